@@ -1,0 +1,709 @@
+# The tick guest: a 64 KiB firmware image (QEMU -bios) in 16-bit real mode.
+#
+# It arms the LAPIC timer, busy-waits, and prints one checksummed line for each
+# tick. An NMI makes it testify to what it reads of its own LAPIC. README.md in
+# this folder has the lines, the state block and the configuration record.
+#
+# Build with build.sh. Every address is a constant of this file: there is
+# nothing left for a linker to choose.
+
+        .code16
+        .text
+start:
+
+# --- where things are ----------------------------------------------------
+        .set SEG, 0xf000                # this image, below 1 MiB
+
+        .set VEC_TICK,    0x40
+        .set VEC_SWALLOW, 0x41
+        .set VEC_SPURIOUS, 0xff
+
+        .set S_MAGIC,     0x1000        # the state block: the harness reads it
+        .set S_PRINTING,  0x1004
+        .set S_TICKS,     0x1008
+        .set S_ARMS,      0x100c
+        .set S_SPINS,     0x1010
+        .set S_PRINTED,   0x1014
+        .set S_NMIS,      0x1018
+        .set S_STAGE,     0x101c
+        .set S_TICK_SPINS, 0x1020
+        .set S_TICK_TSC,  0x1024        # 64 bit
+        .set S_PRINT_TSC, 0x102c
+        .set S_SWALLOWED, 0x1030
+        .set S_STRAYS,    0x1034
+        .set S_CYCLES,    0x1038        # TSC cycles a period (TSC-deadline)
+        .set S_SPINS_MOST, 0x103c       # spins of the longest period so far
+        .set S_WINDOW,    0x1040        # spins left in the control window
+        .set S_MUTE,      0x1044
+        .set S_SIZE,      0x48
+
+        .set C_MODE,      0x1080        # the configuration, in record order
+        .set C_X2APIC,    0x1084
+        .set C_PERIOD,    0x1088        # ns, and TMICT as the timer runs at 1 GHz
+        .set C_CONTROL,   0x108c        # tick after which the control starts; 0: none
+        .set C_WINDOW,    0x1090        # periods that the control swallows
+        .set C_FAULT,     0x1094
+        .set C_FAULT_TICK, 0x1098
+        .set C_PRINT_DELAY, 0x109c      # loops before each character
+        .set C_FIELDS,    8
+
+        .set LINE,        0x1100        # the main loop's line
+        .set NMI_LINE,    0x1200        # the NMI's own
+        .set DIRENT,      0x1400        # fw_cfg directory entry
+        .set RECORD,      0x1500
+        .set RECORD_SIZE, 4 + 8 * C_FIELDS
+        .set STACK,       0x7000
+
+        .set STAGE_TICKING, 1
+        .set STAGE_CONTROL, 2           # inside the control window
+        .set STAGE_SILENT,  3           # tick vector back, nothing armed
+        .set STAGE_HALTED,  4
+
+        .set MODE_PERIODIC, 1
+        .set MODE_DEADLINE, 2
+
+        .set FAULT_NO_REARM, 1
+        .set FAULT_IF_CLEAR, 2
+        .set FAULT_MASKED,   3
+        .set FAULT_TRIPLE,   4
+        .set FAULT_TPR,      5
+        .set FAULT_TMICT,    6
+        .set FAULT_MUTE,     7
+        .set FAULT_HALT,     8
+
+        .set APIC_TPR,  0x080
+        .set APIC_PPR,  0x0a0
+        .set APIC_EOI,  0x0b0
+        .set APIC_SVR,  0x0f0
+        .set APIC_ISR2, 0x120           # vectors 0x40 to 0x5f
+        .set APIC_IRR2, 0x220
+        .set APIC_LVTT, 0x320
+        .set APIC_LINT0, 0x350
+        .set APIC_LINT1, 0x360
+        .set APIC_TMICT, 0x380
+        .set APIC_TMCCT, 0x390
+        .set APIC_TDCR, 0x3e0
+        .set LVT_MASKED, 0x10000
+
+        .set MSR_APIC_BASE, 0x1b
+        .set MSR_DEADLINE,  0x6e0
+        .set UART, 0x3f8
+
+# --- boot ----------------------------------------------------------------
+entry:  cli
+        cld
+        xor     %ax, %ax
+        mov     %ax, %ds
+        mov     %ax, %es
+        mov     %ax, %ss
+        mov     $STACK, %sp
+        call    uart_init
+        call    unreal
+        call    state_init
+        call    ivt_init
+        call    config_read
+        call    apic_init
+        call    ready_line
+        movl    $STAGE_TICKING, S_STAGE
+        call    timer_start
+        sti
+
+# The busy wait: no hlt, no port and no MMIO access between ticks.
+wait:   incl    S_SPINS
+        mov     S_TICKS, %eax
+        cmp     S_PRINTED, %eax
+        je      wait
+        call    tick_line
+        mov     C_CONTROL, %eax
+        test    %eax, %eax
+        jz      wait
+        cmp     S_PRINTED, %eax
+        jne     wait
+        call    control
+        jmp     wait
+
+# The built-in positive control: the interrupt of the armed timer goes to a
+# vector that only sends EOI. Then the tick vector is put back, unarmed.
+control:
+        mov     S_SPINS_MOST, %eax
+        mull    C_WINDOW
+        mov     %eax, S_WINDOW
+        mov     $VEC_SWALLOW, %eax
+        call    lvtt_write
+        movl    $STAGE_CONTROL, S_STAGE
+        call    control_line
+1:      incl    S_SPINS
+        decl    S_WINDOW
+        jnz     1b
+        mov     $VEC_TICK, %eax
+        call    lvtt_write
+        movl    $STAGE_SILENT, S_STAGE
+        ret
+
+# 115200 8N1, no interrupts. A real tty keeps its word length so.
+uart_init:
+        mov     $uart_table - start, %si
+1:      mov     %cs:(%si), %dx
+        mov     %cs:2(%si), %al
+        out     %al, %dx
+        add     $3, %si
+        cmp     $uart_table_end - start, %si
+        jb      1b
+        ret
+        .macro  uart reg, value
+        .word   UART + \reg
+        .byte   \value
+        .endm
+uart_table:
+        uart    1, 0x00                 # IER
+        uart    3, 0x80                 # LCR: divisor latch
+        uart    0, 0x01
+        uart    1, 0x00
+        uart    3, 0x03                 # LCR: 8N1
+        uart    2, 0x07                 # FCR: FIFO on, and emptied
+        uart    4, 0x03                 # MCR: DTR, RTS
+uart_table_end:
+
+# DS with base 0 and a 4 GiB limit, to reach the xAPIC page from real mode.
+unreal: lgdtl   %cs:gdtr - start
+        mov     %cr0, %eax
+        or      $1, %al
+        mov     %eax, %cr0
+        jmp     1f
+1:      mov     $8, %bx
+        mov     %bx, %ds
+        and     $0xfe, %al
+        mov     %eax, %cr0
+        jmp     2f
+2:      xor     %bx, %bx
+        mov     %bx, %ds
+        ret
+gdt:    .quad   0
+        .quad   0x00cf93000000ffff      # accessed already: this is ROM
+gdtr:   .word   15
+        .long   (SEG << 4) + gdt - start
+
+state_init:
+        mov     $S_MAGIC, %di
+        mov     $S_SIZE / 2, %cx
+        xor     %ax, %ax
+        rep stosw
+        movl    $0x314b544c, S_MAGIC    # "LTK1"
+        ret
+
+ivt_init:
+        xor     %di, %di
+        mov     $256, %cx
+        mov     $stray_isr - start, %ax
+1:      cmp     $256 - 32, %cx          # vectors 0 to 31: exceptions
+        ja      2f
+        mov     $stray_isr - start, %ax
+        jmp     3f
+2:      mov     $exception - start, %ax
+3:      stosw
+        movw    $SEG, (%di)
+        add     $2, %di
+        loop    1b
+        movw    $nmi_isr - start, 2 * 4
+        movw    $tick_isr - start, VEC_TICK * 4
+        movw    $swallow_isr - start, VEC_SWALLOW * 4
+        movw    $spurious_isr - start, VEC_SPURIOUS * 4
+        ret
+
+# --- configuration: fw_cfg file opt/losttick/config ----------------------
+config_read:
+        mov     $0x19, %ax              # the directory
+        mov     $DIRENT, %di
+        mov     $4, %cx
+        call    fw_cfg_select_read
+        mov     DIRENT, %ebp
+        bswap   %ebp
+        test    %ebp, %ebp
+        jz      no_record
+1:      mov     $DIRENT, %di
+        mov     $64, %cx
+        call    fw_cfg_read
+        mov     $DIRENT + 8, %di
+        mov     $config_name - start, %si
+        mov     $config_name_end - config_name, %cx
+        repe cmpsb %es:(%di), %cs:(%si)
+        je      2f
+        dec     %ebp
+        jnz     1b
+no_record:
+        mov     $1, %eax
+        jmp     bad_config
+2:      mov     DIRENT, %eax
+        bswap   %eax
+        cmp     $RECORD_SIZE, %eax
+        mov     $2, %eax
+        jne     bad_config
+        mov     DIRENT + 4, %ax
+        xchg    %al, %ah
+        mov     $RECORD, %di
+        mov     $RECORD_SIZE, %cx
+        call    fw_cfg_select_read
+        cmpl    $0x314b544c, RECORD
+        mov     $3, %eax
+        jne     bad_config
+
+        mov     $RECORD + 4, %si
+        mov     $C_MODE, %di
+        mov     $C_FIELDS, %bp
+3:      xor     %edx, %edx
+        mov     $8, %cx
+4:      lodsb
+        sub     $'0', %al
+        cmp     $9, %al
+        jbe     5f
+        sub     $'a' - '0', %al
+        cmp     $5, %al
+        mov     $4, %ebx
+        ja      bad_config_ebx
+        add     $10, %al
+5:      shl     $4, %edx
+        or      %al, %dl
+        loop    4b
+        mov     %edx, %eax
+        stosl
+        dec     %bp
+        jnz     3b
+
+        mov     $5, %ebx                # can this CPU do it?
+        cmpl    $MODE_DEADLINE, C_MODE
+        ja      bad_config_ebx
+        mov     $6, %ebx
+        cmpl    $1000000, C_PERIOD      # at least 1 ms
+        jb      bad_config_ebx
+        mov     $1, %eax
+        cpuid
+        mov     $7, %ebx
+        cmpl    $MODE_DEADLINE, C_MODE
+        jne     6f
+        bt      $24, %ecx
+        jnc     bad_config_ebx
+6:      mov     $8, %ebx
+        cmpl    $0, C_X2APIC
+        je      7f
+        bt      $21, %ecx
+        jnc     bad_config_ebx
+7:      ret
+
+bad_config_ebx:
+        mov     %ebx, %eax
+bad_config:
+        mov     $LINE, %di
+        mov     $'B', %bl
+        call    line_begin
+        call    line_hex
+        mov     $LINE, %bp
+        call    line_print
+halt:   movl    $STAGE_HALTED, S_STAGE
+1:      cli
+        hlt
+        jmp     1b
+
+fw_cfg_select_read:
+        mov     $0x510, %dx
+        out     %ax, %dx
+fw_cfg_read:
+        mov     $0x511, %dx
+        rep insb
+        ret
+config_name:
+        .asciz  "opt/losttick/config"
+config_name_end:
+
+# --- LAPIC ---------------------------------------------------------------
+# apic_read: register offset in %ecx, value to %eax. Clobbers %ecx and %edx.
+apic_read:
+        cmpl    $0, C_X2APIC
+        jne     1f
+        addr32 mov 0xfee00000(%ecx), %eax
+        ret
+1:      shr     $4, %ecx
+        add     $0x800, %ecx
+        rdmsr
+        ret
+
+# apic_write: register offset in %ecx, value in %eax. Clobbers %ecx and %edx.
+apic_write:
+        cmpl    $0, C_X2APIC
+        jne     1f
+        addr32 mov %eax, 0xfee00000(%ecx)
+        ret
+1:      shr     $4, %ecx
+        add     $0x800, %ecx
+        xor     %edx, %edx
+        wrmsr
+        ret
+
+        .macro  apic_set reg, value
+        mov     $\reg, %ecx
+        mov     $\value, %eax
+        call    apic_write
+        .endm
+
+apic_init:
+        mov     $MSR_APIC_BASE, %ecx
+        rdmsr
+        or      $0x800, %eax
+        cmpl    $0, C_X2APIC
+        je      1f
+        wrmsr
+        or      $0xc00, %eax
+1:      wrmsr
+        apic_set APIC_SVR, 0x100 + VEC_SPURIOUS
+        apic_set APIC_TPR, 0
+        apic_set APIC_LINT0, LVT_MASKED
+        apic_set APIC_LINT1, 0x400      # NMI
+        apic_set APIC_TDCR, 0x0b        # divide by 1
+        cmpl    $MODE_DEADLINE, C_MODE
+        jne     4f
+
+        # TSC cycles a period, measured against the timer itself.
+        apic_set APIC_LVTT, LVT_MASKED + VEC_TICK
+        mov     C_PERIOD, %eax
+        mov     $APIC_TMICT, %ecx
+        call    apic_write
+        rdtsc
+        mov     %eax, %esi
+2:      mov     $APIC_TMCCT, %ecx
+        call    apic_read
+        test    %eax, %eax
+        jnz     2b
+        rdtsc
+        sub     %esi, %eax
+        mov     %eax, S_CYCLES
+
+4:      mov     $VEC_TICK, %eax
+        # fall through
+
+# lvtt_write: LVTT in the configured mode, unmasked, with the vector in %eax.
+lvtt_write:
+        mov     C_MODE, %ecx
+        shl     $17, %ecx
+        or      %ecx, %eax
+        mov     $APIC_LVTT, %ecx
+        jmp     apic_write
+
+timer_start:
+        cmpl    $MODE_DEADLINE, C_MODE
+        jne     timer_load
+        xor     %eax, %eax
+        cpuid                           # serialize: LVTT before the deadline
+# timer_arm: count the arming, and arm (a periodic timer runs by itself).
+timer_arm:
+        cmpl    $MODE_PERIODIC, C_MODE
+        jb      timer_load
+        ja      deadline_load
+        incl    S_ARMS
+        ret
+timer_load:
+        mov     C_PERIOD, %eax
+        mov     $APIC_TMICT, %ecx
+        call    apic_write
+        incl    S_ARMS
+        ret
+deadline_load:
+        rdtsc
+        add     S_CYCLES, %eax
+        adc     $0, %edx
+        mov     $MSR_DEADLINE, %ecx
+        wrmsr
+        incl    S_ARMS
+        ret
+
+eoi:    xor     %eax, %eax
+        mov     $APIC_EOI, %ecx
+        jmp     apic_write
+
+# --- interrupts ----------------------------------------------------------
+tick_isr:
+        push    %eax
+        push    %ecx
+        push    %edx
+        rdtsc
+        mov     %eax, S_TICK_TSC
+        mov     %edx, S_TICK_TSC + 4
+        mov     S_SPINS, %eax
+        mov     %eax, S_TICK_SPINS
+        cmp     S_SPINS_MOST, %eax
+        jb      1f
+        mov     %eax, S_SPINS_MOST
+1:      movl    $0, S_SPINS
+        movl    $0, S_NMIS
+        incl    S_TICKS
+        mov     C_FAULT_TICK, %eax
+        cmp     S_TICKS, %eax
+        je      faulty
+        call    timer_arm
+tick_done:
+        call    eoi
+        pop     %edx
+        pop     %ecx
+        pop     %eax
+        iret
+
+# Test switches: what this guest does wrong at one tick.
+faulty: mov     C_FAULT, %eax
+        cmp     $FAULT_NO_REARM, %eax
+        je      tick_done
+        push    %eax
+        call    timer_arm
+        pop     %eax
+        cmp     $FAULT_IF_CLEAR, %eax
+        je      1f
+        cmp     $FAULT_MASKED, %eax
+        je      2f
+        cmp     $FAULT_TRIPLE, %eax
+        je      3f
+        cmp     $FAULT_TPR, %eax
+        je      4f
+        cmp     $FAULT_TMICT, %eax
+        je      5f
+        cmp     $FAULT_MUTE, %eax
+        je      6f
+        cmp     $FAULT_HALT, %eax
+        je      halt
+        jmp     tick_done
+1:      push    %bp
+        mov     %sp, %bp
+        andw    $~0x200, 18(%bp)        # IF of the interrupted frame
+        pop     %bp
+        jmp     tick_done
+2:      mov     $LVT_MASKED + VEC_TICK, %eax
+        call    lvtt_write
+        jmp     tick_done
+3:      movl    $0, DIRENT              # an IDT of no entries
+        movw    $0, DIRENT + 4
+        lidt    DIRENT
+        int3
+4:      apic_set APIC_TPR, 0xf0
+        jmp     tick_done
+5:      apic_set APIC_TMICT, 0
+        jmp     tick_done
+6:      movl    $1, S_MUTE
+        jmp     tick_done
+
+swallow_isr:
+        push    %eax
+        push    %ecx
+        push    %edx
+        incl    S_SWALLOWED
+        call    eoi
+        pop     %edx
+        pop     %ecx
+        pop     %eax
+        iret
+
+stray_isr:
+        incl    S_STRAYS
+spurious_isr:
+        iret
+
+exception:
+        mov     %sp, %bp
+        mov     $LINE, %di
+        mov     $'P', %bl
+        call    line_begin
+        movzwl  2(%bp), %eax
+        call    line_hex
+        movzwl  (%bp), %eax
+        call    line_hex
+        mov     $LINE, %bp
+        call    line_print
+        jmp     halt
+
+# The testimony. The first two NMIs after a tick only look; the third re-arms.
+nmi_isr:
+        pushal
+        mov     %sp, %bp                # 32(%bp): IP, CS, FLAGS
+        incl    S_NMIS
+        mov     $NMI_LINE, %di
+        mov     $'N', %bl
+        call    line_begin
+        mov     S_NMIS, %eax
+        call    line_hex
+        .irp    register, LVTT, TMICT, TMCCT, IRR2, ISR2, PPR, TPR
+        mov     $APIC_\register, %ecx
+        call    apic_read
+        call    line_hex
+        .endr
+        xor     %eax, %eax
+        xor     %edx, %edx
+        cmpl    $MODE_DEADLINE, C_MODE
+        jne     2f
+        mov     $MSR_DEADLINE, %ecx
+        rdmsr
+2:      push    %eax
+        mov     %edx, %eax
+        call    line_hex
+        pop     %eax
+        call    line_hex
+        mov     S_SPINS, %eax
+        call    line_hex
+        mov     S_TICKS, %eax
+        call    line_hex
+        mov     S_ARMS, %eax
+        call    line_hex
+        movzwl  36(%bp), %eax
+        call    line_hex
+        movzwl  34(%bp), %eax
+        call    line_hex
+        movzwl  32(%bp), %eax
+        call    line_hex
+        mov     $NMI_LINE, %bp
+        call    line_print
+        cmpl    $3, S_NMIS
+        jne     3f
+        cmpl    $MODE_DEADLINE, C_MODE
+        je      4f
+        call    timer_load
+        jmp     3f
+4:      call    deadline_load
+3:      popal
+        iret
+# --- lines ---------------------------------------------------------------
+# line_begin: type in %bl, buffer in %di. Keeps %eax. The checksum starts as the
+# type; each field rotates it left by five and is added.
+line_begin:
+        mov     %bl, (%di)
+        inc     %di
+        movzbl  %bl, %esi
+        ret
+
+# line_hex: append a blank and the eight digits of %eax; keep the checksum in
+# %esi. Clobbers %eax, %ebx, %edx. By table: KVM without hardware virtualization
+# interprets each instruction, and a line must take little of a period.
+line_hex:
+        rol     $5, %esi
+        add     %eax, %esi
+        mov     %eax, %edx
+        mov     $' ', %al
+        stosb
+        .rept   4
+        rol     $8, %edx
+        movzbw  %dl, %bx
+        add     %bx, %bx
+        mov     %cs:hex - start(%bx), %ax
+        stosw
+        .endr
+        ret
+        .macro  hex_digit value
+        .if \value < 10
+        .byte   '0' + \value
+        .else
+        .byte   'a' - 10 + \value
+        .endif
+        .endm
+hex:    .set    byte, 0
+        .rept   256
+        hex_digit (byte >> 4)
+        hex_digit (byte & 15)
+        .set    byte, byte + 1
+        .endr
+
+# line_print: append the checksum to the line that starts at %bp and ends at
+# %di, and print it.
+line_print:
+        mov     %esi, %eax
+        call    line_hex
+        movb    $'\n', (%di)
+        inc     %di
+        mov     %bp, %si
+2:      mov     $UART + 5, %dx
+3:      in      %dx, %al
+        test    $0x20, %al              # THRE: the FIFO is empty
+        jz      3b
+        mov     $1, %bx
+        mov     C_PRINT_DELAY, %ecx
+        jecxz   5f
+4:      addr32 loop 4b
+        jmp     6f
+5:      mov     $16, %bx                # fill it by one exit
+6:      mov     %di, %cx
+        sub     %si, %cx
+        cmp     %bx, %cx
+        jbe     7f
+        mov     %bx, %cx
+7:      mov     $UART, %dx
+        rep outsb
+        cmp     %di, %si
+        jb      2b
+        mov     $UART + 5, %dx
+8:      in      %dx, %al
+        test    $0x40, %al              # TEMT: nothing is left in the UART
+        jz      8b
+        ret
+
+ready_line:
+        mov     $LINE, %di
+        mov     $'R', %bl
+        call    line_begin
+        mov     $C_MODE, %bp
+1:      mov     %ds:(%bp), %eax
+        call    line_hex
+        add     $4, %bp
+        cmp     $C_MODE + 4 * C_FIELDS, %bp
+        jb      1b
+        mov     $LINE, %bp
+        jmp     line_print
+
+# tick_line: sequence number, spins, TSC of the tick, cycles that the line
+# before took to print, arms.
+tick_line:
+        movl    $1, S_PRINTING
+        rdtsc
+        push    %eax
+        mov     $LINE, %di
+        mov     $'T', %bl
+        call    line_begin
+        pushf
+        cli
+        mov     S_TICKS, %eax
+        mov     %eax, S_PRINTED
+        call    line_hex
+        mov     S_TICK_SPINS, %eax
+        call    line_hex
+        mov     S_TICK_TSC + 4, %eax
+        call    line_hex
+        mov     S_TICK_TSC, %eax
+        call    line_hex
+        mov     S_PRINT_TSC, %eax
+        call    line_hex
+        mov     S_ARMS, %eax
+        call    line_hex
+        popf
+        cmpl    $0, S_MUTE
+        jne     1f
+        mov     $LINE, %bp
+        call    line_print
+1:      rdtsc
+        pop     %edx
+        sub     %edx, %eax
+        mov     %eax, S_PRINT_TSC
+        movl    $0, S_PRINTING
+        ret
+
+# control_line: the tick after which the window began, the window in spins.
+control_line:
+        movl    $1, S_PRINTING
+        mov     $LINE, %di
+        mov     $'C', %bl
+        call    line_begin
+        mov     S_PRINTED, %eax
+        call    line_hex
+        mov     S_WINDOW, %eax
+        call    line_hex
+        mov     $LINE, %bp
+        call    line_print
+        movl    $0, S_PRINTING
+        ret
+
+# --- the reset vector ----------------------------------------------------
+        .org    0xfff0, 0xff
+reset:  ljmp    $SEG, $entry - start
+        .org    0xfffe, 0xff
+        .byte   0xfc, 0x00
+        .org    0x10000, 0xff

@@ -1,0 +1,1 @@
+"""What runs in the VM and prints ticks."""

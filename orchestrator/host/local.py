@@ -1,0 +1,320 @@
+"""The machine that losttick itself runs on."""
+
+import asyncio
+import collections
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from orchestrator.errors import UnfitError
+from orchestrator.host import folder, supervisor, tracefs
+from orchestrator.host.facts import HostFacts, QemuFacts
+from orchestrator.host.local_facts import read_facts
+from orchestrator.host.protocol import (
+    CONSOLE_CHARDEV,
+    QMP_CHARDEV,
+    QemuExit,
+    QemuStartError,
+)
+
+#: Room for a burst of one-byte writes: each costs the kernel a whole buffer.
+SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
+
+STDERR_LINES = 40
+
+
+class LocalClock:
+    """CLOCK_MONOTONIC."""
+
+    def now_ns(self) -> int:
+        """Return monotonic nanoseconds."""
+        return time.monotonic_ns()
+
+    def wall_s(self, ns: int) -> float:
+        """Return the same span in seconds."""
+        return ns / 1e9
+
+
+class NoQemuError(UnfitError):
+    """No QEMU binary was found."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"looking for QEMU: no executable {wanted!r}. "
+            "Install it (Debian: apt-get install qemu-system-x86 qemu-utils), "
+            "or name one with --qemu."
+        )
+
+
+def find_qemu(wanted: str | None) -> str:
+    """Return the path of the QEMU binary.
+
+    Raises:
+        NoQemuError: there is none.
+    """
+    name = wanted or "qemu-system-x86_64"
+    found = shutil.which(name)
+    if found is None:
+        raise NoQemuError(name)
+    return str(Path(found).absolute())
+
+
+class LocalHost:
+    """This machine, with one QEMU binary."""
+
+    def __init__(self, qemu: str | None = None, *, qemu_prefix: Sequence[str] = ()) -> None:
+        """Find QEMU.
+
+        Args:
+            qemu: path or name of the binary; the one on PATH by default.
+            qemu_prefix: a command that runs it, such as a dynamic loader with its library path.
+
+        Raises:
+            NoQemuError: it is not there.
+        """
+        self.clock = LocalClock()
+        self.qemu = find_qemu(qemu)
+        self._prefix = tuple(qemu_prefix)
+        self._disk: bytes | None = None
+        self._facts: HostFacts | None = None
+        self._tracefs = tracefs.find()
+        self.environment: dict[str, str] = {}
+        """Variables added to QEMU's environment."""
+
+    async def facts(self, qemu: QemuFacts | None = None) -> HostFacts:
+        """Return what this machine is, with the QEMU given or as read before."""
+        if self._facts is None or qemu is not None:
+            self._facts = await asyncio.to_thread(read_facts, qemu, self._tracefs)
+        return self._facts
+
+    async def read_file(self, path: str) -> str:
+        """Return a text file."""
+        return await asyncio.to_thread(Path(path).read_text)
+
+    async def empty_disk(self) -> bytes:
+        """Return an empty qcow2 image, made once by qemu-img.
+
+        Raises:
+            NoQemuError: qemu-img is not installed.
+        """
+        if self._disk is None:
+            tool = shutil.which("qemu-img")
+            if tool is None:
+                raise NoQemuError("qemu-img")
+            self._disk = await asyncio.to_thread(_make_disk, tool)
+        return self._disk
+
+    async def start_qemu(self, args: Sequence[str], files: Mapping[str, bytes]) -> "LocalQemu":
+        """Start QEMU under a supervisor; see `Host.start_qemu`."""
+        qmp, qmp_theirs = socket.socketpair()
+        console, console_theirs = socket.socketpair()
+        with qmp_theirs, console_theirs:
+            console_theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+            argv = [
+                *self._prefix,
+                self.qemu,
+                *("-chardev", f"socket,id={QMP_CHARDEV},fd={qmp_theirs.fileno()}"),
+                *("-chardev", f"socket,id={CONSOLE_CHARDEV},fd={console_theirs.fileno()}"),
+                *args,
+            ]
+            process = LocalQemu(qmp, console, argv, tracefs_root=self._tracefs)
+            try:
+                await process.start(
+                    files,
+                    pass_fds=(qmp_theirs.fileno(), console_theirs.fileno()),
+                    environment=self.environment,
+                )
+            except BaseException:
+                await process.kill()
+                raise
+            return process
+
+
+def _make_disk(tool: str) -> bytes:
+    with tempfile.TemporaryDirectory() as place:
+        disk = Path(place) / "disk.qcow2"
+        subprocess.run(
+            [tool, "create", "-q", "-f", "qcow2", str(disk), "1M"],
+            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        return disk.read_bytes()
+
+
+class LocalQemu:
+    """A QEMU on this machine, owned by a supervisor process."""
+
+    def __init__(
+        self,
+        qmp: socket.socket,
+        console: socket.socket,
+        argv: Sequence[str],
+        *,
+        tracefs_root: Path | None = None,
+    ) -> None:
+        self.qmp = qmp
+        self.console = console
+        self.argv = argv
+        self.pid = 0
+        self.folder = Path()
+        self.tracer: tracefs.TraceInstance | None = None
+        self._tracefs = tracefs_root
+        self._lifeline = -1
+        self._stderr: collections.deque[str] = collections.deque(maxlen=STDERR_LINES)
+        self._said: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._end: asyncio.Task[QemuExit] | None = None
+
+    async def start(
+        self, files: Mapping[str, bytes], pass_fds: tuple[int, ...], environment: Mapping[str, str]
+    ) -> None:
+        """Start the supervisor, fill the folder, and have QEMU started in it.
+
+        Raises:
+            QemuStartError: the folder could not be made or filled, or QEMU not run.
+        """
+        base = folder.base_folder()
+        await asyncio.to_thread(folder.sweep, base, self._tracefs)
+        lifeline_theirs, self._lifeline = os.pipe()
+        status, status_theirs = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", supervisor.__file__,
+                str(lifeline_theirs), str(status_theirs),
+                str(base / folder.PREFIX), str(self._tracefs or "-"), "--", *self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lifeline_theirs, status_theirs, *pass_fds),
+                env={**os.environ, **environment},
+                start_new_session=True,  # a Ctrl-C at the terminal is ours to handle
+            )  # fmt: skip
+        except BaseException:
+            os.close(status)
+            raise
+        finally:
+            os.close(lifeline_theirs)
+            os.close(status_theirs)
+        self._end = asyncio.create_task(self._follow(process, status))
+
+        word, place = await self._said.get()
+        if word != "folder":
+            raise QemuStartError(
+                f"starting QEMU: no folder for it could be made under {base}: {await self.exited()}"
+            )
+        self.folder = Path(place)
+        try:
+            await asyncio.to_thread(self._fill, files)
+        except OSError as error:
+            raise QemuStartError(
+                f"starting QEMU: writing its firmware and disk to {self.folder}: {error.strerror}. "
+                f"Make room in {base}."
+            ) from error
+        if self._tracefs:
+            self.tracer = tracefs.TraceInstance.create(self._tracefs, self.folder.name)
+        os.write(self._lifeline, b"s")
+        word, number = await self._said.get()
+        if word != "pid":
+            raise QemuStartError(f"starting QEMU: {await self.exited()}")
+        self.pid = int(number)
+
+    def _fill(self, files: Mapping[str, bytes]) -> None:
+        for name, content in files.items():
+            (self.folder / name).write_bytes(content)
+
+    async def _follow(self, process: asyncio.subprocess.Process, status: int) -> QemuExit:
+        """Read what the supervisor says until it has ended."""
+        assert process.stdout is not None
+        said = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(said), os.fdopen(status, "rb", 0)
+        )
+        code = 1
+        stderr = asyncio.create_task(self._keep_stderr(process.stdout))
+        async for line in said:
+            word, value = line.decode().rstrip("\n").split(" ", 1)
+            if word == "exit":
+                code = int(value)
+            self._said.put_nowait((word, value))
+        transport.close()
+        await process.wait()
+        await stderr
+        self._said.put_nowait(("end", ""))
+        return QemuExit(code, "".join(self._stderr))
+
+    async def _keep_stderr(self, stream: asyncio.StreamReader) -> None:
+        while chunk := await stream.read(4096):
+            self._stderr.append(chunk.decode(errors="replace"))
+
+    async def vcpu_cpu_ns(self, thread_id: int) -> int:
+        """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
+        return cpu_ns(self.pid, thread_id)
+
+    async def waited_ns(self) -> int:
+        """Return the threads' time on a run queue; 0 where the kernel does not count it."""
+        total = 0
+        for schedstat in Path(f"/proc/{self.pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):
+                total += int(schedstat.read_text().split()[1])
+        return total
+
+    async def pin(self, thread_id: int) -> int | None:
+        """Pin a vCPU thread to the last CPU we may use: IRQs favour the first."""
+        cpus = sorted(os.sched_getaffinity(0))
+        if len(cpus) < 2:
+            return None
+        try:
+            os.sched_setaffinity(thread_id, {cpus[-1]})
+        except OSError:
+            return None
+        return cpus[-1]
+
+    async def read_file(self, name: str) -> bytes:
+        """Return a file from QEMU's folder."""
+        return await asyncio.to_thread((self.folder / name).read_bytes)
+
+    async def exited(self) -> QemuExit:
+        """Wait until QEMU has ended and its folder is gone."""
+        assert self._end is not None
+        return await asyncio.shield(self._end)
+
+    async def kill(self) -> QemuExit:
+        """Break the lifeline: the supervisor kills QEMU and removes its folder."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        self.qmp.close()
+        self.console.close()
+        if self.tracer:
+            self.tracer.close()
+        return await self.exited() if self._end else QemuExit(1, "it never ran")
+
+
+def cpu_ns(pid: int, thread_id: int) -> int:
+    """Return the CPU time that a thread has used, in nanoseconds.
+
+    From `schedstat`, to the scheduler tick (up to 4 ms late); from `stat` where the
+    kernel was built without it (10 ms).
+
+    Raises:
+        ProcessLookupError: the thread is gone.
+    """
+    task = f"/proc/{pid}/task/{thread_id}"
+    try:
+        with open(f"{task}/schedstat", "rb") as schedstat:
+            return int(schedstat.read().split()[0])
+    except FileNotFoundError:
+        pass
+    except ProcessLookupError:
+        raise
+    try:
+        with open(f"{task}/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+    except FileNotFoundError:
+        raise ProcessLookupError(f"thread {thread_id} of QEMU {pid} is gone") from None
+    return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,73 @@
+"""Reads the facts of this machine from /proc and /sys."""
+
+import os
+import platform
+from pathlib import Path
+
+from orchestrator.host.facts import HostFacts, QemuFacts
+
+#: Modules whose parameters matter: `kvm` and whichever back end it has.
+KVM_MODULES = ("kvm", "kvm_intel", "kvm_amd", "kvm_pvm")
+
+
+def read_facts(qemu: QemuFacts | None, tracefs: Path | None) -> HostFacts:
+    """Return the facts; what can't be read is None or empty, never guessed."""
+    cpu = cpuinfo(_read("/proc/cpuinfo") or "")
+    uname = platform.uname()
+    return HostFacts(
+        kernel=uname.release,
+        kernel_build=uname.version,
+        cpu=cpu.get("model name", "unknown"),
+        vendor=cpu.get("vendor_id", "unknown"),
+        family_model_stepping="/".join(
+            cpu.get(name, "?") for name in ("cpu family", "model", "stepping")
+        ),
+        microcode=cpu.get("microcode"),
+        cpus=os.cpu_count() or 1,
+        vmx_flags=tuple(cpu.get("vmx flags", "").split()),
+        kvm_modules=kvm_modules(Path("/sys/module")),
+        kvm_device=kvm_device(),
+        tracefs=str(tracefs) if tracefs else None,
+        hypervisor="hypervisor" in cpu.get("flags", "").split(),
+        qemu=qemu,
+    )
+
+
+def cpuinfo(text: str) -> dict[str, str]:
+    """Return the first processor's fields of /proc/cpuinfo."""
+    fields = {}
+    for line in text.split("\n\n")[0].splitlines():
+        name, _, value = line.partition(":")
+        fields[name.strip()] = value.strip()
+    return fields
+
+
+def kvm_modules(sys_module: Path) -> dict[str, dict[str, str]]:
+    """Return the loaded KVM modules and their readable parameters."""
+    return {
+        name: {
+            parameter.name: value.strip()
+            for parameter in sorted((sys_module / name / "parameters").glob("*"))
+            if (value := _read(str(parameter))) is not None
+        }
+        for name in KVM_MODULES
+        if (sys_module / name).is_dir()
+    }
+
+
+def kvm_device(path: str = "/dev/kvm") -> str:
+    """Return `usable`, `absent`, or why /dev/kvm can't be opened."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return "absent"
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return "usable"
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return None

@@ -1,0 +1,161 @@
+"""What the rest of losttick may ask of a host, and nothing more.
+
+Trial, diagnosis and campaign speak to a host through these protocols only. They
+never look at a clock, a pid or /proc themselves: a host may be an emulated
+machine with its own clock, reached over serial lines.
+"""
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.errors import InfraError
+from orchestrator.host.facts import HostFacts
+
+#: Ids of the character devices that a host gives each QEMU: arguments refer to
+#: them, and the host decides what stands behind them.
+QMP_CHARDEV = "qmp"
+CONSOLE_CHARDEV = "console"
+
+
+class QemuStartError(InfraError):
+    """QEMU could not be started, or ended before it answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class QemuExit:
+    """How a QEMU process ended."""
+
+    code: int
+    """Exit status; minus the signal number when a signal ended it."""
+    stderr: str
+    """The end of what it wrote to its standard error."""
+
+    def __str__(self) -> str:
+        how = f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"
+        return f"{how}: {self.stderr.strip()}" if self.stderr.strip() else how
+
+
+class Clock(Protocol):
+    """The host's own clock."""
+
+    def now_ns(self) -> int:
+        """Return the host's monotonic time in nanoseconds."""
+        ...
+
+    def wall_s(self, ns: int) -> float:
+        """Return about how long, in seconds of ours, the host takes for `ns` of its own.
+
+        For polling intervals and deadlines; what is measured is measured by `now_ns`.
+        """
+        ...
+
+
+class Tracer(Protocol):
+    """Kernel tracepoints of the host, recorded while a QEMU runs."""
+
+    def watch(self, thread_id: int) -> None:
+        """Record only what happens in this thread."""
+        ...
+
+    def mark(self, text: str) -> None:
+        """Put a marker among the events."""
+        ...
+
+    def read(self) -> str:
+        """Return what was recorded, as the kernel prints it."""
+        ...
+
+    def close(self) -> None:
+        """Stop recording and remove the trace instance."""
+        ...
+
+
+class QemuProcess(Protocol):
+    """One running QEMU."""
+
+    @property
+    def qmp(self) -> socket.socket:
+        """The connected stream to its monitor."""
+        ...
+
+    @property
+    def console(self) -> socket.socket:
+        """The connected stream from its guest's console."""
+        ...
+
+    @property
+    def argv(self) -> Sequence[str]:
+        """The command line as it was run."""
+        ...
+
+    @property
+    def tracer(self) -> Tracer | None:
+        """Tracepoints recorded while it runs; None where the host has no usable tracefs."""
+        ...
+
+    async def vcpu_cpu_ns(self, thread_id: int) -> int:
+        """Return the CPU time that a vCPU thread has used, in nanoseconds.
+
+        Raises:
+            ProcessLookupError: the thread is gone.
+        """
+        ...
+
+    async def waited_ns(self) -> int:
+        """Return how long all of QEMU's threads have waited for a CPU, in nanoseconds."""
+        ...
+
+    async def pin(self, thread_id: int) -> int | None:
+        """Pin a vCPU thread to one CPU; return which, or None where that can't be done."""
+        ...
+
+    async def read_file(self, name: str) -> bytes:
+        """Return a file from QEMU's working folder."""
+        ...
+
+    async def exited(self) -> QemuExit:
+        """Wait until QEMU has ended, and say how."""
+        ...
+
+    async def kill(self) -> QemuExit:
+        """End QEMU at once and remove what it left behind."""
+        ...
+
+
+class Host(Protocol):
+    """A machine on which QEMU can be started."""
+
+    @property
+    def clock(self) -> Clock:
+        """The host's clock."""
+        ...
+
+    async def facts(self) -> HostFacts:
+        """Return what this host is."""
+        ...
+
+    async def start_qemu(self, args: Sequence[str], files: Mapping[str, bytes]) -> QemuProcess:
+        """Start QEMU in a new folder that holds `files`.
+
+        Args:
+            args: arguments that follow the chardevs `QMP_CHARDEV` and `CONSOLE_CHARDEV`.
+            files: content by name, put into QEMU's working folder.
+
+        Raises:
+            QemuStartError: there is no QEMU, or it could not be run.
+        """
+        ...
+
+    async def empty_disk(self) -> bytes:
+        """Return an empty qcow2 image, to hold the VM state of snapshots."""
+        ...
+
+    async def read_file(self, path: str) -> str:
+        """Return a text file of the host.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        ...

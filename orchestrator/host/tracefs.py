@@ -1,0 +1,81 @@
+"""KVM's tracepoints, recorded in a trace instance of our own.
+
+An instance has its own buffer and its own set of events: whoever else traces on
+this host is not disturbed.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+#: What shows an interrupt accepted and then vanished, and whether APICv is in use.
+#: The absent ones are skipped: they differ between kernels.
+EVENTS = (
+    "kvm/kvm_apic_accept_irq",
+    "kvm/kvm_apicv_accept_irq",
+    "kvm/kvm_apicv_inhibit_changed",
+    "kvm/kvm_hv_timer_state",
+    "kvm/kvm_entry",
+    "kvm/kvm_inj_virq",
+    "kvm/kvm_eoi",
+)
+
+BUFFER_KB = 512
+
+
+def find() -> Path | None:
+    """Return where tracefs is mounted with KVM events that we may use, or None."""
+    with open("/proc/self/mounts") as mounts:
+        places = [Path(line.split()[1]) for line in mounts if line.split()[2] == "tracefs"]
+    for place in places:
+        if os.access(place / "instances", os.W_OK) and (place / "events" / "kvm").is_dir():
+            return place
+    return None
+
+
+class TraceInstance:
+    """One recording."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._marker = os.open(place / "trace_marker", os.O_WRONLY | os.O_CLOEXEC)
+
+    @classmethod
+    def create(cls, root: Path, name: str) -> "TraceInstance | None":
+        """Make an instance; None where the kernel refuses one."""
+        place = root / "instances" / name
+        try:
+            place.mkdir()
+        except OSError:
+            return None
+        try:
+            (place / "buffer_size_kb").write_text(str(BUFFER_KB))
+            return cls(place)
+        except OSError:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+            return None
+
+    def watch(self, thread_id: int) -> None:
+        """Record this thread's KVM events from now on."""
+        (self.place / "set_event_pid").write_text(str(thread_id))
+        for event in EVENTS:
+            with contextlib.suppress(OSError):
+                (self.place / "events" / event / "enable").write_text("1")
+
+    def mark(self, text: str) -> None:
+        """Put a marker among the events."""
+        with contextlib.suppress(OSError):
+            os.write(self._marker, text.encode())
+
+    def read(self) -> str:
+        """Return what was recorded."""
+        return (self.place / "trace").read_text(errors="replace")
+
+    def close(self) -> None:
+        """Stop recording and remove the instance (its supervisor would, too)."""
+        if self._marker >= 0:
+            os.close(self._marker)
+            self._marker = -1
+            with contextlib.suppress(OSError):
+                self.place.rmdir()

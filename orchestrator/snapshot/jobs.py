@@ -1,0 +1,50 @@
+"""QMP's snapshot jobs: `snapshot-save`, `snapshot-load`, `snapshot-delete` (QEMU 6.0 on)."""
+
+import asyncio
+import itertools
+
+from orchestrator.vm.argv import DISK_NODE
+from orchestrator.vm.monitor import CommandFailedError, Monitor, MonitorTimeoutError
+
+DEADLINE_S = 30.0
+
+
+class JobSnapshots:
+    """Snapshots by jobs: each is waited for until it concludes, and dismissed."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    async def save(self, monitor: Monitor, tag: str) -> None:
+        """Run `snapshot-save`."""
+        await self._run(monitor, "snapshot-save", tag, vmstate=True)
+
+    async def load(self, monitor: Monitor, tag: str) -> None:
+        """Run `snapshot-load`."""
+        await self._run(monitor, "snapshot-load", tag, vmstate=True)
+
+    async def delete(self, monitor: Monitor, tag: str) -> None:
+        """Run `snapshot-delete`."""
+        await self._run(monitor, "snapshot-delete", tag, vmstate=False)
+
+    async def _run(self, monitor: Monitor, command: str, tag: str, *, vmstate: bool) -> None:
+        job = f"losttick-{next(self._numbers)}"
+        arguments: dict[str, object] = {"job-id": job, "tag": tag, "devices": [DISK_NODE]}
+        if vmstate:
+            arguments["vmstate"] = DISK_NODE
+        async with monitor.listen("JOB_STATUS_CHANGE") as changes:
+            await monitor.execute(command, arguments)
+            try:
+                async with asyncio.timeout(DEADLINE_S):
+                    async for change in changes:
+                        data = change["data"]
+                        if data["id"] == job and data["status"] == "concluded":
+                            break
+            except TimeoutError:
+                seen = f"job {job} did not conclude in {DEADLINE_S:g} s"
+                raise MonitorTimeoutError(command, seen) from None
+        jobs = await monitor.execute("query-jobs")
+        error = next((j.get("error") for j in jobs if j["id"] == job), "the job is gone")
+        await monitor.execute("job-dismiss", {"id": job})
+        if error:
+            raise CommandFailedError(command, f"its job ended with: {error}")

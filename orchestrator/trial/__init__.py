@@ -1,0 +1,1 @@
+"""One load of one save, what the ticks did after it, and why."""

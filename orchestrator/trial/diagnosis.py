@@ -1,0 +1,170 @@
+"""Says what a hang was, from the evidence alone.
+
+A lost one-shot interrupt is: the initial count as programmed, the current count
+zero in two testimonies more than a period apart, LVTT unmasked with the tick
+vector, IF set, nothing in IRR or ISR, one arming more than ticks, and ticks that
+resume after a re-arm. Re-arming is necessary and never sufficient: it revives
+most of the other cases, too.
+"""
+
+import enum
+from dataclasses import dataclass
+
+from orchestrator.guest.firmware import TICK_VECTOR, TimerMode
+from orchestrator.guest.lines import Testimony
+from orchestrator.trial.evidence import Evidence
+from orchestrator.trial.lapic import LVT_MASKED
+from orchestrator.trial.outcome import Outcome, TrialResult
+from orchestrator.trial.save import Save
+from orchestrator.trial.trace import read_trace
+from orchestrator.trial.watch import CRASHED_STATES
+
+_TICK_BIT = 1 << (TICK_VECTOR & 31)
+
+
+class Cause(enum.StrEnum):
+    """What kept the tick away."""
+
+    LOST_INTERRUPT = "lost one-shot interrupt"
+    PENDING = "pending but undelivered"
+    NOT_REARMED = "not re-armed by the guest"
+    NOT_RESTORED = "timer not restored"
+    NOT_DELIVERABLE = "not deliverable"
+    GUEST_CRASHED = "guest crashed"
+    VCPU_NOT_RUNNING = "vCPU not running"
+    CONSOLE_DEAD = "console dead"
+    HARNESS_FAULT = "harness fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A cause, and the sentence that a kernel developer would sign."""
+
+    cause: Cause
+    sentence: str
+
+
+def diagnose(
+    result: TrialResult, evidence: Evidence, save: Save, mode: TimerMode, period_ns: int
+) -> Diagnosis:
+    """Decide what a trial's silence was.
+
+    Args:
+        result: the trial: `lost`, `crashed` or `unknown`.
+        evidence: what was read after it.
+        save: the save that was loaded.
+        mode: the guest's timer mode.
+        period_ns: the guest's period.
+    """
+    cause, sentence = _decide(result, evidence, save, mode, period_ns)
+    sentence = f"After a load of {save.tag} (phase {save.phase:.2f}, tick {save.ticks}): {sentence}"
+    if cause is Cause.LOST_INTERRUPT and evidence.trace is not None:
+        sentence += " " + read_trace(evidence.trace, TICK_VECTOR).sentence(TICK_VECTOR)
+    return Diagnosis(cause, sentence)
+
+
+def _decide(
+    result: TrialResult, evidence: Evidence, save: Save, mode: TimerMode, period_ns: int
+) -> tuple[Cause, str]:
+    if result.outcome is Outcome.CRASHED or evidence.run_state in CRASHED_STATES:
+        return Cause.GUEST_CRASHED, result.why or f"QEMU says the guest is {evidence.run_state!r}."
+    if evidence.cured_by:
+        return (
+            Cause.PENDING,
+            f"{result.why}; ticks came back at {evidence.cured_by}, which only looked: an "
+            "interrupt was pending and had not been delivered.",
+        )
+    if evidence.run_state is None:
+        return Cause.HARNESS_FAULT, f"{result.why}. {evidence.failure or 'nothing could be read'}."
+    if evidence.run_state != "running":
+        return Cause.VCPU_NOT_RUNNING, f"QEMU says that the guest is {evidence.run_state!r}."
+    if len(evidence.memory) == 2:
+        ran = evidence.memory[1].ticks - evidence.memory[0].ticks
+        if ran > 0:
+            return (
+                Cause.CONSOLE_DEAD,
+                f"nothing on the console, but the guest's own count in memory went on by {ran} "
+                "tick(s) meanwhile.",
+            )
+    # A vCPU in a busy wait uses all the time it is given; one that is halted uses none.
+    if evidence.vcpu_advanced_ns is not None and evidence.vcpu_advanced_ns < period_ns / 20:
+        halted = evidence.registers is not None and evidence.registers.halted
+        return (
+            Cause.VCPU_NOT_RUNNING,
+            f"{result.why}; QEMU answers, yet the vCPU used only "
+            f"{evidence.vcpu_advanced_ns / 1e6:.2f} ms of CPU in two periods"
+            + (" (it is halted)." if halted else "."),
+        )
+    if len(evidence.testimonies) < 2:
+        return (
+            Cause.HARNESS_FAULT,
+            f"{result.why}, and the guest gave {len(evidence.testimonies)} of 2 testimonies: "
+            f"{evidence.failure or 'its NMI went unanswered'}.",
+        )
+    return _judge(result, evidence, save, mode)
+
+
+def _judge(
+    result: TrialResult, evidence: Evidence, save: Save, mode: TimerMode
+) -> tuple[Cause, str]:
+    """Decide from what the guest itself testified."""
+    first, last = evidence.testimonies[0], evidence.testimonies[-1]
+    apart = (last.spins - first.spins) / save.spins_per_period
+    read = _read_out(last, mode)
+    deadline = mode is TimerMode.TSC_DEADLINE
+    pending = bool(last.irr & _TICK_BIT)
+
+    if last.lvtt & LVT_MASKED or last.lvtt & 0xFF != TICK_VECTOR:
+        return Cause.NOT_DELIVERABLE, f"the timer's LVTT is masked or has another vector: {read}."
+    if not last.interrupt_flag:
+        return Cause.NOT_DELIVERABLE, f"the guest runs with interrupts off: {read}."
+    if last.isr & _TICK_BIT or (last.ppr >> 4) >= TICK_VECTOR >> 4:
+        return Cause.NOT_DELIVERABLE, f"the priority of the processor holds the tick back: {read}."
+    if pending:
+        return (
+            Cause.PENDING,
+            f"the tick vector is in the IRR, nothing holds it back, and yet it is not delivered: "
+            f"{read}.",
+        )
+    if last.arms == last.ticks:
+        return Cause.NOT_REARMED, f"the guest took its last tick and did not arm another: {read}."
+    if not deadline and last.tmict == 0:
+        return (
+            Cause.NOT_RESTORED,
+            f"the guest armed its timer (TMICT was {save.tmict} in the save), and now TMICT is 0: "
+            f"{read}.",
+        )
+    running = any(t.deadline if deadline else t.tmcct for t in (first, last))
+    if running or apart <= 1 or last.arms != last.ticks + 1 or mode is TimerMode.PERIODIC:
+        return (
+            Cause.HARNESS_FAULT,
+            f"{result.why}, but the testimonies, {apart:.1f} periods apart, fit no known cause: "
+            f"{read}.",
+        )
+    if not evidence.rescued:
+        return (
+            Cause.HARNESS_FAULT,
+            f"{result.why}; the timer reads as expired, yet a re-arm did not bring ticks back: "
+            f"{read}.",
+        )
+    name = "TSC-deadline" if deadline else "one-shot"
+    return (
+        Cause.LOST_INTERRUPT,
+        f"the {name} LAPIC timer expired and its interrupt never reached the guest: {result.why}, "
+        f"and in two testimonies {apart:.1f} periods apart the timer stands expired, unmasked, "
+        f"with nothing pending or in service and interrupts on ({read}); a re-arm brought ticks "
+        "back.",
+    )
+
+
+def _read_out(testimony: Testimony, mode: TimerMode) -> str:
+    t = testimony
+    timer = (
+        f"deadline {t.deadline:#x}"
+        if mode is TimerMode.TSC_DEADLINE
+        else f"TMICT {t.tmict}, TMCCT {t.tmcct}"
+    )
+    return (
+        f"LVTT {t.lvtt:#x}, {timer}, IRR[2] {t.irr:#x}, ISR[2] {t.isr:#x}, PPR {t.ppr:#x}, "
+        f"IF {int(t.interrupt_flag)}, {t.ticks} ticks, {t.arms} arms"
+    )

@@ -1,0 +1,85 @@
+"""Reads what QEMU's `info lapic` and `info registers` print."""
+
+import re
+from dataclasses import dataclass
+
+LVT_MASKED = 0x10000
+
+
+@dataclass(frozen=True, slots=True)
+class Lapic:
+    """A LAPIC as QEMU shows it.
+
+    The current count is left out: under KVM QEMU makes it up.
+    """
+
+    lvtt: int
+    tmict: int
+    irr: frozenset[int]
+    """Pending vectors."""
+    isr: frozenset[int]
+    """Vectors in service."""
+
+    @property
+    def vector(self) -> int:
+        """The timer's vector."""
+        return self.lvtt & 0xFF
+
+    @property
+    def masked(self) -> bool:
+        """Whether the timer is masked."""
+        return bool(self.lvtt & LVT_MASKED)
+
+
+def parse_lapic(text: str) -> Lapic:
+    """Read `info lapic`.
+
+    Raises:
+        ValueError: a line that should be there is not.
+    """
+    lvtt = re.search(r"^LVTT\s+0x([0-9a-f]+)", text, re.M)
+    timer = re.search(r"initial_count = (\d+)", text)
+    if lvtt is None or timer is None:
+        raise ValueError(f"`info lapic` has no LVTT or no timer line: {text[:200]!r}")
+    return Lapic(
+        lvtt=int(lvtt[1], 16),
+        tmict=int(timer[1]),
+        irr=_vectors("IRR", text),
+        isr=_vectors("ISR", text),
+    )
+
+
+def _vectors(name: str, text: str) -> frozenset[int]:
+    line = re.search(rf"^{name}\s+(.*)$", text, re.M)
+    if line is None:
+        raise ValueError(f"`info lapic` has no {name} line: {text[:200]!r}")
+    # "(none)", or numbers, each perhaps with "(level)" behind it
+    return frozenset(int(number) for number in re.findall(r"\b\d+\b", line[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """The few registers that decide whether an interrupt can be delivered."""
+
+    ip: int
+    flags: int
+    halted: bool
+
+    @property
+    def interrupt_flag(self) -> bool:
+        """IF."""
+        return bool(self.flags & 0x200)
+
+
+def parse_registers(text: str) -> Registers:
+    """Read `info registers`.
+
+    Raises:
+        ValueError: a register that should be there is not.
+    """
+    ip = re.search(r"\b[ER]IP=([0-9a-f]+)", text)
+    flags = re.search(r"\b[ER]FL=([0-9a-f]+)", text)
+    halted = re.search(r"\bHLT=([01])", text)
+    if ip is None or flags is None or halted is None:
+        raise ValueError(f"`info registers` lacks IP, FL or HLT: {text[:200]!r}")
+    return Registers(int(ip[1], 16), int(flags[1], 16), halted[1] == "1")

@@ -1,0 +1,52 @@
+"""How long a trial waits, and by which clock."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of silence for one period.
+
+    Silence is measured in CPU time of the vCPU thread: it stops when the host
+    stalls, and a stalled host has lost nothing.
+    """
+
+    period_ns: int
+
+    @property
+    def silence_ns(self) -> int:
+        """vCPU time without a tick after which the guest is silent.
+
+        Five periods, and at least 40 ms: the kernel updates that time only at
+        scheduler ticks, 4 ms apart at worst.
+        """
+        return max(5 * self.period_ns, 40_000_000)
+
+    @property
+    def confirm_ns(self) -> int:
+        """vCPU time that must pass silently once more after QEMU has answered.
+
+        Under TCG and with an irqchip in QEMU it is QEMU's main loop that fires
+        timers: an answer shows that it has had its turn.
+        """
+        return max(self.period_ns, 10_000_000)
+
+    @property
+    def untouched_ns(self) -> int:
+        """vCPU time to wait, hands off, once silence is established."""
+        return max(5 * self.period_ns, 40_000_000)
+
+    @property
+    def look_ns(self) -> int:
+        """vCPU time to wait after each look, to see whether it cured the guest."""
+        return max(2 * self.period_ns, 12_000_000)
+
+    @property
+    def wall_cap_ns(self) -> int:
+        """Host time after which any wait ends as `unknown`."""
+        return max(40 * self.period_ns, 5_000_000_000)
+
+    @property
+    def slice_ns(self) -> int:
+        """Host time between two looks at the vCPU's CPU time."""
+        return max(self.period_ns, 5_000_000)

@@ -1,0 +1,91 @@
+"""What a trial can come to."""
+
+import enum
+from dataclasses import dataclass
+
+
+class Outcome(enum.StrEnum):
+    """A trial's result."""
+
+    IMMEDIATE = "immediate"
+    """Ticks went on; the first came at once."""
+    FULL_PERIOD = "full-period"
+    """Ticks went on; the first came after a whole period."""
+    REMAINING = "remaining"
+    """Ticks went on; the first came when it was due."""
+    INDISTINCT = "indistinct"
+    """Ticks went on, but timing can't tell which of those it was."""
+    MISSED = "missed"
+    """Ticks went on with periods missing."""
+    LOST = "lost"
+    RECOVERED = "recovered"
+    """Silent past the limit, then ticked unaided."""
+    CRASHED = "crashed"
+    UNKNOWN = "unknown"
+    """The harness could not tell. Never counted as good."""
+
+    @property
+    def ticked(self) -> bool:
+        """Whether ticks went on as they should: not a loss, not an anomaly."""
+        return self in TICKED
+
+
+TICKED = frozenset({Outcome.IMMEDIATE, Outcome.FULL_PERIOD, Outcome.REMAINING, Outcome.INDISTINCT})
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTick:
+    """When the first tick came after a load."""
+
+    periods: float
+    """By the guest's progress: its spins since the save, over spins per period."""
+    wall_periods: float
+    """By the host's clock, from `cont` to the line's arrival, less the time of printing it."""
+    ms: float
+    """By the host's clock, from `cont` to the line's arrival, in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What was seen in one trial."""
+
+    outcome: Outcome
+    first_tick: FirstTick | None
+    missing_periods: int
+    """Periods without their tick, where the outcome is `missed`."""
+    why: str
+    """For an outcome that is not plain ticking: what was seen."""
+    stale_bytes: int
+    """Console bytes from before the load that were thrown away."""
+    duration_ns: int
+
+
+#: How far a first tick may lie from where its class puts it, in periods.
+TOLERANCE = 0.15
+
+#: Progress and wall time must agree to this, in periods, before timing says anything.
+AGREEMENT = 0.25
+
+#: From here on, in periods, a tick is missing. Both clocks must say so.
+MISSING = 1.5
+
+
+def classify(first: FirstTick, phase: float) -> tuple[Outcome, int]:
+    """Say which kind of first tick this is, and how many periods went without one.
+
+    Args:
+        first: when it came.
+        phase: how far into the period the save was taken, 0 to 1.
+    """
+    agreed = min(first.periods, first.wall_periods)
+    if agreed >= MISSING:
+        return Outcome.MISSED, round(agreed) - 1 or 1
+    if abs(first.periods - first.wall_periods) > AGREEMENT:
+        return Outcome.INDISTINCT, 0
+    if first.periods <= TOLERANCE:
+        return Outcome.IMMEDIATE, 0
+    if abs(first.periods - (1 - phase)) <= TOLERANCE:
+        return Outcome.REMAINING, 0
+    if abs(first.periods - 1) <= TOLERANCE:
+        return Outcome.FULL_PERIOD, 0
+    return Outcome.INDISTINCT, 0

@@ -1,0 +1,222 @@
+"""Takes a save at a chosen phase of the timer period, and says what was true in it."""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from orchestrator.errors import InfraError
+from orchestrator.guest.firmware import TICK_VECTOR, GuestState, Stage, TimerMode
+from orchestrator.guest.lines import ControlWindow, Tick
+from orchestrator.snapshot import Snapshots
+from orchestrator.trial.lapic import Lapic, Registers, parse_lapic, parse_registers
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.watch import Heard, Silence, Watch
+from orchestrator.vm.machine import Machine
+
+#: Saves are taken here in the period, so that the ways to tick are told apart.
+EARLIEST_PHASE = 0.35
+LATEST_PHASE = 0.65
+
+#: Times to aim at a phase before giving up.
+ATTEMPTS = 60
+
+#: The built-in control begins after this tick: by then the pace is known.
+CONTROL_TICK = 6
+
+#: What must be left of its window at the save: on some kernels a load restarts the
+#: timer, which must expire inside the window.
+CONTROL_PERIODS_LEFT = 2.5
+
+
+class NoSaveError(InfraError):
+    """No save could be taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One snapshot, and what was true in it."""
+
+    tag: str
+    intended_phase: float
+    phase: float
+    """Where in the period it was, by the guest's spins."""
+    spins: int
+    spins_per_period: float
+    ticks: int
+    arms: int
+    lvtt: int
+    tmict: int
+    irr: tuple[int, ...]
+    isr: tuple[int, ...]
+    interrupt_flag: bool
+    printing: bool
+    stage: Stage
+    ineligible: tuple[str, ...]
+    """Why its loads are no evidence; empty if they are."""
+
+    @property
+    def eligible(self) -> bool:
+        """Whether its loads are evidence."""
+        return not self.ineligible
+
+
+def reasons_against(
+    state: GuestState, lapic: Lapic, registers: Registers, mode: TimerMode, phase: float
+) -> tuple[str, ...]:
+    """Return what makes loads of this state no evidence."""
+    found = {
+        "not ticking": state.stage is not Stage.TICKING,
+        "printing": state.printing or state.printed != state.ticks,
+        "not armed": state.arms != state.ticks + 1
+        or (lapic.tmict == 0 and mode is not TimerMode.TSC_DEADLINE),
+        "masked": lapic.masked or lapic.vector != TICK_VECTOR,
+        "interrupts off": not registers.interrupt_flag or registers.halted,
+        "pending": TICK_VECTOR in lapic.irr,
+        "in service": TICK_VECTOR in lapic.isr,
+        "off phase": not EARLIEST_PHASE <= phase <= LATEST_PHASE,
+    }
+    return tuple(reason for reason, true in found.items() if true)
+
+
+async def look(machine: Machine) -> tuple[GuestState, Lapic, Registers]:
+    """Read a stopped machine's state block, LAPIC and registers."""
+    state = await machine.peek_state()
+    lapic = parse_lapic(await machine.monitor.hmp("info lapic"))
+    registers = parse_registers(await machine.monitor.hmp("info registers"))
+    return state, lapic, registers
+
+
+def describe(
+    tag: str,
+    seen: tuple[GuestState, Lapic, Registers],
+    intended_phase: float,
+    spins_per_period: float,
+    mode: TimerMode,
+) -> Save:
+    """Return the save of a machine in the state that was seen."""
+    state, lapic, registers = seen
+    phase = state.spins / spins_per_period
+    return Save(
+        tag=tag,
+        intended_phase=intended_phase,
+        phase=phase,
+        spins=state.spins,
+        spins_per_period=spins_per_period,
+        ticks=state.ticks,
+        arms=state.arms,
+        lvtt=lapic.lvtt,
+        tmict=lapic.tmict,
+        irr=tuple(sorted(lapic.irr)),
+        isr=tuple(sorted(lapic.isr)),
+        interrupt_flag=registers.interrupt_flag,
+        printing=state.printing,
+        stage=state.stage,
+        ineligible=reasons_against(state, lapic, registers, mode, phase),
+    )
+
+
+class Saver:
+    """Takes saves of one machine."""
+
+    def __init__(self, machine: Machine, snapshots: Snapshots, pace: Pace, limits: Limits) -> None:
+        self._machine = machine
+        self._snapshots = snapshots
+        self._pace = pace
+        self._limits = limits
+        self._watch = Watch(machine, limits)
+        self._late_ns = 0.0
+
+    async def settle(self) -> None:
+        """Let the machine tick until its pace is known.
+
+        Raises:
+            NoSaveError: it does not tick.
+        """
+        before = await self._next_tick()
+        while not self._pace.known:
+            heard = await self._next_tick()
+            self._pace.observe(before.line, heard.line)
+            before = heard
+
+    async def _next_tick(self) -> Heard[Tick]:
+        heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
+        if isinstance(heard, Silence):
+            raise NoSaveError(
+                "waiting for a tick before a save: "
+                + (heard.why or "the guest does not tick, although nothing was loaded")
+            )
+        return heard
+
+    async def take(self, tag: str, phase: float) -> tuple[Save, list[Save]]:
+        """Take an eligible save at about `phase`, and leave the machine stopped.
+
+        Returns:
+            The save, and the attempts that were not eligible and so not saved.
+
+        Raises:
+            NoSaveError: the guest does not tick, or no attempt was eligible.
+            MonitorError: QEMU failed at a command.
+        """
+        machine, period_ns = self._machine, self._limits.period_ns
+        rejected: list[Save] = []
+        for _ in range(ATTEMPTS):
+            if not machine.running:
+                await machine.cont()
+                machine.console.drain()
+                await self._next_tick()  # the period that the stop has torn
+            await self.settle()
+            heard = await self._next_tick()
+            due_ns = heard.at_ns + (phase - self._pace.printing_periods) * period_ns - self._late_ns
+            left_ns = int(due_ns) - machine.clock.now_ns()
+            if left_ns > 0:
+                await asyncio.sleep(machine.clock.wall_s(left_ns))
+            await machine.stop()
+            spins_per_period = self._pace.spins_per_period
+            save = describe(
+                tag, await look(machine), phase, spins_per_period, machine.config.guest.mode
+            )
+            # Aim earlier or later by half of what this shot was off.
+            off_ns = (save.phase - phase) * period_ns
+            if abs(off_ns) < period_ns / 2:
+                self._late_ns += off_ns / 2
+            if save.eligible:
+                await machine.mark_waiting()
+                await self._snapshots.save(machine.monitor, tag)
+                return save, rejected
+            rejected.append(save)
+        reasons = sorted({reason for save in rejected for reason in save.ineligible})
+        raise NoSaveError(
+            f"taking a save at phase {phase:.2f}: none of {ATTEMPTS} attempts was eligible "
+            f"({', '.join(reasons)}). A longer --period gives more room."
+        )
+
+    async def take_control(self, tag: str) -> Save:
+        """Save early in the window of the built-in control, and leave the machine stopped.
+
+        Raises:
+            NoSaveError: the window did not come, or was too far gone when the machine stopped.
+            MonitorError: QEMU failed at a command.
+        """
+        machine = self._machine
+        await self.settle()
+        opened = await self._watch.hear(
+            ControlWindow, 2 * CONTROL_TICK * self._limits.period_ns, confirm=True
+        )
+        if isinstance(opened, Silence):
+            raise NoSaveError(
+                "waiting for the built-in control: " + (opened.why or "it did not begin")
+            )
+        await machine.stop()
+        spins_per_period = self._pace.spins_per_period
+        seen = await look(machine)
+        state = seen[0]
+        save = describe(tag, seen, 0.0, spins_per_period, machine.config.guest.mode)
+        left = state.window_spins / spins_per_period
+        if state.stage is not Stage.CONTROL_WINDOW or state.printing or left < CONTROL_PERIODS_LEFT:
+            raise NoSaveError(
+                f"saving inside the built-in control: {left:.1f} periods of its window were left, "
+                f"{CONTROL_PERIODS_LEFT} are needed"
+            )
+        save = replace(save, ineligible=("control",))
+        await self._snapshots.save(machine.monitor, tag)
+        return save

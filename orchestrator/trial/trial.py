@@ -1,0 +1,139 @@
+"""One load of one save, and what the ticks did after it."""
+
+from orchestrator.guest.lines import Tick
+from orchestrator.snapshot import Snapshots
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.outcome import FirstTick, Outcome, TrialResult, classify
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.save import Save
+from orchestrator.trial.watch import Heard, Quiet, Silence, Watch, how_it_ended
+from orchestrator.vm.machine import Machine
+from orchestrator.vm.monitor import CommandFailedError, MonitorError
+
+#: Markers in the kernel's trace.
+MARK_LOAD = "losttick: load"
+MARK_CONT = "losttick: cont"
+
+#: What silence of each kind makes of a trial, once `SILENT` is dealt with.
+_OUTCOMES = {
+    Quiet.STALLED: Outcome.UNKNOWN,
+    Quiet.NO_ANSWER: Outcome.UNKNOWN,
+    Quiet.PAUSED: Outcome.UNKNOWN,
+    Quiet.KILLED: Outcome.UNKNOWN,
+    Quiet.CRASHED: Outcome.CRASHED,
+}
+
+
+class Trial:
+    """Loads one save and watches the ticks: stop, load, drain, continue, watch."""
+
+    def __init__(
+        self, machine: Machine, snapshots: Snapshots, save: Save, pace: Pace, limits: Limits
+    ) -> None:
+        self._machine = machine
+        self._snapshots = snapshots
+        self._save = save
+        self._pace = pace
+        self._limits = limits
+        self._watch = Watch(machine, limits)
+        self._first: FirstTick | None = None
+        self._stale_bytes = 0
+
+    async def run(self) -> TrialResult:
+        """Run the trial. After any outcome that is not plain ticking, end this machine."""
+        clock = self._machine.clock
+        began_ns = clock.now_ns()
+        try:
+            outcome, why, missing = await self._run()
+        except CommandFailedError as error:
+            outcome, why, missing = Outcome.UNKNOWN, str(error), 0
+        except MonitorError as error:
+            ended = await how_it_ended(self._machine)
+            outcome, why, missing = _OUTCOMES[ended.quiet], f"{error}; {ended.why}", 0
+        return TrialResult(
+            outcome=outcome,
+            first_tick=self._first,
+            missing_periods=missing,
+            why=why,
+            stale_bytes=self._stale_bytes,
+            duration_ns=clock.now_ns() - began_ns,
+        )
+
+    async def _run(self) -> tuple[Outcome, str, int]:
+        machine, tracer = self._machine, self._machine.process.tracer
+        if machine.running:
+            await machine.stop()
+        if tracer:
+            tracer.mark(MARK_LOAD)
+        await self._snapshots.load(machine.monitor, self._save.tag)
+        # The machine stands still: all that the console holds is from before the load.
+        self._stale_bytes = machine.console.drain()
+        machine.monitor.take_stops()
+        if tracer:
+            tracer.mark(MARK_CONT)
+        cont_ns = machine.clock.now_ns()
+        await machine.cont()
+
+        first = await self._await_tick(self._save.ticks)
+        if not isinstance(first, Heard):
+            return first
+        second = await self._await_tick(first.line.sequence)
+        if not isinstance(second, Heard):
+            outcome, why, missing = second
+            return outcome, f"one tick came after the load, then: {why}", missing
+        if first.line.sequence != self._save.ticks + 1:
+            number = first.line.sequence - self._save.ticks
+            return Outcome.INDISTINCT, f"the first line that arrived was tick {number}'s", 0
+        self._pace.observe(first.line, second.line)
+        return await self._judge(first, second, cont_ns)
+
+    async def _await_tick(self, after: int) -> Heard[Tick] | tuple[Outcome, str, int]:
+        """Wait for a tick with a sequence number beyond `after`; else say what it was."""
+        heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
+        if isinstance(heard, Heard):
+            if after < heard.line.sequence <= after + 4:
+                return heard
+            return (
+                Outcome.UNKNOWN,
+                f"a line of tick {heard.line.sequence}, where {after + 1} was due",
+                0,
+            )
+        if heard.quiet is not Quiet.SILENT:
+            return _OUTCOMES[heard.quiet], heard.why, 0
+        return await self._untouched(heard)
+
+    async def _untouched(self, silence: Silence) -> tuple[Outcome, str, int]:
+        """Leave a silent guest alone for some more periods: does it tick by itself?"""
+        why = f"no tick in {silence.vcpu_ns / 1e6:.0f} ms of vCPU time"
+        after = await self._watch.tick(self._limits.untouched_ns)
+        if isinstance(after, Heard):
+            return Outcome.RECOVERED, f"{why}, then it ticked unaided", 0
+        if after.quiet is not Quiet.SILENT:
+            return _OUTCOMES[after.quiet], f"{why}, then: {after.why}", 0
+        total_ms = (silence.vcpu_ns + after.vcpu_ns) / 1e6
+        return Outcome.LOST, f"no tick in {total_ms:.0f} ms of vCPU time", 0
+
+    async def _judge(
+        self, first: Heard[Tick], second: Heard[Tick], cont_ns: int
+    ) -> tuple[Outcome, str, int]:
+        period_ns = self._limits.period_ns
+        spun = first.line.spins - self._save.spins
+        elapsed_ns = first.at_ns - cont_ns
+        self._first = FirstTick(
+            periods=spun / self._pace.spins_per_period,
+            wall_periods=max(0.0, elapsed_ns / period_ns - self._pace.printing_periods),
+            ms=elapsed_ns / 1e6,
+        )
+        outcome, missing = classify(self._first, self._save.phase)
+        if outcome is Outcome.MISSED:
+            late_ns = (min(self._first.periods, self._first.wall_periods) - 1) * period_ns
+            waited_ns = await self._machine.waited_ns()
+            if waited_ns >= late_ns / 2:
+                return (
+                    Outcome.INDISTINCT,
+                    f"the tick came {late_ns / 1e6:.1f} ms late, but QEMU's threads had to wait "
+                    f"{waited_ns / 1e6:.1f} ms for a CPU",
+                    0,
+                )
+            return outcome, f"{missing} period(s) passed without their tick", missing
+        return outcome, "", 0

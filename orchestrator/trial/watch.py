@@ -1,0 +1,151 @@
+"""Waits for a tick, and tells silence from a host that stands still."""
+
+import enum
+import signal
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from orchestrator.guest.lines import Line, Panic, Tick
+from orchestrator.trial.limits import Limits
+from orchestrator.vm.console import ConsoleClosed
+from orchestrator.vm.machine import Machine
+from orchestrator.vm.monitor import MonitorError
+
+L = TypeVar("L", bound=Line)
+
+#: Signals by which a QEMU ends itself; others were sent by somebody else.
+CRASH_SIGNALS = frozenset(
+    {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
+)
+
+#: Run states that mean a crashed guest.
+CRASHED_STATES = frozenset({"shutdown", "internal-error", "guest-panicked", "io-error"})
+
+
+class Quiet(enum.Enum):
+    """Why no tick came."""
+
+    SILENT = enum.auto()
+    """The vCPU ran past the limit, and QEMU still answers."""
+    STALLED = enum.auto()
+    """The vCPU did not get to run: nothing can be said."""
+    NO_ANSWER = enum.auto()
+    """QEMU's monitor does not answer, or not as it should."""
+    PAUSED = enum.auto()
+    """Somebody stopped the vCPUs."""
+    CRASHED = enum.auto()
+    """The guest or QEMU itself crashed."""
+    KILLED = enum.auto()
+    """QEMU was ended from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No tick came."""
+
+    quiet: Quiet
+    why: str
+    vcpu_ns: int = 0
+    """vCPU CPU time that passed without a tick, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Generic[L]):
+    """A line, and when it arrived by the host's clock."""
+
+    line: L
+    at_ns: int
+
+
+async def how_it_ended(machine: Machine) -> Silence:
+    """Say how a QEMU that has hung up ended."""
+    end = await machine.kill()
+    if -end.code in CRASH_SIGNALS:
+        return Silence(Quiet.CRASHED, f"QEMU crashed: {end}")
+    return Silence(Quiet.KILLED, f"QEMU ended while its guest was watched: {end}")
+
+
+class Watch:
+    """Watches one machine's console."""
+
+    def __init__(self, machine: Machine, limits: Limits) -> None:
+        self._machine = machine
+        self._limits = limits
+        self.others: list[Line] = []
+        """Lines that nobody waited for."""
+
+    async def tick(
+        self, limit_ns: int, *, confirm: bool = False, wall_cap_ns: int | None = None
+    ) -> Heard[Tick] | Silence:
+        """Wait for the next tick line; see `hear`."""
+        return await self.hear(Tick, limit_ns, confirm=confirm, wall_cap_ns=wall_cap_ns)
+
+    async def hear(
+        self,
+        wanted: type[L],
+        limit_ns: int,
+        *,
+        confirm: bool = False,
+        wall_cap_ns: int | None = None,
+    ) -> Heard[L] | Silence:
+        """Wait for the next line of one kind.
+
+        Args:
+            wanted: the kind; lines of others are put aside.
+            limit_ns: vCPU time after which there is silence. Its count begins after
+                two quiet periods, so that a tick that comes costs no look at the vCPU.
+            confirm: at the limit, ask QEMU for a sign of life and wait once more.
+            wall_cap_ns: host time after which the wait ends in any case.
+        """
+        machine, clock, limits = self._machine, self._machine.clock, self._limits
+        cap_ns = clock.now_ns() + (wall_cap_ns or limits.wall_cap_ns)
+        wait_ns = 2 * limits.period_ns + 2_000_000
+        vcpu_start: int | None = None
+        while True:
+            try:
+                arrived = await machine.console.next_line(clock.wall_s(wait_ns))
+                if arrived is not None:
+                    line, at_ns = arrived
+                    if isinstance(line, wanted):
+                        return Heard(line, at_ns)
+                    self.others.append(line)
+                    if isinstance(line, Panic):
+                        place = f"{line.cs:04x}:{line.ip:04x}"
+                        return Silence(Quiet.CRASHED, f"the guest took an exception at {place}")
+                    continue
+                wait_ns = limits.slice_ns
+                vcpu_now = await machine.vcpu_cpu_ns()
+            except (ConsoleClosed, ProcessLookupError):
+                return await how_it_ended(machine)
+            vcpu_start = vcpu_now if vcpu_start is None else vcpu_start
+            ran_ns = vcpu_now - vcpu_start
+            at_limit = ran_ns >= limit_ns
+            capped = clock.now_ns() >= cap_ns
+            if not (capped or machine.monitor.take_stops() or (at_limit and confirm)):
+                if at_limit:
+                    return Silence(Quiet.SILENT, "", ran_ns)
+                continue
+            trouble = await self._sign_of_life(ran_ns)
+            if trouble is not None:
+                return trouble
+            if at_limit:
+                confirm = False
+                limit_ns = ran_ns + limits.confirm_ns
+            elif capped:
+                return Silence(
+                    Quiet.STALLED,
+                    f"no tick, but the vCPU ran for only {ran_ns / 1e6:.0f} ms "
+                    f"of the {limit_ns / 1e6:.0f} ms that it takes to call that silence",
+                    ran_ns,
+                )
+
+    async def _sign_of_life(self, ran_ns: int) -> Silence | None:
+        """Ask QEMU for its run state: None if all is as it should be."""
+        try:
+            state = await self._machine.run_state()
+        except MonitorError as error:
+            return Silence(Quiet.NO_ANSWER, f"QEMU does not answer: {error}", ran_ns)
+        if state == "running":
+            return None
+        quiet = Quiet.CRASHED if state in CRASHED_STATES else Quiet.PAUSED
+        return Silence(quiet, f"QEMU says that the guest is {state!r}", ran_ns)

@@ -1,0 +1,1 @@
+"""One virtual machine: QEMU's arguments, its monitor, its console."""

@@ -1,0 +1,182 @@
+"""QEMU's monitor: QMP by `qemu.qmp`, with a deadline on every command.
+
+`qemu.qmp` waits for ever; here no command does. Past its deadline a command's
+outcome is unknown, and so is the state of that QEMU: the only thing left to do
+with it is to kill it.
+"""
+
+import asyncio
+import collections
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
+
+from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError
+
+from orchestrator.errors import InfraError
+from orchestrator.host.protocol import Clock, QemuProcess
+
+#: For commands that answer at once. Generous: a loaded host is slow, not broken.
+DEADLINE_NS = 10_000_000_000
+
+#: QMP messages kept as evidence.
+LOG_MESSAGES = 200
+
+#: Events after which the guest may no longer run.
+STOPPING_EVENTS = frozenset({"SHUTDOWN", "STOP", "GUEST_PANICKED", "GUEST_CRASHLOADED", "RESET"})
+
+# The connection's ends and faults reach the caller as exceptions; without a
+# handler, logging would print them to the user's terminal as well.
+logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
+
+
+class MonitorError(InfraError):
+    """QEMU's monitor failed to carry out a command."""
+
+    def __init__(self, command: str, seen: str) -> None:
+        self.command = command
+        self.seen = seen
+        super().__init__(f"QMP {command!r}: {seen}")
+
+
+class MonitorTimeoutError(MonitorError):
+    """No answer within the deadline: whether the command ran is unknown."""
+
+
+class MonitorClosedError(MonitorError):
+    """The connection ended, or carried what is not QMP."""
+
+
+class CommandFailedError(MonitorError):
+    """QEMU answered with an error."""
+
+
+class _Client(QMPClient):
+    """A client that logs into a bounded deque, instead of formatting for a logger."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.log: collections.deque[tuple[int, str, Message]] = collections.deque(
+            maxlen=LOG_MESSAGES
+        )
+        self._clock = clock
+        # The library's own listener keeps every event of the session for ever.
+        self.events.event_filter = lambda _: False
+
+    def _cb_outbound(self, msg: Message) -> Message:
+        self.log.append((self._clock.now_ns(), "sent", msg))
+        return msg
+
+    def _cb_inbound(self, msg: Message) -> Message:
+        self.log.append((self._clock.now_ns(), "received", msg))
+        return msg
+
+
+class _StopWatch(EventListener):
+    """Notices events after which the guest may have stopped, and keeps none."""
+
+    def __init__(self) -> None:
+        super().__init__(STOPPING_EVENTS)
+        self.noticed: list[str] = []
+
+    async def put(self, event: Message) -> None:
+        if self.accept(event):
+            self.noticed.append(str(event["event"]))
+
+
+class Monitor:
+    """A connected monitor."""
+
+    def __init__(self, client: _Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._stops = _StopWatch()
+        client.register_listener(self._stops)
+
+    @classmethod
+    async def connect(cls, process: QemuProcess, clock: Clock) -> "Monitor":
+        """Negotiate with QEMU.
+
+        Raises:
+            MonitorTimeoutError: QEMU does not greet within the deadline.
+            MonitorClosedError: it hung up, or what it said is not QMP.
+        """
+        client = _Client(clock)
+        try:
+            async with asyncio.timeout(clock.wall_s(DEADLINE_NS)):
+                await client.connect(process.qmp)
+        except TimeoutError:
+            raise MonitorTimeoutError("qmp_capabilities", "no greeting in time") from None
+        except QMPError as error:
+            raise MonitorClosedError("qmp_capabilities", str(error)) from error
+        return cls(client, clock)
+
+    async def execute(
+        self,
+        command: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        deadline_ns: int = DEADLINE_NS,
+    ) -> Any:
+        """Run a QMP command and return its value.
+
+        Raises:
+            CommandFailedError: QEMU refused it.
+            MonitorTimeoutError: it did not answer within the deadline.
+            MonitorClosedError: the connection ended.
+        """
+        try:
+            async with asyncio.timeout(self._clock.wall_s(deadline_ns)):
+                return await self._client.execute(command, arguments)
+        except TimeoutError:
+            seen = f"no answer in {deadline_ns / 1e9:g} s"
+            raise MonitorTimeoutError(command, seen) from None
+        except ExecuteError as error:
+            raise CommandFailedError(command, f"QEMU says: {error.error.desc}") from error
+        except (QMPError, EOFError, OSError) as error:
+            seen = f"the connection is lost ({type(error).__name__}: {error})"
+            raise MonitorClosedError(command, seen) from error
+
+    async def hmp(self, line: str, *, deadline_ns: int = DEADLINE_NS) -> str:
+        """Run a command of the human monitor and return what it prints."""
+        return cast(
+            str,
+            await self.execute(
+                "human-monitor-command", {"command-line": line}, deadline_ns=deadline_ns
+            ),
+        )
+
+    async def hmp_do(self, line: str, *, deadline_ns: int = DEADLINE_NS) -> None:
+        """Run a command of the human monitor that prints nothing when it succeeds.
+
+        Raises:
+            CommandFailedError: it printed something: that is its error.
+        """
+        text = await self.hmp(line, deadline_ns=deadline_ns)
+        if text.strip():
+            raise CommandFailedError(line, f"QEMU says: {text.strip()}")
+
+    @contextlib.asynccontextmanager
+    async def listen(self, *names: str) -> AsyncIterator[EventListener]:
+        """Hear events of these names, as a stream, for as long as the context lasts."""
+        with self._client.listener(names) as listener:
+            yield listener
+
+    def take_stops(self) -> list[str]:
+        """Return and forget the events since the last call that may mean a stopped guest."""
+        noticed, self._stops.noticed = self._stops.noticed, []
+        return noticed
+
+    def log(self) -> list[dict[str, object]]:
+        """Return the last messages, oldest first."""
+        return [
+            {"t_ns": t_ns, "way": way, "message": dict(message)}
+            for t_ns, way, message in self._client.log
+        ]
+
+    async def close(self) -> None:
+        """Disconnect. Errors of a connection that is going away are of no interest."""
+        with contextlib.suppress(QMPError, EOFError, OSError, TimeoutError):
+            async with asyncio.timeout(1):
+                await self._client.disconnect()

@@ -1,0 +1,57 @@
+"""What a QEMU binary is and can do, asked of the binary itself."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.host.facts import QemuFacts
+from orchestrator.host.protocol import QMP_CHARDEV, Host, QemuStartError
+from orchestrator.vm.monitor import CommandFailedError, Monitor, MonitorError
+
+
+class _HasQemu(Host, Protocol):
+    @property
+    def qemu(self) -> str: ...
+
+
+async def probe_qemu(host: _HasQemu) -> QemuFacts:
+    """Start the binary without a machine and ask it.
+
+    Raises:
+        QemuStartError: it does not start, or it is not QEMU.
+    """
+    process = await host.start_qemu(
+        ["-nodefaults", "-no-user-config", "-display", "none", "-machine", "none",
+         "-mon", f"chardev={QMP_CHARDEV},mode=control"], {},
+    )  # fmt: skip
+    try:
+        monitor = await Monitor.connect(process, host.clock)
+        try:
+            version = await monitor.execute("query-version")
+            commands = await monitor.execute("query-commands")
+            kvm = await monitor.execute("query-kvm")
+        finally:
+            await monitor.close()
+    except CommandFailedError:
+        raise
+    except MonitorError as error:
+        exit_ = await process.kill()
+        raise QemuStartError(f"probing {host.qemu}: {error.seen}; it ended with {exit_}") from error
+    finally:
+        await process.kill()
+    numbers = version["qemu"]
+    package = version["package"].strip()
+    return QemuFacts(
+        path=host.qemu,
+        version=f"{numbers['major']}.{numbers['minor']}.{numbers['micro']}"
+        + (f" ({package.strip('()')})" if package else ""),
+        sha256=await asyncio.to_thread(_sha256, host.qemu),
+        accelerators=("kvm", "tcg") if kvm["present"] else ("tcg",),
+        commands=frozenset(command["name"] for command in commands),
+    )
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as binary:
+        return hashlib.file_digest(binary, "sha256").hexdigest()

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.errors import UnfitError
+from orchestrator.errors import InputError, UnfitError
 from orchestrator.host import folder, supervisor, tracefs
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.local_facts import read_facts
@@ -43,27 +43,34 @@ class LocalClock:
 
 
 class NoQemuError(UnfitError):
-    """No QEMU binary was found."""
+    """QEMU, or a tool that comes with it, is not installed."""
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(
-            f"looking for QEMU: no executable {wanted!r}. "
-            "Install it (Debian: apt-get install qemu-system-x86 qemu-utils), "
-            "or name one with --qemu."
+            f"looking for QEMU: there is no {name} on PATH. "
+            "`losttick doctor --fix` installs it (as root), "
+            "or apt-get install qemu-system-x86 qemu-utils."
         )
 
 
+class NotQemuError(InputError):
+    """The QEMU that was named is not there."""
+
+
 def find_qemu(wanted: str | None) -> str:
-    """Return the path of the QEMU binary.
+    """Return the path of the QEMU binary: the one that is wanted, or the one on PATH.
 
     Raises:
-        NoQemuError: there is none.
+        NotQemuError: the one that is wanted is not there.
+        NoQemuError: there is none on PATH.
     """
     name = wanted or "qemu-system-x86_64"
     found = shutil.which(name)
-    if found is None:
-        raise NoQemuError(name)
-    return str(Path(found).absolute())
+    if found is not None:
+        return str(Path(found).absolute())
+    if wanted:
+        raise NotQemuError(f"looking for QEMU: {wanted!r} is not an executable file")
+    raise NoQemuError(name)
 
 
 class LocalHost:
@@ -77,7 +84,7 @@ class LocalHost:
             qemu_prefix: a command that runs it, such as a dynamic loader with its library path.
 
         Raises:
-            NoQemuError: it is not there.
+            NoQemuError, NotQemuError: it is not there.
         """
         self.clock = LocalClock()
         self.qemu = find_qemu(qemu)

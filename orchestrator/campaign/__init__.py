@@ -1,0 +1,1 @@
+"""Trials of a cell until its verdict."""

@@ -1,0 +1,267 @@
+"""One cell's campaign: a control, the trials, a control."""
+
+import random
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orchestrator.campaign.progress import Progress
+from orchestrator.campaign.records import Records
+from orchestrator.errors import InfraError
+from orchestrator.guest.firmware import GuestConfig, TimerMode
+from orchestrator.host.protocol import Host
+from orchestrator.plan.model import Cell
+from orchestrator.snapshot import Snapshots
+from orchestrator.trial.diagnosis import Cause, Diagnosis, diagnose
+from orchestrator.trial.evidence import Evidence, gather
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.outcome import Outcome, TrialResult
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.save import (
+    CONTROL_TICK,
+    EARLIEST_PHASE,
+    LATEST_PHASE,
+    NoSaveError,
+    Save,
+    Saver,
+)
+from orchestrator.trial.trial import Trial
+from orchestrator.vm.argv import MachineConfig
+from orchestrator.vm.machine import Machine
+
+#: Attempts at one trial; each is journalled and counted.
+MAX_ATTEMPTS = 3
+
+#: Machines in a row that give no save before the cell is given up.
+MAX_BARREN_MACHINES = 3
+
+#: Where phases are drawn: a little inside of what is eligible.
+_AIM = (EARLIEST_PHASE + 0.05, LATEST_PHASE - 0.05)
+
+
+class Arm(StrEnum):
+    """Which question a trial answers."""
+
+    HOST = "host"
+    """Does this host lose ticks?"""
+    CONTROL = "control"
+    """Would a loss be seen? The guest swallows its own tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One run of the built-in control."""
+
+    seen: bool
+    outcome: Outcome
+    cause: Cause | None
+    sentence: str
+
+
+@dataclass(slots=True)
+class CellCampaign:
+    """What a cell's campaign has counted so far."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    causes: Counter[Cause] = field(default_factory=Counter)
+    attempts: int = 0
+    unknown_attempts: int = 0
+    saves: int = 0
+    lossy_saves: int = 0
+    """Saves of which at least one load was lost."""
+    controls: list[Control] = field(default_factory=list)
+    first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))
+    first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
+    trace: str | None = None
+    """What the kernel recorded of the last loads on the first machine."""
+    failure: str | None = None
+    """Why the campaign ended early."""
+
+
+class CellRunner:
+    """Runs one cell on one host."""
+
+    def __init__(
+        self,
+        host: Host,
+        cell: Cell,
+        snapshots: Snapshots,
+        *,
+        planned: int,
+        rng: random.Random,
+        records: Records,
+        progress: Progress,
+    ) -> None:
+        """Prepare; `run` does the work.
+
+        Args:
+            host: where.
+            cell: what.
+            snapshots: the cell's method.
+            planned: trials of eligible saves.
+            rng: draws the phases.
+            records: journal and evidence.
+            progress: hears of each step.
+        """
+        self._host = host
+        self._cell = cell
+        self._snapshots = snapshots
+        self._planned = planned
+        self._rng = rng
+        self._records = records
+        self._progress = progress
+        self._limits = Limits(cell.period_ns)
+        self._trials = 0
+        self._attempt = 1
+        self.campaign = CellCampaign()
+
+    async def run(self) -> CellCampaign:
+        """Run the cell. What the harness could not do is noted, not raised.
+
+        Raises:
+            JournalError: nothing can be recorded any more.
+        """
+        self._progress.cell_begins(self._cell, self._planned)
+        try:
+            await self._control()
+            await self._trials_until_planned()
+            await self._control()
+        except InfraError as error:
+            self._records.journal.write("failure", cell=self._cell.id, error=str(error))
+            self.campaign.failure = str(error)
+        return self.campaign
+
+    # --- the host's arm ---
+
+    async def _trials_until_planned(self) -> None:
+        barren = 0
+        while self._trials < self._planned:
+            before = self.campaign.attempts
+            try:
+                async with await self._start(Arm.HOST) as machine:
+                    await self._use(machine)
+            except NoSaveError:
+                if self.campaign.attempts == before:
+                    barren += 1
+                    if barren >= MAX_BARREN_MACHINES:
+                        raise
+                    continue
+            barren = 0
+
+    async def _use(self, machine: Machine) -> None:
+        """Run trials on one machine until one of them is not plain ticking."""
+        pace = Pace()
+        saver = Saver(machine, self._snapshots, pace, self._limits)
+        while self._trials < self._planned:
+            self.campaign.saves += 1
+            tag = f"save{self.campaign.saves}"
+            save, rejected = await saver.take(tag, self._rng.uniform(*_AIM))
+            for attempt in rejected:
+                self._records.save(self._cell, Arm.HOST, attempt)
+            self._records.save(self._cell, Arm.HOST, save)
+            for _ in range(min(self._cell.loads_per_save, self._planned - self._trials)):
+                trial = Trial(machine, self._snapshots, save, pace, self._limits)
+                if not await self._count(machine, save, await trial.run()):
+                    return
+            self._note_trace(machine)
+            await self._snapshots.delete(machine.monitor, tag)
+
+    async def _count(self, machine: Machine, save: Save, result: TrialResult) -> bool:
+        """Journal and count an attempt; return whether its machine can be used on."""
+        campaign, outcome = self.campaign, result.outcome
+        hang = None if outcome.ticked else await self._examine(machine, save, result)
+        self._records.trial(
+            self._cell, Arm.HOST, self._trials + 1, self._attempt, save, result, hang
+        )
+        campaign.attempts += 1
+        campaign.unknown_attempts += outcome is Outcome.UNKNOWN
+        if outcome is Outcome.UNKNOWN and self._attempt < MAX_ATTEMPTS:
+            self._attempt += 1
+        else:
+            self._attempt = 1
+            self._trials += 1
+            campaign.outcomes[outcome] += 1
+            campaign.lossy_saves += outcome is Outcome.LOST
+            if hang is not None and outcome is not Outcome.MISSED:
+                campaign.causes[hang[0].cause] += 1
+        if result.first_tick:
+            campaign.first_tick_periods.append(result.first_tick.periods)
+            campaign.first_tick_ms.append(result.first_tick.ms)
+        if hang is not None:
+            self._progress.diagnosed(self._cell, hang[0])
+        self._progress.attempt_ends(self._cell, outcome, self._trials, self._planned)
+        return outcome.ticked
+
+    # --- the control's arm ---
+
+    async def _control(self) -> None:
+        """Inject a loss, and see whether it is seen. Tried again if no save could be had."""
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                control = await self._control_once(attempt)
+            except NoSaveError:
+                if attempt == MAX_ATTEMPTS:
+                    raise
+                continue
+            if control.outcome is not Outcome.UNKNOWN:
+                break
+        self.campaign.controls.append(control)
+        self._progress.control_seen(self._cell, control.seen)
+
+    async def _control_once(self, attempt: int) -> Control:
+        async with await self._start(Arm.CONTROL) as machine:
+            pace = Pace()
+            saver = Saver(machine, self._snapshots, pace, self._limits)
+            save = await saver.take_control("control")
+            self._records.save(self._cell, Arm.CONTROL, save)
+            result = await Trial(machine, self._snapshots, save, pace, self._limits).run()
+            hang = None if result.outcome.ticked else await self._examine(machine, save, result)
+            number = len(self.campaign.controls) + 1
+            self._records.trial(self._cell, Arm.CONTROL, number, attempt, save, result, hang)
+        if self._cell.mode is TimerMode.PERIODIC:
+            # A periodic timer cannot be silenced so: its swallowed ticks are missing periods.
+            seen = result.outcome is Outcome.MISSED
+        else:
+            seen = (
+                result.outcome is Outcome.LOST
+                and hang is not None
+                and hang[0].cause is Cause.LOST_INTERRUPT
+            )
+        return Control(
+            seen=seen,
+            outcome=result.outcome,
+            cause=hang[0].cause if hang else None,
+            sentence=hang[0].sentence if hang else result.why,
+        )
+
+    # --- both ---
+
+    async def _start(self, arm: Arm) -> Machine:
+        cell = self._cell
+        config = MachineConfig(
+            cell.accel,
+            GuestConfig(
+                mode=cell.mode,
+                apic=cell.apic,
+                period_ns=cell.period_ns,
+                control_tick=CONTROL_TICK if arm is Arm.CONTROL else 0,
+                # A periodic timer's ticks go on after the window, which must end
+                # before the guest counts as silent.
+                control_periods=4 if cell.mode is TimerMode.PERIODIC else 6,
+            ),
+        )
+        machine = await Machine.start(self._host, config, self._records.next_console())
+        self._records.machine(cell, arm, machine)
+        return machine
+
+    async def _examine(
+        self, machine: Machine, save: Save, result: TrialResult
+    ) -> tuple[Diagnosis, Evidence]:
+        evidence = await gather(machine, self._limits)
+        cell = self._cell
+        return diagnose(result, evidence, save, cell.mode, cell.period_ns), evidence
+
+    def _note_trace(self, machine: Machine) -> None:
+        if self.campaign.trace is None and machine.process.tracer:
+            self.campaign.trace = machine.process.tracer.read()

@@ -1,0 +1,43 @@
+"""What a campaign tells whoever watches it run."""
+
+from typing import Protocol
+
+from orchestrator.plan.model import Cell
+from orchestrator.trial.diagnosis import Diagnosis
+from orchestrator.trial.outcome import Outcome
+
+
+class Progress(Protocol):
+    """Hears of each step."""
+
+    def cell_begins(self, cell: Cell, planned: int) -> None:
+        """A cell's campaign begins."""
+        ...
+
+    def control_seen(self, cell: Cell, seen: bool) -> None:
+        """A control has been judged."""
+        ...
+
+    def attempt_ends(self, cell: Cell, outcome: Outcome, done: int, planned: int) -> None:
+        """An attempt at a trial has ended."""
+        ...
+
+    def diagnosed(self, cell: Cell, diagnosis: Diagnosis) -> None:
+        """A loss, a crash or an unknown outcome has been diagnosed."""
+        ...
+
+
+class NoProgress:
+    """Hears nothing."""
+
+    def cell_begins(self, cell: Cell, planned: int) -> None:
+        """Ignore it."""
+
+    def control_seen(self, cell: Cell, seen: bool) -> None:
+        """Ignore it."""
+
+    def attempt_ends(self, cell: Cell, outcome: Outcome, done: int, planned: int) -> None:
+        """Ignore it."""
+
+    def diagnosed(self, cell: Cell, diagnosis: Diagnosis) -> None:
+        """Ignore it."""

@@ -1,0 +1,100 @@
+"""Where a campaign puts what it sees: the journal, and a folder for each hang."""
+
+import json
+from pathlib import Path
+
+from orchestrator.errors import InfraError
+from orchestrator.plan.model import Cell
+from orchestrator.results.journal import Journal, plain
+from orchestrator.trial.diagnosis import Diagnosis
+from orchestrator.trial.evidence import Evidence
+from orchestrator.trial.outcome import TrialResult
+from orchestrator.trial.save import Save
+from orchestrator.vm.machine import Machine
+
+
+class Records:
+    """The output folder of one run."""
+
+    def __init__(self, out: Path, journal: Journal) -> None:
+        self.out = out
+        self.journal = journal
+        self._machines = 0
+        self._hangs = 0
+
+    def next_console(self) -> Path:
+        """Return where the next machine's console goes."""
+        self._machines += 1
+        folder = self.out / "console"
+        folder.mkdir(exist_ok=True)
+        return folder / f"machine-{self._machines:04d}.log"
+
+    def machine(self, cell: Cell, arm: str, machine: Machine) -> None:
+        """Note a machine that has started."""
+        self.journal.write(
+            "machine",
+            cell=cell.id,
+            arm=arm,
+            number=self._machines,
+            argv=machine.facts.argv,
+            vcpu_thread=machine.facts.vcpu_thread,
+            pinned_cpu=machine.facts.pinned_cpu,
+        )
+
+    def save(self, cell: Cell, arm: str, save: Save) -> None:
+        """Note a save, or an attempt at one that was not eligible."""
+        self.journal.write("save", cell=cell.id, arm=arm, eligible=save.eligible, **plain(save))
+
+    def trial(
+        self,
+        cell: Cell,
+        arm: str,
+        number: int,
+        attempt: int,
+        save: Save,
+        result: TrialResult,
+        hang: tuple[Diagnosis, Evidence] | None,
+    ) -> None:
+        """Note an attempt at a trial; one that did not plainly tick gets a folder."""
+        fields: dict[str, object] = {}
+        if hang is not None:
+            diagnosis, evidence = hang
+            fields = {"diagnosis": diagnosis, "evidence": self._keep(cell, save, result, hang)}
+        self.journal.write(
+            "trial",
+            cell=cell.id,
+            arm=arm,
+            number=number,
+            attempt=attempt,
+            save=save.tag,
+            **plain(result),
+            **fields,
+        )
+
+    def _keep(
+        self, cell: Cell, save: Save, result: TrialResult, hang: tuple[Diagnosis, Evidence]
+    ) -> str:
+        """Write a hang's evidence into a folder of its own; return its name."""
+        self._hangs += 1
+        name = f"evidence/{self._hangs:04d}-{result.outcome}"
+        folder = self.out / name
+        diagnosis, evidence = hang
+        try:
+            folder.mkdir(parents=True)
+            seen = {
+                "cell": cell.id, "diagnosis": diagnosis, "trial": result,
+                "save": save, "evidence": evidence,
+            }  # fmt: skip
+            (folder / "evidence.json").write_text(json.dumps(plain(seen), indent=2) + "\n")
+            (folder / "diagnosis.txt").write_text(
+                f"{diagnosis.cause}\n\n{diagnosis.sentence}\n"
+            )
+            (folder / "console.txt").write_text(evidence.console_tail)
+            if evidence.trace:
+                (folder / "trace.txt").write_text(evidence.trace)
+        except OSError as error:
+            raise InfraError(
+                f"writing evidence to {folder}: {error.strerror}. The journal so far is good. "
+                "Make room, or choose another place with --out DIR."
+            ) from error
+        return name

@@ -1,0 +1,178 @@
+"""A whole run: plan, host, cells, verdicts. One direction; nothing later reaches back."""
+
+import contextlib
+import random
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import orchestrator
+from orchestrator.campaign.cell import CellCampaign, CellRunner
+from orchestrator.campaign.progress import Progress
+from orchestrator.campaign.records import Records
+from orchestrator.campaign.statistics import LossRate, loss_rate
+from orchestrator.campaign.verdict import Tally, Verdict, decide, overall
+from orchestrator.errors import UnfitError
+from orchestrator.guest.firmware import firmware
+from orchestrator.host.exposure import Exposure, ExposureState, exposure, refine
+from orchestrator.host.facts import HostFacts
+from orchestrator.host.protocol import Host
+from orchestrator.plan.choices import Requirement
+from orchestrator.plan.model import Cell, Plan
+from orchestrator.results.journal import Journal, JournalError
+from orchestrator.snapshot.choice import snapshots
+from orchestrator.trial.outcome import Outcome
+from orchestrator.vm.argv import Accel
+
+
+class RequirementError(UnfitError):
+    """The host lacks what the plan requires."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """A cell and its verdict."""
+
+    cell: Cell
+    verdict: Verdict
+    why: str
+    exposure: Exposure
+    campaign: CellCampaign
+    rate: LossRate
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A run and its verdict."""
+
+    verdict: Verdict
+    cells: list[CellResult]
+    facts: HostFacts
+    seed: int
+    journal: Path
+
+    @property
+    def failed(self) -> bool:
+        """Whether the harness failed in any cell."""
+        return any(result.campaign.failure for result in self.cells)
+
+
+async def run_plan(
+    host: Host, facts: HostFacts, plan: Plan, auto: Accel, out: Path, progress: Progress
+) -> RunResult:
+    """Run every cell of a plan and journal it.
+
+    Args:
+        host: where.
+        facts: what the host is.
+        plan: what.
+        auto: the accelerator to use where the plan leaves it open.
+        out: an existing, empty folder for the journal and the evidence.
+        progress: hears of each step.
+
+    Raises:
+        RequirementError: the host lacks what the plan requires.
+        JournalError: nothing can be recorded.
+    """
+    cells = plan.cells(auto)
+    _require(plan, cells, facts)
+    seed = plan.seed if plan.seed is not None else secrets.randbits(32)
+    with Journal(out / "journal.jsonl") as journal:
+        journal.write(
+            "run", losttick=orchestrator.__version__, seed=seed, firmware=firmware().sha256
+        )
+        journal.write("host", **{"facts": facts})
+        journal.write(
+            "plan", plan=plan.model_dump(mode="json"), cells=[cell.id for cell in cells]
+        )
+        records = Records(out, journal)
+        try:
+            results = [
+                await _run_cell(host, facts, plan, cell, seed, records, progress) for cell in cells
+            ]
+            verdict = overall([result.verdict for result in results])
+            journal.write("verdict", verdict=verdict, cells={r.cell.id: r.verdict for r in results})
+        except BaseException as error:
+            # The reason may be that nothing can be written: then the first error counts.
+            _note_end(journal, error)
+            raise
+    return RunResult(verdict, results, facts, seed, journal.path)
+
+
+def _note_end(journal: Journal, error: BaseException) -> None:
+    with contextlib.suppress(JournalError):
+        journal.write("interrupted", by=type(error).__name__, error=str(error))
+
+
+def _require(plan: Plan, cells: list[Cell], facts: HostFacts) -> None:
+    if Requirement.APICV not in plan.require:
+        return
+    for cell in cells:
+        exposed = exposure(facts, cell.accel, cell.mode)
+        if exposed.state is not ExposureState.EXPOSED:
+            raise RequirementError(
+                f"APICv is required, and {cell.id} is {exposed.state}: {exposed.why}. "
+                "Run it on an Intel host with kvm_intel's enable_apicv=Y, or without "
+                "--require apicv."
+            )
+
+
+async def _run_cell(
+    host: Host,
+    facts: HostFacts,
+    plan: Plan,
+    cell: Cell,
+    seed: int,
+    records: Records,
+    progress: Progress,
+) -> CellResult:
+    exposed = exposure(facts, cell.accel, cell.mode)
+    campaign = CellCampaign()
+    limits = plan.limits
+    try:
+        assert facts.qemu is not None
+        method = snapshots(cell.method, facts.qemu)
+    except UnfitError as error:
+        rate = loss_rate(0, 0, 0, limits.confidence)
+        result = CellResult(cell, Verdict.SKIPPED, str(error), exposed, campaign, rate)
+    else:
+        runner = CellRunner(
+            host, cell, method,
+            planned=limits.planned,
+            # By the cell's name, so that its phases do not depend on the other cells.
+            rng=random.Random(f"{seed}/{cell.id}"),
+            records=records,
+            progress=progress,
+        )  # fmt: skip
+        campaign = await runner.run()
+        exposed = refine(exposed, campaign.trace)
+        result = _judge(cell, campaign, exposed, limits.rule_out, limits.confidence)
+    records.journal.write(
+        "cell", cell=cell.id, verdict=result.verdict, why=result.why, exposure=exposed,
+        loss_rate=result.rate, outcomes=campaign.outcomes, diagnoses=campaign.causes,
+        controls=campaign.controls,
+    )  # fmt: skip
+    return result
+
+
+def _judge(
+    cell: Cell, campaign: CellCampaign, exposed: Exposure, rule_out: float, confidence: float
+) -> CellResult:
+    tally = Tally(
+        outcomes=campaign.outcomes,
+        causes=campaign.causes,
+        attempts=campaign.attempts,
+        unknown_attempts=campaign.unknown_attempts,
+        controls_seen=sum(control.seen for control in campaign.controls),
+        controls=len(campaign.controls),
+    )
+    rate = loss_rate(
+        campaign.outcomes[Outcome.LOST],
+        campaign.outcomes[Outcome.UNKNOWN],
+        tally.trials,
+        confidence,
+    )
+    verdict, why = decide(tally, rate, rule_out, exposed)
+    if campaign.failure and verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE):
+        verdict, why = Verdict.INCONCLUSIVE, campaign.failure
+    return CellResult(cell, verdict, why, exposed, campaign, rate)

@@ -1,0 +1,40 @@
+"""The command line: one file a command."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator import __version__
+from orchestrator.cli.doctor import doctor
+from orchestrator.cli.run import run
+
+app = typer.Typer(
+    name="losttick",
+    help="Detect LAPIC timer interrupts that KVM loses when QEMU loads a snapshot.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.command()(doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"losttick {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,150 @@
+"""What a person sees of a run: live progress, then a table."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from orchestrator.campaign.run import CellResult, RunResult
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.plan.model import Cell
+from orchestrator.results.meaning import meaning
+from orchestrator.results.summary import spread
+from orchestrator.trial.diagnosis import Diagnosis
+from orchestrator.trial.outcome import Outcome
+
+_COLOURS = {
+    Verdict.AFFECTED: "bold red",
+    Verdict.ANOMALOUS: "red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.CLEAN: "green",
+    Verdict.SKIPPED: "dim",
+}
+
+#: Off a terminal, a line at most this often.
+_LINE_EVERY_S = 5.0
+
+#: Diagnoses shown in full while the run goes on; the rest is counted.
+_SHOWN_DIAGNOSES = 3
+
+
+class Show:
+    """Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[estimate]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._bad = 0
+        self._unknown = 0
+        self._diagnoses = 0
+        self._last_line = 0.0
+
+    def __enter__(self) -> "Show":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def cell_begins(self, cell: Cell, planned: int) -> None:
+        """Begin a bar."""
+        self._bad = self._unknown = self._diagnoses = 0
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(cell.id, total=planned, estimate="control")
+        if not self._console.is_terminal:
+            self.say(f"{cell.id}: a control, {planned} trials, a control")
+
+    def control_seen(self, cell: Cell, seen: bool) -> None:
+        """Note a control."""
+        self.say(f"{cell.id}: injected loss {'seen' if seen else 'NOT SEEN'}")
+
+    def attempt_ends(self, cell: Cell, outcome: Outcome, done: int, planned: int) -> None:
+        """Move the bar."""
+        self._bad += not outcome.ticked and outcome is not Outcome.UNKNOWN
+        self._unknown += outcome is Outcome.UNKNOWN
+        estimate = f"{self._bad} lost or odd, {self._unknown} unknown"
+        if not self._bad and done:
+            estimate = f"loss rate below {1 - 0.05 ** (1 / done):.2%}" + (
+                f", {self._unknown} unknown" if self._unknown else ""
+            )
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, estimate=estimate)
+        now = time.monotonic()
+        if not self._console.is_terminal and (
+            done == planned or now - self._last_line >= _LINE_EVERY_S
+        ):
+            self._last_line = now
+            self.say(f"{cell.id}: {done}/{planned}, {estimate}")
+
+    def diagnosed(self, cell: Cell, diagnosis: Diagnosis) -> None:
+        """Show the first few diagnoses."""
+        self._diagnoses += 1
+        if self._diagnoses <= _SHOWN_DIAGNOSES:
+            self.say(f"{cell.id}: {diagnosis.cause}: {diagnosis.sentence}")
+        elif self._diagnoses == _SHOWN_DIAGNOSES + 1:
+            self.say(f"{cell.id}: further diagnoses go to the journal only")
+
+
+def print_run(run: RunResult) -> None:
+    """Print the verdict table, what it means, and where everything is."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 140
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("cell", "verdict", "loads", "lost", "loss rate", "first tick", "controls"):
+        table.add_column(column, overflow="fold")
+    for result in run.cells:
+        table.add_row(*_row(result))
+    console.print(table)
+    console.print()
+    colour = _COLOURS[run.verdict]
+    console.print(f"[{colour}]{run.verdict}[/]: ", end="")
+    console.print(meaning(run), markup=False, highlight=False, soft_wrap=True)
+    for place, what in (("journal.jsonl", "journal"), ("evidence", "evidence")):
+        path = run.journal.with_name(place)
+        if path.exists():
+            console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _row(result: CellResult) -> tuple[str, ...]:
+    campaign, rate = result.campaign, result.rate
+    trials = campaign.outcomes.total()
+    kinds = [o for o, _ in campaign.outcomes.most_common() if o.ticked]
+    first = spread(campaign.first_tick_ms)
+    seen = sum(control.seen for control in campaign.controls)
+    estimate = "-" if rate.estimate is None else f"{rate.estimate:.3%}"
+    interval = f"< {rate.high:.2%}" if rate.low == 0 else f"{rate.low:.2%} to {rate.high:.2%}"
+    return (
+        result.cell.id,
+        f"[{_COLOURS[result.verdict]}]{result.verdict}[/]",
+        str(trials),
+        str(campaign.outcomes[Outcome.LOST]),
+        interval if not campaign.outcomes[Outcome.LOST] else f"{estimate} ({interval})",
+        f"{kinds[0]}, {first['median']:.1f} ms" if kinds and first else "-",
+        f"{seen} of {len(campaign.controls)} seen",
+    )

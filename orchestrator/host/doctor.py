@@ -1,0 +1,188 @@
+"""Examines this machine: what can be tested on it, what not and why, and what would mend it."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from orchestrator.errors import InfraError, LosttickError
+from orchestrator.guest.firmware import Apic, TimerMode
+from orchestrator.host.exposure import Exposure, ExposureState, exposure
+from orchestrator.host.facts import HostFacts
+from orchestrator.host.local import LocalHost
+from orchestrator.vm.argv import Accel
+from orchestrator.vm.probe import probe_qemu
+from orchestrator.vm.tryout import why_not
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """What would change a finding."""
+
+    command: tuple[str, ...]
+    safe: bool
+    """Whether `doctor --fix` runs it: it only adds what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    good: bool
+    seen: str
+    mend: Mend | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """All that was found."""
+
+    facts: HostFacts
+    exposure: Exposure
+    """Of one-shot guests under KVM."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether `losttick run` can give a verdict here."""
+        return any(f.good and f.subject.startswith(("kvm one-shot", "tcg one-shot"))
+                   for f in self.findings)  # fmt: skip
+
+
+_APT = ("apt-get", "install", "-y", "--no-install-recommends")
+
+
+async def examine(qemu: str | None = None) -> Checkup:
+    """Look at this machine, and try what it is said to do."""
+    findings: list[Finding] = []
+    host = None
+    facts = None
+    try:
+        host = LocalHost(qemu)
+        facts = await host.facts(await probe_qemu(host))
+        assert facts.qemu is not None
+        findings.append(Finding("QEMU", True, f"{facts.qemu.version}, {facts.qemu.path}"))
+    except LosttickError as error:
+        mend = Mend((*_APT, "qemu-system-x86", "qemu-utils"), safe=True) if not qemu else None
+        findings.append(Finding("QEMU", False, str(error), mend))
+    if facts is None:
+        facts = await _facts_without_qemu()
+    findings.append(_qemu_img())
+    findings.append(_kvm_device(facts))
+    if host is not None and facts.qemu is not None:
+        jobs = facts.qemu.has_snapshot_jobs
+        findings.append(
+            Finding(
+                "snapshot jobs", jobs,
+                "snapshot-save and snapshot-load are there" if jobs
+                else f"QEMU {facts.qemu.version} lacks them (6.0 on has them): --method hmp works",
+            )
+        )  # fmt: skip
+        for accel in Accel:
+            findings.extend(await _try(host, facts, accel))
+    findings.append(_tracefs(facts))
+    exposed = exposure(facts, Accel.KVM, TimerMode.ONE_SHOT)
+    if facts.kvm_device == "absent":
+        exposed = Exposure(ExposureState.NOT_EXPOSED, "there is no /dev/kvm")
+    findings.append(_apicv(facts, exposed))
+    return Checkup(facts, exposed, tuple(findings))
+
+
+async def _facts_without_qemu() -> HostFacts:
+    from orchestrator.host import tracefs
+    from orchestrator.host.local_facts import read_facts
+
+    return await asyncio.to_thread(read_facts, None, tracefs.find())
+
+
+def _qemu_img() -> Finding:
+    found = shutil.which("qemu-img")
+    if found:
+        return Finding("qemu-img", True, found)
+    return Finding(
+        "qemu-img", False, "not installed: no disk for the VM state can be made",
+        Mend((*_APT, "qemu-utils"), safe=True),
+    )  # fmt: skip
+
+
+def _kvm_device(facts: HostFacts) -> Finding:
+    state = facts.kvm_device
+    if state == "usable":
+        modules = ", ".join(name for name in facts.kvm_modules if name != "kvm")
+        return Finding("/dev/kvm", True, f"opens ({modules or 'back end built in or unknown'})")
+    if state == "absent":
+        vendor = {"GenuineIntel": "kvm_intel", "AuthenticAMD": "kvm_amd"}.get(facts.vendor, "kvm")
+        return Finding(
+            "/dev/kvm", False,
+            "absent: the module is not loaded, or virtualization is off in the firmware setup",
+            Mend(("modprobe", vendor), safe=False),
+        )  # fmt: skip
+    user = os.environ.get("USER", "$USER")
+    return Finding("/dev/kvm", False, state, Mend(("usermod", "-aG", "kvm", user), safe=False))
+
+
+async def _try(host: LocalHost, facts: HostFacts, accel: Accel) -> list[Finding]:
+    """Run the tick guest in each mode; stop at the plainest one if that fails."""
+    findings = []
+    for mode, apic in [
+        (TimerMode.ONE_SHOT, Apic.XAPIC),
+        (TimerMode.PERIODIC, Apic.XAPIC),
+        (TimerMode.TSC_DEADLINE, Apic.XAPIC),
+        (TimerMode.ONE_SHOT, Apic.X2APIC),
+    ]:
+        if accel is Accel.KVM and facts.kvm_device != "usable":
+            why: str | None = f"/dev/kvm: {facts.kvm_device}"
+        else:
+            why = await why_not(host, accel, mode, apic)
+        subject = f"{accel} {mode}" + (f" {apic}" if apic is Apic.X2APIC else "")
+        findings.append(Finding(subject, why is None, why or "ticks"))
+        if why is not None and (mode, apic) == (TimerMode.ONE_SHOT, Apic.XAPIC):
+            break
+    return findings
+
+
+def _tracefs(facts: HostFacts) -> Finding:
+    if facts.tracefs:
+        return Finding("tracefs", True, f"{facts.tracefs}, with KVM's events")
+    if os.geteuid() != 0:
+        return Finding("tracefs", False, "only root may read it: no kernel trace in the evidence")
+    if os.path.exists("/sys/kernel/tracing/instances"):
+        return Finding("tracefs", False, "mounted, but the kernel has no KVM events in it")
+    return Finding(
+        "tracefs", False, "not mounted: no kernel trace in the evidence",
+        Mend(("mount", "-t", "tracefs", "nodev", "/sys/kernel/tracing"), safe=True),
+    )  # fmt: skip
+
+
+def _apicv(facts: HostFacts, exposed: Exposure) -> Finding:
+    mend = None
+    if "enable_apicv=N" in exposed.why and "apicv" in facts.vmx_flags:
+        mend = Mend(("modprobe", "-r", "kvm_intel"), safe=False)
+    return Finding("APICv", exposed.state is ExposureState.EXPOSED, exposed.why, mend)
+
+
+def fix(checkup: Checkup) -> list[tuple[str, ...]]:
+    """Run the mends that only add what is missing; return them.
+
+    Raises:
+        FixError: not root, or a command failed.
+    """
+    mends = list(dict.fromkeys(f.mend for f in checkup.findings if f.mend and f.mend.safe))
+    if mends and os.geteuid() != 0:
+        raise FixError("mending this host: only root can. Run `sudo losttick doctor --fix`.")
+    done = []
+    for mend in mends:
+        try:
+            if mend.command[0] == "apt-get":
+                subprocess.run(["apt-get", "-qq", "update"], check=True)
+            subprocess.run(mend.command, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise FixError(f"mending this host: {' '.join(mend.command)}: {error}") from error
+        done.append(mend.command)
+    return done
+
+
+class FixError(InfraError):
+    """A mend could not be applied."""

@@ -1,0 +1,107 @@
+"""Reads plan files, and names every fault in one with its place."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.errors import InputError
+from orchestrator.plan.model import Plan
+
+
+class PlanError(InputError):
+    """A plan can't be used: all of its faults, each with its place."""
+
+    def __init__(self, source: str, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        shown = "\n".join(f"  {fault}" for fault in faults)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__(f"reading the plan {source}: {count}\n{shown}")
+
+
+def load_plan(path: Path, overrides: Mapping[str, Any]) -> Plan:
+    """Read a plan file and put what the command line said over it.
+
+    Args:
+        path: a TOML file.
+        overrides: nested like the file; as `merge` takes it.
+
+    Raises:
+        PlanError: it can't be read, or is not a plan.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PlanError(str(path), [str(reason)]) from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(str(path), [f"not TOML: {error}"]) from error
+    return build_plan(merge(data, overrides), str(path), text)
+
+
+def build_plan(data: Mapping[str, Any], source: str, text: str = "") -> Plan:
+    """Check a plan's data.
+
+    Args:
+        data: nested like the file.
+        source: what to call it in an error.
+        text: the TOML that it was read from, to name lines.
+
+    Raises:
+        PlanError: with every fault.
+    """
+    try:
+        return Plan.model_validate(data)
+    except ValidationError as error:
+        faults = [
+            _fault(tuple(fault["loc"]), fault["msg"], fault.get("input"), text)
+            for fault in error.errors()
+        ]
+        raise PlanError(source, faults) from None
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the values of `over` that are not None put over it."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping):
+            if below is None or isinstance(below, Mapping):
+                merged[key] = merge(below or {}, value)
+        elif value is not None:
+            merged[key] = value
+    return merged
+
+
+def _fault(place: tuple[int | str, ...], message: str, given: object, text: str) -> str:
+    names = [part for part in place if isinstance(part, str)]
+    shown = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in place)
+    line = _line_of(names, text)
+    where = f"line {line}, " if line else ""
+    message = message.replace("Extra inputs are not permitted", "there is no such setting")
+    value = "" if isinstance(given, dict | list) else f" (given: {given!r})"
+    return f"{where}{shown.lstrip('.') or 'plan'}: {message}{value}"
+
+
+def _line_of(names: Sequence[str], text: str) -> int | None:
+    """Return the line on which a setting or its table stands."""
+    table: list[str] = []
+    best = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[+\s*([\w.\- ]+?)\s*\]+", line):
+            table = [part.strip() for part in header[1].split(".")]
+            found = table
+        elif key := re.match(r"\s*([\w.\-]+)\s*=", line):
+            found = table + key[1].split(".")
+        else:
+            continue
+        if found and found == list(names[: len(found)]):
+            best = number
+            if found == list(names):
+                break
+    return best

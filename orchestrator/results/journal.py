@@ -1,0 +1,99 @@
+"""The journal: append-only JSON lines, the truth from which all else is derived.
+
+Each record has its kind in `record` and the wall-clock time in `at`. It is
+handed to the kernel before the next step begins, so that a run that is killed
+leaves a readable journal: only its last line may be torn.
+"""
+
+import dataclasses
+import datetime
+import enum
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InfraError
+
+
+class JournalError(InfraError):
+    """The journal can't be written."""
+
+
+class Journal:
+    """An open journal."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file.
+
+        Raises:
+            JournalError: it can't be created.
+        """
+        self.path = path
+        try:
+            self._fd = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644
+            )
+        except OSError as error:
+            raise JournalError(
+                f"creating the journal {path}: {error.strerror}. "
+                "Choose another place with --out DIR."
+            ) from error
+
+    def write(self, record: str, **fields: object) -> None:
+        """Append one record.
+
+        Raises:
+            JournalError: the disk is full, or the like.
+        """
+        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+        line = json.dumps({"record": record, "at": at, **plain(fields)}, separators=(",", ":"))
+        data = (line + "\n").encode()
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            raise JournalError(
+                f"writing to the journal {self.path}: {error.strerror}. What was written so far "
+                "is good. Make room, or choose another place with --out DIR."
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records; a last line that was torn by a kill is left out."""
+    with path.open(encoding="utf-8") as journal:
+        for line in journal:
+            if not line.endswith("\n"):
+                return
+            yield json.loads(line)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: dataclasses as objects, enums as their values."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Counter):
+        return {plain(key): count for key, count in value.items() if count}
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(plain(item) for item in value)
+    return value

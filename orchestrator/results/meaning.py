@@ -1,0 +1,54 @@
+"""What a verdict means for this host, in two sentences."""
+
+from orchestrator.campaign.run import CellResult, RunResult
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.host.exposure import ExposureState
+
+_MEND = (
+    "Boot a kernel with commit 9cfec6d097c6 (6.5.13, 6.6.3, 6.7 and later have it; distributions "
+    "backport it), or load kvm_intel with enable_apicv=0."
+)
+
+
+def meaning(run: RunResult) -> str:
+    """Return two sentences: what was seen, and what that does and does not show."""
+    telling = next((c for c in run.cells if c.verdict is run.verdict), None)
+    if telling is None:
+        return "Nothing was run. There is nothing to say about this host."
+    return f"{_seen(telling)} {_shows(telling)}"
+
+
+def _seen(result: CellResult) -> str:
+    text = result.why.rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _shows(result: CellResult) -> str:
+    exposed = result.exposure
+    match result.verdict:
+        case Verdict.AFFECTED:
+            return f"Guests on this host freeze when a snapshot is loaded: {_MEND}"
+        case Verdict.ANOMALOUS:
+            return (
+                "This is not the known bug, but ticks do not go on as they should: "
+                "the evidence folders say what was read at each hang."
+            )
+        case Verdict.INCONCLUSIVE:
+            return "That is no evidence for or against this host: mend what is named, and run again."
+        case Verdict.SKIPPED:
+            return "Nothing was learnt about this host."
+        case Verdict.CLEAN if exposed.state is ExposureState.EXPOSED:
+            return (
+                f"The bug could have shown here ({exposed.why}) and would have frozen nearly "
+                "every load: this kernel does not have it."
+            )
+        case Verdict.CLEAN if exposed.state is ExposureState.NOT_EXPOSED:
+            return (
+                f"The APICv bug can't show here ({exposed.why}), so this says nothing about the "
+                "same kernel on Intel hardware with APICv."
+            )
+        case _:
+            return (
+                f"Whether the APICv bug could have shown here is not known ({exposed.why}), so "
+                "this is weak evidence about it."
+            )

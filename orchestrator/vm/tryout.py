@@ -1,0 +1,37 @@
+"""Finds out what works on a host by trying it: a file or a flag proves nothing."""
+
+from orchestrator.errors import InfraError
+from orchestrator.guest.firmware import Apic, GuestConfig, TimerMode
+from orchestrator.guest.lines import Tick
+from orchestrator.host.protocol import Host
+from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.console import ConsoleClosed
+from orchestrator.vm.machine import Machine
+
+#: Ticks to wait for: the second shows that the guest could re-arm its timer.
+TICKS = 3
+
+_DEADLINE_NS = 3_000_000_000
+
+
+async def why_not(
+    host: Host,
+    accel: Accel,
+    mode: TimerMode = TimerMode.ONE_SHOT,
+    apic: Apic = Apic.XAPIC,
+) -> str | None:
+    """Run the tick guest for a few ticks; return None if it ticks, else why it does not."""
+    config = MachineConfig(accel, GuestConfig(mode=mode, apic=apic, period_ns=5_000_000))
+    try:
+        async with await Machine.start(host, config) as machine:
+            for _ in range(TICKS):
+                arrived = await machine.console.next_line(machine.clock.wall_s(_DEADLINE_NS))
+                if arrived is None:
+                    return f"the guest started, but does not tick (QEMU: {await machine.run_state()})"
+                if not isinstance(arrived[0], Tick):
+                    return f"the guest said {arrived[0]}"
+    except ConsoleClosed:
+        return "QEMU ended while its guest ticked"
+    except InfraError as error:
+        return str(error).partition("\nCommand line:")[0]
+    return None

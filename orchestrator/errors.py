@@ -22,7 +22,7 @@ class InputError(LosttickError):
 
 
 class UnfitError(LosttickError):
-    """This host lacks something that the request needs."""
+    """The host lacks something that the request needs."""
 
 
 class InfraError(LosttickError):

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.campaign.progress import Progress
-from orchestrator.campaign.records import Records
+from orchestrator.campaign.records import Hang, Records
 from orchestrator.errors import InfraError
 from orchestrator.guest.firmware import GuestConfig, TimerMode
 from orchestrator.host.protocol import Host
 from orchestrator.plan.model import Cell
 from orchestrator.snapshot import Snapshots
-from orchestrator.trial.diagnosis import Cause, Diagnosis, diagnose
-from orchestrator.trial.evidence import Evidence, gather
+from orchestrator.trial.diagnosis import Cause, diagnose
+from orchestrator.trial.evidence import gather
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome, TrialResult
 from orchestrator.trial.pace import Pace
@@ -183,12 +183,12 @@ class CellRunner:
             self._trials += 1
             campaign.outcomes[outcome] += 1
             campaign.lossy_saves += outcome is Outcome.LOST
-            if hang is not None and outcome is not Outcome.MISSED:
+            if hang and hang[0]:
                 campaign.causes[hang[0].cause] += 1
         if result.first_tick:
             campaign.first_tick_periods.append(result.first_tick.periods)
             campaign.first_tick_ms.append(result.first_tick.ms)
-        if hang is not None:
+        if hang and hang[0]:
             self._progress.diagnosed(self._cell, hang[0])
         self._progress.attempt_ends(self._cell, outcome, self._trials, self._planned)
         return outcome.ticked
@@ -219,20 +219,18 @@ class CellRunner:
             hang = None if result.outcome.ticked else await self._examine(machine, save, result)
             number = len(self.campaign.controls) + 1
             self._records.trial(self._cell, Arm.CONTROL, number, attempt, save, result, hang)
+        diagnosis = hang[0] if hang else None
+        cause = diagnosis.cause if diagnosis else None
         if self._cell.mode is TimerMode.PERIODIC:
-            # A periodic timer cannot be silenced so: its swallowed ticks are missing periods.
+            # A periodic timer can't be silenced so: its swallowed ticks are missing periods.
             seen = result.outcome is Outcome.MISSED
         else:
-            seen = (
-                result.outcome is Outcome.LOST
-                and hang is not None
-                and hang[0].cause is Cause.LOST_INTERRUPT
-            )
+            seen = result.outcome is Outcome.LOST and cause is Cause.LOST_INTERRUPT
         return Control(
             seen=seen,
             outcome=result.outcome,
-            cause=hang[0].cause if hang else None,
-            sentence=hang[0].sentence if hang else result.why,
+            cause=cause,
+            sentence=diagnosis.sentence if diagnosis else result.why,
         )
 
     # --- both ---
@@ -255,10 +253,12 @@ class CellRunner:
         self._records.machine(cell, arm, machine)
         return machine
 
-    async def _examine(
-        self, machine: Machine, save: Save, result: TrialResult
-    ) -> tuple[Diagnosis, Evidence]:
-        evidence = await gather(machine, self._limits)
+    async def _examine(self, machine: Machine, save: Save, result: TrialResult) -> Hang:
+        """Gather the evidence of an outcome that was not plain ticking, and say what it was."""
+        silent = result.outcome not in (Outcome.MISSED, Outcome.RECOVERED)
+        evidence = await gather(machine, self._limits, look=silent)
+        if not silent:
+            return None, evidence
         cell = self._cell
         return diagnose(result, evidence, save, cell.mode, cell.period_ns), evidence
 

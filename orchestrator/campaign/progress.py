@@ -11,19 +11,19 @@ class Progress(Protocol):
     """Hears of each step."""
 
     def cell_begins(self, cell: Cell, planned: int) -> None:
-        """A cell's campaign begins."""
+        """Hear that a cell's campaign begins."""
         ...
 
     def control_seen(self, cell: Cell, seen: bool) -> None:
-        """A control has been judged."""
+        """Hear that a control has been judged."""
         ...
 
     def attempt_ends(self, cell: Cell, outcome: Outcome, done: int, planned: int) -> None:
-        """An attempt at a trial has ended."""
+        """Hear that an attempt at a trial has ended."""
         ...
 
     def diagnosed(self, cell: Cell, diagnosis: Diagnosis) -> None:
-        """A loss, a crash or an unknown outcome has been diagnosed."""
+        """Hear what a loss, a crash or an unknown outcome was diagnosed as."""
         ...
 
 

@@ -12,6 +12,9 @@ from orchestrator.trial.outcome import TrialResult
 from orchestrator.trial.save import Save
 from orchestrator.vm.machine import Machine
 
+#: What a trial that did not plainly tick gives: evidence, and, if it was silent, a diagnosis.
+Hang = tuple[Diagnosis | None, Evidence]
+
 
 class Records:
     """The output folder of one run."""
@@ -53,13 +56,12 @@ class Records:
         attempt: int,
         save: Save,
         result: TrialResult,
-        hang: tuple[Diagnosis, Evidence] | None,
+        hang: Hang | None,
     ) -> None:
         """Note an attempt at a trial; one that did not plainly tick gets a folder."""
         fields: dict[str, object] = {}
         if hang is not None:
-            diagnosis, evidence = hang
-            fields = {"diagnosis": diagnosis, "evidence": self._keep(cell, save, result, hang)}
+            fields = {"diagnosis": hang[0], "evidence": self._keep(cell, save, result, hang)}
         self.journal.write(
             "trial",
             cell=cell.id,
@@ -71,9 +73,7 @@ class Records:
             **fields,
         )
 
-    def _keep(
-        self, cell: Cell, save: Save, result: TrialResult, hang: tuple[Diagnosis, Evidence]
-    ) -> str:
+    def _keep(self, cell: Cell, save: Save, result: TrialResult, hang: Hang) -> str:
         """Write a hang's evidence into a folder of its own; return its name."""
         self._hangs += 1
         name = f"evidence/{self._hangs:04d}-{result.outcome}"
@@ -86,9 +86,10 @@ class Records:
                 "save": save, "evidence": evidence,
             }  # fmt: skip
             (folder / "evidence.json").write_text(json.dumps(plain(seen), indent=2) + "\n")
-            (folder / "diagnosis.txt").write_text(
-                f"{diagnosis.cause}\n\n{diagnosis.sentence}\n"
-            )
+            if diagnosis:
+                (folder / "diagnosis.txt").write_text(
+                    f"{diagnosis.cause}\n\n{diagnosis.sentence}\n"
+                )
             (folder / "console.txt").write_text(evidence.console_tail)
             if evidence.trace:
                 (folder / "trace.txt").write_text(evidence.trace)

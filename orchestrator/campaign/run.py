@@ -81,10 +81,8 @@ async def run_plan(
         journal.write(
             "run", losttick=orchestrator.__version__, seed=seed, firmware=firmware().sha256
         )
-        journal.write("host", **{"facts": facts})
-        journal.write(
-            "plan", plan=plan.model_dump(mode="json"), cells=[cell.id for cell in cells]
-        )
+        journal.write("host", facts=facts)
+        journal.write("plan", plan=plan.model_dump(mode="json"), cells=[cell.id for cell in cells])
         records = Records(out, journal)
         try:
             results = [

@@ -8,6 +8,7 @@ replays the tail of that line, and bytes alone prove nothing.
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 #: Matches one line of the guest in a stream that may hold anything else.
 LINE = re.compile(rb"([RTCNBP])((?: [0-9a-f]{8})+)\n")
@@ -82,7 +83,7 @@ class BadConfig:
     code: int
 
     #: What each code means; the numbers are those of ``images/tick/tick.S``.
-    REASONS = {
+    REASONS: ClassVar[dict[int, str]] = {
         1: "no fw_cfg file opt/losttick/config",
         2: "the record has the wrong size",
         3: "the record has the wrong magic",

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.errors import InfraError, LosttickError
 from orchestrator.guest.firmware import Apic, TimerMode
@@ -148,7 +149,7 @@ def _tracefs(facts: HostFacts) -> Finding:
         return Finding("tracefs", True, f"{facts.tracefs}, with KVM's events")
     if os.geteuid() != 0:
         return Finding("tracefs", False, "only root may read it: no kernel trace in the evidence")
-    if os.path.exists("/sys/kernel/tracing/instances"):
+    if Path("/sys/kernel/tracing/instances").exists():
         return Finding("tracefs", False, "mounted, but the kernel has no KVM events in it")
     return Finding(
         "tracefs", False, "not mounted: no kernel trace in the evidence",

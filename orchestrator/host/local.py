@@ -74,7 +74,7 @@ def find_qemu(wanted: str | None) -> str:
 
 
 class LocalHost:
-    """This machine, with one QEMU binary."""
+    """The machine itself, with one QEMU binary."""
 
     def __init__(self, qemu: str | None = None, *, qemu_prefix: Sequence[str] = ()) -> None:
         """Find QEMU.
@@ -264,11 +264,7 @@ class LocalQemu:
 
     async def waited_ns(self) -> int:
         """Return the threads' time on a run queue; 0 where the kernel does not count it."""
-        total = 0
-        for schedstat in Path(f"/proc/{self.pid}/task").glob("*/schedstat"):
-            with contextlib.suppress(OSError):
-                total += int(schedstat.read_text().split()[1])
-        return total
+        return waited_ns(self.pid)
 
     async def pin(self, thread_id: int) -> int | None:
         """Pin a vCPU thread to the last CPU we may use: IRQs favour the first."""
@@ -295,8 +291,6 @@ class LocalQemu:
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
-        self.qmp.close()
-        self.console.close()
         if self.tracer:
             self.tracer.close()
         return await self.exited() if self._end else QemuExit(1, "it never ran")
@@ -311,17 +305,23 @@ def cpu_ns(pid: int, thread_id: int) -> int:
     Raises:
         ProcessLookupError: the thread is gone.
     """
-    task = f"/proc/{pid}/task/{thread_id}"
+    task = Path(f"/proc/{pid}/task/{thread_id}")
+    with contextlib.suppress(FileNotFoundError):
+        return int((task / "schedstat").read_bytes().split()[0])
     try:
-        with open(f"{task}/schedstat", "rb") as schedstat:
-            return int(schedstat.read().split()[0])
-    except FileNotFoundError:
-        pass
-    except ProcessLookupError:
-        raise
-    try:
-        with open(f"{task}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
+        fields = (task / "stat").read_bytes().rpartition(b")")[2].split()
     except FileNotFoundError:
         raise ProcessLookupError(f"thread {thread_id} of QEMU {pid} is gone") from None
     return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def waited_ns(pid: int) -> int:
+    """Return how long a process's threads have waited on run queues, in nanoseconds.
+
+    From `schedstat`; 0 where the kernel does not count it.
+    """
+    total = 0
+    for schedstat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            total += int(schedstat.read_text().split()[1])
+    return total

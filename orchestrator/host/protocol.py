@@ -120,7 +120,7 @@ class QemuProcess(Protocol):
         ...
 
     async def kill(self) -> QemuExit:
-        """End QEMU at once and remove what it left behind."""
+        """End QEMU at once and remove what it left behind. The streams are the caller's."""
         ...
 
 

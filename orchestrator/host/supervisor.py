@@ -19,6 +19,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import pathlib
 import select
 import shutil
 import signal
@@ -48,7 +49,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if tracefs != "-":
             with contextlib.suppress(OSError):
-                os.rmdir(os.path.join(tracefs, "instances", os.path.basename(folder)))
+                pathlib.Path(tracefs, "instances", pathlib.Path(folder).name).rmdir()
     if code is not None:
         with contextlib.suppress(BrokenPipeError):
             os.write(status, f"exit {code}\n".encode())

@@ -25,8 +25,8 @@ BUFFER_KB = 512
 
 def find() -> Path | None:
     """Return where tracefs is mounted with KVM events that we may use, or None."""
-    with open("/proc/self/mounts") as mounts:
-        places = [Path(line.split()[1]) for line in mounts if line.split()[2] == "tracefs"]
+    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    places = [Path(mount[1]) for mount in mounts if mount[2] == "tracefs"]
     for place in places:
         if os.access(place / "instances", os.W_OK) and (place / "events" / "kvm").is_dir():
             return place

@@ -51,7 +51,7 @@ class PlanLimits(_Strict):
 
     @property
     def needed(self) -> int:
-        """Trials without a loss that rule out `rule_out`: ⌈ln(1−confidence) / ln(1−rule_out)⌉."""
+        """Trials that rule it out without a loss: ⌈ln(1 - confidence) / ln(1 - rule_out)⌉."""
         return math.ceil(math.log1p(-self.confidence) / math.log1p(-self.rule_out))
 
     @property

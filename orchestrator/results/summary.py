@@ -60,5 +60,3 @@ def spread(values: Sequence[float]) -> dict[str, float] | None:
         "median": round(ranked[len(ranked) // 2], 4),
         "p99": round(ranked[min(len(ranked) - 1, (len(ranked) * 99) // 100)], 4),
     }
-
-

@@ -8,7 +8,7 @@ from orchestrator.snapshot.jobs import JobSnapshots
 
 
 class MethodMissingError(UnfitError):
-    """This QEMU does not have the method."""
+    """The QEMU does not have the method."""
 
 
 def snapshots(method: Method, qemu: QemuFacts) -> Snapshots:

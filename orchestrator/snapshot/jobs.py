@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from typing import cast
 
 from orchestrator.vm.argv import DISK_NODE
 from orchestrator.vm.monitor import CommandFailedError, Monitor, MonitorTimeoutError
@@ -37,7 +38,7 @@ class JobSnapshots:
             try:
                 async with asyncio.timeout(DEADLINE_S):
                     async for change in changes:
-                        data = change["data"]
+                        data = cast("dict[str, str]", change["data"])
                         if data["id"] == job and data["status"] == "concluded":
                             break
             except TimeoutError:

@@ -1,7 +1,7 @@
 """QEMU's arguments for the tick guest."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.guest.firmware import CONFIG_FILE, Apic, GuestConfig, TimerMode
 from orchestrator.host.protocol import CONSOLE_CHARDEV, QMP_CHARDEV
@@ -25,7 +25,7 @@ class MachineConfig:
     """One virtual machine."""
 
     accel: Accel
-    guest: GuestConfig = GuestConfig()
+    guest: GuestConfig = field(default_factory=GuestConfig)
     machine: str = "pc"
     memory_mib: int = 8
 

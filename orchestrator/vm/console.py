@@ -7,9 +7,10 @@ so that a guest that floods its console costs no memory.
 
 import asyncio
 import collections
+import io
 import re
 import socket
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pexpect import EOF, TIMEOUT
 from pexpect._async import PatternWaiter
@@ -28,7 +29,7 @@ TAIL_BYTES = 4096
 _CHUNK_BYTES = 64 * 1024
 
 
-class _NoTransport:
+class _NoTransport(asyncio.ReadTransport):
     """Stands where pexpect expects the transport that it would pause: ours never pauses."""
 
     def pause_reading(self) -> None: ...
@@ -36,7 +37,14 @@ class _NoTransport:
     def resume_reading(self) -> None: ...
 
 
-class _Fed(SpawnBase):  # type: ignore[misc]  # pexpect is untyped
+if TYPE_CHECKING:
+    _Spawn = SpawnBase[bytes]
+    _Waiter = PatternWaiter[bytes]
+else:
+    _Spawn, _Waiter = SpawnBase, PatternWaiter
+
+
+class _Fed(_Spawn):
     """A pexpect spawn that is fed, instead of reading a descriptor.
 
     `PatternWaiter` is pexpect's own receiver of asynchronous data; it is given the
@@ -47,7 +55,7 @@ class _Fed(SpawnBase):  # type: ignore[misc]  # pexpect is untyped
         super().__init__(timeout=None)
         self.dropped = 0
         transport = _NoTransport()
-        self._waiter = PatternWaiter()
+        self._waiter = _Waiter()
         self._waiter.connection_made(transport)
         # Before the first expect: an expecter that leads here, and nobody waiting.
         self._waiter.set_expecter(Expecter(self, searcher_re([])))
@@ -57,7 +65,7 @@ class _Fed(SpawnBase):  # type: ignore[misc]  # pexpect is untyped
     @property
     def unclaimed(self) -> int:
         """Bytes that no pattern has claimed yet."""
-        return cast(int, self._buffer.tell())
+        return self._buffer.tell()
 
     def feed(self, data: bytes) -> None:
         self._waiter.data_received(data)
@@ -73,7 +81,7 @@ class _Fed(SpawnBase):  # type: ignore[misc]  # pexpect is untyped
 
     def keep(self, data: bytes) -> None:
         """Hold only `data`."""
-        self._buffer, self._before = self.buffer_type(), self.buffer_type()
+        self._buffer, self._before = io.BytesIO(), io.BytesIO()
         self._buffer.write(data)
         self._before.write(data)
 
@@ -105,7 +113,7 @@ class Console:
     @property
     def dropped_bytes(self) -> int:
         """Bytes dropped because no pattern claimed them before the window was full."""
-        return cast(int, self._spawn.dropped)
+        return self._spawn.dropped
 
     def _pump(self) -> None:
         """Take all that has arrived."""
@@ -171,7 +179,7 @@ class Console:
         printed later.
         """
         self._pump()
-        unread = cast(int, self._spawn.unclaimed) + len(self._partial)
+        unread = self._spawn.unclaimed + len(self._partial)
         self._partial = b""
         self._spawn.keep(b"")
         return unread

@@ -1,6 +1,5 @@
 """A running tick guest: QEMU, its monitor and its console as one thing with an end."""
 
-import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +72,7 @@ class Machine:
         files = {BIOS_FILE: firmware().content, DISK_FILE: await host.empty_disk()}
         process = await host.start_qemu(qemu_args(config), files)
         started_ns = host.clock.now_ns()
-        console = None
+        console = monitor = None
         try:
             console = Console(process.console, host.clock, tee.open("wb") if tee else None)
             monitor = await Monitor.connect(process, host.clock)
@@ -87,9 +86,7 @@ class Machine:
             machine.started_ns = started_ns
             await machine._wait_ready()
         except BaseException as error:
-            if console:
-                console.close()
-            end = await process.kill()
+            end = await _end(process, monitor, console)
             if isinstance(error, MonitorError):
                 raise QemuStartError(
                     f"starting QEMU: {error.seen}. It ended with {end}\n"
@@ -171,14 +168,22 @@ class Machine:
     async def kill(self) -> QemuExit:
         """End this VM at once and remove what it left."""
         self.running = False
-        self.console.close()
-        end = await self.process.kill()
-        with contextlib.suppress(MonitorError):
-            await self.monitor.close()
-        return end
+        return await _end(self.process, self.monitor, self.console)
 
     async def __aenter__(self) -> "Machine":
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.kill()
+
+
+async def _end(process: QemuProcess, monitor: Monitor | None, console: Console | None) -> QemuExit:
+    """Kill QEMU, then let go of the streams: a monitor whose peer is gone closes at once."""
+    if console:
+        console.close()
+    end = await process.kill()
+    if monitor:
+        await monitor.close()
+    process.qmp.close()
+    process.console.close()
+    return end

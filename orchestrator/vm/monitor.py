@@ -133,7 +133,7 @@ class Monitor:
             seen = f"no answer in {deadline_ns / 1e9:g} s"
             raise MonitorTimeoutError(command, seen) from None
         except ExecuteError as error:
-            raise CommandFailedError(command, f"QEMU says: {error.error.desc}") from error
+            raise CommandFailedError(command, f"QEMU says: {error.error.error.desc}") from error
         except (QMPError, EOFError, OSError) as error:
             seen = f"the connection is lost ({type(error).__name__}: {error})"
             raise MonitorClosedError(command, seen) from error

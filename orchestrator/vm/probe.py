@@ -7,7 +7,7 @@ from typing import Protocol
 
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.protocol import QMP_CHARDEV, Host, QemuStartError
-from orchestrator.vm.monitor import CommandFailedError, Monitor, MonitorError
+from orchestrator.vm.monitor import Monitor, MonitorError
 
 
 class _HasQemu(Host, Protocol):
@@ -25,21 +25,21 @@ async def probe_qemu(host: _HasQemu) -> QemuFacts:
         ["-nodefaults", "-no-user-config", "-display", "none", "-machine", "none",
          "-mon", f"chardev={QMP_CHARDEV},mode=control"], {},
     )  # fmt: skip
+    monitor = None
     try:
         monitor = await Monitor.connect(process, host.clock)
-        try:
-            version = await monitor.execute("query-version")
-            commands = await monitor.execute("query-commands")
-            kvm = await monitor.execute("query-kvm")
-        finally:
-            await monitor.close()
-    except CommandFailedError:
-        raise
+        version = await monitor.execute("query-version")
+        commands = await monitor.execute("query-commands")
+        kvm = await monitor.execute("query-kvm")
     except MonitorError as error:
-        exit_ = await process.kill()
-        raise QemuStartError(f"probing {host.qemu}: {error.seen}; it ended with {exit_}") from error
+        end = await process.kill()
+        raise QemuStartError(f"probing {host.qemu}: {error.seen}; it ended with {end}") from error
     finally:
         await process.kill()
+        if monitor:
+            await monitor.close()
+        process.qmp.close()
+        process.console.close()
     numbers = version["qemu"]
     package = version["package"].strip()
     return QemuFacts(

@@ -27,7 +27,8 @@ async def why_not(
             for _ in range(TICKS):
                 arrived = await machine.console.next_line(machine.clock.wall_s(_DEADLINE_NS))
                 if arrived is None:
-                    return f"the guest started, but does not tick (QEMU: {await machine.run_state()})"
+                    state = await machine.run_state()
+                    return f"the guest started, but does not tick (QEMU says: {state})"
                 if not isinstance(arrived[0], Tick):
                     return f"the guest said {arrived[0]}"
     except ConsoleClosed:

@@ -10,7 +10,7 @@ from orchestrator.campaign.progress import Progress
 from orchestrator.campaign.records import Hang, Records
 from orchestrator.errors import InfraError
 from orchestrator.guest.firmware import GuestConfig, TimerMode
-from orchestrator.host.protocol import Host
+from orchestrator.host.protocol import Host, QemuStartError
 from orchestrator.plan.model import Cell
 from orchestrator.snapshot import Snapshots
 from orchestrator.trial.diagnosis import Cause, diagnose
@@ -28,13 +28,17 @@ from orchestrator.trial.save import (
 )
 from orchestrator.trial.trial import Trial
 from orchestrator.vm.argv import MachineConfig
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.machine import GuestStartError, Machine
+from orchestrator.vm.monitor import MonitorError
 
 #: Attempts at one trial; each is journalled and counted.
 MAX_ATTEMPTS = 3
 
-#: Machines in a row that give no save before the cell is given up.
+#: Machines in a row that give no trial before the cell is given up.
 MAX_BARREN_MACHINES = 3
+
+#: What one machine may come to without an end of the cell: the next may do better.
+MACHINE_TROUBLE = (NoSaveError, MonitorError, QemuStartError, GuestStartError)
 
 #: Where phases are drawn: a little inside of what is eligible.
 _AIM = (EARLIEST_PHASE + 0.05, LATEST_PHASE - 0.05)
@@ -141,13 +145,11 @@ class CellRunner:
             try:
                 async with await self._start(Arm.HOST) as machine:
                     await self._use(machine)
-            except NoSaveError:
-                if self.campaign.attempts == before:
-                    barren += 1
-                    if barren >= MAX_BARREN_MACHINES:
-                        raise
-                    continue
-            barren = 0
+            except MACHINE_TROUBLE as error:
+                self._records.journal.write("failure", cell=self._cell.id, error=str(error))
+                barren = barren + 1 if self.campaign.attempts == before else 0
+                if barren == MAX_BARREN_MACHINES:
+                    raise
 
     async def _use(self, machine: Machine) -> None:
         """Run trials on one machine until one of them is not plain ticking."""
@@ -200,7 +202,8 @@ class CellRunner:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 control = await self._control_once(attempt)
-            except NoSaveError:
+            except MACHINE_TROUBLE as error:
+                self._records.journal.write("failure", cell=self._cell.id, error=str(error))
                 if attempt == MAX_ATTEMPTS:
                     raise
                 continue
@@ -246,7 +249,7 @@ class CellRunner:
                 control_tick=CONTROL_TICK if arm is Arm.CONTROL else 0,
                 # A periodic timer's ticks go on after the window, which must end
                 # before the guest counts as silent.
-                control_periods=4 if cell.mode is TimerMode.PERIODIC else 6,
+                control_periods=3 if cell.mode is TimerMode.PERIODIC else 6,
             ),
         )
         machine = await Machine.start(self._host, config, self._records.next_console())

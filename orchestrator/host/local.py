@@ -262,9 +262,9 @@ class LocalQemu:
         """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
         return cpu_ns(self.pid, thread_id)
 
-    async def waited_ns(self) -> int:
-        """Return the threads' time on a run queue; 0 where the kernel does not count it."""
-        return waited_ns(self.pid)
+    async def waited_ns(self, besides: int) -> int:
+        """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""
+        return waited_ns(self.pid, besides)
 
     async def pin(self, thread_id: int) -> int | None:
         """Pin a vCPU thread to the last CPU we may use: IRQs favour the first."""
@@ -315,13 +315,14 @@ def cpu_ns(pid: int, thread_id: int) -> int:
     return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
-def waited_ns(pid: int) -> int:
-    """Return how long a process's threads have waited on run queues, in nanoseconds.
+def waited_ns(pid: int, besides: int) -> int:
+    """Return how long a process's threads, besides one, have waited on run queues, in nanoseconds.
 
     From `schedstat`; 0 where the kernel does not count it.
     """
     total = 0
-    for schedstat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError):
-            total += int(schedstat.read_text().split()[1])
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if task.name != str(besides):
+            with contextlib.suppress(OSError):
+                total += int((task / "schedstat").read_text().split()[1])
     return total

@@ -103,8 +103,8 @@ class QemuProcess(Protocol):
         """
         ...
 
-    async def waited_ns(self) -> int:
-        """Return how long all of QEMU's threads have waited for a CPU, in nanoseconds."""
+    async def waited_ns(self, besides: int) -> int:
+        """Return how long QEMU's threads, besides one, have waited for a CPU, in nanoseconds."""
         ...
 
     async def pin(self, thread_id: int) -> int | None:

@@ -25,7 +25,7 @@ CONTROL_TICK = 6
 
 #: What must be left of its window at the save: on some kernels a load restarts the
 #: timer, which must expire inside the window.
-CONTROL_PERIODS_LEFT = 2.5
+CONTROL_PERIODS_LEFT = 2.0
 
 
 class NoSaveError(InfraError):
@@ -180,7 +180,6 @@ class Saver:
             if abs(off_ns) < period_ns / 2:
                 self._late_ns += off_ns / 2
             if save.eligible:
-                await machine.mark_waiting()
                 await self._snapshots.save(machine.monitor, tag)
                 return save, rejected
             rejected.append(save)

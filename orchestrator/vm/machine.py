@@ -135,14 +135,11 @@ class Machine:
 
     async def mark_waiting(self) -> None:
         """Begin to count, for `waited_ns`."""
-        self._waiting_mark_ns = await self.process.waited_ns()
+        self._waiting_mark_ns = await self.process.waited_ns(self.facts.vcpu_thread)
 
     async def waited_ns(self) -> int:
-        """Return how long QEMU's threads had to wait for a CPU since `mark_waiting`.
-
-        A timer that is QEMU's own fires late by that.
-        """
-        return await self.process.waited_ns() - self._waiting_mark_ns
+        """Return how long QEMU's threads, the vCPU's left out, waited for a CPU since the mark."""
+        return await self.process.waited_ns(self.facts.vcpu_thread) - self._waiting_mark_ns
 
     async def guest_state(self) -> GuestState:
         """Read the guest's state block out of its memory, without touching the vCPU.

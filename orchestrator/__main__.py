@@ -1,0 +1,5 @@
+"""`python -m orchestrator` is `losttick`."""
+
+from orchestrator.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What a lab is built from."""

@@ -1,0 +1,124 @@
+"""Real QEMU, real KVM where it works, and a check that nothing is left behind."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import LosttickError
+from orchestrator.host import folder
+from orchestrator.host.facts import HostFacts
+from orchestrator.host.local import LocalHost
+from orchestrator.vm.argv import Accel
+from orchestrator.vm.probe import probe_qemu
+from orchestrator.vm.tryout import why_not
+
+MARKER = "LOSTTICK_TEST"
+
+
+def marked_processes(marker: str) -> dict[int, str]:
+    """Return the processes, other than this one, that inherited the marker."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARKER}={marker}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found[int(process.name)] = (process / "cmdline").read_bytes().decode()
+        except OSError:
+            continue
+    found.pop(os.getpid(), None)
+    return found
+
+
+def our_folders() -> set[Path]:
+    return set(folder.base_folder().glob(folder.PREFIX + "*"))
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 10) -> bool:
+    """Wait for something that another process does, under a deadline."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Fail a test that leaves a process or a folder; gives the marker of its processes."""
+    marker = uuid.uuid4().hex
+    monkeypatch.setenv(MARKER, marker)
+    before = our_folders()
+    yield marker
+    assert wait_until(lambda: not marked_processes(marker)), marked_processes(marker)
+    assert wait_until(lambda: our_folders() <= before), our_folders() - before
+
+
+@pytest.fixture(scope="session")
+def unusable() -> dict[Accel, str | None]:
+    """Why each accelerator does not work here; found by trying it."""
+
+    async def probe() -> dict[Accel, str | None]:
+        host = LocalHost()
+        return {accel: await why_not(host, accel) for accel in Accel}
+
+    try:
+        return asyncio.run(probe())
+    except LosttickError as error:
+        return dict.fromkeys(Accel, str(error))
+
+
+@pytest.fixture(params=list(Accel))
+def accel(request: pytest.FixtureRequest, unusable: dict[Accel, str | None]) -> Accel:
+    """Each accelerator that works here."""
+    chosen: Accel = request.param
+    if why := unusable[chosen]:
+        pytest.skip(f"{chosen} does not work here: {why}")
+    return chosen
+
+
+@pytest.fixture
+def best_accel(unusable: dict[Accel, str | None]) -> Accel:
+    """KVM where it works, else TCG."""
+    return Accel.TCG if unusable[Accel.KVM] else Accel.KVM
+
+
+@pytest.fixture
+def kvm(unusable: dict[Accel, str | None]) -> Accel:
+    """KVM, or a skip."""
+    if why := unusable[Accel.KVM]:
+        pytest.skip(f"needs a KVM that works: {why}")
+    return Accel.KVM
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[LocalHost]:
+    yield LocalHost()
+
+
+@pytest.fixture
+async def facts(host: LocalHost) -> HostFacts:
+    return await host.facts(await probe_qemu(host))
+
+
+@pytest.fixture
+def losttick(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run the command in a folder of its own."""
+
+    def run(*args: str, path: str | None = None) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            losttick_command(*args), cwd=tmp_path, capture_output=True, text=True, timeout=100,
+            check=False, env=os.environ | ({"PATH": path} if path is not None else {}),
+        )  # fmt: skip
+
+    return run
+
+
+def losttick_command(*args: str) -> Sequence[str]:
+    return [sys.executable, "-m", "orchestrator", *args]

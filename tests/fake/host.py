@@ -1,0 +1,349 @@
+"""A host that is none: its clock runs at its own pace, its QEMU is a script.
+
+It stands in for what a real QEMU can't be made to do at will: to recover unaided,
+to be cured by a look, to lose a tick under APICv. Whatever reads a clock, a pid
+or /proc behind the protocol's back finds nothing of it here.
+"""
+
+import asyncio
+import contextlib
+import copy
+import json
+import re
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.guest.firmware import GuestConfig, GuestState, TimerMode
+from orchestrator.guest.lines import render
+from orchestrator.host.facts import HostFacts, QemuFacts
+from orchestrator.host.protocol import QemuExit, QemuStartError
+
+#: Host seconds in one of ours: nothing may mistake the one for the other.
+SPEED = 10.0
+
+SPIN_NS = 1000
+
+
+class FakeClock:
+    """Began at an odd time, and runs faster than ours."""
+
+    def now_ns(self) -> int:
+        return 7_000_000_000_000 + int(time.monotonic_ns() * SPEED)
+
+    def wall_s(self, ns: int) -> float:
+        return ns / 1e9 / SPEED
+
+
+FACTS = HostFacts(
+    kernel="6.6.1-fake", kernel_build="#1", cpu="Fake Xeon", vendor="GenuineIntel",
+    family_model_stepping="6/85/7", microcode="0x1", cpus=4, vmx_flags=("apicv", "posted_intr"),
+    kvm_modules={"kvm_intel": {"enable_apicv": "Y"}}, kvm_device="usable", tracefs=None,
+    hypervisor=False,
+    qemu=QemuFacts("/fake/qemu", "8.0.4", "0" * 64, ("kvm", "tcg"), frozenset({"snapshot-save"})),
+)  # fmt: skip
+
+
+@dataclass
+class Guest:
+    """The tick guest's state, in its own running time."""
+
+    ticks: int = 0
+    arms: int = 1
+    ran_ns: int = 0
+    last_tick_ns: int = 0
+    due_ns: int | None = 0
+    """When the armed timer fires; None if it never will."""
+    nmis: int = 0
+    pending: str | None = None
+    """The look that delivers a pending interrupt."""
+    window_until_ns: int | None = None
+    flags: int = 0x246
+    tmict: int = 0
+    lvtt: int = 0x40
+    mute: bool = False
+    halted: bool = False
+
+
+@dataclass
+class Script:
+    """What goes wrong, and when. Called with the guest as each load has restored it."""
+
+    on_load: Callable[["FakeQemu", Guest, int], None] = lambda qemu, guest, number: None
+    on_command: dict[str, Callable[["FakeQemu"], object]] = field(default_factory=dict)
+
+
+def immediate(qemu: "FakeQemu", guest: Guest, number: int) -> None:
+    guest.due_ns = guest.ran_ns
+
+
+def full_period(qemu: "FakeQemu", guest: Guest, number: int) -> None:
+    guest.due_ns = guest.ran_ns + qemu.period_ns
+
+
+def remaining(qemu: "FakeQemu", guest: Guest, number: int) -> None:
+    pass
+
+
+def lost(qemu: "FakeQemu", guest: Guest, number: int) -> None:
+    guest.due_ns = None
+
+
+async def messages(reader: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]]:
+    """Yield the JSON objects of a stream: QMP has no separator between them."""
+    text = ""
+    while data := await reader.read(4096):
+        text += data.decode()
+        while text := text.lstrip():
+            try:
+                message, end = json.JSONDecoder().raw_decode(text)
+            except ValueError:
+                break
+            text = text[end:]
+            yield message
+
+
+class FakeQemu:
+    """QEMU with a tick guest, as far as losttick can tell."""
+
+    tracer = None
+
+    def __init__(self, config: GuestConfig, script: Script) -> None:
+        self.qmp, self._qmp = socket.socketpair()
+        self.console, self._console = socket.socketpair()
+        self.argv: Sequence[str] = ["/fake/qemu"]
+        self.config = config
+        self.period_ns = config.period_ns
+        self.script = script
+        self.guest = Guest(due_ns=config.period_ns, tmict=config.period_ns)
+        self.clock = FakeClock()
+        self.running = True
+        self.state = "running"
+        self.frozen = False
+        self.loads = 0
+        self.files: dict[str, bytes] = {}
+        self.snapshots: dict[str, Guest] = {}
+        self._then_ns = self.clock.now_ns()
+        self._exit: asyncio.Future[QemuExit] = asyncio.get_running_loop().create_future()
+        self._tasks = [asyncio.create_task(self._serve()), asyncio.create_task(self._live())]
+
+    # --- QemuProcess ---
+
+    async def vcpu_cpu_ns(self, thread_id: int) -> int:
+        assert thread_id == 4242
+        if self._exit.done():
+            raise ProcessLookupError
+        self._advance()
+        return self.guest_cpu_ns
+
+    async def waited_ns(self, besides: int) -> int:
+        return 0
+
+    async def pin(self, thread_id: int) -> int | None:
+        return None
+
+    async def read_file(self, name: str) -> bytes:
+        return self.files[name]
+
+    async def exited(self) -> QemuExit:
+        return await asyncio.shield(self._exit)
+
+    async def kill(self) -> QemuExit:
+        self.end(QemuExit(-9, ""))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        return await self.exited()
+
+    def end(self, how: QemuExit) -> None:
+        """End, as if by `how`."""
+        if not self._exit.done():
+            self._exit.set_result(how)
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        self._writer.close()
+        self._console.close()
+
+    # --- the guest ---
+
+    guest_cpu_ns = 0
+
+    def _advance(self) -> None:
+        now = self.clock.now_ns()
+        passed, self._then_ns = now - self._then_ns, now
+        if not self.running or self.frozen or self.guest.halted:
+            return
+        guest = self.guest
+        until = guest.ran_ns + passed
+        self.guest_cpu_ns += passed
+        while guest.due_ns is not None and guest.due_ns <= until:
+            fired, guest.due_ns = guest.due_ns, None
+            guest.ran_ns = fired
+            if guest.window_until_ns is None or fired >= guest.window_until_ns:
+                self._tick()
+            elif self.config.mode is TimerMode.PERIODIC:
+                guest.due_ns = fired + self.period_ns
+        guest.ran_ns = until
+
+    def _tick(self) -> None:
+        guest = self.guest
+        spins = (guest.ran_ns - guest.last_tick_ns) // SPIN_NS
+        guest.ticks += 1
+        guest.arms += 1
+        guest.nmis = 0
+        guest.last_tick_ns = guest.ran_ns
+        guest.due_ns = guest.ran_ns + self.period_ns
+        if not guest.mute:
+            tsc = guest.ran_ns * 2
+            self.say(render("T", guest.ticks, spins, tsc >> 32, tsc & 0xFFFFFFFF, 0, guest.arms))
+        if guest.ticks == self.config.control_tick:
+            guest.window_until_ns = guest.ran_ns + self.config.control_periods * self.period_ns
+            self.say(render("C", guest.ticks, 0))
+
+    def say(self, line: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._console.send(line)
+
+    async def _live(self) -> None:
+        self.say(render("R", 0))
+        while True:
+            self._advance()
+            await asyncio.sleep(0.0005)
+
+    def _block(self) -> bytes:
+        guest = self.guest
+        in_window = guest.window_until_ns is not None and guest.ran_ns < guest.window_until_ns
+        stage = 1 if guest.window_until_ns is None else 2 if in_window else 3
+        words = [0] * GuestState.WORDS
+        words[0] = GuestState.MAGIC
+        words[2], words[3] = guest.ticks, guest.arms
+        words[4] = (guest.ran_ns - guest.last_tick_ns) // SPIN_NS
+        words[5], words[7] = guest.ticks, stage
+        if in_window and guest.window_until_ns is not None:
+            words[16] = (guest.window_until_ns - guest.ran_ns) // SPIN_NS
+        return struct.pack(f"<{len(words)}I", *words)
+
+    def _testify(self) -> None:
+        guest = self.guest
+        guest.nmis += 1
+        left = 0 if guest.due_ns is None else max(0, guest.due_ns - guest.ran_ns)
+        spins = (guest.ran_ns - guest.last_tick_ns) // SPIN_NS
+        self.say(
+            render("N", guest.nmis, guest.lvtt, guest.tmict, left, int(guest.pending is not None),
+                   0, 0, 0, 0, 0, spins, guest.ticks, guest.arms, guest.flags, 0xF000, 0x34)
+        )  # fmt: skip
+        if guest.nmis == 3:
+            guest.arms += 1
+            guest.due_ns = guest.ran_ns + self.period_ns
+
+    # --- QMP ---
+
+    async def _serve(self) -> None:
+        reader, writer = await asyncio.open_connection(sock=self._qmp)
+        self._writer = writer
+        self._send({"QMP": {"version": {}, "capabilities": []}})
+        async for message in messages(reader):
+            name = message["execute"]
+            arguments = message.get("arguments", {})
+            text = arguments.get("command-line", name)
+            self._advance()
+            answer: object = None
+            for prefix, action in self.script.on_command.items():
+                if text.startswith(prefix):
+                    answer = action(self)
+                    if asyncio.iscoroutine(answer):
+                        answer = await answer
+            if answer is None:
+                answer = self._answer(name, text, arguments)
+            if answer is not None:
+                self._send({"return": answer, "id": message.get("id")})
+
+    def _send(self, message: object) -> None:
+        self._writer.write(json.dumps(message).encode() + b"\r\n")
+
+    def send_raw(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    def _answer(self, name: str, text: str, arguments: Mapping[str, object]) -> object:
+        guest = self.guest
+        if guest.pending == text:
+            guest.pending = None
+            guest.due_ns = guest.ran_ns
+        match name:
+            case "query-cpus-fast":
+                return [{"thread-id": 4242}]
+            case "query-status":
+                return {"status": self.state if self.running else "paused"}
+            case "stop" | "cont":
+                self.running = name == "cont"
+            case "pmemsave":
+                self.files[str(arguments["filename"])] = self._block()
+            case "query-stats":
+                return []
+            case "inject-nmi":
+                self._testify()
+            case "human-monitor-command":
+                return self._hmp(text)
+        return {}
+
+    def _hmp(self, text: str) -> str:
+        command, _, tag = text.partition(" ")
+        guest = self.guest
+        match command:
+            case "savevm":
+                self.snapshots[tag] = copy.deepcopy(guest)
+            case "loadvm":
+                self.guest = copy.deepcopy(self.snapshots[tag])
+                self.loads += 1
+                self.script.on_load(self, self.guest, self.loads)
+            case "xp":
+                words = struct.unpack(f"<{GuestState.WORDS}I", self._block())
+                return "1000: " + " ".join(f"0x{word:08x}" for word in words)
+            case "info" if tag == "lapic":
+                return (
+                    f"LVTT\t 0x{guest.lvtt:08x} active-hi edge one-shot Fixed (vec 64)\n"
+                    f"Timer\t DCR=0xb (divide by 1) initial_count = {guest.tmict} "
+                    "current_count = 5\nISR\t (none)\nIRR\t (none)\n"
+                )
+            case "info":
+                return f"EIP=00000034 EFL={guest.flags:08x} HLT={int(guest.halted)}"
+        return ""
+
+
+class FakeHost:
+    """A host of scripted QEMUs."""
+
+    qemu = "/fake/qemu"
+
+    def __init__(self, script: Script | None = None) -> None:
+        self.clock = FakeClock()
+        self.script = script or Script(immediate)
+        self.started: list[FakeQemu] = []
+        self.refuse: str | None = None
+
+    async def facts(self) -> HostFacts:
+        return FACTS
+
+    async def empty_disk(self) -> bytes:
+        return b""
+
+    async def read_file(self, path: str) -> str:
+        raise FileNotFoundError(path)
+
+    async def start_qemu(self, args: Sequence[str], files: Mapping[str, bytes]) -> FakeQemu:
+        if self.refuse:
+            raise QemuStartError(self.refuse)
+        record = re.search(r"string=LTK1(\w+)", " ".join(args))
+        assert record is not None
+        mode, _, period, control, periods, *_ = (
+            int(record[1][at : at + 8], 16) for at in range(0, 64, 8)
+        )
+        config = GuestConfig(
+            mode=list(TimerMode)[mode], period_ns=period, control_tick=control,
+            control_periods=periods,
+        )  # fmt: skip
+        qemu = FakeQemu(config, self.script)
+        self.started.append(qemu)
+        return qemu

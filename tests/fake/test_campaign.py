@@ -1,0 +1,248 @@
+"""Whole campaigns on a host that is nothing but the protocol."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.progress import NoProgress
+from orchestrator.campaign.run import RunResult, run_plan
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.plan.load import build_plan
+from orchestrator.results.journal import read_journal
+from orchestrator.results.summary import summary
+from orchestrator.trial.diagnosis import Cause
+from orchestrator.trial.outcome import Outcome
+from orchestrator.vm.argv import Accel
+from tests.fake.host import (
+    FACTS,
+    FakeHost,
+    FakeQemu,
+    Guest,
+    Script,
+    full_period,
+    immediate,
+    lost,
+    remaining,
+)
+
+PERIOD_MS = 100
+
+
+async def campaign(
+    tmp_path: Path, script: Script, trials: int = 5, **limits: float
+) -> tuple[RunResult, FakeHost]:
+    host = FakeHost(script)
+    plan = build_plan(
+        {
+            "seed": 1,
+            "axes": {"accel": "kvm", "period_ms": PERIOD_MS},
+            "limits": {"trials": trials, "rule_out": 0.5, **limits},
+        },
+        "test",
+    )
+    result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path, NoProgress())
+    assert all(qemu._exit.done() for qemu in host.started)
+    return result, host
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "outcome"),
+    [
+        (immediate, Outcome.IMMEDIATE),
+        (full_period, Outcome.FULL_PERIOD),
+        (remaining, Outcome.REMAINING),
+    ],
+)
+async def test_plain_ticking_is_clean(
+    tmp_path: Path, behaviour: object, outcome: Outcome
+) -> None:
+    result, _ = await campaign(tmp_path, Script(behaviour))  # type: ignore[arg-type]
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.CLEAN, cell.why
+    assert cell.campaign.outcomes[outcome] >= 4
+    assert [control.seen for control in cell.campaign.controls] == [True, True]
+
+
+def only_ordinary(break_it: object) -> Script:
+    """A script that breaks loads of ordinary saves and leaves the control alone."""
+
+    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        if qemu.config.control_tick:
+            immediate(qemu, guest, number)
+        else:
+            break_it(qemu, guest, number)  # type: ignore[operator]
+
+    return Script(on_load)
+
+
+async def test_a_lost_interrupt_on_an_exposed_host_is_affected(tmp_path: Path) -> None:
+    result, host = await campaign(tmp_path, only_ordinary(lost), trials=3)
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.AFFECTED
+    assert cell.campaign.causes == {Cause.LOST_INTERRUPT: 3}
+    # Sampling went on to the end, and each loss had a QEMU of its own.
+    assert cell.campaign.outcomes == {Outcome.LOST: 3}
+    assert len(host.started) == 3 + 2
+    assert cell.rate.low > 0.29
+    records = [r for r in read_journal(result.journal) if r["record"] == "trial"]
+    for record in (r for r in records if r["arm"] == "host"):
+        folder = tmp_path / record["evidence"]
+        assert json.loads((folder / "evidence.json").read_text())["evidence"]["rescued"] is True
+        assert "lost one-shot interrupt" in (folder / "diagnosis.txt").read_text()
+
+
+def pending_until(look: str) -> object:
+    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        guest.due_ns, guest.pending = None, look
+
+    return break_it
+
+
+@pytest.mark.parametrize("look", ["pmemsave", "info lapic", "info registers", "inject-nmi"])
+async def test_ticks_that_a_look_brings_back_are_pending(tmp_path: Path, look: str) -> None:
+    result, _ = await campaign(tmp_path, only_ordinary(pending_until(look)), trials=1)
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.ANOMALOUS
+    assert cell.campaign.causes == {Cause.PENDING: 1}
+    record = next(
+        r for r in read_journal(result.journal) if r["record"] == "trial" and r["arm"] == "host"
+    )
+    named = {"inject-nmi": "NMI 1"}.get(look, look)
+    assert f"ticks came back at {named}," in record["diagnosis"]["sentence"]
+
+
+def broken_guest(**fields: object) -> object:
+    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        guest.due_ns = None
+        for name, value in fields.items():
+            setattr(guest, name, value)
+
+    return break_it
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause"),
+    [
+        ({"tmict": 0}, Cause.NOT_RESTORED),
+        ({"flags": 0x46}, Cause.NOT_DELIVERABLE),
+        ({"lvtt": 0x10040}, Cause.NOT_DELIVERABLE),
+        ({"pending": "never"}, Cause.PENDING),
+    ],
+)
+async def test_other_losses_are_not_called_the_bug(
+    tmp_path: Path, fields: dict[str, object], cause: Cause
+) -> None:
+    result, _ = await campaign(tmp_path, only_ordinary(broken_guest(**fields)), trials=1)
+    (cell,) = result.cells
+    assert cell.campaign.causes == {cause: 1}
+    assert cell.verdict is Verdict.ANOMALOUS
+
+
+async def test_a_guest_that_does_not_rearm(tmp_path: Path) -> None:
+    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        guest.due_ns, guest.arms = None, guest.ticks
+
+    result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
+    assert result.cells[0].campaign.causes == {Cause.NOT_REARMED: 1}
+
+
+async def test_a_dead_console_is_no_loss_of_ticks(tmp_path: Path) -> None:
+    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        guest.mute = True
+
+    result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
+    assert result.cells[0].campaign.causes == {Cause.CONSOLE_DEAD: 1}
+    assert result.verdict is Verdict.ANOMALOUS
+
+
+async def test_recovery_unaided(tmp_path: Path) -> None:
+    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        guest.due_ns = guest.ran_ns + 11 * qemu.period_ns
+
+    result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
+    assert result.cells[0].campaign.outcomes == {Outcome.RECOVERED: 1}
+    assert result.verdict is Verdict.ANOMALOUS
+
+
+async def test_missed_periods(tmp_path: Path) -> None:
+    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        guest.due_ns = guest.ran_ns + 3 * qemu.period_ns
+
+    result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
+    assert result.cells[0].campaign.outcomes == {Outcome.MISSED: 1}
+    record = next(
+        r for r in read_journal(result.journal) if r["record"] == "trial" and r["arm"] == "host"
+    )
+    assert record["missing_periods"] == 2
+
+
+async def test_a_guest_that_crashes(tmp_path: Path) -> None:
+    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        guest.halted, qemu.state = True, "internal-error"
+
+    result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
+    assert result.cells[0].campaign.outcomes == {Outcome.CRASHED: 1}
+    assert result.cells[0].campaign.causes == {Cause.GUEST_CRASHED: 1}
+
+
+async def test_a_stalled_vcpu_is_unknown_and_never_lost(tmp_path: Path) -> None:
+    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        qemu.frozen = True
+
+    result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
+    (cell,) = result.cells
+    assert cell.campaign.outcomes == {Outcome.UNKNOWN: 1}
+    assert cell.campaign.attempts == cell.campaign.unknown_attempts == 3
+    assert cell.campaign.causes == {Cause.VCPU_NOT_RUNNING: 1}
+    assert cell.verdict is Verdict.INCONCLUSIVE
+    assert "attempts ended unknown" in cell.why
+
+
+async def test_a_detector_that_misses_the_control_is_never_clean(tmp_path: Path) -> None:
+    def deaf(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        guest.window_until_ns = None  # the control's loss is undone
+        immediate(qemu, guest, number)
+
+    result, _ = await campaign(tmp_path, Script(deaf))
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.INCONCLUSIVE
+    assert "0 of 2 injected losses were seen" in cell.why
+
+
+async def test_summary_has_what_readers_rely_on(tmp_path: Path) -> None:
+    result, _ = await campaign(tmp_path, Script(immediate))
+    data = json.loads(json.dumps(summary(result)))
+    assert data["verdict"] == "clean"
+    assert data["exposure"] == {"state": "exposed", "why": "kvm_intel runs with enable_apicv=Y"}
+    assert data["host"]["kernel"] == "6.6.1-fake"
+    (cell,) = data["cells"]
+    assert {"id", "verdict", "trials", "outcomes", "diagnoses", "controls"} <= cell.keys()
+    assert cell["loss_rate"].keys() == {"estimate", "low", "high", "confidence"}
+    assert cell["first_tick_periods"].keys() == cell["first_tick_ms"].keys() == {"median", "p99"}
+    assert Path(data["journal"]).is_file()
+
+
+async def test_a_qemu_that_refuses_ends_the_cell_with_its_words(tmp_path: Path) -> None:
+    host = FakeHost()
+    host.refuse = "starting QEMU: unsupported machine type"
+    plan = build_plan({"axes": {"accel": "kvm"}}, "test")
+    result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path, NoProgress())
+    assert result.failed
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "unsupported machine type" in result.cells[0].why
+
+
+async def test_same_seed_same_phases(tmp_path: Path) -> None:
+    intended = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        result, _ = await campaign(tmp_path / name, Script(immediate), trials=3)
+        intended.append(
+            [
+                record["intended_phase"]
+                for record in read_journal(result.journal)
+                if record["record"] == "save" and record["arm"] == "host" and record["eligible"]
+            ]
+        )
+    assert intended[0] == intended[1] != []

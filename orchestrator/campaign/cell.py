@@ -145,6 +145,7 @@ class CellRunner:
             try:
                 async with await self._start(Arm.HOST) as machine:
                     await self._use(machine)
+                self._note_console(machine)
             except MACHINE_TROUBLE as error:
                 self._records.journal.write("failure", cell=self._cell.id, error=str(error))
                 barren = barren + 1 if self.campaign.attempts == before else 0
@@ -264,6 +265,13 @@ class CellRunner:
             return None, evidence
         cell = self._cell
         return diagnose(result, evidence, save, cell.mode, cell.period_ns), evidence
+
+    def _note_console(self, machine: Machine) -> None:
+        if machine.console.tee_error:
+            self._records.journal.write(
+                "failure", cell=self._cell.id,
+                error=f"the copy of a console ends early: {machine.console.tee_error}",
+            )  # fmt: skip
 
     def _note_trace(self, machine: Machine) -> None:
         if self.campaign.trace is None and machine.process.tracer:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import BinaryIO
 
 from orchestrator.errors import InfraError
 from orchestrator.plan.model import Cell
@@ -25,12 +26,19 @@ class Records:
         self._machines = 0
         self._hangs = 0
 
-    def next_console(self) -> Path:
-        """Return where the next machine's console goes."""
+    def next_console(self) -> BinaryIO:
+        """Open the file for the next machine's console.
+
+        Raises:
+            InfraError: it can't be created.
+        """
         self._machines += 1
-        folder = self.out / "console"
-        folder.mkdir(exist_ok=True)
-        return folder / f"machine-{self._machines:04d}.log"
+        path = self.out / "console" / f"machine-{self._machines:04d}.log"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            return path.open("wb")
+        except OSError as error:
+            raise self._cannot_write(path, error) from error
 
     def machine(self, cell: Cell, arm: str, machine: Machine) -> None:
         """Note a machine that has started."""
@@ -94,8 +102,12 @@ class Records:
             if evidence.trace:
                 (folder / "trace.txt").write_text(evidence.trace)
         except OSError as error:
-            raise InfraError(
-                f"writing evidence to {folder}: {error.strerror}. The journal so far is good. "
-                "Make room, or choose another place with --out DIR."
-            ) from error
+            raise self._cannot_write(folder, error) from error
         return name
+
+    @staticmethod
+    def _cannot_write(path: Path, error: OSError) -> InfraError:
+        return InfraError(
+            f"writing to {path}: {error.strerror}. The journal so far is good. "
+            "Make room, or choose another place with --out DIR."
+        )

@@ -89,7 +89,10 @@ def unpack(suite: str, packages: Sequence[str], cache: Path | None = None) -> Un
             shutil.rmtree(tree, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=place) as fresh:
                 for archive in archives:
-                    _run(["dpkg-deb", "-x", str(archive), str(Path(fresh) / "tree")], f"unpacking {archive.name}")
+                    _run(
+                        ["dpkg-deb", "-x", str(archive), str(Path(fresh) / "tree")],
+                        f"unpacking {archive.name}",
+                    )
                 (Path(fresh) / "tree" / _DONE).touch()
                 (Path(fresh) / "tree").rename(tree)
             shutil.rmtree(place / "apt", ignore_errors=True)

@@ -86,7 +86,6 @@ def _decide(
                 f"nothing on the console, but the guest's own count in memory went on by {ran} "
                 "tick(s) meanwhile.",
             )
-    # A vCPU in a busy wait uses all the time it is given; one that is halted uses none.
     if evidence.vcpu_advanced_ns is not None and evidence.vcpu_advanced_ns < period_ns / 20:
         halted = evidence.registers is not None and evidence.registers.halted
         return (

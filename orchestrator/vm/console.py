@@ -105,6 +105,9 @@ class Console:
         self._arrivals: collections.deque[tuple[int, int]] = collections.deque(maxlen=4096)
         self._tail: collections.deque[bytes] = collections.deque(maxlen=512)
         self.closed = False
+        self.received_bytes = 0
+        self.tee_error: OSError | None = None
+        """Why the copy in the tee file ends early, if it does."""
         self.garbled = 0
         """Lines whose form fitted but whose checksum did not."""
         self._patterns = self._spawn.compile_pattern_list([lines.LINE, EOF, TIMEOUT])
@@ -129,9 +132,9 @@ class Console:
                 self._loop.remove_reader(self._stream.fileno())
                 self._spawn.feed_eof()
                 return
+            self.received_bytes += len(data)
             self._tail.append(data[-TAIL_BYTES:])
-            if self._tee:
-                self._tee.write(data)
+            self._copy(data)
             # Bytes come one at a time; pexpect need look only when a line is whole.
             self._partial += data
             whole = self._partial.rfind(b"\n") + 1
@@ -141,6 +144,14 @@ class Console:
                 self._arrivals.append((self._fed, self._clock.now_ns()))
                 ready, self._partial = self._partial[:whole], self._partial[whole:]
                 self._spawn.feed(ready)
+
+    def _copy(self, data: bytes) -> None:
+        """Tee what has come; a full disk ends the copy, not the watch."""
+        if self._tee and self.tee_error is None:
+            try:
+                self._tee.write(data)
+            except OSError as error:
+                self.tee_error = error
 
     def _arrived_ns(self) -> int:
         """Return when the last byte that was matched arrived."""
@@ -194,5 +205,8 @@ class Console:
             self.closed = True
             self._loop.remove_reader(self._stream.fileno())
         if self._tee:
-            self._tee.close()
+            try:
+                self._tee.close()
+            except OSError as error:
+                self.tee_error = error
             self._tee = None

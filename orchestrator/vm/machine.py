@@ -2,8 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from orchestrator.errors import InfraError
 from orchestrator.guest.firmware import STATE_ADDRESS, GuestState, firmware
@@ -57,13 +56,15 @@ class Machine:
         self._waiting_mark_ns = 0
 
     @classmethod
-    async def start(cls, host: Host, config: MachineConfig, tee: Path | None = None) -> "Machine":
+    async def start(
+        cls, host: Host, config: MachineConfig, tee: BinaryIO | None = None
+    ) -> "Machine":
         """Start QEMU and wait until its guest is about to start its timer.
 
         Args:
             host: where.
             config: what.
-            tee: a file that gets all the console says.
+            tee: a file that gets all the console says, and is closed with the machine.
 
         Raises:
             QemuStartError: QEMU did not start, or ended at once: with its own words.
@@ -74,7 +75,7 @@ class Machine:
         started_ns = host.clock.now_ns()
         console = monitor = None
         try:
-            console = Console(process.console, host.clock, tee.open("wb") if tee else None)
+            console = Console(process.console, host.clock, tee)
             monitor = await Monitor.connect(process, host.clock)
             vcpus = await monitor.execute("query-cpus-fast")
             thread = int(vcpus[0]["thread-id"])

@@ -117,15 +117,21 @@ class Monitor:
         command: str,
         arguments: Mapping[str, object] | None = None,
         *,
-        deadline_ns: int = DEADLINE_NS,
+        deadline_ns: int | None = None,
     ) -> Any:
         """Run a QMP command and return its value.
+
+        Args:
+            command: its name.
+            arguments: as JSON has them.
+            deadline_ns: of the host's time; `DEADLINE_NS` if left out.
 
         Raises:
             CommandFailedError: QEMU refused it.
             MonitorTimeoutError: it did not answer within the deadline.
             MonitorClosedError: the connection ended.
         """
+        deadline_ns = deadline_ns or DEADLINE_NS
         try:
             async with asyncio.timeout(self._clock.wall_s(deadline_ns)):
                 return await self._client.execute(command, arguments)
@@ -138,7 +144,7 @@ class Monitor:
             seen = f"the connection is lost ({type(error).__name__}: {error})"
             raise MonitorClosedError(command, seen) from error
 
-    async def hmp(self, line: str, *, deadline_ns: int = DEADLINE_NS) -> str:
+    async def hmp(self, line: str, *, deadline_ns: int | None = None) -> str:
         """Run a command of the human monitor and return what it prints."""
         return cast(
             str,
@@ -147,7 +153,7 @@ class Monitor:
             ),
         )
 
-    async def hmp_do(self, line: str, *, deadline_ns: int = DEADLINE_NS) -> None:
+    async def hmp_do(self, line: str, *, deadline_ns: int | None = None) -> None:
         """Run a command of the human monitor that prints nothing when it succeeds.
 
         Raises:

@@ -54,9 +54,7 @@ async def campaign(
         (remaining, Outcome.REMAINING),
     ],
 )
-async def test_plain_ticking_is_clean(
-    tmp_path: Path, behaviour: object, outcome: Outcome
-) -> None:
+async def test_plain_ticking_is_clean(tmp_path: Path, behaviour: object, outcome: Outcome) -> None:
     result, _ = await campaign(tmp_path, Script(behaviour))  # type: ignore[arg-type]
     (cell,) = result.cells
     assert cell.verdict is Verdict.CLEAN, cell.why

@@ -1,0 +1,262 @@
+"""The command as its users meet it: verdicts, exit codes, and what goes wrong on their machines."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.results.journal import read_journal
+from orchestrator.vm.argv import Accel
+from tests.e2e.conftest import losttick_command, marked_processes, wait_until
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+#: A run that is over soon, and inconclusive for want of trials unless told otherwise.
+QUICK = ("run", "--trials", "20", "--rule-out", "0.15", "--period", "10")
+
+
+def test_run_says_clean(losttick: Run, tmp_path: Path, accel: Accel) -> None:
+    done = losttick(*QUICK, "--accel", accel, "--out", "out")
+    assert done.returncode == 0, done.stderr
+    assert "clean" in done.stdout
+    assert "2 of 2 seen" in done.stdout
+    assert "out/journal.jsonl" in done.stdout
+    assert "20/20" in done.stderr
+    kinds = [record["record"] for record in read_journal(tmp_path / "out" / "journal.jsonl")]
+    assert kinds[:3] == ["run", "host", "plan"]
+    assert kinds[-2:] == ["cell", "verdict"]
+    assert kinds.count("trial") == 20 + 2
+
+
+def test_json_is_one_object_and_nothing_else(losttick: Run, best_accel: Accel) -> None:
+    done = losttick(*QUICK, "--json", "--seed", "5")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert data["verdict"] == "clean"
+    assert data["seed"] == 5
+    assert data["exposure"]["state"] in ("exposed", "not-exposed", "unknown")
+    assert data["host"]["qemu"]["sha256"]
+    (cell,) = data["cells"]
+    assert cell["id"] == f"{best_accel}/one-shot/xapic/hmp/10ms/25loads"
+    assert cell["trials"] == 20
+    assert cell["loss_rate"]["high"] == pytest.approx(1 - 0.05 ** (1 / 20))
+    assert [control["cause"] for control in cell["controls"]] == ["lost one-shot interrupt"] * 2
+
+
+def test_too_few_trials_are_inconclusive(losttick: Run) -> None:
+    done = losttick("run", "--trials", "5", "--period", "10")
+    assert done.returncode == 3
+    assert "inconclusive" in done.stdout
+
+
+def test_a_plan_file_spans_cells(losttick: Run, tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(
+        'seed = 1\n[axes]\naccel = "tcg"\nmode = ["one-shot", "periodic"]\nperiod_ms = 10\n'
+        "[limits]\ntrials = 50\nrule_out = 0.3\n"
+    )
+    done = losttick("run", "--plan", "plan.toml", "--trials", "12", "--json")
+    assert done.returncode == 0, done.stderr
+    cells = json.loads(done.stdout)["cells"]
+    assert [cell["trials"] for cell in cells] == [12, 12]
+    assert [cell["id"].split("/")[1] for cell in cells] == ["one-shot", "periodic"]
+
+
+def test_every_fault_of_a_plan_is_named_with_its_place(losttick: Run, tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(
+        '[axes]\naccel = ["kvm", "xen"]\nperiod_ms = 0.5\nspeed = 9\n\n[limits]\nrule_out = 2\n'
+    )
+    done = losttick("run", "--plan", "plan.toml")
+    assert done.returncode == 2
+    assert "4 faults" in done.stderr
+    for words in (
+        "line 2, axes.accel[2]:", "line 3, axes.period_ms[1]:", "line 4, axes.speed: there is no",
+        "line 7, limits.rule_out:",
+    ):  # fmt: skip
+        assert words in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "losttick-out").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("run", "--qemu", "no-such-qemu"), 2, "'no-such-qemu' is not an executable file"),
+        (("run", "--mode", "weekly"), 2, "weekly"),
+        (("run", "--rule-out", "7"), 2, "rule_out"),
+        (("run", "--plan", "absent.toml"), 2, "No such file"),
+        (("run", "--out", "/proc/losttick"), 2, "Name another folder with --out"),
+        (("run", "--qemu", "/bin/true"), 4, "probing /bin/true"),
+    ],
+)
+def test_bad_input_gets_a_sentence(
+    losttick: Run, args: tuple[str, ...], code: int, words: str
+) -> None:
+    done = losttick(*args)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_without_qemu(losttick: Run, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    done = losttick("run", path=str(tmp_path / "bin"))
+    assert done.returncode == 3
+    assert "there is no qemu-system-x86_64 on PATH" in done.stderr
+    assert "doctor --fix" in done.stderr
+    found = losttick("doctor", path=str(tmp_path / "bin"))
+    assert found.returncode == 3
+    assert "apt-get install" in found.stdout
+
+
+def test_a_qemu_that_refuses_the_machine(losttick: Run, tmp_path: Path) -> None:
+    """Its own words reach the user."""
+    qemu = shutil.which("qemu-system-x86_64")
+    script = tmp_path / "qemu"
+    script.write_text(f'#!/bin/sh\nexec {qemu} "$@" -device no-such-device\n')
+    script.chmod(0o755)
+    done = losttick("run", "--accel", "tcg", "--qemu", str(script))
+    assert done.returncode == 4, done.stderr
+    assert "no-such-device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_read_only_out_folder(losttick: Run, tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        place = "/proc/self"  # root may write to a folder that is only marked read-only
+    else:
+        (tmp_path / "closed").mkdir(mode=0o555)
+        place = str(tmp_path / "closed")
+    done = losttick("run", "--accel", "tcg", "--out", f"{place}/out")
+    assert done.returncode == 2
+    assert f"writing results to {place}/out" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """The journal fills its disk: exit 4, a sentence, and a journal that can be read."""
+    small = tmp_path / "small"
+    small.mkdir()
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "-r"]
+    script = 'mount -t tmpfs -o size=32k none "$1" && shift && "$@"; code=$?; cat small/out/*.jsonl'
+    if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("needs a mount namespace of its own (unshare --mount)")
+    done = subprocess.run(
+        [*unshare, "sh", "-c", script + " | tail -n 2; exit $code", "sh", str(small),
+         *losttick_command("run", "--accel", "tcg", "--trials", "200", "--out", "small/out")],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["record"]
+
+
+def start(tmp_path: Path, *args: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        losttick_command("run", "--accel", "tcg", "--trials", "100000", "--out", "out", *args),
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def trials_in(journal: Path) -> int:
+    if not journal.exists():
+        return 0
+    return sum(record["record"] == "trial" for record in read_journal(journal))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_clean(
+    tmp_path: Path, how: signal.Signals, nothing_left_behind: str
+) -> None:
+    journal = tmp_path / "out" / "journal.jsonl"
+    with start(tmp_path, "--json") as process:
+        assert wait_until(lambda: trials_in(journal) > 5)
+        process.send_signal(how)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert json.loads(out)["verdict"] is None
+    assert list(read_journal(journal))[-1]["record"] == "interrupted"
+    assert marked_processes(nothing_left_behind) == {}
+
+
+@pytest.mark.parametrize("moment_s", [0.15, 0.3, 0.6, 2.0])
+def test_a_killed_orchestrator_leaves_nothing(tmp_path: Path, moment_s: float) -> None:
+    """SIGKILL while it starts, and in the middle; `nothing_left_behind` looks after it."""
+    journal = tmp_path / "out" / "journal.jsonl"
+    with start(tmp_path) as process:
+        time.sleep(moment_s)  # the moment is the point: whatever it is doing by then
+        process.kill()
+        process.communicate(timeout=20)
+    if journal.exists():
+        assert all("record" in record for record in read_journal(journal))
+
+
+def test_a_killed_orchestrator_in_mid_run(tmp_path: Path, nothing_left_behind: str) -> None:
+    journal = tmp_path / "out" / "journal.jsonl"
+    with start(tmp_path) as process:
+        assert wait_until(lambda: trials_in(journal) > 5)
+        assert any("qemu-system" in line for line in marked_processes(nothing_left_behind).values())
+        process.kill()
+        process.communicate(timeout=20)
+    assert trials_in(journal) > 5
+
+
+def test_a_killed_supervisor_takes_its_qemu_along(tmp_path: Path, nothing_left_behind: str) -> None:
+    """Orchestrator and supervisor killed together: QEMU's PDEATHSIG is the backstop."""
+    with start(tmp_path) as process:
+        assert wait_until(lambda: trials_in(tmp_path / "out" / "journal.jsonl") > 1)
+        found = marked_processes(nothing_left_behind)
+        supervisors = [pid for pid, line in found.items() if "supervisor.py" in line]
+        process.kill()
+        for pid in supervisors:
+            os.kill(pid, signal.SIGKILL)
+        process.communicate(timeout=20)
+    assert wait_until(lambda: not marked_processes(nothing_left_behind))
+    # Its folder has nobody left to remove it; the next run does.
+    from orchestrator.host import folder
+
+    assert wait_until(lambda: folder.sweep(folder.base_folder(), older_than_s=0) is not None)
+
+
+def test_doctor_says_what_this_host_is(losttick: Run, best_accel: Accel) -> None:
+    done = losttick("doctor")
+    assert done.returncode == 0, done.stderr
+    assert os.uname().release in done.stdout
+    assert "`losttick run` can give a verdict here." in done.stdout
+    data = json.loads(losttick("doctor", "--json").stdout)
+    seen = {finding["subject"]: finding["good"] for finding in data["findings"]}
+    assert seen["tcg one-shot"]
+    assert seen["kvm one-shot"] is (best_accel is Accel.KVM)
+
+
+def test_require_apicv(losttick: Run) -> None:
+    state = json.loads(losttick("doctor", "--json").stdout)["exposure"]["state"]
+    if state == "exposed":
+        pytest.skip("this host meets the requirement: there is nothing to refuse")
+    done = losttick("run", "--require", "apicv")
+    assert done.returncode == 3
+    assert "APICv is required" in done.stderr
+
+
+def test_help_lists_the_commands() -> None:
+    done = subprocess.run(
+        losttick_command("--help"), capture_output=True, text=True, check=True,
+        env=os.environ | {"COLUMNS": "100"},
+    )  # fmt: skip
+    assert "run" in done.stdout
+    assert "doctor" in done.stdout
+    version = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "--version"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert version.stdout.startswith("losttick ")

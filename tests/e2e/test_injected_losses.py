@@ -1,0 +1,79 @@
+"""Real losses, injected into a real KVM: those found are those made, one by one."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.progress import NoProgress
+from orchestrator.campaign.run import run_plan
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.host.facts import HostFacts
+from orchestrator.host.local import LocalHost
+from orchestrator.plan.load import build_plan
+from orchestrator.results.journal import read_journal
+from orchestrator.snapshot import Method
+from orchestrator.trial.diagnosis import Cause
+from orchestrator.trial.outcome import Outcome
+from orchestrator.vm.argv import Accel
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shim, compiled."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("needs a C compiler for the ioctl shim: apt-get install gcc libc6-dev")
+    library = tmp_path_factory.mktemp("shim") / "shim.so"
+    source = Path(__file__).with_name("shim.c")
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library, source, "-ldl"],
+        check=True,
+    )
+    return library
+
+
+@pytest.mark.parametrize(
+    ("permille", "trials", "method"),
+    [(1000, 8, Method.HMP), (300, 30, Method.HMP), (20, 200, Method.HMP), (300, 20, Method.JOBS)],
+)
+async def test_the_losses_found_are_the_losses_made(
+    host: LocalHost, facts: HostFacts, tmp_path: Path, kvm: Accel, shim: Path,
+    permille: int, trials: int, method: Method,
+) -> None:  # fmt: skip
+    log = tmp_path / "shim.log"
+    host.environment = {
+        "LD_PRELOAD": str(shim),
+        "SHIM_LOG": str(log),
+        "SHIM_SEED": "3",
+        "SHIM_PERMILLE": str(permille),
+    }
+    plan = build_plan(
+        {
+            "axes": {"accel": kvm, "period_ms": 10, "method": method},
+            "limits": {"trials": trials},
+            "seed": 3,
+        },
+        "test",
+    )
+    out = tmp_path / "out"
+    out.mkdir()
+    result = await run_plan(host, facts, plan, kvm, out, NoProgress())
+    (cell,) = result.cells
+
+    # The control's saves have another vector: only the host's arm is tampered with.
+    attempts = [
+        record
+        for record in read_journal(result.journal)
+        if record["record"] == "trial" and record["arm"] == "host"
+    ]
+    made = [byte == ord("1") for byte in log.read_bytes()]
+    found = [record["outcome"] == Outcome.LOST for record in attempts]
+    print(f"{sum(made)} of {len(made)} loads tampered with, {sum(found)} found lost")
+    assert len(made) == len(found) == trials
+    assert made == found
+    assert sum(made) > 0
+    assert cell.campaign.causes == {Cause.NOT_RESTORED: sum(made)}
+    assert cell.verdict is result.verdict is Verdict.ANOMALOUS
+    assert all(control.seen for control in cell.campaign.controls)

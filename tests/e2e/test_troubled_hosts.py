@@ -1,0 +1,275 @@
+"""Hosts that stall, QEMUs that are killed, lines that are stale: never a false answer."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.progress import NoProgress
+from orchestrator.campaign.run import CellResult, run_plan
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.guest.firmware import Fault, GuestConfig, TimerMode
+from orchestrator.guest.lines import ControlWindow, Tick
+from orchestrator.host.facts import HostFacts
+from orchestrator.host.local import LocalHost, LocalQemu
+from orchestrator.plan.load import build_plan
+from orchestrator.results.journal import read_journal
+from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.trial.diagnosis import Cause, diagnose
+from orchestrator.trial.evidence import gather
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.save import NoSaveError, Saver, describe, look
+from orchestrator.trial.trial import Trial
+from orchestrator.trial.watch import Heard, Watch
+from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.machine import Machine
+from orchestrator.vm.monitor import Monitor
+
+PERIOD_NS = 20_000_000
+
+
+async def campaign(
+    host: LocalHost, facts: HostFacts, out: Path, accel: Accel, trials: int, **axes: object
+) -> CellResult:
+    plan = build_plan(
+        {
+            "axes": {"accel": accel, "period_ms": 10, **axes},
+            "limits": {"trials": trials, "rule_out": min(0.99, 3 / trials)},
+        },
+        "test",
+    )
+    out.mkdir(exist_ok=True)
+    (cell,) = (await run_plan(host, facts, plan, accel, out, NoProgress())).cells
+    print(cell.cell.id, dict(cell.campaign.outcomes), cell.why)
+    return cell
+
+
+async def slow_printing(host: LocalHost, accel: Accel, period_ns: int) -> int:
+    """Return the print delay at which a tick line takes about a third of a period."""
+    delay = 100
+    while True:
+        config = MachineConfig(accel, GuestConfig(period_ns=period_ns, print_delay=delay))
+        async with await Machine.start(host, config) as machine:
+            watch, limits = Watch(machine, Limits(period_ns)), Limits(period_ns)
+            ticks = []
+            while len(ticks) < 3:
+                heard = await watch.tick(limits.silence_ns, confirm=True)
+                assert isinstance(heard, Heard), heard
+                ticks.append(heard.line)
+        share = ticks[2].print_cycles / (ticks[2].tsc - ticks[1].tsc)
+        if share > 0.2:
+            return delay
+        delay *= 2
+
+
+async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel: Accel) -> None:
+    """A save in mid-line replays the line's tail: whoever counts bytes sees a live guest."""
+    period_ns = 100_000_000
+    delay = await slow_printing(host, accel, period_ns)
+    guest = GuestConfig(period_ns=period_ns, print_delay=delay, control_tick=5, control_periods=8)
+    limits, pace, snapshots = Limits(period_ns), Pace(), HmpSnapshots()
+    async with await Machine.start(host, MachineConfig(accel, guest)) as machine:
+        saver = Saver(machine, snapshots, pace, limits)
+        await saver.settle()
+        watch = Watch(machine, limits)
+        while True:
+            heard = await watch.hear(Tick, limits.silence_ns, confirm=True)
+            assert isinstance(heard, Heard)
+            if heard.line.sequence == guest.control_tick:
+                break
+        # The control's own line is being printed now: stop in the middle of it.
+        before = machine.console.received_bytes
+        async with asyncio.timeout(5):
+            while machine.console.received_bytes < before + 5:
+                await asyncio.sleep(0.001)
+        await machine.stop()
+        seen = await look(machine)
+        assert seen[0].printing
+        save = describe("stale", seen, 0.5, pace.spins_per_period, TimerMode.ONE_SHOT)
+        assert "printing" in save.ineligible
+        await snapshots.save(machine.monitor, "stale")
+        for _ in range(2):
+            before = machine.console.received_bytes
+            result = await Trial(machine, snapshots, save, pace, limits).run()
+            replayed = machine.console.received_bytes - before
+            assert replayed > 10, "the tail of the line should have come again"
+            assert result.outcome is Outcome.LOST, result
+        assert not any(isinstance(line, ControlWindow) for line in watch.others)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "cause"),
+    [
+        (Fault.NO_REARM, Outcome.LOST, Cause.NOT_REARMED),
+        (Fault.IF_CLEAR, Outcome.LOST, Cause.NOT_DELIVERABLE),
+        (Fault.LVTT_MASKED, Outcome.LOST, Cause.NOT_DELIVERABLE),
+        (Fault.TPR_RAISED, Outcome.LOST, Cause.NOT_DELIVERABLE),
+        (Fault.TIMER_STOPPED, Outcome.LOST, Cause.NOT_RESTORED),
+        (Fault.MUTE, Outcome.LOST, Cause.CONSOLE_DEAD),
+        (Fault.TRIPLE_FAULT, Outcome.CRASHED, Cause.GUEST_CRASHED),
+        (Fault.HALT, Outcome.UNKNOWN, Cause.VCPU_NOT_RUNNING),
+    ],
+)
+async def test_each_way_a_real_guest_can_fall_silent(
+    host: LocalHost, accel: Accel, fault: Fault, outcome: Outcome, cause: Cause
+) -> None:
+    limits, snapshots, fault_tick = Limits(PERIOD_NS), HmpSnapshots(), 12
+    guest = GuestConfig(period_ns=PERIOD_NS, fault=fault, fault_tick=fault_tick)
+    for _ in range(10):
+        pace = Pace()
+        async with await Machine.start(host, MachineConfig(accel, guest)) as machine:
+            saver = Saver(machine, snapshots, pace, limits)
+            await saver.settle()
+            watch = Watch(machine, limits)
+            while True:
+                heard = await watch.tick(limits.silence_ns, confirm=True)
+                assert isinstance(heard, Heard)
+                if heard.line.sequence == fault_tick - 3:
+                    break
+            try:
+                save, _ = await saver.take("faulty", 0.5)
+            except NoSaveError:
+                continue
+            if save.ticks != fault_tick - 1:
+                continue
+            result = await Trial(machine, snapshots, save, pace, limits).run()
+            assert result.outcome is outcome, result
+            evidence = await gather(machine, limits)
+            diagnosis = diagnose(result, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
+            print(diagnosis.sentence)
+            assert diagnosis.cause is cause, diagnosis.sentence
+            return
+    pytest.fail("no save fell just before the fault in 10 tries")
+
+
+async def test_a_stopped_qemu_loses_nothing(
+    host: LocalHost, facts: HostFacts, accel: Accel, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """SIGSTOP for several periods, just after every load."""
+    plain_cont = Machine.cont
+
+    async def cont_and_stall(machine: Machine) -> None:
+        await plain_cont(machine)
+        process = machine.process
+        assert isinstance(process, LocalQemu)
+        os.kill(process.pid, signal.SIGSTOP)
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.15, os.kill, process.pid, signal.SIGCONT)
+
+    monkeypatch.setattr(Machine, "cont", cont_and_stall)
+    cell = await campaign(host, facts, tmp_path / "out", accel, 12)
+    assert cell.campaign.outcomes[Outcome.LOST] == 0
+    assert cell.verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE), cell.why
+
+
+async def test_a_qemu_that_stays_stopped_is_unknown(
+    host: LocalHost, best_accel: Accel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.vm.monitor.DEADLINE_NS", 1_000_000_000)
+    limits, pace, snapshots = Limits(PERIOD_NS), Pace(), HmpSnapshots()
+    async with await Machine.start(host, MachineConfig(best_accel)) as machine:
+        save, _ = await Saver(machine, snapshots, pace, limits).take("save", 0.5)
+        plain_cont = Machine.cont
+
+        async def cont_and_stop(machine: Machine) -> None:
+            await plain_cont(machine)
+            process = machine.process
+            assert isinstance(process, LocalQemu)
+            os.kill(process.pid, signal.SIGSTOP)
+
+        monkeypatch.setattr(Machine, "cont", cont_and_stop)
+        result = await Trial(machine, snapshots, save, pace, limits).run()
+        assert result.outcome is Outcome.UNKNOWN, result
+        evidence = await gather(machine, limits)
+        diagnosis = diagnose(result, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
+        assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
+
+
+@pytest.fixture
+def hogs() -> Iterator[None]:
+    """A busy process for every core."""
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(os.cpu_count() or 1)
+    ]
+    yield
+    for process in busy:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.usefixtures("hogs")
+async def test_a_busy_host_loses_nothing(
+    host: LocalHost, facts: HostFacts, accel: Accel, tmp_path: Path
+) -> None:
+    cell = await campaign(host, facts, tmp_path / "out", accel, 60, period_ms=20)
+    assert cell.campaign.outcomes[Outcome.LOST] == 0
+    assert cell.verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE), cell.why
+
+
+PHASES = ("savevm", "loadvm", "stop", "cont", "info lapic", "query-cpus-fast")
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_killed_qemu_is_replaced(
+    host: LocalHost, facts: HostFacts, best_accel: Accel, tmp_path: Path, phase: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """SIGKILL of QEMU as a command is sent: an outcome or a new machine, and the rest goes on."""
+    plain_execute = Monitor.execute
+    seen = 0
+    qemus: list[LocalQemu] = []
+    plain_start = LocalHost.start_qemu
+
+    async def start(*args: object) -> LocalQemu:
+        qemus.append(await plain_start(*args))  # type: ignore[arg-type]
+        return qemus[-1]
+
+    async def execute(monitor: Monitor, command: str, *args: object, **kwargs: object) -> object:
+        nonlocal seen
+        line = str(args[0]["command-line"]) if command.startswith("human") else command  # type: ignore[index]
+        if line.startswith(phase):
+            seen += 1
+            if seen == 4:
+                os.kill(qemus[-1].pid, signal.SIGKILL)
+        return await plain_execute(monitor, command, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LocalHost, "start_qemu", start)
+    monkeypatch.setattr(Monitor, "execute", execute)
+    # A save per trial: each phase comes often.
+    cell = await campaign(host, facts, tmp_path / "out", best_accel, 6, loads_per_save=1)
+    assert seen >= 4 or phase == "query-cpus-fast"
+    assert cell.campaign.failure is None
+    assert cell.campaign.outcomes.total() == 6
+    assert cell.campaign.outcomes[Outcome.LOST] == 0
+    assert cell.campaign.unknown_attempts <= 1
+    records = list(read_journal(tmp_path / "out" / "journal.jsonl"))
+    if seen >= 4:
+        noted = [r for r in records if r["record"] == "failure" or r.get("outcome") == "unknown"]
+        assert len(noted) == 1, noted
+
+
+async def test_a_qemu_killed_while_it_is_examined(
+    host: LocalHost, best_accel: Accel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits, pace, snapshots = Limits(PERIOD_NS), Pace(), HmpSnapshots()
+    guest = GuestConfig(control_tick=6)
+    async with await Machine.start(host, MachineConfig(best_accel, guest)) as machine:
+        save = await Saver(machine, snapshots, pace, limits).take_control("control")
+        result = await Trial(machine, snapshots, save, pace, limits).run()
+        assert result.outcome is Outcome.LOST
+        process = machine.process
+        assert isinstance(process, LocalQemu)
+        asyncio.get_running_loop().call_later(0.15, os.kill, process.pid, signal.SIGKILL)
+        evidence = await gather(machine, limits)
+        diagnosis = diagnose(result, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
+        assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
+        assert evidence.failure

@@ -1,0 +1,62 @@
+"""The kernel's own record of a load, where root may have it."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.guest.firmware import TICK_VECTOR, GuestConfig
+from orchestrator.host import tracefs
+from orchestrator.host.local import LocalHost, LocalQemu
+from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.save import Saver
+from orchestrator.trial.trace import read_trace
+from orchestrator.trial.trial import MARK_CONT, MARK_LOAD, Trial
+from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.machine import Machine
+
+
+@pytest.fixture
+def tracing(tmp_path: Path) -> Iterator[Path]:
+    """A tracefs with KVM's events, mounted for the test if it isn't anyway."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to read tracefs")
+    mounted = None
+    if tracefs.find() is None:
+        mounted = tmp_path / "tracing"
+        mounted.mkdir()
+        command = ["mount", "-t", "tracefs", "nodev", str(mounted)]
+        if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+            pytest.skip("needs tracefs, and it can't be mounted here")
+    found = tracefs.find()
+    if found is not None:
+        yield found
+    if mounted:
+        subprocess.run(["umount", str(mounted)], check=True)
+    if found is None:
+        pytest.skip("needs a kernel with KVM's tracepoints")
+
+
+async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: Accel) -> None:
+    host = LocalHost()
+    limits, pace, snapshots = Limits(20_000_000), Pace(), HmpSnapshots()
+    async with await Machine.start(host, MachineConfig(kvm, GuestConfig())) as machine:
+        process = machine.process
+        assert isinstance(process, LocalQemu)
+        instance = tracing / "instances" / process.folder.name
+        assert instance.is_dir()
+        save, _ = await Saver(machine, snapshots, pace, limits).take("save", 0.5)
+        result = await Trial(machine, snapshots, save, pace, limits).run()
+        assert result.outcome.ticked
+        assert process.tracer is not None
+        text = process.tracer.read()
+        assert text.index(MARK_LOAD) < text.index(MARK_CONT)
+        finding = read_trace(text, TICK_VECTOR)
+        print(finding.sentence(TICK_VECTOR))
+        # The first tick, and the one that its re-arm brought.
+        assert finding.in_load + finding.later >= 2
+    assert not instance.exists()

@@ -1,0 +1,302 @@
+"""Peers that misbehave in ways that a real QEMU can't be asked for."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.guest.firmware import GuestConfig
+from orchestrator.guest.lines import Tick, render
+from orchestrator.host.local import LocalClock
+from orchestrator.host.protocol import QemuExit
+from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.snapshot.jobs import JobSnapshots
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.save import Saver
+from orchestrator.trial.trial import Trial
+from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.console import WINDOW_BYTES, Console, ConsoleClosed
+from orchestrator.vm.machine import Machine
+from orchestrator.vm.monitor import (
+    CommandFailedError,
+    Monitor,
+    MonitorClosedError,
+    MonitorError,
+    MonitorTimeoutError,
+)
+from tests.fake.host import FakeHost, FakeQemu, Script, immediate, messages
+
+GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\n'
+Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Process:
+    """As much of a QEMU process as a monitor needs."""
+
+    def __init__(self, qmp: socket.socket) -> None:
+        self.qmp = qmp
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Callable[[Peer], Awaitable[Monitor]]]:
+    """Connect a monitor to a scripted peer."""
+    tasks, monitors = [], []
+
+    async def connect(script: Peer) -> Monitor:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=theirs)
+
+        async def run() -> None:
+            try:
+                await script(reader, writer)
+            finally:
+                writer.close()
+
+        tasks.append(asyncio.create_task(run()))
+        try:
+            monitor = await Monitor.connect(Process(ours), LocalClock())  # type: ignore[arg-type]
+        except BaseException:
+            ours.close()
+            raise
+        monitors.append(monitor)
+        return monitor
+
+    yield connect
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for monitor in monitors:
+        await monitor.close()
+
+
+async def negotiate(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> AsyncIterator[dict[str, object]]:
+    writer.write(GREETING)
+    stream = messages(reader)
+    await anext(stream)
+    writer.write(b'{"return": {}}\n')
+    return stream
+
+
+async def test_a_peer_that_hangs(peer: Callable[[Peer], Awaitable[Monitor]]) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await negotiate(reader, writer)
+        await asyncio.Event().wait()
+
+    monitor = await peer(script)
+    with pytest.raises(MonitorTimeoutError, match=r"'query-status': no answer in 0.05 s"):
+        await monitor.execute("query-status", deadline_ns=50_000_000)
+
+
+async def test_a_peer_that_never_greets(
+    peer: Callable[[Peer], Awaitable[Monitor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.vm.monitor.DEADLINE_NS", 50_000_000)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(MonitorTimeoutError, match="no greeting"):
+        await peer(script)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"Segmentation fault\n", b'{"return": {', b"", b"[1, 2]\n", b"\xff\xfe\x00\n", b"{}}}\n"],
+)
+async def test_a_peer_that_answers_garbage_or_closes_in_mid_message(
+    peer: Callable[[Peer], Awaitable[Monitor]], said: bytes
+) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        stream = await negotiate(reader, writer)
+        await anext(stream)
+        writer.write(said)
+
+    monitor = await peer(script)
+    with pytest.raises(MonitorClosedError, match="the connection is lost"):
+        await monitor.execute("query-status", deadline_ns=2_000_000_000)
+
+
+async def test_garbage_instead_of_a_greeting(peer: Callable[[Peer], Awaitable[Monitor]]) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"QEMU 8.0 monitor - type 'help'\n")
+
+    with pytest.raises(MonitorClosedError, match="Greeting"):
+        await peer(script)
+
+
+async def test_errors_carry_what_qemu_says(peer: Callable[[Peer], Awaitable[Monitor]]) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for message in await negotiate(reader, writer):
+            answer = (
+                b'"return": "Error: no disk\\r\\n"' if message["execute"] == "human-monitor-command"
+                else b'"error": {"class": "GenericError", "desc": "no such thing"}'
+            )  # fmt: skip
+            writer.write(b'{%b, "id": "%b"}\n' % (answer, str(message["id"]).encode()))
+
+    monitor = await peer(script)
+    with pytest.raises(CommandFailedError, match=r"'query-x': QEMU says: no such thing"):
+        await monitor.execute("query-x")
+    with pytest.raises(CommandFailedError, match=r"'savevm a': QEMU says: Error: no disk$"):
+        await monitor.hmp_do("savevm a")
+
+
+async def test_a_job_that_fails_and_one_that_never_ends(
+    peer: Callable[[Peer], Awaitable[Monitor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for message in await negotiate(reader, writer):
+            answer = b"{}"
+            if message["execute"] == "snapshot-load":
+                job = message["arguments"]["job-id"]  # type: ignore[index]
+                if job.endswith("-1"):
+                    writer.write(
+                        b'{"event": "JOB_STATUS_CHANGE", "timestamp": {"seconds": 1, '
+                        b'"microseconds": 0}, "data": {"id": "%b", "status": "concluded"}}\n'
+                        % job.encode()
+                    )
+            if message["execute"] == "query-jobs":
+                answer = b'[{"id": "losttick-1", "error": "no such snapshot"}]'
+            writer.write(b'{"return": %b, "id": "%b"}\n' % (answer, str(message["id"]).encode()))
+
+    monitor = await peer(script)
+    method = JobSnapshots()
+    with pytest.raises(CommandFailedError, match="its job ended with: no such snapshot"):
+        await method.load(monitor, "tag")
+    monkeypatch.setattr("orchestrator.snapshot.jobs.DEADLINE_S", 0.05)
+    with pytest.raises(MonitorTimeoutError, match="did not conclude"):
+        await method.load(monitor, "tag")
+
+
+async def test_events_are_not_hoarded(peer: Callable[[Peer], Awaitable[Monitor]]) -> None:
+    """The library keeps every event of a session; over a night that is a leak."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for message in await negotiate(reader, writer):
+            for _ in range(1000):
+                writer.write(
+                    b'{"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 0}}\n'
+                )
+            writer.write(b'{"return": {}, "id": "%b"}\n' % str(message["id"]).encode())
+
+    monitor = await peer(script)
+    await monitor.execute("cont")
+    assert len(monitor._client.events.history) == 0
+    assert len(monitor.log()) <= 200
+
+
+@pytest.fixture
+async def console() -> AsyncIterator[tuple[Console, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    console = Console(ours, LocalClock())
+    with ours, theirs:
+        yield console, theirs
+        console.close()
+
+
+TICK = render("T", 7, 500, 0, 1000, 10, 8)
+
+
+async def test_a_console_flooded_with_noise(
+    console: tuple[Console, socket.socket], tmp_path: Path
+) -> None:
+    """Memory stays bounded, and the one good line behind 16 MB of noise is found."""
+    watched, guest = console
+    guest.setblocking(False)
+    loop = asyncio.get_running_loop()
+    noise = (b"T 0000" + bytes(range(256)) * 15) * 4096
+
+    async def flood() -> None:
+        await loop.sock_sendall(guest, noise)
+        await loop.sock_sendall(guest, b"\n" + TICK)
+
+    sender = asyncio.create_task(flood())
+    heard = await watched.next_line(20)
+    await sender
+    assert heard is not None
+    assert isinstance(heard[0], Tick)
+    assert watched.received_bytes == len(noise) + 1 + len(TICK)
+    assert watched.dropped_bytes > len(noise) / 2
+    assert watched._spawn.unclaimed <= WINDOW_BYTES
+    assert watched._spawn._before.tell() <= WINDOW_BYTES
+
+
+async def test_drained_lines_are_never_heard(console: tuple[Console, socket.socket]) -> None:
+    watched, guest = console
+    guest.send(TICK + TICK[:20])
+    assert watched.drain() == len(TICK) + 20
+    guest.send(TICK[20:])  # the tail of a line whose head is drained
+    assert await watched.next_line(0.05) is None
+    guest.send(TICK)
+    heard = await watched.next_line(1)
+    assert heard is not None
+    assert heard[0] == Tick(7, 500, 1000, 10, 8)
+
+
+async def test_a_line_in_pieces_and_two_at_once(console: tuple[Console, socket.socket]) -> None:
+    watched, guest = console
+    for byte in TICK[:-1]:
+        guest.send(bytes([byte]))
+        await asyncio.sleep(0)
+    assert await watched.next_line(0.02) is None
+    guest.send(TICK[-1:] + render("T", 8, 1, 0, 1, 1, 9))
+    first, second = await watched.next_line(1), await watched.next_line(1)
+    assert first is not None
+    assert second is not None
+    assert isinstance(first[0], Tick)
+    assert isinstance(second[0], Tick)
+    assert (first[0].sequence, second[0].sequence) == (7, 8)
+    assert first[1] <= second[1]
+
+
+async def test_a_console_that_closes_gives_what_it_had(
+    console: tuple[Console, socket.socket],
+) -> None:
+    watched, guest = console
+    guest.send(TICK)
+    guest.close()
+    heard = await watched.next_line(1)
+    assert heard is not None
+    with pytest.raises(ConsoleClosed):
+        await watched.next_line(1)
+    with pytest.raises(ConsoleClosed):
+        await watched.next_line(1)
+
+
+@pytest.mark.parametrize(
+    ("command", "how"),
+    [("loadvm", "raw"), ("loadvm", "exit"), ("cont", "exit"), ("stop", "raw")],
+)
+async def test_a_monitor_that_fails_in_a_trial_is_unknown(command: str, how: str) -> None:
+    """Garbage from the peer, or its death, is never a loss."""
+
+    def misbehave(qemu: FakeQemu) -> object:
+        if not qemu.snapshots:
+            return None
+        if how == "raw":
+            qemu.send_raw(b"!!!\n")
+        else:
+            qemu.end(QemuExit(-9, ""))
+        return None
+
+    script = Script(immediate)
+    host = FakeHost(script)
+    limits, pace, snapshots = Limits(100_000_000), Pace(), HmpSnapshots()
+    config = MachineConfig(Accel.KVM, GuestConfig(period_ns=100_000_000))
+    async with await Machine.start(host, config) as machine:
+        save, _ = await Saver(machine, snapshots, pace, limits).take("save", 0.5)
+        if command == "stop":
+            await machine.cont()
+        script.on_command[command] = misbehave
+        try:
+            result = await Trial(machine, snapshots, save, pace, limits).run()
+        except MonitorError as error:
+            pytest.fail(f"a trial raised: {error}")
+        assert result.outcome is Outcome.UNKNOWN, result
+        assert result.why

@@ -1,0 +1,90 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.guest.firmware import (
+    Apic,
+    Fault,
+    GuestConfig,
+    GuestState,
+    Stage,
+    TimerMode,
+    firmware,
+)
+from orchestrator.guest.lines import LINE, BadConfig, Tick, parse, render
+
+IMAGES = Path(__file__).parents[2] / "images" / "tick"
+
+u32 = st.integers(0, 2**32 - 1)
+
+
+def test_the_committed_image_is_what_the_source_gives(tmp_path: Path) -> None:
+    if not all(map(shutil.which, ("as", "objcopy", "objdump"))):
+        pytest.skip("needs `as`, `objcopy` and `objdump`: apt-get install binutils")
+    rebuilt = tmp_path / "tick.bin"
+    subprocess.run([IMAGES / "build.sh", rebuilt], check=True)
+    assert rebuilt.read_bytes() == (IMAGES / "tick.bin").read_bytes()
+    assert firmware().content == rebuilt.read_bytes()
+    assert len(firmware().content) == 64 * 1024
+
+
+@given(st.lists(u32, min_size=6, max_size=6))
+def test_a_tick_line_comes_back_as_it_was(fields: list[int]) -> None:
+    match = LINE.search(b"noise" + render("T", *fields) + b"T 0000")
+    assert match
+    sequence, spins, high, low, print_cycles, arms = fields
+    assert parse(match) == Tick(sequence, spins, high << 32 | low, print_cycles, arms)
+
+
+@given(st.lists(u32, min_size=6, max_size=6), st.data())
+def test_no_torn_or_altered_line_is_believed(fields: list[int], data: st.DataObject) -> None:
+    line = render("T", *fields)
+    at = data.draw(st.integers(0, len(line) - 2))
+    # A tail, as a snapshot in mid-line replays it.
+    tail = LINE.search(line[at + 1 :])
+    assert tail is None or parse(tail) is None
+    other = data.draw(st.sampled_from(b"0123456789abcdefTNRC "))
+    altered = line[:at] + bytes([other]) + line[at + 1 :]
+    match = LINE.search(altered)
+    assert altered == line or match is None or parse(match) is None
+
+
+def test_a_head_and_a_foreign_tail_do_not_make_a_line() -> None:
+    one = render("T", 5, 1000, 0, 77, 0, 6)
+    other = render("T", 6, 1001, 0, 99, 0, 7)
+    for cut in range(1, len(one) - 1):
+        match = LINE.search(one[:cut] + other[cut:])
+        assert (
+            match is None
+            or parse(match) is None
+            or one[cut:] == other[cut:]
+            or (one[:cut] == other[:cut])
+        )
+
+
+def test_what_the_guest_refuses_has_words() -> None:
+    match = LINE.search(render("B", 7))
+    assert match
+    line = parse(match)
+    assert isinstance(line, BadConfig)
+    assert line.reason == "the CPU has no TSC-deadline timer"
+
+
+def test_the_record_has_a_fixed_width() -> None:
+    record = GuestConfig(
+        TimerMode.TSC_DEADLINE, Apic.X2APIC, 1_000_000, 6, 3, Fault.MUTE, 9, 5
+    ).record()
+    assert record == "LTK1" + "".join(f"{v:08x}" for v in (2, 1, 1_000_000, 6, 3, 7, 9, 5))
+
+
+def test_the_state_block() -> None:
+    words = [GuestState.MAGIC, 1, 7, 8, 1234, 6, 0, 2] + [0] * 8 + [99]
+    block = b"".join(word.to_bytes(4, "little") for word in words)
+    state = GuestState.parse(block)
+    assert state == GuestState(True, 7, 8, 1234, 6, Stage.CONTROL_WINDOW, 99)
+    with pytest.raises(ValueError, match="no tick guest"):
+        GuestState.parse(bytes(GuestState.SIZE))

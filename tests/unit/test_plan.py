@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from orchestrator.plan.load import PlanError, build_plan, load_plan, merge
+from orchestrator.vm.argv import Accel
+
+
+def faults(text: str, tmp_path: Path) -> tuple[str, ...]:
+    path = tmp_path / "plan.toml"
+    path.write_text(text)
+    with pytest.raises(PlanError) as caught:
+        load_plan(path, {})
+    return caught.value.faults
+
+
+def test_an_empty_plan_is_one_cell() -> None:
+    (cell,) = build_plan({}, "test").cells(Accel.TCG)
+    assert cell.id == "tcg/one-shot/xapic/hmp/20ms/25loads"
+
+
+def test_axes_span_cells_with_stable_ids() -> None:
+    data = {"axes": {"accel": ["auto", "kvm", "tcg"], "mode": ["periodic", "one-shot"]}}
+    ids = [cell.id for cell in build_plan(data, "test").cells(Accel.KVM)]
+    assert len(ids) == len(set(ids)) == 4
+    data["axes"]["mode"].reverse()
+    assert set(ids) == {cell.id for cell in build_plan(data, "test").cells(Accel.KVM)}
+
+
+def test_every_fault_is_listed_with_its_line(tmp_path: Path) -> None:
+    found = faults(
+        "seed = -1\n"
+        "[limits]\n"
+        "confidence = 3\n"
+        'trials = "many"\n'
+        "[axes]\n"
+        "loads_per_save = [1, 26]\n"
+        "[colours]\n",
+        tmp_path,
+    )
+    assert [fault.split(":")[0] for fault in found] == [
+        "line 1, seed",
+        "line 6, axes.loads_per_save[2]",
+        "line 3, limits.confidence",
+        "line 4, limits.trials",
+        "line 7, colours",
+    ]
+    assert "there is no such setting" in found[-1]
+    assert "(given: 26)" in found[1]
+
+
+def test_what_is_not_toml(tmp_path: Path) -> None:
+    (fault,) = faults("axes = [", tmp_path)
+    assert fault.startswith("not TOML")
+    (tmp_path / "plan.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(PlanError, match="not UTF-8"):
+        load_plan(tmp_path / "plan.toml", {})
+
+
+def test_a_table_where_a_value_belongs(tmp_path: Path) -> None:
+    assert faults("axes = 3\n", tmp_path)[0].startswith("line 1, axes")
+
+
+def test_the_command_line_comes_before_the_file() -> None:
+    merged = merge(
+        {"axes": {"mode": "periodic", "accel": "tcg"}, "seed": 1},
+        {"axes": {"mode": ["one-shot"], "accel": None}, "limits": {"trials": None}},
+    )
+    assert merged == {
+        "axes": {"mode": ["one-shot"], "accel": "tcg"}, "seed": 1, "limits": {},
+    }  # fmt: skip

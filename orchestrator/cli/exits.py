@@ -1,6 +1,5 @@
 """Exit codes, and how errors and signals become them."""
 
-import asyncio
 import contextlib
 import json
 import signal
@@ -41,7 +40,7 @@ def errors_to_exits(*, as_json: bool) -> Iterator[None]:
         yield
     except LosttickError as error:
         _leave(_code(error), f"losttick: {error}", as_json=as_json)
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         _leave(ExitCode.INTERRUPTED, "losttick: interrupted", as_json=as_json)
 
 
@@ -53,7 +52,12 @@ def _leave(code: ExitCode, message: str, *, as_json: bool) -> NoReturn:
 
 
 def run_async(start: Callable[[], Coroutine[Any, Any, ExitCode]]) -> ExitCode:
-    """Run a command's coroutine; SIGTERM ends it as Ctrl-C does, after it has cleaned up."""
+    """Run a command's coroutine; SIGTERM ends it as Ctrl-C does, after it has cleaned up.
+
+    Raises:
+        KeyboardInterrupt: it was ended so.
+    """
+    import asyncio  # a fifth of the time that `losttick --help` takes
 
     async def main() -> ExitCode:
         task = asyncio.current_task()
@@ -61,4 +65,7 @@ def run_async(start: Callable[[], Coroutine[Any, Any, ExitCode]]) -> ExitCode:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         return await start()
 
-    return asyncio.run(main())
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None

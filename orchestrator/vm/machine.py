@@ -70,8 +70,13 @@ class Machine:
             QemuStartError: QEMU did not start, or ended at once: with its own words.
             GuestStartError: the guest refused its configuration, or said nothing.
         """
-        files = {BIOS_FILE: firmware().content, DISK_FILE: await host.empty_disk()}
-        process = await host.start_qemu(qemu_args(config), files)
+        try:
+            files = {BIOS_FILE: firmware().content, DISK_FILE: await host.empty_disk()}
+            process = await host.start_qemu(qemu_args(config), files)
+        except BaseException:
+            if tee:
+                tee.close()
+            raise
         started_ns = host.clock.now_ns()
         console = monitor = None
         try:

@@ -1,0 +1,147 @@
+"""What the harness costs. Run alone on the machine: `tox -e bench`."""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.guest.firmware import GuestConfig, firmware
+from orchestrator.host.local import LocalHost, find_qemu
+from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.save import Saver
+from orchestrator.trial.trial import Trial
+from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, Accel, MachineConfig, qemu_args
+from orchestrator.vm.machine import Machine
+from orchestrator.vm.tryout import why_not
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
+
+LOADS = 25
+BLOCKS = 12
+
+
+async def accelerator() -> Accel:
+    return Accel.TCG if await why_not(LocalHost(), Accel.KVM) else Accel.KVM
+
+
+class Bare:
+    """The bare loop, in its own process."""
+
+    def __init__(self, config: MachineConfig, disk: bytes, tmp_path: Path) -> None:
+        files = {BIOS_FILE: firmware().content, DISK_FILE: disk}
+        paths = {}
+        for name, content in files.items():
+            (tmp_path / name).write_bytes(content)
+            paths[name] = str(tmp_path / name)
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("bare.py")),
+             json.dumps([find_qemu(None), *qemu_args(config)]), str(LOADS),
+             str(config.guest.period_ns / 1e9), json.dumps(paths)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+        )  # fmt: skip
+        assert self._read() == "ready"
+
+    def _read(self) -> str:
+        assert self._process.stdout
+        return self._process.stdout.readline().strip()
+
+    def block_s(self) -> float:
+        assert self._process.stdin
+        self._process.stdin.write("\n")
+        return float(self._read())
+
+    def close(self) -> None:
+        self._process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("period_ms", [20, 5])
+async def test_the_trial_loop_beside_a_bare_loop(period_ms: int, tmp_path: Path) -> None:
+    """Figure to reach: at least 0.85 of the bare loop's trials per second."""
+    period_ns = period_ms * 1_000_000
+    config = MachineConfig(await accelerator(), GuestConfig(period_ns=period_ns))
+    host, limits, pace, snapshots = LocalHost(), Limits(period_ns), Pace(), HmpSnapshots()
+    bare = Bare(config, await host.empty_disk(), tmp_path)
+    ratios, rates = [], []
+    async with await Machine.start(host, config) as machine:
+        saver = Saver(machine, snapshots, pace, limits)
+        save, _ = await saver.take("bench", 0.5)
+        for _ in range(BLOCKS):
+            bare_s = bare.block_s()
+            began = time.perf_counter()
+            for _ in range(LOADS):
+                result = await Trial(machine, snapshots, save, pace, limits).run()
+                assert result.outcome.ticked, result
+            ours_s = time.perf_counter() - began
+            await machine.stop()
+            ratios.append(bare_s / ours_s)
+            rates.append((LOADS / bare_s, LOADS / ours_s))
+    bare.close()
+    print(
+        f"\n{config.accel}, period {period_ms} ms: bare {statistics.median(r[0] for r in rates):.1f} "
+        f"trials/s, losttick {statistics.median(r[1] for r in rates):.1f} trials/s; ratio of "
+        f"{BLOCKS} paired blocks of {LOADS}: median {statistics.median(ratios):.3f}, "
+        f"{min(ratios):.3f} to {max(ratios):.3f}"
+    )
+
+
+async def test_memory_over_20000_trials() -> None:
+    """Figure to reach: flat."""
+    period_ns = 5_000_000
+    config = MachineConfig(await accelerator(), GuestConfig(period_ns=period_ns))
+    limits, pace, snapshots = Limits(period_ns), Pace(), HmpSnapshots()
+    print()
+    async with await Machine.start(LocalHost(), config) as machine:
+        save, _ = await Saver(machine, snapshots, pace, limits).take("bench", 0.5)
+        for trial in range(20_001):
+            if trial % 4000 == 0 or trial == 500:
+                rss = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf(
+                    "SC_PAGE_SIZE"
+                )
+                print(f"after {trial:6d} trials: {rss / 1e6:.2f} MB resident")
+            await Trial(machine, snapshots, save, pace, limits).run()
+
+
+async def test_first_tick_after_the_start_of_qemu() -> None:
+    """Figure to reach: 100 ms, the first period included."""
+    config = MachineConfig(await accelerator())
+    took = []
+    for _ in range(15):
+        async with await Machine.start(LocalHost(), config) as machine:
+            arrived = await machine.console.next_line(2)
+            assert arrived is not None
+            took.append((arrived[1] - machine.started_ns) / 1e6)
+    took.sort()
+    print(
+        f"\n{config.accel}: first tick {statistics.median(took):.1f} ms after QEMU's start "
+        f"(median of {len(took)}; {took[0]:.1f} to {took[-1]:.1f}), of which 20 ms are the period"
+    )
+
+
+def timed(*args: str) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "orchestrator", *args],
+        check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    return time.perf_counter() - began
+
+
+def test_help() -> None:
+    """Figure to reach: 0.25 s."""
+    took = sorted(timed("--help") for _ in range(10))
+    print(f"\nlosttick --help: median {took[5]:.3f} s, {took[0]:.3f} to {took[-1]:.3f}")
+
+
+def test_a_run_with_defaults(tmp_path: Path) -> None:
+    """Figure to reach: 20 s where KVM works."""
+    took = [timed("run", "--out", str(tmp_path / str(n))) for n in range(3)]
+    accel = asyncio.run(accelerator())
+    print(f"\nlosttick run ({accel}): {', '.join(f'{s:.1f}' for s in took)} s")

@@ -27,7 +27,7 @@ class Progress(Protocol):
         ...
 
 
-class NoProgress:
+class _NoProgress:
     """Hears nothing."""
 
     def cell_begins(self, cell: Cell, planned: int) -> None:
@@ -41,3 +41,6 @@ class NoProgress:
 
     def diagnosed(self, cell: Cell, diagnosis: Diagnosis) -> None:
         """Ignore it."""
+
+
+NO_PROGRESS: Progress = _NoProgress()

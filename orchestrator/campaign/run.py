@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orchestrator
 from orchestrator.campaign.cell import CellCampaign, CellRunner
-from orchestrator.campaign.progress import Progress
+from orchestrator.campaign.progress import NO_PROGRESS, Progress
 from orchestrator.campaign.records import Records
 from orchestrator.campaign.statistics import LossRate, loss_rate
 from orchestrator.campaign.verdict import Tally, Verdict, decide, overall
@@ -58,7 +58,12 @@ class RunResult:
 
 
 async def run_plan(
-    host: Host, facts: HostFacts, plan: Plan, auto: Accel, out: Path, progress: Progress
+    host: Host,
+    facts: HostFacts,
+    plan: Plan,
+    auto: Accel,
+    out: Path,
+    progress: Progress = NO_PROGRESS,
 ) -> RunResult:
     """Run every cell of a plan and journal it.
 

@@ -85,8 +85,9 @@ async def test_the_trial_loop_beside_a_bare_loop(period_ms: int, tmp_path: Path)
             rates.append((LOADS / bare_s, LOADS / ours_s))
     bare.close()
     print(
-        f"\n{config.accel}, period {period_ms} ms: bare {statistics.median(r[0] for r in rates):.1f} "
-        f"trials/s, losttick {statistics.median(r[1] for r in rates):.1f} trials/s; ratio of "
+        f"\n{config.accel}, period {period_ms} ms: "
+        f"bare {statistics.median(r[0] for r in rates):.1f} trials/s, "
+        f"losttick {statistics.median(r[1] for r in rates):.1f} trials/s; ratio of "
         f"{BLOCKS} paired blocks of {LOADS}: median {statistics.median(ratios):.3f}, "
         f"{min(ratios):.3f} to {max(ratios):.3f}"
     )

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.progress import NoProgress
 from orchestrator.campaign.run import CellResult, run_plan
 from orchestrator.campaign.verdict import Verdict
 from orchestrator.guest.firmware import Apic, TimerMode
@@ -31,7 +30,7 @@ async def run(
         },
         "test",
     )
-    result = await run_plan(host, facts, plan, accel, out, NoProgress())
+    result = await run_plan(host, facts, plan, accel, out)
     (cell,) = result.cells
     print(cell.cell.id, dict(cell.campaign.outcomes), cell.why)
     return cell

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.progress import NoProgress
 from orchestrator.campaign.run import run_plan
 from orchestrator.campaign.verdict import Verdict
 from orchestrator.host.facts import HostFacts
@@ -59,7 +58,7 @@ async def test_the_losses_found_are_the_losses_made(
     )
     out = tmp_path / "out"
     out.mkdir()
-    result = await run_plan(host, facts, plan, kvm, out, NoProgress())
+    result = await run_plan(host, facts, plan, kvm, out)
     (cell,) = result.cells
 
     # The control's saves have another vector: only the host's arm is tampered with.

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.progress import NoProgress
 from orchestrator.campaign.run import CellResult, run_plan
 from orchestrator.campaign.verdict import Verdict
 from orchestrator.guest.firmware import Fault, GuestConfig, TimerMode
@@ -46,7 +45,7 @@ async def campaign(
         "test",
     )
     out.mkdir(exist_ok=True)
-    (cell,) = (await run_plan(host, facts, plan, accel, out, NoProgress())).cells
+    (cell,) = (await run_plan(host, facts, plan, accel, out)).cells
     print(cell.cell.id, dict(cell.campaign.outcomes), cell.why)
     return cell
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.progress import NoProgress
 from orchestrator.campaign.run import RunResult, run_plan
 from orchestrator.campaign.verdict import Verdict
 from orchestrator.plan.load import build_plan
@@ -41,7 +40,7 @@ async def campaign(
         },
         "test",
     )
-    result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path, NoProgress())
+    result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path)
     assert all(qemu._exit.done() for qemu in host.started)
     return result, host
 
@@ -225,7 +224,7 @@ async def test_a_qemu_that_refuses_ends_the_cell_with_its_words(tmp_path: Path) 
     host = FakeHost()
     host.refuse = "starting QEMU: unsupported machine type"
     plan = build_plan({"axes": {"accel": "kvm"}}, "test")
-    result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path, NoProgress())
+    result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path)
     assert result.failed
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "unsupported machine type" in result.cells[0].why

@@ -254,7 +254,11 @@ class CellRunner:
             ),
         )
         machine = await Machine.start(self._host, config, self._records.next_console())
-        self._records.machine(cell, arm, machine)
+        try:
+            self._records.machine(cell, arm, machine)
+        except BaseException:
+            await machine.kill()
+            raise
         return machine
 
     async def _examine(self, machine: Machine, save: Save, result: TrialResult) -> Hang:

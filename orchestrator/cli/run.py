@@ -112,7 +112,7 @@ async def _run(plan: "Plan", out: Path | None, *, as_json: bool) -> ExitCode:
     from orchestrator.vm.tryout import why_not
 
     host = LocalHost(plan.qemu)
-    with _out_folder(out) as folder, Show() as show:
+    with _out_folder(out) as folder, Show(plan.limits.confidence) as show:
         facts = await host.facts(await probe_qemu(host))
         auto = Accel.TCG
         if AccelChoice.AUTO in plan.axes.accel:

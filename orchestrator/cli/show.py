@@ -40,7 +40,8 @@ _SHOWN_DIAGNOSES = 3
 class Show:
     """Progress on standard error: a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, confidence: float) -> None:
+        self._confidence = confidence
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -89,7 +90,7 @@ class Show:
         self._unknown += outcome is Outcome.UNKNOWN
         estimate = f"{self._bad} lost or odd, {self._unknown} unknown"
         if not self._bad and done:
-            estimate = f"loss rate below {1 - 0.05 ** (1 / done):.2%}" + (
+            estimate = f"loss rate below {1 - (1 - self._confidence) ** (1 / done):.2%}" + (
                 f", {self._unknown} unknown" if self._unknown else ""
             )
         if self._task is not None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from orchestrator.errors import InfraError, LosttickError
 from orchestrator.guest.firmware import Apic, TimerMode
-from orchestrator.host.exposure import Exposure, ExposureState, exposure
+from orchestrator.host.exposure import Exposure, ExposureState, exposure, refine
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.vm.argv import Accel
 from orchestrator.vm.probe import probe_qemu
-from orchestrator.vm.tryout import why_not
+from orchestrator.vm.tryout import Tryout, try_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,7 @@ _APT = ("apt-get", "install", "-y", "--no-install-recommends")
 async def examine(qemu: str | None = None) -> Checkup:
     """Look at this machine, and try what it is said to do."""
     findings: list[Finding] = []
-    host = None
-    facts = None
+    host = facts = trace = None
     try:
         host = LocalHost(qemu)
         facts = await host.facts(await probe_qemu(host))
@@ -82,9 +81,11 @@ async def examine(qemu: str | None = None) -> Checkup:
             )
         )  # fmt: skip
         for accel in Accel:
-            findings.extend(await _try(host, facts, accel))
+            tried, recorded = await _try(host, facts, accel)
+            findings.extend(tried)
+            trace = recorded if accel is Accel.KVM else trace
     findings.append(_tracefs(facts))
-    exposed = exposure(facts, Accel.KVM, TimerMode.ONE_SHOT)
+    exposed = refine(exposure(facts, Accel.KVM, TimerMode.ONE_SHOT), trace)
     if facts.kvm_device == "absent":
         exposed = Exposure(ExposureState.NOT_EXPOSED, "there is no /dev/kvm")
     findings.append(_apicv(facts, exposed))
@@ -124,9 +125,14 @@ def _kvm_device(facts: HostFacts) -> Finding:
     return Finding("/dev/kvm", False, state, Mend(("usermod", "-aG", "kvm", user), safe=False))
 
 
-async def _try(host: LocalHost, facts: HostFacts, accel: Accel) -> list[Finding]:
-    """Run the tick guest in each mode; stop at the plainest one if that fails."""
+async def _try(host: LocalHost, facts: HostFacts, accel: Accel) -> tuple[list[Finding], str | None]:
+    """Run the tick guest in each mode; stop at the plainest one if that fails.
+
+    Returns:
+        What was found, and what the kernel recorded of the plainest one.
+    """
     findings = []
+    trace = None
     for mode, apic in [
         (TimerMode.ONE_SHOT, Apic.XAPIC),
         (TimerMode.PERIODIC, Apic.XAPIC),
@@ -134,14 +140,15 @@ async def _try(host: LocalHost, facts: HostFacts, accel: Accel) -> list[Finding]
         (TimerMode.ONE_SHOT, Apic.X2APIC),
     ]:
         if accel is Accel.KVM and facts.kvm_device != "usable":
-            why: str | None = f"/dev/kvm: {facts.kvm_device}"
+            tried = Tryout(f"/dev/kvm: {facts.kvm_device}")
         else:
-            why = await why_not(host, accel, mode, apic)
+            tried = await try_out(host, accel, mode, apic)
+        why, trace = tried.why_not, trace or tried.trace
         subject = f"{accel} {mode}" + (f" {apic}" if apic is Apic.X2APIC else "")
         findings.append(Finding(subject, why is None, why or "ticks"))
         if why is not None and (mode, apic) == (TimerMode.ONE_SHOT, Apic.XAPIC):
             break
-    return findings
+    return findings, trace
 
 
 def _tracefs(facts: HostFacts) -> Finding:

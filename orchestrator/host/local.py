@@ -140,6 +140,8 @@ class LocalHost:
                 )
             except BaseException:
                 await process.kill()
+                qmp.close()
+                console.close()
                 raise
             return process
 

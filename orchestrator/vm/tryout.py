@@ -1,5 +1,7 @@
 """Finds out what works on a host by trying it: a file or a flag proves nothing."""
 
+from dataclasses import dataclass
+
 from orchestrator.errors import InfraError
 from orchestrator.guest.firmware import Apic, GuestConfig, TimerMode
 from orchestrator.guest.lines import Tick
@@ -14,13 +16,28 @@ TICKS = 3
 _DEADLINE_NS = 3_000_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Tryout:
+    """What came of a few ticks."""
+
+    why_not: str | None
+    """Why the guest does not tick; None if it does."""
+    trace: str | None = None
+    """What the kernel recorded meanwhile, where it could be read."""
+
+
 async def why_not(
     host: Host,
     accel: Accel,
     mode: TimerMode = TimerMode.ONE_SHOT,
     apic: Apic = Apic.XAPIC,
 ) -> str | None:
-    """Run the tick guest for a few ticks; return None if it ticks, else why it does not."""
+    """Return None if the tick guest ticks, else why it does not."""
+    return (await try_out(host, accel, mode, apic)).why_not
+
+
+async def try_out(host: Host, accel: Accel, mode: TimerMode, apic: Apic) -> Tryout:
+    """Run the tick guest for a few ticks."""
     config = MachineConfig(accel, GuestConfig(mode=mode, apic=apic, period_ns=5_000_000))
     try:
         async with await Machine.start(host, config) as machine:
@@ -28,11 +45,12 @@ async def why_not(
                 arrived = await machine.console.next_line(machine.clock.wall_s(_DEADLINE_NS))
                 if arrived is None:
                     state = await machine.run_state()
-                    return f"the guest started, but does not tick (QEMU says: {state})"
+                    return Tryout(f"the guest started, but does not tick (QEMU says: {state})")
                 if not isinstance(arrived[0], Tick):
-                    return f"the guest said {arrived[0]}"
+                    return Tryout(f"the guest said {arrived[0]}")
+            tracer = machine.process.tracer
+            return Tryout(None, tracer.read() if tracer else None)
     except ConsoleClosed:
-        return "QEMU ended while its guest ticked"
+        return Tryout("QEMU ended while its guest ticked")
     except InfraError as error:
-        return str(error).partition("\nCommand line:")[0]
-    return None
+        return Tryout(str(error).partition("\nCommand line:")[0])

@@ -15,12 +15,12 @@ PREFIX = "losttick-"
 
 
 def base_folder() -> Path:
-    """Return a tmpfs with room where there is one, else the folder for temporary files."""
-    shm = Path("/dev/shm")
-    if os.access(shm, os.W_OK):
-        fs = os.statvfs(shm)
-        if fs.f_bavail * fs.f_frsize >= ROOM_BYTES:
-            return shm
+    """Return a tmpfs with room, the user's own first; else the folder for temporary files."""
+    for place in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):
+        if place and os.access(place, os.W_OK | os.X_OK):
+            fs = os.statvfs(place)
+            if fs.f_bavail * fs.f_frsize >= ROOM_BYTES:
+                return Path(place)
     return Path(tempfile.gettempdir())
 
 

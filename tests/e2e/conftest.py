@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -35,11 +36,7 @@ def marked_processes(marker: str) -> dict[int, str]:
     return found
 
 
-def our_folders() -> set[Path]:
-    return set(folder.base_folder().glob(folder.PREFIX + "*"))
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10) -> bool:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> bool:
     """Wait for something that another process does, under a deadline."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -54,10 +51,11 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Fail a test that leaves a process or a folder; gives the marker of its processes."""
     marker = uuid.uuid4().hex
     monkeypatch.setenv(MARKER, marker)
-    before = our_folders()
-    yield marker
-    assert wait_until(lambda: not marked_processes(marker)), marked_processes(marker)
-    assert wait_until(lambda: our_folders() <= before), our_folders() - before
+    with tempfile.TemporaryDirectory(dir=folder.base_folder()) as place:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", place)  # QEMU's folders go there
+        yield marker
+        assert wait_until(lambda: not marked_processes(marker), 10), marked_processes(marker)
+        assert wait_until(lambda: not any(Path(place).iterdir()), 10), list(Path(place).iterdir())
 
 
 @pytest.fixture(scope="session")

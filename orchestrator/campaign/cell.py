@@ -13,7 +13,7 @@ from orchestrator.guest.firmware import GuestConfig, TimerMode
 from orchestrator.host.protocol import Host, QemuStartError
 from orchestrator.plan.model import Cell
 from orchestrator.snapshot import Snapshots
-from orchestrator.trial.diagnosis import Cause, diagnose
+from orchestrator.trial.diagnosis import Cause, diagnose, settle
 from orchestrator.trial.evidence import gather
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome, TrialResult
@@ -27,6 +27,7 @@ from orchestrator.trial.save import (
     Saver,
 )
 from orchestrator.trial.trial import Trial
+from orchestrator.trial.watch import Quiet, how_it_ended
 from orchestrator.vm.argv import MachineConfig
 from orchestrator.vm.machine import GuestStartError, Machine
 from orchestrator.vm.monitor import MonitorError
@@ -74,6 +75,12 @@ class CellCampaign:
     saves: int = 0
     lossy_saves: int = 0
     """Saves of which at least one load was lost."""
+    first_loads: int = 0
+    """Saves whose first load has an outcome that is known."""
+    first_losses: int = 0
+    """Those of them that were lost."""
+    bug_losses: int = 0
+    """Losses as the bug makes them: the first tick of a one-shot timer, diagnosed as lost."""
     controls: list[Control] = field(default_factory=list)
     first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))
     first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
@@ -133,7 +140,7 @@ class CellRunner:
             await self._control()
         except InfraError as error:
             self._records.journal.write("failure", cell=self._cell.id, error=str(error))
-            self.campaign.failure = str(error)
+            self.campaign.failure = str(error).partition("\nCommand line:")[0]
         return self.campaign
 
     # --- the host's arm ---
@@ -156,45 +163,91 @@ class CellRunner:
         """Run trials on one machine until one of them is not plain ticking."""
         pace = Pace()
         saver = Saver(machine, self._snapshots, pace, self._limits)
+        save: Save | None = None
         while self._trials < self._planned:
+            try:
+                if save:
+                    await self._snapshots.delete(machine.monitor, save.tag)
+                save, rejected = await saver.take(
+                    f"save{self.campaign.saves + 1}", self._rng.uniform(*_AIM)
+                )
+            except (NoSaveError, MonitorError) as error:
+                if save and (result := await self._after_its_loads(machine, error)):
+                    await self._count(machine, save, result)
+                    return
+                raise
             self.campaign.saves += 1
-            tag = f"save{self.campaign.saves}"
-            save, rejected = await saver.take(tag, self._rng.uniform(*_AIM))
             for attempt in rejected:
                 self._records.save(self._cell, Arm.HOST, attempt)
             self._records.save(self._cell, Arm.HOST, save)
-            for _ in range(min(self._cell.loads_per_save, self._planned - self._trials)):
+            for load in range(min(self._cell.loads_per_save, self._planned - self._trials)):
                 trial = Trial(machine, self._snapshots, save, pace, self._limits)
-                if not await self._count(machine, save, await trial.run()):
+                outcome = await self._count(machine, save, await trial.run())
+                if load == 0 and outcome is not Outcome.UNKNOWN:
+                    self.campaign.first_loads += 1
+                    self.campaign.first_losses += outcome is Outcome.LOST
+                if not outcome.ticked:
                     return
             self._note_trace(machine)
-            await self._snapshots.delete(machine.monitor, tag)
 
-    async def _count(self, machine: Machine, save: Save, result: TrialResult) -> bool:
-        """Journal and count an attempt; return whether its machine can be used on."""
-        campaign, outcome = self.campaign, result.outcome
-        hang = None if outcome.ticked else await self._examine(machine, save, result)
-        self._records.trial(
-            self._cell, Arm.HOST, self._trials + 1, self._attempt, save, result, hang
+    async def _after_its_loads(
+        self, machine: Machine, error: NoSaveError | MonitorError
+    ) -> TrialResult | None:
+        """Say what a guest came to that had plainly ticked after its loads, and then did not.
+
+        A silence or a crash counts as one more trial of the last save; a QEMU that
+        was ended or stalled, as an attempt that ended unknown.
+        """
+        silence = error.silence if isinstance(error, NoSaveError) else None
+        if silence is None and not isinstance(error, NoSaveError):
+            silence = await how_it_ended(machine)
+        outcomes = {Quiet.SILENT: Outcome.LOST, Quiet.CRASHED: Outcome.CRASHED}
+        if silence is None or silence.quiet not in outcomes:
+            self.campaign.attempts += 1
+            self.campaign.unknown_attempts += 1
+            return None
+        return TrialResult(
+            outcome=outcomes[silence.quiet],
+            first_tick=None,
+            missing_periods=0,
+            why=f"ticks went on after its last load; later, {error}",
+            ticks_after_load=2,
+            stale_bytes=0,
+            duration_ns=0,
         )
+
+    async def _count(self, machine: Machine, save: Save, result: TrialResult) -> Outcome:
+        """Count and journal an attempt; return its outcome, as its diagnosis corrects it."""
+        campaign = self.campaign
+        hang = None if result.outcome.ticked else await self._examine(machine, save, result)
+        diagnosis = hang[0] if hang else None
+        if diagnosis:
+            result = settle(result, diagnosis)
+        outcome, number, attempt = result.outcome, self._trials + 1, self._attempt
         campaign.attempts += 1
         campaign.unknown_attempts += outcome is Outcome.UNKNOWN
-        if outcome is Outcome.UNKNOWN and self._attempt < MAX_ATTEMPTS:
+        if outcome is Outcome.UNKNOWN and attempt < MAX_ATTEMPTS:
             self._attempt += 1
         else:
             self._attempt = 1
             self._trials += 1
             campaign.outcomes[outcome] += 1
             campaign.lossy_saves += outcome is Outcome.LOST
-            if hang and hang[0]:
-                campaign.causes[hang[0].cause] += 1
+            if diagnosis:
+                campaign.causes[diagnosis.cause] += 1
+                campaign.bug_losses += (
+                    diagnosis.cause is Cause.LOST_INTERRUPT
+                    and result.ticks_after_load == 0
+                    and self._cell.mode is TimerMode.ONE_SHOT
+                )
         if result.first_tick:
             campaign.first_tick_periods.append(result.first_tick.periods)
             campaign.first_tick_ms.append(result.first_tick.ms)
-        if hang and hang[0]:
-            self._progress.diagnosed(self._cell, hang[0])
+        if diagnosis:
+            self._progress.diagnosed(self._cell, diagnosis)
         self._progress.attempt_ends(self._cell, outcome, self._trials, self._planned)
-        return outcome.ticked
+        self._records.trial(self._cell, Arm.HOST, number, attempt, save, result, hang)
+        return outcome
 
     # --- the control's arm ---
 

@@ -69,7 +69,7 @@ class Records:
         """Note an attempt at a trial; one that did not plainly tick gets a folder."""
         fields: dict[str, object] = {}
         if hang is not None:
-            fields = {"diagnosis": hang[0], "evidence": self._keep(cell, save, result, hang)}
+            fields = {"diagnosis": hang[0], "evidence": self._keep(cell, arm, save, result, hang)}
         self.journal.write(
             "trial",
             cell=cell.id,
@@ -81,10 +81,10 @@ class Records:
             **fields,
         )
 
-    def _keep(self, cell: Cell, save: Save, result: TrialResult, hang: Hang) -> str:
+    def _keep(self, cell: Cell, arm: str, save: Save, result: TrialResult, hang: Hang) -> str:
         """Write a hang's evidence into a folder of its own; return its name."""
         self._hangs += 1
-        name = f"evidence/{self._hangs:04d}-{result.outcome}"
+        name = f"evidence/{self._hangs:04d}-{arm}-{result.outcome}"
         folder = self.out / name
         diagnosis, evidence = hang
         try:

@@ -3,17 +3,17 @@
 import contextlib
 import random
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orchestrator
 from orchestrator.campaign.cell import CellCampaign, CellRunner
 from orchestrator.campaign.progress import NO_PROGRESS, Progress
 from orchestrator.campaign.records import Records
-from orchestrator.campaign.statistics import LossRate, loss_rate
+from orchestrator.campaign.statistics import Losses, LossRate, loss_rate
 from orchestrator.campaign.verdict import Tally, Verdict, decide, overall
 from orchestrator.errors import UnfitError
-from orchestrator.guest.firmware import firmware
+from orchestrator.guest.firmware import TimerMode, firmware
 from orchestrator.host.exposure import Exposure, ExposureState, exposure, refine
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.protocol import Host
@@ -23,6 +23,11 @@ from orchestrator.results.journal import Journal, JournalError
 from orchestrator.snapshot.choice import snapshots
 from orchestrator.trial.outcome import Outcome
 from orchestrator.vm.argv import Accel
+from orchestrator.vm.tryout import try_out
+
+
+class UnfitCellError(UnfitError):
+    """The host can't do what a cell asks for."""
 
 
 class RequirementError(UnfitError):
@@ -111,7 +116,8 @@ def _require(plan: Plan, cells: list[Cell], facts: HostFacts) -> None:
     if Requirement.APICV not in plan.require:
         return
     for cell in cells:
-        exposed = exposure(facts, cell.accel, cell.mode)
+        # Of the host, whatever the timer's mode.
+        exposed = exposure(facts, cell.accel, TimerMode.ONE_SHOT)
         if exposed.state is not ExposureState.EXPOSED:
             raise RequirementError(
                 f"APICv is required, and {cell.id} is {exposed.state}: {exposed.why}. "
@@ -135,8 +141,9 @@ async def _run_cell(
     try:
         assert facts.qemu is not None
         method = snapshots(cell.method, facts.qemu)
+        await _fit(host, cell)
     except UnfitError as error:
-        rate = loss_rate(0, 0, 0, limits.confidence)
+        rate = loss_rate(Losses(0, 0), limits.confidence)
         result = CellResult(cell, Verdict.SKIPPED, str(error), exposed, campaign, rate)
     else:
         runner = CellRunner(
@@ -150,6 +157,9 @@ async def _run_cell(
         campaign = await runner.run()
         exposed = refine(exposed, campaign.trace)
         result = _judge(cell, campaign, exposed, limits.rule_out, limits.confidence)
+        if Requirement.APICV in plan.require and exposed.state is ExposureState.NOT_EXPOSED:
+            why = f"APICv is required, and it is not in use: {exposed.why}"
+            result = replace(result, verdict=Verdict.INCONCLUSIVE, why=why)
     records.journal.write(
         "cell", cell=cell.id, verdict=result.verdict, why=result.why, exposure=exposed,
         loss_rate=result.rate, outcomes=campaign.outcomes, diagnoses=campaign.causes,
@@ -158,23 +168,40 @@ async def _run_cell(
     return result
 
 
+async def _fit(host: Host, cell: Cell) -> None:
+    """Try what the cell asks for.
+
+    Raises:
+        UnfitCellError: it can't be had here. (A QEMU that does not even run TCG is broken,
+            and its campaign will say how.)
+    """
+    tried = await try_out(host, cell.accel, cell.mode, cell.apic)
+    if tried.why_not and (tried.refused or cell.accel is Accel.KVM):
+        raise UnfitCellError(tried.why_not)
+
+
 def _judge(
     cell: Cell, campaign: CellCampaign, exposed: Exposure, rule_out: float, confidence: float
 ) -> CellResult:
     tally = Tally(
         outcomes=campaign.outcomes,
         causes=campaign.causes,
+        bug_losses=campaign.bug_losses,
         attempts=campaign.attempts,
         unknown_attempts=campaign.unknown_attempts,
         controls_seen=sum(control.seen for control in campaign.controls),
         controls=len(campaign.controls),
     )
-    rate = loss_rate(
-        campaign.outcomes[Outcome.LOST],
-        campaign.outcomes[Outcome.UNKNOWN],
-        tally.trials,
-        confidence,
+    losses = Losses(
+        trials=tally.trials,
+        lost=campaign.outcomes[Outcome.LOST],
+        unresolved=campaign.outcomes[Outcome.UNKNOWN],
+        first_loads=campaign.first_loads,
+        first_losses=campaign.first_losses,
+        saves=campaign.saves,
+        lossy_saves=campaign.lossy_saves,
     )
+    rate = loss_rate(losses, confidence)
     verdict, why = decide(tally, rate, rule_out, exposed)
     if campaign.failure and verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE):
         verdict, why = Verdict.INCONCLUSIVE, campaign.failure

@@ -4,7 +4,7 @@ import enum
 from collections import Counter
 from dataclasses import dataclass
 
-from orchestrator.campaign.statistics import LossRate
+from orchestrator.campaign.statistics import LossRate, trials_needed
 from orchestrator.host.exposure import Exposure, ExposureState
 from orchestrator.trial.diagnosis import Cause
 from orchestrator.trial.outcome import Outcome
@@ -32,6 +32,8 @@ class Tally:
     outcomes: Counter[Outcome]
     """Of resolved trials, plus `unknown` for those that stayed so."""
     causes: Counter[Cause]
+    bug_losses: int
+    """Losses as the bug makes them: the first tick of a one-shot timer, diagnosed as lost."""
     attempts: int
     unknown_attempts: int
     controls_seen: int
@@ -52,10 +54,10 @@ def decide(
     host that can't have the bug it is something else.
     """
     lost_interrupts = tally.causes[Cause.LOST_INTERRUPT]
-    if lost_interrupts and exposure.state is not ExposureState.NOT_EXPOSED:
+    if tally.bug_losses and exposure.state is not ExposureState.NOT_EXPOSED:
         return (
             Verdict.AFFECTED,
-            f"{lost_interrupts} of {tally.trials} loads lost the timer's interrupt",
+            f"{tally.bug_losses} of {tally.trials} loads lost the timer's interrupt",
         )
     if tally.unknown_attempts > MAX_UNKNOWN * tally.attempts:
         return (
@@ -67,11 +69,11 @@ def decide(
     if any(count for _, count in anomalies):
         shown = ", ".join(f"{count} {outcome}" for outcome, count in anomalies if count)
         causes = ", ".join(f"{count} {cause}" for cause, count in tally.causes.items())
-        but = (
-            f"; {exposure.why}, so this is not the APICv bug"
-            if lost_interrupts
-            else "; none was diagnosed as a lost one-shot interrupt"
-        )
+        but = "; none was diagnosed as a lost one-shot interrupt"
+        if tally.bug_losses:
+            but = f"; {exposure.why}, so this is not the APICv bug"
+        elif lost_interrupts:
+            but = "; the APICv bug loses the first tick of a one-shot timer after a load, not these"
         return (
             Verdict.ANOMALOUS,
             f"of {tally.trials} loads: {shown}" + (f" ({causes})" if causes else "") + but,
@@ -88,7 +90,8 @@ def decide(
         return (
             Verdict.INCONCLUSIVE,
             f"no loss in {tally.trials} loads rules out only {rate.high:.3%}{counted}, "
-            f"not {rule_out:.3%}",
+            f"not {rule_out * 100:.4g}%: that takes {trials_needed(rule_out, rate.confidence)} without "
+            "a loss (--trials, --rule-out)",
         )
     return (
         Verdict.CLEAN,

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from orchestrator.host.doctor import Checkup
 
 
+#: Of the module kvm's many parameters those that timers depend on; --json has them all.
+_KVM_PARAMETERS = ("lapic_timer_advance", "lapic_timer_advance_ns", "min_timer_period_us",
+                   "pi_inject_timer", "halt_poll_ns")  # fmt: skip
+
+
 def doctor(
     qemu: Annotated[
         str | None, typer.Option(help="QEMU binary. [default: qemu-system-x86_64 on PATH]")
@@ -34,13 +39,18 @@ def doctor(
 
 
 async def _doctor(qemu: str | None, *, fix: bool, as_json: bool) -> ExitCode:
+    import asyncio
+
     from orchestrator.host import doctor as host_doctor
     from orchestrator.results.journal import plain
 
     checkup = await host_doctor.examine(qemu)
     if fix:
-        for command in host_doctor.fix(checkup):
+        done = await asyncio.to_thread(host_doctor.fix, checkup)
+        for command in done:
             typer.echo(f"did: {shlex.join(command)}", err=True)
+        if not done:
+            typer.echo("--fix: nothing was found that it could mend", err=True)
         checkup = await host_doctor.examine(qemu)
     if as_json:
         typer.echo(json.dumps(plain(checkup) | {"usable": checkup.usable}, indent=2))
@@ -51,6 +61,7 @@ async def _doctor(qemu: str | None, *, fix: bool, as_json: bool) -> ExitCode:
 
 def _print(checkup: "Checkup") -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     facts = checkup.facts
@@ -67,8 +78,8 @@ def _print(checkup: "Checkup") -> None:
     host.add_row("microcode", facts.microcode or "unknown")
     host.add_row("vmx flags", " ".join(facts.vmx_flags) or "none")
     for module, parameters in facts.kvm_modules.items():
-        shown = " ".join(f"{name}={value}" for name, value in parameters.items())
-        host.add_row(module, shown or "no parameters")
+        told = {n: v for n, v in parameters.items() if module != "kvm" or n in _KVM_PARAMETERS}
+        host.add_row(module, " ".join(f"{name}={value}" for name, value in told.items()))
     console.print(host, markup=False, highlight=False)
     console.print()
     found = Table(box=None, pad_edge=False, header_style="bold")
@@ -78,7 +89,7 @@ def _print(checkup: "Checkup") -> None:
         found.add_row(
             "[green]yes[/]" if finding.good else "[yellow]no[/]",
             finding.subject,
-            finding.seen,
+            escape(finding.seen),
             shlex.join(finding.mend.command) if finding.mend else "",
         )
     console.print(found, highlight=False)

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from enum import IntEnum
 from typing import Any, NoReturn
@@ -23,6 +25,8 @@ class ExitCode(IntEnum):
     """Inconclusive, nothing fit to run, or a requirement not met."""
     HARNESS = 4
     INTERRUPTED = 130
+    BROKEN_PIPE = 141
+    """Nobody reads the output any more: as a program ended by SIGPIPE."""
 
 
 def _code(error: LosttickError) -> ExitCode:
@@ -40,6 +44,24 @@ def errors_to_exits(*, as_json: bool) -> Iterator[None]:
         yield
     except LosttickError as error:
         _leave(_code(error), f"losttick: {error}", as_json=as_json)
+    except (BrokenPipeError, SystemExit):  # rich turns the one into the other
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.BROKEN_PIPE) from None
+    except Exception as error:
+        if "LOSTTICK_TRACEBACK" in os.environ or isinstance(error, typer.Exit):
+            raise
+        if isinstance(error, OSError):
+            where = error.filename or "standard output"
+            _leave(
+                ExitCode.HARNESS, f"losttick: writing to {where}: {error.strerror}", as_json=False
+            )
+        what = f"{type(error).__name__}: {error}"
+        _leave(
+            ExitCode.HARNESS,
+            f"losttick: a fault of its own: {what}. Nothing was learnt about this host. "
+            "LOSTTICK_TRACEBACK=1 shows where it happened; please report that.",
+            as_json=as_json,
+        )
     except KeyboardInterrupt:
         _leave(ExitCode.INTERRUPTED, "losttick: interrupted", as_json=as_json)
 

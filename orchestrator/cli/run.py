@@ -42,7 +42,7 @@ def run(
     ] = None,
     period: Annotated[
         list[float] | None,
-        typer.Option(help="Timer period in milliseconds, at least 1. [default: 20]"),
+        typer.Option(help="Timer period in milliseconds, 1 to 4294. [default: 20]"),
     ] = None,
     loads_per_save: Annotated[
         list[int] | None,
@@ -56,9 +56,13 @@ def run(
         typer.Option(help="Eligible trials a cell. [default: what --rule-out takes: 299]"),
     ] = None,
     rule_out: Annotated[
-        float | None, typer.Option(help="Loss rate that `clean` must rule out. [default: 0.01]")
+        float | None,
+        typer.Option(help="Loss rate that `clean` must rule out, 0 to 1. [default: 0.01]"),
     ] = None,
-    confidence: Annotated[float | None, typer.Option(help="[default: 0.95]")] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="Confidence of the verdict and the interval, 0.5 to 1. [default: 0.95]"),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the phases. [default: drawn]")] = None,
     require: Annotated[
         list[Requirement] | None,
@@ -95,9 +99,9 @@ def run(
         "limits": {"rule_out": rule_out, "confidence": confidence, "trials": trials},
     }  # fmt: skip
     with errors_to_exits(as_json=as_json):
-        from orchestrator.plan.load import build_plan, load_plan, merge
+        from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
 
-        chosen = load_plan(plan, given) if plan else build_plan(merge({}, given), "command line")
+        chosen = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
         code = run_async(lambda: _run(chosen, out, as_json=as_json))
     raise typer.Exit(code)
 
@@ -120,7 +124,13 @@ async def _run(plan: "Plan", out: Path | None, *, as_json: bool) -> ExitCode:
             auto = Accel.TCG if why else Accel.KVM
             if why:
                 show.say(f"KVM does not work here, so this runs under TCG: {why}")
-        result = await run_plan(host, facts, plan, auto, folder, show)
+        try:
+            result = await run_plan(host, facts, plan, auto, folder, show)
+        except BaseException:
+            journal = folder / "journal.jsonl"
+            if journal.exists():
+                show.say(f"journal so far: {journal}")
+            raise
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))
     else:

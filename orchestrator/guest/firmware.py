@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICK_VECTOR = 0x40
-SWALLOW_VECTOR = 0x41
 
 #: Guest-physical address of the state block.
 STATE_ADDRESS = 0x1000
@@ -124,6 +123,8 @@ class GuestState:
         Raises:
             ValueError: the block is short, or is not the tick guest's.
         """
+        if len(block) != cls.SIZE:
+            raise ValueError(f"a state block of {len(block)} bytes, not {cls.SIZE}")
         words = struct.unpack(f"<{cls.WORDS}I", block)
         if words[0] != cls.MAGIC:
             raise ValueError(

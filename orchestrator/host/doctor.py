@@ -1,9 +1,13 @@
 """Examines this machine: what can be tested on it, what not and why, and what would mend it."""
 
 import asyncio
+import contextlib
+import getpass
+import grp
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,8 +125,15 @@ def _kvm_device(facts: HostFacts) -> Finding:
             "absent: the module is not loaded, or virtualization is off in the firmware setup",
             Mend(("modprobe", vendor), safe=False),
         )  # fmt: skip
-    user = os.environ.get("USER", "$USER")
-    return Finding("/dev/kvm", False, state, Mend(("usermod", "-aG", "kvm", user), safe=False))
+    if state != "permission denied":
+        return Finding("/dev/kvm", False, state)
+    user = os.environ.get("SUDO_USER") or getpass.getuser()
+    node = Path("/dev/kvm").stat()
+    command: tuple[str, ...] = ("setfacl", "-m", f"u:{user}:rw", "/dev/kvm")
+    if node.st_gid and node.st_mode & 0o060 == 0o060:
+        with contextlib.suppress(KeyError):
+            command = ("usermod", "-aG", grp.getgrgid(node.st_gid).gr_name, user)
+    return Finding("/dev/kvm", False, state, Mend(command, safe=False))
 
 
 async def _try(host: LocalHost, facts: HostFacts, accel: Accel) -> tuple[list[Finding], str | None]:
@@ -167,7 +178,8 @@ def _tracefs(facts: HostFacts) -> Finding:
 def _apicv(facts: HostFacts, exposed: Exposure) -> Finding:
     mend = None
     if "enable_apicv=N" in exposed.why and "apicv" in facts.vmx_flags:
-        mend = Mend(("modprobe", "-r", "kvm_intel"), safe=False)
+        reload = "modprobe -r kvm_intel && modprobe kvm_intel enable_apicv=1"
+        mend = Mend(("sh", "-c", reload), safe=False)
     return Finding("APICv", exposed.state is ExposureState.EXPOSED, exposed.why, mend)
 
 
@@ -184,8 +196,8 @@ def fix(checkup: Checkup) -> list[tuple[str, ...]]:
     for mend in mends:
         try:
             if mend.command[0] == "apt-get":
-                subprocess.run(["apt-get", "-qq", "update"], check=True)
-            subprocess.run(mend.command, check=True)
+                subprocess.run(["apt-get", "-qq", "update"], check=True, stdout=sys.stderr)
+            subprocess.run(mend.command, check=True, stdout=sys.stderr)
         except (OSError, subprocess.CalledProcessError) as error:
             raise FixError(f"mending this host: {' '.join(mend.command)}: {error}") from error
         done.append(mend.command)

@@ -11,7 +11,10 @@ from pathlib import Path
 #: A snapshot of the tick guest takes a few MB; leave the rest of a tmpfs alone.
 ROOM_BYTES = 128 * 1024 * 1024
 
-PREFIX = "losttick-"
+PREFIX = "losttick-qemu-"
+
+#: The supervisor puts it into each folder: nothing without it is ever removed.
+MARKER = ".supervised"
 
 
 def base_folder() -> Path:
@@ -34,6 +37,8 @@ def sweep(base: Path, tracefs: Path | None = None, older_than_s: float = 10) -> 
     for folder in base.glob(PREFIX + "*"):
         try:
             if time.time() - folder.stat().st_mtime < older_than_s:
+                continue
+            if folder.stat().st_uid != os.geteuid() or not (folder / MARKER).exists():
                 continue
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:

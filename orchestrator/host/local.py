@@ -147,13 +147,17 @@ class LocalHost:
 
 
 def _make_disk(tool: str) -> bytes:
-    with tempfile.TemporaryDirectory() as place:
-        disk = Path(place) / "disk.qcow2"
-        subprocess.run(
-            [tool, "create", "-q", "-f", "qcow2", str(disk), "1M"],
-            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        return disk.read_bytes()
+    try:
+        with tempfile.TemporaryDirectory() as place:
+            disk = Path(place) / "disk.qcow2"
+            subprocess.run(
+                [tool, "create", "-q", "-f", "qcow2", str(disk), "1M"],
+                check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            )  # fmt: skip
+            return disk.read_bytes()
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
+        raise QemuStartError(f"making an empty disk by {tool}: {said}") from error
 
 
 class LocalQemu:
@@ -226,7 +230,8 @@ class LocalQemu:
             ) from error
         if self._tracefs:
             self.tracer = tracefs.TraceInstance.create(self._tracefs, self.folder.name)
-        os.write(self._lifeline, b"s")
+        with contextlib.suppress(BrokenPipeError):  # then the supervisor says how it ended
+            os.write(self._lifeline, b"s")
         word, number = await self._said.get()
         if word != "pid":
             raise QemuStartError(f"starting QEMU: {await self.exited()}")
@@ -309,7 +314,9 @@ def cpu_ns(pid: int, thread_id: int) -> int:
     """
     task = Path(f"/proc/{pid}/task/{thread_id}")
     with contextlib.suppress(FileNotFoundError):
-        return int((task / "schedstat").read_bytes().split()[0])
+        ran, waited, slices = map(int, (task / "schedstat").read_bytes().split())
+        if ran or waited or slices:  # all 0: a kernel that does not count
+            return ran
     try:
         fields = (task / "stat").read_bytes().rpartition(b")")[2].split()
     except FileNotFoundError:
@@ -323,8 +330,9 @@ def waited_ns(pid: int, besides: int) -> int:
     From `schedstat`; 0 where the kernel does not count it.
     """
     total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        if task.name != str(besides):
-            with contextlib.suppress(OSError):
-                total += int((task / "schedstat").read_text().split()[1])
+    with contextlib.suppress(FileNotFoundError):  # the process has ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            if task.name != str(besides):
+                with contextlib.suppress(OSError):
+                    total += int((task / "schedstat").read_text().split()[1])
     return total

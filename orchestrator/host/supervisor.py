@@ -28,6 +28,9 @@ import tempfile
 
 PR_SET_PDEATHSIG = 1
 
+#: That of folder.py, which is not imported here.
+MARKER = ".supervised"
+
 
 def main() -> None:
     """Run one QEMU."""
@@ -35,9 +38,13 @@ def main() -> None:
     prefix, tracefs = sys.argv[3], sys.argv[4]
     argv = sys.argv[6:]
     parent, name = os.path.split(prefix)
-    folder = tempfile.mkdtemp(prefix=name, dir=parent)
+    try:
+        folder = tempfile.mkdtemp(prefix=name, dir=parent)
+    except OSError as error:
+        sys.exit(f"making a folder in {parent}: {error.strerror}")
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    pathlib.Path(folder, MARKER).touch()
     code = None
     try:
         os.write(status, f"folder {folder}\n".encode())

@@ -38,6 +38,7 @@ class TraceInstance:
 
     def __init__(self, place: Path) -> None:
         self.place = place
+        self._events: list[str] = []
         self._marker = os.open(place / "trace_marker", os.O_WRONLY | os.O_CLOEXEC)
 
     @classmethod
@@ -58,10 +59,12 @@ class TraceInstance:
 
     def watch(self, thread_id: int) -> None:
         """Record this thread's KVM events from now on."""
-        (self.place / "set_event_pid").write_text(str(thread_id))
-        for event in EVENTS:
-            with contextlib.suppress(OSError):
-                (self.place / "events" / event / "enable").write_text("1")
+        with contextlib.suppress(OSError):
+            (self.place / "set_event_pid").write_text(str(thread_id))
+            for event in EVENTS:
+                with contextlib.suppress(OSError):
+                    (self.place / "events" / event / "enable").write_text("1")
+                    self._events.append(event)
 
     def mark(self, text: str) -> None:
         """Put a marker among the events."""
@@ -69,8 +72,12 @@ class TraceInstance:
             os.write(self._marker, text.encode())
 
     def read(self) -> str:
-        """Return what was recorded."""
-        return (self.place / "trace").read_text(errors="replace")
+        """Return what was recorded, below a line that names the events listened for."""
+        try:
+            recorded = (self.place / "trace").read_text(errors="replace")
+        except OSError as error:
+            recorded = f"# it could not be read: {error.strerror}\n"
+        return f"# events: {' '.join(self._events)}\n{recorded}"
 
     def close(self) -> None:
         """Stop recording and remove the instance (its supervisor would, too)."""

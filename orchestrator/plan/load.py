@@ -11,6 +11,9 @@ from pydantic import ValidationError
 from orchestrator.errors import InputError
 from orchestrator.plan.model import Plan
 
+#: What a plan is called that comes from options alone.
+COMMAND_LINE = "command line"
+
 
 class PlanError(InputError):
     """A plan can't be used: all of its faults, each with its place."""
@@ -19,7 +22,8 @@ class PlanError(InputError):
         self.faults = tuple(faults)
         shown = "\n".join(f"  {fault}" for fault in faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        super().__init__(f"reading the plan {source}: {count}\n{shown}")
+        what = source if source == COMMAND_LINE else f"plan {source}"
+        super().__init__(f"reading the {what}: {count}\n{shown}")
 
 
 def load_plan(path: Path, overrides: Mapping[str, Any]) -> Plan:
@@ -59,7 +63,7 @@ def build_plan(data: Mapping[str, Any], source: str, text: str = "") -> Plan:
         return Plan.model_validate(data)
     except ValidationError as error:
         faults = [
-            _fault(tuple(fault["loc"]), fault["msg"], fault.get("input"), text)
+            _fault(source, tuple(fault["loc"]), fault["msg"], fault.get("input"), text)
             for fault in error.errors()
         ]
         raise PlanError(source, faults) from None
@@ -78,12 +82,19 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _fault(place: tuple[int | str, ...], message: str, given: object, text: str) -> str:
+def _fault(
+    source: str, place: tuple[int | str, ...], message: str, given: object, text: str
+) -> str:
     names = [part for part in place if isinstance(part, str)]
     shown = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in place)
     line = _line_of(names, text)
     where = f"line {line}, " if line else ""
-    message = message.replace("Extra inputs are not permitted", "there is no such setting")
+    if source == COMMAND_LINE and names:
+        option = {"period_ms": "period", "limits": "rule_out"}.get(names[-1], names[-1])
+        shown = "--" + option.replace("_", "-")
+    message = message.removeprefix("Value error, ").replace(
+        "Extra inputs are not permitted", "there is no such setting"
+    )
     value = "" if isinstance(given, dict | list) else f" (given: {given!r})"
     return f"{where}{shown.lstrip('.') or 'plan'}: {message}{value}"
 

@@ -1,12 +1,12 @@
 """The plan: axes and limits, checked."""
 
 import itertools
-import math
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from orchestrator.campaign.statistics import trials_needed
 from orchestrator.guest.firmware import MAX_PERIOD_NS, MIN_PERIOD_NS, Apic, TimerMode
 from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.snapshot import Method
@@ -15,13 +15,16 @@ from orchestrator.vm.argv import Accel
 #: Loads of one save: they share its phase and LAPIC state, so they are not independent.
 MAX_LOADS_PER_SAVE = 25
 
+#: Trials of a cell: some days of them.
+MAX_TRIALS = 10_000_000
+
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
 T = TypeVar("T")
-#: One value, or a list of them that has no repetition.
+#: One value, or a list of them.
 Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
 
 
@@ -37,7 +40,9 @@ class Axes(_Strict):
     apic: Axis[Apic] = [Apic.XAPIC]
     method: Axis[Method] = [Method.HMP]
     period_ms: Axis[Annotated[float, Field(ge=MIN_PERIOD_NS / 1e6, le=MAX_PERIOD_NS / 1e6)]] = [20]
-    loads_per_save: Axis[Annotated[int, Field(ge=1, le=MAX_LOADS_PER_SAVE)]] = [MAX_LOADS_PER_SAVE]
+    loads_per_save: Axis[Annotated[int, Field(strict=True, ge=1, le=MAX_LOADS_PER_SAVE)]] = [
+        MAX_LOADS_PER_SAVE
+    ]
 
 
 class PlanLimits(_Strict):
@@ -46,13 +51,22 @@ class PlanLimits(_Strict):
     rule_out: float = Field(default=0.01, gt=0, lt=1)
     """Loss rate that `clean` rules out."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    trials: int | None = Field(default=None, ge=1, le=10_000_000)
+    trials: int | None = Field(default=None, strict=True, ge=1, le=MAX_TRIALS)
     """Eligible trials a cell; by default what `rule_out` takes."""
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> "PlanLimits":
+        if self.trials is None and self.needed > MAX_TRIALS:
+            raise ValueError(
+                f"to rule out {self.rule_out:g} at {self.confidence:g} takes {self.needed:,} "
+                f"trials, more than {MAX_TRIALS:,}"
+            )
+        return self
 
     @property
     def needed(self) -> int:
-        """Trials that rule it out without a loss: ⌈ln(1 - confidence) / ln(1 - rule_out)⌉."""
-        return math.ceil(math.log1p(-self.confidence) / math.log1p(-self.rule_out))
+        """Trials that rule it out without a loss."""
+        return trials_needed(self.rule_out, self.confidence)
 
     @property
     def planned(self) -> int:
@@ -83,7 +97,7 @@ class Cell:
 class Plan(_Strict):
     """What to run."""
 
-    seed: int | None = Field(default=None, ge=0)
+    seed: int | None = Field(default=None, strict=True, ge=0)
     """Chooses the phases; drawn if left out, and journalled in any case."""
     qemu: str | None = None
     require: list[Requirement] = []

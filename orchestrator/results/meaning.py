@@ -34,7 +34,7 @@ def _shows(result: CellResult) -> str:
                 "the evidence folders say what was read at each hang."
             )
         case Verdict.INCONCLUSIVE:
-            return "That is no evidence for or against this host: mend it, and run again."
+            return "That is no evidence for or against this host."
         case Verdict.SKIPPED:
             return "Nothing was learnt about this host."
         case Verdict.CLEAN if exposed.state is ExposureState.EXPOSED:

@@ -1,5 +1,7 @@
 """A run as one object: what `--json` prints."""
 
+import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,8 +57,5 @@ def spread(values: Sequence[float]) -> dict[str, float] | None:
     """Return the median and the 99th percentile (nearest rank), or None of nothing."""
     if not values:
         return None
-    ranked = sorted(values)
-    return {
-        "median": round(ranked[len(ranked) // 2], 4),
-        "p99": round(ranked[min(len(ranked) - 1, (len(ranked) * 99) // 100)], 4),
-    }
+    nearest = sorted(values)[math.ceil(len(values) * 0.99) - 1]
+    return {"median": round(statistics.median(values), 4), "p99": round(nearest, 4)}

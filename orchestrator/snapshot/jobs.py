@@ -2,12 +2,11 @@
 
 import asyncio
 import itertools
-from typing import cast
 
 from orchestrator.vm.argv import DISK_NODE
 from orchestrator.vm.monitor import CommandFailedError, Monitor, MonitorTimeoutError
 
-DEADLINE_S = 30.0
+DEADLINE_NS = 30_000_000_000
 
 
 class JobSnapshots:
@@ -33,16 +32,16 @@ class JobSnapshots:
         arguments: dict[str, object] = {"job-id": job, "tag": tag, "devices": [DISK_NODE]}
         if vmstate:
             arguments["vmstate"] = DISK_NODE
-        async with monitor.listen("JOB_STATUS_CHANGE") as changes:
+        with monitor.listen("JOB_STATUS_CHANGE") as changes:
             await monitor.execute(command, arguments)
             try:
-                async with asyncio.timeout(DEADLINE_S):
+                async with asyncio.timeout(monitor.clock.wall_s(DEADLINE_NS)):
                     async for change in changes:
-                        data = cast("dict[str, str]", change["data"])
+                        data = change["data"]
                         if data["id"] == job and data["status"] == "concluded":
                             break
             except TimeoutError:
-                seen = f"job {job} did not conclude in {DEADLINE_S:g} s"
+                seen = f"job {job} did not conclude in {DEADLINE_NS / 1e9:g} s"
                 raise MonitorTimeoutError(command, seen) from None
         jobs = await monitor.execute("query-jobs")
         error = next((j.get("error") for j in jobs if j["id"] == job), "the job is gone")

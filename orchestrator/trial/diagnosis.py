@@ -8,7 +8,7 @@ most of the other cases, too.
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.guest.firmware import TICK_VECTOR, TimerMode
 from orchestrator.guest.lines import Testimony
@@ -33,7 +33,13 @@ class Cause(enum.StrEnum):
     GUEST_CRASHED = "guest crashed"
     VCPU_NOT_RUNNING = "vCPU not running"
     CONSOLE_DEAD = "console dead"
+    UNEXPLAINED = "unexplained"
+    """Silent, and the evidence fits none of the others."""
     HARNESS_FAULT = "harness fault"
+
+
+#: Causes that say nothing of the ticks themselves.
+NOT_THE_TICKS = frozenset({Cause.CONSOLE_DEAD, Cause.HARNESS_FAULT, Cause.VCPU_NOT_RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,19 @@ class Diagnosis:
 
     cause: Cause
     sentence: str
+
+
+def settle(result: TrialResult, diagnosis: Diagnosis) -> TrialResult:
+    """Return a trial's result as its diagnosis corrects it.
+
+    An interrupt that is proven lost is lost, however the wait for it ended; and where
+    only console or harness failed, nothing is known of the ticks.
+    """
+    if result.outcome is Outcome.UNKNOWN and diagnosis.cause is Cause.LOST_INTERRUPT:
+        return replace(result, outcome=Outcome.LOST)
+    if result.outcome is Outcome.LOST and diagnosis.cause in NOT_THE_TICKS:
+        return replace(result, outcome=Outcome.UNKNOWN)
+    return result
 
 
 def diagnose(
@@ -68,16 +87,21 @@ def _decide(
 ) -> tuple[Cause, str]:
     if result.outcome is Outcome.CRASHED or evidence.run_state in CRASHED_STATES:
         return Cause.GUEST_CRASHED, result.why or f"QEMU says the guest is {evidence.run_state!r}."
+    if evidence.run_state is None:
+        return Cause.HARNESS_FAULT, f"{result.why}. {evidence.failure or 'Nothing could be read'}."
+    if evidence.run_state != "running":
+        said = f"{result.why}; QEMU says that the guest is {evidence.run_state!r}."
+        if result.outcome is Outcome.UNKNOWN:  # a command failed, and left it so
+            return Cause.HARNESS_FAULT, said
+        return Cause.VCPU_NOT_RUNNING, said
     if evidence.cured_by:
+        if result.outcome is Outcome.UNKNOWN:
+            return Cause.HARNESS_FAULT, f"{result.why}; later it ticked on: the host had stalled."
         return (
             Cause.PENDING,
             f"{result.why}; ticks came back at {evidence.cured_by}, which only looked: an "
             "interrupt was pending and had not been delivered.",
         )
-    if evidence.run_state is None:
-        return Cause.HARNESS_FAULT, f"{result.why}. {evidence.failure or 'nothing could be read'}."
-    if evidence.run_state != "running":
-        return Cause.VCPU_NOT_RUNNING, f"QEMU says that the guest is {evidence.run_state!r}."
     if len(evidence.memory) == 2:
         ran = evidence.memory[1].ticks - evidence.memory[0].ticks
         if ran > 0:
@@ -96,7 +120,7 @@ def _decide(
         )
     if len(evidence.testimonies) < 2:
         return (
-            Cause.HARNESS_FAULT,
+            Cause.HARNESS_FAULT if evidence.failure else Cause.UNEXPLAINED,
             f"{result.why}, and the guest gave {len(evidence.testimonies)} of 2 testimonies: "
             f"{evidence.failure or 'its NMI went unanswered'}.",
         )
@@ -108,41 +132,32 @@ def _judge(
 ) -> tuple[Cause, str]:
     """Decide from what the guest itself testified."""
     first, last = evidence.testimonies[0], evidence.testimonies[-1]
-    apart = (last.spins - first.spins) / save.spins_per_period
+    for testimony in (first, last):
+        hindered = _hindrance(testimony)
+        if hindered:
+            cause, what = hindered
+            return cause, f"{what}: {_read_out(testimony, mode)}."
     read = _read_out(last, mode)
     deadline = mode is TimerMode.TSC_DEADLINE
-    pending = bool(last.irr & _TICK_BIT)
-
-    if last.lvtt & LVT_MASKED or last.lvtt & 0xFF != TICK_VECTOR:
-        return Cause.NOT_DELIVERABLE, f"the timer's LVTT is masked or has another vector: {read}."
-    if not last.interrupt_flag:
-        return Cause.NOT_DELIVERABLE, f"the guest runs with interrupts off: {read}."
-    if last.isr & _TICK_BIT or (last.ppr >> 4) >= TICK_VECTOR >> 4:
-        return Cause.NOT_DELIVERABLE, f"the priority of the processor holds the tick back: {read}."
-    if pending:
-        return (
-            Cause.PENDING,
-            f"the tick vector is in the IRR, nothing holds it back, and yet it is not delivered: "
-            f"{read}.",
-        )
     if last.arms == last.ticks:
         return Cause.NOT_REARMED, f"the guest took its last tick and did not arm another: {read}."
-    if not deadline and last.tmict == 0:
+    if not deadline and {first.tmict, last.tmict} != {save.tmict}:
         return (
             Cause.NOT_RESTORED,
-            f"the guest armed its timer (TMICT was {save.tmict} in the save), and now TMICT is 0: "
-            f"{read}.",
+            f"the guest armed its timer (TMICT was {save.tmict} in the save), and now TMICT is "
+            f"{last.tmict}: {read}.",
         )
+    apart = (last.spins - first.spins) / save.spins_per_period
     running = any(t.deadline if deadline else t.tmcct for t in (first, last))
     if running or apart <= 1 or last.arms != last.ticks + 1 or mode is TimerMode.PERIODIC:
         return (
-            Cause.HARNESS_FAULT,
+            Cause.UNEXPLAINED,
             f"{result.why}, but the testimonies, {apart:.1f} periods apart, fit no known cause: "
             f"{read}.",
         )
     if not evidence.rescued:
         return (
-            Cause.HARNESS_FAULT,
+            Cause.UNEXPLAINED,
             f"{result.why}; the timer reads as expired, yet a re-arm did not bring ticks back: "
             f"{read}.",
         )
@@ -154,6 +169,22 @@ def _judge(
         f"with nothing pending or in service and interrupts on ({read}); a re-arm brought ticks "
         "back.",
     )
+
+
+def _hindrance(t: Testimony) -> tuple[Cause, str] | None:
+    """Return what keeps a pending tick from the guest, or that nothing does and it is pending."""
+    if t.lvtt & LVT_MASKED or t.lvtt & 0xFF != TICK_VECTOR:
+        return Cause.NOT_DELIVERABLE, "the timer's LVTT is masked or has another vector"
+    if not t.interrupt_flag:
+        return Cause.NOT_DELIVERABLE, "the guest runs with interrupts off"
+    if t.isr & _TICK_BIT or (t.ppr >> 4) >= TICK_VECTOR >> 4:
+        return Cause.NOT_DELIVERABLE, "the priority of the processor holds the tick back"
+    if t.irr & _TICK_BIT:
+        return (
+            Cause.PENDING,
+            "the tick vector is in the IRR, nothing holds it back, and yet it is not delivered",
+        )
+    return None
 
 
 def _read_out(testimony: Testimony, mode: TimerMode) -> str:

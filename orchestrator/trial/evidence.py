@@ -43,6 +43,9 @@ class Evidence:
     failure: str | None = None
     """Why gathering ended early."""
     console_tail: str = ""
+    console_garbled: int = 0
+    """Lines that had the form of the guest's, but not the checksum."""
+    console_dropped_bytes: int = 0
     qmp_log: list[dict[str, object]] = field(default_factory=list)
     trace: str | None = None
 
@@ -56,9 +59,9 @@ async def gather(machine: Machine, limits: Limits, *, look: bool = True) -> Evid
         look: whether to look at the guest; without, only what is there already is kept.
     """
     evidence = Evidence()
+    machine.keep_trace()
+    evidence.trace = last_load(machine.trace) if machine.trace else None
     try:
-        if machine.process.tracer:
-            evidence.trace = last_load(machine.process.tracer.read())
         if look:
             await _Examination(machine, limits, evidence).run()
     except MonitorError as error:
@@ -68,6 +71,8 @@ async def gather(machine: Machine, limits: Limits, *, look: bool = True) -> Evid
     except (OSError, ValueError) as error:
         evidence.failure = f"reading what QEMU gave: {error}"
     evidence.console_tail = machine.console.tail().decode("ascii", "backslashreplace")
+    evidence.console_garbled = machine.console.garbled
+    evidence.console_dropped_bytes = machine.console.dropped_bytes
     evidence.qmp_log = machine.monitor.log()
     return evidence
 

@@ -55,6 +55,8 @@ class TrialResult:
     """Periods without their tick, where the outcome is `missed`."""
     why: str
     """For an outcome that is not plain ticking: what was seen."""
+    ticks_after_load: int
+    """Ticks that were heard before it fell silent; what the bug loses is the first."""
     stale_bytes: int
     """Console bytes from before the load that were thrown away."""
     duration_ns: int

@@ -12,6 +12,7 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.watch import Heard, Silence, Watch
 from orchestrator.vm.machine import Machine
+from orchestrator.vm.monitor import MonitorError
 
 #: Saves are taken here in the period, so that the ways to tick are told apart.
 EARLIEST_PHASE = 0.35
@@ -19,6 +20,9 @@ LATEST_PHASE = 0.65
 
 #: Times to aim at a phase before giving up.
 ATTEMPTS = 60
+
+#: Ticks to wait for three that follow each other.
+SETTLING_TICKS = 100
 
 #: The built-in control begins after this tick: by then the pace is known.
 CONTROL_TICK = 6
@@ -30,6 +34,11 @@ CONTROL_PERIODS_LEFT = 2.0
 
 class NoSaveError(InfraError):
     """No save could be taken."""
+
+    def __init__(self, message: str, silence: Silence | None = None) -> None:
+        super().__init__(message)
+        self.silence = silence
+        """Why there was no tick, where that is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +88,17 @@ def reasons_against(
 
 
 async def look(machine: Machine) -> tuple[GuestState, Lapic, Registers]:
-    """Read a stopped machine's state block, LAPIC and registers."""
-    state = await machine.peek_state()
-    lapic = parse_lapic(await machine.monitor.hmp("info lapic"))
-    registers = parse_registers(await machine.monitor.hmp("info registers"))
+    """Read a stopped machine's state block, LAPIC and registers.
+
+    Raises:
+        MonitorError: QEMU failed at it, or what it printed can't be understood.
+    """
+    try:
+        state = await machine.peek_state()
+        lapic = parse_lapic(await machine.monitor.hmp("info lapic"))
+        registers = parse_registers(await machine.monitor.hmp("info registers"))
+    except ValueError as error:
+        raise MonitorError("human-monitor-command", f"not understood: {error}") from error
     return state, lapic, registers
 
 
@@ -133,18 +149,22 @@ class Saver:
             NoSaveError: it does not tick.
         """
         before = await self._next_tick()
-        while not self._pace.known:
+        for _ in range(SETTLING_TICKS):
+            if self._pace.known:
+                return
             heard = await self._next_tick()
             self._pace.observe(before.line, heard.line)
             before = heard
+        raise NoSaveError(
+            "learning how fast the guest spins: it spends nearly all of its period on printing. "
+            "It needs a longer --period here."
+        )
 
     async def _next_tick(self) -> Heard[Tick]:
         heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
         if isinstance(heard, Silence):
-            raise NoSaveError(
-                "waiting for a tick before a save: "
-                + (heard.why or "the guest does not tick, although nothing was loaded")
-            )
+            why = heard.why or f"no tick in {heard.vcpu_ns / 1e6:.0f} ms of vCPU time"
+            raise NoSaveError(f"waiting for a tick before a save: {why}", heard)
         return heard
 
     async def take(self, tag: str, phase: float) -> tuple[Save, list[Save]]:
@@ -197,13 +217,26 @@ class Saver:
             MonitorError: QEMU failed at a command.
         """
         machine = self._machine
-        await self.settle()
+        try:
+            await self.settle()
+        except NoSaveError as error:
+            if not any(isinstance(line, ControlWindow) for line in self._watch.others):
+                raise
+            raise NoSaveError(
+                "saving inside the built-in control: its window had passed before the guest's "
+                "pace was known. It needs a longer --period here."
+            ) from error
         opened = await self._watch.hear(
             ControlWindow, 2 * CONTROL_TICK * self._limits.period_ns, confirm=True
         )
         if isinstance(opened, Silence):
             raise NoSaveError(
-                "waiting for the built-in control: " + (opened.why or "it did not begin")
+                "waiting for the built-in control: "
+                + (
+                    opened.why
+                    or "its window had passed before the guest's pace was known. "
+                    "It needs a longer --period here."
+                )
             )
         await machine.stop()
         spins_per_period = self._pace.spins_per_period

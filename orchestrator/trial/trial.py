@@ -41,6 +41,7 @@ class Trial:
         self._timer_is_qemus = machine.config.accel is Accel.TCG
         self._first: FirstTick | None = None
         self._stale_bytes = 0
+        self._heard = 0
 
     async def run(self) -> TrialResult:
         """Run the trial. After any outcome that is not plain ticking, end this machine."""
@@ -58,6 +59,7 @@ class Trial:
             first_tick=self._first,
             missing_periods=missing,
             why=why,
+            ticks_after_load=self._heard,
             stale_bytes=self._stale_bytes,
             duration_ns=clock.now_ns() - began_ns,
         )
@@ -98,6 +100,7 @@ class Trial:
         heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
         if isinstance(heard, Heard):
             if after < heard.line.sequence <= after + 4:
+                self._heard += 1
                 return heard
             return (
                 Outcome.UNKNOWN,
@@ -122,25 +125,32 @@ class Trial:
     async def _judge(
         self, first: Heard[Tick], second: Heard[Tick], cont_ns: int
     ) -> tuple[Outcome, str, int]:
-        period_ns = self._limits.period_ns
-        spun = first.line.spins - self._save.spins
+        period_ns, pace = self._limits.period_ns, self._pace
         elapsed_ns = first.at_ns - cont_ns
         self._first = FirstTick(
-            periods=spun / self._pace.spins_per_period,
-            wall_periods=max(0.0, elapsed_ns / period_ns - self._pace.printing_periods),
+            periods=(first.line.spins - self._save.spins) / pace.spins_per_period,
+            wall_periods=max(0.0, elapsed_ns / period_ns - pace.printing_periods),
             ms=elapsed_ns / 1e6,
         )
         outcome, missing = classify(self._first, self._save.phase)
+        late = min(self._first.periods, self._first.wall_periods) - 1
+        # The second tick must come a period after the first, by both clocks.
+        gap = min(
+            second.line.spins / pace.spins_per_period + pace.printing_periods,
+            (second.at_ns - first.at_ns) / period_ns,
+        )
+        if gap >= MISSING:
+            outcome, missing = Outcome.MISSED, missing + (round(gap) - 1 or 1)
+            late = max(late, gap - 1)
         if outcome is not Outcome.MISSED:
             return outcome, "", 0
         if self._timer_is_qemus:
-            late_ns = (min(self._first.periods, self._first.wall_periods) - 1) * period_ns
-            waited_ns = await self._machine.waited_ns()
-            if late_ns - waited_ns < (MISSING - 1) * period_ns:
+            waited = await self._machine.waited_ns() / period_ns
+            if late - waited < MISSING - 1:
                 return (
                     Outcome.INDISTINCT,
-                    f"the tick came {late_ns / 1e6:.1f} ms late, but QEMU's threads had to wait "
-                    f"{waited_ns / 1e6:.1f} ms for a CPU",
+                    f"a tick came {late:.1f} periods late, but QEMU's threads had to wait "
+                    f"{waited:.1f} periods for a CPU",
                     0,
                 )
         return outcome, f"{missing} period(s) passed without their tick", missing

@@ -58,7 +58,8 @@ class Heard(Generic[L]):
 
 
 async def how_it_ended(machine: Machine) -> Silence:
-    """Say how a QEMU that has hung up ended."""
+    """Say how a QEMU that has hung up ended; what the kernel recorded of it is kept."""
+    machine.keep_trace()
     end = await machine.kill()
     if -end.code in CRASH_SIGNALS:
         return Silence(Quiet.CRASHED, f"QEMU crashed: {end}")
@@ -128,9 +129,12 @@ class Watch:
             trouble = await self._sign_of_life(ran_ns)
             if trouble is not None:
                 return trouble
-            if at_limit:
+            if at_limit and confirm:
                 confirm = False
                 limit_ns = ran_ns + limits.confirm_ns
+                cap_ns += limits.wall_cap_ns
+            elif at_limit:
+                return Silence(Quiet.SILENT, "", ran_ns)
             elif capped:
                 return Silence(
                     Quiet.STALLED,

@@ -10,7 +10,7 @@ from orchestrator.guest.lines import BadConfig, Line, Ready
 from orchestrator.host.protocol import Host, QemuExit, QemuProcess, QemuStartError
 from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, MachineConfig, qemu_args
 from orchestrator.vm.console import Console, ConsoleClosed
-from orchestrator.vm.monitor import Monitor, MonitorError
+from orchestrator.vm.monitor import Monitor, MonitorClosedError, MonitorError
 
 #: From QEMU's greeting to the guest's first line.
 READY_DEADLINE_NS = 10_000_000_000
@@ -20,6 +20,10 @@ _DUMP_FILE = "state.bin"
 
 class GuestStartError(InfraError):
     """QEMU runs, but its guest does not."""
+
+
+class GuestRefusedError(GuestStartError):
+    """The guest finds that this machine can't do what its configuration asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Machine:
         self.running = True
         self.started_ns = 0
         """When QEMU was started, by the host's clock."""
+        self.trace: str | None = None
+        """What `keep_trace` kept."""
         self._waiting_mark_ns = 0
 
     @classmethod
@@ -83,7 +89,10 @@ class Machine:
             console = Console(process.console, host.clock, tee)
             monitor = await Monitor.connect(process, host.clock)
             vcpus = await monitor.execute("query-cpus-fast")
-            thread = int(vcpus[0]["thread-id"])
+            try:
+                thread = int(vcpus[0]["thread-id"])
+            except (LookupError, TypeError, ValueError):
+                raise MonitorError("query-cpus-fast", f"no thread in {vcpus!r}") from None
             pinned = await process.pin(thread)
             if process.tracer:
                 process.tracer.watch(thread)
@@ -94,9 +103,9 @@ class Machine:
         except BaseException as error:
             end = await _end(process, monitor, console)
             if isinstance(error, MonitorError):
+                how = "it ended" if isinstance(error, MonitorClosedError) else error.seen
                 raise QemuStartError(
-                    f"starting QEMU: {error.seen}. It ended with {end}\n"
-                    f"Command line: {' '.join(process.argv)}"
+                    f"starting QEMU: {how}: {end}\nCommand line: {' '.join(process.argv)}"
                 ) from error
             raise
         return machine
@@ -110,9 +119,11 @@ class Machine:
         if isinstance(line, Ready):
             return
         if isinstance(line, BadConfig):
-            raise GuestStartError(
+            raise GuestRefusedError(
                 f"starting the tick guest: it refused its configuration: {line.reason}"
             )
+        if line is not None:
+            raise GuestStartError(f"starting the tick guest: its first word was {line}")
         status = await self.monitor.execute("query-status")
         raise GuestStartError(
             "starting the tick guest: no word from it in "
@@ -164,9 +175,15 @@ class Machine:
         Raises:
             ValueError: what the monitor printed is not the state block.
         """
-        text = await self.monitor.hmp(f"xp /{GuestState.WORDS}xw {STATE_ADDRESS:#x}")
+        command = f"xp /{GuestState.WORDS}xw {STATE_ADDRESS:#x}"
+        text = await self.monitor.hmp(command)
         words = re.findall(r"0x([0-9a-f]{8})\b", text)
         return GuestState.parse(b"".join(int(word, 16).to_bytes(4, "little") for word in words))
+
+    def keep_trace(self) -> None:
+        """Keep what the kernel has recorded so far: the recording ends with QEMU."""
+        if self.process.tracer and self.trace is None:
+            self.trace = self.process.tracer.read()
 
     async def kill(self) -> QemuExit:
         """End this VM at once and remove what it left."""

@@ -9,10 +9,10 @@ import asyncio
 import collections
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError
+from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError, Runstate
 
 from orchestrator.errors import InfraError
 from orchestrator.host.protocol import Clock, QemuProcess
@@ -85,8 +85,42 @@ class _StopWatch(EventListener):
             self.noticed.append(str(event["event"]))
 
 
+class EventStream:
+    """Events as they come, until the connection ends."""
+
+    def __init__(self, client: _Client, listener: EventListener) -> None:
+        self._client = client
+        self._listener = listener
+
+    def __aiter__(self) -> "EventStream":
+        return self
+
+    async def __anext__(self) -> Mapping[str, Any]:
+        """Wait for the next event.
+
+        Raises:
+            MonitorClosedError: there will be none: the connection is lost.
+        """
+        event = asyncio.create_task(self._listener.get())
+        lost = asyncio.create_task(self._client.runstate_changed())
+        try:
+            if self._client.runstate is Runstate.RUNNING:
+                await asyncio.wait({event, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if event.done():
+                return cast(Mapping[str, Any], event.result())
+            raise MonitorClosedError("an event", "the connection is lost")
+        finally:
+            event.cancel()
+            lost.cancel()
+
+
 class Monitor:
     """A connected monitor."""
+
+    @property
+    def clock(self) -> Clock:
+        """The host's clock, by which deadlines run."""
+        return self._clock
 
     def __init__(self, client: _Client, clock: Clock) -> None:
         self._client = client
@@ -163,11 +197,11 @@ class Monitor:
         if text.strip():
             raise CommandFailedError(line, f"QEMU says: {text.strip()}")
 
-    @contextlib.asynccontextmanager
-    async def listen(self, *names: str) -> AsyncIterator[EventListener]:
+    @contextlib.contextmanager
+    def listen(self, *names: str) -> Iterator["EventStream"]:
         """Hear events of these names, as a stream, for as long as the context lasts."""
         with self._client.listener(names) as listener:
-            yield listener
+            yield EventStream(self._client, listener)
 
     def take_stops(self) -> list[str]:
         """Return and forget the events since the last call that may mean a stopped guest."""

@@ -33,25 +33,35 @@ async def probe_qemu(host: _HasQemu) -> QemuFacts:
         kvm = await monitor.execute("query-kvm")
     except MonitorError as error:
         end = await process.kill()
-        raise QemuStartError(f"probing {host.qemu}: {error.seen}; it ended with {end}") from error
+        raise QemuStartError(
+            f"asking {host.qemu} what it is: it does not answer as QEMU does ({error.seen}). "
+            f"It ended with {end}"
+        ) from error
     finally:
         await process.kill()
         if monitor:
             await monitor.close()
         process.qmp.close()
         process.console.close()
-    numbers = version["qemu"]
-    package = version["package"].strip()
-    return QemuFacts(
-        path=host.qemu,
-        version=f"{numbers['major']}.{numbers['minor']}.{numbers['micro']}"
-        + (f" ({package.strip('()')})" if package else ""),
-        sha256=await asyncio.to_thread(_sha256, host.qemu),
-        accelerators=("kvm", "tcg") if kvm["present"] else ("tcg",),
-        commands=frozenset(command["name"] for command in commands),
-    )
+    sha256 = await asyncio.to_thread(_sha256, host.qemu)
+    try:
+        numbers = version["qemu"]
+        package = version["package"].strip()
+        return QemuFacts(
+            path=host.qemu,
+            version=f"{numbers['major']}.{numbers['minor']}.{numbers['micro']}"
+            + (f" ({package.strip('()')})" if package else ""),
+            sha256=sha256,
+            accelerators=("kvm", "tcg") if kvm["present"] else ("tcg",),
+            commands=frozenset(command["name"] for command in commands),
+        )
+    except (KeyError, TypeError) as error:
+        raise QemuStartError(f"probing {host.qemu}: its answers are not QEMU's: {error}") from error
 
 
 def _sha256(path: str) -> str:
-    with Path(path).open("rb") as binary:
-        return hashlib.file_digest(binary, "sha256").hexdigest()
+    try:
+        with Path(path).open("rb") as binary:
+            return hashlib.file_digest(binary, "sha256").hexdigest()
+    except OSError as error:
+        return f"unreadable: {error.strerror}"

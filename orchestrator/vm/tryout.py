@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from orchestrator.errors import InfraError
+from orchestrator.errors import LosttickError
 from orchestrator.guest.firmware import Apic, GuestConfig, TimerMode
 from orchestrator.guest.lines import Tick
 from orchestrator.host.protocol import Host
 from orchestrator.vm.argv import Accel, MachineConfig
 from orchestrator.vm.console import ConsoleClosed
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.machine import GuestRefusedError, Machine
 
 #: Ticks to wait for: the second shows that the guest could re-arm its timer.
 TICKS = 3
@@ -22,6 +22,8 @@ class Tryout:
 
     why_not: str | None
     """Why the guest does not tick; None if it does."""
+    refused: bool = False
+    """Whether it is the guest that says so: this machine can't do what was asked."""
     trace: str | None = None
     """What the kernel recorded meanwhile, where it could be read."""
 
@@ -49,8 +51,10 @@ async def try_out(host: Host, accel: Accel, mode: TimerMode, apic: Apic) -> Tryo
                 if not isinstance(arrived[0], Tick):
                     return Tryout(f"the guest said {arrived[0]}")
             tracer = machine.process.tracer
-            return Tryout(None, tracer.read() if tracer else None)
+            return Tryout(None, trace=tracer.read() if tracer else None)
     except ConsoleClosed:
         return Tryout("QEMU ended while its guest ticked")
-    except InfraError as error:
+    except GuestRefusedError as error:
+        return Tryout(str(error), refused=True)
+    except LosttickError as error:
         return Tryout(str(error).partition("\nCommand line:")[0])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LosttickError
-from orchestrator.host import folder
+from orchestrator.host import folder, tracefs
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.vm.argv import Accel
@@ -36,6 +36,11 @@ def marked_processes(marker: str) -> dict[int, str]:
     return found
 
 
+def trace_instances() -> set[Path]:
+    place = tracefs.find()
+    return set((place / "instances").glob(folder.PREFIX + "*")) if place else set()
+
+
 def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> bool:
     """Wait for something that another process does, under a deadline."""
     deadline = time.monotonic() + timeout_s
@@ -53,9 +58,11 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv(MARKER, marker)
     with tempfile.TemporaryDirectory(dir=folder.base_folder()) as place:
         monkeypatch.setenv("XDG_RUNTIME_DIR", place)  # QEMU's folders go there
+        traced = trace_instances()
         yield marker
         assert wait_until(lambda: not marked_processes(marker), 10), marked_processes(marker)
         assert wait_until(lambda: not any(Path(place).iterdir()), 10), list(Path(place).iterdir())
+        assert trace_instances() <= traced
 
 
 @pytest.fixture(scope="session")

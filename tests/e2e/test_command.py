@@ -90,10 +90,12 @@ def test_every_fault_of_a_plan_is_named_with_its_place(losttick: Run, tmp_path: 
     [
         (("run", "--qemu", "no-such-qemu"), 2, "'no-such-qemu' is not an executable file"),
         (("run", "--mode", "weekly"), 2, "weekly"),
-        (("run", "--rule-out", "7"), 2, "rule_out"),
+        (("run", "--rule-out", "7"), 2, "--rule-out: Input should be less than 1"),
         (("run", "--plan", "absent.toml"), 2, "No such file"),
         (("run", "--out", "/proc/losttick"), 2, "Name another folder with --out"),
-        (("run", "--qemu", "/bin/true"), 4, "probing /bin/true"),
+        (("run", "--qemu", "/bin/true"), 4, "/bin/true what it is: it does not answer as QEMU"),
+        (("run", "--period", "0.2"), 2, "--period: Input should be greater than or equal to 1"),
+        (("run", "--rule-out", "1e-12"), 2, "--rule-out: to rule out 1e-12 at 0.95 takes"),
     ],
 )
 def test_bad_input_gets_a_sentence(
@@ -104,6 +106,38 @@ def test_bad_input_gets_a_sentence(
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_what_a_host_cannot_do_is_skipped(losttick: Run) -> None:
+    done = losttick("run", "--accel", "tcg", "--mode", "tsc-deadline", "--json")
+    if "no TSC-deadline timer" not in done.stdout:
+        pytest.skip("this QEMU's TCG has a TSC-deadline timer")
+    assert done.returncode == 3
+    data = json.loads(done.stdout)
+    assert data["verdict"] == data["cells"][0]["verdict"] == "skipped"
+
+
+def test_output_that_nobody_reads(losttick: Run, tmp_path: Path) -> None:
+    """Never exit code 1: that means a finding."""
+    quick = [*QUICK, "--accel", "tcg"]
+    with subprocess.Popen(
+        losttick_command(*quick, "--out", "a"), cwd=tmp_path, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        process.stdout.close()
+        assert process.wait(timeout=60) == 141
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            losttick_command(*quick, "--out", "b", "--json"), cwd=tmp_path, stdout=full,
+            stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 4
+    assert "writing to standard output: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    for out in ("a", "b"):
+        records = list(read_journal(tmp_path / out / "journal.jsonl"))
+        assert records[-1]["verdict"] == "clean"
 
 
 def test_without_qemu(losttick: Run, tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ class FakeQemu:
         self.state = "running"
         self.frozen = False
         self.loads = 0
+        self.stretch_next_ns = 0
         self.files: dict[str, bytes] = {}
         self.snapshots: dict[str, Guest] = {}
         self._then_ns = self.clock.now_ns()
@@ -194,7 +195,8 @@ class FakeQemu:
         guest.arms += 1
         guest.nmis = 0
         guest.last_tick_ns = guest.ran_ns
-        guest.due_ns = guest.ran_ns + self.period_ns
+        guest.due_ns = guest.ran_ns + self.period_ns + self.stretch_next_ns
+        self.stretch_next_ns = 0
         if not guest.mute:
             tsc = guest.ran_ns * 2
             self.say(render("T", guest.ticks, spins, tsc >> 32, tsc & 0xFFFFFFFF, 0, guest.arms))

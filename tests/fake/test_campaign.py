@@ -1,5 +1,6 @@
 """Whole campaigns on a host that is nothing but the protocol."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 
 from orchestrator.campaign.run import RunResult, run_plan
 from orchestrator.campaign.verdict import Verdict
+from orchestrator.host.protocol import QemuExit
 from orchestrator.plan.load import build_plan
 from orchestrator.results.journal import read_journal
+from orchestrator.results.meaning import meaning
 from orchestrator.results.summary import summary
 from orchestrator.trial.diagnosis import Cause
 from orchestrator.trial.outcome import Outcome
@@ -29,14 +32,14 @@ PERIOD_MS = 100
 
 
 async def campaign(
-    tmp_path: Path, script: Script, trials: int = 5, **limits: float
+    tmp_path: Path, script: Script, trials: int = 5, **axes: object
 ) -> tuple[RunResult, FakeHost]:
     host = FakeHost(script)
     plan = build_plan(
         {
             "seed": 1,
-            "axes": {"accel": "kvm", "period_ms": PERIOD_MS},
-            "limits": {"trials": trials, "rule_out": 0.5, **limits},
+            "axes": {"accel": "kvm", "period_ms": PERIOD_MS, **axes},
+            "limits": {"trials": trials, "rule_out": 0.5},
         },
         "test",
     )
@@ -80,7 +83,7 @@ async def test_a_lost_interrupt_on_an_exposed_host_is_affected(tmp_path: Path) -
     assert cell.campaign.causes == {Cause.LOST_INTERRUPT: 3}
     # Sampling went on to the end, and each loss had a QEMU of its own.
     assert cell.campaign.outcomes == {Outcome.LOST: 3}
-    assert len(host.started) == 3 + 2
+    assert len(host.started) == 1 + 3 + 2  # one to try the cell, two controls
     assert cell.rate.low > 0.29
     records = [r for r in read_journal(result.journal) if r["record"] == "trial"]
     for record in (r for r in records if r["arm"] == "host"):
@@ -150,7 +153,8 @@ async def test_a_dead_console_is_no_loss_of_ticks(tmp_path: Path) -> None:
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
     assert result.cells[0].campaign.causes == {Cause.CONSOLE_DEAD: 1}
-    assert result.verdict is Verdict.ANOMALOUS
+    assert result.cells[0].campaign.outcomes == {Outcome.UNKNOWN: 1}
+    assert result.verdict is Verdict.INCONCLUSIVE
 
 
 async def test_recovery_unaided(tmp_path: Path) -> None:
@@ -215,19 +219,101 @@ async def test_summary_has_what_readers_rely_on(tmp_path: Path) -> None:
     assert data["host"]["kernel"] == "6.6.1-fake"
     (cell,) = data["cells"]
     assert {"id", "verdict", "trials", "outcomes", "diagnoses", "controls"} <= cell.keys()
-    assert cell["loss_rate"].keys() == {"estimate", "low", "high", "confidence"}
+    assert cell["loss_rate"].keys() == {"estimate", "low", "high", "confidence", "per"}
     assert cell["first_tick_periods"].keys() == cell["first_tick_ms"].keys() == {"median", "p99"}
     assert Path(data["journal"]).is_file()
 
 
-async def test_a_qemu_that_refuses_ends_the_cell_with_its_words(tmp_path: Path) -> None:
+async def test_a_kvm_that_does_not_start_is_a_skip_with_its_words(tmp_path: Path) -> None:
     host = FakeHost()
-    host.refuse = "starting QEMU: unsupported machine type"
+    host.refuse = "starting QEMU: Could not access KVM kernel module"
     plan = build_plan({"axes": {"accel": "kvm"}}, "test")
     result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path)
+    assert result.verdict is Verdict.SKIPPED
+    assert "Could not access KVM" in result.cells[0].why
+
+
+async def test_a_tcg_that_does_not_start_is_a_harness_failure(tmp_path: Path) -> None:
+    host = FakeHost()
+    host.refuse = "starting QEMU: unsupported machine type"
+    plan = build_plan({"axes": {"accel": "tcg"}}, "test")
+    result = await run_plan(host, FACTS, plan, Accel.TCG, tmp_path)
     assert result.failed
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "unsupported machine type" in result.cells[0].why
+
+
+def late(break_it: object, after_ns: int) -> Script:
+    """A script that breaks ordinary guests some while after a load, between saves."""
+
+    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        immediate(qemu, guest, number)
+        if not qemu.config.control_tick:
+            loop = asyncio.get_running_loop()
+            loop.call_later(qemu.clock.wall_s(after_ns), break_it, qemu)  # type: ignore[arg-type]
+
+    return Script(on_load)
+
+
+async def test_a_guest_that_freezes_between_saves_is_counted(tmp_path: Path) -> None:
+    """Two ticks after its load it is well; a freeze after that is found as well."""
+
+    def freeze(qemu: FakeQemu) -> None:
+        qemu.guest.due_ns = None
+
+    result, _ = await campaign(tmp_path, late(freeze, 180_000_000), 4, loads_per_save=1)
+    (cell,) = result.cells
+    assert cell.campaign.outcomes[Outcome.LOST] >= 1
+    assert cell.campaign.causes[Cause.LOST_INTERRUPT] >= 1
+    assert cell.campaign.bug_losses == 0
+    assert cell.verdict is Verdict.ANOMALOUS, cell.why
+
+
+async def test_a_qemu_that_dies_between_saves_is_counted(tmp_path: Path) -> None:
+    def die(qemu: FakeQemu) -> None:
+        qemu.end(QemuExit(-11, "segfault"))
+
+    result, _ = await campaign(tmp_path, late(die, 180_000_000), 4, loads_per_save=1)
+    (cell,) = result.cells
+    assert cell.campaign.outcomes[Outcome.CRASHED] >= 1
+    assert cell.verdict is Verdict.ANOMALOUS, cell.why
+
+
+async def test_a_late_second_tick_is_missed(tmp_path: Path) -> None:
+    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        immediate(qemu, guest, number)
+        if not qemu.config.control_tick:
+            qemu.stretch_next_ns = 3 * qemu.period_ns
+
+    result, _ = await campaign(tmp_path, Script(on_load), trials=1)
+    assert result.cells[0].campaign.outcomes == {Outcome.MISSED: 1}
+
+
+async def test_a_proven_loss_stands_however_the_wait_ended(tmp_path: Path) -> None:
+    """The host stalls past the cap, and the tick really is lost."""
+
+    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        guest.due_ns, qemu.frozen = None, True
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.55, setattr, qemu, "frozen", False)  # the cap is 0.5 s of ours
+
+    result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
+    (cell,) = result.cells
+    assert cell.campaign.outcomes == {Outcome.LOST: 1}, cell.campaign
+    assert cell.verdict is Verdict.AFFECTED
+
+
+async def test_a_timer_restored_with_another_count_is_not_the_bug(tmp_path: Path) -> None:
+    broken = broken_guest(tmict=12345)
+    result, _ = await campaign(tmp_path, only_ordinary(broken), trials=1)
+    assert result.cells[0].campaign.causes == {Cause.NOT_RESTORED: 1}
+
+
+async def test_periodic_on_an_exposed_host_claims_nothing(tmp_path: Path) -> None:
+    result, _ = await campaign(tmp_path, Script(full_period), 5, mode="periodic")
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.CLEAN, cell.why
+    assert "weak evidence" in meaning(result)
 
 
 async def test_same_seed_same_phases(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ async def test_a_job_that_fails_and_one_that_never_ends(
     method = JobSnapshots()
     with pytest.raises(CommandFailedError, match="its job ended with: no such snapshot"):
         await method.load(monitor, "tag")
-    monkeypatch.setattr("orchestrator.snapshot.jobs.DEADLINE_S", 0.05)
+    monkeypatch.setattr("orchestrator.snapshot.jobs.DEADLINE_NS", 50_000_000)
     with pytest.raises(MonitorTimeoutError, match="did not conclude"):
         await method.load(monitor, "tag")
 

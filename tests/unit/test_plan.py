@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.plan.load import PlanError, build_plan, load_plan, merge
+from orchestrator.plan.load import COMMAND_LINE, PlanError, build_plan, load_plan, merge
 from orchestrator.vm.argv import Accel
 
 
@@ -47,6 +47,12 @@ def test_every_fault_is_listed_with_its_line(tmp_path: Path) -> None:
     ]
     assert "there is no such setting" in found[-1]
     assert "(given: 26)" in found[1]
+
+
+def test_options_are_named_as_they_were_given() -> None:
+    with pytest.raises(PlanError) as caught:
+        build_plan({"axes": {"period_ms": [0]}, "limits": {"rule_out": 1e-12}}, COMMAND_LINE)
+    assert [fault.split(":")[0] for fault in caught.value.faults] == ["--period", "--rule-out"]
 
 
 def test_what_is_not_toml(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def decide(
         return (
             Verdict.INCONCLUSIVE,
             f"no loss in {tally.trials} loads rules out only {rate.high:.3%}{counted}, "
-            f"not {rule_out * 100:.4g}%: that takes {trials_needed(rule_out, rate.confidence)} without "
-            "a loss (--trials, --rule-out)",
+            f"not {rule_out * 100:.4g}%: that takes "
+            f"{trials_needed(rule_out, rate.confidence)} without a loss (--trials, --rule-out)",
         )
     return (
         Verdict.CLEAN,

@@ -6,6 +6,7 @@ import typer
 
 from orchestrator import __version__
 from orchestrator.cli.doctor import doctor
+from orchestrator.cli.probe import probe
 from orchestrator.cli.run import run
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(doctor)
+app.command()(probe)
 
 
 def _version(wanted: bool) -> None:

@@ -126,6 +126,18 @@ async def test_first_tick_after_the_start_of_qemu() -> None:
     )
 
 
+def test_the_probe() -> None:
+    """Figure to reach: 8,000 trials a second, 100,000 trials."""
+    command = [sys.executable, "-m", "orchestrator", "probe", "--tmcct", "0", "--json"]
+    done = subprocess.run(
+        [*command, "--trials", "100000"], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 3:
+        pytest.skip(done.stderr)
+    (series,) = json.loads(done.stdout)["series"]
+    print(f"\nlosttick probe: {series['trials'] / series['seconds']:,.0f} trials/s")
+
+
 def timed(*args: str) -> float:
     began = time.perf_counter()
     subprocess.run(

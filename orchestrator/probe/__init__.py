@@ -1,0 +1,1 @@
+"""The direct test: KVM_SET_LAPIC on /dev/kvm, without QEMU."""

@@ -1,0 +1,69 @@
+"""The direct test against a real /dev/kvm."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.vm.argv import Accel
+from tests.e2e.conftest import losttick_command, marked_processes, wait_until
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_no_timer_is_lost_and_the_control_is(
+    losttick: Run, kvm: Accel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # built anew
+    done = losttick("probe", "--trials", "2000", "--json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert data["verdict"] == "clean"
+    assert [series["tmcct_ns"] for series in data["series"]] == [0, 1, 10, 100, 1000, 10000]
+    assert all(series["trials"] == 2000 and series["lost"] == 0 for series in data["series"])
+    assert data["control"]["lost"] == data["control"]["trials"] == 5
+    table = losttick("probe", "--trials", "100", "--tmcct", "7")
+    assert "7 ns" in table.stdout
+    assert "clean" in table.stdout
+    assert len(list((tmp_path / "cache" / "losttick" / "probe").iterdir())) == 1
+
+
+def test_a_timer_is_waited_for_as_long_as_it_has_to_go(losttick: Run, kvm: Accel) -> None:
+    """TMCCT is taken for what it is: a timer with 5 ms left takes 5 ms."""
+    args = ("--trials", "50", "--tmcct", "0", "--tmcct", "5000000", "--period-us", "10000")
+    now, later = json.loads(losttick("probe", *args, "--json").stdout)["series"]
+    assert later["lost"] == 0
+    assert 5_000_000 <= later["mean_ns"] < 10_000_000
+    assert now["mean_ns"] < later["mean_ns"] or now["mean_ns"] >= 10_000_000
+
+
+def test_without_kvm_it_says_so(losttick: Run) -> None:
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        pytest.skip("/dev/kvm can be opened here")
+    done = losttick("probe", "--trials", "10")
+    assert done.returncode == 3
+    assert "/dev/kvm:" in done.stderr
+    assert "losttick doctor" in done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_an_ended_probe_leaves_no_process(
+    kvm: Accel, how: signal.Signals, nothing_left_behind: str
+) -> None:
+    with subprocess.Popen(
+        losttick_command("probe", "--trials", "50000000"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert wait_until(
+            lambda: any(
+                "control" in line for line in marked_processes(nothing_left_behind).values()
+            )
+        )
+        process.send_signal(how)
+        process.communicate(timeout=20)
+    assert process.returncode == (130 if how is signal.SIGINT else -how)
+    assert wait_until(lambda: not marked_processes(nothing_left_behind), 10)

@@ -1,33 +1,29 @@
 """The machine that losttick itself runs on."""
 
 import asyncio
-import collections
 import contextlib
 import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.errors import InputError, UnfitError
-from orchestrator.host import folder, supervisor, tracefs
+from orchestrator.host import tracefs
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.local_facts import read_facts
 from orchestrator.host.protocol import (
     CONSOLE_CHARDEV,
     QMP_CHARDEV,
-    QemuExit,
     QemuStartError,
 )
+from orchestrator.host.supervised import Supervised
 
 #: Room for a burst of one-byte writes: each costs the kernel a whole buffer.
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
-
-STDERR_LINES = 40
 
 
 class LocalClock:
@@ -160,8 +156,8 @@ def _make_disk(tool: str) -> bytes:
         raise QemuStartError(f"making an empty disk by {tool}: {said}") from error
 
 
-class LocalQemu:
-    """A QEMU on this machine, owned by a supervisor process."""
+class LocalQemu(Supervised):
+    """A QEMU on this machine."""
 
     def __init__(
         self,
@@ -171,99 +167,9 @@ class LocalQemu:
         *,
         tracefs_root: Path | None = None,
     ) -> None:
+        super().__init__(argv, what="QEMU", tracefs_root=tracefs_root)
         self.qmp = qmp
         self.console = console
-        self.argv = argv
-        self.pid = 0
-        self.folder = Path()
-        self.tracer: tracefs.TraceInstance | None = None
-        self._tracefs = tracefs_root
-        self._lifeline = -1
-        self._stderr: collections.deque[str] = collections.deque(maxlen=STDERR_LINES)
-        self._said: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-        self._end: asyncio.Task[QemuExit] | None = None
-
-    async def start(
-        self, files: Mapping[str, bytes], pass_fds: tuple[int, ...], environment: Mapping[str, str]
-    ) -> None:
-        """Start the supervisor, fill the folder, and have QEMU started in it.
-
-        Raises:
-            QemuStartError: the folder could not be made or filled, or QEMU not run.
-        """
-        base = folder.base_folder()
-        await asyncio.to_thread(folder.sweep, base, self._tracefs)
-        lifeline_theirs, self._lifeline = os.pipe()
-        status, status_theirs = os.pipe()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", supervisor.__file__,
-                str(lifeline_theirs), str(status_theirs),
-                str(base / folder.PREFIX), str(self._tracefs or "-"), "--", *self.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(lifeline_theirs, status_theirs, *pass_fds),
-                env={**os.environ, **environment},
-                start_new_session=True,  # a Ctrl-C at the terminal is ours to handle
-            )  # fmt: skip
-        except BaseException:
-            os.close(status)
-            raise
-        finally:
-            os.close(lifeline_theirs)
-            os.close(status_theirs)
-        self._end = asyncio.create_task(self._follow(process, status))
-
-        word, place = await self._said.get()
-        if word != "folder":
-            raise QemuStartError(
-                f"starting QEMU: no folder for it could be made under {base}: {await self.exited()}"
-            )
-        self.folder = Path(place)
-        try:
-            await asyncio.to_thread(self._fill, files)
-        except OSError as error:
-            raise QemuStartError(
-                f"starting QEMU: writing its firmware and disk to {self.folder}: {error.strerror}. "
-                f"Make room in {base}."
-            ) from error
-        if self._tracefs:
-            self.tracer = tracefs.TraceInstance.create(self._tracefs, self.folder.name)
-        with contextlib.suppress(BrokenPipeError):  # then the supervisor says how it ended
-            os.write(self._lifeline, b"s")
-        word, number = await self._said.get()
-        if word != "pid":
-            raise QemuStartError(f"starting QEMU: {await self.exited()}")
-        self.pid = int(number)
-
-    def _fill(self, files: Mapping[str, bytes]) -> None:
-        for name, content in files.items():
-            (self.folder / name).write_bytes(content)
-
-    async def _follow(self, process: asyncio.subprocess.Process, status: int) -> QemuExit:
-        """Read what the supervisor says until it has ended."""
-        assert process.stdout is not None
-        said = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(said), os.fdopen(status, "rb", 0)
-        )
-        code = 1
-        stderr = asyncio.create_task(self._keep_stderr(process.stdout))
-        async for line in said:
-            word, value = line.decode().rstrip("\n").split(" ", 1)
-            if word == "exit":
-                code = int(value)
-            self._said.put_nowait((word, value))
-        transport.close()
-        await process.wait()
-        await stderr
-        self._said.put_nowait(("end", ""))
-        return QemuExit(code, "".join(self._stderr))
-
-    async def _keep_stderr(self, stream: asyncio.StreamReader) -> None:
-        while chunk := await stream.read(4096):
-            self._stderr.append(chunk.decode(errors="replace"))
 
     async def vcpu_cpu_ns(self, thread_id: int) -> int:
         """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
@@ -283,24 +189,6 @@ class LocalQemu:
         except OSError:
             return None
         return cpus[-1]
-
-    async def read_file(self, name: str) -> bytes:
-        """Return a file from QEMU's folder."""
-        return await asyncio.to_thread((self.folder / name).read_bytes)
-
-    async def exited(self) -> QemuExit:
-        """Wait until QEMU has ended and its folder is gone."""
-        assert self._end is not None
-        return await asyncio.shield(self._end)
-
-    async def kill(self) -> QemuExit:
-        """Break the lifeline: the supervisor kills QEMU and removes its folder."""
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
-        if self.tracer:
-            self.tracer.close()
-        return await self.exited() if self._end else QemuExit(1, "it never ran")
 
 
 def cpu_ns(pid: int, thread_id: int) -> int:

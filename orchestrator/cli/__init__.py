@@ -6,6 +6,7 @@ import typer
 
 from orchestrator import __version__
 from orchestrator.cli.doctor import doctor
+from orchestrator.cli.lab import app as lab
 from orchestrator.cli.probe import probe
 from orchestrator.cli.run import run
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(doctor)
 app.command()(probe)
+app.add_typer(lab, name="lab")
 
 
 def _version(wanted: bool) -> None:

@@ -83,13 +83,13 @@ def unpack(suite: str, packages: Sequence[str], cache: Path | None = None) -> Un
         if shutil.which(tool) is None:
             raise PackagesError(f"fetching {' '.join(packages)} of {suite}: there is no {tool}")
     place.mkdir(parents=True, exist_ok=True)
-    with _locked(place / "lock"):
+    with locked(place / "lock"):
         if not (tree / _DONE).exists():
             archives = _download(suite, packages, place / "apt")
             shutil.rmtree(tree, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=place) as fresh:
                 for archive in archives:
-                    _run(
+                    run_tool(
                         ["dpkg-deb", "-x", str(archive), str(Path(fresh) / "tree")],
                         f"unpacking {archive.name}",
                     )
@@ -99,38 +99,52 @@ def unpack(suite: str, packages: Sequence[str], cache: Path | None = None) -> Un
     return Unpacked(tree)
 
 
-def _download(suite: str, packages: Sequence[str], apt: Path) -> list[Path]:
-    """Return the .deb files of the packages and of all they depend on."""
+def apt(state: Path, sources: str, default_release: str | None = None) -> list[str]:
+    """Return an `apt-get` command with state and sources of its own.
+
+    Args:
+        state: folder for its lists and archives.
+        sources: its sources.list; `{mirror}` stands for this machine's mirror.
+        default_release: the suite to prefer.
+
+    Raises:
+        PackagesError: this machine's apt knows no mirror of Debian.
+    """
     for folder in ("state/lists/partial", "cache/archives/partial"):
-        (apt / folder).mkdir(parents=True, exist_ok=True)
-    (apt / "status").touch()
-    # A suite of backports holds only what differs from the suite that it is for.
-    suites = dict.fromkeys((suite.removesuffix("-backports"), suite))
-    mirror = _mirror()
-    (apt / "sources.list").write_text("".join(f"deb {mirror} {each} main\n" for each in suites))
+        (state / folder).mkdir(parents=True, exist_ok=True)
+    (state / "status").touch()
+    (state / "sources.list").write_text(sources.format(mirror=_mirror()))
     options = [
-        f"Dir::State={apt}/state",
-        f"Dir::State::status={apt}/status",
-        f"Dir::Cache={apt}/cache",
-        f"Dir::Etc::sourcelist={apt}/sources.list",
+        f"Dir::State={state}/state",
+        f"Dir::State::status={state}/status",
+        f"Dir::Cache={state}/cache",
+        f"Dir::Etc::sourcelist={state}/sources.list",
         "Dir::Etc::sourceparts=-",
-        f"APT::Default-Release={suite}",
         "APT::Sandbox::User=",  # as the user who called: the folder may be private
         "Acquire::Languages=none",
         "Acquire::Check-Valid-Until=false",  # an archived suite is never signed anew
+        *([f"APT::Default-Release={default_release}"] if default_release else []),
     ]
-    command = ["apt-get", "-qq", *(part for option in options for part in ("-o", option))]
-    _run([*command, "update"], f"reading the package lists of {suite}")
-    _run(
+    return ["apt-get", "-qq", *(part for option in options for part in ("-o", option))]
+
+
+def _download(suite: str, packages: Sequence[str], state: Path) -> list[Path]:
+    """Return the .deb files of the packages and of all they depend on."""
+    # A suite of backports holds only what differs from the suite that it is for.
+    suites = dict.fromkeys((suite.removesuffix("-backports"), suite))
+    sources = "".join(f"deb {{mirror}} {each} main\n" for each in suites)
+    command = apt(state, sources, suite)
+    run_tool([*command, "update"], f"reading the package lists of {suite}")
+    run_tool(
         [*command, "install", "-y", "--download-only", "--no-install-recommends", *packages],
         f"fetching {' '.join(packages)} of {suite}",
     )
-    return sorted((apt / "cache" / "archives").glob("*.deb"))
+    return sorted((state / "cache" / "archives").glob("*.deb"))
 
 
 def _mirror() -> str:
     """Return the mirror that this machine's apt uses for Debian itself."""
-    listed = _run(
+    listed = run_tool(
         ["apt-get", "indextargets", "--format", "$(SITE) $(SUITE) $(ORIGIN)"],
         "asking apt for its mirror",
     )
@@ -143,19 +157,33 @@ def _mirror() -> str:
     )
 
 
-def _run(command: Sequence[str], doing: str) -> str:
+def run_tool(
+    command: Sequence[str], doing: str, *, cwd: Path | None = None, must: bool = True
+) -> str:
+    """Run a tool and return its output.
+
+    Args:
+        command: the tool and its arguments.
+        doing: what for, in a message.
+        cwd: where.
+        must: whether its failure is an error.
+
+    Raises:
+        PackagesError: it failed.
+    """
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=cwd,
         env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
     )  # fmt: skip
-    if done.returncode != 0:
+    if must and done.returncode != 0:
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise PackagesError(f"{doing}: {'; '.join(words[-3:])}")
     return done.stdout
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock against other processes; a kill lets go of it."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,10 @@ CONTROL_TRIALS = 5
 
 class NoKvmError(UnfitError):
     """The probe can't use /dev/kvm here."""
+
+
+class ShortAnswerError(InfraError):
+    """The probe ended before it had answered everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +72,71 @@ async def run_probe(
         InfraError: the probe failed.
     """
     process = await asyncio.create_subprocess_exec(
-        str(program), str(trials), str(period_ns), *map(str, tmccts_ns),
-        "--", "control", str(CONTROL_TRIALS),
+        str(program), *probe_arguments(trials, period_ns, tmccts_ns),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    series: list[Series] = []
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        async for line in process.stdout:
-            said = json.loads(line)
-            if "progress" in said:
-                progress(said["progress"])
-            else:
-                del said["series"]
-                rate = loss_rate(Losses(said["trials"], said["lost"]), confidence)
-                series.append(Series(**said, loss_rate=rate))
+        return await collect(
+            (line.decode() async for line in process.stdout), len(tmccts_ns), confidence, progress
+        )
+    except ShortAnswerError as error:
         words = (await process.stderr.read()).decode(errors="replace").strip()
+        if words.startswith("/dev/kvm"):
+            raise NoKvmError(
+                f"running the probe: {words}. `losttick doctor` says what would mend it."
+            ) from error
+        code = await process.wait()
+        raise InfraError(
+            f"running the probe: it ended with {code}: {words or 'without a word'}"
+        ) from error
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        code = await process.wait()
-    if words.startswith("/dev/kvm"):
-        raise NoKvmError(f"running the probe: {words}. `losttick doctor` says what would mend it.")
-    if len(series) != len(tmccts_ns) + 1:
-        raise InfraError(f"running the probe: it ended with {code}: {words or 'without a word'}")
+        await process.wait()
+
+
+def probe_arguments(trials: int, period_ns: int, tmccts_ns: Sequence[int]) -> list[str]:
+    """Return the probe's arguments; its control comes last."""
+    series = [str(number) for number in (trials, period_ns, *tmccts_ns)]
+    return [*series, "--", "control", str(CONTROL_TRIALS)]
+
+
+async def collect(
+    lines: AsyncIterator[str],
+    series_expected: int,
+    confidence: float,
+    progress: Callable[[int], None],
+) -> ProbeResult:
+    """Read the probe's answers.
+
+    Args:
+        lines: what it prints, wherever it runs; lines that are no JSON objects are left out.
+        series_expected: how many series it was asked for, the control not counted.
+        confidence: of the intervals.
+        progress: hears how many trials are done.
+
+    Raises:
+        ShortAnswerError: it ended before its last series.
+    """
+    series: list[Series] = []
+    async for line in lines:
+        if not line.startswith("{"):
+            continue
+        said = json.loads(line)
+        if "progress" in said:
+            progress(said["progress"])
+        else:
+            del said["series"]
+            rate = loss_rate(Losses(said["trials"], said["lost"]), confidence)
+            series.append(Series(**said, loss_rate=rate))
+    if len(series) != series_expected + 1:
+        raise ShortAnswerError(
+            f"running the probe: it answered {len(series)} of {series_expected + 1} series"
+        )
     *restored, control = series
     return ProbeResult(tuple(restored), control)
 

@@ -1,0 +1,88 @@
+"""The direct test in a lab: a kernel of one's choice on an emulated CPU with APICv."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestrator.host.facts import HostFacts
+from orchestrator.lab.bochs import Bochs
+from orchestrator.lab.boot import Lab
+from orchestrator.lab.kernels import Kernel
+from orchestrator.lab.media import initrd, write_cd
+from orchestrator.probe.program import build
+from orchestrator.probe.run import ProbeResult, collect, probe_arguments
+
+
+@dataclass(frozen=True, slots=True)
+class LabProbe:
+    """What the probe found in a lab."""
+
+    kernel: str
+    facts: HostFacts
+    result: ProbeResult
+
+
+async def probe_in_lab(
+    bochs: Bochs,
+    kernel: Kernel,
+    host: HostFacts,
+    trials: int,
+    period_ns: int,
+    tmccts_ns: Sequence[int],
+    confidence: float,
+    *,
+    apicv: bool = True,
+    progress: Callable[[int], None] = lambda done: None,
+) -> LabProbe:
+    """Boot a kernel, untouched, and run the probe in it.
+
+    Args:
+        bochs: the emulator.
+        kernel: what to boot.
+        host: this machine's facts: those of the lab take the place of what it emulates.
+        trials: for each TMCCT.
+        period_ns: the timer's initial count.
+        tmccts_ns: current counts to restore.
+        confidence: of the intervals.
+        apicv: whether kvm_intel is loaded with `enable_apicv=1`.
+        progress: hears how many trials are done, now and then.
+
+    Raises:
+        LabError: the lab failed.
+        PackagesError, NoCompilerError: what it is made of can't be had.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        cd = Path(place) / "lab.iso"
+        arguments = probe_arguments(trials, period_ns, tmccts_ns)
+        await asyncio.to_thread(_write, cd, kernel, arguments, apicv)
+        lab = Lab(bochs, cd)
+        result = await collect(lab.lines(), len(tmccts_ns), confidence, progress)
+    facts = replace(
+        host,
+        kernel=lab.facts.kernel,
+        kernel_build=lab.facts.build,
+        cpu="Bochs corei7_skylake_x",
+        vendor="GenuineIntel",
+        family_model_stepping="6/85/4",
+        microcode=None,
+        cpus=1,
+        kvm_modules={"kvm_intel": lab.facts.parameters},
+        kvm_device="usable",
+        hypervisor=True,
+    )
+    return LabProbe(kernel.name, facts, result)
+
+
+def _write(cd: Path, kernel: Kernel, arguments: Sequence[str], apicv: bool) -> None:
+    installed = Path(__file__).with_name("init")
+    source = Path(__file__).parents[2] / "images" / "lab" / "init"
+    files = {
+        "init": (installed if installed.exists() else source).read_bytes(),
+        "bin/probe": build().read_bytes(),
+        "arguments": " ".join(arguments).encode(),
+        "modules/options": f"enable_apicv={int(apicv)}".encode(),
+        **{f"modules/{name}.ko": data for name, data in kernel.modules.items()},
+    }
+    write_cd(cd, kernel.image, initrd(files))

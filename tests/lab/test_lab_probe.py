@@ -1,0 +1,148 @@
+"""Real Debian kernels, untouched, with the real kvm_intel and APICv, on Bochs.
+
+A cold cache is allowed: then Bochs is built and the kernels are fetched.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.errors import UnfitError
+from orchestrator.guest.firmware import TimerMode
+from orchestrator.host.exposure import ExposureState, exposure
+from orchestrator.lab.bochs import Bochs, bochs
+from orchestrator.lab.boot import Lab, LabError
+from orchestrator.lab.kernels import kernel
+from orchestrator.lab.media import initrd, write_cd
+from orchestrator.lab.probe import LabProbe, probe_in_lab
+from orchestrator.probe.run import judge
+from orchestrator.vm.argv import Accel
+from tests.fake.host import FACTS
+
+pytestmark = pytest.mark.timeout(900)
+
+TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000)
+
+Probe = Callable[..., LabProbe]
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Bochs:
+    try:
+        return bochs()
+    except UnfitError as error:
+        pytest.skip(f"needs Bochs: {error}")
+
+
+@pytest.fixture(autouse=True)
+def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of our own, empty again after each test."""
+    place = tmp_path / "runtime"
+    place.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+    yield place
+    assert list(place.iterdir()) == []
+
+
+def run_probe(emulator: Bochs, suite: str, **options: bool) -> LabProbe:
+    try:
+        fetched = kernel(f"debian:{suite}")
+    except UnfitError as error:
+        pytest.skip(f"needs a kernel: {error}")
+    return asyncio.run(probe_in_lab(emulator, fetched, FACTS, 20, 200_000, TMCCTS, 0.95, **options))
+
+
+def losses(probe: LabProbe) -> dict[int, int]:
+    return {series.tmcct_ns: series.lost for series in probe.result.series}
+
+
+def test_stock_5_10_has_the_narrow_race(emulator: Bochs) -> None:
+    found = run_probe(emulator, "bullseye")
+    assert found.facts.kernel.startswith("5.10.")
+    assert found.facts.kvm_modules["kvm_intel"]["enable_apicv"] == "Y"
+    assert losses(found) == {0: 0, 1: 20, 100: 20, 1_000: 20, 10_000: 0, 100_000: 0}
+    exposed = exposure(found.facts, Accel.KVM, TimerMode.ONE_SHOT)
+    assert exposed.state is ExposureState.EXPOSED
+    verdict, why = judge(found.result, exposed)
+    assert verdict is Verdict.AFFECTED
+    assert "the narrow race" in why
+
+
+def test_it_is_gone_without_apicv(emulator: Bochs) -> None:
+    found = run_probe(emulator, "bullseye", apicv=False)
+    assert found.facts.kvm_modules["kvm_intel"]["enable_apicv"] == "N"
+    assert set(losses(found).values()) == {0}
+    assert found.result.control.lost == found.result.control.trials
+
+
+def test_stock_6_1_loses_nothing(emulator: Bochs) -> None:
+    found = run_probe(emulator, "bookworm")
+    assert found.facts.kernel.startswith("6.1.")
+    assert found.facts.kvm_modules["kvm_intel"]["enable_apicv"] == "Y"
+    assert set(losses(found).values()) == {0}
+    assert found.result.control.lost == found.result.control.trials
+
+
+async def boot(emulator: Bochs, tmp_path: Path, init: str) -> list[str]:
+    cd = tmp_path / "lab.iso"
+    write_cd(cd, kernel("debian:bookworm").image, initrd({"init": init.encode()}))
+    return [line async for line in Lab(emulator, cd).lines()]
+
+
+@pytest.mark.parametrize(
+    ("init", "words"),
+    [
+        ("#!/bin/busybox sh\nexit 1\n", "its kernel panicked (Kernel panic - not syncing"),
+        (
+            "#!/bin/busybox sh\n/bin/busybox mkdir -p /dev\n"
+            "/bin/busybox mount -t devtmpfs dev /dev\n"
+            "echo 'LAB failed insmod kvm' >/dev/ttyS0\n/bin/busybox sleep 9\n",
+            "KVM did not come up in it (insmod kvm)",
+        ),
+        ("#!/bin/busybox sh\n/bin/busybox poweroff -f\n", "the emulator ended before"),
+    ],
+)
+async def test_a_lab_that_fails_says_how(
+    emulator: Bochs, tmp_path: Path, init: str, words: str
+) -> None:
+    with pytest.raises(LabError) as caught:
+        await boot(emulator, tmp_path, init)
+    assert words in str(caught.value)
+
+
+async def test_a_lab_that_stalls_says_so(
+    emulator: Bochs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.lab.boot.SILENCE_S", 15.0)
+    init = "#!/bin/busybox sh\nwhile :; do :; done\n"
+    with pytest.raises(LabError, match="the emulator stalled: no word in 15 s"):
+        await boot(emulator, tmp_path, init)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_ended_command_leaves_no_emulator(
+    emulator: Bochs, runtime_folder: Path, how: signal.Signals
+) -> None:
+    from tests.e2e.conftest import marked_processes, wait_until
+
+    marker = f"lab-{os.getpid()}-{how}"
+    command = [sys.executable, "-m", "orchestrator", "lab", "probe", "--kernel", "debian:bookworm"]
+    running = partial(marked_processes, marker)
+    with subprocess.Popen(
+        command, env=os.environ | {"LOSTTICK_TEST": marker}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert wait_until(lambda: "bochsrc" in str(running()))
+        process.send_signal(how)
+        process.communicate(timeout=20)
+    assert process.returncode == (130 if how is signal.SIGINT else -how)
+    assert wait_until(lambda: not running(), 10), running()
+    assert wait_until(lambda: not list(runtime_folder.iterdir()), 10)

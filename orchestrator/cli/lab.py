@@ -94,7 +94,7 @@ async def _probe(
     stderr = Console(stderr=True)
     found = []
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
-        emulator = await asyncio.to_thread(_bochs, bar)
+        emulator = await _bochs(bar)
         for name in kernels:
             bar.console.print(f"{name}: fetching", highlight=False)
             fetched = await asyncio.to_thread(fetch_kernel, name)
@@ -124,7 +124,7 @@ async def _probe(
     }.get(verdict, ExitCode.FOUND)
 
 
-def _bochs(bar: "Progress") -> Any:
+async def _bochs(bar: "Progress") -> Any:
     """Return Bochs, with a bar if it must be built."""
     from orchestrator.lab.bochs import bochs
 
@@ -136,7 +136,7 @@ def _bochs(bar: "Progress") -> Any:
             tasks.append(bar.add_task("building Bochs", total=total))
         bar.update(tasks[0], completed=done)
 
-    built = bochs(progress)
+    built = await bochs(progress)
     for task in tasks:
         bar.remove_task(task)
     return built

@@ -6,17 +6,19 @@ SDM, volume 3, "VM-Execution Control Fields"). Built with that one check relaxed
 runs untouched kernels.
 """
 
+import asyncio
+import collections
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InfraError, UnfitError
-from orchestrator.lab.packages import cache_folder, locked, unpack
+from orchestrator.lab.packages import cache_folder, unpack, workshop
 from orchestrator.lab.sources import source_archive
 
 #: The Debian suite that has Bochs 3.0. (3.1 miscomputes a signed division, and Linux
@@ -60,7 +62,7 @@ class Bochs:
     vga_bios: Path
 
 
-def bochs(
+async def bochs(
     progress: Callable[[int, int], None] = lambda done, total: None, cache: Path | None = None
 ) -> Bochs:
     """Return a Bochs, built from Debian's source the first time (about two minutes).
@@ -74,11 +76,10 @@ def bochs(
     key = hashlib.sha256(repr((SUITE, CONFIGURE, ALIGNMENT)).encode()).hexdigest()[:16]
     program = place / key
     if not program.exists():
-        place.mkdir(parents=True, exist_ok=True)
-        with locked(place / "lock"):
+        with workshop(place) as work:
             if not program.exists():
-                _build(place, program, progress)
-    firmware = unpack(SUITE, ["bochsbios", "vgabios"], cache).root
+                await _build(work, program, progress)
+    firmware = (await asyncio.to_thread(unpack, SUITE, ["bochsbios", "vgabios"], cache)).root
     return Bochs(
         program,
         firmware / "usr/share/bochs/BIOS-bochs-latest",
@@ -86,22 +87,29 @@ def bochs(
     )
 
 
-def _build(place: Path, program: Path, progress: Callable[[int, int], None]) -> None:
+async def _build(work: Path, program: Path, progress: Callable[[int, int], None]) -> None:
     missing = [tool for tool in ("g++", "make", "xz", "tar") if shutil.which(tool) is None]
     if missing:
         raise NoBuildToolsError(
             f"building Bochs: there is no {', '.join(missing)}. "
             "Install them (Debian: apt-get install g++ make xz-utils)."
         )
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        tree = Path(folder) / "tree"
-        tree.mkdir()
-        archive = source_archive(SUITE, "bochs", Path(folder))
-        _step(["tar", "-xf", str(archive), "-C", str(tree), "--strip-components=1"], tree)
-        relax_alignment(tree / "cpu" / "vmx.cc")
-        _step(["./configure", *CONFIGURE], tree)
-        _compile(tree, progress)
-        (tree / "bochs").replace(program)
+    tree = work / "tree"
+    tree.mkdir()
+    archive = await asyncio.to_thread(source_archive, SUITE, "bochs", work)
+    await _step(["tar", "-xf", str(archive), "--strip-components=1"], tree)
+    relax_alignment(tree / "cpu" / "vmx.cc")
+    await _step(["./configure", *CONFIGURE], tree)
+    compiled = 0
+
+    def count(line: str) -> None:
+        nonlocal compiled
+        if " -c " in line:
+            compiled += 1
+            progress(min(compiled, COMPILED), COMPILED)
+
+    await _step(["make", f"-j{os.cpu_count() or 1}"], tree, count)
+    (tree / "bochs").replace(program)
 
 
 def relax_alignment(source: Path) -> None:
@@ -119,26 +127,26 @@ def relax_alignment(source: Path) -> None:
     source.write_text(text.replace(*ALIGNMENT))
 
 
-def _step(command: list[str], tree: Path) -> None:
-    done = subprocess.run(
-        command, cwd=tree, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        words = (done.stderr or done.stdout).strip().splitlines()
-        raise BochsBuildError(f"building Bochs: {command[0]}: {'; '.join(words[-3:])}")
-
-
-def _compile(tree: Path, progress: Callable[[int, int], None]) -> None:
-    with subprocess.Popen(
-        ["make", f"-j{os.cpu_count() or 1}"], cwd=tree, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-    ) as make:  # fmt: skip
-        assert make.stdout is not None
-        compiled, tail = 0, ""
-        for line in make.stdout:
-            tail = line.strip() or tail
-            if " -c " in line:
-                compiled += 1
-                progress(min(compiled, COMPILED), COMPILED)
-    if make.returncode != 0:
-        raise BochsBuildError(f"building Bochs: make: {tail}")
+async def _step(
+    command: list[str], tree: Path, on_line: Callable[[str], None] = lambda line: None
+) -> None:
+    """Run one step of the build; it ends with us, however we end."""
+    process = await asyncio.create_subprocess_exec(
+        # Should we be killed, so is it (and make stops after the files at hand).
+        "setpriv", "--pdeathsig", "KILL", *command,
+        cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    tail: collections.deque[str] = collections.deque(maxlen=3)
+    try:
+        async for line in process.stdout:
+            text = line.decode(errors="replace").strip()
+            on_line(text)
+            tail.append(text)
+        if await process.wait() != 0:
+            raise BochsBuildError(f"building Bochs: {command[0]}: {'; '.join(tail)}")
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()

@@ -6,9 +6,8 @@ left on disk. Each way to fail has words of its own.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from orchestrator.errors import InfraError
 from orchestrator.host.supervised import Supervised
@@ -68,12 +67,12 @@ debug: action=ignore
 class Lab:
     """One booted machine."""
 
-    def __init__(self, bochs: Bochs, cd: Path) -> None:
+    def __init__(self, bochs: Bochs, cd: bytes) -> None:
         """Prepare; `lines` boots it.
 
         Args:
             bochs: the emulator.
-            cd: what to boot.
+            cd: the image to boot.
         """
         self._cd = cd
         self._bochs = bochs
@@ -82,7 +81,7 @@ class Lab:
         self.serial: list[str] = []
         """Every line of the serial port."""
 
-    async def lines(self) -> AsyncIterator[str]:
+    async def lines(self) -> AsyncGenerator[str, None]:
         """Boot, and yield each line that the program prints, until it has ended well.
 
         Raises:
@@ -96,7 +95,7 @@ class Lab:
         )
         files: Mapping[str, bytes] = {
             "bochsrc": bochs_config(self._bochs).encode(),
-            CD_FILE: await asyncio.to_thread(self._cd.read_bytes),
+            CD_FILE: self._cd,
         }
         try:
             await emulator.start(files, (), {})

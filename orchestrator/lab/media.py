@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import InfraError
-from orchestrator.lab.packages import unpack
+from orchestrator.lab.packages import Unpacked, cache_folder, unpack, workshop
 
 #: The suite that the tools come from; what they make depends little on it.
 TOOLS_SUITE = "bookworm"
@@ -42,14 +42,19 @@ def _cpio(entries: list[tuple[str, int, bytes]]) -> bytes:
     return bytes(archive)
 
 
-def write_cd(output: Path, kernel: Path, initial: bytes, cache: Path | None = None) -> None:
-    """Write an ISO image that boots a kernel with an initial RAM disk.
+def boot_cd(kernel: Path, initial: bytes, cache: Path | None = None) -> bytes:
+    """Return an ISO image that boots a kernel with an initial RAM disk.
 
     Raises:
         InfraError: the image could not be made.
     """
     tools = unpack(TOOLS_SUITE, ["genisoimage", "isolinux", "syslinux-common"], cache)
-    tree = output.with_suffix(".tree")
+    with workshop((cache or cache_folder()) / "media") as work:
+        return _make_cd(tools, work, kernel, initial)
+
+
+def _make_cd(tools: Unpacked, work: Path, kernel: Path, initial: bytes) -> bytes:
+    tree, output = work / "tree", work / "cd.iso"
     (tree / "isolinux").mkdir(parents=True)
     shutil.copy(kernel, tree / "vmlinuz")
     (tree / "initrd").write_bytes(initial)
@@ -66,6 +71,6 @@ def write_cd(output: Path, kernel: Path, initial: bytes, cache: Path | None = No
          "-boot-info-table", str(tree)],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    shutil.rmtree(tree)
     if done.returncode != 0:
         raise InfraError(f"making the lab's CD: {done.stderr.strip()}")
+    return output.read_bytes()

@@ -11,7 +11,6 @@ import fcntl
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,20 +81,15 @@ def unpack(suite: str, packages: Sequence[str], cache: Path | None = None) -> Un
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise PackagesError(f"fetching {' '.join(packages)} of {suite}: there is no {tool}")
-    place.mkdir(parents=True, exist_ok=True)
-    with locked(place / "lock"):
+    with workshop(place) as work:
         if not (tree / _DONE).exists():
-            archives = _download(suite, packages, place / "apt")
+            archives = _download(suite, packages, work / "apt")
+            fresh = work / "tree"
+            for archive in archives:
+                run_tool(["dpkg-deb", "-x", str(archive), str(fresh)], f"unpacking {archive.name}")
+            (fresh / _DONE).touch()
             shutil.rmtree(tree, ignore_errors=True)
-            with tempfile.TemporaryDirectory(dir=place) as fresh:
-                for archive in archives:
-                    run_tool(
-                        ["dpkg-deb", "-x", str(archive), str(Path(fresh) / "tree")],
-                        f"unpacking {archive.name}",
-                    )
-                (Path(fresh) / "tree" / _DONE).touch()
-                (Path(fresh) / "tree").rename(tree)
-            shutil.rmtree(place / "apt", ignore_errors=True)
+            fresh.rename(tree)
     return Unpacked(tree)
 
 
@@ -182,8 +176,18 @@ def run_tool(
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock against other processes; a kill lets go of it."""
-    with path.open("w") as lock:
+def workshop(place: Path) -> Iterator[Path]:
+    """Give an empty folder in `place` to build in, to one process at a time.
+
+    What a process that was killed has left in it is removed by the next.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    work = place / "work"
+    with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)

@@ -1,7 +1,7 @@
 """The direct test in a lab: a kernel of one's choice on an emulated CPU with APICv."""
 
 import asyncio
-import tempfile
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from orchestrator.host.facts import HostFacts
 from orchestrator.lab.bochs import Bochs
 from orchestrator.lab.boot import Lab
 from orchestrator.lab.kernels import Kernel
-from orchestrator.lab.media import initrd, write_cd
+from orchestrator.lab.media import boot_cd, initrd
 from orchestrator.probe.program import build
 from orchestrator.probe.run import ProbeResult, collect, probe_arguments
 
@@ -53,12 +53,10 @@ async def probe_in_lab(
         LabError: the lab failed.
         PackagesError, NoCompilerError: what it is made of can't be had.
     """
-    with tempfile.TemporaryDirectory() as place:
-        cd = Path(place) / "lab.iso"
-        arguments = probe_arguments(trials, period_ns, tmccts_ns)
-        await asyncio.to_thread(_write, cd, kernel, arguments, apicv)
-        lab = Lab(bochs, cd)
-        result = await collect(lab.lines(), len(tmccts_ns), confidence, progress)
+    arguments = probe_arguments(trials, period_ns, tmccts_ns)
+    lab = Lab(bochs, await asyncio.to_thread(_cd, kernel, arguments, apicv))
+    async with contextlib.aclosing(lab.lines()) as lines:
+        result = await collect(lines, len(tmccts_ns), confidence, progress)
     facts = replace(
         host,
         kernel=lab.facts.kernel,
@@ -75,7 +73,7 @@ async def probe_in_lab(
     return LabProbe(kernel.name, facts, result)
 
 
-def _write(cd: Path, kernel: Kernel, arguments: Sequence[str], apicv: bool) -> None:
+def _cd(kernel: Kernel, arguments: Sequence[str], apicv: bool) -> bytes:
     installed = Path(__file__).with_name("init")
     source = Path(__file__).parents[2] / "images" / "lab" / "init"
     files = {
@@ -85,4 +83,4 @@ def _write(cd: Path, kernel: Kernel, arguments: Sequence[str], apicv: bool) -> N
         "modules/options": f"enable_apicv={int(apicv)}".encode(),
         **{f"modules/{name}.ko": data for name, data in kernel.modules.items()},
     }
-    write_cd(cd, kernel.image, initrd(files))
+    return boot_cd(kernel.image, initrd(files))

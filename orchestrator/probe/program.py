@@ -3,11 +3,10 @@
 import hashlib
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from orchestrator.errors import InfraError, UnfitError
-from orchestrator.lab.packages import cache_folder
+from orchestrator.lab.packages import cache_folder, workshop
 
 #: Static, so that it also runs where there is nothing but a kernel.
 FLAGS = ("-O2", "-static", "-Wall", "-Wextra")
@@ -44,9 +43,8 @@ def build(cache: Path | None = None) -> Path:
             "building the probe: there is no C compiler. "
             "Install one (Debian: apt-get install gcc libc6-dev)."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        fresh = Path(place) / "probe"
+    with workshop(folder) as work:
+        fresh = work / "probe"
         done = subprocess.run(
             [compiler, *FLAGS, "-o", str(fresh), str(source())],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,

@@ -29,7 +29,8 @@ def test_no_timer_is_lost_and_the_control_is(
     table = losttick("probe", "--trials", "100", "--tmcct", "7")
     assert "7 ns" in table.stdout
     assert "clean" in table.stdout
-    assert len(list((tmp_path / "cache" / "losttick" / "probe").iterdir())) == 1
+    built = {path.name for path in (tmp_path / "cache" / "losttick" / "probe").iterdir()}
+    assert len(built - {"lock"}) == 1
 
 
 def test_a_timer_is_waited_for_as_long_as_it_has_to_go(losttick: Run, kvm: Accel) -> None:

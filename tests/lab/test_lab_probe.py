@@ -4,6 +4,7 @@ A cold cache is allowed: then Bochs is built and the kernels are fetched.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from orchestrator.host.exposure import ExposureState, exposure
 from orchestrator.lab.bochs import Bochs, bochs
 from orchestrator.lab.boot import Lab, LabError
 from orchestrator.lab.kernels import kernel
-from orchestrator.lab.media import initrd, write_cd
+from orchestrator.lab.media import boot_cd, initrd
 from orchestrator.lab.probe import LabProbe, probe_in_lab
 from orchestrator.probe.run import judge
 from orchestrator.vm.argv import Accel
@@ -37,7 +38,7 @@ Probe = Callable[..., LabProbe]
 @pytest.fixture(scope="session")
 def emulator() -> Bochs:
     try:
-        return bochs()
+        return asyncio.run(bochs())
     except UnfitError as error:
         pytest.skip(f"needs Bochs: {error}")
 
@@ -91,10 +92,10 @@ def test_stock_6_1_loses_nothing(emulator: Bochs) -> None:
     assert found.result.control.lost == found.result.control.trials
 
 
-async def boot(emulator: Bochs, tmp_path: Path, init: str) -> list[str]:
-    cd = tmp_path / "lab.iso"
-    write_cd(cd, kernel("debian:bookworm").image, initrd({"init": init.encode()}))
-    return [line async for line in Lab(emulator, cd).lines()]
+async def boot(emulator: Bochs, init: str) -> list[str]:
+    cd = boot_cd(kernel("debian:bookworm").image, initrd({"init": init.encode()}))
+    async with contextlib.aclosing(Lab(emulator, cd).lines()) as lines:
+        return [line async for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -110,21 +111,17 @@ async def boot(emulator: Bochs, tmp_path: Path, init: str) -> list[str]:
         ("#!/bin/busybox sh\n/bin/busybox poweroff -f\n", "the emulator ended before"),
     ],
 )
-async def test_a_lab_that_fails_says_how(
-    emulator: Bochs, tmp_path: Path, init: str, words: str
-) -> None:
+async def test_a_lab_that_fails_says_how(emulator: Bochs, init: str, words: str) -> None:
     with pytest.raises(LabError) as caught:
-        await boot(emulator, tmp_path, init)
+        await boot(emulator, init)
     assert words in str(caught.value)
 
 
-async def test_a_lab_that_stalls_says_so(
-    emulator: Bochs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_lab_that_stalls_says_so(emulator: Bochs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.lab.boot.SILENCE_S", 15.0)
     init = "#!/bin/busybox sh\nwhile :; do :; done\n"
     with pytest.raises(LabError, match="the emulator stalled: no word in 15 s"):
-        await boot(emulator, tmp_path, init)
+        await boot(emulator, init)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

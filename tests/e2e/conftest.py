@@ -1,13 +1,15 @@
 """Real QEMU, real KVM where it works, and a check that nothing is left behind."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,26 @@ def losttick(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"
         )  # fmt: skip
 
     return run
+
+
+@contextlib.contextmanager
+def started(
+    *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start the command as a terminal would; whatever becomes of the test, it is ended.
+
+    Under a runner that was itself started in the background SIGINT is ignored, and
+    children inherit that: here it is as it is for a user.
+    """
+    process = subprocess.Popen(
+        losttick_command(*args), cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def losttick_command(*args: str) -> Sequence[str]:

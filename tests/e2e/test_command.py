@@ -1,5 +1,6 @@
 """The command as its users meet it: verdicts, exit codes, and what goes wrong on their machines."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import pytest
 from orchestrator.host import folder
 from orchestrator.results.journal import read_journal
 from orchestrator.vm.argv import Accel
-from tests.e2e.conftest import losttick_command, marked_processes, wait_until
+from tests.e2e.conftest import losttick_command, marked_processes, started, wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -194,11 +195,10 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert json.loads(done.stdout.splitlines()[0])["record"]
 
 
-def start(tmp_path: Path, *args: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        losttick_command("run", "--accel", "tcg", "--trials", "100000", "--out", "out", *args),
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+def start(tmp_path: Path, *args: str) -> contextlib.AbstractContextManager["subprocess.Popen[str]"]:
+    """Start a run that would go on for an hour."""
+    long = ("run", "--accel", "tcg", "--trials", "100000", "--out", "out")
+    return started(*long, *args, cwd=tmp_path)
 
 
 def trials_in(journal: Path) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.vm.argv import Accel
-from tests.e2e.conftest import losttick_command, marked_processes, wait_until
+from tests.e2e.conftest import marked_processes, started, wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -55,10 +55,7 @@ def test_without_kvm_it_says_so(losttick: Run) -> None:
 def test_an_ended_probe_leaves_no_process(
     kvm: Accel, how: signal.Signals, nothing_left_behind: str
 ) -> None:
-    with subprocess.Popen(
-        losttick_command("probe", "--trials", "50000000"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+    with started("probe", "--trials", "50000000") as process:
         assert wait_until(
             lambda: any(
                 "control" in line for line in marked_processes(nothing_left_behind).values()

@@ -7,8 +7,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +24,7 @@ from orchestrator.lab.media import boot_cd, initrd
 from orchestrator.lab.probe import LabProbe, probe_in_lab
 from orchestrator.probe.run import judge
 from orchestrator.vm.argv import Accel
+from tests.e2e.conftest import marked_processes, started, wait_until
 from tests.fake.host import FACTS
 
 pytestmark = pytest.mark.timeout(900)
@@ -128,15 +127,10 @@ async def test_a_lab_that_stalls_says_so(emulator: Bochs, monkeypatch: pytest.Mo
 def test_an_ended_command_leaves_no_emulator(
     emulator: Bochs, runtime_folder: Path, how: signal.Signals
 ) -> None:
-    from tests.e2e.conftest import marked_processes, wait_until
-
     marker = f"lab-{os.getpid()}-{how}"
-    command = [sys.executable, "-m", "orchestrator", "lab", "probe", "--kernel", "debian:bookworm"]
     running = partial(marked_processes, marker)
-    with subprocess.Popen(
-        command, env=os.environ | {"LOSTTICK_TEST": marker}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+    environment = os.environ | {"LOSTTICK_TEST": marker}
+    with started("lab", "probe", "--kernel", "debian:bookworm", env=environment) as process:
         assert wait_until(lambda: "bochsrc" in str(running()))
         process.send_signal(how)
         process.communicate(timeout=20)

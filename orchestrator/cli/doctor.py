@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.options import AsJson
 
 if TYPE_CHECKING:
     from orchestrator.host.doctor import Checkup
@@ -25,9 +26,7 @@ def doctor(
         bool,
         typer.Option("--fix", help="As root: install what is missing by apt, mount tracefs."),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print what this host is, what can be tested on it, what not and why.
 

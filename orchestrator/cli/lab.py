@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.options import AsJson, IntervalConfidence
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -44,12 +45,8 @@ def probe(
         ),
     ] = None,
     apicv: Annotated[bool, typer.Option(help="Load kvm_intel with enable_apicv.")] = True,
-    confidence: Annotated[
-        float, typer.Option(min=0.5, max=0.999999, help="Confidence of the intervals.")
-    ] = 0.95,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")
-    ] = False,
+    confidence: IntervalConfidence = 0.95,
+    as_json: AsJson = False,
 ) -> None:
     """Restore armed LAPIC timers by KVM_SET_LAPIC in booted kernels, and see what is lost.
 

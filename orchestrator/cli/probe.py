@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.options import AsJson, IntervalConfidence
 
 if TYPE_CHECKING:
     from orchestrator.probe.run import ProbeResult
@@ -29,12 +30,8 @@ def probe(
     period_us: Annotated[
         int, typer.Option(min=10, max=1_000_000, help="The timer's period in microseconds.")
     ] = 200,
-    confidence: Annotated[
-        float, typer.Option(min=0.5, max=0.999999, help="Confidence of the intervals.")
-    ] = 0.95,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")
-    ] = False,
+    confidence: IntervalConfidence = 0.95,
+    as_json: AsJson = False,
 ) -> None:
     """Restore an armed LAPIC timer by KVM_SET_LAPIC, and see whether its interrupt comes.
 

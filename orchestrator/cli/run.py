@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.options import AsJson
 from orchestrator.errors import InputError
 from orchestrator.guest.firmware import Apic, TimerMode
 from orchestrator.plan.choices import AccelChoice, Requirement
@@ -76,9 +77,7 @@ def run(
         Path | None,
         typer.Option(help=f"Folder for journal and evidence. [default: {DEFAULT_OUT}/TIME]"),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Load snapshots while a guest ticks, and say whether this host loses ticks.
 

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.campaign.run import CellResult, run_plan
 from orchestrator.errors import LosttickError
 from orchestrator.host import folder, tracefs
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
+from orchestrator.plan.load import build_plan
 from orchestrator.vm.argv import Accel
 from orchestrator.vm.probe import probe_qemu
 from orchestrator.vm.tryout import why_not
@@ -145,6 +147,23 @@ def started(
     finally:
         process.kill()
         process.communicate()
+
+
+async def campaign(
+    host: LocalHost, facts: HostFacts, out: Path, accel: Accel, trials: int, **axes: object
+) -> CellResult:
+    """Run one cell, with a loss rate to rule out that the trials suffice for."""
+    plan = build_plan(
+        {
+            "axes": {"accel": accel, "period_ms": 10, **axes},
+            "limits": {"trials": trials, "rule_out": min(0.99, 3 / trials)},
+        },
+        "test",
+    )
+    out.mkdir(exist_ok=True)
+    (cell,) = (await run_plan(host, facts, plan, accel, out)).cells
+    print(cell.cell.id, dict(cell.campaign.outcomes), cell.why)
+    return cell
 
 
 def losttick_command(*args: str) -> Sequence[str]:

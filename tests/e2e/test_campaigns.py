@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.run import CellResult, run_plan
+from orchestrator.campaign.run import CellResult
 from orchestrator.campaign.verdict import Verdict
 from orchestrator.guest.firmware import Apic, TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.lab.packages import PackagesError, unpack
-from orchestrator.plan.load import build_plan
 from orchestrator.results.journal import read_journal
 from orchestrator.snapshot import Method
 from orchestrator.trial.diagnosis import Cause
@@ -18,22 +17,7 @@ from orchestrator.trial.outcome import Outcome
 from orchestrator.vm.argv import Accel
 from orchestrator.vm.probe import probe_qemu
 from orchestrator.vm.tryout import why_not
-
-
-async def run(
-    host: LocalHost, facts: HostFacts, out: Path, trials: int, accel: Accel, **axes: object
-) -> CellResult:
-    plan = build_plan(
-        {
-            "axes": {"accel": accel, "period_ms": 10, **axes},
-            "limits": {"trials": trials, "rule_out": min(0.99, 3 / trials)},
-        },
-        "test",
-    )
-    result = await run_plan(host, facts, plan, accel, out)
-    (cell,) = result.cells
-    print(cell.cell.id, dict(cell.campaign.outcomes), cell.why)
-    return cell
+from tests.e2e.conftest import campaign
 
 
 def assert_clean(cell: CellResult, trials: int) -> None:
@@ -50,7 +34,7 @@ def assert_clean(cell: CellResult, trials: int) -> None:
 async def test_500_loads_lose_nothing(
     host: LocalHost, facts: HostFacts, tmp_path: Path, accel: Accel
 ) -> None:
-    cell = await run(host, facts, tmp_path, 500, accel)
+    cell = await campaign(host, facts, tmp_path, accel, 500)
     assert_clean(cell, 500)
     records = list(read_journal(tmp_path / "journal.jsonl"))
     saves = {r["tag"]: r for r in records if r["record"] == "save" and r["eligible"]}
@@ -75,13 +59,13 @@ async def test_every_timer_mode(
 ) -> None:
     if why := await why_not(host, accel, mode, apic):
         pytest.skip(f"{accel} of QEMU {facts.qemu and facts.qemu.version} has no such mode: {why}")
-    assert_clean(await run(host, facts, tmp_path, 30, accel, mode=mode, apic=apic), 30)
+    assert_clean(await campaign(host, facts, tmp_path, accel, 30, mode=mode, apic=apic), 30)
 
 
 async def test_a_save_per_trial(
     host: LocalHost, facts: HostFacts, tmp_path: Path, accel: Accel
 ) -> None:
-    cell = await run(host, facts, tmp_path, 20, accel, loads_per_save=1)
+    cell = await campaign(host, facts, tmp_path, accel, 20, loads_per_save=1)
     assert_clean(cell, 20)
     assert cell.campaign.saves == 20
 
@@ -103,7 +87,7 @@ async def test_qemu_old_and_new(
         host = LocalHost(binary, qemu_prefix=prefix)
     qemu = await probe_qemu(host)
     facts = await host.facts(qemu)
-    cell = await run(host, facts, tmp_path, 25, best_accel, method=method)
+    cell = await campaign(host, facts, tmp_path, best_accel, 25, method=method)
     if method is Method.JOBS and not qemu.has_snapshot_jobs:
         assert qemu.version.startswith("5.")
         assert cell.verdict is Verdict.SKIPPED

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.run import CellResult, run_plan
 from orchestrator.campaign.verdict import Verdict
 from orchestrator.guest.firmware import Fault, GuestConfig, TimerMode
 from orchestrator.guest.lines import ControlWindow, Tick
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost, LocalQemu
-from orchestrator.plan.load import build_plan
 from orchestrator.results.journal import read_journal
 from orchestrator.snapshot import Method
 from orchestrator.snapshot.hmp import HmpSnapshots
@@ -31,24 +29,9 @@ from orchestrator.trial.watch import Heard, Watch
 from orchestrator.vm.argv import Accel, MachineConfig
 from orchestrator.vm.machine import Machine
 from orchestrator.vm.monitor import Monitor
+from tests.e2e.conftest import campaign
 
 PERIOD_NS = 20_000_000
-
-
-async def campaign(
-    host: LocalHost, facts: HostFacts, out: Path, accel: Accel, trials: int, **axes: object
-) -> CellResult:
-    plan = build_plan(
-        {
-            "axes": {"accel": accel, "period_ms": 10, **axes},
-            "limits": {"trials": trials, "rule_out": min(0.99, 3 / trials)},
-        },
-        "test",
-    )
-    out.mkdir(exist_ok=True)
-    (cell,) = (await run_plan(host, facts, plan, accel, out)).cells
-    print(cell.cell.id, dict(cell.campaign.outcomes), cell.why)
-    return cell
 
 
 async def slow_printing(host: LocalHost, accel: Accel, period_ns: int) -> int:

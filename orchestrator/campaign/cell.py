@@ -306,9 +306,10 @@ class CellRunner:
                 control_periods=3 if cell.mode is TimerMode.PERIODIC else 6,
             ),
         )
-        machine = await Machine.start(self._host, config, self._records.next_console())
+        number, console = self._records.next_console()
+        machine = await Machine.start(self._host, config, console)
         try:
-            self._records.machine(cell, arm, machine)
+            self._records.machine(cell, arm, number, machine)
         except BaseException:
             await machine.kill()
             raise

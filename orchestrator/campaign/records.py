@@ -26,8 +26,8 @@ class Records:
         self._machines = 0
         self._hangs = 0
 
-    def next_console(self) -> BinaryIO:
-        """Open the file for the next machine's console.
+    def next_console(self) -> tuple[int, BinaryIO]:
+        """Return the next machine's number, and the file for its console.
 
         Raises:
             InfraError: it can't be created.
@@ -36,17 +36,17 @@ class Records:
         path = self.out / "console" / f"machine-{self._machines:04d}.log"
         try:
             path.parent.mkdir(exist_ok=True)
-            return path.open("wb")
+            return self._machines, path.open("wb")
         except OSError as error:
             raise self._cannot_write(path, error) from error
 
-    def machine(self, cell: Cell, arm: str, machine: Machine) -> None:
+    def machine(self, cell: Cell, arm: str, number: int, machine: Machine) -> None:
         """Note a machine that has started."""
         self.journal.write(
             "machine",
             cell=cell.id,
             arm=arm,
-            number=self._machines,
+            number=number,
             argv=machine.facts.argv,
             vcpu_thread=machine.facts.vcpu_thread,
             pinned_cpu=machine.facts.pinned_cpu,

@@ -1,8 +1,10 @@
 """A whole run: plan, host, cells, verdicts. One direction; nothing later reaches back."""
 
+import asyncio
 import contextlib
 import random
 import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from orchestrator.campaign.progress import NO_PROGRESS, Progress
 from orchestrator.campaign.records import Records
 from orchestrator.campaign.statistics import Losses, LossRate, loss_rate
 from orchestrator.campaign.verdict import Tally, Verdict, decide, overall
-from orchestrator.errors import UnfitError
+from orchestrator.errors import InfraError, UnfitError
 from orchestrator.guest.firmware import TimerMode, firmware
 from orchestrator.host.exposure import Exposure, ExposureState, exposure, refine
 from orchestrator.host.facts import HostFacts
@@ -34,11 +36,25 @@ class RequirementError(UnfitError):
     """The host lacks what the plan requires."""
 
 
+#: Gives a cell's host for as long as the cell runs, and ends it if it was made for that.
+OpenHost = Callable[[], contextlib.AbstractAsyncContextManager[Host]]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A cell, and the host that it runs on."""
+
+    cell: Cell
+    open_host: OpenHost
+
+
 @dataclass(frozen=True, slots=True)
 class CellResult:
     """A cell and its verdict."""
 
     cell: Cell
+    facts: HostFacts
+    """Of the host that it ran on."""
     verdict: Verdict
     why: str
     exposure: Exposure
@@ -86,25 +102,93 @@ async def run_plan(
     """
     cells = plan.cells(auto)
     _require(plan, cells, facts)
+    assignments = [Assignment(cell, lambda: contextlib.nullcontext(host)) for cell in cells]
+    return await run_cells(assignments, facts, plan, out, progress)
+
+
+async def run_cells(
+    assignments: Sequence[Assignment],
+    facts: HostFacts,
+    plan: Plan,
+    out: Path,
+    progress: Progress = NO_PROGRESS,
+    *,
+    parallel: int = 1,
+    judge: Callable[[list[CellResult]], Verdict] | None = None,
+) -> RunResult:
+    """Run cells, each on its host, and journal it all.
+
+    Args:
+        assignments: what runs where.
+        facts: what this machine is.
+        plan: the limits.
+        out: an existing, empty folder for the journal and the evidence.
+        progress: hears of each step.
+        parallel: cells that run at a time.
+        judge: makes the run's verdict of its cells; their gravest by default.
+
+    Raises:
+        JournalError: nothing can be recorded.
+    """
     seed = plan.seed if plan.seed is not None else secrets.randbits(32)
+    turns = asyncio.Semaphore(parallel)
+
+    async def in_turn(assignment: Assignment) -> CellResult:
+        async with turns:
+            return await _run_assigned(assignment, facts, plan, seed, records, progress)
+
     with Journal(out / "journal.jsonl") as journal:
         journal.write(
             "run", losttick=orchestrator.__version__, seed=seed, firmware=firmware().sha256
         )
         journal.write("host", facts=facts)
-        journal.write("plan", plan=plan.model_dump(mode="json"), cells=[cell.id for cell in cells])
+        ids = [assignment.cell.id for assignment in assignments]
+        journal.write("plan", plan=plan.model_dump(mode="json"), cells=ids)
         records = Records(out, journal)
+        tasks = [asyncio.create_task(in_turn(assignment)) for assignment in assignments]
         try:
-            results = [
-                await _run_cell(host, facts, plan, cell, seed, records, progress) for cell in cells
-            ]
-            verdict = overall([result.verdict for result in results])
+            results = await asyncio.gather(*tasks)
+            verdict = judge(results) if judge else overall([r.verdict for r in results])
             journal.write("verdict", verdict=verdict, cells={r.cell.id: r.verdict for r in results})
         except BaseException as error:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             # The reason may be that nothing can be written: then the first error counts.
             _note_end(journal, error)
             raise
     return RunResult(verdict, results, facts, seed, journal.path)
+
+
+async def _run_assigned(
+    assignment: Assignment,
+    facts: HostFacts,
+    plan: Plan,
+    seed: int,
+    records: Records,
+    progress: Progress,
+) -> CellResult:
+    """Run a cell on its host; a host that fails is noted, not raised."""
+    cell = assignment.cell
+    try:
+        async with assignment.open_host() as host:
+            there = await host.facts()
+            if there is not facts:
+                records.journal.write("host", cell=cell.id, facts=there)
+            return await _run_cell(host, there, plan, cell, seed, records, progress)
+    except (UnfitError, InfraError) as error:
+        if isinstance(error, JournalError):
+            raise
+        records.journal.write("failure", cell=cell.id, error=str(error))
+        verdict = Verdict.SKIPPED if isinstance(error, UnfitError) else Verdict.INCONCLUSIVE
+        campaign = CellCampaign()
+        if verdict is Verdict.INCONCLUSIVE:
+            campaign.failure = str(error)
+        unknown = Exposure(ExposureState.UNKNOWN, "its host did not come up")
+        return CellResult(
+            cell, facts, verdict, str(error), unknown, campaign,
+            loss_rate(Losses(0, 0), plan.limits.confidence),
+        )  # fmt: skip
 
 
 def _note_end(journal: Journal, error: BaseException) -> None:
@@ -144,7 +228,7 @@ async def _run_cell(
         await _fit(host, cell)
     except UnfitError as error:
         rate = loss_rate(Losses(0, 0), limits.confidence)
-        result = CellResult(cell, Verdict.SKIPPED, str(error), exposed, campaign, rate)
+        result = CellResult(cell, facts, Verdict.SKIPPED, str(error), exposed, campaign, rate)
     else:
         runner = CellRunner(
             host, cell, method,
@@ -156,7 +240,7 @@ async def _run_cell(
         )  # fmt: skip
         campaign = await runner.run()
         exposed = refine(exposed, campaign.trace)
-        result = _judge(cell, campaign, exposed, limits.rule_out, limits.confidence)
+        result = _judge(cell, facts, campaign, exposed, plan)
         if Requirement.APICV in plan.require and exposed.state is ExposureState.NOT_EXPOSED:
             why = f"APICv is required, and it is not in use: {exposed.why}"
             result = replace(result, verdict=Verdict.INCONCLUSIVE, why=why)
@@ -175,13 +259,13 @@ async def _fit(host: Host, cell: Cell) -> None:
         UnfitCellError: it can't be had here. (A QEMU that does not even run TCG is broken,
             and its campaign will say how.)
     """
-    tried = await try_out(host, cell.accel, cell.mode, cell.apic)
+    tried = await try_out(host, cell.accel, cell.mode, cell.apic, cell.period_ns)
     if tried.why_not and (tried.refused or cell.accel is Accel.KVM):
         raise UnfitCellError(tried.why_not)
 
 
 def _judge(
-    cell: Cell, campaign: CellCampaign, exposed: Exposure, rule_out: float, confidence: float
+    cell: Cell, facts: HostFacts, campaign: CellCampaign, exposed: Exposure, plan: Plan
 ) -> CellResult:
     tally = Tally(
         outcomes=campaign.outcomes,
@@ -201,8 +285,8 @@ def _judge(
         saves=campaign.saves,
         lossy_saves=campaign.lossy_saves,
     )
-    rate = loss_rate(losses, confidence)
-    verdict, why = decide(tally, rate, rule_out, exposed)
+    rate = loss_rate(losses, plan.limits.confidence)
+    verdict, why = decide(tally, rate, plan.limits.rule_out, exposed)
     if campaign.failure and verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE):
         verdict, why = Verdict.INCONCLUSIVE, campaign.failure
-    return CellResult(cell, verdict, why, exposed, campaign, rate)
+    return CellResult(cell, facts, verdict, why, exposed, campaign, rate)

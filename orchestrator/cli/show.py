@@ -1,6 +1,7 @@
 """What a person sees of a run: live progress, then a table."""
 
 import time
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console
@@ -42,6 +43,19 @@ _LINE_EVERY_S = 5.0
 _SHOWN_DIAGNOSES = 3
 
 
+@dataclass(slots=True)
+class _Shown:
+    """What is shown of one cell."""
+
+    task: TaskID
+    bad: int = 0
+    unknown: int = 0
+    diagnoses: int = 0
+    controls: int = 0
+    last_line: float = 0.0
+    done: bool = False
+
+
 class _StderrConsole(Console):
     """Progress goes on without a reader: a closed pipe ends the words, not the run."""
 
@@ -69,12 +83,7 @@ class Show:
             disable=not self._console.is_terminal,
             transient=True,
         )
-        self._task: TaskID | None = None
-        self._bad = 0
-        self._unknown = 0
-        self._diagnoses = 0
-        self._controls = 0
-        self._last_line = 0.0
+        self._cells: dict[str, _Shown] = {}
 
     def __enter__(self) -> "Show":
         self._bar.start()
@@ -91,51 +100,55 @@ class Show:
 
     def cell_begins(self, cell: Cell, planned: int) -> None:
         """Begin a bar."""
-        self._bad = self._unknown = self._diagnoses = self._controls = 0
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(
+        for done in [shown for shown in self._cells.values() if shown.done]:
+            self._bar.remove_task(done.task)
+            self._cells = {id_: each for id_, each in self._cells.items() if each is not done}
+        task = self._bar.add_task(
             cell.id, total=planned, mode=f"{cell.accel} {cell.mode}", estimate="control"
         )
-        # Two ticks a load, a load and a stop, and now and then a save.
-        about_s = planned * (1.5 * cell.period_ns / 1e9 + 0.01) + 4
-        self.say(
-            f"{cell.id}: a control, {planned} trials, a control; about {_duration(about_s)} "
-            "if nothing is lost"
-        )
+        self._cells[cell.id] = _Shown(task)
+        about = ""
+        if not cell.host:
+            # Two ticks a load, a load and a stop, and now and then a save.
+            about_s = planned * (1.5 * cell.period_ns / 1e9 + 0.01) + 4
+            about = f"; about {_duration(about_s)} if nothing is lost"
+        self.say(f"{cell.id}: a control, {planned} trials, a control{about}")
 
     def control_seen(self, cell: Cell, seen: bool) -> None:
         """Note a control."""
-        self._controls += 1
+        shown = self._cells[cell.id]
+        shown.controls += 1
+        shown.done = shown.controls == 2
         self.say(
-            f"{cell.id}: control {self._controls}: its injected loss was "
+            f"{cell.id}: control {shown.controls}: its injected loss was "
             + ("seen" if seen else "NOT SEEN")
         )
 
     def attempt_ends(self, cell: Cell, outcome: Outcome, done: int, planned: int) -> None:
         """Move the bar."""
-        self._bad += not outcome.ticked and outcome is not Outcome.UNKNOWN
-        self._unknown += outcome is Outcome.UNKNOWN
-        estimate = f"{self._bad} lost or odd"
-        if not self._bad and done:
+        shown = self._cells[cell.id]
+        shown.bad += not outcome.ticked and outcome is not Outcome.UNKNOWN
+        shown.unknown += outcome is Outcome.UNKNOWN
+        estimate = f"{shown.bad} lost or odd"
+        if not shown.bad and done:
             estimate = f"loss rate < {1 - (1 - self._confidence) ** (1 / done):.2%}"
-        if self._unknown:
-            estimate += f", {self._unknown} unknown"
-        if self._task is not None:
-            self._bar.update(self._task, completed=done, estimate=estimate)
+        if shown.unknown:
+            estimate += f", {shown.unknown} unknown"
+        self._bar.update(shown.task, completed=done, estimate=estimate)
         now = time.monotonic()
         if not self._console.is_terminal and (
-            done == planned or now - self._last_line >= _LINE_EVERY_S
+            done == planned or now - shown.last_line >= _LINE_EVERY_S
         ):
-            self._last_line = now
+            shown.last_line = now
             self.say(f"{cell.id}: {done}/{planned}, {estimate}")
 
     def diagnosed(self, cell: Cell, diagnosis: Diagnosis) -> None:
         """Show the first few diagnoses."""
-        self._diagnoses += 1
-        if self._diagnoses <= _SHOWN_DIAGNOSES:
+        shown = self._cells[cell.id]
+        shown.diagnoses += 1
+        if shown.diagnoses <= _SHOWN_DIAGNOSES:
             self.say(f"{cell.id}: {diagnosis.cause}: {diagnosis.sentence}")
-        elif self._diagnoses == _SHOWN_DIAGNOSES + 1:
+        elif shown.diagnoses == _SHOWN_DIAGNOSES + 1:
             self.say(f"{cell.id}: further diagnoses go to the journal only")
 
 
@@ -174,24 +187,43 @@ def print_run(run: RunResult) -> None:
             console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
+def coloured(verdict: Verdict) -> str:
+    """Return a verdict with its colour, as rich's markup."""
+    return f"[{_COLOURS[verdict]}]{verdict}[/]"
+
+
+def interval(result: CellResult) -> str:
+    """Return the interval of a cell's loss rate, in words."""
+    rate = result.rate
+    if not result.campaign.outcomes.total():
+        return "-"
+    words = f"< {rate.high:.2%}" if rate.low == 0 else f"{rate.low:.2%} to {rate.high:.2%}"
+    return words + (" of saves" if rate.per == "save" else "")
+
+
+def first_tick_class(result: CellResult) -> Outcome | None:
+    """Return which first tick was seen most, if any was."""
+    kinds = [o for o, _ in result.campaign.outcomes.most_common() if o.ticked]
+    return kinds[0] if kinds else None
+
+
+def controls_seen(result: CellResult) -> str:
+    """Return how many controls were seen, in words."""
+    controls = result.campaign.controls
+    return f"{sum(control.seen for control in controls)} of {len(controls)} seen"
+
+
 def _row(result: CellResult) -> tuple[str, ...]:
     campaign, rate = result.campaign, result.rate
-    trials = campaign.outcomes.total()
-    kinds = [o for o, _ in campaign.outcomes.most_common() if o.ticked]
-    first = spread(campaign.first_tick_ms)
-    seen = sum(control.seen for control in campaign.controls)
+    lost = campaign.outcomes[Outcome.LOST]
+    kind, first = first_tick_class(result), spread(campaign.first_tick_ms)
     estimate = "-" if rate.estimate is None else f"{rate.estimate:.3%}"
-    interval = f"< {rate.high:.2%}" if rate.low == 0 else f"{rate.low:.2%} to {rate.high:.2%}"
-    if not trials:
-        interval = "-"
-    if rate.per == "save":
-        interval += " of saves"
     return (
         result.cell.id,
-        f"[{_COLOURS[result.verdict]}]{result.verdict}[/]",
-        str(trials),
-        str(campaign.outcomes[Outcome.LOST]),
-        interval if not campaign.outcomes[Outcome.LOST] else f"{estimate} ({interval})",
-        f"{kinds[0]}, {first['median']:.1f} ms" if kinds and first else "-",
-        f"{seen} of {len(campaign.controls)} seen",
+        coloured(result.verdict),
+        str(campaign.outcomes.total()),
+        str(lost),
+        f"{estimate} ({interval(result)})" if lost else interval(result),
+        f"{kind}, {first['median']:.1f} ms" if kind and first else "-",
+        controls_seen(result),
     )

@@ -6,8 +6,10 @@ left on disk. Each way to fail has words of its own.
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from orchestrator.errors import InfraError
 from orchestrator.host.supervised import Supervised
@@ -35,18 +37,22 @@ class LabFacts:
 
     kernel: str = ""
     build: str = ""
-    parameters: dict[str, str] = field(default_factory=dict)
-    """Of the module kvm_intel."""
+    modules: dict[str, dict[str, str]] = field(default_factory=dict)
+    """KVM's modules and their parameters."""
+    vmx_flags: tuple[str, ...] = ()
 
 
-def bochs_config(bochs: Bochs, memory_mib: int = 512) -> str:
+def bochs_config(bochs: Bochs, memory_mib: int, cpus: int, port: int | None) -> str:
     """Return Bochs's configuration: the settings with which Linux boots and KVM has APICv.
+
+    Its second serial port is a connection to `port` of this machine.
 
     `ips` is also the TSC's frequency; with `sync=none` the emulated clock counts
     instructions, not our seconds.
     """
+    agent = f"com2: enabled=1, mode=socket-client, dev=127.0.0.1:{port}\n" if port else ""
     return f"""\
-cpu: model=corei7_skylake_x, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model=corei7_skylake_x, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 clock: sync=none, time0=utc, rtc_sync=0
 memory: guest={memory_mib}, host={memory_mib}
 romimage: file={bochs.bios}
@@ -55,7 +61,7 @@ pci: enabled=1, chipset=i440fx
 ata0-master: type=cdrom, path={CD_FILE}, status=inserted
 boot: cdrom
 com1: enabled=1, mode=file, dev=/dev/stdout
-display_library: nogui
+{agent}display_library: nogui
 log: /dev/null
 panic: action=fatal
 error: action=ignore
@@ -67,15 +73,33 @@ debug: action=ignore
 class Lab:
     """One booted machine."""
 
-    def __init__(self, bochs: Bochs, cd: bytes) -> None:
+    def __init__(
+        self,
+        bochs: Bochs,
+        cd: bytes,
+        *,
+        memory_mib: int = 512,
+        cpus: int = 1,
+        port: int | None = None,
+        log: BinaryIO | None = None,
+    ) -> None:
         """Prepare; `lines` boots it.
 
         Args:
             bochs: the emulator.
             cd: the image to boot.
+            memory_mib: of the machine.
+            cpus: of the machine.
+            port: TCP port of this machine that its second serial port connects to.
+            log: gets the words of its first serial port.
         """
-        self._cd = cd
         self._bochs = bochs
+        self._log = log
+        self._alive_s = 0.0
+        self._files: Mapping[str, bytes] = {
+            "bochsrc": bochs_config(bochs, memory_mib, cpus, port).encode(),
+            CD_FILE: cd,
+        }
         self._heard: asyncio.Queue[bytes] = asyncio.Queue()
         self.facts = LabFacts()
         self.serial: list[str] = []
@@ -93,12 +117,8 @@ class Lab:
             what="Bochs",
             on_output=self._heard.put_nowait,
         )
-        files: Mapping[str, bytes] = {
-            "bochsrc": bochs_config(self._bochs).encode(),
-            CD_FILE: self._cd,
-        }
         try:
-            await emulator.start(files, (), {})
+            await emulator.start(self._files, (), {})
             end = asyncio.create_task(emulator.exited())
             try:
                 async for line in self._serial_lines(end):
@@ -112,20 +132,40 @@ class Lab:
         finally:
             await emulator.kill()
 
+    def sign_of_life(self) -> None:
+        """Note that the lab was heard of, if not on its first serial port."""
+        self._alive_s = time.monotonic()
+
+    async def _next_chunk(self, end: "asyncio.Task[object]") -> bytes:
+        """Wait for the next bytes of the serial port.
+
+        Raises:
+            LabError: the emulator ended, or nothing was heard of the lab for too long.
+        """
+        self.sign_of_life()
+        chunk = asyncio.create_task(self._heard.get())
+        try:
+            while (left_s := self._alive_s + SILENCE_S - time.monotonic()) > 0:
+                done, _ = await asyncio.wait(
+                    {chunk, end}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if chunk in done:
+                    return chunk.result()
+                if end in done:
+                    raise LabError(
+                        f"the emulator ended before the program did: {end.result()}", self.serial
+                    )
+            raise LabError(f"the emulator stalled: no word in {SILENCE_S:g} s", self.serial)
+        finally:
+            chunk.cancel()
+
     async def _serial_lines(self, end: "asyncio.Task[object]") -> AsyncIterator[str]:
         text = b""
         while True:
-            chunk = asyncio.create_task(self._heard.get())
-            done, _ = await asyncio.wait(
-                {chunk, end}, timeout=SILENCE_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            if chunk not in done:
-                chunk.cancel()
-                if end in done:
-                    raise LabError(f"the emulator ended before the program did: {end.result()}",
-                                   self.serial)  # fmt: skip
-                raise LabError(f"the emulator stalled: no word in {SILENCE_S:g} s", self.serial)
-            text += chunk.result()
+            chunk = await self._next_chunk(end)
+            if self._log:
+                self._log.write(chunk)
+            text += chunk
             *whole, text = text.split(b"\n")
             for line in whole:
                 shown = line.decode(errors="replace").rstrip("\r")
@@ -141,9 +181,12 @@ class Lab:
                 self.facts.kernel = release
             case ["LAB", "build", build]:
                 self.facts.build = build
+            case ["LAB", "vmx", flags]:
+                self.facts.vmx_flags = tuple(flags.split())
             case ["LAB", "parameter", parameter]:
-                name, _, value = parameter.partition("=")
-                self.facts.parameters[name] = value
+                module, _, setting = parameter.partition(" ")
+                name, _, value = setting.partition("=")
+                self.facts.modules.setdefault(module, {})[name] = value
             case ["LAB", "failed", what]:
                 raise LabError(f"KVM did not come up in it ({what})", self.serial)
             case ["LAB", "exit", "0"]:

@@ -4,7 +4,7 @@ import gzip
 import shutil
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.errors import InfraError
 from orchestrator.lab.packages import Unpacked, cache_folder, unpack, workshop
@@ -19,14 +19,18 @@ COMMAND_LINE = (
 )
 
 
-def initrd(files: Mapping[str, bytes], cache: Path | None = None) -> bytes:
-    """Return a compressed cpio archive of a busybox system with these files, all executable."""
+def initrd(
+    files: Mapping[str, bytes], cache: Path | None = None, *, compress: bool = True
+) -> bytes:
+    """Return a cpio archive of a busybox system with these files, all executable."""
     busybox = unpack(TOOLS_SUITE, ["busybox-static"], cache).root / "bin" / "busybox"
     everything = {"bin/busybox": busybox.read_bytes(), **files}
-    folders = {"dev", "proc", "sys"} | {path.rpartition("/")[0] for path in everything} - {""}
+    parents = {str(each) for path in everything for each in PurePosixPath(path).parents}
+    folders = ({"dev", "proc", "sys"} | parents) - {"."}
     entries = [(folder, 0o040755, b"") for folder in sorted(folders)]
     entries += [(path, 0o100755, data) for path, data in everything.items()]
-    return gzip.compress(_cpio(entries), compresslevel=1, mtime=0)
+    archive = _cpio(entries)
+    return gzip.compress(archive, compresslevel=1, mtime=0) if compress else archive
 
 
 def _cpio(entries: list[tuple[str, int, bytes]]) -> bytes:

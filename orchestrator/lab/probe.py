@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.bochs import Bochs
 from orchestrator.lab.boot import Lab
+from orchestrator.lab.host import lab_facts
+from orchestrator.lab.image import lab_files
 from orchestrator.lab.kernels import Kernel
 from orchestrator.lab.media import boot_cd, initrd
 from orchestrator.probe.program import build
@@ -57,30 +58,13 @@ async def probe_in_lab(
     lab = Lab(bochs, await asyncio.to_thread(_cd, kernel, arguments, apicv))
     async with contextlib.aclosing(lab.lines()) as lines:
         result = await collect(lines, len(tmccts_ns), confidence, progress)
-    facts = replace(
-        host,
-        kernel=lab.facts.kernel,
-        kernel_build=lab.facts.build,
-        cpu="Bochs corei7_skylake_x",
-        vendor="GenuineIntel",
-        family_model_stepping="6/85/4",
-        microcode=None,
-        cpus=1,
-        kvm_modules={"kvm_intel": lab.facts.parameters},
-        kvm_device="usable",
-        hypervisor=True,
-    )
+    facts = lab_facts(host, lab, cpus=1)
     return LabProbe(kernel.name, facts, result)
 
 
 def _cd(kernel: Kernel, arguments: Sequence[str], apicv: bool) -> bytes:
-    installed = Path(__file__).with_name("init")
-    source = Path(__file__).parents[2] / "images" / "lab" / "init"
     files = {
-        "init": (installed if installed.exists() else source).read_bytes(),
+        **lab_files(kernel, " ".join(("/bin/probe", *arguments)), apicv=apicv),
         "bin/probe": build().read_bytes(),
-        "arguments": " ".join(arguments).encode(),
-        "modules/options": f"enable_apicv={int(apicv)}".encode(),
-        **{f"modules/{name}.ko": data for name, data in kernel.modules.items()},
     }
     return boot_cd(kernel.image, initrd(files))

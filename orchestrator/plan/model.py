@@ -84,12 +84,15 @@ class Cell:
     method: Method
     period_ns: int
     loads_per_save: int
+    host: str = ""
+    """Its host's name, where it is not this machine."""
 
     @property
     def id(self) -> str:
         """A stable name: it depends on nothing but the values."""
+        host = f"{self.host}/" if self.host else ""
         return (
-            f"{self.accel}/{self.mode}/{self.apic}/{self.method}"
+            f"{host}{self.accel}/{self.mode}/{self.apic}/{self.method}"
             f"/{self.period_ns / 1e6:g}ms/{self.loads_per_save}loads"
         )
 

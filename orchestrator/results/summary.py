@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.campaign.run import CellResult, RunResult
+from orchestrator.host.facts import HostFacts
 from orchestrator.results.journal import plain
 
 
@@ -18,18 +19,18 @@ def summary(run: RunResult) -> dict[str, Any]:
     return {
         "verdict": run.verdict.value,
         "exposure": plain(telling.exposure),
-        "host": plain(run.facts) | {"qemu": _without_commands(run)},
+        "host": _host(run.facts),
         "seed": run.seed,
         "cells": [_cell(result) for result in run.cells],
         "journal": str(run.journal),
     }
 
 
-def _without_commands(run: RunResult) -> Any:
-    qemu = plain(run.facts.qemu)
-    if qemu:
-        del qemu["commands"]
-    return qemu
+def _host(facts: HostFacts) -> dict[str, Any]:
+    host: dict[str, Any] = plain(facts)
+    if host["qemu"]:
+        del host["qemu"]["commands"]
+    return host
 
 
 def _cell(result: CellResult) -> dict[str, Any]:
@@ -50,6 +51,8 @@ def _cell(result: CellResult) -> dict[str, Any]:
         "first_tick_periods": spread(campaign.first_tick_periods),
         "first_tick_ms": spread(campaign.first_tick_ms),
         "controls": plain(campaign.controls),
+        # A cell that ran on this machine does not repeat what the run says of it.
+        **({"host": _host(result.facts)} if result.cell.host else {}),
     }
 
 

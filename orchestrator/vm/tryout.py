@@ -38,13 +38,17 @@ async def why_not(
     return (await try_out(host, accel, mode, apic)).why_not
 
 
-async def try_out(host: Host, accel: Accel, mode: TimerMode, apic: Apic) -> Tryout:
+async def try_out(
+    host: Host, accel: Accel, mode: TimerMode, apic: Apic, period_ns: int = 5_000_000
+) -> Tryout:
     """Run the tick guest for a few ticks."""
-    config = MachineConfig(accel, GuestConfig(mode=mode, apic=apic, period_ns=5_000_000))
+    config = MachineConfig(accel, GuestConfig(mode=mode, apic=apic, period_ns=period_ns))
     try:
         async with await Machine.start(host, config) as machine:
             for _ in range(TICKS):
-                arrived = await machine.console.next_line(machine.clock.wall_s(_DEADLINE_NS))
+                arrived = await machine.console.next_line(
+                    machine.clock.wall_s(_DEADLINE_NS + 2 * period_ns)
+                )
                 if arrived is None:
                     state = await machine.run_state()
                     return Tryout(f"the guest started, but does not tick (QEMU says: {state})")

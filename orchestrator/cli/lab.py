@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli import lab_cache, lab_run
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.options import AsJson, IntervalConfidence
 
@@ -20,9 +21,9 @@ DEFAULT_KERNELS = ("debian:bullseye", "debian:bookworm")
 DEFAULT_TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000)
 
 
-@app.callback()
-def _lab() -> None:
-    pass
+app.command()(lab_run.run)
+app.command("list")(lab_cache.list_)
+app.command()(lab_cache.clean)
 
 
 @app.command()

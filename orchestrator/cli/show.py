@@ -1,6 +1,8 @@
 """What a person sees of a run: live progress, then a table."""
 
+import contextlib
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -73,7 +75,7 @@ class Show:
         self._confidence = confidence
         self._console = _StderrConsole()
         wide = self._console.width >= _WIDE
-        self._bar = Progress(
+        self._progress = Progress(
             TextColumn("{task.description}" if wide else "{task.fields[mode]}"),
             *([BarColumn()] if wide else []),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
@@ -86,24 +88,41 @@ class Show:
         self._cells: dict[str, _Shown] = {}
 
     def __enter__(self) -> "Show":
-        self._bar.start()
+        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._progress.stop()
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def bar(self, text: str) -> Iterator[Callable[[int, int], None]]:
+        """Give a bar for some other work; it and the text appear when the work first reports."""
+        tasks: list[TaskID] = []
+
+        def progress(done: int, total: int) -> None:
+            if not tasks:
+                self.say(text)
+                tasks.append(self._progress.add_task(text, total=total, mode=text, estimate=""))
+            self._progress.update(tasks[0], completed=done)
+
+        try:
+            yield progress
+        finally:
+            for task in tasks:
+                self._progress.remove_task(task)
 
     def cell_begins(self, cell: Cell, planned: int) -> None:
         """Begin a bar."""
         for done in [shown for shown in self._cells.values() if shown.done]:
-            self._bar.remove_task(done.task)
+            self._progress.remove_task(done.task)
             self._cells = {id_: each for id_, each in self._cells.items() if each is not done}
-        task = self._bar.add_task(
+        task = self._progress.add_task(
             cell.id, total=planned, mode=f"{cell.accel} {cell.mode}", estimate="control"
         )
         self._cells[cell.id] = _Shown(task)
@@ -134,7 +153,7 @@ class Show:
             estimate = f"loss rate < {1 - (1 - self._confidence) ** (1 / done):.2%}"
         if shown.unknown:
             estimate += f", {shown.unknown} unknown"
-        self._bar.update(shown.task, completed=done, estimate=estimate)
+        self._progress.update(shown.task, completed=done, estimate=estimate)
         now = time.monotonic()
         if not self._console.is_terminal and (
             done == planned or now - shown.last_line >= _LINE_EVERY_S

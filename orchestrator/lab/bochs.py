@@ -9,21 +9,35 @@ runs untouched kernels.
 import asyncio
 import collections
 import hashlib
+import logging
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import InfraError, UnfitError
-from orchestrator.lab.packages import cache_folder, unpack, workshop
+from orchestrator.lab.cache import Record, Store, cache_folder, in_words, workshop
+from orchestrator.lab.packages import unpack
 from orchestrator.lab.sources import source_archive
+
+_log = logging.getLogger(__name__)
 
 #: The Debian suite that has Bochs 3.0. (3.1 miscomputes a signed division, and Linux
 #: dies in it; 2.7 has no posted interrupts.)
 SUITE = "trixie"
+VERSION = "3.0"
+
+#: Of bochs_3.0+dfsg.orig.tar.xz, as Debian's source index has it.
+SOURCE_SHA256 = "78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b"
+
+PROGRAM = "bochs"
+FIRMWARE = ("bochsbios", "vgabios")
+BIOS = "usr/share/bochs/BIOS-bochs-latest"
+VGA_BIOS = "usr/share/vgabios/vgabios.bin"
 
 CONFIGURE = (
     "--with-nogui", "--enable-x86-64", "--enable-cpu-level=6", "--enable-vmx=2",
@@ -33,6 +47,8 @@ CONFIGURE = (
     "--enable-a20-pin", "--disable-docbook",
     # Its once-a-second speed message can deadlock against its own log.
     "--disable-show-ips",
+    # No debugging information: a quarter of the size.
+    "CFLAGS=-O2", "CXXFLAGS=-O2", "LDFLAGS=-s",
 )  # fmt: skip
 
 #: The check on the descriptor's address, and what it becomes.
@@ -55,17 +71,42 @@ class NoBuildToolsError(UnfitError):
 
 @dataclass(frozen=True, slots=True)
 class Bochs:
-    """A built Bochs and its firmware."""
+    """A Bochs that can be run, and its firmware."""
 
-    program: Path
+    command: tuple[str, ...]
+    """Its own arguments are added to it."""
     bios: Path
     vga_bios: Path
+    origin: str
+    """Which it is, for the output."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it needs besides ours."""
+    realigned: bool = False
+    """It wants the posted-interrupt descriptor at the start of a page: kvm_intel must be
+    built so."""
+    smp: bool = False
+    """It can emulate more than one CPU."""
+    display: str = "nogui"
+    """The display_library with which it runs unseen."""
+
+    @property
+    def program(self) -> Path:
+        """The program itself, which is run by `command`."""
+        return Path(self.command[-1])
 
 
 async def bochs(
-    progress: Callable[[int, int], None] = lambda done, total: None, cache: Path | None = None
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    cache: Path | None = None,
+    *,
+    smp: bool = False,
 ) -> Bochs:
     """Return a Bochs, built from Debian's source the first time (about two minutes).
+
+    Args:
+        progress: hears how many of how many files are compiled.
+        cache: where to keep it; losttick's cache folder by default.
+        smp: whether it must emulate more than one CPU; that is another build.
 
     Raises:
         PackagesError: its source or firmware can't be had.
@@ -73,21 +114,75 @@ async def bochs(
         BochsBuildError: the build failed.
     """
     place = (cache or cache_folder()) / "bochs"
-    key = hashlib.sha256(repr((SUITE, CONFIGURE, ALIGNMENT)).encode()).hexdigest()[:16]
-    program = place / key
-    if not program.exists():
+    options = (*CONFIGURE, "--enable-smp") if smp else CONFIGURE
+    key = hashlib.sha256(repr((SOURCE_SHA256, options, ALIGNMENT)).encode()).hexdigest()[:16]
+    built = _built(place, key)
+    if built is None:
         with workshop(place) as work:
-            if not program.exists():
-                await _build(work, program, progress)
-    firmware = (await asyncio.to_thread(unpack, SUITE, ["bochsbios", "vgabios"], cache)).root
+            built = _built(place, key)  # by another, while we waited
+            if built is None:
+                program = await _build(work, options, progress, cache)
+                what = "Bochs with several CPUs" if smp else "Bochs"
+                record = Record(what, VERSION, time.time(), {"configure": options})
+                built = Store(place).add(key, program.parent, record).content / program.name
+    firmware = (await asyncio.to_thread(unpack, SUITE, FIRMWARE, cache)).root
     return Bochs(
-        program,
-        firmware / "usr/share/bochs/BIOS-bochs-latest",
-        firmware / "usr/share/vgabios/vgabios.bin",
+        (str(built),),
+        firmware / BIOS,
+        firmware / VGA_BIOS,
+        f"Bochs {VERSION}, built from Debian's source with the alignment check relaxed",
+        smp=smp,
     )
 
 
-async def _build(work: Path, program: Path, progress: Callable[[int, int], None]) -> None:
+def _built(place: Path, key: str) -> Path | None:
+    entry = Store(place).find(key)
+    if entry and (damage := entry.damage()):
+        _log.warning("Bochs is damaged in %s (%s): building it again",
+                     entry.folder, in_words(damage))  # fmt: skip
+        return None
+    return entry.content / PROGRAM if entry else None
+
+
+def debian_bochs(cache: Path | None = None) -> Bochs:
+    """Return Debian's own Bochs, run without installing it: nothing need be built for it.
+
+    Its display `term` draws on a terminal that it makes itself, and nobody sees it. Its
+    serial port must not write to standard output. The command makes files in the folder
+    that it is run in.
+
+    Raises:
+        PackagesError: it can't be had.
+    """
+    tree = unpack(SUITE, ("bochs", "bochs-term", "ncurses-base", *FIRMWARE), cache)
+    program, prefix = tree.command("usr/bin/bochs-bin")
+    # A long path to its plugins overflows a buffer of its: the link is short, wherever the
+    # cache is. Its debugger waits for a word first: continue.
+    start = 'ln -s "$0" tree && echo c >rc && exec "$@" -rc rc >/dev/null'
+    terminals = (tree.root / place / "terminfo" for place in ("usr/share", "usr/lib", "lib"))
+    return Bochs(
+        ("/bin/sh", "-c", start, str(tree.root), *prefix, program),
+        tree.root / BIOS,
+        tree.root / VGA_BIOS,
+        f"Debian's own Bochs {VERSION}, which needs realigned modules",
+        {
+            "LTDL_LIBRARY_PATH": "tree/usr/lib/x86_64-linux-gnu/bochs/plugins",
+            "BXSHARE": str(tree.root / "usr/share/bochs"),
+            "TERM": "dumb",
+            "TERMINFO_DIRS": ":".join(map(str, terminals)),
+        },
+        realigned=True,
+        smp=True,
+        display="term",
+    )
+
+
+async def _build(
+    work: Path,
+    options: Sequence[str],
+    progress: Callable[[int, int], None],
+    cache: Path | None,
+) -> Path:
     missing = [tool for tool in ("g++", "make", "xz", "tar") if shutil.which(tool) is None]
     if missing:
         raise NoBuildToolsError(
@@ -96,10 +191,12 @@ async def _build(work: Path, program: Path, progress: Callable[[int, int], None]
         )
     tree = work / "tree"
     tree.mkdir()
-    archive = await asyncio.to_thread(source_archive, SUITE, "bochs", work)
+    archive = await asyncio.to_thread(
+        source_archive, SUITE, "bochs", work, cache=cache, sha256=SOURCE_SHA256
+    )
     await _step(["tar", "-xf", str(archive), "--strip-components=1"], tree)
     relax_alignment(tree / "cpu" / "vmx.cc")
-    await _step(["./configure", *CONFIGURE], tree)
+    await _step(["./configure", *options], tree)
     compiled = 0
 
     def count(line: str) -> None:
@@ -109,7 +206,9 @@ async def _build(work: Path, program: Path, progress: Callable[[int, int], None]
             progress(min(compiled, COMPILED), COMPILED)
 
     await _step(["make", f"-j{os.cpu_count() or 1}"], tree, count)
-    (tree / "bochs").replace(program)
+    alone = work / "built" / PROGRAM
+    alone.parent.mkdir()
+    return (tree / PROGRAM).rename(alone)
 
 
 def relax_alignment(source: Path) -> None:

@@ -1,6 +1,6 @@
 """Boots a lab, runs one program in it, and hears what it says.
 
-The kernel's serial port is Bochs's standard output: nothing is polled, and nothing is
+The kernel's serial port is Bochs's standard error: nothing is polled, and nothing is
 left on disk. Each way to fail has words of its own.
 """
 
@@ -60,8 +60,8 @@ vgaromimage: file={bochs.vga_bios}
 pci: enabled=1, chipset=i440fx
 ata0-master: type=cdrom, path={CD_FILE}, status=inserted
 boot: cdrom
-com1: enabled=1, mode=file, dev=/dev/stdout
-{agent}display_library: nogui
+com1: enabled=1, mode=file, dev=/dev/stderr
+{agent}display_library: {bochs.display}
 log: /dev/null
 panic: action=fatal
 error: action=ignore
@@ -113,12 +113,12 @@ class Lab:
                 emulator stalled or ended.
         """
         emulator = Supervised(
-            [str(self._bochs.program), "-q", "-f", "bochsrc"],
+            [*self._bochs.command, "-q", "-f", "bochsrc"],
             what="Bochs",
             on_output=self._heard.put_nowait,
         )
         try:
-            await emulator.start(self._files, (), {})
+            await emulator.start(self._files, (), self._bochs.environment)
             end = asyncio.create_task(emulator.exited())
             try:
                 async for line in self._serial_lines(end):

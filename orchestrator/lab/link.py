@@ -146,13 +146,16 @@ class Link(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._socket = transport.get_extra_info("socket")
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._tcp = self._socket.family in (socket.AF_INET, socket.AF_INET6)
+        if self._tcp:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
         """Hear the agent."""
         # The emulator sends single bytes, and waits after the first for our ACK (Nagle),
         # which the kernel would delay by 40 ms. This has to be said again and again.
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        if self._tcp:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         try:
             frames = self._decoder.feed(data)
         except LinkError as error:

@@ -4,31 +4,52 @@ Everything goes through this machine's own apt configuration (mirror, proxy, key
 with a private state folder and an empty list of installed packages, so that a
 package's whole closure is fetched: what is unpacked runs by its own dynamic
 loader and libraries. Needs `apt-get` and `dpkg-deb`; root is not needed.
+
+A tree is kept under the digest of the .deb files that it came from, and an index says
+which tree answers a request. That answer stands, without a look at the network, until a
+refresh is asked for or the cache is cleaned: two runs with one cache use the same files.
 """
 
-import contextlib
-import fcntl
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+import logging
+import re
+import time
+import urllib.parse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from orchestrator.errors import UnfitError
+from orchestrator.lab.apt import PackagesError, apt, run_tool, suite_sources
+from orchestrator.lab.cache import (
+    Entry,
+    Record,
+    Store,
+    cache_folder,
+    in_words,
+    workshop,
+)
+from orchestrator.lab.drop import drop_folder, drop_source
 
-#: Says that a tree is whole; written last.
-_DONE = ".complete"
+__all__ = ["Archive", "PackagesError", "Unpacked", "apt", "cache_folder", "run_tool", "unpack",
+           "workshop"]  # fmt: skip
+
+_log = logging.getLogger(__name__)
+
+_SUITES = re.compile(r"[a-z][a-z0-9-]*(,[a-z][a-z0-9-]*)*")
 
 
-class PackagesError(UnfitError):
-    """Packages could not be had."""
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One .deb file that a tree came from."""
 
-
-def cache_folder() -> Path:
-    """Return losttick's folder under the XDG cache directory."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    return Path(base) / "losttick"
+    name: str
+    version: str
+    sha256: str
+    size_bytes: int
+    file: str
+    by_hand: bool
+    """From the folder of files that a person brought: nobody signed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +57,14 @@ class Unpacked:
     """A tree of unpacked packages."""
 
     root: Path
+    entry: Entry | None = None
+    """What the cache knows of it."""
+
+    @property
+    def archives(self) -> tuple[Archive, ...]:
+        """What it came from."""
+        details = self.entry.record.details if self.entry else {}
+        return tuple(Archive(**archive) for archive in details.get("archives", ()))
 
     def command(self, program: str) -> tuple[str, list[str]]:
         """Return a program of the tree and the command that it must be run by.
@@ -60,134 +89,164 @@ class Unpacked:
         return str(self.root / program), [str(loader), "--library-path", library_path]
 
 
-def unpack(suite: str, packages: Sequence[str], cache: Path | None = None) -> Unpacked:
+def unpack(
+    suite: str, packages: Sequence[str], cache: Path | None = None, *, refresh: bool = False
+) -> Unpacked:
     """Fetch packages of a suite with all they depend on, and unpack them.
 
-    What was unpacked before is used again. Safe under two processes, and under
-    a kill at any point.
+    What was unpacked before is used again, without a look at the network. Safe under two
+    processes, and under a kill at any point.
 
     Args:
-        suite: such as `bullseye` or `trixie-backports`.
-        packages: names of packages.
+        suite: such as `bullseye`, `trixie-backports` or `bookworm-security`, or several
+            joined by commas.
+        packages: names of packages, or `name=version`.
         cache: where; losttick's cache folder by default.
+        refresh: ask the mirror for what is newest now.
 
     Raises:
         PackagesError: apt is missing, has no network, or does not know the suite or a package.
     """
-    place = (cache or cache_folder()) / "debian" / suite
-    tree = place / "-".join(packages)
-    if (tree / _DONE).exists():
-        return Unpacked(tree)
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise PackagesError(f"fetching {' '.join(packages)} of {suite}: there is no {tool}")
-    with workshop(place) as work:
-        if not (tree / _DONE).exists():
-            archives = _download(suite, packages, work / "apt")
-            fresh = work / "tree"
-            for archive in archives:
-                run_tool(["dpkg-deb", "-x", str(archive), str(fresh)], f"unpacking {archive.name}")
-            (fresh / _DONE).touch()
-            shutil.rmtree(tree, ignore_errors=True)
-            fresh.rename(tree)
-    return Unpacked(tree)
+    if not _SUITES.fullmatch(suite):
+        raise PackagesError(f"fetching {' '.join(packages)}: {suite!r} is no name of a suite")
+    request = _Request(suite, tuple(sorted(set(packages))), cache or cache_folder())
+    if not refresh and (ready := request.cached()):
+        return ready
+    with workshop(request.store / "work" / suite) as work:
+        # Another process may have fetched it while we waited.
+        return (None if refresh else request.cached()) or request.fetch(work)
 
 
-def apt(state: Path, sources: str, default_release: str | None = None) -> list[str]:
-    """Return an `apt-get` command with state and sources of its own.
+@dataclass(frozen=True, slots=True)
+class _Request:
+    suite: str
+    packages: tuple[str, ...]
+    cache: Path
 
-    Args:
-        state: folder for its lists and archives.
-        sources: its sources.list; `{mirror}` stands for this machine's mirror.
-        default_release: the suite to prefer.
+    def __str__(self) -> str:
+        return f"{' '.join(self.packages)} of {self.suite}"
 
-    Raises:
-        PackagesError: this machine's apt knows no mirror of Debian.
-    """
-    for folder in ("state/lists/partial", "cache/archives/partial"):
-        (state / folder).mkdir(parents=True, exist_ok=True)
-    (state / "status").touch()
-    (state / "sources.list").write_text(sources.format(mirror=_mirror()))
-    options = [
-        f"Dir::State={state}/state",
-        f"Dir::State::status={state}/status",
-        f"Dir::Cache={state}/cache",
-        f"Dir::Etc::sourcelist={state}/sources.list",
-        "Dir::Etc::sourceparts=-",
-        "APT::Sandbox::User=",  # as the user who called: the folder may be private
-        "Acquire::Languages=none",
-        "Acquire::Check-Valid-Until=false",  # an archived suite is never signed anew
-        *([f"APT::Default-Release={default_release}"] if default_release else []),
-    ]
-    return ["apt-get", "-qq", *(part for option in options for part in ("-o", option))]
+    @property
+    def store(self) -> Path:
+        return self.cache / "packages"
 
+    @property
+    def trees(self) -> Store:
+        return Store(self.store / "trees")
 
-def _download(suite: str, packages: Sequence[str], state: Path) -> list[Path]:
-    """Return the .deb files of the packages and of all they depend on."""
-    # A suite of backports holds only what differs from the suite that it is for.
-    suites = dict.fromkeys((suite.removesuffix("-backports"), suite))
-    sources = "".join(f"deb {{mirror}} {each} main\n" for each in suites)
-    command = apt(state, sources, suite)
-    run_tool([*command, "update"], f"reading the package lists of {suite}")
-    run_tool(
-        [*command, "install", "-y", "--download-only", "--no-install-recommends", *packages],
-        f"fetching {' '.join(packages)} of {suite}",
-    )
-    return sorted((state / "cache" / "archives").glob("*.deb"))
+    @property
+    def answer(self) -> Path:
+        """The file that names the tree for this request."""
+        key = hashlib.sha256(repr((self.suite, self.packages)).encode()).hexdigest()[:16]
+        return self.store / "index" / f"{key}.json"
 
-
-def _mirror() -> str:
-    """Return the mirror that this machine's apt uses for Debian itself."""
-    listed = run_tool(
-        ["apt-get", "indextargets", "--format", "$(SITE) $(SUITE) $(ORIGIN)"],
-        "asking apt for its mirror",
-    )
-    for line in listed.splitlines():
-        site, suite, *origin = line.split(maxsplit=2)
-        if "security" not in suite and "security" not in site and origin in ([], ["Debian"]):
-            return site
-    raise PackagesError(
-        "asking apt for its mirror: it knows none of Debian. Run apt-get update as root, once."
-    )
-
-
-def run_tool(
-    command: Sequence[str], doing: str, *, cwd: Path | None = None, must: bool = True
-) -> str:
-    """Run a tool and return its output.
-
-    Args:
-        command: the tool and its arguments.
-        doing: what for, in a message.
-        cwd: where.
-        must: whether its failure is an error.
-
-    Raises:
-        PackagesError: it failed.
-    """
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=cwd,
-        env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
-    )  # fmt: skip
-    if must and done.returncode != 0:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise PackagesError(f"{doing}: {'; '.join(words[-3:])}")
-    return done.stdout
-
-
-@contextlib.contextmanager
-def workshop(place: Path) -> Iterator[Path]:
-    """Give an empty folder in `place` to build in, to one process at a time.
-
-    What a process that was killed has left in it is removed by the next.
-    """
-    place.mkdir(parents=True, exist_ok=True)
-    work = place / "work"
-    with (place / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
+    def cached(self) -> Unpacked | None:
+        """Return the tree that was kept for this request, if it is whole."""
         try:
-            yield work
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+            digest = json.loads(self.answer.read_bytes())["tree"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return self.whole(str(digest))
+
+    def whole(self, digest: str) -> Unpacked | None:
+        entry = self.trees.find(digest)
+        if entry is None:
+            return None
+        if damage := entry.damage():
+            _log.warning("%s is damaged in %s (%s): fetching it again",
+                         self, entry.folder, in_words(damage))  # fmt: skip
+            return None
+        return Unpacked(entry.content, entry)
+
+    def fetch(self, work: Path) -> Unpacked:
+        """Fetch the closure, unless its tree is there, and note the answer."""
+        command, archives = self._resolve(work)
+        digest = _digest(archives)
+        ready = self.whole(digest)
+        if ready is None:
+            tree = self._unpack(command, archives, work)
+            record = Record(
+                what=str(self),
+                version=_versions(self.packages, archives),
+                made_s=time.time(),
+                details={
+                    "suite": self.suite,
+                    "packages": self.packages,
+                    "archives": [asdict(archive) for archive in archives],
+                },
+            )
+            entry = self.trees.add(digest, tree, record)
+            ready = Unpacked(entry.content, entry)
+        answer = {"suite": self.suite, "packages": self.packages, "tree": digest}
+        (work / "answer").write_text(json.dumps(answer))
+        self.answer.parent.mkdir(parents=True, exist_ok=True)
+        (work / "answer").replace(self.answer)
+        return ready
+
+    def _resolve(self, work: Path) -> tuple[list[str], list[Archive]]:
+        """Return an apt with the closure in its lists, and the closure.
+
+        Raises:
+            PackagesError: neither the files brought by hand nor the mirror have all of it.
+        """
+        drop = drop_folder(self.cache, self.suite)
+        brought = drop_source(drop, work / "drop")
+        packages = " and ".join(self.packages)
+        lacking = f"By hand: put the .deb files of {packages}, and of all they need, into {drop}"
+        if brought:
+            try:
+                return self._listed(apt(work / "by-hand", brought))
+            except PackagesError as error:
+                lacking = f"The files in {drop} do not suffice ({error}): add those"
+        # The first of several has no more right than the others: the newest wins.
+        release = None if "," in self.suite else self.suite
+        sources = (brought or "") + suite_sources(self.suite)
+        try:
+            return self._listed(apt(work / "apt", sources, release))
+        except PackagesError as error:
+            raise PackagesError(
+                f"{error}. {lacking}, or copy {self.cache} from a machine that has them."
+            ) from error
+
+    def _listed(self, command: list[str]) -> tuple[list[str], list[Archive]]:
+        run_tool([*command, "update"], f"fetching {self}: reading the package lists")
+        uris = run_tool([*command, *self._install("--print-uris")], f"looking for {self}")
+        archives = []
+        for line in uris.splitlines():
+            found = re.fullmatch(r"'([^']+)' (\S+)_(\S+)_\w+\.deb (\d+) SHA256:(\w+)", line)
+            if found is None:
+                raise PackagesError(f"looking for {self}: apt says {line!r}")
+            uri, name, version, size, sha256 = found.groups()
+            file, by_hand = line.split()[1], uri.startswith("copy:")
+            version = urllib.parse.unquote(version)
+            archives.append(Archive(name, version, sha256, int(size), file, by_hand))
+        return command, archives
+
+    def _install(self, how: str) -> list[str]:
+        return ["install", "-y", how, "--no-install-recommends", "-o", "Acquire::ForceHash=SHA256",
+                *self.packages]  # fmt: skip
+
+    def _unpack(self, command: list[str], archives: Sequence[Archive], work: Path) -> Path:
+        run_tool([*command, *self._install("--download-only")], f"fetching {self}")
+        (cache,) = (part for part in command if part.startswith("Dir::Cache="))
+        place = Path(cache.removeprefix("Dir::Cache=")) / "archives"
+        for archive in archives:
+            path = place / archive.file
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != archive.sha256:
+                    raise PackagesError(f"fetching {self}: {archive.file} has the wrong SHA-256")
+            run_tool(["dpkg-deb", "-x", str(path), str(work / "tree")], f"unpacking {path.name}")
+            path.unlink()  # as much room again
+        return work / "tree"
+
+
+def _digest(archives: Sequence[Archive]) -> str:
+    """Return the digest of a set of .deb files."""
+    each = sorted(archive.sha256 for archive in archives)
+    return hashlib.sha256("\n".join(each).encode()).hexdigest()
+
+
+def _versions(packages: Sequence[str], archives: Sequence[Archive]) -> str:
+    """Return the versions of the packages that were asked for, each said once."""
+    asked = {package.partition("=")[0] for package in packages}
+    return ", ".join(dict.fromkeys(a.version for a in archives if a.name in asked))

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from orchestrator.campaign.verdict import Verdict
 from orchestrator.errors import UnfitError
 from orchestrator.guest.firmware import TimerMode
 from orchestrator.host.exposure import ExposureState, exposure
-from orchestrator.lab.bochs import Bochs, bochs
+from orchestrator.lab.bochs import Bochs
 from orchestrator.lab.boot import Lab, LabError
 from orchestrator.lab.kernels import kernel
 from orchestrator.lab.media import boot_cd, initrd
@@ -32,24 +32,6 @@ pytestmark = pytest.mark.timeout(900)
 TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000)
 
 Probe = Callable[..., LabProbe]
-
-
-@pytest.fixture(scope="session")
-def emulator() -> Bochs:
-    try:
-        return asyncio.run(bochs())
-    except UnfitError as error:
-        pytest.skip(f"needs Bochs: {error}")
-
-
-@pytest.fixture(autouse=True)
-def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of our own, empty again after each test."""
-    place = tmp_path / "runtime"
-    place.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
-    yield place
-    assert list(place.iterdir()) == []
 
 
 def run_probe(emulator: Bochs, suite: str, **options: bool) -> LabProbe:

@@ -1,0 +1,153 @@
+"""The arms of a lab run: kernels as they are, and beside them edits whose answer is known."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.campaign.run import CellResult
+from orchestrator.campaign.verdict import Verdict, overall
+from orchestrator.host.facts import HostFacts
+from orchestrator.lab.bochs import Bochs
+from orchestrator.lab.host import LabHost
+from orchestrator.lab.image import LabImage
+from orchestrator.lab.kernels import Kernel
+from orchestrator.lab.qemu import PackagedQemu
+from orchestrator.lab.variants import COUNTERS, Variant, has_wants_to_run, modified
+
+#: What an edited arm must show, or the lab proves nothing.
+_KNOWN = {Variant.BASE: Verdict.CLEAN, Variant.REVERT_FIX: Verdict.AFFECTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A kernel, an edit of its KVM modules, and whether APICv is on."""
+
+    kernel: Kernel
+    variant: Variant = Variant.UNTOUCHED
+    apicv: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in a run."""
+        off = "" if self.apicv else "/no-apicv"
+        return f"{self.kernel.version}/{self.variant}{off}"
+
+    @property
+    def known(self) -> Verdict | None:
+        """The verdict that it must get; None where that is the question."""
+        if self.variant is Variant.UNTOUCHED:
+            return None
+        return _KNOWN.get(self.variant) if self.apicv else Verdict.CLEAN
+
+
+def bug_and_fix(kernel: Kernel) -> list[Choice]:
+    """Return the arms that show the bug and its fix side by side in one kernel.
+
+    Raises:
+        PackagesError: the kernel's source can't be had.
+    """
+    base = [Choice(kernel, Variant.BASE)] if has_wants_to_run(kernel) else []
+    return [
+        Choice(kernel),
+        *base,
+        Choice(kernel, Variant.REVERT_FIX),
+        Choice(kernel, Variant.REVERT_FIX, apicv=False),
+    ]
+
+
+@dataclass(slots=True)
+class Arm:
+    """One arm, and what its lab said."""
+
+    choice: Choice
+    boot_s: float | None = None
+    """From the start of the emulator to the agent's first word, by our clock."""
+    counters: dict[str, int] = field(default_factory=dict)
+    """What the edit itself counted, where it counts."""
+
+    @contextlib.asynccontextmanager
+    async def host(
+        self,
+        bochs: Bochs,
+        packaged: PackagedQemu,
+        here: HostFacts,
+        out: Path,
+        *,
+        cpus: int = 1,
+        every: int = 1,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> AsyncIterator[LabHost]:
+        """Build what the arm needs, boot it, and end it with the context.
+
+        Args:
+            bochs: the emulator.
+            packaged: the QEMU that runs in it.
+            here: this machine's facts.
+            out: folder for the log of the serial port.
+            cpus: of the emulated machine.
+            every: the variant `partial` loses the interrupt of 1 in `every` loads.
+            say: hears what is done.
+
+        Raises:
+            LabError: the lab did not come up.
+            UnfitError: what it is made of can't be had.
+        """
+        choice = self.choice
+        if choice.variant is not Variant.UNTOUCHED or bochs.realigned:
+            say(f"{choice.name}: building its modules")
+        kernel = await modified(
+            choice.kernel,
+            choice.variant,
+            realigned=bochs.realigned,
+            every=every if choice.variant is Variant.PARTIAL else None,
+        )
+        say(f"{choice.name}: booting")
+        image = LabImage(bochs, kernel, packaged, apicv=choice.apicv, cpus=cpus)
+        log = out / "serial" / f"{choice.name.replace('/', '-')}.log"
+        await asyncio.to_thread(log.parent.mkdir, exist_ok=True)
+        with log.open("wb", buffering=0) as serial:
+            async with LabHost(image, here, serial).booted() as host:
+                self.boot_s = host.boot_s
+                yield host
+                if choice.variant is Variant.PARTIAL:
+                    for name in COUNTERS:
+                        path = f"/sys/module/kvm/parameters/{name}"
+                        self.counters[name] = int(await host.read_file(path))
+
+    def described(self, bochs: Bochs) -> dict[str, Any]:
+        """Return the arm as plain data."""
+        choice = self.choice
+        return {
+            "kernel": choice.kernel.name,
+            "version": choice.kernel.version,
+            "variant": choice.variant.value,
+            "apicv": choice.apicv,
+            "emulator": bochs.origin,
+            "boot_s": self.boot_s and round(self.boot_s, 1),
+            "counters": self.counters,
+        }
+
+
+def judge_arms(choices: Sequence[Choice], results: Sequence[CellResult]) -> Verdict:
+    """Return a run's verdict: that of its untouched kernels, if the known arms came out.
+
+    Without an untouched kernel it is the gravest of all arms.
+    """
+    pairs = list(zip(choices, results, strict=True))
+    asked = [result.verdict for choice, result in pairs if choice.variant is Variant.UNTOUCHED]
+    verdict = overall(asked or [result.verdict for result in results])
+    if asked and verdict is Verdict.CLEAN and surprises(choices, results):
+        return Verdict.INCONCLUSIVE
+    return verdict
+
+
+def surprises(choices: Sequence[Choice], results: Sequence[CellResult]) -> list[str]:
+    """Return what the arms whose answer is known showed instead of it."""
+    return [
+        f"{choice.name} is {result.verdict}, where it must be {choice.known}: {result.why}"
+        for choice, result in zip(choices, results, strict=True)
+        if choice.known and result.verdict is not choice.known
+    ]

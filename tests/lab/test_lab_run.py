@@ -1,0 +1,150 @@
+"""The real bug and its fix, through real QEMU, in real Debian kernels on Bochs.
+
+Everything goes by the command itself, as its user gives it.
+"""
+
+import json
+import os
+import signal
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import marked_processes, started, wait_until
+
+pytestmark = pytest.mark.timeout(1200)
+
+TRIALS = 20
+
+
+def lab_run(out: Path, *options: str, trials: int = TRIALS) -> dict[str, Any]:
+    """Run `losttick lab run --json`; skip with its own words where something can't be had."""
+    with started(
+        "lab", "run", "--trials", str(trials), "--out", str(out), "--json", *options
+    ) as process:
+        stdout, stderr = process.communicate()
+    assert "Traceback" not in stderr
+    found: dict[str, Any] = json.loads(stdout)
+    if "error" in found and process.returncode == 3:
+        pytest.skip(f"needs a lab: {found['error']}")
+    assert "error" not in found, found
+    for cell in found["cells"]:
+        if cell["verdict"] == "skipped":
+            pytest.skip(f"needs {cell['lab']['version']}: {cell['why']}")
+    return found
+
+
+def arms(found: dict[str, Any]) -> dict[tuple[str, bool], dict[str, Any]]:
+    return {(c["lab"]["variant"], c["lab"]["apicv"]): c for c in found["cells"]}
+
+
+def records(out: Path, kind: str) -> list[dict[str, Any]]:
+    lines = (out / "journal.jsonl").read_text().splitlines()
+    return [record for line in lines if (record := json.loads(line))["record"] == kind]
+
+
+def assert_plain(cell: dict[str, Any]) -> None:
+    assert cell["trials"] == TRIALS
+    assert cell["outcomes"].get("lost", 0) == 0
+    assert cell["verdict"] == "clean", cell["why"]
+    assert all(control["seen"] for control in cell["controls"])
+    assert len(cell["controls"]) == 2
+
+
+def assert_frozen(cell: dict[str, Any]) -> None:
+    """At least 19 of 20 lost, and every loss diagnosed as the bug's."""
+    assert cell["trials"] == TRIALS
+    lost = cell["outcomes"]["lost"]
+    assert lost >= TRIALS - 1
+    assert cell["diagnoses"] == {"lost one-shot interrupt": lost}
+    assert cell["verdict"] == "affected", cell["why"]
+    assert all(control["seen"] for control in cell["controls"])
+
+
+def test_the_bug_and_its_fix_side_by_side(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    found = lab_run(out)
+    by = arms(found)
+    assert_plain(by["untouched", True])
+    if ("base", True) in by:
+        assert_plain(by["base", True])
+    assert_frozen(by["revert-fix", True])
+    assert_plain(by["revert-fix", False])
+    assert found["verdict"] == "clean"  # that of the untouched kernel
+    for (_, apicv), cell in by.items():
+        assert cell["host"]["kvm_modules"]["kvm_intel"]["enable_apicv"] == "YN"[not apicv]
+        assert cell["exposure"]["state"] == ("exposed" if apicv else "not-exposed")
+        assert cell["host"]["cpu"].startswith("Bochs")
+        assert cell["outcomes"].get("immediate", 0) + cell["outcomes"].get("lost", 0) == TRIALS
+    assert len(list((out / "serial").iterdir())) == len(found["cells"])
+    for hang in records(out, "trial"):
+        if hang["outcome"] == "lost":
+            assert (out / hang["evidence"] / "diagnosis.txt").exists()
+
+
+def test_a_kernel_whose_fix_is_masked_has_a_base(tmp_path: Path) -> None:
+    """With `wants_to_run`, the fix alone makes no difference: it is reverted on a base."""
+    options = ["--variant=untouched", "--variant=base", "--variant=revert-fix"]
+    by = arms(lab_run(tmp_path / "out", "--kernel=debian:bookworm-security", *options))
+    assert_plain(by["untouched", True])
+    assert_plain(by["base", True])
+    assert_frozen(by["revert-fix", True])
+
+
+def test_the_losses_found_are_the_losses_made(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (cell,) = lab_run(out, "--variant=partial", "--every=4")["cells"]
+    loads = records(out, "trial")
+    # The edit counts every load, those of the controls as well, and loses each fourth.
+    made = {n for n in range(1, len(loads) + 1) if n % 4 == 0}
+    assert cell["lab"]["counters"] == {
+        "losttick_restores": len(loads),
+        "losttick_lost": len(made),
+    }
+    host = [(n, load["outcome"]) for n, load in enumerate(loads, 1) if load["arm"] == "host"]
+    assert Counter(outcome for _, outcome in host)["lost"] >= TRIALS // 4 - 1
+    assert {n for n, outcome in host if outcome == "lost"} == made & {n for n, _ in host}
+    assert cell["diagnoses"] == {"lost one-shot interrupt": cell["outcomes"]["lost"]}
+
+
+def test_another_break_has_another_name(tmp_path: Path) -> None:
+    (cell,) = lab_run(tmp_path / "out", "--variant=drop-timer", trials=4)["cells"]
+    assert cell["outcomes"] == {"lost": 4}
+    assert cell["diagnoses"] == {"timer not restored": 4}
+    assert cell["verdict"] == "anomalous"
+
+
+def test_two_emulated_cpus(tmp_path: Path) -> None:
+    found = lab_run(tmp_path / "out", "--cpus=2", "--variant=untouched", "--variant=revert-fix")
+    by = arms(found)
+    assert_plain(by["untouched", True])
+    assert by["revert-fix", True]["outcomes"]["lost"] >= TRIALS // 2
+    assert by["revert-fix", True]["verdict"] == "affected"
+    assert {cell["host"]["cpus"] for cell in found["cells"]} == {2}
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_ended_run_leaves_nothing(
+    tmp_path: Path, runtime_folder: Path, how: signal.Signals
+) -> None:
+    marker = f"lab-run-{os.getpid()}-{how}"
+    running = partial(marked_processes, marker)
+    out = tmp_path / "out"
+    environment = os.environ | {"LOSTTICK_TEST": marker}
+    options = ["--kernel=debian:bookworm", "--out", str(out)]
+    with started("lab", "run", *options, env=environment) as process:
+        begun = wait_until(lambda: '"machine"' in journal(out), 120)
+        process.send_signal(how)
+        process.communicate(timeout=20)
+    assert begun
+    assert process.returncode == (130 if how is signal.SIGINT else -how)
+    assert wait_until(lambda: not running(), 10), running()
+    assert wait_until(lambda: not list(runtime_folder.iterdir()), 10)
+
+
+def journal(out: Path) -> str:
+    path = out / "journal.jsonl"
+    return path.read_text() if path.exists() else ""

@@ -1,0 +1,133 @@
+"""The frames of the line to a lab's agent, and the clock that they carry."""
+
+import asyncio
+import errno
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.lab.link import Decoder, Frame, LabClock, Link, LinkError, encode
+from orchestrator.lab.program import shipped, static_program
+
+
+def frame(kind: bytes, payload: bytes) -> bytes:
+    return encode(kind, 1, payload)
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=5), st.integers(1, 7))
+def test_frames_survive_any_cutting(payloads: list[bytes], size: int) -> None:
+    stream = b"".join(frame(b"q", payload) for payload in payloads)
+    decoder = Decoder()
+    heard = [f for i in range(0, len(stream), size) for f in decoder.feed(stream[i : i + size])]
+    assert heard == [Frame(b"q", 1, 0, payload) for payload in payloads]
+
+
+@given(st.binary(min_size=1, max_size=40), st.integers(0), st.integers(0, 7))
+def test_a_flipped_bit_is_never_taken_for_a_frame(payload: bytes, at: int, bit: int) -> None:
+    stream = bytearray(frame(b"o", payload))
+    stream[at % len(stream)] ^= 1 << bit
+    try:
+        heard = Decoder().feed(bytes(stream))
+    except LinkError:
+        return
+    assert heard == []  # a longer length: it waits for the rest
+
+
+def test_the_clock_draws_on_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = [100.0]
+    monkeypatch.setattr("orchestrator.lab.link.time.monotonic", lambda: wall[0])
+    clock = LabClock()
+    clock.tell(5_000_000_000)
+    for _ in range(50):
+        wall[0] += 0.1
+        clock.tell(int(5e9 + (wall[0] - 100) * 3e9))
+    assert clock.speed == pytest.approx(3, rel=0.01)
+    assert clock.wall_s(3_000_000_000) == pytest.approx(1, rel=0.01)
+    told = clock.now_ns()  # nothing has passed since its last word
+    wall[0] += 0.01
+    assert clock.now_ns() - told == pytest.approx(30_000_000, rel=0.01)
+    wall[0] += 10
+    assert clock.now_ns() - told == LabClock.BEYOND_NS
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """The real agent, on a pseudo-terminal of this machine."""
+    if shutil.which("cc") is None and shutil.which("gcc") is None:
+        pytest.skip("needs a C compiler")
+    program = static_program(shipped("agent.c"), tmp_path)
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    with subprocess.Popen(
+        [program, os.ttyname(theirs), "token"],
+        stdout=subprocess.PIPE, text=True, process_group=0,
+    ) as process:  # fmt: skip
+        yield ours, process
+        os.killpg(process.pid, signal.SIGKILL)
+    os.close(ours)
+    os.close(theirs)
+
+
+def hear(line: int, until: bytes) -> list[Frame]:
+    """Read frames up to the first of a kind."""
+    decoder, heard = Decoder(), list[Frame]()
+    while not heard or heard[-1].kind != until:
+        heard += decoder.feed(os.read(line, 65536))
+    return heard
+
+
+def test_the_agent_answers_in_order(
+    agent: tuple[int, "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    line, _ = agent
+    (hello,) = hear(line, b"h")
+    assert hello.payload == b"token"
+    (tmp_path / "file").write_bytes(content := bytes(range(256)) * 40)
+    os.write(line, encode(b"R", 2, str(tmp_path / "file").encode()))
+    *parts, end = hear(line, b"r")
+    assert b"".join(part.payload for part in parts) == content
+    assert end.payload == b"0 "
+    assert {frame.qemu for frame in (*parts, end)} == {2}
+    assert [f.time_ns for f in (*parts, end)] == sorted(f.time_ns for f in (*parts, end))
+    os.write(line, encode(b"R", 0, str(tmp_path / "none").encode()))
+    (answer,) = hear(line, b"r")
+    assert answer.payload == f"{errno.ENOENT} ".encode()
+
+
+def test_the_agent_gives_up_on_a_garbled_line(
+    agent: tuple[int, "subprocess.Popen[str]"],
+) -> None:
+    line, process = agent
+    hear(line, b"h")
+    broken = bytearray(encode(b"R", 0, b"/etc/hostname"))
+    broken[-1] ^= 1
+    os.write(line, broken)
+    assert process.wait(10) == 3
+    assert process.stdout is not None
+    assert process.stdout.readline() == "LAB failed the line to the harness: a broken frame\n"
+
+
+async def test_what_was_asked_of_a_lab_that_hangs_up_fails() -> None:
+    ours, theirs = socket.socketpair()
+    lost: list[str] = []
+    loop = asyncio.get_running_loop()
+    _, link = await loop.create_connection(
+        lambda: Link(lambda link, token: None, lambda frame: None, lost.append), sock=ours
+    )
+    asked = asyncio.create_task(link.ask(b"R", 0, b"/proc/uptime"))
+    await asyncio.sleep(0)
+    theirs.close()
+    with pytest.raises(LinkError, match="closed"):
+        await asked
+    with pytest.raises(LinkError, match="closed"):
+        await link.ask(b"R", 0, b"/proc/uptime")
+    assert len(lost) == 1

@@ -1,4 +1,4 @@
-"""`losttick lab run`: snapshots loaded in kernels of one's choice, on an emulated CPU with APICv."""
+"""`losttick lab run`: snapshots loaded in kernels of one's choice, on an emulated CPU."""
 
 import json
 from dataclasses import dataclass, replace
@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.lab_choices import (
+    Apicv,
+    KernelNames,
+    Parallel,
+    Variants,
+    choose,
+    labs_at_a_time,
+)
 from orchestrator.cli.options import AsJson, IntervalConfidence, Out, Seed
 from orchestrator.cli.out import out_folder
 from orchestrator.guest.firmware import TimerMode
@@ -15,8 +23,6 @@ from orchestrator.lab.variants import Variant
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.cli.show import Show
-    from orchestrator.lab.arms import Choice
     from orchestrator.plan.model import Plan
 
 #: Of one emulated CPU, printing a line takes 40 ms.
@@ -24,38 +30,22 @@ PERIOD_MS = 200.0
 
 
 def run(
-    kernel: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="debian:SUITE (its newest), debian:VERSION, deb:FILE,... or tree:DIR. May be "
-            "given more than once. [default: one kernel, with the bug's arms beside it]"
-        ),
-    ] = None,
-    variant: Annotated[
-        list[Variant] | None,
-        typer.Option(
-            help="Edit of the kernel's KVM modules. May be given more than once. "
-            "[default: untouched]"
-        ),
-    ] = None,
+    kernels: KernelNames = None,
+    variants: Variants = None,
     every: Annotated[
         int, typer.Option(min=1, help="The variant `partial` loses the interrupt of 1 in N loads.")
     ] = 4,
-    apicv: Annotated[bool, typer.Option(help="Load kvm_intel with enable_apicv.")] = True,
+    apicv: Apicv = True,
     mode: Annotated[
         list[TimerMode] | None,
         typer.Option(help="LAPIC timer mode of the guest. [default: one-shot]"),
     ] = None,
-    trials: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Eligible trials an arm.")
-    ] = 20,
+    trials: Annotated[int, typer.Option(min=1, max=100_000, help="Eligible trials an arm.")] = 20,
     period: Annotated[
         float, typer.Option(min=100, max=4294, help="Timer period in emulated milliseconds.")
     ] = PERIOD_MS,
     cpus: Annotated[int, typer.Option(min=1, max=2, help="CPUs of the emulated machine.")] = 1,
-    parallel: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Labs at a time. [default: one a core]")
-    ] = None,
+    parallel: Parallel = None,
     confidence: IntervalConfidence = 0.95,
     seed: Seed = None,
     out: Out = None,
@@ -82,8 +72,8 @@ def run(
             },
             COMMAND_LINE,
         )
-        wanted = _Wanted(kernel, variant, every, cpus, apicv=apicv)
-        code = run_async(lambda: _run(plan, wanted, parallel, out, as_json=as_json))
+        wanted = _Wanted(kernels, variants, every, cpus, labs_at_a_time(parallel), apicv=apicv)
+        code = run_async(lambda: _run(plan, wanted, out, as_json=as_json))
     raise typer.Exit(code)
 
 
@@ -95,65 +85,48 @@ class _Wanted:
     variants: list[Variant] | None
     every: int
     cpus: int
+    parallel: int
     apicv: bool
 
 
-async def _run(
-    plan: "Plan", wanted: _Wanted, parallel: int | None, out: "Path | None", *, as_json: bool
-) -> ExitCode:
+async def _run(plan: "Plan", wanted: _Wanted, out: "Path | None", *, as_json: bool) -> ExitCode:
     import asyncio
-    import os
     from functools import partial
 
     from orchestrator.campaign.run import Assignment, run_cells
-    from orchestrator.cli.lab_show import lab_tools, print_arms
+    from orchestrator.cli.lab_show import emulator, print_arms
     from orchestrator.cli.run import exit_code
     from orchestrator.cli.show import Show
     from orchestrator.host.local_facts import read_facts
     from orchestrator.lab.arms import Arm, judge_arms
+    from orchestrator.lab.qemu import packaged_qemu
     from orchestrator.results.summary import summary
     from orchestrator.vm.argv import Accel
 
     here = await asyncio.to_thread(read_facts, None, None)
     with out_folder(out) as folder, Show(plan.limits.confidence) as show:
-        tools = await lab_tools(show, smp=wanted.cpus > 1)
-        choices = await _choices(wanted, show)
+        bochs = await emulator(show, smp=wanted.cpus > 1)
+        packaged = await packaged_qemu()
+        choices = await choose(wanted.kernels, wanted.variants, show, apicv=wanted.apicv)
         arms, assignments = [], []
         for choice in choices:
             for cell in plan.cells(Accel.KVM):
                 arms.append(arm := Arm(choice))
                 boot = partial(
-                    arm.host, *tools, here, folder, cpus=wanted.cpus, every=wanted.every,
+                    arm.host, bochs, packaged, here, folder, cpus=wanted.cpus, every=wanted.every,
                     say=show.say,
                 )  # fmt: skip
                 assignments.append(Assignment(replace(cell, host=choice.name), boot))
         result = await run_cells(
             assignments, here, plan, folder, show,
-            parallel=parallel or len(os.sched_getaffinity(0)),
+            parallel=wanted.parallel,
             judge=partial(judge_arms, [arm.choice for arm in arms]),
         )  # fmt: skip
     if as_json:
         found = summary(result)
         for cell, arm in zip(found["cells"], arms, strict=True):
-            cell["lab"] = arm.described(tools[0])
+            cell["lab"] = arm.described(bochs)
         typer.echo(json.dumps(found, indent=2))
     else:
-        print_arms(result, arms, tools[0])
+        print_arms(result, arms, bochs)
     return exit_code(result)
-
-
-async def _choices(wanted: _Wanted, show: "Show") -> "list[Choice]":
-    """Return the arms that are asked for; their kernels are fetched."""
-    import asyncio
-
-    from orchestrator.lab.arms import Choice, bug_and_fix
-    from orchestrator.lab.kernels import default_kernel, kernel
-
-    show.say("fetching kernels")
-    if wanted.kernels is None and wanted.variants is None:
-        return await asyncio.to_thread(lambda: bug_and_fix(default_kernel()))
-    fetched = [
-        await asyncio.to_thread(kernel, name) for name in dict.fromkeys(wanted.kernels or [])
-    ] or [await asyncio.to_thread(default_kernel)]
-    variants = dict.fromkeys(wanted.variants or [Variant.UNTOUCHED])
-    return [Choice(each, variant, wanted.apicv) for each in fetched for variant in variants]

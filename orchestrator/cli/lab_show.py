@@ -1,5 +1,6 @@
 """What a person sees of a lab: its tools being made, and a row an arm."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,7 @@ from rich.table import Table
 from orchestrator.campaign.run import CellResult, RunResult
 from orchestrator.cli.show import Show, coloured, controls_seen, first_tick_class, interval
 from orchestrator.lab.arms import Arm, surprises
-from orchestrator.lab.bochs import Bochs, bochs
-from orchestrator.lab.qemu import PackagedQemu, packaged_qemu
+from orchestrator.lab.bochs import Bochs, NoBuildToolsError, bochs, debian_bochs
 from orchestrator.trial.outcome import Outcome
 
 _COLUMNS = (
@@ -19,18 +19,21 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-async def lab_tools(show: Show, *, smp: bool = False) -> tuple[Bochs, PackagedQemu]:
-    """Return the emulator and the QEMU that runs in it, with a bar if they must be made.
+async def emulator(show: Show, *, smp: bool = False) -> Bochs:
+    """Return the emulator: built, with a bar, or Debian's own where it can't be built.
 
     Raises:
-        UnfitError: they can't be had.
+        UnfitError: neither can be had.
     """
     with show.bar("building Bochs from Debian's source, once: about two minutes") as progress:
-        emulator = await bochs(progress, smp=smp)
-    return emulator, await packaged_qemu()
+        try:
+            return await bochs(progress, smp=smp)
+        except NoBuildToolsError as error:
+            show.say(f"{error} Debian's own Bochs is used instead, with realigned modules.")
+            return await asyncio.to_thread(debian_bochs)
 
 
-def print_arms(run: RunResult, arms: Sequence[Arm], emulator: Bochs) -> None:
+def print_arms(run: RunResult, arms: Sequence[Arm], bochs_used: Bochs) -> None:
     """Print a row an arm, and what they prove together."""
     console = Console()
     if not console.is_terminal:
@@ -41,7 +44,7 @@ def print_arms(run: RunResult, arms: Sequence[Arm], emulator: Bochs) -> None:
     for arm, result in zip(arms, run.cells, strict=True):
         table.add_row(*_row(arm, result))
     console.print(table)
-    console.print(f"\nEmulator: {emulator.origin}.", highlight=False)
+    console.print(f"\nEmulator: {bochs_used.origin}.", highlight=False)
     choices = [arm.choice for arm in arms]
     for surprise in surprises(choices, run.cells):
         console.print(f"NOT PROVEN: {surprise}", style="yellow", markup=False, highlight=False)

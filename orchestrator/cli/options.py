@@ -21,3 +21,16 @@ Out = Annotated[
     Path | None,
     typer.Option(help=f"Folder for journal and evidence. [default: {DEFAULT_OUT}/TIME]"),
 ]
+
+#: From what QEMU restores to half the probe's period.
+DEFAULT_TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000)
+
+Tmcct = Annotated[
+    list[int] | None,
+    typer.Option(
+        min=0,
+        max=2**32 - 1,
+        help="Current count to restore, in ns; QEMU restores 0. May be given more than once. "
+        f"[default: {', '.join(map(str, DEFAULT_TMCCTS))}]",
+    ),
+]

@@ -6,27 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
-from orchestrator.cli.options import AsJson, IntervalConfidence
+from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence, Tmcct
 
 if TYPE_CHECKING:
     from orchestrator.probe.run import ProbeResult
-
-DEFAULT_TMCCTS = (0, 1, 10, 100, 1_000, 10_000)
 
 
 def probe(
     trials: Annotated[
         int, typer.Option(min=1, max=100_000_000, help="Trials for each TMCCT.")
     ] = 20_000,
-    tmcct: Annotated[
-        list[int] | None,
-        typer.Option(
-            min=0,
-            max=2**32 - 1,
-            help="Current count to restore, in ns; QEMU restores 0. May be given more than once. "
-            f"[default: {', '.join(map(str, DEFAULT_TMCCTS))}]",
-        ),
-    ] = None,
+    tmcct: Tmcct = None,
     period_us: Annotated[
         int, typer.Option(min=10, max=1_000_000, help="The timer's period in microseconds.")
     ] = 200,

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.campaign.run import CellResult
 from orchestrator.campaign.verdict import Verdict, overall
+from orchestrator.guest.firmware import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.bochs import Bochs
 from orchestrator.lab.host import LabHost
@@ -131,17 +132,24 @@ class Arm:
         }
 
 
-def judge_arms(choices: Sequence[Choice], results: Sequence[CellResult]) -> Verdict:
+def verdict_of(arms: Sequence[tuple[Choice, Verdict]]) -> Verdict:
     """Return a run's verdict: that of its untouched kernels, if the known arms came out.
 
     Without an untouched kernel it is the gravest of all arms.
     """
-    pairs = list(zip(choices, results, strict=True))
-    asked = [result.verdict for choice, result in pairs if choice.variant is Variant.UNTOUCHED]
-    verdict = overall(asked or [result.verdict for result in results])
-    if asked and verdict is Verdict.CLEAN and surprises(choices, results):
+    asked = [verdict for choice, verdict in arms if choice.variant is Variant.UNTOUCHED]
+    verdict = overall(asked or [verdict for _, verdict in arms])
+    surprised = any(choice.known not in (None, got) for choice, got in arms)
+    if asked and verdict is Verdict.CLEAN and surprised:
         return Verdict.INCONCLUSIVE
     return verdict
+
+
+def judge_arms(choices: Sequence[Choice], results: Sequence[CellResult]) -> Verdict:
+    """Return the verdict of a run with one-shot timers; else the gravest of all arms."""
+    if any(result.cell.mode is not TimerMode.ONE_SHOT for result in results):
+        return overall([result.verdict for result in results])
+    return verdict_of([(c, r.verdict) for c, r in zip(choices, results, strict=True)])
 
 
 def surprises(choices: Sequence[Choice], results: Sequence[CellResult]) -> list[str]:
@@ -149,5 +157,5 @@ def surprises(choices: Sequence[Choice], results: Sequence[CellResult]) -> list[
     return [
         f"{choice.name} is {result.verdict}, where it must be {choice.known}: {result.why}"
         for choice, result in zip(choices, results, strict=True)
-        if choice.known and result.verdict is not choice.known
+        if choice.known not in (None, result.verdict) and result.cell.mode is TimerMode.ONE_SHOT
     ]

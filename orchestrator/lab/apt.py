@@ -1,6 +1,7 @@
 """Debian's apt as this machine has it set up, but with a state and sources of its own."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def apt(state: Path, sources: str, default_release: str | None = None) -> list[s
         "Acquire::Check-Valid-Until=false",  # an archived suite is never signed anew
         *([f"APT::Default-Release={default_release}"] if default_release else []),
     ]
-    return ["apt-get", "-qq", *(part for option in options for part in ("-o", option))]
+    return ["apt-get", "-q", *(part for option in options for part in ("-o", option))]
 
 
 def suite_sources(suite: str) -> str:
@@ -111,5 +112,6 @@ def run_tool(
     if must and done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
         words = [line.removeprefix("E: ") for line in lines if _SAYS_NOTHING not in line]
-        raise PackagesError(f"{doing}: {'; '.join(words[-3:]).rstrip('.')}")
+        unmet = re.findall(r"(?:\S+ : )?Depends: .* but .*", done.stdout)  # apt names them there
+        raise PackagesError(f"{doing}: {'; '.join(unmet[-3:] or words[-3:]).rstrip('.')}")
     return done.stdout

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.lab.cache import LOCK, RECORD, Entry, Store, locked, read
-
-#: Where entries are, and in one word what they are.
-STORES = {"packages/trees": "packages", "sources": "source", "bochs": "program"}
+from orchestrator.lab.cache import LOCK, RECORD, Entry, locked, read
 
 #: What a person brought: never removed.
 BROUGHT = "debs"
+
+#: What is no entry is summed up for each folder, unless it is but locks and indices.
+_WORTH_A_LINE_BYTES = 100_000
 
 #: How deep folders without a lock are looked into for folders with one.
 _DEPTH = 2
@@ -30,6 +30,7 @@ class Item:
     """One thing in the cache."""
 
     kind: str
+    """The folder of the cache that it is in."""
     what: tuple[str, ...]
     """Each of the requests that it answers."""
     version: str
@@ -50,16 +51,24 @@ def items(cache: Path, *, check: bool = False) -> Iterator[Item]:
         check: read every file, and compare it with what was kept.
     """
     answers = _answers(cache)
-    for place, kind in STORES.items():
-        for entry in Store(cache / place).entries():
+    for place in _files(cache):
+        rest = _size(place)
+        for entry in _entries(place):
+            rest -= _size(entry.folder)
             requests = answers.get(entry.folder.name, [entry.record.what])
-            yield _item(entry, kind, tuple(requests), check=check)
-    known = {Path(place).parts[0] for place in STORES}
-    for path in _files(cache):
-        if path.name not in known and (size := _size(path)):
-            made_s = path.stat().st_mtime
-            what = "brought by hand" if path.name == BROUGHT else f"{path.name}/"
-            yield Item("other", (what,), "", size, made_s, made_s, path)
+            yield _item(entry, place.name, tuple(requests), check=check)
+        if rest >= _WORTH_A_LINE_BYTES:
+            made_s = place.stat().st_mtime
+            what = "brought by hand" if place.name == BROUGHT else f"more in {place.name}/"
+            yield Item(place.name, (what,), "", rest, made_s, made_s, place)
+
+
+def _entries(place: Path) -> Iterator[Entry]:
+    for pattern in (f"*/{RECORD}", f"*/*/{RECORD}"):
+        for record in sorted(place.glob(pattern)):
+            built = not record.parent.parent.name.startswith("work")
+            if built and (entry := read(record.parent)):
+                yield entry
 
 
 def _item(entry: Entry, kind: str, what: tuple[str, ...], *, check: bool) -> Item:
@@ -186,11 +195,12 @@ def _tree(answer: Path) -> str:
 
 
 def _size(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder."""
-    if path.is_symlink() or not path.is_dir():
+    """Return the bytes of a file, or of all files in a folder; others may be at work in it."""
+    if path.is_dir() and not path.is_symlink():
+        return sum(
+            _size(Path(folder) / name) for folder, _, files in os.walk(path) for name in files
+        )
+    try:
         return path.lstat().st_size
-    return sum(
-        (Path(folder) / name).lstat().st_size
-        for folder, _, files in os.walk(path)
-        for name in files
-    )
+    except FileNotFoundError:
+        return 0

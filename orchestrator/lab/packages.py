@@ -212,13 +212,13 @@ class _Request:
         run_tool([*command, "update"], f"fetching {self}: reading the package lists")
         uris = run_tool([*command, *self._install("--print-uris")], f"looking for {self}")
         archives = []
-        for line in uris.splitlines():
-            found = re.fullmatch(r"'([^']+)' (\S+)_(\S+)_\w+\.deb (\d+) SHA256:(\w+)", line)
+        for line in (line for line in uris.splitlines() if line.startswith("'")):
+            found = re.fullmatch(r"'([^']+)' ((\S+)_(\S+)_\w+\.deb) (\d+) SHA256:(\w+)", line)
             if found is None:
                 raise PackagesError(f"looking for {self}: apt says {line!r}")
-            uri, name, version, size, sha256 = found.groups()
-            file, by_hand = line.split()[1], uri.startswith("copy:")
+            uri, file, name, version, size, sha256 = found.groups()
             version = urllib.parse.unquote(version)
+            by_hand = uri.startswith("copy:")
             archives.append(Archive(name, version, sha256, int(size), file, by_hand))
         return command, archives
 

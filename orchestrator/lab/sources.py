@@ -83,29 +83,22 @@ def _brought(drop: Path, package: str, sha256: str) -> Path | None:
 def _fetch(suite: str, package: str, folder: Path, sha256: str | None) -> tuple[str, str]:
     """Fetch it by apt into a folder; return its name and SHA-256."""
     command = apt(folder / "apt", f"deb-src {{mirror}} {suite} main\n")
-    run_tool(
-        [*command, "update"], f"fetching the source of {package}: reading the index of {suite}"
-    )
+    doing = f"fetching the source of {package}"
+    run_tool([*command, "update"], f"{doing}: reading the index of {suite}")
     source = [*command, "-o", "Acquire::ForceHash=SHA256", "source", "--only-source"]
-    listed = run_tool(
-        [*source, "--print-uris", package], f"looking for the source of {package} in {suite}"
-    )
+    listed = run_tool([*source, "--print-uris", package], f"{doing}: looking for it in {suite}")
     found = re.search(r"^'[^']+' (\S+\.orig\.tar\.\w+) \d+ SHA256:([0-9a-f]{64})$", listed, re.M)
     if found is None:
-        raise PackagesError(f"looking for the source of {package} in {suite}: no archive is listed")
+        raise PackagesError(f"{doing}: {suite} lists no archive of it")
     name, listed_sha256 = found.groups()
     if sha256 not in (None, listed_sha256):
         raise PackagesError(
-            f"fetching the source of {package}: {suite} has {name} now, with another SHA-256 than "
-            "the one that losttick knows"
+            f"{doing}: {suite} has {name} now, whose SHA-256 is not the one that losttick knows"
         )
     # It fails where the .dsc is missing; what matters is checked below.
-    run_tool(
-        [*source, "--download-only", package],
-        f"fetching the source of {package}", cwd=folder, must=False,
-    )  # fmt: skip
+    run_tool([*source, "--download-only", package], doing, cwd=folder, must=False)
     if not (folder / name).exists():
-        raise PackagesError(f"fetching the source of {package}: {name} did not come")
+        raise PackagesError(f"{doing}: {name} did not come")
     if hashlib.sha256((folder / name).read_bytes()).hexdigest() != listed_sha256:
-        raise PackagesError(f"fetching the source of {package}: {name} has the wrong SHA-256")
+        raise PackagesError(f"{doing}: {name} has the wrong SHA-256")
     return name, listed_sha256

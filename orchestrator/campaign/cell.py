@@ -3,16 +3,18 @@
 import random
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from orchestrator.campaign.progress import Progress
 from orchestrator.campaign.records import Hang, Records
+from orchestrator.campaign.saves import BySave
+from orchestrator.campaign.sequential import Advice, StoppingRule
 from orchestrator.errors import InfraError
-from orchestrator.guest.firmware import GuestConfig, TimerMode
+from orchestrator.guest.firmware import TimerMode
 from orchestrator.host.protocol import Host, QemuStartError
 from orchestrator.plan.model import Cell
-from orchestrator.snapshot import Snapshots
+from orchestrator.snapshot import CycleKind, Snapshots
 from orchestrator.trial.diagnosis import Cause, diagnose, settle
 from orchestrator.trial.evidence import gather
 from orchestrator.trial.limits import Limits
@@ -20,15 +22,12 @@ from orchestrator.trial.outcome import Outcome, TrialResult
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.save import (
     CONTROL_TICK,
-    EARLIEST_PHASE,
-    LATEST_PHASE,
     NoSaveError,
     Save,
     Saver,
 )
 from orchestrator.trial.trial import Trial
 from orchestrator.trial.watch import Quiet, how_it_ended
-from orchestrator.vm.argv import MachineConfig
 from orchestrator.vm.machine import GuestStartError, Machine
 from orchestrator.vm.monitor import MonitorError
 
@@ -40,9 +39,6 @@ MAX_BARREN_MACHINES = 3
 
 #: What one machine may come to without an end of the cell: the next may do better.
 MACHINE_TROUBLE = (NoSaveError, MonitorError, QemuStartError, GuestStartError)
-
-#: Where phases are drawn: a little inside of what is eligible.
-_AIM = (EARLIEST_PHASE + 0.05, LATEST_PHASE - 0.05)
 
 
 class Arm(StrEnum):
@@ -75,10 +71,8 @@ class CellCampaign:
     saves: int = 0
     lossy_saves: int = 0
     """Saves of which at least one load was lost."""
-    first_loads: int = 0
-    """Saves whose first load has an outcome that is known."""
-    first_losses: int = 0
-    """Those of them that were lost."""
+    by_save: BySave = field(default_factory=BySave)
+    """How the losses fall on saves."""
     bug_losses: int = 0
     """Losses as the bug makes them: the first tick of a one-shot timer, diagnosed as lost."""
     controls: list[Control] = field(default_factory=list)
@@ -88,6 +82,8 @@ class CellCampaign:
     """What the kernel recorded of the last loads on the first machine."""
     failure: str | None = None
     """Why the campaign ended early."""
+    out_of_time: bool = False
+    """Whether the time for its trials was up before all had been run."""
 
 
 class CellRunner:
@@ -100,6 +96,9 @@ class CellRunner:
         snapshots: Snapshots,
         *,
         planned: int,
+        seconds: float | None = None,
+        controls: int = 2,
+        rule: StoppingRule | None = None,
         rng: random.Random,
         records: Records,
         progress: Progress,
@@ -111,6 +110,9 @@ class CellRunner:
             cell: what.
             snapshots: the cell's method.
             planned: trials of eligible saves.
+            seconds: time for them, by the host's clock; by default as long as it takes.
+            controls: injected losses: 2 are one before the trials and one after.
+            rule: may end the cell early; by default it does not.
             rng: draws the phases.
             records: journal and evidence.
             progress: hears of each step.
@@ -119,13 +121,18 @@ class CellRunner:
         self._cell = cell
         self._snapshots = snapshots
         self._planned = planned
+        self._seconds = seconds
+        self._controls = controls
+        self._until_ns: int | None = None
+        self._rule = rule or StoppingRule(planned)
         self._rng = rng
         self._records = records
         self._progress = progress
         self._limits = Limits(cell.period_ns)
         self._trials = 0
         self._attempt = 1
-        self.campaign = CellCampaign()
+        self._loader_noted = False
+        self.campaign = CellCampaign(by_save=BySave(cell.loads_per_save))
 
     async def run(self) -> CellCampaign:
         """Run the cell. What the harness could not do is noted, not raised.
@@ -135,9 +142,11 @@ class CellRunner:
         """
         self._progress.cell_begins(self._cell, self._planned)
         try:
-            await self._control()
+            if self._controls > 0:
+                await self._control()
             await self._trials_until_planned()
-            await self._control()
+            if self._controls > 1:
+                await self._control()
         except InfraError as error:
             self._records.journal.write("failure", cell=self._cell.id, error=str(error))
             self.campaign.failure = str(error).partition("\nCommand line:")[0]
@@ -147,7 +156,12 @@ class CellRunner:
 
     async def _trials_until_planned(self) -> None:
         barren = 0
-        while self._trials < self._planned:
+        if self._seconds is not None:
+            self._until_ns = self._host.clock.now_ns() + int(self._seconds * 1e9)
+        # A loss ends its machine, so it is enough to ask between machines.
+        while self._rule.ask(self._trials, self.campaign.bug_losses) is Advice.GO_ON:
+            if self._time_is_up():
+                return
             before = self.campaign.attempts
             try:
                 async with await self._start(Arm.HOST) as machine:
@@ -159,36 +173,50 @@ class CellRunner:
                 if barren == MAX_BARREN_MACHINES:
                     raise
 
+    def _time_is_up(self) -> bool:
+        """Whether the time for this cell's trials has passed."""
+        if self._until_ns is not None and self._trials < self._planned:
+            self.campaign.out_of_time = self._host.clock.now_ns() >= self._until_ns
+        return self.campaign.out_of_time
+
     async def _use(self, machine: Machine) -> None:
-        """Run trials on one machine until one of them is not plain ticking."""
+        """Run trials on one machine until one of them is not plain ticking.
+
+        Each save is of the guest as its last load left it; a cell that wants only guests
+        that were never loaded gets a new machine after each.
+        """
         pace = Pace()
         saver = Saver(machine, self._snapshots, pace, self._limits)
         save: Save | None = None
-        while self._trials < self._planned:
+        aim = self._cell.phase
+        while self._trials < self._planned and not self._time_is_up():
             try:
                 if save:
-                    await self._snapshots.delete(machine.monitor, save.tag)
+                    await self._snapshots.delete(machine, save.tag)
                 save, rejected = await saver.take(
-                    f"save{self.campaign.saves + 1}", self._rng.uniform(*_AIM)
-                )
+                    f"save{self.campaign.saves + 1}", aim.draw(self._rng),
+                    within=aim.within, expired=aim.expired,
+                )  # fmt: skip
             except (NoSaveError, MonitorError) as error:
                 if save and (result := await self._after_its_loads(machine, error)):
                     await self._count(machine, save, result)
                     return
                 raise
             self.campaign.saves += 1
+            self.campaign.by_save.begin()
             for attempt in rejected:
                 self._records.save(self._cell, Arm.HOST, attempt)
             self._records.save(self._cell, Arm.HOST, save)
-            for load in range(min(self._cell.loads_per_save, self._planned - self._trials)):
+            for _ in range(min(self._cell.loads_per_save, self._planned - self._trials)):
                 trial = Trial(machine, self._snapshots, save, pace, self._limits)
-                outcome = await self._count(machine, save, await trial.run())
-                if load == 0 and outcome is not Outcome.UNKNOWN:
-                    self.campaign.first_loads += 1
-                    self.campaign.first_losses += outcome is Outcome.LOST
-                if not outcome.ticked:
+                result = await trial.run()
+                self._note_loader(machine)
+                outcome = await self._count(machine, save, result)
+                if not outcome.ticked or self._time_is_up():
                     return
             self._note_trace(machine)
+            if self._cell.cycle is CycleKind.FRESH:
+                return
 
     async def _after_its_loads(
         self, machine: Machine, error: NoSaveError | MonitorError
@@ -233,6 +261,8 @@ class CellRunner:
             self._trials += 1
             campaign.outcomes[outcome] += 1
             campaign.lossy_saves += outcome is Outcome.LOST
+            if outcome is not Outcome.UNKNOWN:
+                campaign.by_save.count(lost=outcome is Outcome.LOST)
             if diagnosis:
                 campaign.causes[diagnosis.cause] += 1
                 campaign.bug_losses += (
@@ -294,18 +324,13 @@ class CellRunner:
 
     async def _start(self, arm: Arm) -> Machine:
         cell = self._cell
-        config = MachineConfig(
-            cell.accel,
-            GuestConfig(
-                mode=cell.mode,
-                apic=cell.apic,
-                period_ns=cell.period_ns,
-                control_tick=CONTROL_TICK if arm is Arm.CONTROL else 0,
-                # A periodic timer's ticks go on after the window, which must end
-                # before the guest counts as silent.
-                control_periods=3 if cell.mode is TimerMode.PERIODIC else 6,
-            ),
+        config = cell.machine_config(
+            control_tick=CONTROL_TICK if arm is Arm.CONTROL else 0,
+            # A periodic timer's ticks go on after the window, which must end
+            # before the guest counts as silent.
+            control_periods=3 if cell.mode is TimerMode.PERIODIC else 6,
         )
+        config = replace(config, disk=self._snapshots.needs_disk)
         number, console = self._records.next_console()
         machine = await Machine.start(self._host, config, console)
         try:
@@ -330,6 +355,11 @@ class CellRunner:
                 "failure", cell=self._cell.id,
                 error=f"the copy of a console ends early: {machine.console.tee_error}",
             )  # fmt: skip
+
+    def _note_loader(self, machine: Machine) -> None:
+        if self._snapshots.new_process and machine.generation and not self._loader_noted:
+            self._loader_noted = True
+            self._records.loader(self._cell, machine)
 
     def _note_trace(self, machine: Machine) -> None:
         if self.campaign.trace is None and machine.process.tracer:

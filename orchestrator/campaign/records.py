@@ -52,6 +52,10 @@ class Records:
             pinned_cpu=machine.facts.pinned_cpu,
         )
 
+    def loader(self, cell: Cell, machine: Machine) -> None:
+        """Note the first QEMU that was started to load: the cell's others have its arguments."""
+        self.journal.write("loader", cell=cell.id, argv=machine.facts.argv)
+
     def save(self, cell: Cell, arm: str, save: Save) -> None:
         """Note a save, or an attempt at one that was not eligible."""
         self.journal.write("save", cell=cell.id, arm=arm, eligible=save.eligible, **plain(save))

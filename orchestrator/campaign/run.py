@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orchestrator
 from orchestrator.campaign.cell import CellCampaign, CellRunner
+from orchestrator.campaign.family import CellBound, statement
+from orchestrator.campaign.fit import fit
 from orchestrator.campaign.progress import NO_PROGRESS, Progress
 from orchestrator.campaign.records import Records
+from orchestrator.campaign.sequential import StoppingRule
 from orchestrator.campaign.statistics import Losses, LossRate, loss_rate
 from orchestrator.campaign.verdict import Tally, Verdict, decide, overall
 from orchestrator.errors import InfraError, UnfitError
@@ -22,14 +25,8 @@ from orchestrator.host.protocol import Host
 from orchestrator.plan.choices import Requirement
 from orchestrator.plan.model import Cell, Plan
 from orchestrator.results.journal import Journal, JournalError
-from orchestrator.snapshot.choice import snapshots
 from orchestrator.trial.outcome import Outcome
-from orchestrator.vm.argv import Accel
-from orchestrator.vm.tryout import try_out
-
-
-class UnfitCellError(UnfitError):
-    """The host can't do what a cell asks for."""
+from orchestrator.vm.argv import DEFAULT_QEMU, Accel
 
 
 class RequirementError(UnfitError):
@@ -71,6 +68,8 @@ class RunResult:
     facts: HostFacts
     seed: int
     journal: Path
+    statement: str = ""
+    """At which error rate the verdicts of all cells hold."""
 
     @property
     def failed(self) -> bool:
@@ -85,6 +84,8 @@ async def run_plan(
     auto: Accel,
     out: Path,
     progress: Progress = NO_PROGRESS,
+    *,
+    qemus: Callable[[str], OpenHost] | None = None,
 ) -> RunResult:
     """Run every cell of a plan and journal it.
 
@@ -95,15 +96,32 @@ async def run_plan(
         auto: the accelerator to use where the plan leaves it open.
         out: an existing, empty folder for the journal and the evidence.
         progress: hears of each step.
+        qemus: gives the host of a cell by the QEMU that it names, for plans with several;
+            by default only cells that name none can run, on `host`.
 
     Raises:
         RequirementError: the host lacks what the plan requires.
+        NoCellsError: the plan has none.
         JournalError: nothing can be recorded.
     """
     cells = plan.cells(auto)
-    _require(plan, cells, facts)
-    assignments = [Assignment(cell, lambda: contextlib.nullcontext(host)) for cell in cells]
+    require(plan, cells, facts)
+    assignments = [
+        Assignment(cell, qemus(cell.qemu) if qemus else _only(host, cell)) for cell in cells
+    ]
     return await run_cells(assignments, facts, plan, out, progress)
+
+
+def _only(host: Host, cell: Cell) -> OpenHost:
+    """Return what gives the one host there is to a cell that names no other QEMU."""
+
+    @contextlib.asynccontextmanager
+    async def open_host() -> AsyncIterator[Host]:
+        if cell.qemu != DEFAULT_QEMU:
+            raise UnfitError(f"the plan names QEMU {cell.qemu}, and run_plan was given no `qemus`")
+        yield host
+
+    return open_host
 
 
 async def run_cells(
@@ -135,7 +153,9 @@ async def run_cells(
 
     async def in_turn(assignment: Assignment) -> CellResult:
         async with turns:
-            return await _run_assigned(assignment, facts, plan, seed, records, progress)
+            return await _run_assigned(
+                assignment, facts, plan, seed, records, progress, cells=len(assignments)
+            )
 
     with Journal(out / "journal.jsonl") as journal:
         journal.write(
@@ -149,7 +169,11 @@ async def run_cells(
         try:
             results = await asyncio.gather(*tasks)
             verdict = judge(results) if judge else overall([r.verdict for r in results])
-            journal.write("verdict", verdict=verdict, cells={r.cell.id: r.verdict for r in results})
+            holds = _holds(results, plan)
+            journal.write(
+                "verdict", verdict=verdict, cells={r.cell.id: r.verdict for r in results},
+                statement=holds,
+            )  # fmt: skip
         except BaseException as error:
             for task in tasks:
                 task.cancel()
@@ -157,7 +181,14 @@ async def run_cells(
             # The reason may be that nothing can be written: then the first error counts.
             _note_end(journal, error)
             raise
-    return RunResult(verdict, results, facts, seed, journal.path)
+    return RunResult(verdict, results, facts, seed, journal.path, holds)
+
+
+def _holds(results: Sequence[CellResult], plan: Plan) -> str:
+    """Say at which error rate the verdicts of all cells hold."""
+    outcomes = [(result.verdict, result.campaign.outcomes) for result in results]
+    bounds = [CellBound(v, of.total(), of[Outcome.UNKNOWN]) for v, of in outcomes]
+    return statement(bounds, plan.limits.confidence)
 
 
 async def _run_assigned(
@@ -167,6 +198,8 @@ async def _run_assigned(
     seed: int,
     records: Records,
     progress: Progress,
+    *,
+    cells: int,
 ) -> CellResult:
     """Run a cell on its host; a host that fails is noted, not raised."""
     cell = assignment.cell
@@ -175,7 +208,7 @@ async def _run_assigned(
             there = await host.facts()
             if there is not facts:
                 records.journal.write("host", cell=cell.id, facts=there)
-            return await _run_cell(host, there, plan, cell, seed, records, progress)
+            return await _run_cell(host, there, plan, cell, seed, records, progress, cells=cells)
     except (UnfitError, InfraError) as error:
         if isinstance(error, JournalError):
             raise
@@ -196,12 +229,17 @@ def _note_end(journal: Journal, error: BaseException) -> None:
         journal.write("interrupted", by=type(error).__name__, error=str(error))
 
 
-def _require(plan: Plan, cells: list[Cell], facts: HostFacts) -> None:
+def require(plan: Plan, cells: Sequence[Cell], facts: HostFacts) -> None:
+    """Check that the host has what a plan requires.
+
+    Raises:
+        RequirementError: it has not.
+    """
     if Requirement.APICV not in plan.require:
         return
     for cell in cells:
         # Of the host, whatever the timer's mode.
-        exposed = exposure(facts, cell.accel, TimerMode.ONE_SHOT)
+        exposed = exposure(facts, cell.accel, TimerMode.ONE_SHOT, cell.irqchip)
         if exposed.state is not ExposureState.EXPOSED:
             raise RequirementError(
                 f"APICv is required, and {cell.id} is {exposed.state}: {exposed.why}. "
@@ -218,14 +256,15 @@ async def _run_cell(
     seed: int,
     records: Records,
     progress: Progress,
+    *,
+    cells: int,
 ) -> CellResult:
-    exposed = exposure(facts, cell.accel, cell.mode)
+    exposed = exposure(facts, cell.accel, cell.mode, cell.irqchip)
     campaign = CellCampaign()
     limits = plan.limits
     try:
         assert facts.qemu is not None
-        method = snapshots(cell.method, facts.qemu)
-        await _fit(host, cell)
+        method = await fit(host, cell, facts.qemu)
     except UnfitError as error:
         rate = loss_rate(Losses(0, 0), limits.confidence)
         result = CellResult(cell, facts, Verdict.SKIPPED, str(error), exposed, campaign, rate)
@@ -233,6 +272,9 @@ async def _run_cell(
         runner = CellRunner(
             host, cell, method,
             planned=limits.planned,
+            seconds=limits.seconds,
+            controls=plan.controls,
+            rule=StoppingRule(limits.planned, error=(1 - limits.confidence) / cells),
             # By the cell's name, so that its phases do not depend on the other cells.
             rng=random.Random(f"{seed}/{cell.id}"),
             records=records,
@@ -240,7 +282,7 @@ async def _run_cell(
         )  # fmt: skip
         campaign = await runner.run()
         exposed = refine(exposed, campaign.trace)
-        result = _judge(cell, facts, campaign, exposed, plan)
+        result = _judge(cell, facts, campaign, exposed, plan, cells)
         if Requirement.APICV in plan.require and exposed.state is ExposureState.NOT_EXPOSED:
             why = f"APICv is required, and it is not in use: {exposed.why}"
             result = replace(result, verdict=Verdict.INCONCLUSIVE, why=why)
@@ -252,20 +294,13 @@ async def _run_cell(
     return result
 
 
-async def _fit(host: Host, cell: Cell) -> None:
-    """Try what the cell asks for.
-
-    Raises:
-        UnfitCellError: it can't be had here. (A QEMU that does not even run TCG is broken,
-            and its campaign will say how.)
-    """
-    tried = await try_out(host, cell.accel, cell.mode, cell.apic, cell.period_ns)
-    if tried.why_not and (tried.refused or cell.accel is Accel.KVM):
-        raise UnfitCellError(tried.why_not)
-
-
 def _judge(
-    cell: Cell, facts: HostFacts, campaign: CellCampaign, exposed: Exposure, plan: Plan
+    cell: Cell,
+    facts: HostFacts,
+    campaign: CellCampaign,
+    exposed: Exposure,
+    plan: Plan,
+    cells: int,
 ) -> CellResult:
     tally = Tally(
         outcomes=campaign.outcomes,
@@ -275,18 +310,21 @@ def _judge(
         unknown_attempts=campaign.unknown_attempts,
         controls_seen=sum(control.seen for control in campaign.controls),
         controls=len(campaign.controls),
+        first_loads=campaign.by_save.first_loads,
+        planned=plan.limits.planned,
+        cells=cells,
     )
     losses = Losses(
         trials=tally.trials,
         lost=campaign.outcomes[Outcome.LOST],
         unresolved=campaign.outcomes[Outcome.UNKNOWN],
-        first_loads=campaign.first_loads,
-        first_losses=campaign.first_losses,
-        saves=campaign.saves,
-        lossy_saves=campaign.lossy_saves,
+        by_save=campaign.by_save,
+        planned=plan.limits.planned,
     )
     rate = loss_rate(losses, plan.limits.confidence)
     verdict, why = decide(tally, rate, plan.limits.rule_out, exposed)
+    if campaign.out_of_time and verdict is Verdict.INCONCLUSIVE:
+        why += f"; its time of {plan.limits.seconds:g} s was up"
     if campaign.failure and verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE):
         verdict, why = Verdict.INCONCLUSIVE, campaign.failure
     return CellResult(cell, facts, verdict, why, exposed, campaign, rate)

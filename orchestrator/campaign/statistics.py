@@ -1,77 +1,97 @@
-"""Exact intervals for rare losses."""
+"""Exact bounds for rare losses."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-#: Below this, the exact test says that saves differ.
-SIGNIFICANCE = 0.05
+from orchestrator.campaign.saves import BySave
+from orchestrator.campaign.sequential import confidence_sequence
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What there was to lose, and what was lost.
-
-    Loads of one save share a phase and a LAPIC state, and the first loss ends a save:
-    so it matters how losses fall on saves.
-    """
+    """What there was to lose, and what was lost."""
 
     trials: int
     lost: int
     unresolved: int = 0
     """Trials that stayed unknown: the upper end counts them as losses."""
-    first_loads: int = 0
-    """Saves of which the first load's outcome is known."""
-    first_losses: int = 0
-    """Those of which the first load was lost."""
-    saves: int = 0
-    lossy_saves: int = 0
+    by_save: BySave = field(default_factory=BySave)
+    """How the losses fall on saves: loads of one save share a phase and a LAPIC state."""
+    planned: int | None = None
+    """Trials that were planned, if the campaign could end at another number."""
 
     @property
-    def saves_differ(self) -> bool:
-        """Whether losses depend on the save, by Fisher's exact test.
-
-        If every load were lost with the same probability, first loads would be lost
-        no more often than later ones; if some saves always lose, losses are on first loads.
-        """
-        later = self.trials - self.first_loads
-        if not self.lost or not self.first_loads or later <= 0:
-            return False
-        import numpy as np  # both slow to import, and needed after a loss only
-        from scipy.stats import fisher_exact
-
-        later_losses = self.lost - self.first_losses
-        table = np.array(
-            [
-                [self.first_losses, self.first_loads - self.first_losses],
-                [later_losses, later - later_losses],
-            ]
-        )
-        return float(fisher_exact(table).pvalue) < SIGNIFICANCE
+    def as_planned(self) -> bool:
+        """Whether the number of trials is no outcome: then fixed-number intervals hold."""
+        return self.planned is None or self.trials == self.planned
 
 
 @dataclass(frozen=True, slots=True)
 class LossRate:
-    """A loss rate with an exact interval."""
+    """A loss rate, and what the trials rule out below and above.
+
+    Each end errs with a probability of 1 - confidence at most, by itself. (Ends that
+    were two-sided with a loss and one-sided without one would together err more often
+    than either says.)
+    """
 
     estimate: float | None
     """None without trials."""
     low: float
     high: float
     confidence: float
+    """Of each end."""
     per: str = "load"
-    """`load`, or `save` where saves differ: then loads of one save are no independent trials."""
+    """`load`; or `save`, where saves differ: the chance that the first load of a save is lost."""
 
 
 def loss_rate(losses: Losses, confidence: float) -> LossRate:
-    """Return the Clopper-Pearson interval, over loads, or over saves where they differ.
-
-    Where nothing was lost it is one-sided: its upper end is what the trials rule out.
-    """
+    """Return the loss rate over loads, or over saves where they differ."""
     if losses.trials == 0:
         return LossRate(None, 0.0, 1.0, confidence)
-    if losses.saves_differ:
-        return _interval(losses.lossy_saves, 0, losses.saves, confidence, "save")
-    return _interval(losses.lost, losses.unresolved, losses.trials, confidence, "load")
+    if losses.by_save.differ:
+        return rate_over_saves(losses.by_save, confidence)
+    lost, trials = losses.lost, losses.trials
+    worst = lost + losses.unresolved
+    if worst == 0:
+        return LossRate(0.0, 0.0, ruled_out(trials, confidence), confidence)
+    if losses.as_planned:
+        low, high = _exact_low(lost, trials, confidence), exact_high(worst, trials, confidence)
+    else:
+        low = confidence_sequence(lost, trials, confidence)[0]
+        high = confidence_sequence(worst, trials, confidence)[1]
+    return LossRate(lost / trials, low, high, confidence)
+
+
+def rate_over_saves(by_save: BySave, confidence: float) -> LossRate:
+    """Return the chance that the first load of a new save is lost.
+
+    First loads are independent draws whatever saves are like; how many there are depends
+    on the losses, so the interval is a confidence sequence. Without any loss the number
+    of saves is no outcome, and 1 - (1 - confidence)^(1 / saves) holds.
+    """
+    saves, lost = by_save.first_loads, by_save.first_losses
+    if saves == 0:
+        return LossRate(None, 0.0, 1.0, confidence, "save")
+    if not any(by_save.lost):
+        return LossRate(0.0, 0.0, ruled_out(saves, confidence), confidence, "save")
+    low, high = confidence_sequence(lost, saves, confidence)
+    return LossRate(lost / saves, low, high, confidence, "save")
+
+
+def ruled_out(trials: int, confidence: float) -> float:
+    """Return the loss rate that trials without a loss rule out: 1 - (1 - confidence)^(1 / n).
+
+    It may be read at any time while nothing is lost: it falls with each trial, so it
+    passes below the true rate at one number of trials, and to come so far without a loss
+    has a probability of 1 - confidence at most.
+
+    It holds however loads of one save hang together, for the loss rate that counts a
+    save's loads after its loss as not lost: a save of L loads that loses one with
+    probability q has the rate q / L, and stays whole with 1 - q ≤ (1 - q / L)^L
+    (Bernoulli's inequality), so n loads do with (1 - rate)^n at most.
+    """
+    return -math.expm1(math.log1p(-confidence) / trials)
 
 
 def trials_needed(rule_out: float, confidence: float) -> int:
@@ -82,11 +102,15 @@ def trials_needed(rule_out: float, confidence: float) -> int:
     return math.ceil(math.log1p(-confidence) / math.log1p(-rule_out))
 
 
-def _interval(lost: int, unresolved: int, trials: int, confidence: float, per: str) -> LossRate:
+def _exact_low(lost: int, trials: int, confidence: float) -> float:
+    """Return Clopper and Pearson's lower end, one-sided."""
     from scipy.special import betaincinv  # slow to import, and needed once a cell
 
-    tail = 1 - confidence if lost == 0 else (1 - confidence) / 2
-    low = float(betaincinv(lost, trials - lost + 1, tail)) if lost else 0.0
-    worst = lost + unresolved
-    high = float(betaincinv(worst + 1, trials - worst, 1 - tail)) if worst < trials else 1.0
-    return LossRate(lost / trials, low, high, confidence, per)
+    return float(betaincinv(lost, trials - lost + 1, 1 - confidence)) if lost else 0.0
+
+
+def exact_high(lost: int, trials: int, confidence: float) -> float:
+    """Return Clopper and Pearson's upper end, one-sided."""
+    from scipy.special import betaincinv
+
+    return float(betaincinv(lost + 1, trials - lost, confidence)) if lost < trials else 1.0

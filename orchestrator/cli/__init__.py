@@ -7,6 +7,7 @@ import typer
 from orchestrator import __version__
 from orchestrator.cli.doctor import doctor
 from orchestrator.cli.lab import app as lab
+from orchestrator.cli.plan import app as plan
 from orchestrator.cli.probe import probe
 from orchestrator.cli.run import run
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(doctor)
 app.command()(probe)
+app.add_typer(plan, name="plan")
 app.add_typer(lab, name="lab")
 
 

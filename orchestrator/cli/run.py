@@ -1,29 +1,21 @@
 """`losttick run`: does this host lose ticks?"""
 
-import contextlib
-import datetime
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
-from orchestrator.cli.options import AsJson
-from orchestrator.errors import InputError
+from orchestrator.cli.options import AsJson, Out, Seed
+from orchestrator.cli.out import out_folder
 from orchestrator.guest.firmware import Apic, TimerMode
 from orchestrator.plan.choices import AccelChoice, Requirement
-from orchestrator.snapshot import Method
+from orchestrator.snapshot import CycleKind, Method
+from orchestrator.vm.argv import IrqChip
 
 if TYPE_CHECKING:
     from orchestrator.plan.model import Plan
-
-DEFAULT_OUT = "losttick-out"
-
-
-class OutFolderError(InputError):
-    """The output folder can't be used."""
 
 
 def run(
@@ -49,8 +41,35 @@ def run(
         list[int] | None,
         typer.Option(help="Loads of each save, 1 to 25; 1 is a save per trial. [default: 25]"),
     ] = None,
+    cycle: Annotated[
+        list[CycleKind] | None,
+        typer.Option(
+            help="Which guests are saved, and how often a save is loaded. [default: repeat]"
+        ),
+    ] = None,
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where in the period to save: 0 to 1, LOW-HIGH, random (in its middle) or "
+            "expired (in a stopped guest, once its timer ran out). [default: random]"
+        ),
+    ] = None,
+    irqchip: Annotated[
+        list[IrqChip] | None,
+        typer.Option(help="Where KVM has the interrupt controllers. [default: on]"),
+    ] = None,
     qemu: Annotated[
-        str | None, typer.Option(help="QEMU binary. [default: qemu-system-x86_64 on PATH]")
+        list[str] | None, typer.Option(help="QEMU binary. [default: qemu-system-x86_64 on PATH]")
+    ] = None,
+    machine: Annotated[
+        list[str] | None, typer.Option(help="QEMU's machine type. [default: pc]")
+    ] = None,
+    cpu: Annotated[
+        list[str] | None, typer.Option(help="CPU model, perhaps with features. [default: qemu64]")
+    ] = None,
+    vcpus: Annotated[list[int] | None, typer.Option(help="vCPUs. [default: 1]")] = None,
+    memory: Annotated[
+        list[int] | None, typer.Option(help="The guest's memory in MiB. [default: 8]")
     ] = None,
     trials: Annotated[
         int | None,
@@ -64,19 +83,30 @@ def run(
         float | None,
         typer.Option(help="Confidence of the verdict and the interval, 0.5 to 1. [default: 0.95]"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the phases. [default: drawn]")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Time for a cell's trials. [default: what they take]")
+    ] = None,
+    controls: Annotated[
+        int | None,
+        typer.Option(help="Injected losses a cell, 0 to 2; with 0 none is clean. [default: 2]"),
+    ] = None,
+    seed: Seed = None,
     require: Annotated[
         list[Requirement] | None,
         typer.Option(help="What the host must have, or the run ends with exit code 3."),
     ] = None,
     plan: Annotated[
-        Path | None,
-        typer.Option(help="A TOML file with the same settings; options here come before it."),
+        str | None,
+        typer.Option(
+            help="A TOML file with the same settings, or a plan that comes with losttick "
+            "(see `losttick plan`); options here come before it.",
+            metavar="FILE|NAME",
+        ),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help=f"Folder for journal and evidence. [default: {DEFAULT_OUT}/TIME]"),
-    ] = None,
+    by_phase: Annotated[
+        bool, typer.Option("--by-phase", help="Show outcomes by the phase of their save, too.")
+    ] = False,
+    out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Load snapshots while a guest ticks, and say whether this host loses ticks.
@@ -89,42 +119,47 @@ def run(
     """
     given = {
         "seed": seed,
-        "qemu": qemu,
         "require": require,
+        "controls": controls,
         "axes": {
             "accel": accel, "mode": mode, "apic": apic, "method": method,
-            "period_ms": period, "loads_per_save": loads_per_save,
+            "period_ms": period, "loads_per_save": loads_per_save, "cycle": cycle,
+            "phase": phase, "irqchip": irqchip, "qemu": qemu, "machine": machine, "cpu": cpu,
+            "vcpus": vcpus, "memory_mib": memory,
         },
-        "limits": {"rule_out": rule_out, "confidence": confidence, "trials": trials},
+        "limits": {
+            "rule_out": rule_out, "confidence": confidence, "trials": trials, "seconds": seconds,
+        },
     }  # fmt: skip
     with errors_to_exits(as_json=as_json):
         from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
 
         chosen = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
-        code = run_async(lambda: _run(chosen, out, as_json=as_json))
+        code = run_async(lambda: _run(chosen, out, by_phase=by_phase, as_json=as_json))
     raise typer.Exit(code)
 
 
-async def _run(plan: "Plan", out: Path | None, *, as_json: bool) -> ExitCode:
+async def _run(plan: "Plan", out: Path | None, *, by_phase: bool, as_json: bool) -> ExitCode:
     from orchestrator.campaign.run import run_plan
+    from orchestrator.cli.phases import print_phases
     from orchestrator.cli.show import Show, print_run
-    from orchestrator.host.local import LocalHost
+    from orchestrator.host.qemus import LocalQemus
     from orchestrator.results.summary import summary
     from orchestrator.vm.argv import Accel
-    from orchestrator.vm.probe import probe_qemu
     from orchestrator.vm.tryout import why_not
 
-    host = LocalHost(plan.qemu)
-    with _out_folder(out) as folder, Show(plan.limits.confidence) as show:
-        facts = await host.facts(await probe_qemu(host))
+    qemus = LocalQemus(plan.qemus)
+    with out_folder(out) as folder, Show(plan.limits.confidence) as show:
+        host = await qemus.first()
+        facts = await host.facts()
         auto = Accel.TCG
-        if AccelChoice.AUTO in plan.axes.accel:
+        if plan.leaves_accel_open:
             why = await why_not(host, Accel.KVM)
             auto = Accel.TCG if why else Accel.KVM
             if why:
                 show.say(f"KVM does not work here, so this runs under TCG: {why}")
         try:
-            result = await run_plan(host, facts, plan, auto, folder, show)
+            result = await run_plan(host, facts, plan, auto, folder, show, qemus=qemus.opener)
         except BaseException:
             journal = folder / "journal.jsonl"
             if journal.exists():
@@ -134,10 +169,13 @@ async def _run(plan: "Plan", out: Path | None, *, as_json: bool) -> ExitCode:
         typer.echo(json.dumps(summary(result), indent=2))
     else:
         print_run(result)
-    return _exit_code(result)
+        if by_phase:
+            print_phases(result)
+    return exit_code(result)
 
 
-def _exit_code(result: Any) -> ExitCode:
+def exit_code(result: Any) -> ExitCode:
+    """Return the exit code of a run."""
     from orchestrator.campaign.verdict import Verdict
 
     if result.verdict in (Verdict.AFFECTED, Verdict.ANOMALOUS):
@@ -145,25 +183,3 @@ def _exit_code(result: Any) -> ExitCode:
     if result.failed:
         return ExitCode.HARNESS
     return ExitCode.CLEAN if result.verdict is Verdict.CLEAN else ExitCode.INCONCLUSIVE
-
-
-@contextlib.contextmanager
-def _out_folder(out: Path | None) -> Iterator[Path]:
-    """Make the output folder; remove it again if nothing was put into it."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    folder = out or Path(DEFAULT_OUT) / stamp
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise OutFolderError(
-                f"writing results to {folder}: it is not empty. Name a new folder with --out."
-            )
-    except OSError as error:
-        raise OutFolderError(
-            f"writing results to {folder}: {error.strerror}. Name another folder with --out."
-        ) from error
-    try:
-        yield folder
-    finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()

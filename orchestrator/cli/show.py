@@ -130,7 +130,7 @@ class Show:
         if not cell.host:
             # Two ticks a load, a load and a stop, and now and then a save.
             about_s = planned * (1.5 * cell.period_ns / 1e9 + 0.01) + 4
-            about = f"; about {_duration(about_s)} if nothing is lost"
+            about = f"; about {duration(about_s)} if nothing is lost"
         self.say(f"{cell.id}: a control, {planned} trials, a control{about}")
 
     def control_seen(self, cell: Cell, seen: bool) -> None:
@@ -171,7 +171,7 @@ class Show:
             self.say(f"{cell.id}: further diagnoses go to the journal only")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a span in the unit that suits it."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:

@@ -26,6 +26,9 @@ MIN_PERIOD_NS = 1_000_000
 #: LAPIC timers run at 1 GHz, divided by 1).
 MAX_PERIOD_NS = 2**32 - 1
 
+#: vCPUs that the firmware can tick on.
+MAX_VCPUS = 1
+
 
 class TimerMode(enum.StrEnum):
     """How the LAPIC timer is used."""

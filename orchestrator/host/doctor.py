@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InfraError, LosttickError
-from orchestrator.guest.firmware import Apic, TimerMode
+from orchestrator.guest.firmware import Apic, GuestConfig, TimerMode
 from orchestrator.host.exposure import Exposure, ExposureState, exposure, refine
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
-from orchestrator.vm.argv import Accel
+from orchestrator.vm.argv import Accel, MachineConfig
 from orchestrator.vm.probe import probe_qemu
-from orchestrator.vm.tryout import Tryout, try_out
+from orchestrator.vm.tryout import PERIOD_NS, Tryout, try_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,8 @@ async def _try(host: LocalHost, facts: HostFacts, accel: Accel) -> tuple[list[Fi
         if accel is Accel.KVM and facts.kvm_device != "usable":
             tried = Tryout(f"/dev/kvm: {facts.kvm_device}")
         else:
-            tried = await try_out(host, accel, mode, apic)
+            guest = GuestConfig(mode=mode, apic=apic, period_ns=PERIOD_NS)
+            tried = await try_out(host, MachineConfig(accel, guest))
         why, trace = tried.why_not, trace or tried.trace
         subject = f"{accel} {mode}" + (f" {apic}" if apic is Apic.X2APIC else "")
         findings.append(Finding(subject, why is None, why or "ticks"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.guest.firmware import TimerMode
 from orchestrator.host.facts import HostFacts
-from orchestrator.vm.argv import Accel
+from orchestrator.vm.argv import Accel, IrqChip
 
 
 class ExposureState(enum.StrEnum):
@@ -31,12 +31,19 @@ class Exposure:
     why: str
 
 
-def exposure(facts: HostFacts, accel: Accel, mode: TimerMode) -> Exposure:
+def exposure(
+    facts: HostFacts, accel: Accel, mode: TimerMode, irqchip: IrqChip = IrqChip.ON
+) -> Exposure:
     """Say whether guests in this mode could lose their tick on this host."""
     if accel is Accel.TCG:
         return Exposure(
             ExposureState.NOT_EXPOSED,
             "TCG has a LAPIC of its own: no KVM_SET_LAPIC, no posted interrupts",
+        )
+    if irqchip is IrqChip.OFF:
+        return Exposure(
+            ExposureState.NOT_EXPOSED,
+            "with the irqchip off the LAPIC is QEMU's own: no KVM_SET_LAPIC, no posted interrupts",
         )
     modules = facts.kvm_modules
     if "kvm_pvm" in modules and "kvm_intel" not in modules:

@@ -14,6 +14,8 @@ class QemuFacts:
     """Of `kvm` and `tcg`: what this build has, not what the host can use."""
     commands: frozenset[str] = field(default=frozenset(), repr=False)
     """QMP commands."""
+    migration: frozenset[str] = field(default=frozenset(), repr=False)
+    """Capabilities of its migration, such as `mapped-ram`, and transports, such as `file`."""
 
     @property
     def has_snapshot_jobs(self) -> bool:

@@ -21,6 +21,7 @@ from orchestrator.host.protocol import (
     QemuStartError,
 )
 from orchestrator.host.supervised import Supervised
+from orchestrator.vm.argv import DEFAULT_QEMU
 
 #: Room for a burst of one-byte writes: each costs the kernel a whole buffer.
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
@@ -60,7 +61,7 @@ def find_qemu(wanted: str | None) -> str:
         NotQemuError: the one that is wanted is not there.
         NoQemuError: there is none on PATH.
     """
-    name = wanted or "qemu-system-x86_64"
+    name = wanted or DEFAULT_QEMU
     found = shutil.which(name)
     if found is not None:
         return str(Path(found).absolute())

@@ -19,10 +19,6 @@ QMP_CHARDEV = "qmp"
 CONSOLE_CHARDEV = "console"
 
 
-class QemuStartError(InfraError):
-    """QEMU could not be started, or ended before it answered."""
-
-
 @dataclass(frozen=True, slots=True)
 class QemuExit:
     """How a QEMU process ended."""
@@ -35,6 +31,15 @@ class QemuExit:
     def __str__(self) -> str:
         how = f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"
         return f"{how}: {self.stderr.strip()}" if self.stderr.strip() else how
+
+
+class QemuStartError(InfraError):
+    """QEMU could not be started, or ended before it answered."""
+
+    def __init__(self, message: str, end: QemuExit | None = None) -> None:
+        super().__init__(message)
+        self.end = end
+        """How it ended, where it ran."""
 
 
 class Clock(Protocol):

@@ -14,17 +14,14 @@ On LIFELINE_FD it reads one byte, the word to start. To STATUS_FD it writes line
 `folder PATH`, then `pid N`, then `exit CODE` (minus the signal number).
 """
 
-# Only what starts fast: this runs before every QEMU.
-import contextlib
+# Only what starts fast: this runs before every QEMU, and pathlib, tempfile and shutil
+# take as long to import as QEMU takes to start.
 import ctypes
 import fcntl
 import os
-import pathlib
 import select
-import shutil
 import signal
 import sys
-import tempfile
 
 PR_SET_PDEATHSIG = 1
 
@@ -37,14 +34,14 @@ def main() -> None:
     lifeline, status = int(sys.argv[1]), int(sys.argv[2])
     prefix, tracefs = sys.argv[3], sys.argv[4]
     argv = sys.argv[6:]
-    parent, name = os.path.split(prefix)
+    folder = prefix + os.urandom(8).hex()
     try:
-        folder = tempfile.mkdtemp(prefix=name, dir=parent)
+        os.mkdir(folder, 0o700)
     except OSError as error:
-        sys.exit(f"making a folder in {parent}: {error.strerror}")
+        sys.exit(f"making {folder}: {error.strerror}")
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    pathlib.Path(folder, MARKER).touch()
+    os.close(os.open(MARKER, os.O_WRONLY | os.O_CREAT, dir_fd=lock))
     code = None
     try:
         os.write(status, f"folder {folder}\n".encode())
@@ -53,13 +50,29 @@ def main() -> None:
     except BrokenPipeError:
         pass  # the orchestrator is gone: what is left is to clean up
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder, lock)
         if tracefs != "-":
-            with contextlib.suppress(OSError):
-                pathlib.Path(tracefs, "instances", pathlib.Path(folder).name).rmdir()
+            try:
+                os.rmdir(os.path.join(tracefs, "instances", os.path.basename(folder)))
+            except OSError:
+                pass  # there is none
     if code is not None:
-        with contextlib.suppress(BrokenPipeError):
+        try:
             os.write(status, f"exit {code}\n".encode())
+        except BrokenPipeError:
+            pass  # the orchestrator is gone
+
+
+def remove(folder: str, fd: int) -> None:
+    """Remove a folder, open as `fd`, with its files."""
+    try:
+        for name in os.listdir(fd):
+            os.unlink(name, dir_fd=fd)
+        os.rmdir(folder)
+    except OSError:  # it has folders in it, or somebody else has just added a file
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(argv: list[str], folder: str, lifeline: int, status: int, keep: set[int]) -> int:

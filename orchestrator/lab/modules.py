@@ -6,6 +6,8 @@ differs. Debian's build tools run by the C library of their own suite.
 """
 
 import collections
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from orchestrator.errors import InfraError, UnfitError
@@ -69,9 +71,19 @@ class Steps:
         self._cancelled = False
 
     def run(
-        self, command: Sequence[str], doing: str, on_line: Callable[[str], None] = lambda line: None
+        self,
+        command: Sequence[str],
+        doing: str,
+        on_line: Callable[[str], None] = lambda line: None,
+        hold: Sequence[int] = (),
     ) -> None:
         """Run one step.
+
+        Args:
+            command: what to run.
+            doing: what for, in a message.
+            on_line: hears each line of its output.
+            hold: file descriptors that it and all that it starts keep open.
 
         Raises:
             ModuleBuildError: it failed, or the build was cancelled.
@@ -83,7 +95,7 @@ class Steps:
                 # Should we be killed, so is it (and make stops after the files at hand).
                 ["setpriv", "--pdeathsig", "KILL", *command],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                text=True, errors="replace", start_new_session=True,
+                text=True, errors="replace", start_new_session=True, pass_fds=hold,
                 env={**os.environ, "LC_ALL": "C"},
             )  # fmt: skip
             self._running = process
@@ -112,6 +124,8 @@ class Steps:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+            if process.stdout:
+                process.stdout.close()
             self._running = None
 
 
@@ -146,12 +160,12 @@ def build_modules(
     if ready := _kept(store, key):
         return ready
     steps = steps or Steps()
-    with workshop(place) as work:
+    with workshop(place) as work, _alone(place) as busy:
         if ready := _kept(store, key):
             return ready
         _prepare(kernel, place, work, cache, steps)
         _edit(kernel, place / "tree", edits, work)
-        made = _make(kernel, place / "tree", work, progress, steps)
+        made = _make(kernel, place / "tree", work, progress, steps, busy)
         names = [edit.stem for edit in edits]
         record = Record("modules", kernel.version, time.time(), {"edits": names})
         store.add(key, made, record)
@@ -173,6 +187,18 @@ def lapic_source(kernel: Kernel, cache: Path | None = None, steps: Steps | None 
         with workshop(place) as work:
             _prepare(kernel, place, work, cache, steps or Steps())
     return (place / "tree" / "pristine" / "arch/x86/kvm/lapic.c").read_text()
+
+
+@contextlib.contextmanager
+def _alone(place: Path) -> Iterator[int]:
+    """Lock a folder of builds; wait for the compilers of a build that was killed.
+
+    They outlive it for some seconds, and write where the next build does. Whoever is given
+    the descriptor holds the lock until it ends.
+    """
+    with (place / "busy").open("w") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        yield busy.fileno()
 
 
 def _key(place: Path, edits: Sequence[Path]) -> str:
@@ -316,7 +342,12 @@ def _edit(kernel: Kernel, tree: Path, edits: Sequence[Path], work: Path) -> None
 
 
 def _make(
-    kernel: Kernel, tree: Path, work: Path, progress: Callable[[int, int], None], steps: Steps
+    kernel: Kernel,
+    tree: Path,
+    work: Path,
+    progress: Callable[[int, int], None],
+    steps: Steps,
+    busy: int,
 ) -> Path:
     """Compile; return a folder with the modules."""
     headers, common = _headers(kernel, tree)
@@ -333,7 +364,7 @@ def _make(
     steps.run(
         ["make", f"-j{os.cpu_count() or 1}", "-C", str(headers), f"M={folder}",
          *MAKE_VARIABLES, *lacking, "modules"],
-        f"building modules of {kernel.version}", count,
+        f"building modules of {kernel.version}", count, (busy,),
     )  # fmt: skip
     made = work / "modules"
     made.mkdir()

@@ -57,6 +57,9 @@ _EDITS = {
 #: Variants that begin with the base.
 _ON_BASE = {Variant.BASE, Variant.REVERT_FIX, Variant.PARTIAL}
 
+#: Variants that need a kernel with the fix.
+_REVERTED = {Variant.REVERT_FIX, Variant.PARTIAL}
+
 
 def has_wants_to_run(kernel: Kernel, cache: Path | None = None) -> bool:
     """Return whether a kernel has the condition that `base` is without.
@@ -109,11 +112,17 @@ def modify(
     _refuse_trees(kernel)
     if "kvm" not in kernel.modules or "kvm-intel" not in kernel.modules:
         raise VariantError(f"kernel {kernel.name}: KVM is built in, so that no module replaces it")
-    wants_to_run = "wants_to_run" in lapic_source(kernel, cache, steps)
+    source = lapic_source(kernel, cache, steps)
+    wants_to_run = "wants_to_run" in source
     if variant is Variant.BASE and not wants_to_run:
         raise VariantError(
             f"kernel {kernel.name} ({kernel.version}): apic_timer_expired() has no condition "
             f"wants_to_run to remove: {Variant.BASE} and {Variant.UNTOUCHED} are the same"
+        )
+    if variant in _REVERTED and "apicv_pre_state_restore" not in source:
+        raise VariantError(
+            f"kernel {kernel.name} ({kernel.version}): kvm_apic_set_state() has no "
+            "apicv_pre_state_restore: it is without the fix as it is, nothing to revert"
         )
     names = (
         *(("drop_wants_to_run",) if variant in _ON_BASE and wants_to_run else ()),

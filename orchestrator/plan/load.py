@@ -1,7 +1,8 @@
-"""Reads plan files, and names every fault in one with its place."""
+"""Finds and reads plans, and names every fault in one with its place."""
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ from orchestrator.plan.model import Plan
 
 #: What a plan is called that comes from options alone.
 COMMAND_LINE = "command line"
+
+#: The plans that come with losttick.
+SHIPPED = Path(__file__).with_name("shipped")
+
+#: Options that are not called as their settings are.
+_OPTIONS = {"period_ms": "period", "memory_mib": "memory", "limits": "rule_out"}
 
 
 class PlanError(InputError):
@@ -26,26 +33,42 @@ class PlanError(InputError):
         super().__init__(f"reading the {what}: {count}\n{shown}")
 
 
-def load_plan(path: Path, overrides: Mapping[str, Any]) -> Plan:
-    """Read a plan file and put what the command line said over it.
+def shipped_plans() -> list[str]:
+    """Return the names of the plans that come with losttick."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def load_plan(wanted: str, overrides: Mapping[str, Any]) -> Plan:
+    """Read a plan and put what the command line said over it.
 
     Args:
-        path: a TOML file.
-        overrides: nested like the file; as `merge` takes it.
+        wanted: the name of a shipped plan, or else the path of a TOML file.
+        overrides: nested like the file; as `merge` takes it. Its axes hold for the cells of
+            `include` tables, too.
 
     Raises:
         PlanError: it can't be read, or is not a plan.
     """
+    path = SHIPPED / f"{wanted}.toml" if wanted in shipped_plans() else Path(wanted)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise PlanError(str(path), [str(reason)]) from error
+        if isinstance(error, FileNotFoundError):
+            reason = f"{reason}, nor a shipped plan of that name ({', '.join(shipped_plans())})"
+        raise PlanError(wanted, [str(reason)]) from error
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PlanError(str(path), [f"not TOML: {error}"]) from error
-    return build_plan(merge(data, overrides), str(path), text)
+        raise PlanError(wanted, [f"not TOML: {error}"]) from error
+    merged = merge(data, overrides)
+    included = merged.get("include")
+    if isinstance(included, list):
+        axes = overrides.get("axes", {})
+        merged["include"] = [
+            merge(table, axes) if isinstance(table, dict) else table for table in included
+        ]
+    return build_plan(merged, wanted, text)
 
 
 def build_plan(data: Mapping[str, Any], source: str, text: str = "") -> Plan:
@@ -87,10 +110,10 @@ def _fault(
 ) -> str:
     names = [part for part in place if isinstance(part, str)]
     shown = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in place)
-    line = _line_of(names, text)
+    line = _line_of(place, text)
     where = f"line {line}, " if line else ""
     if source == COMMAND_LINE and names:
-        option = {"period_ms": "period", "limits": "rule_out"}.get(names[-1], names[-1])
+        option = _OPTIONS.get(names[-1], names[-1])
         shown = "--" + option.replace("_", "-")
     message = message.removeprefix("Value error, ").replace(
         "Extra inputs are not permitted", "there is no such setting"
@@ -99,20 +122,27 @@ def _fault(
     return f"{where}{shown.lstrip('.') or 'plan'}: {message}{value}"
 
 
-def _line_of(names: Sequence[str], text: str) -> int | None:
+def _line_of(place: tuple[int | str, ...], text: str) -> int | None:
     """Return the line on which a setting or its table stands."""
-    table: list[str] = []
+    wanted = list(place)
+    while wanted and isinstance(wanted[-1], int):  # which value of a list
+        wanted.pop()
+    table: list[int | str] = []
+    seen: Counter[str] = Counter()
     best = None
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[+\s*([\w.\- ]+?)\s*\]+", line):
-            table = [part.strip() for part in header[1].split(".")]
-            found = table
+        if header := re.match(r"\s*(\[+)\s*([\w.\- ]+?)\s*\]+", line):
+            table = [part.strip() for part in header[2].split(".")]
+            if header[1] == "[[":
+                table.append(seen[header[2]])
+                seen[header[2]] += 1
+            found = table[: len(place)]
         elif key := re.match(r"\s*([\w.\-]+)\s*=", line):
-            found = table + key[1].split(".")
+            found = [*table, *key[1].split(".")]
         else:
             continue
-        if found and found == list(names[: len(found)]):
+        if found and found == list(place[: len(found)]):
             best = number
-            if found == list(names):
+            if found == wanted:
                 break
     return best

@@ -7,7 +7,8 @@ from typing import Any
 
 from orchestrator.campaign.run import CellResult, RunResult
 from orchestrator.host.facts import HostFacts
-from orchestrator.results.journal import plain
+from orchestrator.results.journal import plain, read_journal
+from orchestrator.results.phases import PhaseBin, by_phase
 
 
 def summary(run: RunResult) -> dict[str, Any]:
@@ -15,13 +16,14 @@ def summary(run: RunResult) -> dict[str, Any]:
 
     `exposure` is that of the first cell with the run's verdict; each cell has its own.
     """
+    phases = by_phase(read_journal(run.journal))
     telling = next((c for c in run.cells if c.verdict is run.verdict), run.cells[0])
     return {
         "verdict": run.verdict.value,
         "exposure": plain(telling.exposure),
         "host": _host(run.facts),
         "seed": run.seed,
-        "cells": [_cell(result) for result in run.cells],
+        "cells": [_cell(result, run, phases.get(result.cell.id, [])) for result in run.cells],
         "journal": str(run.journal),
     }
 
@@ -33,7 +35,7 @@ def _host(facts: HostFacts) -> dict[str, Any]:
     return host
 
 
-def _cell(result: CellResult) -> dict[str, Any]:
+def _cell(result: CellResult, run: RunResult, phases: Sequence[PhaseBin]) -> dict[str, Any]:
     campaign = result.campaign
     return {
         "id": result.cell.id,
@@ -51,8 +53,21 @@ def _cell(result: CellResult) -> dict[str, Any]:
         "first_tick_periods": spread(campaign.first_tick_periods),
         "first_tick_ms": spread(campaign.first_tick_ms),
         "controls": plain(campaign.controls),
-        # A cell that ran on this machine does not repeat what the run says of it.
-        **({"host": _host(result.facts)} if result.cell.host else {}),
+        "phases": [_phase(found) for found in phases],
+        # A cell that ran on this machine, with the QEMU of the run, does not repeat them.
+        **({"host": _host(result.facts)} if result.facts is not run.facts else {}),
+    }
+
+
+def _phase(found: PhaseBin) -> dict[str, Any]:
+    return {
+        "from": found.low,
+        "to": found.high,
+        "expired": found.expired,
+        "saves": found.saves,
+        "trials": found.trials,
+        "outcomes": plain(found.outcomes),
+        "first_tick_periods": spread(found.first_tick_periods),
     }
 
 

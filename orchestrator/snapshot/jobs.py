@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 from orchestrator.vm.argv import DISK_NODE
+from orchestrator.vm.machine import Machine
 from orchestrator.vm.monitor import CommandFailedError, Monitor, MonitorTimeoutError
 
 DEADLINE_NS = 30_000_000_000
@@ -12,20 +13,23 @@ DEADLINE_NS = 30_000_000_000
 class JobSnapshots:
     """Snapshots by jobs: each is waited for until it concludes, and dismissed."""
 
+    needs_disk = True
+    new_process = False
+
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
 
-    async def save(self, monitor: Monitor, tag: str) -> None:
+    async def save(self, machine: Machine, tag: str) -> None:
         """Run `snapshot-save`."""
-        await self._run(monitor, "snapshot-save", tag, vmstate=True)
+        await self._run(machine.monitor, "snapshot-save", tag, vmstate=True)
 
-    async def load(self, monitor: Monitor, tag: str) -> None:
+    async def load(self, machine: Machine, tag: str) -> None:
         """Run `snapshot-load`."""
-        await self._run(monitor, "snapshot-load", tag, vmstate=True)
+        await self._run(machine.monitor, "snapshot-load", tag, vmstate=True)
 
-    async def delete(self, monitor: Monitor, tag: str) -> None:
+    async def delete(self, machine: Machine, tag: str) -> None:
         """Run `snapshot-delete`."""
-        await self._run(monitor, "snapshot-delete", tag, vmstate=False)
+        await self._run(machine.monitor, "snapshot-delete", tag, vmstate=False)
 
     async def _run(self, monitor: Monitor, command: str, tag: str, *, vmstate: bool) -> None:
         job = f"losttick-{next(self._numbers)}"

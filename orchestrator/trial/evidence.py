@@ -127,7 +127,9 @@ class _Examination:
         if not self._runs:
             return False
         after = await self._watch.tick(
-            self._limits.look_ns, wall_cap_ns=max(5 * self._limits.look_ns, 500_000_000)
+            self._limits.look_ns,
+            silent=True,
+            wall_cap_ns=max(5 * self._limits.look_ns, 500_000_000),
         )
         self._evidence.testimonies.extend(
             line for line in self._watch.others if isinstance(line, Testimony)

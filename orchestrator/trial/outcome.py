@@ -75,6 +75,10 @@ MISSING = 1.5
 def classify(first: FirstTick, phase: float) -> tuple[Outcome, int]:
     """Say which kind of first tick this is, and how many periods went without one.
 
+    In the middle of the period the kinds lie further apart than what a measurement may be
+    off. Early in it, what is left of a period is nearly a full one; late, it is nearly
+    nothing: a first tick that fits two kinds is `indistinct`.
+
     Args:
         first: when it came.
         phase: how far into the period the save was taken, 0 to 1.
@@ -84,10 +88,7 @@ def classify(first: FirstTick, phase: float) -> tuple[Outcome, int]:
         return Outcome.MISSED, round(agreed) - 1 or 1
     if abs(first.periods - first.wall_periods) > AGREEMENT:
         return Outcome.INDISTINCT, 0
-    if first.periods <= TOLERANCE:
-        return Outcome.IMMEDIATE, 0
-    if abs(first.periods - (1 - phase)) <= TOLERANCE:
-        return Outcome.REMAINING, 0
-    if abs(first.periods - 1) <= TOLERANCE:
-        return Outcome.FULL_PERIOD, 0
-    return Outcome.INDISTINCT, 0
+    due = {Outcome.IMMEDIATE: 0.0, Outcome.REMAINING: 1 - phase, Outcome.FULL_PERIOD: 1.0}
+    at = max(0.0, first.periods)
+    fitting = [kind for kind, when in due.items() if abs(at - when) <= TOLERANCE]
+    return (fitting[0] if len(fitting) == 1 else Outcome.INDISTINCT), 0

@@ -22,8 +22,7 @@ class Pace:
     def __init__(self) -> None:
         self._rates: collections.deque[float] = collections.deque(maxlen=WINDOW)
         self._cycles: collections.deque[int] = collections.deque(maxlen=WINDOW)
-        self.printing_periods = 0.0
-        """Share of a period that the last line took to print."""
+        self._printing: collections.deque[float] = collections.deque(maxlen=WINDOW)
 
     def observe(self, before: Tick, tick: Tick) -> None:
         """Learn from two successive ticks, with neither stop nor load between them."""
@@ -33,12 +32,17 @@ class Pace:
             return
         self._cycles.append(cycles)
         self._rates.append(tick.spins / spinning)
-        self.printing_periods = tick.print_cycles / cycles
+        self._printing.append(tick.print_cycles / cycles)
 
     @property
     def known(self) -> bool:
         """Whether enough has been seen."""
         return len(self._rates) >= 3
+
+    @property
+    def printing_periods(self) -> float:
+        """Share of a period that a line takes to print: the middle one of those seen."""
+        return statistics.median(self._printing) if self._printing else 0.0
 
     @property
     def spins_per_period(self) -> float:

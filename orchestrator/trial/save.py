@@ -14,9 +14,13 @@ from orchestrator.trial.watch import Heard, Silence, Watch
 from orchestrator.vm.machine import Machine
 from orchestrator.vm.monitor import MonitorError
 
-#: Saves are taken here in the period, so that the ways to tick are told apart.
+#: Saves are taken here in the period unless a plan says otherwise: the ways to tick are
+#: told apart there.
 EARLIEST_PHASE = 0.35
 LATEST_PHASE = 0.65
+
+#: What a stopped machine waits, in periods, for its timer to have expired for certain.
+EXPIRED_PERIODS = 1.25
 
 #: Times to aim at a phase before giving up.
 ATTEMPTS = 60
@@ -30,6 +34,9 @@ CONTROL_TICK = 6
 #: What must be left of its window at the save: on some kernels a load restarts the
 #: timer, which must expire inside the window.
 CONTROL_PERIODS_LEFT = 2.0
+
+#: Times to stop inside the window before giving up.
+CONTROL_ATTEMPTS = 10
 
 
 class NoSaveError(InfraError):
@@ -48,7 +55,7 @@ class Save:
     tag: str
     intended_phase: float
     phase: float
-    """Where in the period it was, by the guest's spins."""
+    """Where in the period it was stopped, by the guest's spins and the time of its printing."""
     spins: int
     spins_per_period: float
     ticks: int
@@ -62,6 +69,12 @@ class Save:
     stage: Stage
     ineligible: tuple[str, ...]
     """Why its loads are no evidence; empty if they are."""
+    generation: int = 0
+    """Loads that its guest had gone through before."""
+    stopped_periods: float = 0.0
+    """How long it had stood still when it was saved, by the host's clock."""
+    expired: bool = False
+    """Whether a LAPIC that does not stop with its machine had by then run out of its period."""
 
     @property
     def eligible(self) -> bool:
@@ -70,9 +83,18 @@ class Save:
 
 
 def reasons_against(
-    state: GuestState, lapic: Lapic, registers: Registers, mode: TimerMode, phase: float
+    state: GuestState,
+    lapic: Lapic,
+    registers: Registers,
+    mode: TimerMode,
+    phase: float,
+    within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
 ) -> tuple[str, ...]:
-    """Return what makes loads of this state no evidence."""
+    """Return what makes loads of this state no evidence.
+
+    `within` are the phases that were asked for: a save of another one is as true, but it
+    answers another question.
+    """
     found = {
         "not ticking": state.stage is not Stage.TICKING,
         "printing": state.printing or state.printed != state.ticks,
@@ -82,7 +104,7 @@ def reasons_against(
         "interrupts off": not registers.interrupt_flag or registers.halted,
         "pending": TICK_VECTOR in lapic.irr,
         "in service": TICK_VECTOR in lapic.isr,
-        "off phase": not EARLIEST_PHASE <= phase <= LATEST_PHASE,
+        "off phase": not within[0] <= phase <= within[1],
     }
     return tuple(reason for reason, true in found.items() if true)
 
@@ -108,10 +130,17 @@ def describe(
     intended_phase: float,
     spins_per_period: float,
     mode: TimerMode,
+    generation: int = 0,
+    *,
+    printing_periods: float = 0.0,
+    within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
 ) -> Save:
-    """Return the save of a machine in the state that was seen."""
+    """Return the save of a machine in the state that was seen.
+
+    A period begins with `printing_periods` of printing, in which the guest does not spin.
+    """
     state, lapic, registers = seen
-    phase = state.spins / spins_per_period
+    phase = state.spins / spins_per_period + printing_periods
     return Save(
         tag=tag,
         intended_phase=intended_phase,
@@ -127,7 +156,8 @@ def describe(
         interrupt_flag=registers.interrupt_flag,
         printing=state.printing,
         stage=state.stage,
-        ineligible=reasons_against(state, lapic, registers, mode, phase),
+        ineligible=reasons_against(state, lapic, registers, mode, phase, within),
+        generation=generation,
     )
 
 
@@ -167,8 +197,21 @@ class Saver:
             raise NoSaveError(f"waiting for a tick before a save: {why}", heard)
         return heard
 
-    async def take(self, tag: str, phase: float) -> tuple[Save, list[Save]]:
+    async def take(
+        self,
+        tag: str,
+        phase: float,
+        *,
+        within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
+        expired: bool = False,
+    ) -> tuple[Save, list[Save]]:
         """Take an eligible save at about `phase`, and leave the machine stopped.
+
+        Args:
+            tag: its name.
+            phase: where in the period to stop.
+            within: the phases that are good enough.
+            expired: wait in the stopped machine for more than a period, then look and save.
 
         Returns:
             The save, and the attempts that were not eligible and so not saved.
@@ -178,6 +221,7 @@ class Saver:
             MonitorError: QEMU failed at a command.
         """
         machine, period_ns = self._machine, self._limits.period_ns
+        await machine.pin()
         rejected: list[Save] = []
         for _ in range(ATTEMPTS):
             if not machine.running:
@@ -191,23 +235,36 @@ class Saver:
             if left_ns > 0:
                 await asyncio.sleep(machine.clock.wall_s(left_ns))
             await machine.stop()
-            spins_per_period = self._pace.spins_per_period
+            stopped_ns = machine.clock.now_ns()
+            if expired:
+                await asyncio.sleep(machine.clock.wall_s(int(EXPIRED_PERIODS * period_ns)))
             save = describe(
-                tag, await look(machine), phase, spins_per_period, machine.config.guest.mode
-            )
+                tag, await look(machine), phase, self._pace.spins_per_period,
+                machine.config.guest.mode, machine.generation,
+                printing_periods=self._pace.printing_periods, within=within,
+            )  # fmt: skip
             # Aim earlier or later by half of what this shot was off.
-            off_ns = (save.phase - phase) * period_ns
-            if abs(off_ns) < period_ns / 2:
-                self._late_ns += off_ns / 2
+            off = save.phase - phase
+            if off < -0.5:  # so late that the next period had begun
+                off += 1
+            if off < 0.5:
+                self._late_ns += off * period_ns / 2
             if save.eligible:
-                await self._snapshots.save(machine.monitor, tag)
-                return save, rejected
+                stopped_periods = (machine.clock.now_ns() - stopped_ns) / period_ns
+                await self._snapshots.save(machine, tag)
+                return self._timed(save, stopped_periods), rejected
             rejected.append(save)
         reasons = sorted({reason for save in rejected for reason in save.ineligible})
         raise NoSaveError(
             f"taking a save at phase {phase:.2f}: none of {ATTEMPTS} attempts was eligible "
             f"({', '.join(reasons)}). A longer --period gives more room."
         )
+
+    def _timed(self, save: Save, stopped_periods: float) -> Save:
+        """Return the save with what the host's clock says of it."""
+        ran_out = save.phase + stopped_periods > 1
+        runs_on = not self._machine.config.lapic_is_qemus
+        return replace(save, stopped_periods=stopped_periods, expired=ran_out and runs_on)
 
     async def take_control(self, tag: str) -> Save:
         """Save early in the window of the built-in control, and leave the machine stopped.
@@ -238,17 +295,30 @@ class Saver:
                     "It needs a longer --period here."
                 )
             )
-        await machine.stop()
+        await machine.pin()
         spins_per_period = self._pace.spins_per_period
-        seen = await look(machine)
-        state = seen[0]
+        for _ in range(CONTROL_ATTEMPTS):
+            await machine.stop()
+            seen = await look(machine)
+            state = seen[0]
+            left = state.window_spins / spins_per_period
+            if not state.printing or left < CONTROL_PERIODS_LEFT:
+                break
+            # The line has come; but the guest has not yet noted that it has printed it.
+            await machine.cont()
+            await asyncio.sleep(machine.clock.wall_s(self._limits.period_ns // 10))
         save = describe(tag, seen, 0.0, spins_per_period, machine.config.guest.mode)
-        left = state.window_spins / spins_per_period
         if state.stage is not Stage.CONTROL_WINDOW or state.printing or left < CONTROL_PERIODS_LEFT:
             raise NoSaveError(
                 f"saving inside the built-in control: {left:.1f} periods of its window were left, "
                 f"{CONTROL_PERIODS_LEFT} are needed"
             )
+        if state.printed != state.ticks:
+            # Another tick came before the window began: its line is yet to be printed.
+            raise NoSaveError(
+                "saving inside the built-in control: the guest was a tick late in its printing. "
+                "A longer --period gives more room."
+            )
         save = replace(save, ineligible=("control",))
-        await self._snapshots.save(machine.monitor, tag)
+        await self._snapshots.save(machine, tag)
         return save

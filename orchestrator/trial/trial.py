@@ -1,13 +1,13 @@
 """One load of one save, and what the ticks did after it."""
 
 from orchestrator.guest.lines import Tick
+from orchestrator.host.protocol import QemuStartError
 from orchestrator.snapshot import Snapshots
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import MISSING, FirstTick, Outcome, TrialResult, classify
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.save import Save
-from orchestrator.trial.watch import Heard, Quiet, Silence, Watch, how_it_ended
-from orchestrator.vm.argv import Accel
+from orchestrator.trial.watch import CRASH_SIGNALS, Heard, Quiet, Silence, Watch, how_it_ended
 from orchestrator.vm.machine import Machine
 from orchestrator.vm.monitor import CommandFailedError, MonitorError
 
@@ -26,7 +26,10 @@ _OUTCOMES = {
 
 
 class Trial:
-    """Loads one save and watches the ticks: stop, load, drain, continue, watch."""
+    """Loads one save and watches the ticks: stop, load, drain, continue, watch.
+
+    Where a load takes a new QEMU, the machine's old one ends instead of being stopped.
+    """
 
     def __init__(
         self, machine: Machine, snapshots: Snapshots, save: Save, pace: Pace, limits: Limits
@@ -38,7 +41,7 @@ class Trial:
         self._limits = limits
         self._watch = Watch(machine, limits)
         # Then a tick is late whenever QEMU's main loop does not get to run.
-        self._timer_is_qemus = machine.config.accel is Accel.TCG
+        self._timer_is_qemus = machine.config.lapic_is_qemus
         self._first: FirstTick | None = None
         self._stale_bytes = 0
         self._heard = 0
@@ -51,6 +54,10 @@ class Trial:
             outcome, why, missing = await self._run()
         except CommandFailedError as error:
             outcome, why, missing = Outcome.UNKNOWN, str(error), 0
+        except QemuStartError as error:
+            crashed = error.end is not None and -error.end.code in CRASH_SIGNALS
+            outcome = Outcome.CRASHED if crashed else Outcome.UNKNOWN
+            why, missing = str(error), 0
         except MonitorError as error:
             ended = await how_it_ended(self._machine)
             outcome, why, missing = _OUTCOMES[ended.quiet], f"{error}; {ended.why}", 0
@@ -65,12 +72,14 @@ class Trial:
         )
 
     async def _run(self) -> tuple[Outcome, str, int]:
-        machine, tracer = self._machine, self._machine.process.tracer
-        if machine.running:
+        machine = self._machine
+        if machine.running and not self._snapshots.new_process:
             await machine.stop()
-        if tracer:
-            tracer.mark(MARK_LOAD)
-        await self._snapshots.load(machine.monitor, self._save.tag)
+        if machine.process.tracer:
+            machine.process.tracer.mark(MARK_LOAD)
+        await self._snapshots.load(machine, self._save.tag)
+        machine.generation = self._save.generation + 1
+        tracer = machine.process.tracer  # perhaps that of a new QEMU
         # The machine stands still: all that the console holds is from before the load.
         self._stale_bytes = machine.console.drain()
         machine.monitor.take_stops()
@@ -114,7 +123,7 @@ class Trial:
     async def _untouched(self, silence: Silence) -> tuple[Outcome, str, int]:
         """Leave a silent guest alone for some more periods: does it tick by itself?"""
         why = f"no tick in {silence.vcpu_ns / 1e6:.0f} ms of vCPU time"
-        after = await self._watch.tick(self._limits.untouched_ns)
+        after = await self._watch.tick(self._limits.untouched_ns, silent=True)
         if isinstance(after, Heard):
             return Outcome.RECOVERED, f"{why}, then it ticked unaided", 0
         if after.quiet is not Quiet.SILENT:

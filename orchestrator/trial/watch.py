@@ -76,10 +76,17 @@ class Watch:
         """Lines that nobody waited for."""
 
     async def tick(
-        self, limit_ns: int, *, confirm: bool = False, wall_cap_ns: int | None = None
+        self,
+        limit_ns: int,
+        *,
+        confirm: bool = False,
+        silent: bool = False,
+        wall_cap_ns: int | None = None,
     ) -> Heard[Tick] | Silence:
         """Wait for the next tick line; see `hear`."""
-        return await self.hear(Tick, limit_ns, confirm=confirm, wall_cap_ns=wall_cap_ns)
+        return await self.hear(
+            Tick, limit_ns, confirm=confirm, silent=silent, wall_cap_ns=wall_cap_ns
+        )
 
     async def hear(
         self,
@@ -87,6 +94,7 @@ class Watch:
         limit_ns: int,
         *,
         confirm: bool = False,
+        silent: bool = False,
         wall_cap_ns: int | None = None,
     ) -> Heard[L] | Silence:
         """Wait for the next line of one kind.
@@ -96,14 +104,17 @@ class Watch:
             limit_ns: vCPU time after which there is silence. Its count begins after
                 two quiet periods, so that a tick that comes costs no look at the vCPU.
             confirm: at the limit, ask QEMU for a sign of life and wait once more.
+            silent: the guest has been silent already: the count begins at once.
             wall_cap_ns: host time after which the wait ends in any case.
         """
         machine, clock, limits = self._machine, self._machine.clock, self._limits
         cap_ns = clock.now_ns() + (wall_cap_ns or limits.wall_cap_ns)
-        wait_ns = 2 * limits.period_ns + 2_000_000
+        wait_ns = limit_ns if silent else 2 * limits.period_ns + 2_000_000
         vcpu_start: int | None = None
         while True:
             try:
+                if silent and vcpu_start is None:
+                    vcpu_start = await machine.vcpu_cpu_ns()
                 arrived = await machine.console.next_line(clock.wall_s(wait_ns))
                 if arrived is not None:
                     line, at_ns = arrived

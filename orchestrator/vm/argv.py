@@ -20,21 +20,56 @@ class Accel(enum.StrEnum):
     TCG = "tcg"
 
 
+class IrqChip(enum.StrEnum):
+    """Where KVM's guests have their interrupt controllers."""
+
+    ON = "on"
+    """All in the kernel."""
+    SPLIT = "split"
+    """The LAPIC in the kernel, the others in QEMU."""
+    OFF = "off"
+    """All in QEMU: no KVM_SET_LAPIC. QEMU refuses it with KVM since 8.2."""
+
+
+#: Looked for on PATH.
+DEFAULT_QEMU = "qemu-system-x86_64"
+
+#: QEMU's machine type; another has another chipset, or an older one's behaviour.
+DEFAULT_MACHINE = "pc"
+
+#: A CPU model that every accelerator has.
+DEFAULT_CPU = "qemu64"
+
+#: The tick guest needs less than 1 MiB; what a save holds grows with it.
+DEFAULT_MEMORY_MIB = 8
+
+
 @dataclass(frozen=True, slots=True)
 class MachineConfig:
     """One virtual machine."""
 
     accel: Accel
     guest: GuestConfig = field(default_factory=GuestConfig)
-    machine: str = "pc"
-    memory_mib: int = 8
+    machine: str = DEFAULT_MACHINE
+    memory_mib: int = DEFAULT_MEMORY_MIB
+    cpu_model: str = DEFAULT_CPU
+    """Perhaps with features, such as `Nehalem,-x2apic`; those of the guest's mode are added."""
+    vcpus: int = 1
+    irqchip: IrqChip = IrqChip.ON
+    disk: bool = True
+    """Whether there is a disk, to hold the VM state of snapshots."""
 
     @property
     def cpu(self) -> str:
-        """The CPU model: one without the TSC-deadline timer, which would hide the bug."""
+        """The CPU: without the TSC-deadline timer, which would hide the bug, unless it is used."""
         deadline = "+" if self.guest.mode is TimerMode.TSC_DEADLINE else "-"
         x2apic = ",+x2apic" if self.guest.apic is Apic.X2APIC else ""
-        return f"qemu64,{deadline}tsc-deadline{x2apic}"
+        return f"{self.cpu_model},{deadline}tsc-deadline{x2apic}"
+
+    @property
+    def lapic_is_qemus(self) -> bool:
+        """Whether QEMU itself emulates the LAPIC: its timer stops with the machine."""
+        return self.accel is Accel.TCG or self.irqchip is IrqChip.OFF
 
 
 def qemu_args(config: MachineConfig) -> list[str]:
@@ -43,18 +78,20 @@ def qemu_args(config: MachineConfig) -> list[str]:
     The guest stops QEMU neither by a reset nor by a shutdown: what crashed can
     still be looked at.
     """
+    # Said in any case: machine types differ in what they take by themselves.
+    irqchip = f",kernel-irqchip={config.irqchip}" if config.accel is Accel.KVM else ""
+    disk = f"if=none,id=disk,node-name={DISK_NODE},file={DISK_FILE},format=qcow2,cache=unsafe"
     return [
         *("-nodefaults", "-no-user-config"),
         *("-display", "none"),
-        *("-machine", f"{config.machine},accel={config.accel}"),
+        *("-machine", f"{config.machine},accel={config.accel}{irqchip}"),
         *("-cpu", config.cpu),
         *("-m", str(config.memory_mib)),
-        *("-smp", "1"),
+        *("-smp", str(config.vcpus)),
         *("-bios", BIOS_FILE),
         *("-fw_cfg", f"name={CONFIG_FILE},string={config.guest.record()}"),
         *("-mon", f"chardev={QMP_CHARDEV},mode=control"),
         *("-serial", f"chardev:{CONSOLE_CHARDEV}"),
-        *("-drive", f"if=none,id=disk,node-name={DISK_NODE},file={DISK_FILE},"
-                    "format=qcow2,cache=unsafe"),
+        *(("-drive", disk) if config.disk else ()),
         *("-no-reboot", "-no-shutdown"),
     ]  # fmt: skip

@@ -199,6 +199,11 @@ class Console:
         """Return the last bytes seen."""
         return b"".join(self._tail)[-TAIL_BYTES:]
 
+    def release_tee(self) -> BinaryIO | None:
+        """Give up the tee file, still open: another console goes on with it."""
+        tee, self._tee = self._tee, None
+        return tee
+
     def close(self) -> None:
         """Stop reading."""
         if not self.closed:

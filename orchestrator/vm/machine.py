@@ -1,7 +1,11 @@
 """A running tick guest: QEMU, its monitor and its console as one thing with an end."""
 
+import asyncio
+import contextlib
 import re
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from orchestrator.errors import InfraError
@@ -35,31 +39,61 @@ class MachineFacts:
     pinned_cpu: int | None
 
 
-class Machine:
-    """One VM. Whatever ends the `machine` context also ends its QEMU."""
+@dataclass(frozen=True, slots=True)
+class _Qemu:
+    """A QEMU that answers."""
 
-    def __init__(
-        self,
-        host: Host,
-        config: MachineConfig,
-        process: QemuProcess,
-        monitor: Monitor,
-        console: Console,
-        facts: MachineFacts,
-    ) -> None:
+    process: QemuProcess
+    monitor: Monitor
+    console: Console
+    facts: MachineFacts
+
+    async def end(self) -> QemuExit:
+        return await _end(self.process, self.monitor, self.console)
+
+
+class Machine:
+    """One VM. Whatever ends the `machine` context also ends its QEMU.
+
+    Its QEMU may be replaced by another (`replace_qemu`): take monitor, console and
+    process from here each time.
+    """
+
+    def __init__(self, host: Host, config: MachineConfig, qemu: _Qemu) -> None:
         self.host = host
         self.clock = host.clock
         self.config = config
-        self.process = process
-        self.monitor = monitor
-        self.console = console
-        self.facts = facts
         self.running = True
+        self.generation = 0
+        """Loads that its guest has gone through."""
+        self.states: dict[str, bytes] = {}
+        """Saved states by name, where they have to outlive its QEMU."""
         self.started_ns = 0
         """When QEMU was started, by the host's clock."""
         self.trace: str | None = None
         """What `keep_trace` kept."""
         self._waiting_mark_ns = 0
+        self._qemu = qemu
+
+    @property
+    def process(self) -> QemuProcess:
+        """Its QEMU."""
+        return self._qemu.process
+
+    @property
+    def monitor(self) -> Monitor:
+        """The monitor of its QEMU."""
+        return self._qemu.monitor
+
+    @property
+    def console(self) -> Console:
+        """Its guest's console."""
+        return self._qemu.console
+
+    @property
+    def facts(self) -> MachineFacts:
+        """What its QEMU is."""
+        return self._qemu.facts
 
     @classmethod
     async def start(
@@ -76,39 +110,43 @@ class Machine:
             QemuStartError: QEMU did not start, or ended at once: with its own words.
             GuestStartError: the guest refused its configuration, or said nothing.
         """
-        try:
-            files = {BIOS_FILE: firmware().content, DISK_FILE: await host.empty_disk()}
-            process = await host.start_qemu(qemu_args(config), files)
-        except BaseException:
-            if tee:
-                tee.close()
-            raise
-        started_ns = host.clock.now_ns()
-        console = monitor = None
-        try:
-            console = Console(process.console, host.clock, tee)
-            monitor = await Monitor.connect(process, host.clock)
-            vcpus = await monitor.execute("query-cpus-fast")
-            try:
-                thread = int(vcpus[0]["thread-id"])
-            except (LookupError, TypeError, ValueError):
-                raise MonitorError("query-cpus-fast", f"no thread in {vcpus!r}") from None
-            pinned = await process.pin(thread)
-            if process.tracer:
-                process.tracer.watch(thread)
-            facts = MachineFacts(tuple(process.argv), thread, pinned)
-            machine = cls(host, config, process, monitor, console, facts)
+        async with _starting(host, config, tee) as (qemu, started_ns):
+            machine = cls(host, config, qemu)
             machine.started_ns = started_ns
             await machine._wait_ready()
-        except BaseException as error:
-            end = await _end(process, monitor, console)
-            if isinstance(error, MonitorError):
-                how = "it ended" if isinstance(error, MonitorClosedError) else error.seen
-                raise QemuStartError(
-                    f"starting QEMU: {how}: {end}\nCommand line: {' '.join(process.argv)}"
-                ) from error
-            raise
         return machine
+
+    async def replace_qemu(
+        self, args: Sequence[str], files: Mapping[str, bytes], *, pin: bool = True
+    ) -> None:
+        """End this machine's QEMU and start another, whose guest does not run yet.
+
+        Args:
+            args: arguments beside this machine's own: whence the new QEMU gets its state.
+            files: content by name, for its folder.
+            pin: whether to pin the vCPU thread at once. Where QEMU loads as it starts that
+                would come between the load and the guest's next instruction: leave it to
+                the next save.
+
+        Raises:
+            QemuStartError: the new one did not start, or ended at once: with its own words.
+        """
+        tee = self.console.release_tee()
+        self.running, self.trace = False, None
+        args = ("-S", *args)
+        ending = asyncio.create_task(self._qemu.end())  # meanwhile the next one starts
+        try:
+            async with _starting(self.host, self.config, tee, args, files, pin=pin) as begun:
+                self._qemu, self.started_ns = begun
+        finally:
+            await ending
+
+    async def pin(self) -> None:
+        """Pin the vCPU thread, if it isn't, to one CPU, where there is more than one."""
+        facts = self.facts
+        if facts.pinned_cpu is None:
+            pinned = await self.process.pin(facts.vcpu_thread)
+            self._qemu = replace(self._qemu, facts=replace(facts, pinned_cpu=pinned))
 
     async def _wait_ready(self) -> None:
         try:
@@ -188,13 +226,62 @@ class Machine:
     async def kill(self) -> QemuExit:
         """End this VM at once and remove what it left."""
         self.running = False
-        return await _end(self.process, self.monitor, self.console)
+        return await self._qemu.end()
 
     async def __aenter__(self) -> "Machine":
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.kill()
+
+
+@contextlib.asynccontextmanager
+async def _starting(
+    host: Host,
+    config: MachineConfig,
+    tee: BinaryIO | None,
+    args: Sequence[str] = (),
+    files: Mapping[str, bytes] = MappingProxyType({}),
+    *,
+    pin: bool = True,
+) -> AsyncIterator[tuple[_Qemu, int]]:
+    """Start a QEMU and give it, with the time of its start; an error in the context ends it.
+
+    Raises:
+        QemuStartError: it did not start, or ended at once: with its own words.
+    """
+    try:
+        files = {BIOS_FILE: firmware().content, **files}
+        if config.disk and DISK_FILE not in files:
+            files[DISK_FILE] = await host.empty_disk()
+        process = await host.start_qemu([*qemu_args(config), *args], files)
+    except BaseException:
+        if tee:
+            tee.close()
+        raise
+    started_ns = host.clock.now_ns()
+    console = monitor = None
+    try:
+        console = Console(process.console, host.clock, tee)
+        monitor = await Monitor.connect(process, host.clock)
+        vcpus = await monitor.execute("query-cpus-fast")
+        try:
+            thread = int(vcpus[0]["thread-id"])
+        except (LookupError, TypeError, ValueError):
+            raise MonitorError("query-cpus-fast", f"no thread in {vcpus!r}") from None
+        pinned = await process.pin(thread) if pin else None
+        if process.tracer:
+            process.tracer.watch(thread)
+        facts = MachineFacts(tuple(process.argv), thread, pinned)
+        yield _Qemu(process, monitor, console, facts), started_ns
+    except BaseException as error:
+        end = await _end(process, monitor, console)
+        if isinstance(error, MonitorError):
+            how = "it ended" if isinstance(error, MonitorClosedError) else error.seen
+            raise QemuStartError(
+                f"starting QEMU: {how}: {end}\nCommand line: {' '.join(process.argv)}", end
+            ) from error
+        raise
 
 
 async def _end(process: QemuProcess, monitor: Monitor | None, console: Console | None) -> QemuExit:

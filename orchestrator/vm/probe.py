@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.protocol import QMP_CHARDEV, Host, QemuStartError
@@ -31,6 +32,8 @@ async def probe_qemu(host: _HasQemu) -> QemuFacts:
         version = await monitor.execute("query-version")
         commands = await monitor.execute("query-commands")
         kvm = await monitor.execute("query-kvm")
+        capabilities = await monitor.execute("query-migrate-capabilities")
+        schema = await monitor.execute("query-qmp-schema")
     except MonitorError as error:
         end = await process.kill()
         raise QemuStartError(
@@ -54,9 +57,24 @@ async def probe_qemu(host: _HasQemu) -> QemuFacts:
             sha256=sha256,
             accelerators=("kvm", "tcg") if kvm["present"] else ("tcg",),
             commands=frozenset(command["name"] for command in commands),
+            migration=frozenset(each["capability"] for each in capabilities) | _transports(schema),
         )
     except (KeyError, TypeError) as error:
         raise QemuStartError(f"probing {host.qemu}: its answers are not QEMU's: {error}") from error
+
+
+def _transports(schema: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return what `migrate` can send through, by QMP's own description.
+
+    The schema hides the names of types. `MigrationAddressType` (QEMU 8.2 on) is known by
+    two of its values; before, transports were words that only the parser of URIs knew.
+    """
+    return frozenset(
+        value
+        for entity in schema
+        if entity["meta-type"] == "enum" and {"socket", "exec"} <= set(entity["values"])
+        for value in entity["values"]
+    )
 
 
 def _sha256(path: str) -> str:

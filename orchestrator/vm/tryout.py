@@ -13,6 +13,9 @@ from orchestrator.vm.machine import GuestRefusedError, Machine
 #: Ticks to wait for: the second shows that the guest could re-arm its timer.
 TICKS = 3
 
+#: Where the period is of no importance.
+PERIOD_NS = 5_000_000
+
 _DEADLINE_NS = 3_000_000_000
 
 
@@ -35,14 +38,13 @@ async def why_not(
     apic: Apic = Apic.XAPIC,
 ) -> str | None:
     """Return None if the tick guest ticks, else why it does not."""
-    return (await try_out(host, accel, mode, apic)).why_not
+    guest = GuestConfig(mode=mode, apic=apic, period_ns=PERIOD_NS)
+    return (await try_out(host, MachineConfig(accel, guest))).why_not
 
 
-async def try_out(
-    host: Host, accel: Accel, mode: TimerMode, apic: Apic, period_ns: int = 5_000_000
-) -> Tryout:
+async def try_out(host: Host, config: MachineConfig) -> Tryout:
     """Run the tick guest for a few ticks."""
-    config = MachineConfig(accel, GuestConfig(mode=mode, apic=apic, period_ns=period_ns))
+    period_ns = config.guest.period_ns
     try:
         async with await Machine.start(host, config) as machine:
             for _ in range(TICKS):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 
 from orchestrator.guest.firmware import GuestConfig, firmware
 from orchestrator.host.local import LocalHost, find_qemu
+from orchestrator.snapshot import Method
+from orchestrator.snapshot.choice import MethodMissingError, snapshots
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
@@ -20,6 +23,7 @@ from orchestrator.trial.save import Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, Accel, MachineConfig, qemu_args
 from orchestrator.vm.machine import Machine
+from orchestrator.vm.probe import probe_qemu
 from orchestrator.vm.tryout import why_not
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
@@ -90,6 +94,39 @@ async def test_the_trial_loop_beside_a_bare_loop(period_ms: int, tmp_path: Path)
         f"losttick {statistics.median(r[1] for r in rates):.1f} trials/s; ratio of "
         f"{BLOCKS} paired blocks of {LOADS}: median {statistics.median(ratios):.3f}, "
         f"{min(ratios):.3f} to {max(ratios):.3f}"
+    )
+
+
+def cpu_s() -> float:
+    """CPU time of this process and of all that it started and that has ended."""
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in spent)
+
+
+@pytest.mark.parametrize("method", list(Method))
+async def test_a_new_qemu_per_trial(method: Method) -> None:
+    """Figure to reach: at least 8 trials per second of a core."""
+    host, limits, pace = LocalHost(), Limits(10_000_000), Pace()
+    try:
+        way = snapshots(method, await probe_qemu(host))
+    except MethodMissingError as error:
+        pytest.skip(str(error))
+    if not way.new_process:
+        pytest.skip("it loads in the QEMU that runs")
+    guest = GuestConfig(period_ns=limits.period_ns)
+    config = MachineConfig(await accelerator(), guest, disk=way.needs_disk)
+    trials = 100
+    async with await Machine.start(host, config) as machine:
+        save, _ = await Saver(machine, way, pace, limits).take("bench", 0.5)
+        began, spent = time.perf_counter(), cpu_s()
+        for _ in range(trials):
+            result = await Trial(machine, way, save, pace, limits).run()
+            assert result.outcome.ticked, result
+        wall, cpu = time.perf_counter() - began, cpu_s() - spent
+        size = len(machine.states[save.tag])
+    print(
+        f"\n{config.accel}, {method}: {trials / wall:.1f} trials/s, {trials / cpu:.1f} per second "
+        f"of CPU time; a state of {size / 1024:.0f} KiB"
     )
 
 

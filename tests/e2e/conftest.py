@@ -15,11 +15,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.campaign.run import CellResult, run_plan
+from orchestrator.campaign.verdict import Verdict
 from orchestrator.errors import LosttickError
+from orchestrator.guest.firmware import TimerMode
 from orchestrator.host import folder, tracefs
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
+from orchestrator.lab.packages import PackagesError, unpack
 from orchestrator.plan.load import build_plan
+from orchestrator.trial.diagnosis import Cause
+from orchestrator.trial.outcome import Outcome
 from orchestrator.vm.argv import Accel
 from orchestrator.vm.probe import probe_qemu
 from orchestrator.vm.tryout import why_not
@@ -149,6 +154,18 @@ def started(
         process.communicate()
 
 
+def host_with_qemu(suite: str | None) -> LocalHost:
+    """This machine with the QEMU of a Debian suite, or with its own."""
+    if suite is None:
+        return LocalHost()
+    try:
+        tree = unpack(suite, ["qemu-system-x86"])
+    except PackagesError as error:
+        pytest.skip(f"needs the QEMU of Debian {suite}: {error}")
+    binary, prefix = tree.command("usr/bin/qemu-system-x86_64")
+    return LocalHost(binary, qemu_prefix=prefix)
+
+
 async def campaign(
     host: LocalHost, facts: HostFacts, out: Path, accel: Accel, trials: int, **axes: object
 ) -> CellResult:
@@ -164,6 +181,17 @@ async def campaign(
     (cell,) = (await run_plan(host, facts, plan, accel, out)).cells
     print(cell.cell.id, dict(cell.campaign.outcomes), cell.why)
     return cell
+
+
+def assert_clean(cell: CellResult, trials: int) -> None:
+    assert cell.verdict is Verdict.CLEAN, cell.why
+    assert cell.campaign.outcomes.total() == trials
+    assert cell.campaign.outcomes[Outcome.LOST] == 0
+    assert len(cell.campaign.controls) == 2
+    for control in cell.campaign.controls:
+        assert control.seen, control.sentence
+        if cell.cell.mode is not TimerMode.PERIODIC:
+            assert control.cause is Cause.LOST_INTERRUPT, control.sentence
 
 
 def losttick_command(*args: str) -> Sequence[str]:

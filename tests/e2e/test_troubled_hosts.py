@@ -77,7 +77,7 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
         assert seen[0].printing
         save = describe("stale", seen, 0.5, pace.spins_per_period, TimerMode.ONE_SHOT)
         assert "printing" in save.ineligible
-        await snapshots.save(machine.monitor, "stale")
+        await snapshots.save(machine, "stale")
         for _ in range(2):
             before = machine.console.received_bytes
             result = await Trial(machine, snapshots, save, pace, limits).run()
@@ -203,6 +203,7 @@ async def test_a_busy_host_loses_nothing(
 PHASES = (
     ("savevm", 4), ("loadvm", 4), ("stop", 4), ("cont", 4), ("info lapic", 4), ("delvm", 2),
     ("query-cpus-fast", 3), ("snapshot-save", 4), ("snapshot-load", 4),
+    ("migrate-set-capabilities", 2), ("migrate", 5), ("migrate-incoming", 3),
 )  # fmt: skip
 
 
@@ -236,8 +237,10 @@ async def test_a_killed_qemu_is_replaced(
     monkeypatch.setattr(LocalHost, "start_qemu", start)
     monkeypatch.setattr(Monitor, "execute", execute)
     # A save per trial: each phase comes often.
-    method = Method.JOBS if jobs else Method.HMP
-    cell = await campaign(host, facts, tmp_path / "out", accel, 4, loads_per_save=1, method=method)
+    method = Method.EXEC if phase.startswith("migrate") else Method.JOBS if jobs else Method.HMP
+    cell = await campaign(
+        host, facts, tmp_path / "out", accel, 4, loads_per_save=1, method=method, period_ms=20
+    )
     assert seen >= use
     assert cell.campaign.failure is None
     assert cell.campaign.outcomes.total() == 4

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import copy
 import json
+import pickle
 import re
 import socket
 import struct
@@ -65,6 +66,8 @@ class Guest:
     tmict: int = 0
     lvtt: int = 0x40
     mute: bool = False
+    mark: bool = False
+    """For a script's own use; it is saved and loaded."""
     halted: bool = False
 
 
@@ -106,30 +109,47 @@ async def messages(reader: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]
             yield message
 
 
+def file_in(uri: object) -> str:
+    """Return the file of a migration's URI: its last word."""
+    return re.split(r"[: ]", str(uri))[-1]
+
+
 class FakeQemu:
     """QEMU with a tick guest, as far as losttick can tell."""
 
     tracer = None
 
-    def __init__(self, config: GuestConfig, script: Script) -> None:
+    def __init__(
+        self, config: GuestConfig, script: Script, args: Sequence[str], files: Mapping[str, bytes]
+    ) -> None:
         self.qmp, self._qmp = socket.socketpair()
         self.console, self._console = socket.socketpair()
-        self.argv: Sequence[str] = ["/fake/qemu"]
+        self.argv: Sequence[str] = ["/fake/qemu", *args]
         self.config = config
         self.period_ns = config.period_ns
         self.script = script
         self.guest = Guest(due_ns=config.period_ns, tmict=config.period_ns)
         self.clock = FakeClock()
-        self.running = True
+        self.running = "-S" not in args
         self.state = "running"
+        self.migration = "none"
         self.frozen = False
         self.loads = 0
         self.stretch_next_ns = 0
-        self.files: dict[str, bytes] = {}
+        self.files = dict(files)
         self.snapshots: dict[str, Guest] = {}
         self._then_ns = self.clock.now_ns()
         self._exit: asyncio.Future[QemuExit] = asyncio.get_running_loop().create_future()
         self._tasks = [asyncio.create_task(self._serve()), asyncio.create_task(self._live())]
+        if self._argument("-loadvm"):
+            self._load(self.files["disk.qcow2"])
+        if (uri := self._argument("-incoming")) not in (None, "defer"):
+            self._load(self.files[file_in(uri)])
+            self.migration = "completed"
+
+    def _argument(self, option: str) -> str | None:
+        """Return what follows an option on the command line."""
+        return self.argv[self.argv.index(option) + 1] if option in self.argv else None
 
     # --- QemuProcess ---
 
@@ -147,7 +167,10 @@ class FakeQemu:
         return None
 
     async def read_file(self, name: str) -> bytes:
-        return self.files[name]
+        try:
+            return self.files[name]
+        except KeyError:
+            raise FileNotFoundError(name) from None
 
     async def exited(self) -> QemuExit:
         return await asyncio.shield(self._exit)
@@ -209,7 +232,8 @@ class FakeQemu:
             self._console.send(line)
 
     async def _live(self) -> None:
-        self.say(render("R", 0))
+        if self.running:
+            self.say(render("R", 0))
         while True:
             self._advance()
             await asyncio.sleep(0.0005)
@@ -284,11 +308,34 @@ class FakeQemu:
                 self.files[str(arguments["filename"])] = self._block()
             case "query-stats":
                 return []
+            case "query-migrate":
+                return {"status": self.migration, "error-desc": "the fake said so"}
+            case "migrate":
+                # QEMU is done before the shell that writes the file is.
+                asyncio.get_running_loop().call_later(
+                    0.01, self.files.__setitem__, file_in(arguments["uri"]), pickle.dumps(guest)
+                )
+                self._migrated()
+            case "migrate-incoming":
+                self._load(self.files[file_in(arguments["uri"])])
+                self._migrated()
             case "inject-nmi":
                 self._testify()
             case "human-monitor-command":
                 return self._hmp(text)
         return {}
+
+    def _migrated(self) -> None:
+        for status in ("active", "completed"):
+            self.migration = status
+            stamp = {"seconds": 1, "microseconds": 0}
+            self._send({"event": "MIGRATION", "timestamp": stamp, "data": {"status": status}})
+
+    def _load(self, state: bytes) -> None:
+        """Take over a state, and let the script have its way with it."""
+        self.guest = pickle.loads(state)
+        self.loads += 1
+        self.script.on_load(self, self.guest, self.loads)
 
     def _hmp(self, text: str) -> str:
         command, _, tag = text.partition(" ")
@@ -296,10 +343,9 @@ class FakeQemu:
         match command:
             case "savevm":
                 self.snapshots[tag] = copy.deepcopy(guest)
+                self.files["disk.qcow2"] = pickle.dumps(guest)
             case "loadvm":
-                self.guest = copy.deepcopy(self.snapshots[tag])
-                self.loads += 1
-                self.script.on_load(self, self.guest, self.loads)
+                self._load(pickle.dumps(self.snapshots[tag]))
             case "xp":
                 words = struct.unpack(f"<{GuestState.WORDS}I", self._block())
                 return "1000: " + " ".join(f"0x{word:08x}" for word in words)
@@ -346,6 +392,6 @@ class FakeHost:
             mode=list(TimerMode)[mode], period_ns=period, control_tick=control,
             control_periods=periods,
         )  # fmt: skip
-        qemu = FakeQemu(config, self.script)
+        qemu = FakeQemu(config, self.script, args, files)
         self.started.append(qemu)
         return qemu

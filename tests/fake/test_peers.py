@@ -4,6 +4,8 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -166,12 +168,12 @@ async def test_a_job_that_fails_and_one_that_never_ends(
             writer.write(b'{"return": %b, "id": "%b"}\n' % (answer, str(message["id"]).encode()))
 
     monitor = await peer(script)
-    method = JobSnapshots()
+    method, machine = JobSnapshots(), cast(Machine, SimpleNamespace(monitor=monitor))
     with pytest.raises(CommandFailedError, match="its job ended with: no such snapshot"):
-        await method.load(monitor, "tag")
+        await method.load(machine, "tag")
     monkeypatch.setattr("orchestrator.snapshot.jobs.DEADLINE_NS", 50_000_000)
     with pytest.raises(MonitorTimeoutError, match="did not conclude"):
-        await method.load(monitor, "tag")
+        await method.load(machine, "tag")
 
 
 async def test_events_are_not_hoarded(peer: Callable[[Peer], Awaitable[Monitor]]) -> None:

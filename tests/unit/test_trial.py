@@ -61,6 +61,30 @@ def test_first_ticks(spun: float, wall: float, phase: float, outcome: Outcome) -
     assert classify(FirstTick(spun, wall, 0.0), phase) == (outcome, 0)
 
 
+@pytest.mark.parametrize(
+    ("spun", "phase", "outcome"),
+    [
+        # Early in the period, what remains is nearly a full one.
+        (0.95, 0.1, Outcome.INDISTINCT),
+        (0.78, 0.1, Outcome.REMAINING),
+        (0.02, 0.1, Outcome.IMMEDIATE),
+        # Late in it, nearly nothing.
+        (0.05, 0.9, Outcome.INDISTINCT),
+        (0.0, 0.9, Outcome.INDISTINCT),
+        (0.24, 0.9, Outcome.REMAINING),
+        (1.0, 0.9, Outcome.FULL_PERIOD),
+        # A little off the middle the kinds still lie apart.
+        (0.69, 0.31, Outcome.REMAINING),
+        (0.31, 0.69, Outcome.REMAINING),
+        (-0.1, 0.69, Outcome.IMMEDIATE),
+    ],
+)
+def test_first_ticks_that_fit_two_kinds_are_indistinct(
+    spun: float, phase: float, outcome: Outcome
+) -> None:
+    assert classify(FirstTick(spun, max(0.0, spun), 0.0), phase) == (outcome, 0)
+
+
 @pytest.mark.parametrize(("spun", "wall", "missing"), [(1.6, 1.7, 1), (2.0, 2.1, 1), (3.1, 9, 2)])
 def test_missing_periods_need_both_clocks(spun: float, wall: float, missing: int) -> None:
     assert classify(FirstTick(spun, wall, 0.0), 0.5) == (Outcome.MISSED, missing)
@@ -80,6 +104,14 @@ RUNNING = Registers(ip=0x34, flags=0x202, halted=False)
 
 def test_an_eligible_save() -> None:
     assert reasons_against(ticking(), ARMED, RUNNING, TimerMode.ONE_SHOT, 0.5) == ()
+
+
+def test_the_phase_that_was_asked_for_is_the_one_that_counts() -> None:
+    def reasons(phase: float) -> tuple[str, ...]:
+        return reasons_against(ticking(), ARMED, RUNNING, TimerMode.ONE_SHOT, phase, (0.8, 1.0))
+
+    assert reasons(0.9) == ()
+    assert reasons(0.5) == ("off phase",)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +156,14 @@ def test_pace_is_not_pulled_down_by_other_load() -> None:
         spins = 100 if n % 5 == 0 else 40
         pace.observe(tick(n, n * 1000, 0), tick(n + 1, (n + 1) * 1000, spins))
     assert pace.spins_per_period == pytest.approx(100)
+
+
+def test_one_line_that_a_busy_host_held_up_moves_no_phase() -> None:
+    pace = Pace()
+    for n in range(9):
+        pace.observe(tick(n, n * 1000, 0), tick(n + 1, (n + 1) * 1000, 90, print_cycles=100))
+    pace.observe(tick(9, 9000, 0), tick(10, 10000, 40, print_cycles=600))
+    assert pace.printing_periods == pytest.approx(0.1)
 
 
 def test_pace_ignores_ticks_that_are_not_neighbours() -> None:

@@ -1,0 +1,104 @@
+"""Where in the timer period saves are taken."""
+
+import random
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+#: Draws of `random` lie in the middle of the period, where timing tells every kind of first
+#: tick from every other.
+_MIDDLE = (0.40, 0.60)
+
+#: A drawn save may miss its draw by this and stay within what was asked for.
+_SLACK = 0.05
+
+#: A save at one point is good this near to it: the host's clock and QEMU's monitor take
+#: a tenth of a millisecond or more to stop a guest.
+_AIM = 0.1
+
+_RANGE = re.compile(r"(0(?:\.\d+)?)-(0(?:\.\d+)?|1(?:\.0+)?)")
+
+#: As the JSON Schema has it.
+_PATTERN = r"^(random|expired|0(\.\d+)?-(0(\.\d+)?|1(\.0+)?))$"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A point or a range of the timer period, 0 to 1; in a plan a number or a word.
+
+    `random` draws each save's phase from the middle of the period, `"0.1-0.9"` from that
+    range, `0.25` is that point; `expired` stops the guest as `random` does, and saves it
+    once its timer has run out in the stopped machine.
+    """
+
+    low: float
+    high: float
+    expired: bool = False
+
+    @classmethod
+    def parse(cls, value: object) -> "Phase":
+        """Read a phase as a plan or the command line has it.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if isinstance(value, cls):
+            return value
+        text = str(value).strip()
+        if text == "random":
+            return RANDOM
+        if text == "expired":
+            return EXPIRED
+        if found := _RANGE.fullmatch(text):
+            low, high = float(found[1]), float(found[2])
+            if low < high:
+                return cls(low, high)
+        else:
+            try:
+                point = float(text)
+            except ValueError:
+                point = -1.0
+            if 0 <= point <= 1 and not isinstance(value, bool):
+                return cls(point, point)
+        raise ValueError('a phase is a number from 0 to 1, "LOW-HIGH", "random" or "expired"')
+
+    def draw(self, rng: random.Random) -> float:
+        """Return the phase to stop the guest at."""
+        return self.low if self.low == self.high else rng.uniform(self.low, self.high)
+
+    @property
+    def within(self) -> tuple[float, float]:
+        """What the phase of a save must lie in to be what was asked for."""
+        slack = _AIM if self.low == self.high else _SLACK
+        return max(0.0, self.low - slack), min(1.0, self.high + slack)
+
+    def __str__(self) -> str:
+        if self.expired:
+            return "expired"
+        if self == RANDOM:
+            return "random"
+        return f"{self.low:g}" if self.low == self.high else f"{self.low:g}-{self.high:g}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls.parse, serialization=core_schema.to_string_ser_schema()
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1},
+                {"type": "string", "pattern": _PATTERN},
+            ]
+        }
+
+
+RANDOM = Phase(*_MIDDLE)
+EXPIRED = Phase(*_MIDDLE, expired=True)

@@ -1,0 +1,33 @@
+"""`savevm`; then a new QEMU with `-loadvm`, on a copy of the disk."""
+
+from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.vm.argv import DISK_FILE
+from orchestrator.vm.machine import Machine
+
+
+class LoadvmSnapshots(HmpSnapshots):
+    """Snapshots by HMP, each loaded by a QEMU that does so as it starts.
+
+    Two QEMUs can't have one disk open: QEMU locks its images. The new one gets a copy
+    of the disk as it was after the save.
+    """
+
+    new_process = True
+
+    async def save(self, machine: Machine, tag: str) -> None:
+        """Run `savevm`, and copy the disk."""
+        await super().save(machine, tag)
+        # Of a machine that stands still `stop` only flushes the disks: what QEMU keeps of
+        # qcow2's tables reaches the file (vm_stop_force_state in QEMU's system/cpus.c).
+        await machine.stop()
+        machine.states[tag] = await machine.process.read_file(DISK_FILE)
+
+    async def load(self, machine: Machine, tag: str) -> None:
+        """Start a QEMU with `-loadvm`."""
+        disk = {DISK_FILE: machine.states[tag]}
+        await machine.replace_qemu(("-loadvm", tag), disk, pin=False)
+
+    async def delete(self, machine: Machine, tag: str) -> None:
+        """Forget the copy; the machine's own disk has the snapshot as well."""
+        del machine.states[tag]
+        await super().delete(machine, tag)

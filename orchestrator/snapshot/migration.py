@@ -1,0 +1,109 @@
+"""Migration to a file, and from it into a new QEMU: what the methods by migration share."""
+
+import asyncio
+
+from orchestrator.vm.machine import Machine
+from orchestrator.vm.monitor import CommandFailedError, EventStream, MonitorTimeoutError
+
+DEADLINE_NS = 30_000_000_000
+
+#: Between two looks for a file that QEMU does not announce.
+_LOOK_NS = 1_000_000
+
+#: The capability `events`, for a QEMU that may load before it can be asked for it.
+_EVENTS = ("-global", "migration.x-events=on")
+
+
+def _file_of(tag: str) -> str:
+    """Return where a state lies: never where the QEMU that writes it found its own."""
+    return f"{tag}.state"
+
+
+class MigrationSnapshots:
+    """Snapshots by migration: a subclass says through what.
+
+    The saving QEMU is left in the state `postmigrate`, in which it can be continued.
+    """
+
+    needs_disk = False
+    new_process = True
+
+    to_file: str
+    """URI that writes a file in QEMU's folder, whose name stands for `{0}`."""
+    from_file: str
+    """URI that reads it."""
+    capabilities: tuple[str, ...] = ()
+    """Capabilities that both sides need."""
+
+    async def save(self, machine: Machine, tag: str) -> None:
+        """Migrate to the file, and take it."""
+        monitor = machine.monitor
+        await self._set(machine, "events", *self.capabilities)
+        with monitor.listen("MIGRATION") as changes:
+            await monitor.execute("migrate", {"uri": self.to_file.format(_file_of(tag))})
+            await self._completed(machine, "migrate", changes)
+        machine.states[tag] = await self._written(machine, tag)
+
+    async def load(self, machine: Machine, tag: str) -> None:
+        """Start a QEMU that waits, and have it migrate from the file."""
+        files = {_file_of(tag): machine.states[tag]}
+        await machine.replace_qemu(("-incoming", "defer", *_EVENTS), files)
+        if self.capabilities:
+            await self._set(machine, *self.capabilities)
+        with machine.monitor.listen("MIGRATION") as changes:
+            uri = self.from_file.format(_file_of(tag))
+            await machine.monitor.execute("migrate-incoming", {"uri": uri})
+            await self._completed(machine, "migrate-incoming", changes)
+
+    async def load_at_start(self, machine: Machine, tag: str) -> None:
+        """Start a QEMU that migrates from the file as it starts."""
+        files, uri = {_file_of(tag): machine.states[tag]}, self.from_file.format(_file_of(tag))
+        await machine.replace_qemu(("-incoming", uri, *_EVENTS), files, pin=False)
+        with machine.monitor.listen("MIGRATION") as changes:
+            await self._completed(machine, "-incoming", changes)
+
+    async def delete(self, machine: Machine, tag: str) -> None:
+        """Forget it."""
+        del machine.states[tag]
+
+    async def _set(self, machine: Machine, *capabilities: str) -> None:
+        switched = [{"capability": name, "state": True} for name in capabilities]
+        await machine.monitor.execute("migrate-set-capabilities", {"capabilities": switched})
+
+    async def _completed(self, machine: Machine, command: str, changes: EventStream) -> None:
+        """Wait until the migration is over.
+
+        Raises:
+            CommandFailedError: it failed.
+            MonitorTimeoutError: it was not over within the deadline.
+        """
+        monitor = machine.monitor
+        # It may have been over before anybody listened.
+        status = (await monitor.execute("query-migrate")).get("status")
+        try:
+            async with asyncio.timeout(machine.clock.wall_s(DEADLINE_NS)):
+                while status not in ("completed", "failed"):
+                    status = (await anext(changes))["data"]["status"]
+        except TimeoutError:
+            seen = f"the migration was not over in {DEADLINE_NS / 1e9:g} s"
+            raise MonitorTimeoutError(command, seen) from None
+        if status == "failed":
+            said = (await monitor.execute("query-migrate")).get("error-desc", "for no reason given")
+            raise CommandFailedError(command, f"the migration failed: {said}")
+
+    async def _written(self, machine: Machine, tag: str) -> bytes:
+        """Return what was written.
+
+        QEMU can be done before a shell that it writes to is, and says nothing of the
+        latter's end: the file's name tells, which the file gets last.
+        """
+        try:
+            async with asyncio.timeout(machine.clock.wall_s(DEADLINE_NS)):
+                while True:
+                    try:
+                        return await machine.process.read_file(_file_of(tag))
+                    except FileNotFoundError:
+                        await asyncio.sleep(machine.clock.wall_s(_LOOK_NS))
+        except TimeoutError:
+            seen = f"no file after {DEADLINE_NS / 1e9:g} s"
+            raise MonitorTimeoutError("migrate", seen) from None

@@ -1,0 +1,113 @@
+"""Every way to save and load, in every cycle, with QEMUs of several years: nothing is lost.
+
+The usual run tries each combination with a few trials, and each method with many. All of
+them with many, which is what the rates in the docs rest on, takes the better part of an hour:
+`LOSTTICK_TEST_TRIALS=300 pytest tests/e2e/test_methods.py`.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.run import CellResult
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.errors import UnfitError
+from orchestrator.host.facts import HostFacts, QemuFacts
+from orchestrator.host.local import LocalHost
+from orchestrator.results.journal import read_journal
+from orchestrator.snapshot import CycleKind, Method
+from orchestrator.snapshot.choice import snapshots
+from orchestrator.vm.argv import Accel
+from orchestrator.vm.probe import probe_qemu
+from tests.e2e.conftest import assert_clean, campaign, host_with_qemu
+
+MANY = 300
+
+#: Trials of each combination.
+TRIALS = int(os.environ.get("LOSTTICK_TEST_TRIALS", "8"))
+
+#: Where each trial takes a save: room to hit its phase on a busy machine.
+PERIOD_MS = 20
+
+#: For MANY loads by new processes, of which a busy machine may start three in a second.
+pytestmark = pytest.mark.timeout(600)
+
+#: QEMU 5.2, and 11.1.
+OLD, NEW = "bullseye", "trixie-backports"
+
+
+def require(method: Method, qemu: QemuFacts | None) -> None:
+    """Skip where this QEMU lacks the method, with its reason."""
+    assert qemu is not None
+    try:
+        snapshots(method, qemu)
+    except UnfitError as error:
+        pytest.skip(str(error))
+
+
+def assert_well(cell: CellResult, trials: int, out: Path) -> None:
+    """Nothing lost, and saves of the guests that the cycle is to save."""
+    assert_clean(cell, trials)
+    saves = [
+        record
+        for record in read_journal(out / "journal.jsonl")
+        if record["record"] == "save" and record["arm"] == "host" and record["eligible"]
+    ]
+    generations = [save["generation"] for save in saves]
+    match cell.cell.cycle:
+        case CycleKind.REPEAT:
+            assert len(saves) < trials
+        case CycleKind.FRESH:
+            assert len(saves) >= trials
+            assert set(generations) == {0}
+        case CycleKind.CHAIN:
+            assert len(saves) >= trials
+            # An attempt that ends unknown begins another chain: it may, on a busy machine.
+            assert max(generations) >= min(trials, 4) - 1
+
+
+@pytest.mark.parametrize("cycle", list(CycleKind))
+@pytest.mark.parametrize("method", list(Method))
+async def test_every_method_in_every_cycle(
+    host: LocalHost, facts: HostFacts, tmp_path: Path, accel: Accel, method: Method,
+    cycle: CycleKind,
+) -> None:  # fmt: skip
+    require(method, facts.qemu)
+    cell = await campaign(
+        host, facts, tmp_path, accel, TRIALS, method=method, cycle=cycle, period_ms=PERIOD_MS
+    )
+    assert_well(cell, TRIALS, tmp_path)
+
+
+@pytest.mark.skipif(TRIALS >= MANY, reason="every combination is run so often")
+@pytest.mark.parametrize("method", list(Method))
+async def test_many_loads_by_every_method(
+    host: LocalHost, facts: HostFacts, tmp_path: Path, best_accel: Accel, method: Method
+) -> None:
+    require(method, facts.qemu)
+    cell = await campaign(host, facts, tmp_path, best_accel, MANY, method=method)
+    assert_well(cell, MANY, tmp_path)
+
+
+@pytest.mark.parametrize("suite", [OLD, NEW])
+@pytest.mark.parametrize("method", list(Method))
+async def test_qemu_old_and_new(
+    tmp_path: Path, best_accel: Accel, method: Method, suite: str
+) -> None:
+    """One of 2020 and one of 2026, unpacked beside the system."""
+    host = host_with_qemu(suite)
+    qemu = await probe_qemu(host)
+    facts = await host.facts(qemu)
+    lacking = {Method.JOBS, Method.FILE, Method.MAPPED_RAM} if suite == OLD else set()
+    cycles = list(CycleKind) if TRIALS >= MANY else [CycleKind.REPEAT]
+    for cycle in cycles:
+        out = tmp_path / cycle
+        cell = await campaign(
+            host, facts, out, best_accel, TRIALS, method=method, cycle=cycle, period_ms=PERIOD_MS
+        )
+        if method in lacking:
+            assert cell.verdict is Verdict.SKIPPED
+            assert f"QEMU {qemu.version} has no " in cell.why
+        else:
+            assert_well(cell, TRIALS, out)

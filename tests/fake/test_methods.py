@@ -1,0 +1,197 @@
+"""Ways to save and load, on a host that is nothing but the protocol."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.guest.firmware import GuestConfig
+from orchestrator.host.protocol import QemuExit, QemuStartError
+from orchestrator.results.journal import read_journal
+from orchestrator.snapshot import CycleKind, Method, Snapshots
+from orchestrator.snapshot.choice import snapshots
+from orchestrator.snapshot.exec import ExecSnapshots
+from orchestrator.trial.diagnosis import Cause
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.save import Save, Saver
+from orchestrator.trial.trial import Trial
+from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.machine import Machine
+from orchestrator.vm.monitor import CommandFailedError, MonitorTimeoutError
+from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
+from tests.fake.test_campaign import campaign, only_ordinary
+
+PERIOD_NS = 100_000_000
+NEW_PROCESS = [Method.LOADVM, Method.EXEC, Method.INCOMING]
+
+#: What follows `-S` on the command line of a QEMU that loads.
+LOADER = {
+    Method.LOADVM: ["-loadvm", "save"],
+    Method.EXEC: ["-incoming", "defer", "-global", "migration.x-events=on"],
+    Method.INCOMING: ["-incoming", "exec:cat save.state", "-global", "migration.x-events=on"],
+}
+
+
+async def saved(host: FakeHost, method: Snapshots) -> tuple[Machine, Save, Callable[[], Trial]]:
+    """Return a machine with a save, and what makes a trial of it."""
+    limits, pace = Limits(PERIOD_NS), Pace()
+    guest = GuestConfig(period_ns=PERIOD_NS)
+    machine = await Machine.start(host, MachineConfig(Accel.KVM, guest, disk=method.needs_disk))
+    save, _ = await Saver(machine, method, pace, limits).take("save", 0.5)
+    return machine, save, lambda: Trial(machine, method, save, pace, limits)
+
+
+def commands(machine: Machine) -> list[object]:
+    return [
+        message["message"].get("execute")  # type: ignore[attr-defined]
+        for message in machine.monitor.log()
+        if message["way"] == "sent"
+    ]
+
+
+@pytest.mark.parametrize("name", NEW_PROCESS)
+async def test_a_load_takes_a_new_qemu_and_nobody_looks_at_its_guest(name: Method) -> None:
+    assert FACTS.qemu
+    host, method = FakeHost(), snapshots(name, FACTS.qemu)
+    machine, save, trial = await saved(host, method)
+    async with machine:
+        for number in (1, 2):
+            result = await trial().run()
+            assert result.outcome.ticked, result
+            assert result.first_tick
+            assert result.first_tick.periods == 0
+            assert machine.generation == 1
+            *ended, alive = host.started
+            assert len(ended) == number
+            assert all(qemu._exit.done() for qemu in ended)
+            assert alive is machine.process
+            assert list(alive.argv)[-len(LOADER[name]) - 1 :] == ["-S", *LOADER[name]]
+        # From the load to the second tick: nothing but `cont`.
+        sent = commands(machine)
+        loaded = {Method.LOADVM: "query-cpus-fast"}.get(name, "query-migrate")
+        assert sent[sent.index(loaded) + 1 :] == ["cont"]
+        # The guest goes on where it was saved, and can be saved again.
+        again, _ = await Saver(machine, method, Pace(), Limits(PERIOD_NS)).take("again", 0.5)
+        assert (save.generation, again.generation) == (0, 1)
+        assert again.ticks > save.ticks
+
+
+@pytest.mark.parametrize("name", NEW_PROCESS)
+async def test_a_loss_in_a_new_process_is_found(tmp_path: Path, name: Method) -> None:
+    result, _ = await campaign(tmp_path, only_ordinary(lost), 2, method=name)
+    (cell,) = result.cells
+    assert cell.campaign.causes == {Cause.LOST_INTERRUPT: 2}, cell.why
+    assert cell.verdict is Verdict.AFFECTED
+    assert all(control.seen for control in cell.campaign.controls)
+    loaders = [r for r in read_journal(result.journal) if r["record"] == "loader"]
+    assert len(loaders) == 1
+    assert "-S" in loaders[0]["argv"]
+
+
+@pytest.mark.parametrize(
+    ("cycle", "machines", "generations"),
+    [(CycleKind.REPEAT, 1, [0]), (CycleKind.FRESH, 3, [0, 0, 0]), (CycleKind.CHAIN, 1, [0, 1, 2])],
+)
+async def test_what_is_saved_in_each_cycle(
+    tmp_path: Path, cycle: CycleKind, machines: int, generations: list[int]
+) -> None:
+    result, host = await campaign(tmp_path, Script(immediate), 3, cycle=cycle)
+    records = [r for r in read_journal(result.journal) if r.get("arm") == "host"]
+    saves = [r["generation"] for r in records if r["record"] == "save" and r["eligible"]]
+    assert saves == generations
+    assert sum(r["record"] == "machine" for r in records) == machines
+    assert len(host.started) == machines + 3  # one to try the cell, two controls
+
+
+async def test_a_bug_that_shows_only_at_the_second_load(tmp_path: Path) -> None:
+    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        # It comes with a guest that has ticked since it was loaded.
+        (lost if guest.mark else immediate)(qemu, guest, number)
+        guest.mark = not qemu.config.control_tick
+
+    found = {}
+    for cycle in (CycleKind.FRESH, CycleKind.CHAIN):
+        (tmp_path / cycle).mkdir()
+        result, _ = await campaign(tmp_path / cycle, Script(on_load), 4, cycle=cycle)
+        found[cycle] = result.cells[0].campaign.outcomes[Outcome.LOST]
+    assert found == {CycleKind.FRESH: 0, CycleKind.CHAIN: 2}
+
+
+async def test_a_migration_that_fails_and_one_that_never_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(immediate)
+    host, method = FakeHost(script), ExecSnapshots()
+    machine, _, _ = await saved(host, method)
+
+    def fail(qemu: FakeQemu) -> object:
+        qemu.migration = "failed"
+        return {}
+
+    async with machine:
+        script.on_command["migrate"] = lambda qemu: {} if qemu else None
+        monkeypatch.setattr("orchestrator.snapshot.migration.DEADLINE_NS", 500_000_000)
+        machine.process.migration = "active"  # type: ignore[attr-defined]
+        with pytest.raises(MonitorTimeoutError, match=r"was not over in 0\.5 s"):
+            await method.save(machine, "never")
+        script.on_command = {"migrate": fail}
+        with pytest.raises(CommandFailedError, match="the migration failed: the fake said so"):
+            await method.save(machine, "fails")
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(1, Outcome.UNKNOWN), (-9, Outcome.UNKNOWN), (-11, Outcome.CRASHED)]
+)
+async def test_a_qemu_that_ends_as_it_loads(code: int, outcome: Outcome) -> None:
+    script = Script(immediate)
+    host, method = FakeHost(script), ExecSnapshots()
+    machine, _, trial = await saved(host, method)
+    async with machine:
+
+        def end(qemu: FakeQemu) -> object:
+            qemu.end(QemuExit(code, "error while loading state"))
+            return None
+
+        for command in ("query-cpus-fast", "migrate-incoming"):
+            script.on_command = {command: end}
+            result = await trial().run()
+            assert result.outcome is outcome, result
+            assert "error while loading state" in result.why
+
+
+async def test_a_qemu_that_does_not_start_again() -> None:
+    host, method = FakeHost(), ExecSnapshots()
+    machine, _, trial = await saved(host, method)
+    async with machine:
+        host.refuse = "starting QEMU: no more processes"
+        result = await trial().run()
+        assert result.outcome is Outcome.UNKNOWN
+        assert "no more processes" in result.why
+    assert all(qemu._exit.done() for qemu in host.started)
+
+
+async def test_a_cancelled_load_leaves_no_qemu() -> None:
+    script = Script(immediate)
+    host, method = FakeHost(script), ExecSnapshots()
+    machine, _, trial = await saved(host, method)
+    async with machine:
+        script.on_command["query-cpus-fast"] = lambda qemu: asyncio.sleep(100)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await trial().run()
+    assert len(host.started) == 2
+    assert all(qemu._exit.done() for qemu in host.started)
+
+
+async def test_a_wrong_answer_at_the_start_is_told_with_the_command_line() -> None:
+    script = Script(immediate)
+    host, method = FakeHost(script), ExecSnapshots()
+    machine, _, _ = await saved(host, method)
+    async with machine:
+        script.on_command["query-cpus-fast"] = lambda qemu: [{}]
+        with pytest.raises(QemuStartError, match=r"(?s)no thread in .*-incoming defer"):
+            await method.load(machine, "save")

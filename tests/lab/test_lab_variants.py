@@ -1,0 +1,196 @@
+"""Real Debian kernels whose KVM modules were edited and built anew, by the direct test.
+
+Timers are restored with TMCCT 0, as QEMU does. A cold cache is allowed: then the first
+variant of each kernel takes about a minute, and fetches its source.
+"""
+
+import asyncio
+import contextlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import UnfitError
+from orchestrator.lab.bochs import Bochs, debian_bochs
+from orchestrator.lab.boot import Lab, LabError
+from orchestrator.lab.image import lab_files
+from orchestrator.lab.kernels import DEFAULT_VERSION, Kernel, default_kernel, kernel
+from orchestrator.lab.media import boot_cd, initrd
+from orchestrator.lab.probe import probe_in_lab
+from orchestrator.lab.variants import (
+    COUNTERS,
+    EVERY,
+    Variant,
+    VariantError,
+    has_wants_to_run,
+    modified,
+    modify,
+)
+from orchestrator.probe.program import build
+from orchestrator.probe.run import Series, probe_arguments
+from tests.fake.host import FACTS
+
+pytestmark = pytest.mark.timeout(1200)
+
+TRIALS = 20
+
+#: The probe's re-arm at half of it must not expire inside KVM_SET_LAPIC, which takes long
+#: on an emulated CPU.
+PERIOD_NS = 4_000_000
+
+#: Suites whose kernels have the condition `wants_to_run`, the quickest to boot first.
+NEWER = ("bookworm-security", "trixie-security", "forky")
+
+
+def fetched(name: str | None = None) -> Kernel:
+    try:
+        return kernel(name) if name else default_kernel()
+    except UnfitError as error:
+        pytest.skip(f"needs {name or 'a kernel'}: {error}")
+
+
+def built(source: Kernel, variant: Variant, **options: Any) -> Kernel:
+    try:
+        return asyncio.run(modified(source, variant, **options))
+    except UnfitError as error:
+        pytest.skip(f"needs {variant} of {source.version}: {error}")
+
+
+@pytest.fixture(scope="module")
+def newer() -> Kernel:
+    """A kernel with the condition `wants_to_run`."""
+    reasons = []
+    for suite in NEWER:
+        try:
+            found = kernel(f"debian:{suite}")
+            if has_wants_to_run(found):
+                return found
+            reasons.append(f"{found.version} has it not")
+        except UnfitError as error:
+            reasons.append(str(error))
+    pytest.skip(f"needs a kernel with wants_to_run: {'; '.join(reasons)}")
+
+
+def probed(emulator: Bochs, tested: Kernel, *, apicv: bool = True) -> Series:
+    """Run the probe; its control must be lost."""
+    found = asyncio.run(
+        probe_in_lab(emulator, tested, FACTS, TRIALS, PERIOD_NS, (0,), 0.95, apicv=apicv)
+    )
+    assert found.facts.kernel == tested.release
+    assert found.facts.kvm_modules["kvm_intel"]["enable_apicv"] == "NY"[apicv]
+    assert found.result.control.lost == found.result.control.trials
+    (series,) = found.result.series
+    assert series.trials == TRIALS
+    return series
+
+
+@pytest.mark.parametrize(
+    ("variant", "apicv", "lost"),
+    [
+        (Variant.UNTOUCHED, True, 0),
+        (Variant.REVERT_FIX, True, TRIALS),
+        (Variant.REVERT_FIX, False, 0),
+    ],
+)
+def test_the_default_kernel(emulator: Bochs, variant: Variant, apicv: bool, lost: int) -> None:
+    tested = built(fetched(), variant)
+    assert probed(emulator, tested, apicv=apicv).lost == lost
+
+
+def test_the_default_kernel_is_its_own_base() -> None:
+    found = fetched()
+    if found.version != DEFAULT_VERSION:
+        pytest.skip(f"needs {DEFAULT_VERSION}: the mirror has {found.version} instead")
+    assert not has_wants_to_run(found)
+    with pytest.raises(VariantError, match="base and untouched are the same"):
+        modify(found, Variant.BASE)
+
+
+@pytest.mark.parametrize(
+    ("variant", "lost", "pending"),
+    [
+        (Variant.UNTOUCHED, 0, 0),
+        (Variant.BASE, 0, TRIALS),  # the expiry is injected inside KVM_SET_LAPIC again
+        (Variant.REVERT_FIX, TRIALS, 0),
+    ],
+)
+def test_a_kernel_that_hides_it(
+    emulator: Bochs, newer: Kernel, variant: Variant, lost: int, pending: int
+) -> None:
+    series = probed(emulator, built(newer, variant))
+    assert (series.lost, series.pending) == (lost, pending)
+
+
+def test_a_kernel_in_parts(emulator: Bochs) -> None:
+    """From 6.19 on, Debian splits a kernel into packages."""
+    assert probed(emulator, built(fetched("debian:trixie-backports"), Variant.REVERT_FIX)).lost == (
+        TRIALS
+    )
+
+
+def test_without_the_fix_there_is_nothing_to_revert() -> None:
+    oldest = fetched("debian:bullseye")
+    with pytest.raises(VariantError, match="it is without the fix as it is"):
+        built(oldest, Variant.REVERT_FIX)
+
+
+async def said(emulator: Bochs, tested: Kernel, job: str, *, apicv: bool) -> list[str]:
+    """Boot a lab that runs a script; return its lines."""
+    files = lab_files(tested, "/bin/job", apicv=apicv)
+    files |= {"bin/probe": build().read_bytes(), "bin/job": f"#!/bin/sh\n{job}".encode()}
+    lab = Lab(emulator, boot_cd(tested.image, initrd(files)))
+    async with contextlib.aclosing(lab.lines()) as lines:
+        return [line async for line in lines]
+
+
+@pytest.mark.parametrize("apicv", [True, False])
+def test_one_in_n_is_lost_and_counted(emulator: Bochs, apicv: bool) -> None:
+    """N is 4 from the build; then 0 and 5 by the parameter, in the same lab."""
+    parameters = "/sys/module/kvm/parameters"
+    probe = f"/bin/probe {' '.join(probe_arguments(TRIALS, PERIOD_NS, (0,)))} && "
+    counts = f"echo COUNT $(cat {' '.join(f'{parameters}/{each}' for each in COUNTERS)})"
+    job = "\n".join(
+        f"{change}{probe}{counts}"
+        for change in ("", *(f"echo {n} >{parameters}/{EVERY} && " for n in (0, 5)))
+    )
+    tested = built(fetched(), Variant.PARTIAL, every=4)
+    lines = asyncio.run(said(emulator, tested, job, apicv=apicv))
+    answers = [json.loads(line) for line in lines if line.startswith("{")]
+    lost = [each["lost"] for each in answers if each.get("series") == "restore"]
+    counted = [line.split()[1:] for line in lines if line.startswith("COUNT ")]
+    assert lost == ([TRIALS // 4, 0, TRIALS // 5] if apicv else [0, 0, 0])
+    # The probe's re-arms and its control, with TMCCT or without TMICT, do not count.
+    assert [int(restores) for restores, _ in counted] == [TRIALS, 2 * TRIALS, 3 * TRIALS]
+    so_far = [sum(lost[: n + 1]) for n in range(3)]
+    assert [int(counted_lost) for _, counted_lost in counted] == so_far
+
+
+def test_a_forgotten_timer_is_forgotten_at_each_restore(emulator: Bochs) -> None:
+    """The probe's own re-arm is a restore, too: it gives up."""
+    tested = built(fetched(), Variant.DROP_TIMER)
+    with pytest.raises(LabError, match="does not tick even when its timer is armed anew"):
+        probed(emulator, tested)
+
+
+@pytest.mark.parametrize(
+    ("variant", "lost"), [(Variant.UNTOUCHED, 0), (Variant.REVERT_FIX, TRIALS)]
+)
+def test_realigned_modules_run_on_debians_own_emulator(variant: Variant, lost: int) -> None:
+    try:
+        packaged = debian_bochs()
+    except UnfitError as error:
+        pytest.skip(f"needs Debian's Bochs: {error}")
+    tested = built(fetched(), variant, realigned=True)
+    assert tested.variant == f"{variant}, realigned"
+    assert probed(packaged, tested).lost == lost
+
+
+def test_modules_are_built_once(emulator: Bochs) -> None:
+    source = fetched()
+    first = built(source, Variant.REVERT_FIX)
+    again = built(source, Variant.REVERT_FIX, progress=lambda done, total: pytest.fail("built"))
+    assert again == first
+    assert replace(first, modules=source.modules, variant=source.variant) == source
+    assert first.modules["irqbypass"] == source.modules["irqbypass"]

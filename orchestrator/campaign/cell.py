@@ -1,21 +1,22 @@
 """One cell's campaign: a control, the trials, a control."""
 
+import contextlib
 import random
-from array import array
-from collections import Counter
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
+from orchestrator.campaign.count import MAX_ATTEMPTS, Arm, CellCampaign, Control, control_seen
 from orchestrator.campaign.progress import Progress
 from orchestrator.campaign.records import Hang, Records
 from orchestrator.campaign.saves import BySave
 from orchestrator.campaign.sequential import Advice, StoppingRule
+from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError
 from orchestrator.guest.firmware import TimerMode
 from orchestrator.host.protocol import Host, QemuStartError
 from orchestrator.plan.model import Cell
 from orchestrator.snapshot import CycleKind, Snapshots
-from orchestrator.trial.diagnosis import Cause, diagnose, settle
+from orchestrator.trial.diagnosis import diagnose, settle
 from orchestrator.trial.evidence import gather
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome, TrialResult
@@ -31,59 +32,15 @@ from orchestrator.trial.watch import Quiet, how_it_ended
 from orchestrator.vm.machine import GuestStartError, Machine
 from orchestrator.vm.monitor import MonitorError
 
-#: Attempts at one trial; each is journalled and counted.
-MAX_ATTEMPTS = 3
+#: Trials after which a cell gives its turn to another that waits: some seconds of them,
+#: against which the start of a machine is little.
+TURN_TRIALS = 150
 
 #: Machines in a row that give no trial before the cell is given up.
 MAX_BARREN_MACHINES = 3
 
 #: What one machine may come to without an end of the cell: the next may do better.
 MACHINE_TROUBLE = (NoSaveError, MonitorError, QemuStartError, GuestStartError)
-
-
-class Arm(StrEnum):
-    """Which question a trial answers."""
-
-    HOST = "host"
-    """Does this host lose ticks?"""
-    CONTROL = "control"
-    """Would a loss be seen? The guest swallows its own tick."""
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """One run of the built-in control."""
-
-    seen: bool
-    outcome: Outcome
-    cause: Cause | None
-    sentence: str
-
-
-@dataclass(slots=True)
-class CellCampaign:
-    """What a cell's campaign has counted so far."""
-
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    causes: Counter[Cause] = field(default_factory=Counter)
-    attempts: int = 0
-    unknown_attempts: int = 0
-    saves: int = 0
-    lossy_saves: int = 0
-    """Saves of which at least one load was lost."""
-    by_save: BySave = field(default_factory=BySave)
-    """How the losses fall on saves."""
-    bug_losses: int = 0
-    """Losses as the bug makes them: the first tick of a one-shot timer, diagnosed as lost."""
-    controls: list[Control] = field(default_factory=list)
-    first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))
-    first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
-    trace: str | None = None
-    """What the kernel recorded of the last loads on the first machine."""
-    failure: str | None = None
-    """Why the campaign ended early."""
-    out_of_time: bool = False
-    """Whether the time for its trials was up before all had been run."""
 
 
 class CellRunner:
@@ -99,7 +56,9 @@ class CellRunner:
         seconds: float | None = None,
         controls: int = 2,
         rule: StoppingRule | None = None,
+        turns: Turns | None = None,
         rng: random.Random,
+        so_far: CellCampaign | None = None,
         records: Records,
         progress: Progress,
     ) -> None:
@@ -113,7 +72,9 @@ class CellRunner:
             seconds: time for them, by the host's clock; by default as long as it takes.
             controls: injected losses: 2 are one before the trials and one after.
             rule: may end the cell early; by default it does not.
+            turns: those that cells take; by default it has the host for itself.
             rng: draws the phases.
+            so_far: what was counted before the run was cut short.
             records: journal and evidence.
             progress: hears of each step.
         """
@@ -123,16 +84,19 @@ class CellRunner:
         self._planned = planned
         self._seconds = seconds
         self._controls = controls
-        self._until_ns: int | None = None
+        self._used_ns = 0
+        self._turn_began_ns = 0
+        self._turn_until = 0
+        self._turns = turns
         self._rule = rule or StoppingRule(planned)
         self._rng = rng
         self._records = records
         self._progress = progress
         self._limits = Limits(cell.period_ns)
-        self._trials = 0
         self._attempt = 1
         self._loader_noted = False
-        self.campaign = CellCampaign(by_save=BySave(cell.loads_per_save))
+        self.campaign = so_far or CellCampaign(by_save=BySave(cell.loads_per_save))
+        self._trials = self.campaign.outcomes.total()
 
     async def run(self) -> CellCampaign:
         """Run the cell. What the harness could not do is noted, not raised.
@@ -143,40 +107,57 @@ class CellRunner:
         self._progress.cell_begins(self._cell, self._planned)
         try:
             if self._controls > 0:
-                await self._control()
+                async with self._turn():
+                    await self._control()
             await self._trials_until_planned()
             if self._controls > 1:
-                await self._control()
+                async with self._turn():
+                    await self._control()
         except InfraError as error:
             self._records.journal.write("failure", cell=self._cell.id, error=str(error))
             self.campaign.failure = str(error).partition("\nCommand line:")[0]
         return self.campaign
 
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Hold a turn, and keep count of the host's time in it."""
+        turn = self._turns.turn(self._cell.id) if self._turns else contextlib.nullcontext()
+        async with turn:
+            self._turn_began_ns = self._host.clock.now_ns()
+            self._turn_until = self._trials + TURN_TRIALS
+            yield
+
+    def _turn_is_over(self) -> bool:
+        """Whether another cell waits, and this one has had its share."""
+        wanted = self._turns is not None and self._turns.wanted
+        return wanted and self._trials >= self._turn_until
+
     # --- the host's arm ---
 
     async def _trials_until_planned(self) -> None:
         barren = 0
-        if self._seconds is not None:
-            self._until_ns = self._host.clock.now_ns() + int(self._seconds * 1e9)
         # A loss ends its machine, so it is enough to ask between machines.
         while self._rule.ask(self._trials, self.campaign.bug_losses) is Advice.GO_ON:
-            if self._time_is_up():
+            if self.campaign.out_of_time:
                 return
             before = self.campaign.attempts
-            try:
-                async with await self._start(Arm.HOST) as machine:
-                    await self._use(machine)
-                self._note_console(machine)
-            except MACHINE_TROUBLE as error:
-                self._records.journal.write("failure", cell=self._cell.id, error=str(error))
-                barren = barren + 1 if self.campaign.attempts == before else 0
-                if barren == MAX_BARREN_MACHINES:
-                    raise
+            async with self._turn():
+                try:
+                    async with await self._start(Arm.HOST) as machine:
+                        await self._use(machine)
+                    self._note_console(machine)
+                except MACHINE_TROUBLE as error:
+                    self._records.journal.write("failure", cell=self._cell.id, error=str(error))
+                    barren = barren + 1 if self.campaign.attempts == before else 0
+                    if barren == MAX_BARREN_MACHINES:
+                        raise
+                self._used_ns += self._host.clock.now_ns() - self._turn_began_ns
 
     def _time_is_up(self) -> bool:
         """Whether the time for this cell's trials has passed."""
-        if self._until_ns is not None and self._trials < self._planned:
-            self.campaign.out_of_time = self._host.clock.now_ns() >= self._until_ns
+        if self._seconds is not None and self._trials < self._planned:
+            used_ns = self._used_ns + self._host.clock.now_ns() - self._turn_began_ns
+            self.campaign.out_of_time = used_ns >= self._seconds * 1e9
         return self.campaign.out_of_time
 
     async def _use(self, machine: Machine) -> None:
@@ -189,7 +170,7 @@ class CellRunner:
         saver = Saver(machine, self._snapshots, pace, self._limits)
         save: Save | None = None
         aim = self._cell.phase
-        while self._trials < self._planned and not self._time_is_up():
+        while self._trials < self._planned and not (self._time_is_up() or self._turn_is_over()):
             try:
                 if save:
                     await self._snapshots.delete(machine, save.tag)
@@ -202,8 +183,7 @@ class CellRunner:
                     await self._count(machine, save, result)
                     return
                 raise
-            self.campaign.saves += 1
-            self.campaign.by_save.begin()
+            self.campaign.begin_save()
             for attempt in rejected:
                 self._records.save(self._cell, Arm.HOST, attempt)
             self._records.save(self._cell, Arm.HOST, save)
@@ -252,27 +232,15 @@ class CellRunner:
         if diagnosis:
             result = settle(result, diagnosis)
         outcome, number, attempt = result.outcome, self._trials + 1, self._attempt
-        campaign.attempts += 1
-        campaign.unknown_attempts += outcome is Outcome.UNKNOWN
-        if outcome is Outcome.UNKNOWN and attempt < MAX_ATTEMPTS:
-            self._attempt += 1
-        else:
-            self._attempt = 1
-            self._trials += 1
-            campaign.outcomes[outcome] += 1
-            campaign.lossy_saves += outcome is Outcome.LOST
-            if outcome is not Outcome.UNKNOWN:
-                campaign.by_save.count(lost=outcome is Outcome.LOST)
-            if diagnosis:
-                campaign.causes[diagnosis.cause] += 1
-                campaign.bug_losses += (
-                    diagnosis.cause is Cause.LOST_INTERRUPT
-                    and result.ticks_after_load == 0
-                    and self._cell.mode is TimerMode.ONE_SHOT
-                )
-        if result.first_tick:
-            campaign.first_tick_periods.append(result.first_tick.periods)
-            campaign.first_tick_ms.append(result.first_tick.ms)
+        resolved = campaign.count(
+            outcome,
+            attempt,
+            cause=diagnosis.cause if diagnosis else None,
+            of_the_bug=result.ticks_after_load == 0 and self._cell.mode is TimerMode.ONE_SHOT,
+            first_tick=result.first_tick,
+        )
+        self._trials += resolved
+        self._attempt = 1 if resolved else attempt + 1
         if diagnosis:
             self._progress.diagnosed(self._cell, diagnosis)
         self._progress.attempt_ends(self._cell, outcome, self._trials, self._planned)
@@ -308,13 +276,8 @@ class CellRunner:
             self._records.trial(self._cell, Arm.CONTROL, number, attempt, save, result, hang)
         diagnosis = hang[0] if hang else None
         cause = diagnosis.cause if diagnosis else None
-        if self._cell.mode is TimerMode.PERIODIC:
-            # A periodic timer can't be silenced so: its swallowed ticks are missing periods.
-            seen = result.outcome is Outcome.MISSED
-        else:
-            seen = result.outcome is Outcome.LOST and cause is Cause.LOST_INTERRUPT
         return Control(
-            seen=seen,
+            seen=control_seen(self._cell.mode, result.outcome, cause),
             outcome=result.outcome,
             cause=cause,
             sentence=diagnosis.sentence if diagnosis else result.why,

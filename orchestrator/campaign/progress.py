@@ -1,7 +1,9 @@
 """What a campaign tells whoever watches it run."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from orchestrator.campaign.verdict import Verdict
 from orchestrator.plan.model import Cell
 from orchestrator.trial.diagnosis import Diagnosis
 from orchestrator.trial.outcome import Outcome
@@ -10,8 +12,20 @@ from orchestrator.trial.outcome import Outcome
 class Progress(Protocol):
     """Hears of each step."""
 
+    def run_begins(self, cells: Sequence[Cell], planned: int) -> None:
+        """Hear what is to be run; `planned` is of each cell."""
+        ...
+
+    def noted(self, text: str) -> None:
+        """Hear something that a person should know."""
+        ...
+
     def cell_begins(self, cell: Cell, planned: int) -> None:
         """Hear that a cell's campaign begins."""
+        ...
+
+    def cell_ends(self, cell: Cell, verdict: Verdict, why: str) -> None:
+        """Hear a cell's verdict; one that was skipped has not begun."""
         ...
 
     def control_seen(self, cell: Cell, seen: bool) -> None:
@@ -29,6 +43,15 @@ class Progress(Protocol):
 
 class _NoProgress:
     """Hears nothing."""
+
+    def run_begins(self, cells: Sequence[Cell], planned: int) -> None:
+        """Ignore it."""
+
+    def noted(self, text: str) -> None:
+        """Ignore it."""
+
+    def cell_ends(self, cell: Cell, verdict: Verdict, why: str) -> None:
+        """Ignore it."""
 
     def cell_begins(self, cell: Cell, planned: int) -> None:
         """Ignore it."""

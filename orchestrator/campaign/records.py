@@ -20,11 +20,19 @@ Hang = tuple[Diagnosis | None, Evidence]
 class Records:
     """The output folder of one run."""
 
-    def __init__(self, out: Path, journal: Journal) -> None:
+    def __init__(self, out: Path, journal: Journal, machines: int = 0, hangs: int = 0) -> None:
+        """Take over a folder.
+
+        Args:
+            out: the folder.
+            journal: the journal in it.
+            machines: that were started before, by a run that this one resumes.
+            hangs: whose evidence it has kept.
+        """
         self.out = out
         self.journal = journal
-        self._machines = 0
-        self._hangs = 0
+        self._machines = machines
+        self._hangs = hangs
 
     def next_console(self) -> tuple[int, BinaryIO]:
         """Return the next machine's number, and the file for its console.

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orchestrator
-from orchestrator.campaign.cell import CellCampaign, CellRunner
+from orchestrator.campaign.cell import CellRunner
+from orchestrator.campaign.count import CellCampaign
 from orchestrator.campaign.family import CellBound, statement
 from orchestrator.campaign.fit import fit
 from orchestrator.campaign.progress import NO_PROGRESS, Progress
 from orchestrator.campaign.records import Records
+from orchestrator.campaign.resume import JOURNAL, Resumed
 from orchestrator.campaign.sequential import StoppingRule
 from orchestrator.campaign.statistics import Losses, LossRate, loss_rate
+from orchestrator.campaign.turns import Turns
 from orchestrator.campaign.verdict import Tally, Verdict, decide, overall
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.guest.firmware import TimerMode, firmware
@@ -70,6 +73,8 @@ class RunResult:
     journal: Path
     statement: str = ""
     """At which error rate the verdicts of all cells hold."""
+    changed: tuple[str, ...] = ()
+    """Facts of the host that were others when the run began, if it was resumed."""
 
     @property
     def failed(self) -> bool:
@@ -86,8 +91,12 @@ async def run_plan(
     progress: Progress = NO_PROGRESS,
     *,
     qemus: Callable[[str], OpenHost] | None = None,
+    parallel: int = 1,
+    resumed: Resumed | None = None,
 ) -> RunResult:
     """Run every cell of a plan and journal it.
+
+    Cells take turns in an order that the seed draws, some trials at a time.
 
     Args:
         host: where.
@@ -98,6 +107,8 @@ async def run_plan(
         progress: hears of each step.
         qemus: gives the host of a cell by the QEMU that it names, for plans with several;
             by default only cells that name none can run, on `host`.
+        parallel: machines that run at a time.
+        resumed: what `out` holds of this plan's run, to go on with it.
 
     Raises:
         RequirementError: the host lacks what the plan requires.
@@ -109,7 +120,10 @@ async def run_plan(
     assignments = [
         Assignment(cell, qemus(cell.qemu) if qemus else _only(host, cell)) for cell in cells
     ]
-    return await run_cells(assignments, facts, plan, out, progress)
+    return await run_cells(
+        assignments, facts, plan, out, progress, parallel=parallel, interleave=True, auto=auto,
+        resumed=resumed,
+    )  # fmt: skip
 
 
 def _only(host: Host, cell: Cell) -> OpenHost:
@@ -132,7 +146,10 @@ async def run_cells(
     progress: Progress = NO_PROGRESS,
     *,
     parallel: int = 1,
+    interleave: bool = False,
+    auto: Accel = Accel.KVM,
     judge: Callable[[list[CellResult]], Verdict] | None = None,
+    resumed: Resumed | None = None,
 ) -> RunResult:
     """Run cells, each on its host, and journal it all.
 
@@ -140,32 +157,29 @@ async def run_cells(
         assignments: what runs where.
         facts: what this machine is.
         plan: the limits.
-        out: an existing, empty folder for the journal and the evidence.
+        out: a folder for the journal and the evidence: empty, or that of the run resumed.
         progress: hears of each step.
         parallel: cells that run at a time.
-        judge: makes the run's verdict of its cells; their gravest by default.
+        interleave: whether cells take turns, some trials at a time, on hosts that are always
+            there; else each has its host from its beginning to its end.
+        auto: what stands for the accelerator `auto`, for a later resume.
+        judge: makes the run's verdict of its cells'; their gravest by default.
+        resumed: what `out` holds of this run.
 
     Raises:
         JournalError: nothing can be recorded.
     """
-    seed = plan.seed if plan.seed is not None else secrets.randbits(32)
-    turns = asyncio.Semaphore(parallel)
-
-    async def in_turn(assignment: Assignment) -> CellResult:
-        async with turns:
-            return await _run_assigned(
-                assignment, facts, plan, seed, records, progress, cells=len(assignments)
-            )
-
-    with Journal(out / "journal.jsonl") as journal:
-        journal.write(
-            "run", losttick=orchestrator.__version__, seed=seed, firmware=firmware().sha256
-        )
-        journal.write("host", facts=facts)
-        ids = [assignment.cell.id for assignment in assignments]
-        journal.write("plan", plan=plan.model_dump(mode="json"), cells=ids)
-        records = Records(out, journal)
-        tasks = [asyncio.create_task(in_turn(assignment)) for assignment in assignments]
+    drawn = plan.seed if plan.seed is not None else secrets.randbits(32)
+    seed = resumed.seed if resumed else drawn
+    ids = [assignment.cell.id for assignment in assignments]
+    # The names in order: which cells there are decides, not how they are listed.
+    turns = Turns(ids, parallel, random.Random(f"{seed}/turns"))
+    with Journal(out / JOURNAL, resume=resumed is not None) as journal:
+        changed = _begin(journal, facts, plan, ids, seed, auto, resumed, progress)
+        records = Records(out, journal, *((resumed.machines, resumed.hangs) if resumed else ()))
+        run = _Run(plan, seed, facts, records, progress, turns, len(ids), interleave, resumed)
+        progress.run_begins([assignment.cell for assignment in assignments], plan.limits.planned)
+        tasks = [asyncio.create_task(run.assigned(assignment)) for assignment in assignments]
         try:
             results = await asyncio.gather(*tasks)
             verdict = judge(results) if judge else overall([r.verdict for r in results])
@@ -176,12 +190,166 @@ async def run_cells(
             )  # fmt: skip
         except BaseException as error:
             for task in tasks:
-                task.cancel()
+                if not task.cancelling():  # a second time would cut short its cleaning up
+                    task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             # The reason may be that nothing can be written: then the first error counts.
             _note_end(journal, error)
             raise
-    return RunResult(verdict, results, facts, seed, journal.path, holds)
+    return RunResult(verdict, results, facts, seed, journal.path, holds, tuple(changed))
+
+
+def _begin(
+    journal: Journal,
+    facts: HostFacts,
+    plan: Plan,
+    ids: Sequence[str],
+    seed: int,
+    auto: Accel,
+    resumed: Resumed | None,
+    progress: Progress,
+) -> dict[str, object]:
+    """Write what a run begins with; return which facts differ from those it began with."""
+    version = orchestrator.__version__
+    if resumed is None:
+        journal.write("run", losttick=version, seed=seed, firmware=firmware().sha256)
+        journal.write("host", facts=facts)
+        journal.write("plan", plan=plan.model_dump(mode="json"), auto=auto, cells=ids)
+        return {}
+    changed = dict(resumed.changed(facts))
+    journal.write("resumed", losttick=version, firmware=firmware().sha256, facts=facts,
+                  changed=changed)  # fmt: skip
+    if changed:
+        progress.noted(
+            f"This is not the host on which the run began: its {', '.join(changed)} changed. "
+            "Cells that have their verdict keep it; the others begin anew."
+        )
+    return changed  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the cells of a run share."""
+
+    plan: Plan
+    seed: int
+    facts: HostFacts
+    records: Records
+    progress: Progress
+    turns: Turns
+    cells: int
+    interleave: bool
+    resumed: Resumed | None
+
+    async def assigned(self, assignment: Assignment) -> CellResult:
+        """Run a cell on its host, unless it has its verdict."""
+        cell = assignment.cell
+        try:
+            if result := self._from_before(cell):
+                return result
+            if self.interleave:
+                result = await self._on_its_host(assignment)
+            else:
+                async with self.turns.turn(cell.id):
+                    result = await self._on_its_host(assignment)
+        finally:
+            self.turns.leave(cell.id)
+        campaign = result.campaign
+        self.records.journal.write(
+            "cell", cell=cell.id, verdict=result.verdict, why=result.why,
+            exposure=result.exposure, loss_rate=result.rate, outcomes=campaign.outcomes,
+            diagnoses=campaign.causes, controls=campaign.controls,
+        )  # fmt: skip
+        self.progress.cell_ends(cell, result.verdict, result.why)
+        return result
+
+    def _from_before(self, cell: Cell) -> CellResult | None:
+        """Return the result that a cell had when the run was cut short."""
+        ended = self.resumed.ended.get(cell.id) if self.resumed else None
+        if self.resumed is None or ended is None:
+            return None
+        self.progress.cell_ends(cell, ended.verdict, ended.why)
+        campaign = self.resumed.campaigns.get(cell.id, CellCampaign())
+        return CellResult(
+            cell, self.facts, ended.verdict, ended.why, ended.exposure, campaign, ended.rate
+        )
+
+    def _so_far(self, cell: Cell) -> CellCampaign | None:
+        """Return what a cell had counted when the run was cut short, on this host."""
+        so_far = self.resumed.campaigns.get(cell.id) if self.resumed else None
+        if so_far is None or self.resumed is None or not self.resumed.changed(self.facts):
+            return so_far
+        self.records.journal.write("restart", cell=cell.id, why="its host changed")
+        return None
+
+    async def _on_its_host(self, assignment: Assignment) -> CellResult:
+        """Run a cell on its host; a host that fails is noted, not raised."""
+        cell = assignment.cell
+        try:
+            async with assignment.open_host() as host:
+                there = await host.facts()
+                if there is not self.facts:
+                    self.records.journal.write("host", cell=cell.id, facts=there)
+                return await self._run(host, there, cell)
+        except (UnfitError, InfraError) as error:
+            if isinstance(error, JournalError):
+                raise
+            self.records.journal.write("failure", cell=cell.id, error=str(error))
+            verdict = Verdict.SKIPPED if isinstance(error, UnfitError) else Verdict.INCONCLUSIVE
+            campaign = CellCampaign()
+            if verdict is Verdict.INCONCLUSIVE:
+                campaign.failure = str(error)
+            unknown = Exposure(ExposureState.UNKNOWN, "its host did not come up")
+            return self._without_trials(cell, self.facts, verdict, str(error), unknown, campaign)
+
+    def _without_trials(
+        self,
+        cell: Cell,
+        facts: HostFacts,
+        verdict: Verdict,
+        why: str,
+        exposed: Exposure,
+        campaign: CellCampaign,
+    ) -> CellResult:
+        rate = loss_rate(Losses(0, 0), self.plan.limits.confidence)
+        return CellResult(cell, facts, verdict, why, exposed, campaign, rate)
+
+    async def _run(self, host: Host, facts: HostFacts, cell: Cell) -> CellResult:
+        plan, limits = self.plan, self.plan.limits
+        exposed = exposure(facts, cell.accel, cell.mode, cell.irqchip)
+        turn = self.turns.turn(cell.id) if self.interleave else contextlib.nullcontext()
+        try:
+            assert facts.qemu is not None
+            async with turn:
+                method = await fit(host, cell, facts.qemu)
+        except UnfitError as error:
+            return self._without_trials(
+                cell, facts, Verdict.SKIPPED, str(error), exposed, CellCampaign()
+            )
+        so_far = self._so_far(cell)
+        runner = CellRunner(
+            host, cell, method,
+            planned=limits.planned,
+            seconds=limits.seconds,
+            controls=plan.controls,
+            rule=StoppingRule(
+                limits.planned, stop_after=limits.stop_after,
+                error=(1 - limits.confidence) / self.cells,
+            ),
+            turns=self.turns if self.interleave else None,
+            # By the cell's name, so that its phases do not depend on the other cells.
+            rng=random.Random(f"{self.seed}/{cell.id}/{so_far.saves if so_far else 0}"),
+            so_far=so_far,
+            records=self.records,
+            progress=self.progress,
+        )  # fmt: skip
+        campaign = await runner.run()
+        exposed = refine(exposed, campaign.trace)
+        result = _judge(cell, facts, campaign, exposed, plan, self.cells)
+        if Requirement.APICV in plan.require and exposed.state is ExposureState.NOT_EXPOSED:
+            why = f"APICv is required, and it is not in use: {exposed.why}"
+            result = replace(result, verdict=Verdict.INCONCLUSIVE, why=why)
+        return result
 
 
 def _holds(results: Sequence[CellResult], plan: Plan) -> str:
@@ -189,39 +357,6 @@ def _holds(results: Sequence[CellResult], plan: Plan) -> str:
     outcomes = [(result.verdict, result.campaign.outcomes) for result in results]
     bounds = [CellBound(v, of.total(), of[Outcome.UNKNOWN]) for v, of in outcomes]
     return statement(bounds, plan.limits.confidence)
-
-
-async def _run_assigned(
-    assignment: Assignment,
-    facts: HostFacts,
-    plan: Plan,
-    seed: int,
-    records: Records,
-    progress: Progress,
-    *,
-    cells: int,
-) -> CellResult:
-    """Run a cell on its host; a host that fails is noted, not raised."""
-    cell = assignment.cell
-    try:
-        async with assignment.open_host() as host:
-            there = await host.facts()
-            if there is not facts:
-                records.journal.write("host", cell=cell.id, facts=there)
-            return await _run_cell(host, there, plan, cell, seed, records, progress, cells=cells)
-    except (UnfitError, InfraError) as error:
-        if isinstance(error, JournalError):
-            raise
-        records.journal.write("failure", cell=cell.id, error=str(error))
-        verdict = Verdict.SKIPPED if isinstance(error, UnfitError) else Verdict.INCONCLUSIVE
-        campaign = CellCampaign()
-        if verdict is Verdict.INCONCLUSIVE:
-            campaign.failure = str(error)
-        unknown = Exposure(ExposureState.UNKNOWN, "its host did not come up")
-        return CellResult(
-            cell, facts, verdict, str(error), unknown, campaign,
-            loss_rate(Losses(0, 0), plan.limits.confidence),
-        )  # fmt: skip
 
 
 def _note_end(journal: Journal, error: BaseException) -> None:
@@ -246,52 +381,6 @@ def require(plan: Plan, cells: Sequence[Cell], facts: HostFacts) -> None:
                 "Run it on an Intel host with kvm_intel's enable_apicv=Y, or without "
                 "--require apicv."
             )
-
-
-async def _run_cell(
-    host: Host,
-    facts: HostFacts,
-    plan: Plan,
-    cell: Cell,
-    seed: int,
-    records: Records,
-    progress: Progress,
-    *,
-    cells: int,
-) -> CellResult:
-    exposed = exposure(facts, cell.accel, cell.mode, cell.irqchip)
-    campaign = CellCampaign()
-    limits = plan.limits
-    try:
-        assert facts.qemu is not None
-        method = await fit(host, cell, facts.qemu)
-    except UnfitError as error:
-        rate = loss_rate(Losses(0, 0), limits.confidence)
-        result = CellResult(cell, facts, Verdict.SKIPPED, str(error), exposed, campaign, rate)
-    else:
-        runner = CellRunner(
-            host, cell, method,
-            planned=limits.planned,
-            seconds=limits.seconds,
-            controls=plan.controls,
-            rule=StoppingRule(limits.planned, error=(1 - limits.confidence) / cells),
-            # By the cell's name, so that its phases do not depend on the other cells.
-            rng=random.Random(f"{seed}/{cell.id}"),
-            records=records,
-            progress=progress,
-        )  # fmt: skip
-        campaign = await runner.run()
-        exposed = refine(exposed, campaign.trace)
-        result = _judge(cell, facts, campaign, exposed, plan, cells)
-        if Requirement.APICV in plan.require and exposed.state is ExposureState.NOT_EXPOSED:
-            why = f"APICv is required, and it is not in use: {exposed.why}"
-            result = replace(result, verdict=Verdict.INCONCLUSIVE, why=why)
-    records.journal.write(
-        "cell", cell=cell.id, verdict=result.verdict, why=result.why, exposure=exposed,
-        loss_rate=result.rate, outcomes=campaign.outcomes, diagnoses=campaign.causes,
-        controls=campaign.controls,
-    )  # fmt: skip
-    return result
 
 
 def _judge(

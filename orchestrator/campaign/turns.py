@@ -8,23 +8,25 @@ is drawn next goes on.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 
 class Turns:
     """Gives out turns, so many at a time."""
 
-    def __init__(self, parallel: int, rng: random.Random) -> None:
+    def __init__(self, names: Iterable[str], parallel: int, rng: random.Random) -> None:
         """Prepare.
 
         Args:
+            names: who will take turns. Nobody is drawn while one of them neither waits nor
+                holds a turn, so that the order does not depend on who is quicker.
             parallel: turns that can be had at a time.
             rng: draws who is next.
         """
+        self._absent = set(names)
         self._free = parallel
         self._rng = rng
         self._waiting: dict[str, asyncio.Future[None]] = {}
-        self._drawing: asyncio.Handle | None = None
 
     @property
     def wanted(self) -> bool:
@@ -33,41 +35,34 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def turn(self, name: str) -> AsyncIterator[None]:
-        """Wait for a turn, and hold it.
-
-        Args:
-            name: whose; nobody else may wait under it.
-        """
-        loop = asyncio.get_running_loop()
-        drawn: asyncio.Future[None] = loop.create_future()
+        """Wait for a turn, and hold it."""
+        drawn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[name] = drawn
-        self._draw_soon()
+        self._absent.discard(name)
+        self._draw()
         try:
             await drawn
         except BaseException:
             if self._waiting.pop(name, None) is None:  # it was drawn meanwhile
-                self._give_back()
+                self._free += 1
+            self._draw()
             raise
         try:
             yield
         finally:
-            self._give_back()
+            self._free += 1
+            self._absent.add(name)
 
-    def _give_back(self) -> None:
-        self._free += 1
-        self._draw_soon()
-
-    def _draw_soon(self) -> None:
-        """Draw once all who are about to wait do so: else the first to come would win."""
-        if self._drawing is None:
-            self._drawing = asyncio.get_running_loop().call_later(0, self._draw)
+    def leave(self, name: str) -> None:
+        """Take no more turns."""
+        self._absent.discard(name)
+        self._waiting.pop(name, None)
+        self._draw()
 
     def _draw(self) -> None:
-        self._drawing = None
-        while self._free and self._waiting:
+        while self._free and self._waiting and not self._absent:
             # In the order of their names: that in which they came may depend on time.
-            name = self._rng.choice(sorted(self._waiting))
-            drawn = self._waiting.pop(name)
+            drawn = self._waiting.pop(self._rng.choice(sorted(self._waiting)))
             if not drawn.done():
                 self._free -= 1
                 drawn.set_result(None)

@@ -9,7 +9,7 @@ import typer
 from orchestrator.lab.variants import Variant
 
 if TYPE_CHECKING:
-    from orchestrator.cli.show import Show
+    from orchestrator.cli.live import Show
     from orchestrator.lab.arms import Choice
 
 KernelNames = Annotated[

@@ -95,8 +95,8 @@ async def _run(plan: "Plan", wanted: _Wanted, out: "Path | None", *, as_json: bo
 
     from orchestrator.campaign.run import Assignment, run_cells
     from orchestrator.cli.lab_show import emulator, print_arms
+    from orchestrator.cli.live import Show
     from orchestrator.cli.run import exit_code
-    from orchestrator.cli.show import Show
     from orchestrator.host.local_facts import read_facts
     from orchestrator.lab.arms import Arm, judge_arms
     from orchestrator.lab.qemu import packaged_qemu

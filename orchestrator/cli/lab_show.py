@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.campaign.run import CellResult, RunResult
-from orchestrator.cli.show import Show, coloured, controls_seen, first_tick_class, interval
+from orchestrator.cli.live import Show
+from orchestrator.cli.show import coloured, controls_seen, first_tick_class, interval
 from orchestrator.lab.arms import Arm, surprises
 from orchestrator.lab.bochs import Bochs, NoBuildToolsError, bochs, debian_bochs
 from orchestrator.trial.outcome import Outcome

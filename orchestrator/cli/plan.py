@@ -120,7 +120,7 @@ def _print(plan: "Plan", found: "list[Preview]", unmet: str | None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from orchestrator.cli.show import duration
+    from orchestrator.cli.live import duration
     from orchestrator.plan.cost import expected_s
 
     console = Console()

@@ -1,6 +1,8 @@
 """`losttick run`: does this host lose ticks?"""
 
+import contextlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +11,7 @@ import typer
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.options import AsJson, Out, Seed
 from orchestrator.cli.out import out_folder
+from orchestrator.errors import InputError
 from orchestrator.guest.firmware import Apic, TimerMode
 from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.snapshot import CycleKind, Method
@@ -106,6 +109,26 @@ def run(
     by_phase: Annotated[
         bool, typer.Option("--by-phase", help="Show outcomes by the phase of their save, too.")
     ] = False,
+    parallel: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="Machines at a time, each vCPU pinned to a core. [default: one a core; of more "
+            "than two, one is left to losttick]",
+        ),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(help="Append each step as a JSON line to a file, a FIFO or /dev/fd/N."),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            help="Go on with the run whose output is in this folder, with its plan and seed.",
+            metavar="DIR",
+        ),
+    ] = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -134,36 +157,89 @@ def run(
     with errors_to_exits(as_json=as_json):
         from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
 
-        chosen = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
-        code = run_async(lambda: _run(chosen, out, by_phase=by_phase, as_json=as_json))
+        if resume:
+            _refuse_with_resume(plan, out, given)
+            work = _Work(out=resume, resume=True)
+        else:
+            built = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
+            work = _Work(plan=built, out=out)
+        code = run_async(lambda: _run(work, parallel, events, by_phase=by_phase, as_json=as_json))
     raise typer.Exit(code)
 
 
-async def _run(plan: "Plan", out: Path | None, *, by_phase: bool, as_json: bool) -> ExitCode:
+class ResumeOptionsError(InputError):
+    """Options that a resumed run can't have."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What to run: a plan, or the rest of a run."""
+
+    out: Path | None
+    plan: "Plan | None" = None
+    resume: bool = False
+
+
+def _refuse_with_resume(plan: str | None, out: Path | None, given: dict[str, Any]) -> None:
+    """Refuse what would make it another run.
+
+    Raises:
+        ResumeOptionsError: something of that kind was given.
+    """
+
+    def said(value: Any) -> bool:
+        return any(map(said, value.values())) if isinstance(value, dict) else value is not None
+
+    if plan or out or said(given):
+        raise ResumeOptionsError(
+            "resuming a run: its plan, seed and folder are those that it began with. Give "
+            "--resume DIR with none of them (--parallel, --events, --by-phase and --json may be)."
+        )
+
+
+async def _run(
+    work: _Work, parallel: int | None, events: Path | None, *, by_phase: bool, as_json: bool
+) -> ExitCode:
+    from orchestrator.campaign.resume import read_run
     from orchestrator.campaign.run import run_plan
+    from orchestrator.cli.events import events_to
+    from orchestrator.cli.live import Show
     from orchestrator.cli.phases import print_phases
-    from orchestrator.cli.show import Show, print_run
+    from orchestrator.cli.show import print_run
+    from orchestrator.host.cpus import machines_at_a_time
     from orchestrator.host.qemus import LocalQemus
     from orchestrator.results.summary import summary
     from orchestrator.vm.argv import Accel
     from orchestrator.vm.tryout import why_not
 
+    resumed = read_run(work.out) if work.resume and work.out else None
+    plan = resumed.plan if resumed else work.plan
+    assert plan is not None
     qemus = LocalQemus(plan.qemus)
-    with out_folder(out) as folder, Show(plan.limits.confidence) as show:
+    folder_of = contextlib.nullcontext(work.out) if resumed else out_folder(work.out)
+    with (
+        folder_of as folder,
+        Show(plan.limits.confidence) as show,
+        events_to(events, show) as progress,
+    ):
+        assert folder is not None
         host = await qemus.first()
         facts = await host.facts()
-        auto = Accel.TCG
-        if plan.leaves_accel_open:
+        auto = resumed.auto if resumed else Accel.TCG
+        if plan.leaves_accel_open and not resumed:
             why = await why_not(host, Accel.KVM)
             auto = Accel.TCG if why else Accel.KVM
             if why:
                 show.say(f"KVM does not work here, so this runs under TCG: {why}")
         try:
-            result = await run_plan(host, facts, plan, auto, folder, show, qemus=qemus.opener)
+            result = await run_plan(
+                host, facts, plan, auto, folder, progress,
+                qemus=qemus.opener, parallel=parallel or machines_at_a_time(), resumed=resumed,
+            )  # fmt: skip
         except BaseException:
             journal = folder / "journal.jsonl"
             if journal.exists():
-                show.say(f"journal so far: {journal}")
+                show.say(f"journal so far: {journal}; go on with: losttick run --resume {folder}")
             raise
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from orchestrator.errors import InputError, UnfitError
 from orchestrator.host import tracefs
+from orchestrator.host.cpus import OUR_CPUS
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.local_facts import read_facts
 from orchestrator.host.protocol import (
     CONSOLE_CHARDEV,
     QMP_CHARDEV,
+    QemuExit,
     QemuStartError,
 )
 from orchestrator.host.supervised import Supervised
@@ -171,6 +173,8 @@ class LocalQemu(Supervised):
         super().__init__(argv, what="QEMU", tracefs_root=tracefs_root)
         self.qmp = qmp
         self.console = console
+        self._cpus = OUR_CPUS
+        self._pins: list[int] = []
 
     async def vcpu_cpu_ns(self, thread_id: int) -> int:
         """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
@@ -181,15 +185,20 @@ class LocalQemu(Supervised):
         return waited_ns(self.pid, besides)
 
     async def pin(self, thread_id: int) -> int | None:
-        """Pin a vCPU thread to the last CPU we may use: IRQs favour the first."""
-        cpus = sorted(os.sched_getaffinity(0))
-        if len(cpus) < 2:
+        """Pin a vCPU thread to a CPU that no other one has, the last first; else to None."""
+        cpu = self._cpus.take(self._pins)
+        if cpu is None:
             return None
         try:
-            os.sched_setaffinity(thread_id, {cpus[-1]})
+            os.sched_setaffinity(thread_id, {cpu})
         except OSError:
             return None
-        return cpus[-1]
+        return cpu
+
+    async def kill(self) -> QemuExit:
+        """End it; its CPUs are free again."""
+        self._cpus.give_back(self._pins)
+        return await super().kill()
 
 
 def cpu_ns(pid: int, thread_id: int) -> int:

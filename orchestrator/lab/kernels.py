@@ -256,8 +256,9 @@ def build_place(kernel: Kernel, cache: Path | None = None) -> Path:
     """Return the folder in which a kernel's modules are built."""
     key = kernel.version
     if kernel.files:
-        names = "\n".join(map(str, kernel.files))
-        key += "-" + hashlib.sha256(names.encode()).hexdigest()[:16]
+        states = ((file, file.stat()) for file in kernel.files)
+        files = [(str(file), state.st_size, state.st_mtime_ns) for file, state in states]
+        key += "-" + hashlib.sha256(repr(files).encode()).hexdigest()[:16]
     return (cache or cache_folder()) / "builds" / key
 
 

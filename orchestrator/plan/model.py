@@ -169,6 +169,8 @@ class PlanLimits(_Strict):
     """Loss rate that `clean` rules out."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence of verdicts and intervals."""
+    stop_after: int | None = Field(default=None, strict=True, ge=1)
+    """Losses, each diagnosed as this bug, after which a cell has seen enough."""
     trials: int | None = Field(default=None, strict=True, ge=1, le=MAX_TRIALS)
     """Eligible trials a cell; by default what `rule_out` takes."""
     seconds: float | None = Field(default=None, gt=0, le=10_000_000)

@@ -8,6 +8,7 @@ leaves a readable journal: only its last line may be torn.
 import dataclasses
 import datetime
 import enum
+import fcntl
 import json
 import os
 from collections import Counter
@@ -25,20 +26,33 @@ class JournalError(InfraError):
 class Journal:
     """An open journal."""
 
-    def __init__(self, path: Path) -> None:
-        """Create the file.
+    def __init__(self, path: Path, *, resume: bool = False) -> None:
+        """Create the file, or open the one that is there to append to it.
+
+        Args:
+            path: of the file.
+            resume: whether it is there; a last line that was torn by a kill is removed.
 
         Raises:
-            JournalError: it can't be created.
+            JournalError: it can't be created or opened, or another process writes to it.
         """
         self.path = path
+        how = 0 if resume else os.O_CREAT | os.O_EXCL
         try:
-            self._fd = os.open(
-                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644
-            )
+            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | how, 0o644)
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if resume:
+                    _cut_torn_line(self._fd)
+            except BaseException:
+                os.close(self._fd)
+                raise
+        except BlockingIOError as error:
+            raise JournalError(f"opening the journal {path}: that run still goes on") from error
         except OSError as error:
+            doing = "opening" if resume else "creating"
             raise JournalError(
-                f"creating the journal {path}: {error.strerror}. "
+                f"{doing} the journal {path}: {error.strerror}. "
                 "Choose another place with --out DIR."
             ) from error
 
@@ -71,6 +85,14 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _cut_torn_line(fd: int) -> None:
+    """Remove what stands after the last whole line."""
+    end = os.lseek(fd, 0, os.SEEK_END)
+    while end and os.pread(fd, 1, end - 1) != b"\n":
+        end -= 1
+    os.ftruncate(fd, end)
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.campaign.cell import MAX_ATTEMPTS, Arm
+from orchestrator.campaign.count import MAX_ATTEMPTS, Arm
 from orchestrator.trial.outcome import Outcome
 
 #: Bins to a period.

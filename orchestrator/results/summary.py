@@ -23,6 +23,8 @@ def summary(run: RunResult) -> dict[str, Any]:
         "exposure": plain(telling.exposure),
         "host": _host(run.facts),
         "seed": run.seed,
+        "statement": run.statement,
+        "changed": list(run.changed),
         "cells": [_cell(result, run, phases.get(result.cell.id, [])) for result in run.cells],
         "journal": str(run.journal),
     }

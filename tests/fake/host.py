@@ -178,6 +178,9 @@ class FakeQemu:
     async def kill(self) -> QemuExit:
         self.end(QemuExit(-9, ""))
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._writer:
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
         return await self.exited()
 
     def end(self, how: QemuExit) -> None:
@@ -187,12 +190,16 @@ class FakeQemu:
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
+        else:  # it ended before it served
+            self._qmp.close()
         self._console.close()
 
     # --- the guest ---
 
     guest_cpu_ns = 0
+    _writer: asyncio.StreamWriter | None = None
 
     def _advance(self) -> None:
         now = self.clock.now_ns()
@@ -267,8 +274,7 @@ class FakeQemu:
     # --- QMP ---
 
     async def _serve(self) -> None:
-        reader, writer = await asyncio.open_connection(sock=self._qmp)
-        self._writer = writer
+        reader, self._writer = await asyncio.open_connection(sock=self._qmp)
         self._send({"QMP": {"version": {}, "capabilities": []}})
         async for message in messages(reader):
             name = message["execute"]
@@ -287,9 +293,10 @@ class FakeQemu:
                 self._send({"return": answer, "id": message.get("id")})
 
     def _send(self, message: object) -> None:
-        self._writer.write(json.dumps(message).encode() + b"\r\n")
+        self.send_raw(json.dumps(message).encode() + b"\r\n")
 
     def send_raw(self, data: bytes) -> None:
+        assert self._writer is not None
         self._writer.write(data)
 
     def _answer(self, name: str, text: str, arguments: Mapping[str, object]) -> object:

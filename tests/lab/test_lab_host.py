@@ -42,7 +42,7 @@ def emulators(folder: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if Path(os.readlink(process / "cwd")).parent == folder and (
+            if (process / "cwd").readlink().parent == folder and (
                 "bochsrc" in (process / "cmdline").read_text()
             ):
                 found.append(int(process.name))
@@ -66,7 +66,7 @@ async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> N
         assert uptime_s <= host.clock.now_ns() / 1e9 + 0.5
 
         # A QEMU that refuses its arguments is quoted.
-        with pytest.raises(QemuStartError, match="(?s)ended.*nonsense"):
+        with pytest.raises(QemuStartError, match=r"(?s)ended.*nonsense"):
             await Machine.start(host, MachineConfig(Accel.KVM, machine="nonsense"))
 
         # Files that the lab was not booted with are sent.
@@ -108,7 +108,7 @@ async def test_an_emulator_that_dies_is_no_freeze(emulator: Bochs, runtime_folde
         end = await machine.process.exited()
         assert "emulator ended" in end.stderr or "is closed" in end.stderr
         await machine.kill()
-        with pytest.raises(QemuStartError, match="the emulator ended|is closed"):
+        with pytest.raises(QemuStartError, match=r"the emulator ended|is closed"):
             await Machine.start(host, TICKING)
     assert b"LAB parameter kvm_intel enable_apicv=Y" in log.getvalue()
     assert wait_until(lambda: not emulators(runtime_folder), 10)

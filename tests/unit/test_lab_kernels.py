@@ -216,6 +216,10 @@ def test_packages_of_ones_own(tmp_path: Path) -> None:
     image_bytes = found.image.read_bytes()
     assert image_bytes == b"kernel"
     assert kernel(f"deb:{image}", tmp_path / "cache") == found
+    place = build_place(found, tmp_path)
+    assert place == build_place(found, tmp_path)
+    image.write_bytes(b"another")
+    assert place != build_place(found, tmp_path)
 
 
 def test_a_split_kernel_of_ones_own(tmp_path: Path) -> None:

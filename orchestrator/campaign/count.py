@@ -1,0 +1,112 @@
+"""What a cell's campaign has counted so far."""
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orchestrator.campaign.saves import BySave
+from orchestrator.guest.firmware import TimerMode
+from orchestrator.trial.diagnosis import Cause
+from orchestrator.trial.outcome import FirstTick, Outcome
+
+#: Attempts at one trial; each is journalled and counted.
+MAX_ATTEMPTS = 3
+
+
+class Arm(StrEnum):
+    """Which question a trial answers."""
+
+    HOST = "host"
+    """Does this host lose ticks?"""
+    CONTROL = "control"
+    """Would a loss be seen? The guest swallows its own tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One run of the built-in control."""
+
+    seen: bool
+    outcome: Outcome
+    cause: Cause | None
+    sentence: str
+
+
+@dataclass(slots=True)
+class CellCampaign:
+    """What a cell's campaign has counted so far."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    causes: Counter[Cause] = field(default_factory=Counter)
+    attempts: int = 0
+    unknown_attempts: int = 0
+    saves: int = 0
+    lossy_saves: int = 0
+    """Saves of which at least one load was lost."""
+    by_save: BySave = field(default_factory=BySave)
+    """How the losses fall on saves."""
+    bug_losses: int = 0
+    """Losses as the bug makes them: the first tick of a one-shot timer, diagnosed as lost."""
+    controls: list[Control] = field(default_factory=list)
+    first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))
+    first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
+    trace: str | None = None
+    """What the kernel recorded of the last loads on the first machine."""
+    failure: str | None = None
+    """Why the campaign ended early."""
+    out_of_time: bool = False
+    """Whether the time for its trials was up before all had been run."""
+
+    def begin_save(self) -> None:
+        """Count an eligible save."""
+        self.saves += 1
+        self.by_save.begin()
+
+    def count(
+        self,
+        outcome: Outcome,
+        attempt: int,
+        *,
+        cause: Cause | None,
+        of_the_bug: bool,
+        first_tick: FirstTick | None,
+    ) -> bool:
+        """Count an attempt at a trial.
+
+        Args:
+            outcome: as its diagnosis corrected it.
+            attempt: at this trial, from 1.
+            cause: what its diagnosis was, if it has one.
+            of_the_bug: whether a loss so diagnosed is one as the bug makes them: the first
+                tick of a one-shot timer.
+            first_tick: when that came.
+
+        Returns:
+            Whether this resolves the trial.
+        """
+        self.attempts += 1
+        self.unknown_attempts += outcome is Outcome.UNKNOWN
+        resolved = outcome is not Outcome.UNKNOWN or attempt >= MAX_ATTEMPTS
+        if resolved:
+            self.outcomes[outcome] += 1
+            self.lossy_saves += outcome is Outcome.LOST
+            if outcome is not Outcome.UNKNOWN:
+                self.by_save.count(lost=outcome is Outcome.LOST)
+            if cause:
+                self.causes[cause] += 1
+                self.bug_losses += of_the_bug and cause is Cause.LOST_INTERRUPT
+        if first_tick:
+            self.first_tick_periods.append(first_tick.periods)
+            self.first_tick_ms.append(first_tick.ms)
+        return resolved
+
+
+def control_seen(mode: TimerMode, outcome: Outcome, cause: Cause | None) -> bool:
+    """Return whether an injected loss was seen for what it is.
+
+    A periodic timer can't be silenced so: its swallowed ticks are missing periods.
+    """
+    if mode is TimerMode.PERIODIC:
+        return outcome is Outcome.MISSED
+    return outcome is Outcome.LOST and cause is Cause.LOST_INTERRUPT

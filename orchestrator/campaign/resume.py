@@ -1,0 +1,160 @@
+"""A run that was cut short, read back from its journal."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.campaign.count import Arm, CellCampaign, Control, control_seen
+from orchestrator.campaign.saves import BySave
+from orchestrator.campaign.statistics import LossRate
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.errors import InputError
+from orchestrator.guest.firmware import TimerMode
+from orchestrator.host.exposure import Exposure, ExposureState
+from orchestrator.host.facts import HostFacts
+from orchestrator.plan.model import Cell, Plan
+from orchestrator.results.journal import plain, read_journal
+from orchestrator.trial.diagnosis import Cause
+from orchestrator.trial.outcome import FirstTick, Outcome
+from orchestrator.vm.argv import Accel
+
+JOURNAL = "journal.jsonl"
+
+#: Facts that make a host another one, so that its trials are not those of the one before.
+_IDENTITY = ("kernel", "kernel_build", "cpu", "microcode", "kvm_modules", "qemu")
+
+
+class ResumeError(InputError):
+    """A run can't be gone on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A cell that has its verdict."""
+
+    verdict: Verdict
+    why: str
+    exposure: Exposure
+    rate: LossRate
+
+
+@dataclass(slots=True)
+class Resumed:
+    """What a journal holds of a run."""
+
+    plan: Plan
+    auto: Accel
+    """The accelerator that stood for `auto`."""
+    seed: int
+    facts: dict[str, Any]
+    """Of the host on which it began, as plain data."""
+    campaigns: dict[str, CellCampaign] = field(default_factory=dict)
+    """By cell id: what was counted so far."""
+    ended: dict[str, Ended] = field(default_factory=dict)
+    machines: int = 0
+    hangs: int = 0
+
+    def changed(self, facts: HostFacts) -> dict[str, tuple[Any, Any]]:
+        """Return what differs on the host of now, before and after, by its fact's name."""
+        now = plain(facts)
+        return {
+            name: (self.facts.get(name), now[name])
+            for name in _IDENTITY
+            if self.facts.get(name) != now[name]
+        }
+
+
+def read_run(folder: Path) -> Resumed:
+    """Read the run whose output is in a folder.
+
+    Raises:
+        ResumeError: there is none, or it has its verdict already.
+    """
+    doing = f"resuming the run in {folder}"
+    path = folder / JOURNAL
+    try:
+        records = list_of_kinds(read_journal(path))
+        (run, *_), (host, *_), (plan, *_) = records["run"], records["host"], records["plan"]
+        resumed = Resumed(
+            Plan.model_validate(plan["plan"]), Accel(plan["auto"]), run["seed"], host["facts"]
+        )
+    except OSError as error:
+        raise ResumeError(f"{doing}: {path.name}: {error.strerror}") from error
+    except (KeyError, ValueError, ValidationError) as error:
+        raise ResumeError(f"{doing}: {path.name} is not the journal of a run: {error}") from error
+    if "verdict" in records:
+        verdict = records["verdict"][0]["verdict"]
+        raise ResumeError(f"{doing}: it has its verdict, {verdict}: there is nothing left to do")
+    cells = {cell.id: cell for cell in resumed.plan.cells(resumed.auto)}
+    for record in read_journal(path):
+        if cell := cells.get(record.get("cell", "")):
+            _replay(resumed, cell, record)
+        elif record["record"] == "machine":
+            raise ResumeError(f"{doing}: it has a cell that its plan has not: {record['cell']}")
+    return resumed
+
+
+def list_of_kinds(records: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the records that stand for the whole run, by their kind."""
+    kinds: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        if record["record"] in ("run", "host", "plan", "verdict"):
+            kinds.setdefault(record["record"], []).append(record)
+    return kinds
+
+
+def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
+    """Count a record as it was counted when it was written."""
+    campaign = resumed.campaigns.setdefault(
+        cell.id, CellCampaign(by_save=BySave(cell.loads_per_save))
+    )
+    match record["record"], record.get("arm"):
+        case "machine", _:
+            resumed.machines = max(resumed.machines, record["number"])
+        case "save", Arm.HOST if record["eligible"]:
+            campaign.begin_save()
+        case "trial", arm:
+            resumed.hangs += "evidence" in record
+            cause = Cause(record["diagnosis"]["cause"]) if record.get("diagnosis") else None
+            if arm == Arm.HOST:
+                _count(campaign, cell, record, cause)
+            else:
+                _count_control(campaign, cell, record, cause)
+        case "restart", _:
+            resumed.campaigns[cell.id] = CellCampaign(by_save=BySave(cell.loads_per_save))
+        case "cell", _:
+            rate = {f.name: record["loss_rate"][f.name] for f in fields(LossRate)}
+            exposed = record["exposure"]
+            resumed.ended[cell.id] = Ended(
+                Verdict(record["verdict"]),
+                record["why"],
+                Exposure(ExposureState(exposed["state"]), exposed["why"]),
+                LossRate(**rate),
+            )
+
+
+def _count(
+    campaign: CellCampaign, cell: Cell, record: Mapping[str, Any], cause: Cause | None
+) -> None:
+    first = record["first_tick"]
+    campaign.count(
+        Outcome(record["outcome"]),
+        record["attempt"],
+        cause=cause,
+        of_the_bug=record["ticks_after_load"] == 0 and cell.mode is TimerMode.ONE_SHOT,
+        first_tick=FirstTick(**first) if first else None,
+    )
+
+
+def _count_control(
+    campaign: CellCampaign, cell: Cell, record: Mapping[str, Any], cause: Cause | None
+) -> None:
+    outcome = Outcome(record["outcome"])
+    sentence = record["diagnosis"]["sentence"] if record.get("diagnosis") else record["why"]
+    control = Control(control_seen(cell.mode, outcome, cause), outcome, cause, sentence)
+    # Attempts at one control share its number: the last one counts.
+    del campaign.controls[record["number"] - 1 :]
+    campaign.controls.append(control)

@@ -1,0 +1,94 @@
+"""The steps of a run as JSON lines, for another program to follow."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from orchestrator.campaign.progress import Progress
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.errors import InputError
+from orchestrator.plan.model import Cell
+from orchestrator.results.journal import plain
+from orchestrator.trial.diagnosis import Diagnosis
+from orchestrator.trial.outcome import Outcome
+
+
+class EventsFileError(InputError):
+    """The file for the events can't be opened."""
+
+
+class Events:
+    """Writes each step as one JSON object a line, and passes it on.
+
+    A reader that goes away ends the stream, not the run.
+    """
+
+    def __init__(self, stream: IO[str], then: Progress) -> None:
+        self._stream: IO[str] | None = stream
+        self._then = then
+
+    def _write(self, event: str, **fields: object) -> None:
+        if self._stream:
+            try:
+                self._stream.write(json.dumps({"event": event, **plain(fields)}) + "\n")
+                self._stream.flush()
+            except OSError:
+                self._stream = None
+
+    def run_begins(self, cells: Sequence[Cell], planned: int) -> None:
+        """Write and pass on."""
+        self._write("run_begins", cells=[cell.id for cell in cells], planned=planned)
+        self._then.run_begins(cells, planned)
+
+    def noted(self, text: str) -> None:
+        """Write and pass on."""
+        self._write("noted", text=text)
+        self._then.noted(text)
+
+    def cell_begins(self, cell: Cell, planned: int) -> None:
+        """Write and pass on."""
+        self._write("cell_begins", cell=cell.id, planned=planned)
+        self._then.cell_begins(cell, planned)
+
+    def cell_ends(self, cell: Cell, verdict: Verdict, why: str) -> None:
+        """Write and pass on."""
+        self._write("cell_ends", cell=cell.id, verdict=verdict, why=why)
+        self._then.cell_ends(cell, verdict, why)
+
+    def control_seen(self, cell: Cell, seen: bool) -> None:
+        """Write and pass on."""
+        self._write("control_seen", cell=cell.id, seen=seen)
+        self._then.control_seen(cell, seen)
+
+    def attempt_ends(self, cell: Cell, outcome: Outcome, done: int, planned: int) -> None:
+        """Write and pass on."""
+        self._write("attempt_ends", cell=cell.id, outcome=outcome, done=done, planned=planned)
+        self._then.attempt_ends(cell, outcome, done, planned)
+
+    def diagnosed(self, cell: Cell, diagnosis: Diagnosis) -> None:
+        """Write and pass on."""
+        self._write("diagnosed", cell=cell.id, diagnosis=diagnosis)
+        self._then.diagnosed(cell, diagnosis)
+
+
+@contextlib.contextmanager
+def events_to(path: Path | None, show: Progress) -> Iterator[Progress]:
+    """Give a progress that also writes events to a file, a FIFO or /dev/fd/N, if one is named.
+
+    Raises:
+        EventsFileError: it can't be opened.
+    """
+    if path is None:
+        yield show
+        return
+    try:
+        stream = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise EventsFileError(f"opening {path} for events: {error.strerror}") from error
+    try:
+        yield Events(stream, show)
+    finally:
+        with contextlib.suppress(OSError):
+            stream.close()

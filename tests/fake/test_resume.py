@@ -1,0 +1,168 @@
+"""A run that was cut short goes on: what was counted stays counted."""
+
+import asyncio
+import contextlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.campaign.resume import ResumeError, read_run
+from orchestrator.campaign.run import RunResult, run_plan
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.cli.events import events_to
+from orchestrator.cli.live import Show
+from orchestrator.host.facts import HostFacts
+from orchestrator.plan.load import build_plan
+from orchestrator.results.journal import JournalError, read_journal
+from orchestrator.trial.outcome import Outcome
+from orchestrator.vm.argv import Accel
+from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
+
+PLAN = build_plan(
+    {
+        "axes": {"period_ms": 100, "loads_per_save": [2, 3]},
+        "limits": {"trials": 4, "rule_out": 0.6},
+        "seed": 3,
+        "controls": 1,
+    },
+    "test",
+)
+
+
+async def go_on(out: Path, script: Script, facts: HostFacts = FACTS) -> RunResult:
+    host = FakeHost(script)
+    return await run_plan(
+        host, facts, PLAN, Accel.KVM, out, resumed=read_run(out) if any(out.iterdir()) else None
+    )
+
+
+async def cut_short(out: Path, script: Script, kind: str, count: int) -> list[dict[str, Any]]:
+    """Run until so many records of a kind are in the journal, then cancel."""
+    task = asyncio.create_task(go_on(out, script))
+    journal = out / "journal.jsonl"
+    async with asyncio.timeout(60):
+        while True:
+            records = list(read_journal(journal)) if journal.exists() else []
+            if sum(record["record"] == kind for record in records) >= count:
+                break
+            assert not task.done(), task.result()
+            await asyncio.sleep(0.002)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    with journal.open("a") as end:
+        end.write('{"record":"trial","at":"torn by a ki')
+    return list(read_journal(journal))
+
+
+def trials(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [r for r in records if r["record"] == "trial" and r["arm"] == "host"]
+
+
+async def test_no_finished_cell_is_repeated(tmp_path: Path) -> None:
+    before = await cut_short(tmp_path, Script(immediate), "cell", 1)
+    (done,) = [record for record in before if record["record"] == "cell"]
+    result = await go_on(tmp_path, Script(immediate))
+    after = list(read_journal(result.journal))
+    assert len([r for r in trials(after) if r["cell"] == done["cell"]]) == 4
+    assert [r["cell"] for r in after if r["record"] == "cell"].count(done["cell"]) == 1
+    assert result.verdict is Verdict.CLEAN
+    assert [cell.campaign.outcomes.total() for cell in result.cells] == [4, 4]
+    assert all(len(cell.campaign.controls) >= 1 for cell in result.cells)
+    numbers = [record["number"] for record in after if record["record"] == "machine"]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert result.changed == ()
+    with pytest.raises(ResumeError, match="it has its verdict, clean"):
+        read_run(tmp_path)
+
+
+async def test_a_loss_before_the_cut_is_not_forgotten(tmp_path: Path) -> None:
+    def once(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        (lost if not seen else immediate)(qemu, guest, number)
+
+    seen: list[int] = []
+    before = await cut_short(tmp_path, Script(once), "trial", 3)
+    lost_before = [r for r in trials(before) if r["outcome"] == "lost"]
+    assert lost_before
+    seen.append(1)
+    result = await go_on(tmp_path, Script(once))
+    assert result.verdict is Verdict.AFFECTED
+    after = trials(list(read_journal(result.journal)))
+    counted = sum(cell.campaign.outcomes[Outcome.LOST] for cell in result.cells)
+    assert counted == len([r for r in after if r["outcome"] == "lost"]) >= len(lost_before)
+    for cell in result.cells:
+        assert cell.campaign.outcomes.total() == 4
+        assert len([r for r in after if r["cell"] == cell.cell.id]) == cell.campaign.attempts
+
+
+async def test_a_changed_host_is_a_changed_host(tmp_path: Path) -> None:
+    before = await cut_short(tmp_path, Script(immediate), "trial", 3)
+    assert trials(before)
+    other = replace(FACTS, kernel="6.7.0-other")
+    result = await go_on(tmp_path, Script(immediate), other)
+    assert result.changed == ("kernel",)
+    after = list(read_journal(result.journal))
+    (resumed,) = [record for record in after if record["record"] == "resumed"]
+    assert resumed["changed"] == {"kernel": [FACTS.kernel, "6.7.0-other"]}
+    assert any(record["record"] == "restart" for record in after)
+    # What the other kernel did is not taken for this one's.
+    assert [cell.campaign.outcomes.total() for cell in result.cells] == [4, 4]
+    done = {record["cell"] for record in before if record["record"] == "cell"}
+    for cell in result.cells:
+        ran = [r for r in trials(after) if r["cell"] == cell.cell.id]
+        assert cell.cell.id in done or len(ran) >= 4
+
+
+async def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:
+    task = asyncio.create_task(go_on(tmp_path, Script(immediate)))
+    journal = tmp_path / "journal.jsonl"
+    async with asyncio.timeout(60):
+        while not journal.exists() or '"machine"' not in journal.read_text():
+            await asyncio.sleep(0.002)  # a file can't wake us
+    with pytest.raises(JournalError, match="that run still goes on"):
+        await go_on(tmp_path, Script(immediate))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "No such file"), ("", "not the journal of a run"), ("{}\n", "not the journal")],
+)
+def test_what_is_no_run_is_refused(tmp_path: Path, content: str | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / "journal.jsonl").write_text(content)
+    with pytest.raises(ResumeError, match=words):
+        read_run(tmp_path)
+
+
+async def test_events_follow_the_run(tmp_path: Path) -> None:
+    (out := tmp_path / "out").mkdir()
+    with Show(0.95) as show, events_to(tmp_path / "events", show) as progress:
+        await run_plan(FakeHost(Script(immediate)), FACTS, PLAN, Accel.KVM, out, progress)
+    events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "run_begins"
+    assert kinds.count("cell_begins") == kinds.count("cell_ends") == 2
+    assert kinds.count("control_seen") == 2
+    assert kinds.count("attempt_ends") == 8
+    assert {e["verdict"] for e in events if e["event"] == "cell_ends"} == {"clean"}
+
+
+async def test_a_reader_of_events_may_go_away(tmp_path: Path) -> None:
+    class Broken:
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+        def flush(self) -> None: ...
+
+    from orchestrator.cli.events import Events
+
+    (out := tmp_path / "out").mkdir()
+    with Show(0.95) as show, contextlib.suppress(TypeError):
+        events = Events(Broken(), show)  # type: ignore[arg-type]
+        host = FakeHost(Script(immediate))
+        result = await run_plan(host, FACTS, PLAN, Accel.KVM, out, events)
+        assert result.verdict is Verdict.CLEAN

@@ -288,9 +288,11 @@ async def _end(process: QemuProcess, monitor: Monitor | None, console: Console |
     """Kill QEMU, then let go of the streams: a monitor whose peer is gone closes at once."""
     if console:
         console.close()
-    end = await process.kill()
-    if monitor:
-        await monitor.close()
-    process.qmp.close()
-    process.console.close()
+    try:
+        end = await process.kill()
+        if monitor:
+            await monitor.close()
+    finally:
+        process.qmp.close()
+        process.console.close()
     return end

@@ -119,8 +119,8 @@ async def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:
     task = asyncio.create_task(go_on(tmp_path, Script(immediate)))
     journal = tmp_path / "journal.jsonl"
     async with asyncio.timeout(60):
-        while not journal.exists() or '"machine"' not in journal.read_text():
-            await asyncio.sleep(0.002)  # a file can't wake us
+        while not journal.exists() or '"machine"' not in journal.read_text():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
     with pytest.raises(JournalError, match="that run still goes on"):
         await go_on(tmp_path, Script(immediate))
     task.cancel()

@@ -274,15 +274,18 @@ class Saver:
             MonitorError: QEMU failed at a command.
         """
         machine = self._machine
+        trouble: NoSaveError | None = None
         try:
             await self.settle()
         except NoSaveError as error:
-            if not any(isinstance(line, ControlWindow) for line in self._watch.others):
-                raise
+            trouble = error
+        if any(isinstance(line, ControlWindow) for line in self._watch.others):
             raise NoSaveError(
                 "saving inside the built-in control: its window had passed before the guest's "
                 "pace was known. It needs a longer --period here."
-            ) from error
+            ) from trouble
+        if trouble:
+            raise trouble
         opened = await self._watch.hear(
             ControlWindow, 2 * CONTROL_TICK * self._limits.period_ns, confirm=True
         )

@@ -1,11 +1,10 @@
 """A run that was cut short, read back from its journal."""
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from orchestrator.campaign.count import Arm, CellCampaign, Control, control_seen
 from orchestrator.campaign.saves import BySave
@@ -22,6 +21,9 @@ from orchestrator.trial.outcome import FirstTick, Outcome
 from orchestrator.vm.argv import Accel
 
 JOURNAL = "journal.jsonl"
+
+#: The records that a journal begins with.
+_HEADS = ("run", "host", "plan")
 
 #: Facts that make a host another one, so that its trials are not those of the one before.
 _IDENTITY = ("kernel", "kernel_build", "cpu", "microcode", "kvm_modules", "qemu")
@@ -76,34 +78,27 @@ def read_run(folder: Path) -> Resumed:
     doing = f"resuming the run in {folder}"
     path = folder / JOURNAL
     try:
-        records = list_of_kinds(read_journal(path))
-        (run, *_), (host, *_), (plan, *_) = records["run"], records["host"], records["plan"]
+        records = read_journal(path)
+        heads = {record["record"]: record for record in itertools.islice(records, len(_HEADS))}
+        run, host, plan = (heads[kind] for kind in _HEADS)
         resumed = Resumed(
             Plan.model_validate(plan["plan"]), Accel(plan["auto"]), run["seed"], host["facts"]
         )
     except OSError as error:
         raise ResumeError(f"{doing}: {path.name}: {error.strerror}") from error
-    except (KeyError, ValueError, ValidationError) as error:
+    except (KeyError, ValueError) as error:
         raise ResumeError(f"{doing}: {path.name} is not the journal of a run: {error}") from error
-    if "verdict" in records:
-        verdict = records["verdict"][0]["verdict"]
-        raise ResumeError(f"{doing}: it has its verdict, {verdict}: there is nothing left to do")
     cells = {cell.id: cell for cell in resumed.plan.cells(resumed.auto)}
-    for record in read_journal(path):
+    for record in records:
+        if record["record"] == "verdict":
+            raise ResumeError(
+                f"{doing}: it has its verdict, {record['verdict']}: there is nothing left to do"
+            )
         if cell := cells.get(record.get("cell", "")):
             _replay(resumed, cell, record)
         elif record["record"] == "machine":
             raise ResumeError(f"{doing}: it has a cell that its plan has not: {record['cell']}")
     return resumed
-
-
-def list_of_kinds(records: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the records that stand for the whole run, by their kind."""
-    kinds: dict[str, list[Mapping[str, Any]]] = {}
-    for record in records:
-        if record["record"] in ("run", "host", "plan", "verdict"):
-            kinds.setdefault(record["record"], []).append(record)
-    return kinds
 
 
 def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InfraError
+from orchestrator.results.compact import Restorer, shorten
 
 
 class JournalError(InfraError):
@@ -62,8 +63,12 @@ class Journal:
         Raises:
             JournalError: the disk is full, or the like.
         """
-        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
-        line = json.dumps({"record": record, "at": at, **plain(fields)}, separators=(",", ":"))
+        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        said = plain(fields)
+        if record == "trial":
+            said = shorten(said)
+        line = json.dumps({"record": record, "at": at.replace("+00:00", "Z"), **said},
+                          separators=(",", ":"))  # fmt: skip
         data = (line + "\n").encode()
         try:
             while data:
@@ -96,12 +101,14 @@ def _cut_torn_line(fd: int) -> None:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records; a last line that was torn by a kill is left out."""
+    """Yield the records in full; a last line that was torn by a kill is left out."""
+    restorer = Restorer()
     with path.open(encoding="utf-8") as journal:
         for line in journal:
             if not line.endswith("\n"):
                 return
-            yield json.loads(line)
+            record = json.loads(line)
+            yield restorer.restore(record) if record.get("record") == "trial" else record
 
 
 def plain(value: Any) -> Any:

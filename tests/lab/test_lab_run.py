@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.results.journal import read_journal
 from tests.e2e.conftest import marked_processes, started, wait_until
 
 pytestmark = pytest.mark.timeout(1200)
@@ -42,8 +43,7 @@ def arms(found: dict[str, Any]) -> dict[tuple[str, bool], dict[str, Any]]:
 
 
 def records(out: Path, kind: str) -> list[dict[str, Any]]:
-    lines = (out / "journal.jsonl").read_text().splitlines()
-    return [record for line in lines if (record := json.loads(line))["record"] == kind]
+    return [r for r in read_journal(out / "journal.jsonl") if r["record"] == kind]
 
 
 def assert_plain(cell: dict[str, Any]) -> None:
@@ -118,10 +118,13 @@ def test_another_break_has_another_name(tmp_path: Path) -> None:
 
 
 def test_two_emulated_cpus(tmp_path: Path) -> None:
-    found = lab_run(tmp_path / "out", "--cpus=2", "--variant=untouched", "--variant=revert-fix")
+    found = lab_run(
+        tmp_path / "out", "--cpus=2", "--variant=untouched", "--variant=revert-fix", trials=6
+    )
     by = arms(found)
-    assert_plain(by["untouched", True])
-    assert by["revert-fix", True]["outcomes"]["lost"] >= TRIALS // 2
+    assert by["untouched", True]["outcomes"].get("lost", 0) == 0
+    # Some are saved with the vector in the IRR already, and survive.
+    assert by["revert-fix", True]["outcomes"]["lost"] >= 3
     assert by["revert-fix", True]["verdict"] == "affected"
     assert {cell["host"]["cpus"] for cell in found["cells"]} == {2}
 

@@ -12,7 +12,7 @@ from orchestrator.trial.outcome import FirstTick, Outcome
 def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:
-        journal.write("trial", outcome=Outcome.LOST, first_tick=FirstTick(1.0, 1.1, 20.0))
+        journal.write("trial", cell="c", outcome=Outcome.LOST, first_tick=FirstTick(1.0, 1.1, 20.0))
         journal.write("cell", outcomes=Counter({Outcome.LOST: 1, Outcome.MISSED: 0}))
         first, second = read_journal(path)  # readable while it is being written
     assert first["outcome"] == "lost"
@@ -86,3 +86,36 @@ def test_outcomes_by_the_phase_of_their_save() -> None:
     assert list(first.first_tick_periods) == [0.01]
     assert (last.low, last.saves, last.trials) == (0.9, 1, 0)
     assert (expired.low, expired.expired, expired.outcomes) == (0.5, True, {Outcome.LOST: 1})
+
+
+def test_a_plain_trial_has_a_short_line_and_reads_in_full(tmp_path: Path) -> None:
+    first = {"periods": 0.123456, "wall_periods": 0.2, "ms": 3.14159}
+    usual = {
+        "cell": "kvm/one-shot/xapic/hmp/20ms/25loads", "arm": "host", "save": "save12",
+        "missing_periods": 0, "why": "", "ticks_after_load": 2, "stale_bytes": 0,
+        "duration_ns": 24815064, "first_tick": first, "outcome": "immediate", "attempt": 1,
+    }  # fmt: skip
+    odd = {"outcome": "unknown", "why": "it stalled", "first_tick": None, "ticks_after_load": 0}
+    written = [
+        usual | {"number": 1},
+        usual | odd | {"number": 2},
+        usual | {"number": 2, "attempt": 2},
+        usual | {"number": 3},
+        usual | {"number": 1, "arm": "control"},
+        usual | {"number": 4, "outcome": "lost"},
+        usual | {"number": 5},
+    ]
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        for fields in written:
+            journal.write("trial", **fields)
+    lines = (tmp_path / "journal.jsonl").read_text().splitlines()
+    assert len(lines[0]) < 175
+    for fields, read in zip(written, read_journal(tmp_path / "journal.jsonl"), strict=True):
+        expected = fields | {"record": "trial"}
+        if fields["first_tick"]:
+            expected["first_tick"] = {"periods": 0.1235, "wall_periods": 0.2, "ms": 3.142}
+        short = fields["outcome"] == "immediate" and fields["arm"] == "host"
+        if short and fields["attempt"] == 1:
+            del expected["duration_ns"]
+        del read["at"]
+        assert read == expected

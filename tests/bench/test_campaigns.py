@@ -1,0 +1,157 @@
+"""What whole campaigns cost. Run alone on the machine: `tox -e bench`."""
+
+import asyncio
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.resume import read_run
+from orchestrator.campaign.run import RunResult, run_plan
+from orchestrator.host.qemus import LocalQemus
+from orchestrator.plan.load import build_plan
+from orchestrator.results.journal import Journal, read_journal
+from orchestrator.results.phases import by_phase
+from orchestrator.snapshot import Method
+from orchestrator.trial.outcome import FirstTick, Outcome, TrialResult
+from orchestrator.vm.argv import Accel
+from orchestrator.vm.tryout import why_not
+from tests.e2e.conftest import losttick_command
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]
+
+MILLION = 1_000_000
+
+
+async def run(out: Path, axes: dict[str, object], trials: int, parallel: int) -> RunResult:
+    plan = build_plan(
+        {"axes": axes, "limits": {"trials": trials, "rule_out": 0.99}, "controls": 0}, "bench"
+    )
+    qemus = LocalQemus(plan.qemus)
+    host = await qemus.first()
+    auto = Accel.TCG if await why_not(host, Accel.KVM) else Accel.KVM
+    out.mkdir()
+    return await run_plan(
+        host, await host.facts(), plan, auto, out, qemus=qemus.opener, parallel=parallel
+    )
+
+
+def trials_per_s(result: RunResult) -> float:
+    """From the first trial's record to the last one's."""
+    import datetime
+
+    at = [
+        datetime.datetime.fromisoformat(record["at"])
+        for record in read_journal(result.journal)
+        if record["record"] == "trial"
+    ]
+    return (len(at) - 1) / (at[-1] - at[0]).total_seconds()
+
+
+def test_two_machines_against_one(tmp_path: Path) -> None:
+    """Two cells, one after the other and side by side, in turn."""
+    axes: dict[str, object] = {"method": [Method.HMP], "apic": ["xapic", "x2apic"]}
+    ratios = []
+    for number in range(5):
+        rates = []
+        for parallel in (1, 2):
+            result = asyncio.run(run(tmp_path / f"{number}-{parallel}", axes, 300, parallel))
+            rates.append(trials_per_s(result))
+        ratios.append(rates[1] / rates[0])
+        print(f"one: {rates[0]:.1f} trials/s; two: {rates[1]:.1f} ({ratios[-1]:.2f} times)")
+    print(f"two VMs / one: median {statistics.median(ratios):.2f} (asked: 1.5)")
+
+
+def test_the_quick_plan(tmp_path: Path) -> None:
+    for number in range(3):
+        began = time.monotonic()
+        out = str(tmp_path / str(number))
+        done = subprocess.run(
+            losttick_command("run", "--plan", "quick", "--out", out),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        verdict = next(
+            line for line in done.stdout.splitlines() if line.startswith(("clean", "inc"))
+        )
+        print(f"--plan quick: {time.monotonic() - began:.1f} s (asked: 60), {verdict[:60]}")
+
+
+@pytest.mark.parametrize("method", [Method.LOADVM, Method.EXEC, Method.INCOMING])
+def test_a_new_qemu_for_each_trial(tmp_path: Path, method: Method) -> None:
+    before = _cpu_s()
+    result = asyncio.run(run(tmp_path / "out", {"method": method, "period_ms": 10}, 150, 1))
+    used = _cpu_s() - before
+    trials = result.cells[0].campaign.outcomes.total()
+    print(f"{method}: {trials_per_s(result):.1f} trials/s, {trials / used:.1f} a core (asked: 8)")
+
+
+def _cpu_s() -> float:
+    usages = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def test_a_million_journalled_trials(tmp_path: Path) -> None:
+    """Written and read as a run does it, in a process of its own for its memory."""
+    out = tmp_path / "out"
+    out.mkdir()
+    costs = write_million(out)
+    size_mb = (out / "journal.jsonl").stat().st_size / 1e6
+    tenths = ", ".join(f"{cost:.1f}" for cost in costs)
+    print(f"journal: {size_mb:.0f} MB (asked: 200); us a record, by tenths: {tenths}")
+    code = f"from tests.bench.test_campaigns import read_million; read_million({str(out)!r})"
+    print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                         check=True).stdout)  # fmt: skip
+
+
+def write_million(out: Path) -> Sequence[float]:
+    """Write the journal of a run that was cut short; return the cost of a record by tenths."""
+    rng = random.Random(1)
+    plan = build_plan({"limits": {"trials": MILLION, "rule_out": 0.001}, "seed": 1}, "bench")
+    cell = plan.cells(Accel.KVM)[0]
+    costs = []
+    with Journal(out / "journal.jsonl") as journal:
+        journal.write("run", losttick="bench", seed=1, firmware="")
+        journal.write("host", facts={})
+        journal.write("plan", plan=plan.model_dump(mode="json"), auto=Accel.KVM, cells=[cell.id])
+        for _ in range(10):
+            began = time.monotonic()
+            for number in range(MILLION // 10):
+                if number % 25 == 0:
+                    tag = f"save{number // 25 + 1}"
+                    journal.write(
+                        "save", cell=cell.id, arm="host", eligible=True, tag=tag,
+                        intended_phase=0.5, phase=rng.random(), spins=123456,
+                        spins_per_period=246913.5, ticks=123, arms=124, lvtt=64, tmict=20000000,
+                        irr=[], isr=[], interrupt_flag=True, printing=False, stage=1,
+                        ineligible=[], generation=number // 25, stopped_periods=0.2,
+                        expired=False,
+                    )  # fmt: skip
+                result = TrialResult(
+                    Outcome.IMMEDIATE, FirstTick(rng.random() / 50, rng.random() / 9, rng.random()),
+                    0, "", 2, 0, 24_815_064,
+                )  # fmt: skip
+                journal.write(
+                    "trial", cell=cell.id, arm="host", number=number + 1, attempt=1, save=tag,
+                    **{name: getattr(result, name) for name in TrialResult.__dataclass_fields__},
+                )  # fmt: skip
+            costs.append((time.monotonic() - began) / MILLION * 10 * 1e6)
+    return costs
+
+
+def read_million(out: str) -> None:
+    """Read that journal as `--resume` and the summary do, and print what it took."""
+    began = time.monotonic()
+    resumed = read_run(Path(out))
+    (campaign,) = resumed.campaigns.values()
+    bins = by_phase(read_journal(Path(out) / "journal.jsonl"))
+    took = time.monotonic() - began
+    assert campaign.outcomes.total() == MILLION
+    assert sum(found.trials for cell in bins.values() for found in cell) == MILLION
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"read and summarised in {took:.1f} s (asked: 20); memory {peak_mb:.0f} MB (asked: 300)")

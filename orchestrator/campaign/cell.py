@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from orchestrator.campaign.busy import Busyness
 from orchestrator.campaign.count import MAX_ATTEMPTS, Arm, CellCampaign, Control, control_seen
 from orchestrator.campaign.progress import Progress
 from orchestrator.campaign.records import Hang, Records
@@ -84,6 +85,7 @@ class CellRunner:
         self._planned = planned
         self._seconds = seconds
         self._controls = controls
+        self._busyness = Busyness(host)
         self._used_ns = 0
         self._turn_began_ns = 0
         self._turn_until = 0
@@ -142,6 +144,8 @@ class CellRunner:
                 return
             before = self.campaign.attempts
             async with self._turn():
+                if self._busyness.too_busy:
+                    await self._rest()
                 try:
                     async with await self._start(Arm.HOST) as machine:
                         await self._use(machine)
@@ -152,6 +156,15 @@ class CellRunner:
                     if barren == MAX_BARREN_MACHINES:
                         raise
                 self._used_ns += self._host.clock.now_ns() - self._turn_began_ns
+
+    async def _rest(self) -> None:
+        """Pause while the host is too busy, and say so."""
+        why = "many attempts ended unknown: the host is too busy to measure"
+        self._progress.noted(f"{self._cell.id}: {why}; pausing")
+        rested_ns = await self._busyness.rest()
+        self._turn_began_ns += rested_ns
+        self._records.journal.write("pause", cell=self._cell.id, why=why, ns=rested_ns)
+        self._progress.noted(f"{self._cell.id}: going on after {rested_ns / 1e9:.0f} s")
 
     def _time_is_up(self) -> bool:
         """Whether the time for this cell's trials has passed."""
@@ -239,6 +252,7 @@ class CellRunner:
             of_the_bug=result.ticks_after_load == 0 and self._cell.mode is TimerMode.ONE_SHOT,
             first_tick=result.first_tick,
         )
+        self._busyness.note(outcome)
         self._trials += resolved
         self._attempt = 1 if resolved else attempt + 1
         if diagnosis:

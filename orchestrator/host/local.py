@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.errors import InputError, UnfitError
-from orchestrator.host import tracefs
+from orchestrator.host import pressure, tracefs
 from orchestrator.host.cpus import OUR_CPUS
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.local_facts import read_facts
@@ -103,6 +103,13 @@ class LocalHost:
     async def read_file(self, path: str) -> str:
         """Return a text file."""
         return await asyncio.to_thread(Path(path).read_text)
+
+    async def pressure_percent(self) -> float | None:
+        """Return how busy the CPUs are; see `Host.pressure_percent`."""
+        try:
+            return pressure.percent(await self.read_file(pressure.FILE))
+        except OSError:
+            return None
 
     async def empty_disk(self) -> bytes:
         """Return an empty qcow2 image, made once by qemu-img.

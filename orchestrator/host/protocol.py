@@ -164,3 +164,10 @@ class Host(Protocol):
             OSError: it can't be read.
         """
         ...
+
+    async def pressure_percent(self) -> float | None:
+        """Return the share of the last 10 s in which some task waited for a CPU, in percent.
+
+        None where the host does not count it.
+        """
+        ...

@@ -317,6 +317,10 @@ class LabHost:
         """Return an empty qcow2 image, which the lab holds already."""
         return self.image.packaged.disk
 
+    async def pressure_percent(self) -> float | None:
+        """Return nothing: what stalls a lab is this machine, and its clock stops with it."""
+        return None
+
     async def read_file(self, path: str) -> str:
         """Return a text file of the lab."""
         return (await self._connected.ask(b"R", 0, path.encode())).decode()

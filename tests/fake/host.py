@@ -377,6 +377,7 @@ class FakeHost:
         self.script = script or Script(immediate)
         self.started: list[FakeQemu] = []
         self.refuse: str | None = None
+        self.pressure: list[float] = []
 
     async def facts(self) -> HostFacts:
         return FACTS
@@ -386,6 +387,9 @@ class FakeHost:
 
     async def read_file(self, path: str) -> str:
         raise FileNotFoundError(path)
+
+    async def pressure_percent(self) -> float | None:
+        return self.pressure.pop(0) if self.pressure else None
 
     async def start_qemu(self, args: Sequence[str], files: Mapping[str, bytes]) -> FakeQemu:
         if self.refuse:

@@ -4,6 +4,7 @@ import pytest
 
 from orchestrator.guest.firmware import TICK_VECTOR, GuestState, Stage, TimerMode
 from orchestrator.guest.lines import Tick
+from orchestrator.host import pressure
 from orchestrator.trial.lapic import Lapic, Registers, parse_lapic, parse_registers
 from orchestrator.trial.outcome import FirstTick, Outcome, classify
 from orchestrator.trial.pace import Pace
@@ -185,3 +186,9 @@ def test_a_trace_of_the_control() -> None:
     text = (GOLDEN / "trace-control-kvm-pvm.txt").read_text()
     assert read_trace(text, TICK_VECTOR) == TraceFinding(in_load=0, later=0)
     assert read_trace(text, 0x41) == TraceFinding(in_load=0, later=1)
+
+
+def test_pressure_is_read_as_the_kernel_prints_it() -> None:
+    text = "some avg10=12.50 avg60=3.00 avg300=1.00 total=42\nfull avg10=1.00 avg60=0 avg300=0\n"
+    assert pressure.percent(text) == 12.5
+    assert pressure.percent("") is None

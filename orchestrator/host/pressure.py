@@ -1,0 +1,11 @@
+"""The kernel's pressure stall information (Documentation/accounting/psi.rst)."""
+
+import re
+
+FILE = "/proc/pressure/cpu"
+
+
+def percent(text: str) -> float | None:
+    """Return the share of the last 10 s in which some task waited, in percent."""
+    found = re.search(r"^some avg10=([\d.]+)", text)
+    return float(found[1]) if found else None

@@ -1,0 +1,44 @@
+"""A host that gets too busy to measure pauses the campaign, which says so."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.run import run_plan
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.plan.load import build_plan
+from orchestrator.results.journal import read_journal
+from orchestrator.trial.outcome import Outcome
+from orchestrator.vm.argv import Accel
+from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate
+
+PLAN = build_plan(
+    {
+        "axes": {"period_ms": 100, "loads_per_save": 1},
+        "limits": {"trials": 3, "rule_out": 0.7},
+        "controls": 0,
+    },
+    "test",
+)
+
+
+@pytest.mark.parametrize("pressure", [[90.0, 90.0, 10.0], []])
+async def test_a_busy_host_pauses_the_campaign(tmp_path: Path, pressure: list[float]) -> None:
+    stalled: list[int] = []
+
+    def stall_thrice(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        immediate(qemu, guest, number)
+        if len(stalled) < 3:
+            stalled.append(number)
+            qemu.frozen = True
+
+    host = FakeHost(Script(stall_thrice))
+    host.pressure = list(pressure)
+    result = await run_plan(host, FACTS, PLAN, Accel.KVM, tmp_path)
+    (cell,) = result.cells
+    assert cell.campaign.outcomes == {Outcome.UNKNOWN: 1, Outcome.IMMEDIATE: 2}
+    assert cell.verdict is Verdict.INCONCLUSIVE
+    (pause,) = [r for r in read_journal(result.journal) if r["record"] == "pause"]
+    looks = len(pressure) or 3  # without a measure: a tenth of the longest
+    assert 5e9 * looks * 0.8 <= pause["ns"] < 5e9 * (looks + 4)
+    assert host.pressure == []

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: Of one emulated CPU, printing a line takes 40 ms.
 PERIOD_MS = 200.0
 
+#: Few, so that 20 trials are of several phases.
+LOADS_PER_SAVE = 5
+
 
 def run(
     kernels: KernelNames = None,
@@ -67,7 +70,12 @@ def run(
         plan = build_plan(
             {
                 "seed": seed,
-                "axes": {"accel": "kvm", "mode": mode or ["one-shot"], "period_ms": period},
+                "axes": {
+                    "accel": "kvm",
+                    "mode": mode or ["one-shot"],
+                    "period_ms": period,
+                    "loads_per_save": LOADS_PER_SAVE,
+                },
                 "limits": {"trials": trials, "confidence": confidence, "rule_out": needed},
             },
             COMMAND_LINE,

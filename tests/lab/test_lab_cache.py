@@ -242,7 +242,7 @@ def test_debians_own_bochs_boots_the_cd() -> None:
         cd = boot_cd(kernel("debian:bookworm").image, initrd({"init": _INIT.encode()}))
     except UnfitError as error:
         pytest.skip(f"needs Debian's Bochs and a kernel: {error}")
-    assert emulator.realigned
+    assert emulator.unedited
 
     async def boot() -> list[str]:
         async with contextlib.aclosing(Lab(emulator, cd, cpus=2).lines()) as lines:

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lab.bochs import EDITS, BochsBuildError, SourceEdit
+from orchestrator.errors import UnfitError
+from orchestrator.lab.bochs import EDITS, Bochs, BochsBuildError, SourceEdit
 from orchestrator.lab.kernels import KernelNameError, kernel
 from orchestrator.lab.media import _cpio
 
@@ -32,3 +33,10 @@ def test_an_edit_of_bochs_finds_its_place_or_refuses(edit: SourceEdit, tmp_path:
 def test_kernels_are_named_by_suite(name: str) -> None:
     with pytest.raises(KernelNameError, match="name it as debian:SUITE"):
         kernel(name)
+
+
+def test_an_unedited_bochs_refuses_kernels_that_show_its_own_bug() -> None:
+    ours = Bochs(("bochs",), Path("bios"), Path("vga"), "Debian's own Bochs", unedited=True)
+    ours.check_fit_for("6.1.0-49-cloud-amd64")
+    with pytest.raises(UnfitError, match=r"as 5\.10\.0-32 is\. Install a compiler"):
+        ours.check_fit_for("5.10.0-32")

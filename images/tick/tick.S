@@ -4,6 +4,10 @@
 # tick. An NMI makes it testify to what it reads of its own LAPIC. README.md in
 # this folder has the lines, the state block and the configuration record.
 #
+# Each vCPU has its own data and stack, reached by its own DS, ES and SS: addresses
+# below are offsets in them. FS is flat on every one, for the LAPIC's page and for the
+# few words that all share.
+#
 # Build with build.sh. Every address is a constant of this file: there is
 # nothing left for a linker to choose.
 
@@ -13,6 +17,9 @@ start:
 
 # --- where things are ----------------------------------------------------
         .set SEG, 0xf000                # this image, below 1 MiB
+        .set SIPI, 0xf1                 # page at which the other vCPUs start: ap_start
+        .set VCPU_SEGS, 0x200           # from one vCPU's segment to the next one's
+        .set VCPUS_MAX, 8
 
         .set VEC_TICK,    0x40
         .set VEC_SWALLOW, 0x41
@@ -35,7 +42,9 @@ start:
         .set S_SPINS_MOST, 0x103c       # spins of the longest period so far
         .set S_WINDOW,    0x1040        # spins left in the control window
         .set S_MUTE,      0x1044
-        .set S_SIZE,      0x48
+        .set S_ID,        0x1048        # APIC ID
+        .set S_PORT,      0x104c        # where its lines go
+        .set S_SIZE,      0x50
 
         .set C_MODE,      0x1080        # the configuration, in record order
         .set C_X2APIC,    0x1084
@@ -45,14 +54,21 @@ start:
         .set C_FAULT,     0x1094
         .set C_FAULT_TICK, 0x1098
         .set C_PRINT_DELAY, 0x109c      # loops before each character
-        .set C_FIELDS,    8
+        .set C_VCPUS,     0x10a0
+        .set C_SHARED,    0x10a4        # all lines go to the UART
+        .set C_SUBJECT,   0x10a8        # the vCPU with the control or the fault
+        .set C_FIELDS,    11
 
         .set LINE,        0x1100        # the main loop's line
         .set NMI_LINE,    0x1200        # the NMI's own
         .set DIRENT,      0x1400        # fw_cfg directory entry
         .set RECORD,      0x1500
         .set RECORD_SIZE, 4 + 8 * C_FIELDS
-        .set STACK,       0x7000
+        .set STACK,       0x3000
+
+        .set G_ONLINE,    0x0800        # shared: other vCPUs that are ready
+        .set G_GO,        0x0804        # they may tick
+        .set G_LOCK,      0x0808        # who prints on the shared UART: its APIC ID + 1
 
         .set STAGE_TICKING, 1
         .set STAGE_CONTROL, 2           # inside the control window
@@ -77,6 +93,7 @@ start:
         .set APIC_SVR,  0x0f0
         .set APIC_ISR2, 0x120           # vectors 0x40 to 0x5f
         .set APIC_IRR2, 0x220
+        .set APIC_ICR,  0x300
         .set APIC_LVTT, 0x320
         .set APIC_LINT0, 0x350
         .set APIC_LINT1, 0x360
@@ -84,27 +101,48 @@ start:
         .set APIC_TMCCT, 0x390
         .set APIC_TDCR, 0x3e0
         .set LVT_MASKED, 0x10000
+        .set ICR_INIT, 0xc4500          # to all but itself
+        .set ICR_SIPI, 0xc4600
 
         .set MSR_APIC_BASE, 0x1b
         .set MSR_DEADLINE,  0x6e0
         .set UART, 0x3f8
+        .set DEBUG_PORT, 0xe900         # and the APIC ID: a vCPU's own port
+
+        .macro  apic_set reg, value
+        mov     $\reg, %ecx
+        mov     $\value, %eax
+        call    apic_write
+        .endm
 
 # --- boot ----------------------------------------------------------------
 entry:  cli
         cld
-        xor     %ax, %ax
+        xor     %eax, %eax
         mov     %ax, %ds
         mov     %ax, %es
         mov     %ax, %ss
         mov     $STACK, %sp
+        mov     %eax, G_ONLINE
+        mov     %eax, G_GO
+        mov     %eax, G_LOCK
         call    uart_init
         call    unreal
         call    state_init
         call    ivt_init
         call    config_read
         call    apic_init
+        call    others_start
         call    ready_line
-        movl    $STAGE_TICKING, S_STAGE
+        movl    $1, %fs:G_GO
+
+ticking:
+        mov     S_ID, %eax
+        cmp     C_SUBJECT, %eax
+        je      1f
+        movl    $0, C_CONTROL
+        movl    $0, C_FAULT_TICK
+1:      movl    $STAGE_TICKING, S_STAGE
         call    timer_start
         sti
 
@@ -140,6 +178,67 @@ control:
         movl    $STAGE_SILENT, S_STAGE
         ret
 
+# Another vCPU, from its start by SIPI: DS is 0 then, the first one's.
+ap_entry:
+        cli
+        cld
+        xor     %ax, %ax
+        mov     %ax, %ds
+        mov     $1, %eax
+        cpuid
+        shr     $24, %ebx               # its initial APIC ID
+        cmp     C_VCPUS, %ebx
+        jae     1f                      # one more than the configuration names
+        imul    $VCPU_SEGS, %bx, %ax
+        mov     %ax, %es
+        mov     %ax, %ss
+        mov     $STACK, %sp
+        mov     $C_MODE, %si
+        mov     $C_MODE, %di
+        mov     $2 * C_FIELDS, %cx
+        rep movsw
+        mov     %ax, %ds
+        push    %ebx
+        call    unreal
+        call    state_init
+        pop     %ebx
+        mov     %ebx, S_ID
+        cmpl    $0, C_SHARED
+        jne     3f
+        add     $DEBUG_PORT, %bx
+        mov     %bx, S_PORT
+3:      call    apic_init
+        lock incl %fs:G_ONLINE
+2:      pause
+        cmpl    $0, %fs:G_GO
+        je      2b
+        jmp     ticking
+1:      hlt
+        jmp     1b
+
+# Start the other vCPUs, and wait until all of them are ready.
+others_start:
+        cmpl    $1, C_VCPUS
+        je      2f
+        apic_set APIC_LVTT, LVT_MASKED + VEC_TICK
+        apic_set APIC_ICR, ICR_INIT
+        mov     $START_MS, %bp
+1:      mov     $1000000, %eax
+        call    timer_run_out           # a millisecond
+        apic_set APIC_ICR, ICR_SIPI + SIPI      # one that has started ignores it
+        mov     %fs:G_ONLINE, %eax
+        inc     %eax
+        cmp     C_VCPUS, %eax
+        je      3f
+        dec     %bp
+        jnz     1b
+        mov     $9, %eax
+        jmp     bad_config
+3:      mov     $VEC_TICK, %eax
+        jmp     lvtt_write
+2:      ret
+        .set START_MS, 3000
+
 # 115200 8N1, no interrupts. A real tty keeps its word length so.
 uart_init:
         mov     $uart_table - start, %si
@@ -164,19 +263,19 @@ uart_table:
         uart    4, 0x03                 # MCR: DTR, RTS
 uart_table_end:
 
-# DS with base 0 and a 4 GiB limit, to reach the xAPIC page from real mode.
+# FS with base 0 and a 4 GiB limit, to reach the xAPIC page from real mode.
 unreal: lgdtl   %cs:gdtr - start
         mov     %cr0, %eax
         or      $1, %al
         mov     %eax, %cr0
         jmp     1f
 1:      mov     $8, %bx
-        mov     %bx, %ds
+        mov     %bx, %fs
         and     $0xfe, %al
         mov     %eax, %cr0
         jmp     2f
 2:      xor     %bx, %bx
-        mov     %bx, %ds
+        mov     %bx, %fs
         ret
 gdt:    .quad   0
         .quad   0x00cf93000000ffff      # accessed already: this is ROM
@@ -189,6 +288,7 @@ state_init:
         xor     %ax, %ax
         rep stosw
         movl    $0x314b544c, S_MAGIC    # "LTK1"
+        movw    $UART, S_PORT
         ret
 
 ivt_init:
@@ -275,6 +375,11 @@ no_record:
         mov     $6, %ebx
         cmpl    $1000000, C_PERIOD      # at least 1 ms
         jb      bad_config_ebx
+        mov     $10, %ebx
+        mov     C_VCPUS, %eax
+        dec     %eax
+        cmp     $VCPUS_MAX - 1, %eax
+        ja      bad_config_ebx
         mov     $1, %eax
         cpuid
         mov     $7, %ebx
@@ -319,7 +424,7 @@ config_name_end:
 apic_read:
         cmpl    $0, C_X2APIC
         jne     1f
-        addr32 mov 0xfee00000(%ecx), %eax
+        addr32 mov %fs:0xfee00000(%ecx), %eax
         ret
 1:      shr     $4, %ecx
         add     $0x800, %ecx
@@ -330,19 +435,13 @@ apic_read:
 apic_write:
         cmpl    $0, C_X2APIC
         jne     1f
-        addr32 mov %eax, 0xfee00000(%ecx)
+        addr32 mov %eax, %fs:0xfee00000(%ecx)
         ret
 1:      shr     $4, %ecx
         add     $0x800, %ecx
         xor     %edx, %edx
         wrmsr
         ret
-
-        .macro  apic_set reg, value
-        mov     $\reg, %ecx
-        mov     $\value, %eax
-        call    apic_write
-        .endm
 
 apic_init:
         mov     $MSR_APIC_BASE, %ecx
@@ -364,16 +463,7 @@ apic_init:
         # TSC cycles a period, measured against the timer itself.
         apic_set APIC_LVTT, LVT_MASKED + VEC_TICK
         mov     C_PERIOD, %eax
-        mov     $APIC_TMICT, %ecx
-        call    apic_write
-        rdtsc
-        mov     %eax, %esi
-2:      mov     $APIC_TMCCT, %ecx
-        call    apic_read
-        test    %eax, %eax
-        jnz     2b
-        rdtsc
-        sub     %esi, %eax
+        call    timer_run_out
         mov     %eax, S_CYCLES
 
 4:      mov     $VEC_TICK, %eax
@@ -386,6 +476,20 @@ lvtt_write:
         or      %ecx, %eax
         mov     $APIC_LVTT, %ecx
         jmp     apic_write
+
+# timer_run_out: run the timer, masked, from %eax to 0; TSC cycles of that to %eax.
+timer_run_out:
+        mov     $APIC_TMICT, %ecx
+        call    apic_write
+        rdtsc
+        mov     %eax, %esi
+1:      mov     $APIC_TMCCT, %ecx
+        call    apic_read
+        test    %eax, %eax
+        jnz     1b
+        rdtsc
+        sub     %esi, %eax
+        ret
 
 timer_start:
         cmpl    $MODE_DEADLINE, C_MODE
@@ -565,9 +669,12 @@ nmi_isr:
         call    line_hex
         movzwl  32(%bp), %eax
         call    line_hex
+        call    port_try
+        jne     5f
         mov     $NMI_LINE, %bp
         call    line_print
-        cmpl    $3, S_NMIS
+        call    port_free
+5:      cmpl    $3, S_NMIS
         jne     3f
         cmpl    $MODE_DEADLINE, C_MODE
         je      4f
@@ -576,13 +683,18 @@ nmi_isr:
 4:      call    deadline_load
 3:      popal
         iret
+
 # --- lines ---------------------------------------------------------------
-# line_begin: type in %bl, buffer in %di. Keeps %eax. The checksum starts as the
-# type; each field rotates it left by five and is added.
+# line_begin: type in %bl, buffer in %di. Keeps %eax. A line begins with its type and
+# the vCPU. The checksum starts as the type and 256 times the vCPU; each field rotates
+# it left by five and is added.
 line_begin:
-        mov     %bl, (%di)
-        inc     %di
         movzbl  %bl, %esi
+        mov     S_ID, %bh
+        or      %bx, %si
+        add     $'0', %bh
+        mov     %bx, (%di)
+        add     $2, %di
         ret
 
 # line_hex: append a blank and the eight digits of %eax; keep the checksum in
@@ -624,6 +736,13 @@ line_print:
         movb    $'\n', (%di)
         inc     %di
         mov     %bp, %si
+        mov     S_PORT, %dx
+        cmp     $UART, %dx
+        je      2f
+        mov     %di, %cx                # a debug port takes it as it comes
+        sub     %si, %cx
+        rep outsb
+        ret
 2:      mov     $UART + 5, %dx
 3:      in      %dx, %al
         test    $0x20, %al              # THRE: the FIFO is empty
@@ -648,6 +767,44 @@ line_print:
         test    $0x40, %al              # TEMT: nothing is left in the UART
         jz      8b
         ret
+
+# port_take: wait until no other vCPU prints on a shared UART. For main loops.
+port_take:
+        cmpl    $0, C_SHARED
+        je      2f
+        mov     S_ID, %ecx
+        inc     %ecx
+1:      pause
+        xor     %eax, %eax
+        lock cmpxchg %ecx, %fs:G_LOCK
+        jne     1b
+2:      ret
+
+# port_try: the same for an NMI, for two periods at most, and not at all if it
+# interrupted this vCPU's own printing. Equal (ZF) if the port was taken.
+port_try:
+        cmpl    $0, C_SHARED
+        je      2f
+        mov     S_ID, %ecx
+        inc     %ecx
+        cmp     %fs:G_LOCK, %ecx
+        je      3f
+        mov     S_SPINS_MOST, %edx
+        add     %edx, %edx
+1:      pause
+        xor     %eax, %eax
+        lock cmpxchg %ecx, %fs:G_LOCK
+        je      2f
+        dec     %edx
+        jns     1b
+3:      test    %sp, %sp                # not equal
+2:      ret
+
+port_free:
+        cmpl    $0, C_SHARED
+        je      1f
+        movl    $0, %fs:G_LOCK
+1:      ret
 
 ready_line:
         mov     $LINE, %di
@@ -689,8 +846,10 @@ tick_line:
         popf
         cmpl    $0, S_MUTE
         jne     1f
+        call    port_take
         mov     $LINE, %bp
         call    line_print
+        call    port_free
 1:      rdtsc
         pop     %edx
         sub     %edx, %eax
@@ -708,10 +867,17 @@ control_line:
         call    line_hex
         mov     S_WINDOW, %eax
         call    line_hex
+        call    port_take
         mov     $LINE, %bp
         call    line_print
+        call    port_free
         movl    $0, S_PRINTING
         ret
+
+# --- where the other vCPUs start: a page that a SIPI can name -------------
+        .org    (SIPI << 12) - (SEG << 4), 0xff
+ap_start:
+        ljmp    $SEG, $ap_entry - start
 
 # --- the reset vector ----------------------------------------------------
         .org    0xfff0, 0xff

@@ -6,9 +6,17 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from orchestrator.campaign.busy import Busyness
-from orchestrator.campaign.count import MAX_ATTEMPTS, Arm, CellCampaign, Control, control_seen
+from orchestrator.campaign.count import (
+    MAX_ATTEMPTS,
+    Arm,
+    CellCampaign,
+    Control,
+    control_seen,
+    control_subject,
+)
+from orchestrator.campaign.hang import Hang, examine
 from orchestrator.campaign.progress import Progress
-from orchestrator.campaign.records import Hang, Records
+from orchestrator.campaign.records import Records
 from orchestrator.campaign.saves import BySave
 from orchestrator.campaign.sequential import Advice, StoppingRule
 from orchestrator.campaign.turns import Turns
@@ -17,8 +25,6 @@ from orchestrator.guest.firmware import TimerMode
 from orchestrator.host.protocol import Host, QemuStartError
 from orchestrator.plan.model import Cell
 from orchestrator.snapshot import CycleKind, Snapshots
-from orchestrator.trial.diagnosis import diagnose, settle
-from orchestrator.trial.evidence import gather
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome, TrialResult
 from orchestrator.trial.pace import Pace
@@ -179,8 +185,8 @@ class CellRunner:
         Each save is of the guest as its last load left it; a cell that wants only guests
         that were never loaded gets a new machine after each.
         """
-        pace = Pace()
-        saver = Saver(machine, self._snapshots, pace, self._limits)
+        paces = [Pace() for _ in machine.vcpus]
+        saver = Saver(machine, self._snapshots, paces, self._limits)
         save: Save | None = None
         aim = self._cell.phase
         while self._trials < self._planned and not (self._time_is_up() or self._turn_is_over()):
@@ -201,7 +207,7 @@ class CellRunner:
                 self._records.save(self._cell, Arm.HOST, attempt)
             self._records.save(self._cell, Arm.HOST, save)
             for _ in range(min(self._cell.loads_per_save, self._planned - self._trials)):
-                trial = Trial(machine, self._snapshots, save, pace, self._limits)
+                trial = Trial(machine, self._snapshots, save, paces, self._limits)
                 result = await trial.run()
                 self._note_loader(machine)
                 outcome = await self._count(machine, save, result)
@@ -229,21 +235,16 @@ class CellRunner:
             return None
         return TrialResult(
             outcome=outcomes[silence.quiet],
-            first_tick=None,
-            missing_periods=0,
             why=f"ticks went on after its last load; later, {error}",
             ticks_after_load=2,
-            stale_bytes=0,
-            duration_ns=0,
+            vcpu=silence.vcpu,
         )
 
     async def _count(self, machine: Machine, save: Save, result: TrialResult) -> Outcome:
         """Count and journal an attempt; return its outcome, as its diagnosis corrects it."""
         campaign = self.campaign
-        hang = None if result.outcome.ticked else await self._examine(machine, save, result)
-        diagnosis = hang[0] if hang else None
-        if diagnosis:
-            result = settle(result, diagnosis)
+        result, hang = await self._examine(machine, save, result)
+        diagnosis = hang.diagnosis if hang else None
         outcome, number, attempt = result.outcome, self._trials + 1, self._attempt
         resolved = campaign.count(
             outcome,
@@ -251,12 +252,13 @@ class CellRunner:
             cause=diagnosis.cause if diagnosis else None,
             of_the_bug=result.ticks_after_load == 0 and self._cell.mode is TimerMode.ONE_SHOT,
             first_tick=result.first_tick,
+            lost_vcpus=[each.vcpu for each in result.each if each.outcome is Outcome.LOST],
         )
         self._busyness.note(outcome)
         self._trials += resolved
         self._attempt = 1 if resolved else attempt + 1
-        if diagnosis:
-            self._progress.diagnosed(self._cell, diagnosis)
+        for each in hang.diagnoses if hang else ():
+            self._progress.diagnosed(self._cell, each)
         self._progress.attempt_ends(self._cell, outcome, self._trials, self._planned)
         self._records.trial(self._cell, Arm.HOST, number, attempt, save, result, hang)
         return outcome
@@ -280,18 +282,20 @@ class CellRunner:
 
     async def _control_once(self, attempt: int) -> Control:
         async with await self._start(Arm.CONTROL) as machine:
-            pace = Pace()
-            saver = Saver(machine, self._snapshots, pace, self._limits)
+            paces = [Pace() for _ in machine.vcpus]
+            saver = Saver(machine, self._snapshots, paces, self._limits)
             save = await saver.take_control("control")
             self._records.save(self._cell, Arm.CONTROL, save)
-            result = await Trial(machine, self._snapshots, save, pace, self._limits).run()
-            hang = None if result.outcome.ticked else await self._examine(machine, save, result)
+            result = await Trial(machine, self._snapshots, save, paces, self._limits).run()
+            result, hang = await self._examine(machine, save, result)
             number = len(self.campaign.controls) + 1
             self._records.trial(self._cell, Arm.CONTROL, number, attempt, save, result, hang)
-        diagnosis = hang[0] if hang else None
+        diagnosis = hang.diagnosis if hang else None
         cause = diagnosis.cause if diagnosis else None
+        odd = [each.vcpu for each in result.each if not each.outcome.ticked]
+        subject = machine.config.guest.subject
         return Control(
-            seen=control_seen(self._cell.mode, result.outcome, cause),
+            seen=control_seen(self._cell.mode, result.outcome, cause, odd, subject),
             outcome=result.outcome,
             cause=cause,
             sentence=diagnosis.sentence if diagnosis else result.why,
@@ -306,6 +310,7 @@ class CellRunner:
             # A periodic timer's ticks go on after the window, which must end
             # before the guest counts as silent.
             control_periods=3 if cell.mode is TimerMode.PERIODIC else 6,
+            subject=control_subject(len(self.campaign.controls) + 1, cell.vcpus),
         )
         config = replace(config, disk=self._snapshots.needs_disk)
         number, console = self._records.next_console()
@@ -317,14 +322,13 @@ class CellRunner:
             raise
         return machine
 
-    async def _examine(self, machine: Machine, save: Save, result: TrialResult) -> Hang:
-        """Gather the evidence of an outcome that was not plain ticking, and say what it was."""
-        silent = result.outcome not in (Outcome.MISSED, Outcome.RECOVERED)
-        evidence = await gather(machine, self._limits, look=silent)
-        if not silent:
-            return None, evidence
-        cell = self._cell
-        return diagnose(result, evidence, save, cell.mode, cell.period_ns), evidence
+    async def _examine(
+        self, machine: Machine, save: Save, result: TrialResult
+    ) -> tuple[TrialResult, Hang | None]:
+        """Examine what was not plain ticking."""
+        if result.outcome.ticked:
+            return result, None
+        return await examine(machine, save, result, self._limits, self._cell.mode)
 
     def _note_console(self, machine: Machine) -> None:
         if machine.console.tee_error:

@@ -2,6 +2,7 @@
 
 from array import array
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -46,6 +47,8 @@ class CellCampaign:
     """Saves of which at least one load was lost."""
     by_save: BySave = field(default_factory=BySave)
     """How the losses fall on saves."""
+    lost_by_vcpu: Counter[int] = field(default_factory=Counter)
+    """How often each vCPU lost its timer; one load may lose several."""
     bug_losses: int = 0
     """Losses as the bug makes them: the first tick of a one-shot timer, diagnosed as lost."""
     controls: list[Control] = field(default_factory=list)
@@ -71,6 +74,7 @@ class CellCampaign:
         cause: Cause | None,
         of_the_bug: bool,
         first_tick: FirstTick | None,
+        lost_vcpus: Iterable[int],
     ) -> bool:
         """Count an attempt at a trial.
 
@@ -81,6 +85,7 @@ class CellCampaign:
             of_the_bug: whether a loss so diagnosed is one as the bug makes them: the first
                 tick of a one-shot timer.
             first_tick: when that came.
+            lost_vcpus: those whose timer was lost.
 
         Returns:
             Whether this resolves the trial.
@@ -91,6 +96,7 @@ class CellCampaign:
         if resolved:
             self.outcomes[outcome] += 1
             self.lossy_saves += outcome is Outcome.LOST
+            self.lost_by_vcpu.update(lost_vcpus)
             if outcome is not Outcome.UNKNOWN:
                 self.by_save.count(lost=outcome is Outcome.LOST)
             if cause:
@@ -102,11 +108,27 @@ class CellCampaign:
         return resolved
 
 
-def control_seen(mode: TimerMode, outcome: Outcome, cause: Cause | None) -> bool:
+def control_subject(number: int, vcpus: int) -> int:
+    """Return the vCPU that the control of this number, from 1, is on: the last one first."""
+    return -number % vcpus
+
+
+def control_seen(
+    mode: TimerMode, outcome: Outcome, cause: Cause | None, odd: Sequence[int], subject: int
+) -> bool:
     """Return whether an injected loss was seen for what it is.
 
     A periodic timer can't be silenced so: its swallowed ticks are missing periods.
+
+    Args:
+        mode: of the guest's timers.
+        outcome: of the trial.
+        cause: of the silence, if there was one.
+        odd: the vCPUs that did not plainly tick.
+        subject: the one that must not.
     """
+    if list(odd) != [subject]:
+        return False
     if mode is TimerMode.PERIODIC:
         return outcome is Outcome.MISSED
     return outcome is Outcome.LOST and cause is Cause.LOST_INTERRUPT

@@ -4,17 +4,13 @@ import json
 from pathlib import Path
 from typing import BinaryIO
 
+from orchestrator.campaign.hang import Hang
 from orchestrator.errors import InfraError
 from orchestrator.plan.model import Cell
 from orchestrator.results.journal import Journal, plain
-from orchestrator.trial.diagnosis import Diagnosis
-from orchestrator.trial.evidence import Evidence
 from orchestrator.trial.outcome import TrialResult
 from orchestrator.trial.save import Save
 from orchestrator.vm.machine import Machine
-
-#: What a trial that did not plainly tick gives: evidence, and, if it was silent, a diagnosis.
-Hang = tuple[Diagnosis | None, Evidence]
 
 
 class Records:
@@ -56,8 +52,8 @@ class Records:
             arm=arm,
             number=number,
             argv=machine.facts.argv,
-            vcpu_thread=machine.facts.vcpu_thread,
-            pinned_cpu=machine.facts.pinned_cpu,
+            vcpu_threads=machine.facts.vcpu_threads,
+            pinned_cpus=machine.facts.pinned_cpus,
         )
 
     def loader(self, cell: Cell, machine: Machine) -> None:
@@ -81,7 +77,8 @@ class Records:
         """Note an attempt at a trial; one that did not plainly tick gets a folder."""
         fields: dict[str, object] = {}
         if hang is not None:
-            fields = {"diagnosis": hang[0], "evidence": self._keep(cell, arm, save, result, hang)}
+            kept = self._keep(cell, arm, save, result, hang)
+            fields = {"diagnosis": hang.diagnosis, "evidence": kept}
         self.journal.write(
             "trial",
             cell=cell.id,
@@ -98,21 +95,20 @@ class Records:
         self._hangs += 1
         name = f"evidence/{self._hangs:04d}-{arm}-{result.outcome}"
         folder = self.out / name
-        diagnosis, evidence = hang
+        first, *others = hang.evidence
         try:
             folder.mkdir(parents=True)
             seen = {
-                "cell": cell.id, "diagnosis": diagnosis, "trial": result,
-                "save": save, "evidence": evidence,
+                "cell": cell.id, "diagnosis": hang.diagnosis, "trial": result, "save": save,
+                "evidence": first, "evidence_of_other_vcpus": others,
             }  # fmt: skip
             (folder / "evidence.json").write_text(json.dumps(plain(seen), indent=2) + "\n")
-            if diagnosis:
-                (folder / "diagnosis.txt").write_text(
-                    f"{diagnosis.cause}\n\n{diagnosis.sentence}\n"
-                )
-            (folder / "console.txt").write_text(evidence.console_tail)
-            if evidence.trace:
-                (folder / "trace.txt").write_text(evidence.trace)
+            if hang.diagnoses:
+                said = (f"{each.cause}\n\n{each.sentence}\n" for each in hang.diagnoses)
+                (folder / "diagnosis.txt").write_text("\n".join(said))
+            (folder / "console.txt").write_text(first.console_tail)
+            if first.trace:
+                (folder / "trace.txt").write_text(first.trace)
         except OSError as error:
             raise self._cannot_write(folder, error) from error
         return name

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from orchestrator.campaign.count import Arm, CellCampaign, Control, control_seen
+from orchestrator.campaign.count import Arm, CellCampaign, Control, control_seen, control_subject
 from orchestrator.campaign.saves import BySave
 from orchestrator.campaign.statistics import LossRate
 from orchestrator.campaign.verdict import Verdict
@@ -135,12 +135,14 @@ def _count(
     campaign: CellCampaign, cell: Cell, record: Mapping[str, Any], cause: Cause | None
 ) -> None:
     first = record["first_tick"]
+    each = record["vcpus"] or [record]
     campaign.count(
         Outcome(record["outcome"]),
         record["attempt"],
         cause=cause,
         of_the_bug=record["ticks_after_load"] == 0 and cell.mode is TimerMode.ONE_SHOT,
         first_tick=FirstTick(**first) if first else None,
+        lost_vcpus=[one["vcpu"] for one in each if one["outcome"] == Outcome.LOST],
     )
 
 
@@ -149,7 +151,11 @@ def _count_control(
 ) -> None:
     outcome = Outcome(record["outcome"])
     sentence = record["diagnosis"]["sentence"] if record.get("diagnosis") else record["why"]
-    control = Control(control_seen(cell.mode, outcome, cause), outcome, cause, sentence)
+    each = record["vcpus"] or [record]
+    odd = [one["vcpu"] for one in each if not Outcome(one["outcome"]).ticked]
+    subject = control_subject(record["number"], cell.vcpus)
+    seen = control_seen(cell.mode, outcome, cause, odd, subject)
+    control = Control(seen, outcome, cause, sentence)
     # Attempts at one control share its number: the last one counts.
     del campaign.controls[record["number"] - 1 :]
     campaign.controls.append(control)

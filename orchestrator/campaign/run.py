@@ -107,7 +107,7 @@ async def run_plan(
         progress: hears of each step.
         qemus: gives the host of a cell by the QEMU that it names, for plans with several;
             by default only cells that name none can run, on `host`.
-        parallel: machines that run at a time.
+        parallel: vCPUs that run at a time.
         resumed: what `out` holds of this plan's run, to go on with it.
 
     Raises:
@@ -159,7 +159,7 @@ async def run_cells(
         plan: the limits.
         out: a folder for the journal and the evidence: empty, or that of the run resumed.
         progress: hears of each step.
-        parallel: cells that run at a time.
+        parallel: cells that run at a time; where they are interleaved, vCPUs.
         interleave: whether cells take turns, some trials at a time, on hosts that are always
             there; else each has its host from its beginning to its end.
         auto: what stands for the accelerator `auto`, for a later resume.
@@ -173,7 +173,11 @@ async def run_cells(
     seed = resumed.seed if resumed else drawn
     ids = [assignment.cell.id for assignment in assignments]
     # The names in order: which cells there are decides, not how they are listed.
-    turns = Turns(ids, parallel, random.Random(f"{seed}/turns"))
+    turns = Turns(
+        {a.cell.id: a.cell.vcpus if interleave else 1 for a in assignments},
+        parallel,
+        random.Random(f"{seed}/turns"),
+    )
     with Journal(out / JOURNAL, resume=resumed is not None) as journal:
         changed = _begin(journal, facts, plan, ids, seed, auto, resumed, progress)
         records = Records(out, journal, *((resumed.machines, resumed.hangs) if resumed else ()))
@@ -414,6 +418,9 @@ def _judge(
     verdict, why = decide(tally, rate, plan.limits.rule_out, exposed)
     if campaign.out_of_time and verdict is Verdict.INCONCLUSIVE:
         why += f"; its time of {plan.limits.seconds:g} s was up"
+    if cell.vcpus > 1 and campaign.lost_by_vcpu:
+        counts = sorted(campaign.lost_by_vcpu.items())
+        why += "; losses by vCPU: " + ", ".join(f"{lost} on {vcpu}" for vcpu, lost in counts)
     if campaign.failure and verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE):
         verdict, why = Verdict.INCONCLUSIVE, campaign.failure
     return CellResult(cell, facts, verdict, why, exposed, campaign, rate)

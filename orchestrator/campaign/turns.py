@@ -8,25 +8,29 @@ is drawn next goes on.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Mapping
 
 
 class Turns:
-    """Gives out turns, so many at a time."""
+    """Gives out turns, to as many at a time as there are CPUs for."""
 
-    def __init__(self, names: Iterable[str], parallel: int, rng: random.Random) -> None:
+    def __init__(self, cpus_of: Mapping[str, int], parallel: int, rng: random.Random) -> None:
         """Prepare.
 
         Args:
-            names: who will take turns. Nobody is drawn while one of them neither waits nor
-                holds a turn, so that the order does not depend on who is quicker.
-            parallel: turns that can be had at a time.
+            cpus_of: who will take turns, and how many CPUs each keeps busy. Nobody is drawn
+                while one of them neither waits nor holds a turn, so that the order does not
+                depend on who is quicker.
+            parallel: CPUs that can be busy at a time; who wants more has all of them.
             rng: draws who is next.
         """
-        self._absent = set(names)
+        self._cpus_of = {name: min(cpus, parallel) for name, cpus in cpus_of.items()}
+        self._absent = set(cpus_of)
         self._free = parallel
         self._rng = rng
         self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._next: str | None = None
+        """Who has been drawn, and waits for enough CPUs."""
 
     @property
     def wanted(self) -> bool:
@@ -43,26 +47,34 @@ class Turns:
         try:
             await drawn
         except BaseException:
-            if self._waiting.pop(name, None) is None:  # it was drawn meanwhile
-                self._free += 1
+            if not self._withdraw(name):  # it was drawn meanwhile
+                self._free += self._cpus_of[name]
             self._draw()
             raise
         try:
             yield
         finally:
-            self._free += 1
+            self._free += self._cpus_of[name]
             self._absent.add(name)
 
     def leave(self, name: str) -> None:
         """Take no more turns."""
         self._absent.discard(name)
-        self._waiting.pop(name, None)
+        self._withdraw(name)
         self._draw()
 
+    def _withdraw(self, name: str) -> bool:
+        """Let one wait no more; return whether it did."""
+        if self._next == name:
+            self._next = None
+        return self._waiting.pop(name, None) is not None
+
     def _draw(self) -> None:
-        while self._free and self._waiting and not self._absent:
+        while self._waiting and not (self._next is None and self._absent):
             # In the order of their names: that in which they came may depend on time.
-            drawn = self._waiting.pop(self._rng.choice(sorted(self._waiting)))
-            if not drawn.done():
-                self._free -= 1
-                drawn.set_result(None)
+            self._next = self._next or self._rng.choice(sorted(self._waiting))
+            if self._cpus_of[self._next] > self._free:
+                return
+            self._free -= self._cpus_of[self._next]
+            drawn, self._next = self._waiting.pop(self._next), None
+            drawn.set_result(None)

@@ -13,8 +13,11 @@ from pathlib import Path
 
 TICK_VECTOR = 0x40
 
-#: Guest-physical address of the state block.
-STATE_ADDRESS = 0x1000
+#: Guest-physical address of the first vCPU's state block, and from one's to the next one's.
+STATE_ADDRESS, STATE_STRIDE = 0x1000, 0x2000
+
+#: A vCPU's own port is this one plus its APIC ID; the first has the UART.
+DEBUG_PORT = 0xE900
 
 #: The fw_cfg file that carries the configuration record.
 CONFIG_FILE = "opt/losttick/config"
@@ -27,7 +30,7 @@ MIN_PERIOD_NS = 1_000_000
 MAX_PERIOD_NS = 2**32 - 1
 
 #: vCPUs that the firmware can tick on.
-MAX_VCPUS = 1
+MAX_VCPUS = 8
 
 
 class TimerMode(enum.StrEnum):
@@ -84,6 +87,12 @@ class GuestConfig:
     fault_tick: int = 0
     print_delay: int = 0
     """Empty loops before each character: stretches a line in time, for tests."""
+    vcpus: int = 1
+    """vCPUs that tick, each with a timer, counters and lines of its own."""
+    shared_port: bool = False
+    """Whether all of them print to the UART, one at a time."""
+    subject: int = 0
+    """The vCPU with the control or the fault, by its APIC ID."""
 
     def record(self) -> str:
         """Return the fixed-width record."""
@@ -96,13 +105,16 @@ class GuestConfig:
             self.fault,
             self.fault_tick,
             self.print_delay,
+            self.vcpus,
+            self.shared_port,
+            self.subject,
         )
         return "LTK1" + "".join(f"{field:08x}" for field in fields)
 
 
 @dataclass(frozen=True, slots=True)
 class GuestState:
-    """The state block, as it stood in memory."""
+    """One vCPU's state block, as it stood in memory."""
 
     printing: bool
     ticks: int

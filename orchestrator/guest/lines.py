@@ -1,7 +1,7 @@
 """The lines that the tick guest prints, and their checksum.
 
-A line is a type letter, fields of eight hexadecimal digits, a checksum of the
-same form, and a newline (``images/tick/README.md`` has the table). Only a whole
+A line is a type letter, the vCPU that prints it, fields of eight hexadecimal digits, a
+checksum of the same form, and a newline (``images/tick/README.md`` has the table). Only a whole
 line whose checksum fits is believed: a snapshot that was taken in mid-line
 replays the tail of that line, and bytes alone prove nothing.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 #: Matches one line of the guest in a stream that may hold anything else.
-LINE = re.compile(rb"([RTCNBP])((?: [0-9a-f]{8})+)\n")
+LINE = re.compile(rb"([RTCNBP])([0-7])((?: [0-9a-f]{8})+)\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ class BadConfig:
         6: "a period under 1 ms",
         7: "the CPU has no TSC-deadline timer",
         8: "the CPU has no x2APIC",
+        9: "not all of its vCPUs have started",
+        10: "a number of vCPUs that it has no room for",
     }
 
     @property
@@ -112,21 +114,32 @@ class Panic:
 Line = Ready | Tick | ControlWindow | Testimony | BadConfig | Panic
 
 
-def checksum(kind: int, fields: tuple[int, ...]) -> int:
-    """Return the guest's checksum: start at the type, per field rotate left by 5 and add."""
-    total = kind
+def checksum(kind: int, vcpu: int, fields: tuple[int, ...]) -> int:
+    """Return the guest's checksum.
+
+    It starts at the type and 256 times the vCPU; per field, rotate left by 5 and add.
+    """
+    total = vcpu << 8 | kind
     for field in fields:
         total = (((total << 5) | (total >> 27)) + field) & 0xFFFFFFFF
     return total
 
 
-def parse(match: re.Match[bytes]) -> Line | None:
-    """Return what a match of `LINE` says, or None if its checksum or shape is wrong."""
-    kind = match[1]
-    *fields, given = (int(field, 16) for field in match[2].split())
+def parse(match: re.Match[bytes]) -> tuple[int, Line] | None:
+    """Return which vCPU says what in a match of `LINE`.
+
+    None if the checksum or the shape is wrong.
+    """
+    kind, vcpu = match[1], int(match[2])
+    *fields, given = (int(field, 16) for field in match[3].split())
     values = tuple(fields)
-    if checksum(kind[0], values) != given:
+    if checksum(kind[0], vcpu, values) != given:
         return None
+    line = _line(kind, values)
+    return None if line is None else (vcpu, line)
+
+
+def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
     match kind, values:
         case b"T", (sequence, spins, high, low, print_cycles, arms):
             return Tick(sequence, spins, high << 32 | low, print_cycles, arms)
@@ -149,7 +162,7 @@ def parse(match: re.Match[bytes]) -> Line | None:
     return None
 
 
-def render(kind: str, *fields: int) -> bytes:
+def render(kind: str, *fields: int, vcpu: int = 0) -> bytes:
     """Return the line that the guest would print: for peers that stand in for it."""
-    shown = "".join(f" {field:08x}" for field in (*fields, checksum(ord(kind), fields)))
-    return f"{kind}{shown}\n".encode()
+    shown = "".join(f" {field:08x}" for field in (*fields, checksum(ord(kind), vcpu, fields)))
+    return f"{kind}{vcpu}{shown}\n".encode()

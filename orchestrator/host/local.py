@@ -8,20 +8,17 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.errors import InputError, UnfitError
+from orchestrator.guest.firmware import MAX_VCPUS
 from orchestrator.host import pressure, tracefs
+from orchestrator.host.chardevs import chardev_args
 from orchestrator.host.cpus import OUR_CPUS
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.local_facts import read_facts
-from orchestrator.host.protocol import (
-    CONSOLE_CHARDEV,
-    QMP_CHARDEV,
-    QemuExit,
-    QemuStartError,
-)
+from orchestrator.host.protocol import QemuExit, QemuStartError
 from orchestrator.host.supervised import Supervised
 from orchestrator.vm.argv import DEFAULT_QEMU
 
@@ -94,6 +91,8 @@ class LocalHost:
         self.environment: dict[str, str] = {}
         """Variables added to QEMU's environment."""
 
+    max_consoles = MAX_VCPUS
+
     async def facts(self, qemu: QemuFacts | None = None) -> HostFacts:
         """Return what this machine is, with the QEMU given or as read before."""
         if self._facts is None or qemu is not None:
@@ -124,30 +123,26 @@ class LocalHost:
             self._disk = await asyncio.to_thread(_make_disk, tool)
         return self._disk
 
-    async def start_qemu(self, args: Sequence[str], files: Mapping[str, bytes]) -> "LocalQemu":
+    async def start_qemu(
+        self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
+    ) -> "LocalQemu":
         """Start QEMU under a supervisor; see `Host.start_qemu`."""
         qmp, qmp_theirs = socket.socketpair()
-        console, console_theirs = socket.socketpair()
-        with qmp_theirs, console_theirs:
-            console_theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-            argv = [
-                *self._prefix,
-                self.qemu,
-                *("-chardev", f"socket,id={QMP_CHARDEV},fd={qmp_theirs.fileno()}"),
-                *("-chardev", f"socket,id={CONSOLE_CHARDEV},fd={console_theirs.fileno()}"),
-                *args,
-            ]
-            process = LocalQemu(qmp, console, argv, tracefs_root=self._tracefs)
+        pairs = [socket.socketpair() for _ in range(consoles)]
+        with contextlib.ExitStack() as stack:
+            for theirs in (qmp_theirs, *(pair[1] for pair in pairs)):
+                stack.enter_context(theirs)
+                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+            fds = [qmp_theirs.fileno(), *(theirs.fileno() for _, theirs in pairs)]
+            argv = [*self._prefix, self.qemu, *chardev_args(fds[0], fds[1:]), *args]
+            ours = [ours for ours, _ in pairs]
+            process = LocalQemu(qmp, ours, argv, tracefs_root=self._tracefs)
             try:
-                await process.start(
-                    files,
-                    pass_fds=(qmp_theirs.fileno(), console_theirs.fileno()),
-                    environment=self.environment,
-                )
+                await process.start(files, pass_fds=tuple(fds), environment=self.environment)
             except BaseException:
                 await process.kill()
-                qmp.close()
-                console.close()
+                for stream in (qmp, *ours):
+                    stream.close()
                 raise
             return process
 
@@ -172,14 +167,14 @@ class LocalQemu(Supervised):
     def __init__(
         self,
         qmp: socket.socket,
-        console: socket.socket,
+        consoles: Sequence[socket.socket],
         argv: Sequence[str],
         *,
         tracefs_root: Path | None = None,
     ) -> None:
         super().__init__(argv, what="QEMU", tracefs_root=tracefs_root)
         self.qmp = qmp
-        self.console = console
+        self.consoles = consoles
         self._cpus = OUR_CPUS
         self._pins: list[int] = []
 
@@ -187,7 +182,7 @@ class LocalQemu(Supervised):
         """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
         return cpu_ns(self.pid, thread_id)
 
-    async def waited_ns(self, besides: int) -> int:
+    async def waited_ns(self, besides: Collection[int]) -> int:
         """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""
         return waited_ns(self.pid, besides)
 
@@ -229,15 +224,15 @@ def cpu_ns(pid: int, thread_id: int) -> int:
     return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
-def waited_ns(pid: int, besides: int) -> int:
-    """Return how long a process's threads, besides one, have waited on run queues, in nanoseconds.
+def waited_ns(pid: int, besides: Collection[int]) -> int:
+    """Return how long a process's threads, besides some, have waited on run queues, in ns.
 
     From `schedstat`; 0 where the kernel does not count it.
     """
     total = 0
     with contextlib.suppress(FileNotFoundError):  # the process has ended
         for task in Path(f"/proc/{pid}/task").iterdir():
-            if task.name != str(besides):
+            if int(task.name) not in besides:
                 with contextlib.suppress(OSError):
                     total += int((task / "schedstat").read_text().split()[1])
     return total

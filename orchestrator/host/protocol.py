@@ -6,17 +6,12 @@ machine with its own clock, reached over serial lines.
 """
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.errors import InfraError
 from orchestrator.host.facts import HostFacts
-
-#: Ids of the character devices that a host gives each QEMU: arguments refer to
-#: them, and the host decides what stands behind them.
-QMP_CHARDEV = "qmp"
-CONSOLE_CHARDEV = "console"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +55,8 @@ class Clock(Protocol):
 class Tracer(Protocol):
     """Kernel tracepoints of the host, recorded while a QEMU runs."""
 
-    def watch(self, thread_id: int) -> None:
-        """Record only what happens in this thread."""
+    def watch(self, thread_ids: Collection[int]) -> None:
+        """Record only what happens in these threads."""
         ...
 
     def mark(self, text: str) -> None:
@@ -86,8 +81,8 @@ class QemuProcess(Protocol):
         ...
 
     @property
-    def console(self) -> socket.socket:
-        """The connected stream from its guest's console."""
+    def consoles(self) -> Sequence[socket.socket]:
+        """The connected streams from its guest's consoles."""
         ...
 
     @property
@@ -108,8 +103,8 @@ class QemuProcess(Protocol):
         """
         ...
 
-    async def waited_ns(self, besides: int) -> int:
-        """Return how long QEMU's threads, besides one, have waited for a CPU, in nanoseconds."""
+    async def waited_ns(self, besides: Collection[int]) -> int:
+        """Return how long QEMU's threads, besides some, have waited for a CPU, in nanoseconds."""
         ...
 
     async def pin(self, thread_id: int) -> int | None:
@@ -141,12 +136,20 @@ class Host(Protocol):
         """Return what this host is."""
         ...
 
-    async def start_qemu(self, args: Sequence[str], files: Mapping[str, bytes]) -> QemuProcess:
+    @property
+    def max_consoles(self) -> int:
+        """Consoles that a QEMU can have here."""
+        ...
+
+    async def start_qemu(
+        self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
+    ) -> QemuProcess:
         """Start QEMU in a new folder that holds `files`.
 
         Args:
-            args: arguments that follow the chardevs `QMP_CHARDEV` and `CONSOLE_CHARDEV`.
+            args: arguments that follow those of its character devices (`chardevs.py`).
             files: content by name, put into QEMU's working folder.
+            consoles: streams for what its guest prints, at most `max_consoles`.
 
         Raises:
             QemuStartError: there is no QEMU, or it could not be run.

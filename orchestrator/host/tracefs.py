@@ -6,6 +6,7 @@ this host is not disturbed.
 
 import contextlib
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 #: What shows an interrupt accepted and then vanished, and whether APICv is in use.
@@ -57,10 +58,10 @@ class TraceInstance:
                 place.rmdir()
             return None
 
-    def watch(self, thread_id: int) -> None:
-        """Record this thread's KVM events from now on."""
+    def watch(self, thread_ids: Collection[int]) -> None:
+        """Record these threads' KVM events from now on."""
         with contextlib.suppress(OSError):
-            (self.place / "set_event_pid").write_text(str(thread_id))
+            (self.place / "set_event_pid").write_text(" ".join(map(str, thread_ids)))
             for event in EVENTS:
                 with contextlib.suppress(OSError):
                     (self.place / "events" / event / "enable").write_text("1")

@@ -6,13 +6,14 @@ import hashlib
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
 
 from orchestrator.errors import LosttickError
+from orchestrator.host.chardevs import chardev_args
 from orchestrator.host.facts import HostFacts, QemuFacts
-from orchestrator.host.protocol import CONSOLE_CHARDEV, QMP_CHARDEV, QemuExit, QemuStartError
+from orchestrator.host.protocol import QemuExit, QemuStartError
 from orchestrator.lab.boot import Lab, LabError
 from orchestrator.lab.image import FILES, LabImage
 from orchestrator.lab.link import PAYLOAD_BYTES, Frame, LabClock, Link, LinkError
@@ -50,9 +51,11 @@ class LabQemu:
 
     def __init__(self, lab: "LabHost", link: Link, number: int) -> None:
         self.qmp, self._qmp_theirs = socket.socketpair()
-        self.console, self._console_theirs = socket.socketpair()
+        console, self._console_theirs = socket.socketpair()
+        self.consoles = [console]
         self.argv: Sequence[str] = ()
         self.pid = 0
+        self._pinned = 0
         self._lab, self._link, self._number = lab, link, number
         self._stderr = b""
         self._to_qmp: asyncio.Transport | None = None
@@ -74,8 +77,7 @@ class LabQemu:
         )
         self.argv = [
             self._lab.qemu,
-            *("-chardev", f"socket,id={QMP_CHARDEV},fd={_QMP_FD}"),
-            *("-chardev", f"socket,id={CONSOLE_CHARDEV},fd={_CONSOLE_FD}"),
+            *chardev_args(_QMP_FD, [_CONSOLE_FD]),
             *args,
         ]
         try:
@@ -134,7 +136,7 @@ class LabQemu:
             raise ProcessLookupError(f"thread {thread_id} of QEMU {self.pid} is gone") from None
         return ran, waited
 
-    async def waited_ns(self, besides: int) -> int:
+    async def waited_ns(self, besides: Collection[int]) -> int:
         """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""
         total = 0
         try:
@@ -142,20 +144,23 @@ class LabQemu:
         except (OSError, LinkError):
             return 0  # the process has ended
         for name in names.decode().split():
-            if name.isdigit() and int(name) != besides:
+            if name.isdigit() and int(name) not in besides:
                 with contextlib.suppress(ProcessLookupError):
                     total += (await self._schedstat(int(name)))[1]
         return total
 
     async def pin(self, thread_id: int) -> int | None:
-        """Pin a vCPU thread to the lab's last CPU, where it has more than one."""
-        if self._lab.cpus < 2:
+        """Pin a vCPU thread to a CPU of the lab, the last first, where it has more than one."""
+        cpus = self._lab.cpus
+        if cpus < 2:
             return None
+        cpu = cpus - 1 - self._pinned % cpus
         try:
-            await self._link.ask(b"P", 0, f"{thread_id} {self._lab.cpus - 1}".encode())
+            await self._link.ask(b"P", 0, f"{thread_id} {cpu}".encode())
         except (OSError, LinkError):
             return None
-        return self._lab.cpus - 1
+        self._pinned += 1
+        return cpu
 
     async def read_file(self, name: str) -> bytes:
         """Return a file from its folder."""
@@ -298,7 +303,12 @@ class LabHost:
         assert lab is not None
         return lab_facts(self._host, lab, self.cpus, self.image.packaged.facts)
 
-    async def start_qemu(self, args: Sequence[str], files: Mapping[str, bytes]) -> LabQemu:
+    #: All that QEMU's guest says comes over one line, in its order.
+    max_consoles = 1
+
+    async def start_qemu(
+        self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
+    ) -> LabQemu:
         """Start QEMU in the lab; see `Host.start_qemu`."""
         number = next((n for n in range(QEMUS) if n not in self._qemus), None)
         if number is None:
@@ -308,8 +318,8 @@ class LabHost:
             await qemu.start(args, files)
         except BaseException:
             await qemu.kill()
-            qemu.qmp.close()
-            qemu.console.close()
+            for stream in (qemu.qmp, *qemu.consoles):
+                stream.close()
             raise
         return qemu
 

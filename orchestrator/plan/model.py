@@ -241,7 +241,9 @@ class Cell:
             + others
         )
 
-    def machine_config(self, *, control_tick: int = 0, control_periods: int = 6) -> MachineConfig:
+    def machine_config(
+        self, *, control_tick: int = 0, control_periods: int = 6, subject: int = 0
+    ) -> MachineConfig:
         """Return its virtual machine; the arguments are those of the built-in control."""
         guest = GuestConfig(
             mode=self.mode,
@@ -249,10 +251,12 @@ class Cell:
             period_ns=self.period_ns,
             control_tick=control_tick,
             control_periods=control_periods,
+            vcpus=self.vcpus,
+            subject=subject,
         )
         return MachineConfig(
             self.accel, guest, machine=self.machine, memory_mib=self.memory_mib,
-            cpu_model=self.cpu, vcpus=self.vcpus, irqchip=self.irqchip,
+            cpu_model=self.cpu, irqchip=self.irqchip,
         )  # fmt: skip
 
 

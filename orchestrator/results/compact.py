@@ -14,6 +14,8 @@ _USUAL: dict[str, Any] = {
     "why": "",
     "ticks_after_load": 2,
     "stale_bytes": 0,
+    "vcpu": 0,
+    "vcpus": [],
 }
 
 #: The names of the numbers of `first_tick`, in the order of its list, and their digits.
@@ -28,6 +30,8 @@ def shorten(trial: dict[str, Any]) -> dict[str, Any]:
     short = {k: v for k, v in trial.items() if k not in _USUAL or _USUAL[k] != v}
     if first := short.get("first_tick"):
         short["first_tick"] = [round(first[name], to) for name, to in _FIRST_TICK.items()]
+    if vcpus := short.get("vcpus"):
+        short["vcpus"] = [shorten(vcpu) for vcpu in vcpus]
     if trial.get("outcome") in _PLAIN and {"arm", "attempt"}.isdisjoint(short):
         short.pop("number", None)
         short.pop("duration_ns", None)
@@ -45,11 +49,18 @@ class Restorer:
 
         A line without a number is of the trial after that cell's last.
         """
-        whole = _USUAL | record
+        whole = _filled(record)
+        whole["vcpus"] = [_filled(vcpu) for vcpu in whole["vcpus"]]
         if whole["arm"] == "host":
             cell = whole["cell"]
             number = whole.setdefault("number", self._numbers.get(cell, 0) + 1)
             self._numbers[cell] = number
-        if isinstance(first := whole.get("first_tick"), list):
-            whole["first_tick"] = dict(zip(_FIRST_TICK, first, strict=True))
         return whole
+
+
+def _filled(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a trial, or one vCPU's part in it, with what is usual."""
+    whole = _USUAL | record
+    if isinstance(first := whole.get("first_tick"), list):
+        whole["first_tick"] = dict(zip(_FIRST_TICK, first, strict=True))
+    return whole

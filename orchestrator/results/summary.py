@@ -51,6 +51,7 @@ def _cell(result: CellResult, run: RunResult, phases: Sequence[PhaseBin]) -> dic
         "lossy_saves": campaign.lossy_saves,
         "outcomes": plain(campaign.outcomes),
         "diagnoses": plain(campaign.causes),
+        "lost_by_vcpu": plain(campaign.lost_by_vcpu),
         "loss_rate": plain(result.rate),
         "first_tick_periods": spread(campaign.first_tick_periods),
         "first_tick_ms": spread(campaign.first_tick_ms),

@@ -48,6 +48,7 @@ class Diagnosis:
 
     cause: Cause
     sentence: str
+    vcpu: int = 0
 
 
 def settle(result: TrialResult, diagnosis: Diagnosis) -> TrialResult:
@@ -66,20 +67,24 @@ def settle(result: TrialResult, diagnosis: Diagnosis) -> TrialResult:
 def diagnose(
     result: TrialResult, evidence: Evidence, save: Save, mode: TimerMode, period_ns: int
 ) -> Diagnosis:
-    """Decide what a trial's silence was.
+    """Decide what a vCPU's silence was.
 
     Args:
-        result: the trial: `lost`, `crashed` or `unknown`.
-        evidence: what was read after it.
+        result: of its trial: `lost`, `crashed` or `unknown`.
+        evidence: what was read of it after that.
         save: the save that was loaded.
         mode: the guest's timer mode.
         period_ns: the guest's period.
     """
+    vcpu = evidence.vcpu
+    where = f"vCPU {vcpu}, " if save.others else ""
+    save = save.of(vcpu)
     cause, sentence = _decide(result, evidence, save, mode, period_ns)
-    sentence = f"After a load of {save.tag} (phase {save.phase:.2f}, tick {save.ticks}): {sentence}"
+    where += f"phase {save.phase:.2f}, tick {save.ticks}"
+    sentence = f"After a load of {save.tag} ({where}): {sentence}"
     if cause is Cause.LOST_INTERRUPT and evidence.trace is not None:
-        sentence += " " + read_trace(evidence.trace, TICK_VECTOR).sentence(TICK_VECTOR)
-    return Diagnosis(cause, sentence)
+        sentence += " " + read_trace(evidence.trace, TICK_VECTOR, vcpu).sentence(TICK_VECTOR)
+    return Diagnosis(cause, sentence, vcpu)
 
 
 def _decide(

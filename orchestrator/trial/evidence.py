@@ -5,6 +5,7 @@ its pending interrupts. So after each one the guest is watched for two periods,
 and ticks that come back name the look that brought them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.guest.firmware import GuestState
@@ -12,7 +13,7 @@ from orchestrator.guest.lines import Testimony
 from orchestrator.trial.lapic import Lapic, Registers, parse_lapic, parse_registers
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.trace import last_load
-from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
+from orchestrator.trial.watch import Heard, Quiet, Watch
 from orchestrator.vm.machine import Machine
 from orchestrator.vm.monitor import CommandFailedError, MonitorError
 
@@ -22,8 +23,9 @@ TESTIMONIES = 2
 
 @dataclass(slots=True)
 class Evidence:
-    """What was read at a hang; what is None was not reached or could not be read."""
+    """What was read of a vCPU at a hang; what is None was not reached or could not be read."""
 
+    vcpu: int = 0
     run_state: str | None = None
     vcpu_advanced_ns: int | None = None
     """vCPU CPU time that passed while the guest was looked at the first time."""
@@ -50,100 +52,134 @@ class Evidence:
     trace: str | None = None
 
 
-async def gather(machine: Machine, limits: Limits, *, look: bool = True) -> Evidence:
-    """Gather the evidence of a machine; it never raises for a broken QEMU.
+async def gather(
+    machine: Machine, limits: Limits, vcpus: Sequence[int] = (0,), *, look: bool = True
+) -> list[Evidence]:
+    """Gather the evidence of a machine, for each of some vCPUs; never raise for a broken QEMU.
 
     Args:
         machine: the machine, as its trial left it.
         limits: of its period.
+        vcpus: those that did not plainly tick.
         look: whether to look at the guest; without, only what is there already is kept.
     """
-    evidence = Evidence()
+    found = [Evidence(vcpu) for vcpu in vcpus]
     machine.keep_trace()
-    evidence.trace = last_load(machine.trace) if machine.trace else None
+    trace = last_load(machine.trace) if machine.trace else None
+    failure = None
     try:
         if look:
-            await _Examination(machine, limits, evidence).run()
+            await _Examination(machine, limits, found).run()
     except MonitorError as error:
-        evidence.failure = str(error)
+        failure = str(error)
     except ProcessLookupError:
-        evidence.failure = "QEMU is gone"
+        failure = "QEMU is gone"
     except (OSError, ValueError) as error:
-        evidence.failure = f"reading what QEMU gave: {error}"
-    evidence.console_tail = machine.console.tail().decode("ascii", "backslashreplace")
-    evidence.console_garbled = machine.console.garbled
-    evidence.console_dropped_bytes = machine.console.dropped_bytes
-    evidence.qmp_log = machine.monitor.log()
-    return evidence
+        failure = f"reading what QEMU gave: {error}"
+    for evidence in found:
+        evidence.trace = trace
+        evidence.failure = evidence.failure or failure
+        evidence.console_tail = machine.console.tail().decode("ascii", "backslashreplace")
+        evidence.console_garbled = machine.console.garbled
+        evidence.console_dropped_bytes = machine.console.dropped_bytes
+        evidence.qmp_log = machine.monitor.log()
+    return found
 
 
-class _Examination:
-    """The looks, in their order."""
+class _Subject:
+    """A vCPU that is looked at, and its evidence."""
 
     def __init__(self, machine: Machine, limits: Limits, evidence: Evidence) -> None:
-        self._machine = machine
+        self.vcpu = evidence.vcpu
+        self.evidence = evidence
+        self.runs = True
+        self._watch = Watch(machine, limits, self.vcpu)
         self._limits = limits
-        self._evidence = evidence
-        self._watch = Watch(machine, limits)
-        self._runs = True
 
-    async def run(self) -> None:
-        machine, evidence = self._machine, self._evidence
-        evidence.run_state = await machine.run_state()
-        before_ns = await machine.vcpu_cpu_ns()
-        if await self._ticks_after("query-status"):
-            return
-        evidence.vcpu_advanced_ns = await machine.vcpu_cpu_ns() - before_ns
-        # A vCPU in a busy wait uses all the time that it is given. One that used none
-        # can't tick, and can't testify: the rest is read without waiting for that.
-        self._runs = evidence.vcpu_advanced_ns >= self._limits.period_ns // 20
-        evidence.memory.append(await machine.guest_state())
-        if await self._ticks_after("pmemsave"):
-            return
-        evidence.memory.append(await machine.guest_state())
-        try:
-            evidence.stats = await machine.monitor.execute("query-stats", {"target": "vcpu"})
-        except CommandFailedError:
-            evidence.stats = None  # an older QEMU, or no KVM
-        if await self._ticks_after("query-stats"):
-            return
-        evidence.lapic_text = await machine.monitor.hmp("info lapic")
-        evidence.lapic = parse_lapic(evidence.lapic_text)
-        if await self._ticks_after("info lapic"):
-            return
-        evidence.registers_text = await machine.monitor.hmp("info registers")
-        evidence.registers = parse_registers(evidence.registers_text)
-        if await self._ticks_after("info registers"):
-            return
-        if evidence.run_state != "running" or not self._runs:
-            return
-        for number in range(1, TESTIMONIES + 1):
-            if await self._nmi(f"NMI {number}"):
-                return
-        evidence.rescued = await self._nmi("NMI 3, which re-arms", rescue=True)
-
-    async def _ticks_after(self, look: str, *, rescue: bool = False) -> bool:
+    async def ticks_after(self, look: str, *, rescue: bool = False) -> bool:
         """Watch for two periods; note the look that brought a tick back."""
-        if not self._runs:
+        if not self.runs:
             return False
         after = await self._watch.tick(
             self._limits.look_ns,
             silent=True,
             wall_cap_ns=max(5 * self._limits.look_ns, 500_000_000),
         )
-        self._evidence.testimonies.extend(
+        self.evidence.testimonies.extend(
             line for line in self._watch.others if isinstance(line, Testimony)
         )
         self._watch.others.clear()
         if isinstance(after, Heard):
             if not rescue:
-                self._evidence.cured_by = look
+                self.evidence.cured_by = look
             return True
-        if isinstance(after, Silence) and after.quiet in (Quiet.CRASHED, Quiet.KILLED):
-            self._evidence.failure = after.why
+        if after.quiet in (Quiet.CRASHED, Quiet.KILLED):
+            self.evidence.failure = after.why
             raise ProcessLookupError
         return False
 
-    async def _nmi(self, name: str, *, rescue: bool = False) -> bool:
-        await self._machine.monitor.execute("inject-nmi")
-        return await self._ticks_after(name, rescue=rescue)
+
+class _Examination:
+    """The looks, in their order. A vCPU that ticks again is looked at no more."""
+
+    def __init__(self, machine: Machine, limits: Limits, found: Sequence[Evidence]) -> None:
+        self._machine = machine
+        self._limits = limits
+        self._silent = [_Subject(machine, limits, evidence) for evidence in found]
+
+    async def run(self) -> None:
+        machine = self._machine
+        state = await machine.run_state()
+        before_ns = {each.vcpu: await machine.vcpu_cpu_ns(each.vcpu) for each in self._silent}
+        for each in self._silent:
+            each.evidence.run_state = state
+        await self._watch_after("query-status")
+        for each in self._silent:
+            advanced_ns = await machine.vcpu_cpu_ns(each.vcpu) - before_ns[each.vcpu]
+            each.evidence.vcpu_advanced_ns = advanced_ns
+            # A vCPU in a busy wait uses all the time that it is given. One that used none
+            # can't tick, and can't testify: the rest is read without waiting for that.
+            each.runs = advanced_ns >= self._limits.period_ns // 20
+        await self._read_memory()
+        await self._watch_after("pmemsave")
+        await self._read_memory()
+        if self._silent:
+            try:
+                stats = await machine.monitor.execute("query-stats", {"target": "vcpu"})
+            except CommandFailedError:
+                stats = None  # an older QEMU, or no KVM
+            for each in self._silent:
+                each.evidence.stats = stats
+        await self._watch_after("query-stats")
+        for each in self._silent:
+            evidence = each.evidence
+            evidence.lapic_text = await machine.monitor.hmp("info lapic", vcpu=each.vcpu)
+            evidence.lapic = parse_lapic(evidence.lapic_text)
+        await self._watch_after("info lapic")
+        for each in self._silent:
+            evidence = each.evidence
+            evidence.registers_text = await machine.monitor.hmp("info registers", vcpu=each.vcpu)
+            evidence.registers = parse_registers(evidence.registers_text)
+        await self._watch_after("info registers")
+        if state != "running":
+            return
+        self._silent = [each for each in self._silent if each.runs]
+        for number in range(1, TESTIMONIES + 1):
+            await self._nmi()
+            await self._watch_after(f"NMI {number}")
+        await self._nmi()
+        for each in self._silent:
+            each.evidence.rescued = await each.ticks_after("NMI 3, which re-arms", rescue=True)
+
+    async def _watch_after(self, look: str) -> None:
+        """Watch those that are still silent, and let go of those that tick."""
+        self._silent = [each for each in self._silent if not await each.ticks_after(look)]
+
+    async def _read_memory(self) -> None:
+        for each in self._silent:
+            each.evidence.memory.append(await self._machine.guest_state(each.vcpu))
+
+    async def _nmi(self) -> None:
+        """Have every vCPU testify."""
+        if self._silent:
+            await self._machine.monitor.execute("inject-nmi")

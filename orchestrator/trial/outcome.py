@@ -1,7 +1,8 @@
 """What a trial can come to."""
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 
 class Outcome(enum.StrEnum):
@@ -50,16 +51,42 @@ class TrialResult:
     """What was seen in one trial."""
 
     outcome: Outcome
-    first_tick: FirstTick | None
-    missing_periods: int
+    first_tick: FirstTick | None = None
+    missing_periods: int = 0
     """Periods without their tick, where the outcome is `missed`."""
-    why: str
+    why: str = ""
     """For an outcome that is not plain ticking: what was seen."""
-    ticks_after_load: int
+    ticks_after_load: int = 0
     """Ticks that were heard before it fell silent; what the bug loses is the first."""
-    stale_bytes: int
+    stale_bytes: int = 0
     """Console bytes from before the load that were thrown away."""
-    duration_ns: int
+    duration_ns: int = 0
+    vcpu: int = 0
+    """The vCPU that all of this is of."""
+    vcpus: "tuple[TrialResult, ...]" = ()
+    """What was seen on each vCPU, where there are several."""
+
+    @property
+    def each(self) -> "tuple[TrialResult, ...]":
+        """What was seen on each vCPU."""
+        return self.vcpus or (self,)
+
+
+#: Outcomes that are not plain ticking, the gravest first.
+_GRAVITY = (Outcome.LOST, Outcome.CRASHED, Outcome.RECOVERED, Outcome.UNKNOWN, Outcome.MISSED)
+
+
+def combine(results: Sequence[TrialResult]) -> TrialResult:
+    """Return what the results of a machine's vCPUs amount to.
+
+    That is the gravest of them. Where all ticked on it is the first vCPU's, whose phase
+    was chosen when the save was taken.
+    """
+    if len(results) == 1:
+        return results[0]
+    gravity = {outcome: place for place, outcome in enumerate(_GRAVITY)}
+    worst = min(results, key=lambda result: gravity.get(result.outcome, len(gravity)))
+    return replace(worst, vcpus=tuple(results))
 
 
 #: How far a first tick may lie from where its class puts it, in periods.

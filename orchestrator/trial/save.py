@@ -1,6 +1,8 @@
 """Takes a save at a chosen phase of the timer period, and says what was true in it."""
 
 import asyncio
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.errors import InfraError
@@ -18,6 +20,8 @@ from orchestrator.vm.monitor import MonitorError
 #: told apart there.
 EARLIEST_PHASE = 0.35
 LATEST_PHASE = 0.65
+
+ANY_PHASE = (-math.inf, math.inf)
 
 #: What a stopped machine waits, in periods, for its timer to have expired for certain.
 EXPIRED_PERIODS = 1.25
@@ -75,11 +79,23 @@ class Save:
     """How long it had stood still when it was saved, by the host's clock."""
     expired: bool = False
     """Whether a LAPIC that does not stop with its machine had by then run out of its period."""
+    vcpu: int = 0
+    """The vCPU that all of this is of; what is ineligible is that of all."""
+    others: "tuple[Save, ...]" = ()
+    """What was true of the other vCPUs."""
 
     @property
     def eligible(self) -> bool:
         """Whether its loads are evidence."""
         return not self.ineligible
+
+    def of(self, vcpu: int) -> "Save":
+        """Return what was true of a vCPU.
+
+        Raises:
+            LookupError: it has no such vCPU.
+        """
+        return next(save for save in (self, *self.others) if save.vcpu == vcpu)
 
 
 def reasons_against(
@@ -109,16 +125,16 @@ def reasons_against(
     return tuple(reason for reason, true in found.items() if true)
 
 
-async def look(machine: Machine) -> tuple[GuestState, Lapic, Registers]:
-    """Read a stopped machine's state block, LAPIC and registers.
+async def look(machine: Machine, vcpu: int = 0) -> tuple[GuestState, Lapic, Registers]:
+    """Read a vCPU's state block, LAPIC and registers in a stopped machine.
 
     Raises:
         MonitorError: QEMU failed at it, or what it printed can't be understood.
     """
     try:
-        state = await machine.peek_state()
-        lapic = parse_lapic(await machine.monitor.hmp("info lapic"))
-        registers = parse_registers(await machine.monitor.hmp("info registers"))
+        state = await machine.peek_state(vcpu)
+        lapic = parse_lapic(await machine.monitor.hmp("info lapic", vcpu=vcpu))
+        registers = parse_registers(await machine.monitor.hmp("info registers", vcpu=vcpu))
     except ValueError as error:
         raise MonitorError("human-monitor-command", f"not understood: {error}") from error
     return state, lapic, registers
@@ -134,8 +150,9 @@ def describe(
     *,
     printing_periods: float = 0.0,
     within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
+    vcpu: int = 0,
 ) -> Save:
-    """Return the save of a machine in the state that was seen.
+    """Return the save of a vCPU in the state that was seen.
 
     A period begins with `printing_periods` of printing, in which the guest does not spin.
     """
@@ -154,44 +171,70 @@ def describe(
         irr=tuple(sorted(lapic.irr)),
         isr=tuple(sorted(lapic.isr)),
         interrupt_flag=registers.interrupt_flag,
-        printing=state.printing,
+        printing=state.printing or state.printed != state.ticks,
         stage=state.stage,
         ineligible=reasons_against(state, lapic, registers, mode, phase, within),
         generation=generation,
+        vcpu=vcpu,
     )
+
+
+def together(saves: Sequence[Save]) -> Save:
+    """Return the save of a machine of which these are the vCPUs: eligible if all of them are."""
+    first, *others = saves
+    against = tuple(
+        f"{reason} on vCPU {save.vcpu}" for save in others for reason in save.ineligible
+    )
+    return replace(first, ineligible=first.ineligible + against, others=tuple(others))
 
 
 class Saver:
     """Takes saves of one machine."""
 
-    def __init__(self, machine: Machine, snapshots: Snapshots, pace: Pace, limits: Limits) -> None:
+    def __init__(
+        self, machine: Machine, snapshots: Snapshots, paces: Sequence[Pace], limits: Limits
+    ) -> None:
+        """Prepare.
+
+        Args:
+            machine: that is to be saved.
+            snapshots: the method.
+            paces: one for each vCPU: what is learnt of them.
+            limits: of the guest's period.
+        """
         self._machine = machine
         self._snapshots = snapshots
-        self._pace = pace
+        self._paces = paces
         self._limits = limits
-        self._watch = Watch(machine, limits)
+        self._watches = [Watch(machine, limits, vcpu) for vcpu in machine.vcpus]
         self._late_ns = 0.0
 
     async def settle(self) -> None:
-        """Let the machine tick until its pace is known.
+        """Let the machine tick until the pace of its vCPUs is known.
 
         Raises:
-            NoSaveError: it does not tick.
+            NoSaveError: one does not tick.
         """
-        before = await self._next_tick()
+        for vcpu in self._machine.vcpus:
+            if not self._paces[vcpu].known:
+                await self._learn(vcpu)
+
+    async def _learn(self, vcpu: int) -> None:
+        pace = self._paces[vcpu]
+        before = await self._next_tick(vcpu)
         for _ in range(SETTLING_TICKS):
-            if self._pace.known:
+            if pace.known:
                 return
-            heard = await self._next_tick()
-            self._pace.observe(before.line, heard.line)
+            heard = await self._next_tick(vcpu)
+            pace.observe(before.line, heard.line)
             before = heard
         raise NoSaveError(
             "learning how fast the guest spins: it spends nearly all of its period on printing. "
             "It needs a longer --period here."
         )
 
-    async def _next_tick(self) -> Heard[Tick]:
-        heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
+    async def _next_tick(self, vcpu: int = 0) -> Heard[Tick]:
+        heard = await self._watches[vcpu].tick(self._limits.silence_ns, confirm=True)
         if isinstance(heard, Silence):
             why = heard.why or f"no tick in {heard.vcpu_ns / 1e6:.0f} ms of vCPU time"
             raise NoSaveError(f"waiting for a tick before a save: {why}", heard)
@@ -227,10 +270,14 @@ class Saver:
             if not machine.running:
                 await machine.cont()
                 machine.console.drain()
-                await self._next_tick()  # the period that the stop has torn
+                for vcpu in machine.vcpus:
+                    await self._next_tick(vcpu)  # the period that the stop has torn
             await self.settle()
             heard = await self._next_tick()
-            due_ns = heard.at_ns + (phase - self._pace.printing_periods) * period_ns - self._late_ns
+            while machine.clock.now_ns() - heard.at_ns > period_ns / 2:
+                heard = await self._next_tick()  # that one came while others were waited for
+            printing_ns = self._paces[0].printing_periods * period_ns
+            due_ns = heard.at_ns + phase * period_ns - printing_ns - self._late_ns
             left_ns = int(due_ns) - machine.clock.now_ns()
             if left_ns > 0:
                 await asyncio.sleep(machine.clock.wall_s(left_ns))
@@ -238,11 +285,7 @@ class Saver:
             stopped_ns = machine.clock.now_ns()
             if expired:
                 await asyncio.sleep(machine.clock.wall_s(int(EXPIRED_PERIODS * period_ns)))
-            save = describe(
-                tag, await look(machine), phase, self._pace.spins_per_period,
-                machine.config.guest.mode, machine.generation,
-                printing_periods=self._pace.printing_periods, within=within,
-            )  # fmt: skip
+            save = await self.look_at_all(tag, phase, within)
             # Aim earlier or later by half of what this shot was off.
             off = save.phase - phase
             if off < -0.5:  # so late that the next period had begun
@@ -260,11 +303,30 @@ class Saver:
             f"({', '.join(reasons)}). A longer --period gives more room."
         )
 
+    async def look_at_all(
+        self, tag: str, phase: float, within: tuple[float, float] = ANY_PHASE
+    ) -> Save:
+        """Describe every vCPU of the stopped machine; the phase is the first one's."""
+        machine = self._machine
+        saves = [
+            describe(
+                tag, await look(machine, vcpu), phase, self._paces[vcpu].spins_per_period,
+                machine.config.guest.mode, machine.generation,
+                printing_periods=self._paces[vcpu].printing_periods,
+                within=within if vcpu == 0 else ANY_PHASE, vcpu=vcpu,
+            )
+            for vcpu in machine.vcpus
+        ]  # fmt: skip
+        return together(saves)
+
     def _timed(self, save: Save, stopped_periods: float) -> Save:
         """Return the save with what the host's clock says of it."""
         ran_out = save.phase + stopped_periods > 1
         runs_on = not self._machine.config.lapic_is_qemus
-        return replace(save, stopped_periods=stopped_periods, expired=ran_out and runs_on)
+        return replace(
+            save, stopped_periods=stopped_periods, expired=ran_out and runs_on,
+            others=tuple(self._timed(other, stopped_periods) for other in save.others),
+        )  # fmt: skip
 
     async def take_control(self, tag: str) -> Save:
         """Save early in the window of the built-in control, and leave the machine stopped.
@@ -274,19 +336,21 @@ class Saver:
             MonitorError: QEMU failed at a command.
         """
         machine = self._machine
+        subject = machine.config.guest.subject
+        watch, pace = self._watches[subject], self._paces[subject]
         trouble: NoSaveError | None = None
         try:
             await self.settle()
         except NoSaveError as error:
             trouble = error
-        if any(isinstance(line, ControlWindow) for line in self._watch.others):
+        if any(isinstance(line, ControlWindow) for line in watch.others):
             raise NoSaveError(
                 "saving inside the built-in control: its window had passed before the guest's "
                 "pace was known. It needs a longer --period here."
             ) from trouble
         if trouble:
             raise trouble
-        opened = await self._watch.hear(
+        opened = await watch.hear(
             ControlWindow, 2 * CONTROL_TICK * self._limits.period_ns, confirm=True
         )
         if isinstance(opened, Silence):
@@ -299,24 +363,25 @@ class Saver:
                 )
             )
         await machine.pin()
-        spins_per_period = self._pace.spins_per_period
         for _ in range(CONTROL_ATTEMPTS):
             await machine.stop()
-            seen = await look(machine)
-            state = seen[0]
-            left = state.window_spins / spins_per_period
-            if not state.printing or left < CONTROL_PERIODS_LEFT:
+            save = await self.look_at_all(tag, 0.0)
+            state = await machine.peek_state(subject)
+            left = state.window_spins / pace.spins_per_period
+            in_window = state.stage is Stage.CONTROL_WINDOW and left >= CONTROL_PERIODS_LEFT
+            printing = any(each.printing for each in (save, *save.others))
+            if not in_window or not printing:
                 break
-            # The line has come; but the guest has not yet noted that it has printed it.
+            # The line has come; but the guest has not yet noted that it has printed it. Or
+            # another vCPU prints.
             await machine.cont()
             await asyncio.sleep(machine.clock.wall_s(self._limits.period_ns // 10))
-        save = describe(tag, seen, 0.0, spins_per_period, machine.config.guest.mode)
-        if state.stage is not Stage.CONTROL_WINDOW or state.printing or left < CONTROL_PERIODS_LEFT:
+        if not in_window or state.printing:
             raise NoSaveError(
                 f"saving inside the built-in control: {left:.1f} periods of its window were left, "
                 f"{CONTROL_PERIODS_LEFT} are needed"
             )
-        if state.printed != state.ticks:
+        if printing:
             # Another tick came before the window began: its line is yet to be printed.
             raise NoSaveError(
                 "saving inside the built-in control: the guest was a tick late in its printing. "

@@ -8,6 +8,8 @@ from orchestrator.trial.trial import MARK_CONT, MARK_LOAD
 # Such as "CPU 0/KVM-412 [001] d..1. 99.123456: kvm_apic_accept_irq: apicid 0 vec 64 (Fixed|edge)"
 _EVENT = re.compile(r"^.*?\[\d+\]\s+\S+\s+\d+\.\d+: (\w+): (.*)$", re.M)
 _VECTOR = re.compile(r"vec (\d+)")
+# Such as "vcpu 0, rip 0xf0a3" and "apicid 0 vec 64 (Fixed|edge)"
+_VCPU = re.compile(r"^(?:vcpu|apicid) (\d+)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +41,33 @@ def last_load(text: str) -> str:
     return text[text.rfind("\n", 0, at) + 1 :] if at >= 0 else text
 
 
-def read_trace(text: str, vector: int) -> TraceFinding:
-    """Find the timer vector in what the kernel recorded since the last load."""
+def read_trace(text: str, vector: int, vcpu: int = 0) -> TraceFinding:
+    """Find a vCPU's timer vector in what the kernel recorded since the last load."""
     events = _EVENT.findall(last_load(text))
     continued = next((n for n, (_, detail) in enumerate(events) if MARK_CONT in detail), None)
     if continued is None:
         ran = len(events)
     else:
         ran = next(
-            (n for n, (name, _) in enumerate(events) if n > continued and name == "kvm_entry"),
+            (
+                n for n, (name, detail) in enumerate(events)
+                if n > continued and name == "kvm_entry" and _is_of(vcpu, detail)
+            ),
             continued,
-        )
+        )  # fmt: skip
     accepted = [
         n
         for n, (name, detail) in enumerate(events)
         if name in ("kvm_apic_accept_irq", "kvm_apicv_accept_irq")
         and (found := _VECTOR.search(detail))
         and int(found[1]) == vector
+        and _is_of(vcpu, detail)
     ]
     in_load = sum(n < ran for n in accepted)
     return TraceFinding(in_load, len(accepted) - in_load)
+
+
+def _is_of(vcpu: int, detail: str) -> bool:
+    """Whether an event is of a vCPU; one that does not say is of any."""
+    said = _VCPU.match(detail)
+    return said is None or int(said[1]) == vcpu

@@ -7,9 +7,9 @@ from typing import Generic, TypeVar
 
 from orchestrator.guest.lines import Line, Panic, Tick
 from orchestrator.trial.limits import Limits
-from orchestrator.vm.console import ConsoleClosed
 from orchestrator.vm.machine import Machine
 from orchestrator.vm.monitor import MonitorError
+from orchestrator.vm.port import ConsoleClosed
 
 L = TypeVar("L", bound=Line)
 
@@ -47,6 +47,7 @@ class Silence:
     why: str
     vcpu_ns: int = 0
     """vCPU CPU time that passed without a tick, at least."""
+    vcpu: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,12 @@ async def how_it_ended(machine: Machine) -> Silence:
 
 
 class Watch:
-    """Watches one machine's console."""
+    """Watches what one vCPU of a machine says."""
 
-    def __init__(self, machine: Machine, limits: Limits) -> None:
+    def __init__(self, machine: Machine, limits: Limits, vcpu: int = 0) -> None:
         self._machine = machine
         self._limits = limits
+        self._vcpu = vcpu
         self.others: list[Line] = []
         """Lines that nobody waited for."""
 
@@ -114,8 +116,8 @@ class Watch:
         while True:
             try:
                 if silent and vcpu_start is None:
-                    vcpu_start = await machine.vcpu_cpu_ns()
-                arrived = await machine.console.next_line(clock.wall_s(wait_ns))
+                    vcpu_start = await machine.vcpu_cpu_ns(self._vcpu)
+                arrived = await machine.console.next_line(clock.wall_s(wait_ns), self._vcpu)
                 if arrived is not None:
                     line, at_ns = arrived
                     if isinstance(line, wanted):
@@ -123,10 +125,10 @@ class Watch:
                     self.others.append(line)
                     if isinstance(line, Panic):
                         what = f"exception {line.vector} at {line.cs:04x}:{line.ip:04x}"
-                        return Silence(Quiet.CRASHED, f"the guest took {what}")
+                        return self._silence(Quiet.CRASHED, f"the guest took {what}")
                     continue
                 wait_ns = limits.slice_ns
-                vcpu_now = await machine.vcpu_cpu_ns()
+                vcpu_now = await machine.vcpu_cpu_ns(self._vcpu)
             except (ConsoleClosed, ProcessLookupError):
                 return await how_it_ended(machine)
             vcpu_start = vcpu_now if vcpu_start is None else vcpu_start
@@ -135,7 +137,7 @@ class Watch:
             capped = clock.now_ns() >= cap_ns
             if not (capped or machine.monitor.take_stops() or (at_limit and confirm)):
                 if at_limit:
-                    return Silence(Quiet.SILENT, "", ran_ns)
+                    return self._silence(Quiet.SILENT, "", ran_ns)
                 continue
             trouble = await self._sign_of_life(ran_ns)
             if trouble is not None:
@@ -145,9 +147,9 @@ class Watch:
                 limit_ns = ran_ns + limits.confirm_ns
                 cap_ns += limits.wall_cap_ns
             elif at_limit:
-                return Silence(Quiet.SILENT, "", ran_ns)
+                return self._silence(Quiet.SILENT, "", ran_ns)
             elif capped:
-                return Silence(
+                return self._silence(
                     Quiet.STALLED,
                     f"no tick, but the vCPU ran for only {ran_ns / 1e6:.0f} ms "
                     f"of the {limit_ns / 1e6:.0f} ms that it takes to call that silence",
@@ -159,8 +161,11 @@ class Watch:
         try:
             state = await self._machine.run_state()
         except MonitorError as error:
-            return Silence(Quiet.NO_ANSWER, f"QEMU does not answer: {error}", ran_ns)
+            return self._silence(Quiet.NO_ANSWER, f"QEMU does not answer: {error}", ran_ns)
         if state == "running":
             return None
         quiet = Quiet.CRASHED if state in CRASHED_STATES else Quiet.PAUSED
-        return Silence(quiet, f"QEMU says that the guest is {state!r}", ran_ns)
+        return self._silence(quiet, f"QEMU says that the guest is {state!r}", ran_ns)
+
+    def _silence(self, quiet: Quiet, why: str, vcpu_ns: int = 0) -> Silence:
+        return Silence(quiet, why, vcpu_ns, self._vcpu)

@@ -3,8 +3,8 @@
 import enum
 from dataclasses import dataclass, field
 
-from orchestrator.guest.firmware import CONFIG_FILE, Apic, GuestConfig, TimerMode
-from orchestrator.host.protocol import CONSOLE_CHARDEV, QMP_CHARDEV
+from orchestrator.guest.firmware import CONFIG_FILE, DEBUG_PORT, Apic, GuestConfig, TimerMode
+from orchestrator.host.chardevs import QMP_CHARDEV, console_chardev
 
 BIOS_FILE = "tick.bin"
 DISK_FILE = "disk.qcow2"
@@ -54,7 +54,6 @@ class MachineConfig:
     memory_mib: int = DEFAULT_MEMORY_MIB
     cpu_model: str = DEFAULT_CPU
     """Perhaps with features, such as `Nehalem,-x2apic`; those of the guest's mode are added."""
-    vcpus: int = 1
     irqchip: IrqChip = IrqChip.ON
     disk: bool = True
     """Whether there is a disk, to hold the VM state of snapshots."""
@@ -65,6 +64,11 @@ class MachineConfig:
         deadline = "+" if self.guest.mode is TimerMode.TSC_DEADLINE else "-"
         x2apic = ",+x2apic" if self.guest.apic is Apic.X2APIC else ""
         return f"{self.cpu_model},{deadline}tsc-deadline{x2apic}"
+
+    @property
+    def consoles(self) -> int:
+        """Streams that its guest prints to: one for each vCPU, or one for all."""
+        return 1 if self.guest.shared_port else self.guest.vcpus
 
     @property
     def lapic_is_qemus(self) -> bool:
@@ -81,17 +85,24 @@ def qemu_args(config: MachineConfig) -> list[str]:
     # Said in any case: machine types differ in what they take by themselves.
     irqchip = f",kernel-irqchip={config.irqchip}" if config.accel is Accel.KVM else ""
     disk = f"if=none,id=disk,node-name={DISK_NODE},file={DISK_FILE},format=qcow2,cache=unsafe"
+    # As sockets, whose APIC IDs follow each other.
+    vcpus = config.guest.vcpus
+    own_ports = [
+        ("-device", f"isa-debugcon,iobase={DEBUG_PORT + n:#x},chardev={console_chardev(n)}")
+        for n in range(1, config.consoles)
+    ]
     return [
         *("-nodefaults", "-no-user-config"),
         *("-display", "none"),
         *("-machine", f"{config.machine},accel={config.accel}{irqchip}"),
         *("-cpu", config.cpu),
         *("-m", str(config.memory_mib)),
-        *("-smp", str(config.vcpus)),
+        *("-smp", f"{vcpus},sockets={vcpus}" if vcpus > 1 else "1"),
         *("-bios", BIOS_FILE),
         *("-fw_cfg", f"name={CONFIG_FILE},string={config.guest.record()}"),
         *("-mon", f"chardev={QMP_CHARDEV},mode=control"),
-        *("-serial", f"chardev:{CONSOLE_CHARDEV}"),
+        *("-serial", f"chardev:{console_chardev(0)}"),
+        *(argument for port in own_ports for argument in port),
         *(("-drive", disk) if config.disk else ()),
         *("-no-reboot", "-no-shutdown"),
     ]  # fmt: skip

@@ -1,149 +1,39 @@
-"""The guest's console, watched by pexpect.
-
-One reader takes bytes from the stream, timestamps them, tees them to a file and
-feeds pexpect; nobody else reads that descriptor. What pexpect keeps is bounded,
-so that a guest that floods its console costs no memory.
-"""
+"""What a guest says: each of its vCPUs to a port of its own, or all of them to one."""
 
 import asyncio
 import collections
-import io
-import re
 import socket
-from typing import TYPE_CHECKING, BinaryIO, cast
+from collections.abc import Sequence
+from typing import BinaryIO
 
-from pexpect import EOF, TIMEOUT
-from pexpect._async import PatternWaiter
-from pexpect.expect import Expecter, searcher_re
-from pexpect.spawnbase import SpawnBase
-
-from orchestrator.guest import lines
+from orchestrator.guest.lines import Line
 from orchestrator.host.protocol import Clock
+from orchestrator.vm.port import Port
 
-#: Unmatched bytes that are kept; what came before them is dropped and counted.
-WINDOW_BYTES = 64 * 1024
-
-#: Bytes kept for evidence.
-TAIL_BYTES = 4096
-
-_CHUNK_BYTES = 64 * 1024
-
-
-class _NoTransport(asyncio.ReadTransport):
-    """Stands where pexpect expects the transport that it would pause: ours never pauses."""
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-
-if TYPE_CHECKING:
-    _Spawn = SpawnBase[bytes]
-    _Waiter = PatternWaiter[bytes]
-else:
-    _Spawn, _Waiter = SpawnBase, PatternWaiter
-
-
-class _Fed(_Spawn):
-    """A pexpect spawn that is fed, instead of reading a descriptor.
-
-    `PatternWaiter` is pexpect's own receiver of asynchronous data; it is given the
-    data here, and a transport that does nothing.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(timeout=None)
-        self.dropped = 0
-        transport = _NoTransport()
-        self._waiter = _Waiter()
-        self._waiter.connection_made(transport)
-        # Before the first expect: an expecter that leads here, and nobody waiting.
-        self._waiter.set_expecter(Expecter(self, searcher_re([])))
-        self._waiter.fut.cancel()
-        self.async_pw_transport = (self._waiter, transport)
-
-    @property
-    def unclaimed(self) -> int:
-        """Bytes that no pattern has claimed yet."""
-        return self._buffer.tell()
-
-    def feed(self, data: bytes) -> None:
-        self._waiter.data_received(data)
-        if max(self.unclaimed, self._before.tell()) > WINDOW_BYTES:
-            tail = self._buffer.getvalue()[-WINDOW_BYTES // 2 :]
-            self.dropped += self.unclaimed - len(tail)
-            self.keep(tail)
-
-    def feed_eof(self) -> None:
-        self.flag_eof = True
-        if not self._waiter.fut.done():
-            self._waiter.eof_received()
-
-    def keep(self, data: bytes) -> None:
-        """Hold only `data`."""
-        self._buffer, self._before = io.BytesIO(), io.BytesIO()
-        self._buffer.write(data)
-        self._before.write(data)
-
-
-class ConsoleClosed(Exception):  # noqa: N818  # an end, not an error: QEMU may end it
-    """The console's stream has ended."""
+#: Lines of a vCPU that are kept for whoever asks for them later.
+KEPT_LINES = 256
 
 
 class Console:
-    """A console stream and the lines of the tick guest in it."""
+    """The ports of one guest."""
 
-    def __init__(self, stream: socket.socket, clock: Clock, tee: BinaryIO | None = None) -> None:
-        stream.setblocking(False)
-        self._stream = stream
-        self._clock = clock
+    def __init__(
+        self, streams: Sequence[socket.socket], clock: Clock, tee: BinaryIO | None = None
+    ) -> None:
+        """Begin to read.
+
+        Args:
+            streams: one for each vCPU, in their order, or one for all.
+            clock: by which lines arrive.
+            tee: a file that gets all that is said.
+        """
         self._tee = tee
-        self._loop = asyncio.get_running_loop()
-        self._spawn = _Fed()
-        self._partial = b""
-        self._fed = 0
-        self._arrivals: collections.deque[tuple[int, int]] = collections.deque(maxlen=4096)
-        self._tail: collections.deque[bytes] = collections.deque(maxlen=512)
-        self.closed = False
-        self.received_bytes = 0
         self.tee_error: OSError | None = None
         """Why the copy in the tee file ends early, if it does."""
-        self.garbled = 0
-        """Lines whose form fitted but whose checksum did not."""
-        self._patterns = self._spawn.compile_pattern_list([lines.LINE, EOF, TIMEOUT])
-        self._loop.add_reader(stream.fileno(), self._pump)
-
-    @property
-    def dropped_bytes(self) -> int:
-        """Bytes dropped because no pattern claimed them before the window was full."""
-        return self._spawn.dropped
-
-    def _pump(self) -> None:
-        """Take all that has arrived."""
-        while not self.closed:
-            try:
-                data = self._stream.recv(_CHUNK_BYTES)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self.closed = True
-                self._loop.remove_reader(self._stream.fileno())
-                self._spawn.feed_eof()
-                return
-            self.received_bytes += len(data)
-            self._tail.append(data[-TAIL_BYTES:])
-            self._copy(data)
-            # Bytes come one at a time; pexpect need look only when a line is whole.
-            self._partial += data
-            whole = self._partial.rfind(b"\n") + 1
-            if whole or len(self._partial) > WINDOW_BYTES:
-                whole = whole or len(self._partial)
-                self._fed += whole
-                self._arrivals.append((self._fed, self._clock.now_ns()))
-                ready, self._partial = self._partial[:whole], self._partial[whole:]
-                self._spawn.feed(ready)
+        self._ports = [Port(stream, clock, self._copy) for stream in streams]
+        self._put_aside: collections.defaultdict[int, collections.deque[tuple[Line, int]]] = (
+            collections.defaultdict(lambda: collections.deque(maxlen=KEPT_LINES))
+        )
 
     def _copy(self, data: bytes) -> None:
         """Tee what has come; a full disk ends the copy, not the watch."""
@@ -153,35 +43,25 @@ class Console:
             except OSError as error:
                 self.tee_error = error
 
-    def _arrived_ns(self) -> int:
-        """Return when the last byte that was matched arrived."""
-        offset = self._fed - self._spawn.unclaimed
-        while len(self._arrivals) > 1 and self._arrivals[0][0] < offset:
-            self._arrivals.popleft()
-        return self._arrivals[0][1]
-
-    async def next_line(self, timeout_s: float) -> tuple[lines.Line, int] | None:
-        """Wait for the next line of the guest.
+    async def next_line(self, timeout_s: float, vcpu: int = 0) -> tuple[Line, int] | None:
+        """Wait for the next line of a vCPU. Those of others are kept for whoever asks.
 
         Returns:
             The line and when it arrived, in the host's nanoseconds; None if none came in time.
 
         Raises:
-            ConsoleClosed: the stream ended.
+            ConsoleClosed: its stream ended.
         """
-        deadline = self._loop.time() + timeout_s
-        while True:
-            left = 0 if self.closed else max(0, deadline - self._loop.time())
-            match await self._spawn.expect_list(self._patterns, timeout=left, async_=True):
-                case 0:
-                    line = lines.parse(cast(re.Match[bytes], self._spawn.match))
-                    if line is not None:
-                        return line, self._arrived_ns()
-                    self.garbled += 1
-                case _ if self.closed:
-                    raise ConsoleClosed
-                case _:
-                    return None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        kept, port = self._put_aside[vcpu], self._ports[vcpu % len(self._ports)]
+        while not kept:
+            said = await port.next_line(max(0, deadline - loop.time()))
+            if said is None:
+                return None
+            speaker, line, at_ns = said
+            self._put_aside[speaker].append((line, at_ns))
+        return kept.popleft()
 
     def drain(self) -> int:
         """Throw away all that has arrived so far; return how many bytes nobody had read.
@@ -189,15 +69,27 @@ class Console:
         In a stopped machine this is the whole of the past: what comes later was
         printed later.
         """
-        self._pump()
-        unread = self._spawn.unclaimed + len(self._partial)
-        self._partial = b""
-        self._spawn.keep(b"")
-        return unread
+        self._put_aside.clear()
+        return sum(port.drain() for port in self._ports)
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes that have arrived."""
+        return sum(port.received_bytes for port in self._ports)
+
+    @property
+    def garbled(self) -> int:
+        """Lines whose form fitted but whose checksum did not."""
+        return sum(port.garbled for port in self._ports)
+
+    @property
+    def dropped_bytes(self) -> int:
+        """Bytes dropped because no pattern claimed them before the window was full."""
+        return sum(port.dropped_bytes for port in self._ports)
 
     def tail(self) -> bytes:
-        """Return the last bytes seen."""
-        return b"".join(self._tail)[-TAIL_BYTES:]
+        """Return the last bytes seen, port by port."""
+        return b"".join(port.tail() for port in self._ports)
 
     def release_tee(self) -> BinaryIO | None:
         """Give up the tee file, still open: another console goes on with it."""
@@ -206,9 +98,8 @@ class Console:
 
     def close(self) -> None:
         """Stop reading."""
-        if not self.closed:
-            self.closed = True
-            self._loop.remove_reader(self._stream.fileno())
+        for port in self._ports:
+            port.close()
         if self._tee:
             try:
                 self._tee.close()

@@ -9,12 +9,13 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from orchestrator.errors import InfraError
-from orchestrator.guest.firmware import STATE_ADDRESS, GuestState, firmware
+from orchestrator.guest.firmware import STATE_ADDRESS, STATE_STRIDE, GuestState, firmware
 from orchestrator.guest.lines import BadConfig, Line, Ready
 from orchestrator.host.protocol import Host, QemuExit, QemuProcess, QemuStartError
 from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, MachineConfig, qemu_args
-from orchestrator.vm.console import Console, ConsoleClosed
+from orchestrator.vm.console import Console
 from orchestrator.vm.monitor import Monitor, MonitorClosedError, MonitorError
+from orchestrator.vm.port import ConsoleClosed
 
 #: From QEMU's greeting to the guest's first line.
 READY_DEADLINE_NS = 10_000_000_000
@@ -35,8 +36,9 @@ class MachineFacts:
     """The identity of one VM."""
 
     argv: tuple[str, ...]
-    vcpu_thread: int
-    pinned_cpu: int | None
+    vcpu_threads: tuple[int, ...]
+    pinned_cpus: tuple[int | None, ...]
+    """Of each vCPU; None if it is not pinned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,9 @@ class Machine:
             QemuStartError: QEMU did not start, or ended at once: with its own words.
             GuestStartError: the guest refused its configuration, or said nothing.
         """
+        guest = config.guest
+        shared = guest.vcpus > host.max_consoles
+        config = replace(config, guest=replace(guest, shared_port=shared))
         async with _starting(host, config, tee) as (qemu, started_ns):
             machine = cls(host, config, qemu)
             machine.started_ns = started_ns
@@ -142,11 +147,14 @@ class Machine:
             await ending
 
     async def pin(self) -> None:
-        """Pin the vCPU thread, if it isn't, to one CPU, where there is more than one."""
+        """Pin each vCPU thread that isn't, to one CPU, where there is more than one."""
         facts = self.facts
-        if facts.pinned_cpu is None:
-            pinned = await self.process.pin(facts.vcpu_thread)
-            self._qemu = replace(self._qemu, facts=replace(facts, pinned_cpu=pinned))
+        if None in facts.pinned_cpus:
+            pinned = tuple([
+                await self.process.pin(thread) if cpu is None else cpu
+                for thread, cpu in zip(facts.vcpu_threads, facts.pinned_cpus, strict=True)
+            ])  # fmt: skip
+            self._qemu = replace(self._qemu, facts=replace(facts, pinned_cpus=pinned))
 
     async def _wait_ready(self) -> None:
         try:
@@ -184,36 +192,42 @@ class Machine:
         status: dict[str, Any] = await self.monitor.execute("query-status")
         return str(status["status"])
 
-    async def vcpu_cpu_ns(self) -> int:
-        """Return the CPU time that the vCPU has used."""
-        return await self.process.vcpu_cpu_ns(self.facts.vcpu_thread)
+    @property
+    def vcpus(self) -> range:
+        """The numbers of its vCPUs, which are their APIC IDs."""
+        return range(self.config.guest.vcpus)
+
+    async def vcpu_cpu_ns(self, vcpu: int = 0) -> int:
+        """Return the CPU time that a vCPU has used."""
+        return await self.process.vcpu_cpu_ns(self.facts.vcpu_threads[vcpu])
 
     async def mark_waiting(self) -> None:
         """Begin to count, for `waited_ns`."""
-        self._waiting_mark_ns = await self.process.waited_ns(self.facts.vcpu_thread)
+        self._waiting_mark_ns = await self.process.waited_ns(self.facts.vcpu_threads)
 
     async def waited_ns(self) -> int:
-        """Return how long QEMU's threads, the vCPU's left out, waited for a CPU since the mark."""
-        return await self.process.waited_ns(self.facts.vcpu_thread) - self._waiting_mark_ns
+        """Return how long QEMU's threads, the vCPUs' left out, waited for a CPU since the mark."""
+        return await self.process.waited_ns(self.facts.vcpu_threads) - self._waiting_mark_ns
 
-    async def guest_state(self) -> GuestState:
-        """Read the guest's state block out of its memory, without touching the vCPU.
+    async def guest_state(self, vcpu: int = 0) -> GuestState:
+        """Read a vCPU's state block out of the guest's memory, without touching the vCPU.
 
         `pmemsave` reads memory only; HMP's `xp` would synchronize the vCPU's
         registers first, which can change what a hung guest does next.
         """
+        address = STATE_ADDRESS + vcpu * STATE_STRIDE
         await self.monitor.execute(
-            "pmemsave", {"val": STATE_ADDRESS, "size": GuestState.SIZE, "filename": _DUMP_FILE}
+            "pmemsave", {"val": address, "size": GuestState.SIZE, "filename": _DUMP_FILE}
         )
         return GuestState.parse(await self.process.read_file(_DUMP_FILE))
 
-    async def peek_state(self) -> GuestState:
-        """Read the state block through the monitor alone: for a stopped machine.
+    async def peek_state(self, vcpu: int = 0) -> GuestState:
+        """Read a vCPU's state block through the monitor alone: for a stopped machine.
 
         Raises:
             ValueError: what the monitor printed is not the state block.
         """
-        command = f"xp /{GuestState.WORDS}xw {STATE_ADDRESS:#x}"
+        command = f"xp /{GuestState.WORDS}xw {STATE_ADDRESS + vcpu * STATE_STRIDE:#x}"
         text = await self.monitor.hmp(command)
         words = re.findall(r"0x([0-9a-f]{8})\b", text)
         return GuestState.parse(b"".join(int(word, 16).to_bytes(4, "little") for word in words))
@@ -254,7 +268,9 @@ async def _starting(
         files = {BIOS_FILE: firmware().content, **files}
         if config.disk and DISK_FILE not in files:
             files[DISK_FILE] = await host.empty_disk()
-        process = await host.start_qemu([*qemu_args(config), *args], files)
+        process = await host.start_qemu(
+            [*qemu_args(config), *args], files, consoles=config.consoles
+        )
     except BaseException:
         if tee:
             tee.close()
@@ -262,17 +278,17 @@ async def _starting(
     started_ns = host.clock.now_ns()
     console = monitor = None
     try:
-        console = Console(process.console, host.clock, tee)
+        console = Console(process.consoles, host.clock, tee)
         monitor = await Monitor.connect(process, host.clock)
         vcpus = await monitor.execute("query-cpus-fast")
         try:
-            thread = int(vcpus[0]["thread-id"])
+            threads = tuple(int(vcpus[n]["thread-id"]) for n in range(config.guest.vcpus))
         except (LookupError, TypeError, ValueError):
-            raise MonitorError("query-cpus-fast", f"no thread in {vcpus!r}") from None
-        pinned = await process.pin(thread) if pin else None
+            raise MonitorError("query-cpus-fast", f"threads are missing in {vcpus!r}") from None
+        pinned = tuple([await process.pin(thread) if pin else None for thread in threads])
         if process.tracer:
-            process.tracer.watch(thread)
-        facts = MachineFacts(tuple(process.argv), thread, pinned)
+            process.tracer.watch(threads)
+        facts = MachineFacts(tuple(process.argv), threads, pinned)
         yield _Qemu(process, monitor, console, facts), started_ns
     except BaseException as error:
         end = await _end(process, monitor, console)
@@ -293,6 +309,6 @@ async def _end(process: QemuProcess, monitor: Monitor | None, console: Console |
         if monitor:
             await monitor.close()
     finally:
-        process.qmp.close()
-        process.console.close()
+        for stream in (process.qmp, *process.consoles):
+            stream.close()
     return end

@@ -178,13 +178,13 @@ class Monitor:
             seen = f"the connection is lost ({type(error).__name__}: {error})"
             raise MonitorClosedError(command, seen) from error
 
-    async def hmp(self, line: str, *, deadline_ns: int | None = None) -> str:
-        """Run a command of the human monitor and return what it prints."""
+    async def hmp(self, line: str, *, vcpu: int = 0, deadline_ns: int | None = None) -> str:
+        """Run a command of the human monitor, of this vCPU, and return what it prints."""
+        arguments: dict[str, object] = {"command-line": line}
+        if vcpu:
+            arguments["cpu-index"] = vcpu
         return cast(
-            str,
-            await self.execute(
-                "human-monitor-command", {"command-line": line}, deadline_ns=deadline_ns
-            ),
+            str, await self.execute("human-monitor-command", arguments, deadline_ns=deadline_ns)
         )
 
     async def hmp_do(self, line: str, *, deadline_ns: int | None = None) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.host.chardevs import QMP_CHARDEV
 from orchestrator.host.facts import QemuFacts
-from orchestrator.host.protocol import QMP_CHARDEV, Host, QemuStartError
+from orchestrator.host.protocol import Host, QemuStartError
 from orchestrator.vm.monitor import Monitor, MonitorError
 
 
@@ -45,7 +46,8 @@ async def probe_qemu(host: _HasQemu) -> QemuFacts:
         if monitor:
             await monitor.close()
         process.qmp.close()
-        process.console.close()
+        for console in process.consoles:
+            console.close()
     sha256 = await asyncio.to_thread(_sha256, host.qemu)
     try:
         numbers = version["qemu"]

@@ -7,8 +7,8 @@ from orchestrator.guest.firmware import Apic, GuestConfig, TimerMode
 from orchestrator.guest.lines import Tick
 from orchestrator.host.protocol import Host
 from orchestrator.vm.argv import Accel, MachineConfig
-from orchestrator.vm.console import ConsoleClosed
 from orchestrator.vm.machine import GuestRefusedError, Machine
+from orchestrator.vm.port import ConsoleClosed
 
 #: Ticks to wait for: the second shows that the guest could re-arm its timer.
 TICKS = 3
@@ -47,10 +47,9 @@ async def try_out(host: Host, config: MachineConfig) -> Tryout:
     period_ns = config.guest.period_ns
     try:
         async with await Machine.start(host, config) as machine:
-            for _ in range(TICKS):
-                arrived = await machine.console.next_line(
-                    machine.clock.wall_s(_DEADLINE_NS + 2 * period_ns)
-                )
+            deadline_s = machine.clock.wall_s(_DEADLINE_NS + 2 * period_ns)
+            for vcpu in (vcpu for vcpu in machine.vcpus for _ in range(TICKS)):
+                arrived = await machine.console.next_line(deadline_s, vcpu)
                 if arrived is None:
                     state = await machine.run_state()
                     return Tryout(f"the guest started, but does not tick (QEMU says: {state})")

@@ -71,17 +71,17 @@ async def test_the_trial_loop_beside_a_bare_loop(period_ms: int, tmp_path: Path)
     """Figure to reach: at least 0.85 of the bare loop's trials per second."""
     period_ns = period_ms * 1_000_000
     config = MachineConfig(await accelerator(), GuestConfig(period_ns=period_ns))
-    host, limits, pace, snapshots = LocalHost(), Limits(period_ns), Pace(), HmpSnapshots()
+    host, limits, paces, snapshots = LocalHost(), Limits(period_ns), [Pace()], HmpSnapshots()
     bare = Bare(config, await host.empty_disk(), tmp_path)
     ratios, rates = [], []
     async with await Machine.start(host, config) as machine:
-        saver = Saver(machine, snapshots, pace, limits)
+        saver = Saver(machine, snapshots, paces, limits)
         save, _ = await saver.take("bench", 0.5)
         for _ in range(BLOCKS):
             bare_s = bare.block_s()
             began = time.perf_counter()
             for _ in range(LOADS):
-                result = await Trial(machine, snapshots, save, pace, limits).run()
+                result = await Trial(machine, snapshots, save, paces, limits).run()
                 assert result.outcome.ticked, result
             ours_s = time.perf_counter() - began
             await machine.stop()
@@ -106,7 +106,7 @@ def cpu_s() -> float:
 @pytest.mark.parametrize("method", list(Method))
 async def test_a_new_qemu_per_trial(method: Method) -> None:
     """Figure to reach: at least 8 trials per second of a core."""
-    host, limits, pace = LocalHost(), Limits(10_000_000), Pace()
+    host, limits, paces = LocalHost(), Limits(10_000_000), [Pace()]
     try:
         way = snapshots(method, await probe_qemu(host))
     except MethodMissingError as error:
@@ -117,10 +117,10 @@ async def test_a_new_qemu_per_trial(method: Method) -> None:
     config = MachineConfig(await accelerator(), guest, disk=way.needs_disk)
     trials = 100
     async with await Machine.start(host, config) as machine:
-        save, _ = await Saver(machine, way, pace, limits).take("bench", 0.5)
+        save, _ = await Saver(machine, way, paces, limits).take("bench", 0.5)
         began, spent = time.perf_counter(), cpu_s()
         for _ in range(trials):
-            result = await Trial(machine, way, save, pace, limits).run()
+            result = await Trial(machine, way, save, paces, limits).run()
             assert result.outcome.ticked, result
         wall, cpu = time.perf_counter() - began, cpu_s() - spent
         size = len(machine.states[save.tag])
@@ -134,17 +134,17 @@ async def test_memory_over_20000_trials() -> None:
     """Figure to reach: flat."""
     period_ns = 5_000_000
     config = MachineConfig(await accelerator(), GuestConfig(period_ns=period_ns))
-    limits, pace, snapshots = Limits(period_ns), Pace(), HmpSnapshots()
+    limits, paces, snapshots = Limits(period_ns), [Pace()], HmpSnapshots()
     print()
     async with await Machine.start(LocalHost(), config) as machine:
-        save, _ = await Saver(machine, snapshots, pace, limits).take("bench", 0.5)
+        save, _ = await Saver(machine, snapshots, paces, limits).take("bench", 0.5)
         for trial in range(20_001):
             if trial % 4000 == 0 or trial == 500:
                 rss = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf(
                     "SC_PAGE_SIZE"
                 )
                 print(f"after {trial:6d} trials: {rss / 1e6:.2f} MB resident")
-            await Trial(machine, snapshots, save, pace, limits).run()
+            await Trial(machine, snapshots, save, paces, limits).run()
 
 
 async def test_first_tick_after_the_start_of_qemu() -> None:

@@ -1,8 +1,8 @@
 /* Loaded into QEMU by LD_PRELOAD: zeroes TMICT in some calls of KVM_SET_LAPIC, so
  * that a real KVM guest really loses its timer. Only states with an armed timer on
- * the tick vector count; each is noted in SHIM_LOG as one byte, '1' where it was
- * tampered with. The log's length is the number of the call, so that the draws
- * go on over several QEMU processes. SHIM_PERMILLE of them are tampered with,
+ * the tick vector count; each is noted in SHIM_LOG as two bytes: the vCPU's APIC ID, and
+ * '1' where it was tampered with. The log's length gives the number of the call, so that
+ * the draws go on over several QEMU processes. SHIM_PERMILLE of them are tampered with,
  * drawn by SHIM_SEED. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <linux/kvm.h>
 
+#define ID 0x20
 #define LVTT 0x320
 #define TMICT 0x380
 #define TICK_VECTOR 0x40
@@ -44,12 +45,13 @@ int ioctl(int fd, unsigned long request, ...)
     memcpy(&tmict, state.regs + TMICT, sizeof tmict);
     if ((lvtt & 0xff) == TICK_VECTOR && tmict) {
         int log = open(getenv("SHIM_LOG"), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        uint64_t number = lseek(log, 0, SEEK_END);
+        uint64_t number = lseek(log, 0, SEEK_END) / 2;
         uint64_t seed = strtoull(getenv("SHIM_SEED"), NULL, 10);
         int tamper = draw(draw(seed) + number) % 1000 < strtoull(getenv("SHIM_PERMILLE"), NULL, 10);
         if (tamper)
             memset(state.regs + TMICT, 0, sizeof tmict);
-        if (write(log, tamper ? "1" : "0", 1) != 1)
+        char note[2] = { '0' + state.regs[ID + 3], tamper ? '1' : '0' };
+        if (write(log, note, 2) != 2)
             abort();
         close(log);
     }

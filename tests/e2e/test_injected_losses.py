@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -49,14 +50,16 @@ async def fit_host(method: Method) -> tuple[LocalHost, HostFacts]:
 
 
 @pytest.mark.parametrize(
-    ("permille", "trials", "method"),
+    ("permille", "trials", "method", "vcpus"),
     [
-        *((1000, 8, Method.HMP), (300, 30, Method.HMP), (20, 200, Method.HMP)),
-        *((300, 20, method) for method in Method if method is not Method.HMP),
+        *((1000, 8, Method.HMP, 1), (300, 30, Method.HMP, 1), (20, 200, Method.HMP, 1)),
+        *((300, 20, method, 1) for method in Method if method is not Method.HMP),
+        (300, 20, Method.HMP, 2),
+        (300, 12, Method.LOADVM, 3),
     ],
 )
 async def test_the_losses_found_are_the_losses_made(
-    tmp_path: Path, kvm: Accel, shim: Path, permille: int, trials: int, method: Method
+    tmp_path: Path, kvm: Accel, shim: Path, permille: int, trials: int, method: Method, vcpus: int
 ) -> None:
     host, facts = await fit_host(method)
     log = tmp_path / "shim.log"
@@ -68,7 +71,12 @@ async def test_the_losses_found_are_the_losses_made(
     }
     plan = build_plan(
         {
-            "axes": {"accel": kvm, "period_ms": 10, "method": method},
+            "axes": {
+                "accel": kvm,
+                "period_ms": 10 * vcpus,
+                "method": method,
+                "vcpus": vcpus,
+            },
             "limits": {"trials": trials},
             "seed": 3,
         },
@@ -85,12 +93,21 @@ async def test_the_losses_found_are_the_losses_made(
         for record in read_journal(result.journal)
         if record["record"] == "trial" and record["arm"] == "host"
     ]
-    made = [byte == ord("1") for byte in log.read_bytes()]
-    found = [record["outcome"] == Outcome.LOST for record in attempts]
-    print(f"{sum(made)} of {len(made)} loads tampered with, {sum(found)} found lost")
+    notes = log.read_text()
+    noted = [(int(vcpu), done == "1") for vcpu, done in zip(notes[::2], notes[1::2], strict=True)]
+    made = [
+        {vcpu for vcpu, done in noted[start : start + vcpus] if done}
+        for start in range(0, len(noted), vcpus)
+    ]
+    found = [
+        {each["vcpu"] for each in record["vcpus"] or [record] if each["outcome"] == Outcome.LOST}
+        for record in attempts
+    ]
+    print(f"{sum(map(bool, made))} of {len(made)} loads tampered with: {made}")
     assert len(made) == len(found) == trials
     assert made == found
-    assert sum(made) > 0
-    assert cell.campaign.causes == {Cause.NOT_RESTORED: sum(made)}
+    assert any(made)
+    assert cell.campaign.causes == {Cause.NOT_RESTORED: sum(map(bool, made))}
+    assert cell.campaign.lost_by_vcpu == Counter(vcpu for load in made for vcpu in load)
     assert cell.verdict is result.verdict is Verdict.ANOMALOUS
     assert all(control.seen for control in cell.campaign.controls)

@@ -43,14 +43,14 @@ def tracing(tmp_path: Path) -> Iterator[Path]:
 
 async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: Accel) -> None:
     host = LocalHost()
-    limits, pace, snapshots = Limits(20_000_000), Pace(), HmpSnapshots()
+    limits, paces, snapshots = Limits(20_000_000), [Pace()], HmpSnapshots()
     async with await Machine.start(host, MachineConfig(kvm, GuestConfig())) as machine:
         process = machine.process
         assert isinstance(process, LocalQemu)
         instance = tracing / "instances" / process.folder.name
         assert instance.is_dir()
-        save, _ = await Saver(machine, snapshots, pace, limits).take("save", 0.5)
-        result = await Trial(machine, snapshots, save, pace, limits).run()
+        save, _ = await Saver(machine, snapshots, paces, limits).take("save", 0.5)
+        result = await Trial(machine, snapshots, save, paces, limits).run()
         assert result.outcome.ticked
         assert process.tracer is not None
         text = process.tracer.read()

@@ -23,13 +23,14 @@ from orchestrator.trial.evidence import gather
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.save import NoSaveError, Saver, describe, look
+from orchestrator.trial.save import Saver, describe, look
 from orchestrator.trial.trial import Trial
 from orchestrator.trial.watch import Heard, Watch
 from orchestrator.vm.argv import Accel, MachineConfig
 from orchestrator.vm.machine import Machine
 from orchestrator.vm.monitor import Monitor
 from tests.e2e.conftest import campaign
+from tests.e2e.faulty import fallen_silent
 
 PERIOD_NS = 20_000_000
 
@@ -57,9 +58,9 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
     period_ns = 100_000_000
     delay = await slow_printing(host, accel, period_ns)
     guest = GuestConfig(period_ns=period_ns, print_delay=delay, control_tick=5, control_periods=8)
-    limits, pace, snapshots = Limits(period_ns), Pace(), HmpSnapshots()
+    limits, paces, snapshots = Limits(period_ns), [Pace()], HmpSnapshots()
     async with await Machine.start(host, MachineConfig(accel, guest)) as machine:
-        saver = Saver(machine, snapshots, pace, limits)
+        saver = Saver(machine, snapshots, paces, limits)
         await saver.settle()
         watch = Watch(machine, limits)
         while True:
@@ -75,12 +76,12 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
         await machine.stop()
         seen = await look(machine)
         assert seen[0].printing
-        save = describe("stale", seen, 0.5, pace.spins_per_period, TimerMode.ONE_SHOT)
+        save = describe("stale", seen, 0.5, paces[0].spins_per_period, TimerMode.ONE_SHOT)
         assert "printing" in save.ineligible
         await snapshots.save(machine, "stale")
         for _ in range(2):
             before = machine.console.received_bytes
-            result = await Trial(machine, snapshots, save, pace, limits).run()
+            result = await Trial(machine, snapshots, save, paces, limits).run()
             replayed = machine.console.received_bytes - before
             assert replayed > 10, "the tail of the line should have come again"
             assert result.outcome is Outcome.LOST, result
@@ -103,33 +104,10 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
 async def test_each_way_a_real_guest_can_fall_silent(
     host: LocalHost, accel: Accel, fault: Fault, outcome: Outcome, cause: Cause
 ) -> None:
-    limits, snapshots, fault_tick = Limits(PERIOD_NS), HmpSnapshots(), 12
-    guest = GuestConfig(period_ns=PERIOD_NS, fault=fault, fault_tick=fault_tick)
-    for _ in range(10):
-        pace = Pace()
-        async with await Machine.start(host, MachineConfig(accel, guest)) as machine:
-            saver = Saver(machine, snapshots, pace, limits)
-            await saver.settle()
-            watch = Watch(machine, limits)
-            while True:
-                heard = await watch.tick(limits.silence_ns, confirm=True)
-                assert isinstance(heard, Heard)
-                if heard.line.sequence == fault_tick - 3:
-                    break
-            try:
-                save, _ = await saver.take("faulty", 0.5)
-            except NoSaveError:
-                continue
-            if save.ticks != fault_tick - 1:
-                continue
-            result = await Trial(machine, snapshots, save, pace, limits).run()
-            assert result.outcome is outcome, result
-            evidence = await gather(machine, limits)
-            diagnosis = diagnose(result, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
-            print(diagnosis.sentence)
-            assert diagnosis.cause is cause, diagnosis.sentence
-            return
-    pytest.fail("no save fell just before the fault in 10 tries")
+    guest = GuestConfig(period_ns=PERIOD_NS, fault=fault)
+    result, found = await fallen_silent(host, accel, guest)
+    assert result.outcome is outcome, result
+    assert found.cause is cause, found.sentence
 
 
 async def test_a_stopped_qemu_loses_nothing(
@@ -157,9 +135,9 @@ async def test_a_qemu_that_stays_stopped_is_unknown(
     host: LocalHost, best_accel: Accel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchestrator.vm.monitor.DEADLINE_NS", 1_000_000_000)
-    limits, pace, snapshots = Limits(PERIOD_NS), Pace(), HmpSnapshots()
+    limits, paces, snapshots = Limits(PERIOD_NS), [Pace()], HmpSnapshots()
     async with await Machine.start(host, MachineConfig(best_accel)) as machine:
-        save, _ = await Saver(machine, snapshots, pace, limits).take("save", 0.5)
+        save, _ = await Saver(machine, snapshots, paces, limits).take("save", 0.5)
         plain_cont = Machine.cont
 
         async def cont_and_stop(machine: Machine) -> None:
@@ -169,9 +147,9 @@ async def test_a_qemu_that_stays_stopped_is_unknown(
             os.kill(process.pid, signal.SIGSTOP)
 
         monkeypatch.setattr(Machine, "cont", cont_and_stop)
-        result = await Trial(machine, snapshots, save, pace, limits).run()
+        result = await Trial(machine, snapshots, save, paces, limits).run()
         assert result.outcome is Outcome.UNKNOWN, result
-        evidence = await gather(machine, limits)
+        (evidence,) = await gather(machine, limits)
         diagnosis = diagnose(result, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
         assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
 
@@ -254,16 +232,16 @@ async def test_a_killed_qemu_is_replaced(
 async def test_a_qemu_killed_while_it_is_examined(
     host: LocalHost, best_accel: Accel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits, pace, snapshots = Limits(PERIOD_NS), Pace(), HmpSnapshots()
+    limits, paces, snapshots = Limits(PERIOD_NS), [Pace()], HmpSnapshots()
     guest = GuestConfig(control_tick=6)
     async with await Machine.start(host, MachineConfig(best_accel, guest)) as machine:
-        save = await Saver(machine, snapshots, pace, limits).take_control("control")
-        result = await Trial(machine, snapshots, save, pace, limits).run()
+        save = await Saver(machine, snapshots, paces, limits).take_control("control")
+        result = await Trial(machine, snapshots, save, paces, limits).run()
         assert result.outcome is Outcome.LOST
         process = machine.process
         assert isinstance(process, LocalQemu)
         asyncio.get_running_loop().call_later(0.15, os.kill, process.pid, signal.SIGKILL)
-        evidence = await gather(machine, limits)
+        (evidence,) = await gather(machine, limits)
         diagnosis = diagnose(result, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
         assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
         assert evidence.failure

@@ -14,7 +14,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,7 +123,8 @@ class FakeQemu:
         self, config: GuestConfig, script: Script, args: Sequence[str], files: Mapping[str, bytes]
     ) -> None:
         self.qmp, self._qmp = socket.socketpair()
-        self.console, self._console = socket.socketpair()
+        console, self._console = socket.socketpair()
+        self.consoles = [console]
         self.argv: Sequence[str] = ["/fake/qemu", *args]
         self.config = config
         self.period_ns = config.period_ns
@@ -160,7 +161,7 @@ class FakeQemu:
         self._advance()
         return self.guest_cpu_ns
 
-    async def waited_ns(self, besides: int) -> int:
+    async def waited_ns(self, besides: Collection[int]) -> int:
         return 0
 
     async def pin(self, thread_id: int) -> int | None:
@@ -391,7 +392,11 @@ class FakeHost:
     async def pressure_percent(self) -> float | None:
         return self.pressure.pop(0) if self.pressure else None
 
-    async def start_qemu(self, args: Sequence[str], files: Mapping[str, bytes]) -> FakeQemu:
+    max_consoles = 1
+
+    async def start_qemu(
+        self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
+    ) -> FakeQemu:
         if self.refuse:
             raise QemuStartError(self.refuse)
         record = re.search(r"string=LTK1(\w+)", " ".join(args))

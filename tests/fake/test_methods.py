@@ -38,11 +38,11 @@ LOADER = {
 
 async def saved(host: FakeHost, method: Snapshots) -> tuple[Machine, Save, Callable[[], Trial]]:
     """Return a machine with a save, and what makes a trial of it."""
-    limits, pace = Limits(PERIOD_NS), Pace()
+    limits, paces = Limits(PERIOD_NS), [Pace()]
     guest = GuestConfig(period_ns=PERIOD_NS)
     machine = await Machine.start(host, MachineConfig(Accel.KVM, guest, disk=method.needs_disk))
-    save, _ = await Saver(machine, method, pace, limits).take("save", 0.5)
-    return machine, save, lambda: Trial(machine, method, save, pace, limits)
+    save, _ = await Saver(machine, method, paces, limits).take("save", 0.5)
+    return machine, save, lambda: Trial(machine, method, save, paces, limits)
 
 
 def commands(machine: Machine) -> list[object]:
@@ -75,7 +75,7 @@ async def test_a_load_takes_a_new_qemu_and_nobody_looks_at_its_guest(name: Metho
         loaded = {Method.LOADVM: "query-cpus-fast"}.get(name, "query-migrate")
         assert sent[sent.index(loaded) + 1 :] == ["cont"]
         # The guest goes on where it was saved, and can be saved again.
-        again, _ = await Saver(machine, method, Pace(), Limits(PERIOD_NS)).take("again", 0.5)
+        again, _ = await Saver(machine, method, [Pace()], Limits(PERIOD_NS)).take("again", 0.5)
         assert (save.generation, again.generation) == (0, 1)
         assert again.ticks > save.ticks
 
@@ -193,5 +193,5 @@ async def test_a_wrong_answer_at_the_start_is_told_with_the_command_line() -> No
     machine, _, _ = await saved(host, method)
     async with machine:
         script.on_command["query-cpus-fast"] = lambda qemu: [{}]
-        with pytest.raises(QemuStartError, match=r"(?s)no thread in .*-incoming defer"):
+        with pytest.raises(QemuStartError, match=r"(?s)threads are missing in .*-incoming defer"):
             await method.load(machine, "save")

@@ -21,7 +21,7 @@ from orchestrator.trial.pace import Pace
 from orchestrator.trial.save import Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.vm.argv import Accel, MachineConfig
-from orchestrator.vm.console import WINDOW_BYTES, Console, ConsoleClosed
+from orchestrator.vm.console import Console
 from orchestrator.vm.machine import Machine
 from orchestrator.vm.monitor import (
     CommandFailedError,
@@ -30,6 +30,7 @@ from orchestrator.vm.monitor import (
     MonitorError,
     MonitorTimeoutError,
 )
+from orchestrator.vm.port import WINDOW_BYTES, ConsoleClosed
 from tests.fake.host import FakeHost, FakeQemu, Script, immediate, messages
 
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\n'
@@ -196,7 +197,7 @@ async def test_events_are_not_hoarded(peer: Callable[[Peer], Awaitable[Monitor]]
 @pytest.fixture
 async def console() -> AsyncIterator[tuple[Console, socket.socket]]:
     ours, theirs = socket.socketpair()
-    console = Console(ours, LocalClock())
+    console = Console([ours], LocalClock())
     with ours, theirs:
         yield console, theirs
         console.close()
@@ -225,8 +226,9 @@ async def test_a_console_flooded_with_noise(
     assert isinstance(heard[0], Tick)
     assert watched.received_bytes == len(noise) + 1 + len(TICK)
     assert watched.dropped_bytes > len(noise) / 2
-    assert watched._spawn.unclaimed <= WINDOW_BYTES
-    assert watched._spawn._before.tell() <= WINDOW_BYTES
+    (port,) = watched._ports
+    assert port._spawn.unclaimed <= WINDOW_BYTES
+    assert port._spawn._before.tell() <= WINDOW_BYTES
 
 
 async def test_drained_lines_are_never_heard(console: tuple[Console, socket.socket]) -> None:
@@ -289,15 +291,15 @@ async def test_a_monitor_that_fails_in_a_trial_is_unknown(command: str, how: str
 
     script = Script(immediate)
     host = FakeHost(script)
-    limits, pace, snapshots = Limits(100_000_000), Pace(), HmpSnapshots()
+    limits, paces, snapshots = Limits(100_000_000), [Pace()], HmpSnapshots()
     config = MachineConfig(Accel.KVM, GuestConfig(period_ns=100_000_000))
     async with await Machine.start(host, config) as machine:
-        save, _ = await Saver(machine, snapshots, pace, limits).take("save", 0.5)
+        save, _ = await Saver(machine, snapshots, paces, limits).take("save", 0.5)
         if command == "stop":
             await machine.cont()
         script.on_command[command] = misbehave
         try:
-            result = await Trial(machine, snapshots, save, pace, limits).run()
+            result = await Trial(machine, snapshots, save, paces, limits).run()
         except MonitorError as error:
             pytest.fail(f"a trial raised: {error}")
         assert result.outcome is Outcome.UNKNOWN, result

@@ -74,8 +74,8 @@ async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> N
         process = await host.start_qemu(["-version"], {"extra.bin": content})
         assert (await process.exited()).code == 0
         await process.kill()
-        process.qmp.close()
-        process.console.close()
+        for stream in (process.qmp, *process.consoles):
+            stream.close()
 
         # One after another, and two at a time.
         async with (
@@ -85,7 +85,7 @@ async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> N
             for machine in (one, two):
                 assert await machine.console.next_line(30)
                 assert await machine.vcpu_cpu_ns() > 0
-                assert await machine.process.waited_ns(machine.facts.vcpu_thread) >= 0
+                assert await machine.process.waited_ns(machine.facts.vcpu_threads) >= 0
             # One that is ended from inside says how; the other goes on.
             with pytest.raises(OSError, match="No such file"):
                 await one.process.read_file("no-such-file")

@@ -127,7 +127,7 @@ def test_two_emulated_cpus(tmp_path: Path) -> None:
     assert cell["verdict"] == "affected"
     assert cell["host"]["cpus"] == 2
     machines = [m for m in records(tmp_path / "out", "machine") if m["arm"] == "host"]
-    assert {machine["pinned_cpu"] for machine in machines} == {1}
+    assert {tuple(machine["pinned_cpus"]) for machine in machines} == {(1,)}
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.guest.firmware import (
+    MAX_VCPUS,
     Apic,
     Fault,
     GuestConfig,
@@ -32,12 +33,12 @@ def test_the_committed_image_is_what_the_source_gives(tmp_path: Path) -> None:
     assert len(firmware().content) == 64 * 1024
 
 
-@given(st.lists(u32, min_size=6, max_size=6))
-def test_a_tick_line_comes_back_as_it_was(fields: list[int]) -> None:
-    match = LINE.search(b"noise" + render("T", *fields) + b"T 0000")
+@given(st.lists(u32, min_size=6, max_size=6), st.integers(0, MAX_VCPUS - 1))
+def test_a_tick_line_comes_back_as_it_was(fields: list[int], vcpu: int) -> None:
+    match = LINE.search(b"noise" + render("T", *fields, vcpu=vcpu) + b"T0 0000")
     assert match
     sequence, spins, high, low, print_cycles, arms = fields
-    assert parse(match) == Tick(sequence, spins, high << 32 | low, print_cycles, arms)
+    assert parse(match) == (vcpu, Tick(sequence, spins, high << 32 | low, print_cycles, arms))
 
 
 @given(st.lists(u32, min_size=6, max_size=6), st.data())
@@ -69,16 +70,19 @@ def test_a_head_and_a_foreign_tail_do_not_make_a_line() -> None:
 def test_what_the_guest_refuses_has_words() -> None:
     match = LINE.search(render("B", 7))
     assert match
-    line = parse(match)
+    said = parse(match)
+    assert said is not None
+    line = said[1]
     assert isinstance(line, BadConfig)
     assert line.reason == "the CPU has no TSC-deadline timer"
 
 
 def test_the_record_has_a_fixed_width() -> None:
     record = GuestConfig(
-        TimerMode.TSC_DEADLINE, Apic.X2APIC, 1_000_000, 6, 3, Fault.MUTE, 9, 5
+        TimerMode.TSC_DEADLINE, Apic.X2APIC, 1_000_000, 6, 3, Fault.MUTE, 9, 5, 4, True, 3
     ).record()
-    assert record == "LTK1" + "".join(f"{v:08x}" for v in (2, 1, 1_000_000, 6, 3, 7, 9, 5))
+    values = (2, 1, 1_000_000, 6, 3, 7, 9, 5, 4, 1, 3)
+    assert record == "LTK1" + "".join(f"{v:08x}" for v in values)
 
 
 def test_the_state_block() -> None:

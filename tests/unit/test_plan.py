@@ -200,7 +200,7 @@ def test_options_hold_for_included_cells_too(tmp_path: Path) -> None:
 def test_a_fault_in_one_of_several_tables_has_its_line(tmp_path: Path) -> None:
     found = faults(
         '[[include]]\nmode = "periodic"\n[[exclude]]\n[[include]]\nmode = "weekly"\n'
-        '[axes]\nphase = [0.5, 2]\nvcpus = 2\nmachine = "pc,accel=tcg"\n',
+        '[axes]\nphase = [0.5, 2]\nvcpus = 9\nmachine = "pc,accel=tcg"\n',
         tmp_path,
     )
     assert [fault.split(":")[0] for fault in found] == [

@@ -6,7 +6,7 @@ import pytest
 from orchestrator.results.journal import Journal, JournalError, plain, read_journal
 from orchestrator.results.phases import by_phase
 from orchestrator.results.summary import spread
-from orchestrator.trial.outcome import FirstTick, Outcome
+from orchestrator.trial.outcome import FirstTick, Outcome, TrialResult, combine
 
 
 def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -94,6 +94,7 @@ def test_a_plain_trial_has_a_short_line_and_reads_in_full(tmp_path: Path) -> Non
         "cell": "kvm/one-shot/xapic/hmp/20ms/25loads", "arm": "host", "save": "save12",
         "missing_periods": 0, "why": "", "ticks_after_load": 2, "stale_bytes": 0,
         "duration_ns": 24815064, "first_tick": first, "outcome": "immediate", "attempt": 1,
+        "vcpu": 0, "vcpus": [],
     }  # fmt: skip
     odd = {"outcome": "unknown", "why": "it stalled", "first_tick": None, "ticks_after_load": 0}
     written = [
@@ -119,3 +120,20 @@ def test_a_plain_trial_has_a_short_line_and_reads_in_full(tmp_path: Path) -> Non
             del expected["duration_ns"]
         del read["at"]
         assert read == expected
+
+
+def test_the_vcpus_of_a_trial_come_back(tmp_path: Path) -> None:
+    first = FirstTick(0.1235, 0.2, 3.142)
+    each = (TrialResult(Outcome.IMMEDIATE, first, ticks_after_load=2),
+            TrialResult(Outcome.LOST, why="no tick", vcpu=1))  # fmt: skip
+    whole = combine(each)
+    assert (whole.outcome, whole.vcpu) == (Outcome.LOST, 1)
+    fields = {"cell": "c", "arm": "host", "number": 1, "attempt": 1, "save": "save1"}
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.write("trial", **fields, **plain(whole))
+        journal.write("trial", **fields, **plain(combine(each[:1] * 2)))
+    lost, plainly = read_journal(tmp_path / "journal.jsonl")
+    for read, expected in zip(lost["vcpus"], plain(each), strict=True):
+        assert read.items() >= {k: v for k, v in expected.items() if k != "duration_ns"}.items()
+    assert [vcpu["outcome"] for vcpu in plainly["vcpus"]] == ["immediate"] * 2
+    assert plainly["first_tick"] == plain(first)

@@ -7,7 +7,7 @@ from orchestrator.campaign.turns import Turns
 async def take_turns(seed: int, parallel: int, delays: dict[str, float]) -> list[str]:
     order: list[str] = []
     holding = 0
-    turns = Turns(delays, parallel, random.Random(seed))
+    turns = Turns(dict.fromkeys(delays, 1), parallel, random.Random(seed))
 
     async def one(name: str) -> None:
         nonlocal holding
@@ -43,7 +43,7 @@ async def test_so_many_at_a_time() -> None:
 
 
 async def test_one_that_is_cancelled_keeps_nobody_waiting() -> None:
-    turns = Turns(["a", "b"], 1, random.Random(1))
+    turns = Turns({"a": 1, "b": 1}, 1, random.Random(1))
 
     async def holds() -> None:
         async with turns.turn("a"):
@@ -61,3 +61,45 @@ async def test_one_that_is_cancelled_keeps_nobody_waiting() -> None:
     turns.leave("a")
     async with asyncio.timeout(1):
         await waiter
+
+
+async def test_who_keeps_two_cpus_busy_waits_for_both() -> None:
+    wants = {"a": 1, "b": 1, "c": 2, "d": 8}
+    turns = Turns(wants, 2, random.Random(3))
+    busy = most = 0
+
+    async def one(name: str) -> None:
+        nonlocal busy, most
+        for _ in range(5):
+            async with turns.turn(name):
+                busy += min(wants[name], 2)
+                most = max(most, busy)
+                assert busy <= 2
+                await asyncio.sleep(0.001)
+                busy -= min(wants[name], 2)
+        turns.leave(name)
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for name in wants:
+            group.create_task(one(name))
+    assert most == 2
+
+
+async def test_one_that_was_drawn_and_gives_up_lets_the_next_one() -> None:
+    turns = Turns({"a": 1, "b": 2, "c": 1}, 2, random.Random(1))
+    order: list[str] = []
+
+    async def one(name: str) -> None:
+        async with turns.turn(name):
+            order.append(name)
+            await asyncio.sleep(0.01)
+
+    tasks = {name: asyncio.create_task(one(name)) for name in "abc"}
+    await asyncio.sleep(0.005)
+    tasks["b"].cancel()
+    await asyncio.gather(tasks["b"], return_exceptions=True)
+    turns.leave("b")
+    async with asyncio.timeout(1):
+        while {"a", "c"} - set(order):
+            turns.leave("a" if "a" in order else "c")
+            await asyncio.sleep(0.001)

@@ -1,0 +1,56 @@
+"""A guest that does something wrong at the first tick after a load."""
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.guest.firmware import GuestConfig
+from orchestrator.host.local import LocalHost
+from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.trial.diagnosis import Diagnosis, diagnose
+from orchestrator.trial.evidence import gather
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.outcome import TrialResult
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.save import Saver
+from orchestrator.trial.trial import Trial
+from orchestrator.trial.watch import Heard, Watch
+from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.machine import Machine
+
+FAULT_TICK = 12
+
+
+async def fallen_silent(
+    host: LocalHost, accel: Accel, guest: GuestConfig
+) -> tuple[TrialResult, Diagnosis]:
+    """Load a save from just before the guest's fault; return what its vCPU came to, and why."""
+    guest = replace(guest, fault_tick=FAULT_TICK)
+    limits, snapshots, subject = Limits(guest.period_ns), HmpSnapshots(), guest.subject
+    for _ in range(10):
+        async with await Machine.start(host, MachineConfig(accel, guest)) as machine:
+            paces = [Pace() for _ in machine.vcpus]
+            saver = Saver(machine, snapshots, paces, limits)
+            await saver.settle()
+            watch = Watch(machine, limits, subject)
+            sequence = 0
+            while sequence < FAULT_TICK - 1:
+                heard = await watch.tick(limits.silence_ns, confirm=True)
+                assert isinstance(heard, Heard)
+                sequence = heard.line.sequence
+            await machine.stop()
+            save = await saver.look_at_all("faulty", 0.0)
+            while any(each.printing for each in (save, *save.others)):  # nearly a period is left
+                await machine.cont()
+                await machine.stop()
+                save = await saver.look_at_all("faulty", 0.0)
+            if save.of(subject).ticks != FAULT_TICK - 1:
+                continue
+            await snapshots.save(machine, save.tag)
+            result = await Trial(machine, snapshots, save, paces, limits).run()
+            (evidence,) = await gather(machine, limits, [subject])
+            of_subject = next(each for each in result.each if each.vcpu == subject)
+            found = diagnose(of_subject, evidence, save, guest.mode, guest.period_ns)
+            print(found.sentence)
+            return result, found
+    pytest.fail("no save fell just before the fault in 10 tries")

@@ -1,0 +1,116 @@
+"""Guests with several vCPUs, each with its own timer, ticks and, where it can, its own port."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.guest.firmware import Fault, GuestConfig, TimerMode
+from orchestrator.guest.lines import Tick
+from orchestrator.host.facts import HostFacts
+from orchestrator.host.local import LocalHost
+from orchestrator.host.protocol import QemuStartError
+from orchestrator.results.journal import read_journal
+from orchestrator.trial.diagnosis import Cause
+from orchestrator.trial.outcome import Outcome
+from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.machine import Machine
+from orchestrator.vm.probe import probe_qemu
+from tests.e2e.conftest import assert_clean, campaign
+from tests.e2e.faulty import fallen_silent
+
+
+class OnePort(LocalHost):
+    """This machine, with one stream for all that a guest prints, as a lab has it."""
+
+    max_consoles = 1
+
+
+HOSTS = [LocalHost, OnePort]
+
+
+def records(out: Path, kind: str, arm: str) -> list[dict[str, Any]]:
+    journal = read_journal(out / "journal.jsonl")
+    return [r for r in journal if r["record"] == kind and r.get("arm") == arm]
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+@pytest.mark.parametrize(("vcpus", "period_ms"), [(2, 20), (4, 60)])
+async def test_every_vcpu_ticks_and_each_control_is_on_another(
+    tmp_path: Path, accel: Accel, kind: type[LocalHost], vcpus: int, period_ms: int
+) -> None:
+    host = kind()
+    facts = await host.facts(await probe_qemu(host))
+    cell = await campaign(
+        host, facts, tmp_path, accel, 20, vcpus=vcpus, period_ms=period_ms, loads_per_save=5
+    )
+    assert_clean(cell, 20)
+    for trial in records(tmp_path, "trial", "host"):
+        if trial["outcome"] != Outcome.UNKNOWN:  # else it was tried again
+            assert [each["vcpu"] for each in trial["vcpus"]] == list(range(vcpus))
+            assert all(Outcome(each["outcome"]).ticked for each in trial["vcpus"])
+    for save in records(tmp_path, "save", "host"):
+        assert [other["vcpu"] for other in save["others"]] == list(range(1, vcpus))
+    named = [re.search(r"\(vCPU (\d)", control.sentence) for control in cell.campaign.controls]
+    assert [found and int(found[1]) for found in named] == [vcpus - 1, vcpus - 2]
+    for machine in records(tmp_path, "machine", "host"):
+        assert len(set(machine["vcpu_threads"])) == vcpus
+
+
+@pytest.mark.parametrize("mode", [TimerMode.PERIODIC, TimerMode.TSC_DEADLINE])
+async def test_other_timers(
+    host: LocalHost, facts: HostFacts, tmp_path: Path, kvm: Accel, mode: TimerMode
+) -> None:
+    cell = await campaign(host, facts, tmp_path, kvm, 10, vcpus=2, period_ms=20, mode=mode)
+    assert_clean(cell, 10)
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [(Fault.NO_REARM, Cause.NOT_REARMED), (Fault.IF_CLEAR, Cause.NOT_DELIVERABLE)],
+)
+async def test_a_silence_is_the_vcpu_s_own(
+    accel: Accel, kind: type[LocalHost], fault: Fault, cause: Cause
+) -> None:
+    """The others go on, and do not talk the harness out of it."""
+    guest = GuestConfig(period_ns=40_000_000, vcpus=2, subject=1, fault=fault)
+    result, found = await fallen_silent(kind(), accel, guest)
+    ticked = {each.vcpu: each.outcome.ticked for each in result.each}
+    assert ticked == {0: True, 1: False}
+    assert (result.outcome, result.vcpu) == (Outcome.LOST, 1)
+    assert (found.cause, found.vcpu) == (cause, 1), found.sentence
+    assert "(vCPU 1, " in found.sentence
+
+
+async def test_an_nmi_has_every_vcpu_testify(accel: Accel) -> None:
+    """On one port, too: none of them waits for ever for another to have printed."""
+    guest = GuestConfig(period_ns=50_000_000, vcpus=4)
+    async with await Machine.start(OnePort(), MachineConfig(accel, guest)) as machine:
+        for vcpu in machine.vcpus:
+            assert await machine.console.next_line(5, vcpu)
+        for _ in range(10):
+            await machine.monitor.execute("inject-nmi")
+        seen = dict.fromkeys(machine.vcpus, 0)
+        ticks = dict(seen)
+        for vcpu in machine.vcpus:
+            while ticks[vcpu] < 8:
+                arrived = await machine.console.next_line(5, vcpu)
+                assert arrived is not None, (vcpu, ticks)
+                ticks[vcpu] += isinstance(arrived[0], Tick)
+                seen[vcpu] += not isinstance(arrived[0], Tick)
+        print(f"{accel}: testimonies by vCPU: {seen}")
+        assert all(seen.values())
+
+
+async def test_a_qemu_with_too_few_vcpus_is_none(accel: Accel) -> None:
+    class Fewer(LocalHost):
+        async def start_qemu(self, args: Any, files: Any, *, consoles: int = 1) -> Any:
+            smp = args.index("-smp") + 1
+            args = [*args[:smp], "2,sockets=2", *args[smp + 1 :]]
+            return await super().start_qemu(args, files, consoles=consoles)
+
+    guest = GuestConfig(period_ns=20_000_000, vcpus=3)
+    with pytest.raises(QemuStartError, match="threads are missing"):
+        await Machine.start(Fewer(), MachineConfig(accel, guest))

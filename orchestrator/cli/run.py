@@ -114,8 +114,8 @@ def run(
         typer.Option(
             min=1,
             max=1024,
-            help="Machines at a time, each vCPU pinned to a core. [default: one a core; of more "
-            "than two, one is left to losttick]",
+            help="vCPUs at a time, in so many machines, each pinned to a core. [default: one a "
+            "core; of more than two, one is left to losttick]",
         ),
     ] = None,
     events: Annotated[
@@ -206,7 +206,7 @@ async def _run(
     from orchestrator.cli.live import Show
     from orchestrator.cli.phases import print_phases
     from orchestrator.cli.show import print_run
-    from orchestrator.host.cpus import machines_at_a_time
+    from orchestrator.host.cpus import vcpus_at_a_time
     from orchestrator.host.qemus import LocalQemus
     from orchestrator.results.summary import summary
     from orchestrator.vm.argv import Accel
@@ -234,7 +234,7 @@ async def _run(
         try:
             result = await run_plan(
                 host, facts, plan, auto, folder, progress,
-                qemus=qemus.opener, parallel=parallel or machines_at_a_time(), resumed=resumed,
+                qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
             )  # fmt: skip
         except BaseException:
             journal = folder / "journal.jsonl"

@@ -31,8 +31,8 @@ class Cpus:
             self._taken[pins.pop()] -= 1
 
 
-def machines_at_a_time() -> int:
-    """Return how many machines run at a time: one a core, less the harness's own."""
+def vcpus_at_a_time() -> int:
+    """Return how many vCPUs run at a time: one a core, less the harness's own."""
     cpus = len(os.sched_getaffinity(0))
     return cpus - 1 if cpus > 2 else cpus
 

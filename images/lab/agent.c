@@ -55,6 +55,7 @@
 #define HEADER 12
 #define ROOM (HEADER + 65536 + 4)
 #define LINE_NS 20000000ull    /* how long a console line may stay half sent */
+#define GATHER_NS 4000000ull   /* between two looks for the rest of it */
 #define LIFE_NS 2000000000ull  /* between two signs of life */
 #define SOCKET_ROOM (1 << 20)
 
@@ -63,7 +64,7 @@ struct qemu {
     int qmp, console, error;
     char line[PAYLOAD];
     size_t line_bytes;
-    uint64_t line_ns;
+    uint64_t line_ns, look_ns;
 };
 
 static int tty;
@@ -145,10 +146,12 @@ static void flush_line(int number)
     q->line_bytes = 0;
 }
 
-/* QEMU writes single bytes: they are sent as lines. */
+/* QEMU writes single bytes: they are sent as lines. To be woken by each would cost the lab
+ * more than to print it: the rest of a line is looked for now and then. */
 static void take_console(int number)
 {
     struct qemu *q = &qemus[number];
+    q->look_ns = now_ns() + GATHER_NS;
     for (;;) {
         ssize_t got = read(q->console, q->line + q->line_bytes, sizeof q->line - q->line_bytes);
         if (got <= 0) {
@@ -448,10 +451,11 @@ int main(int argc, char **argv)
         for (int i = 0; i < QEMUS; i++) {
             struct qemu *q = &qemus[i];
             fds[1 + 3 * i] = (struct pollfd){.fd = q->qmp, .events = POLLIN};
-            fds[2 + 3 * i] = (struct pollfd){.fd = q->console, .events = POLLIN};
+            fds[2 + 3 * i] = (struct pollfd){.fd = q->line_bytes ? -1 : q->console,
+                                             .events = POLLIN};
             fds[3 + 3 * i] = (struct pollfd){.fd = q->error, .events = POLLIN};
-            if (q->line_bytes && q->line_ns + LINE_NS < wake)
-                wake = q->line_ns + LINE_NS;
+            if (q->line_bytes && q->look_ns < wake)
+                wake = q->look_ns;
         }
         uint64_t wait = wake > now ? wake - now : 0;
         struct timespec timeout = {wait / 1000000000, wait % 1000000000};
@@ -463,9 +467,13 @@ int main(int argc, char **argv)
             send_frame('t', 0, "", 0);
             life = now;
         }
-        for (int i = 0; i < QEMUS; i++)
-            if (qemus[i].line_bytes && now >= qemus[i].line_ns + LINE_NS)
+        for (int i = 0; i < QEMUS; i++) {
+            struct qemu *q = &qemus[i];
+            if (q->line_bytes && now >= q->look_ns && q->console >= 0)
+                take_console(i);
+            if (q->line_bytes && now >= q->line_ns + LINE_NS)
                 flush_line(i);
+        }
         if (ready <= 0)
             continue;
         for (int i = 0; i < QEMUS; i++) {

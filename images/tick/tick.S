@@ -234,7 +234,8 @@ others_start:
         jnz     1b
         mov     $9, %eax
         jmp     bad_config
-3:      mov     $VEC_TICK, %eax
+3:      apic_set APIC_TMICT, 0
+        mov     $VEC_TICK, %eax
         jmp     lvtt_write
 2:      ret
         .set START_MS, 3000
@@ -460,7 +461,13 @@ apic_init:
         cmpl    $MODE_DEADLINE, C_MODE
         jne     4f
 
-        # TSC cycles a period, measured against the timer itself.
+        # TSC cycles a period, measured against the timer itself by the first vCPU.
+        cmpl    $0, S_ID
+        je      5f
+        mov     %fs:S_CYCLES, %eax      # DS of the first one is 0
+        mov     %eax, S_CYCLES
+        jmp     4f
+5:
         apic_set APIC_LVTT, LVT_MASKED + VEC_TICK
         mov     C_PERIOD, %eax
         call    timer_run_out
@@ -780,7 +787,7 @@ port_take:
         jne     1b
 2:      ret
 
-# port_try: the same for an NMI, for two periods at most, and not at all if it
+# port_try: the same for an NMI, for about two periods, and not at all if it
 # interrupted this vCPU's own printing. Equal (ZF) if the port was taken.
 port_try:
         cmpl    $0, C_SHARED
@@ -791,11 +798,12 @@ port_try:
         je      3f
         mov     S_SPINS_MOST, %edx
         add     %edx, %edx
-1:      pause
+1:      cmpl    $0, %fs:G_LOCK          # a turn like one of the main loop
+        jne     4f
         xor     %eax, %eax
         lock cmpxchg %ecx, %fs:G_LOCK
         je      2f
-        dec     %edx
+4:      dec     %edx
         jns     1b
 3:      test    %sp, %sp                # not equal
 2:      ret

@@ -27,7 +27,7 @@ from orchestrator.plan.model import Cell
 from orchestrator.snapshot import CycleKind, Snapshots
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome, TrialResult
-from orchestrator.trial.pace import Pace
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.save import (
     CONTROL_TICK,
     NoSaveError,
@@ -100,7 +100,8 @@ class CellRunner:
         self._rng = rng
         self._records = records
         self._progress = progress
-        self._limits = Limits(cell.period_ns)
+        self._limits = Limits(cell.period_ns, cell.vcpus)
+        self._known_paces: dict[tuple[int | None, ...], Paces] = {}
         self._attempt = 1
         self._loader_noted = False
         self.campaign = so_far or CellCampaign(by_save=BySave(cell.loads_per_save))
@@ -185,7 +186,7 @@ class CellRunner:
         Each save is of the guest as its last load left it; a cell that wants only guests
         that were never loaded gets a new machine after each.
         """
-        paces = [Pace() for _ in machine.vcpus]
+        paces = self._paces(machine)
         saver = Saver(machine, self._snapshots, paces, self._limits)
         save: Save | None = None
         aim = self._cell.phase
@@ -244,7 +245,7 @@ class CellRunner:
         """Count and journal an attempt; return its outcome, as its diagnosis corrects it."""
         campaign = self.campaign
         result, hang = await self._examine(machine, save, result)
-        diagnosis = hang.diagnosis if hang else None
+        diagnosis = hang.diagnosis_of(result.vcpu) if hang else None
         outcome, number, attempt = result.outcome, self._trials + 1, self._attempt
         resolved = campaign.count(
             outcome,
@@ -282,7 +283,7 @@ class CellRunner:
 
     async def _control_once(self, attempt: int) -> Control:
         async with await self._start(Arm.CONTROL) as machine:
-            paces = [Pace() for _ in machine.vcpus]
+            paces = self._paces(machine)
             saver = Saver(machine, self._snapshots, paces, self._limits)
             save = await saver.take_control("control")
             self._records.save(self._cell, Arm.CONTROL, save)
@@ -290,15 +291,16 @@ class CellRunner:
             result, hang = await self._examine(machine, save, result)
             number = len(self.campaign.controls) + 1
             self._records.trial(self._cell, Arm.CONTROL, number, attempt, save, result, hang)
-        diagnosis = hang.diagnosis if hang else None
-        cause = diagnosis.cause if diagnosis else None
-        odd = [each.vcpu for each in result.each if not each.outcome.ticked]
+        causes = {each.vcpu: each.cause for each in hang.diagnoses} if hang else {}
         subject = machine.config.guest.subject
+        of_subject = next((each for each in result.each if each.vcpu == subject), result)
+        diagnosis = hang.diagnosis_of(subject) if hang else None
+        outcomes = {each.vcpu: each.outcome for each in result.each}
         return Control(
-            seen=control_seen(self._cell.mode, result.outcome, cause, odd, subject),
-            outcome=result.outcome,
-            cause=cause,
-            sentence=diagnosis.sentence if diagnosis else result.why,
+            seen=control_seen(self._cell.mode, outcomes, causes, subject),
+            outcome=of_subject.outcome,
+            cause=causes.get(subject),
+            sentence=diagnosis.sentence if diagnosis else of_subject.why,
         )
 
     # --- both ---
@@ -321,6 +323,11 @@ class CellRunner:
             await machine.kill()
             raise
         return machine
+
+    def _paces(self, machine: Machine) -> Paces:
+        """Return what is known of vCPUs on these CPUs, from the machines before."""
+        fresh = Paces(len(machine.vcpus))
+        return self._known_paces.setdefault(machine.facts.pinned_cpus, fresh)
 
     async def _examine(
         self, machine: Machine, save: Save, result: TrialResult

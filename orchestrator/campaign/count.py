@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -114,21 +114,26 @@ def control_subject(number: int, vcpus: int) -> int:
 
 
 def control_seen(
-    mode: TimerMode, outcome: Outcome, cause: Cause | None, odd: Sequence[int], subject: int
+    mode: TimerMode, outcomes: Mapping[int, Outcome], causes: Mapping[int, Cause], subject: int
 ) -> bool:
-    """Return whether an injected loss was seen for what it is.
+    """Return whether an injected loss was seen for what it is, on the vCPU that it was made on.
 
-    A periodic timer can't be silenced so: its swallowed ticks are missing periods.
+    A periodic timer can't be silenced so: its swallowed ticks are missing periods. The
+    other vCPUs must tick on, unless the load itself cost them theirs: there the bug is.
 
     Args:
         mode: of the guest's timers.
-        outcome: of the trial.
-        cause: of the silence, if there was one.
-        odd: the vCPUs that did not plainly tick.
-        subject: the one that must not.
+        outcomes: of the trial, by vCPU.
+        causes: of each silence, by vCPU.
+        subject: the vCPU.
     """
-    if list(odd) != [subject]:
-        return False
-    if mode is TimerMode.PERIODIC:
-        return outcome is Outcome.MISSED
-    return outcome is Outcome.LOST and cause is Cause.LOST_INTERRUPT
+
+    def lost(vcpu: int) -> bool:
+        if mode is TimerMode.PERIODIC:
+            return outcomes[vcpu] is Outcome.MISSED
+        return outcomes[vcpu] is Outcome.LOST and causes.get(vcpu) is Cause.LOST_INTERRUPT
+
+    others = outcomes.keys() - {subject}
+    return subject in outcomes and lost(subject) and all(
+        outcomes[vcpu].ticked or lost(vcpu) for vcpu in others
+    )  # fmt: skip

@@ -78,7 +78,9 @@ class Records:
         fields: dict[str, object] = {}
         if hang is not None:
             kept = self._keep(cell, arm, save, result, hang)
-            fields = {"diagnosis": hang.diagnosis, "evidence": kept}
+            fields = {"diagnosis": hang.diagnosis_of(result.vcpu), "evidence": kept}
+            if len(hang.diagnoses) > 1:
+                fields["diagnoses"] = hang.diagnoses
         self.journal.write(
             "trial",
             cell=cell.id,
@@ -99,8 +101,8 @@ class Records:
         try:
             folder.mkdir(parents=True)
             seen = {
-                "cell": cell.id, "diagnosis": hang.diagnosis, "trial": result, "save": save,
-                "evidence": first, "evidence_of_other_vcpus": others,
+                "cell": cell.id, "diagnosis": hang.diagnosis_of(result.vcpu), "trial": result,
+                "save": save, "evidence": first, "evidence_of_other_vcpus": others,
             }  # fmt: skip
             (folder / "evidence.json").write_text(json.dumps(plain(seen), indent=2) + "\n")
             if hang.diagnoses:

@@ -117,7 +117,7 @@ def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
             if arm == Arm.HOST:
                 _count(campaign, cell, record, cause)
             else:
-                _count_control(campaign, cell, record, cause)
+                _count_control(campaign, cell, record)
         case "restart", _:
             resumed.campaigns[cell.id] = CellCampaign(by_save=BySave(cell.loads_per_save))
         case "cell", _:
@@ -146,16 +146,19 @@ def _count(
     )
 
 
-def _count_control(
-    campaign: CellCampaign, cell: Cell, record: Mapping[str, Any], cause: Cause | None
-) -> None:
-    outcome = Outcome(record["outcome"])
-    sentence = record["diagnosis"]["sentence"] if record.get("diagnosis") else record["why"]
-    each = record["vcpus"] or [record]
-    odd = [one["vcpu"] for one in each if not Outcome(one["outcome"]).ticked]
+def _count_control(campaign: CellCampaign, cell: Cell, record: Mapping[str, Any]) -> None:
     subject = control_subject(record["number"], cell.vcpus)
-    seen = control_seen(cell.mode, outcome, cause, odd, subject)
-    control = Control(seen, outcome, cause, sentence)
+    each = {one["vcpu"]: one for one in record["vcpus"] or [record]}
+    diagnosed = record.get("diagnoses") or [record.get("diagnosis") or {}]
+    diagnoses = {one["vcpu"]: one for one in diagnosed if one}
+    causes = {vcpu: Cause(one["cause"]) for vcpu, one in diagnoses.items()}
+    outcomes = {vcpu: Outcome(one["outcome"]) for vcpu, one in each.items()}
+    of_subject = each.get(subject, record)
+    sentence = diagnoses[subject]["sentence"] if subject in diagnoses else of_subject["why"]
+    control = Control(
+        control_seen(cell.mode, outcomes, causes, subject),
+        Outcome(of_subject["outcome"]), causes.get(subject), sentence,
+    )  # fmt: skip
     # Attempts at one control share its number: the last one counts.
     del campaign.controls[record["number"] - 1 :]
     campaign.controls.append(control)

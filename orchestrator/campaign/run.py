@@ -46,6 +46,8 @@ class Assignment:
 
     cell: Cell
     open_host: OpenHost
+    long: bool = False
+    """Whether it will take longer than others, and should begin before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +174,11 @@ async def run_cells(
     drawn = plan.seed if plan.seed is not None else secrets.randbits(32)
     seed = resumed.seed if resumed else drawn
     ids = [assignment.cell.id for assignment in assignments]
-    # The names in order: which cells there are decides, not how they are listed.
+    cpus_of = {a.cell.id: a.cell.vcpus if interleave else 1 for a in assignments}
     turns = Turns(
-        {a.cell.id: a.cell.vcpus if interleave else 1 for a in assignments},
-        parallel,
-        random.Random(f"{seed}/turns"),
-    )
+        cpus_of, parallel, random.Random(f"{seed}/turns"),
+        first=[a.cell.id for a in assignments if a.long],
+    )  # fmt: skip
     with Journal(out / JOURNAL, resume=resumed is not None) as journal:
         changed = _begin(journal, facts, plan, ids, seed, auto, resumed, progress)
         records = Records(out, journal, *((resumed.machines, resumed.hangs) if resumed else ()))
@@ -338,7 +339,7 @@ class _Run:
             controls=plan.controls,
             rule=StoppingRule(
                 limits.planned, stop_after=limits.stop_after,
-                error=(1 - limits.confidence) / self.cells,
+                error=(1 - limits.confidence) / self.cells, vcpus=cell.vcpus,
             ),
             turns=self.turns if self.interleave else None,
             # By the cell's name, so that its phases do not depend on the other cells.
@@ -406,6 +407,7 @@ def _judge(
         first_loads=campaign.by_save.first_loads,
         planned=plan.limits.planned,
         cells=cells,
+        vcpus=cell.vcpus,
     )
     losses = Losses(
         trials=tally.trials,

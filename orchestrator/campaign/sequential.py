@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-#: How often, per load, a load that ticked is taken for a loss and diagnosed as this bug:
+#: How often, per load of a vCPU, one that ticked is taken for a loss and diagnosed as this bug:
 #: at most. That takes a tick that is missed for eleven periods while QEMU answers and the
 #: vCPU runs, and then two testimonies that agree on a loss that was none. It is stated,
 #: not measured: hosts that can't have the bug measure it, and none has shown one yet.
@@ -104,6 +104,8 @@ class StoppingRule:
     """Diagnosed losses after which to end, or as many as it takes to be sure, if more."""
     error: float = 0.05
     """This cell's share of the run's error rate for a false `affected`."""
+    vcpus: int = 1
+    """Watched in each trial: chances to err in it."""
 
     def ask(self, trials: int, diagnosed_losses: int) -> Advice:
         """Return what to do.
@@ -115,7 +117,7 @@ class StoppingRule:
         if (
             self.stop_after is not None
             and diagnosed_losses >= self.stop_after
-            and diagnosed_losses >= losses_to_be_sure(self.planned, self.error)
+            and diagnosed_losses >= losses_to_be_sure(self.planned * self.vcpus, self.error)
         ):
             return Advice.ENOUGH_LOSSES
         return Advice.PLANNED_REACHED if trials >= self.planned else Advice.GO_ON

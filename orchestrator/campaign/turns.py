@@ -8,13 +8,19 @@ is drawn next goes on.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 
 
 class Turns:
     """Gives out turns, to as many at a time as there are CPUs for."""
 
-    def __init__(self, cpus_of: Mapping[str, int], parallel: int, rng: random.Random) -> None:
+    def __init__(
+        self,
+        cpus_of: Mapping[str, int],
+        parallel: int,
+        rng: random.Random,
+        first: Collection[str] = (),
+    ) -> None:
         """Prepare.
 
         Args:
@@ -23,7 +29,9 @@ class Turns:
                 depend on who is quicker.
             parallel: CPUs that can be busy at a time; who wants more has all of them.
             rng: draws who is next.
+            first: who is drawn before the others.
         """
+        self._first = first
         self._cpus_of = {name: min(cpus, parallel) for name, cpus in cpus_of.items()}
         self._absent = set(cpus_of)
         self._free = parallel
@@ -56,6 +64,7 @@ class Turns:
         finally:
             self._free += self._cpus_of[name]
             self._absent.add(name)
+            self._draw()  # who has been drawn already may have waited for these
 
     def leave(self, name: str) -> None:
         """Take no more turns."""
@@ -70,11 +79,15 @@ class Turns:
         return self._waiting.pop(name, None) is not None
 
     def _draw(self) -> None:
-        while self._waiting and not (self._next is None and self._absent):
-            # In the order of their names: that in which they came may depend on time.
-            self._next = self._next or self._rng.choice(sorted(self._waiting))
+        while self._next or (self._free and self._waiting and not self._absent):
+            self._next = self._next or self._rng.choice(self._candidates())
             if self._cpus_of[self._next] > self._free:
                 return
             self._free -= self._cpus_of[self._next]
             drawn, self._next = self._waiting.pop(self._next), None
             drawn.set_result(None)
+
+    def _candidates(self) -> list[str]:
+        # In the order of their names: that in which they came may depend on time.
+        waiting = sorted(self._waiting)
+        return [name for name in waiting if name in self._first] or waiting

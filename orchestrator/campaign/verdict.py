@@ -45,6 +45,8 @@ class Tally:
     """Trials that were planned, if the campaign could end at another number."""
     cells: int = 1
     """Of the run: they share the error rate of a false `affected`."""
+    vcpus: int = 1
+    """Of the guest: each load has so many chances to be taken for a loss."""
 
     @property
     def trials(self) -> int:
@@ -53,9 +55,8 @@ class Tally:
 
     def sure(self, confidence: float) -> int:
         """Return how many diagnosed losses can't be the observer's errors, in any cell."""
-        return losses_to_be_sure(
-            max(self.planned or 0, self.trials), (1 - confidence) / self.cells
-        )  # fmt: skip
+        watched = max(self.planned or 0, self.trials) * self.vcpus
+        return losses_to_be_sure(watched, (1 - confidence) / self.cells)
 
 
 def decide(

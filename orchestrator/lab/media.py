@@ -12,10 +12,11 @@ from orchestrator.lab.packages import Unpacked, cache_folder, unpack, workshop
 #: The suite that the tools come from; what they make depends little on it.
 TOOLS_SUITE = "bookworm"
 
-#: `tsc_early_khz`: CPUID claims 3.5 GHz, but the TSC ticks at Bochs's `ips`.
+#: `tsc_early_khz`: CPUID claims 3.5 GHz, but the TSC ticks at Bochs's `ips`. `notests`: the
+#: kernel's tests of its ciphers take a quarter of a boot.
 COMMAND_LINE = (
     "console=ttyS0,115200 nohpet nokaslr mitigations=off tsc=reliable tsc_early_khz=50000 "
-    "no_timer_check panic=1 random.trust_cpu=on audit=0 quiet"
+    "no_timer_check panic=1 random.trust_cpu=on audit=0 cryptomgr.notests quiet"
 )
 
 

@@ -18,6 +18,11 @@ _USUAL: dict[str, Any] = {
     "vcpus": [],
 }
 
+#: What a vCPU's part in a trial is, too.
+_USUAL_OF_VCPU = {
+    name: _USUAL[name] for name in _USUAL.keys() - {"arm", "attempt", "stale_bytes", "vcpus"}
+}
+
 #: The names of the numbers of `first_tick`, in the order of its list, and their digits.
 _FIRST_TICK = {"periods": 4, "wall_periods": 4, "ms": 3}
 
@@ -49,8 +54,8 @@ class Restorer:
 
         A line without a number is of the trial after that cell's last.
         """
-        whole = _filled(record)
-        whole["vcpus"] = [_filled(vcpu) for vcpu in whole["vcpus"]]
+        whole = _filled(record, _USUAL)
+        whole["vcpus"] = [_filled(vcpu, _USUAL_OF_VCPU) for vcpu in whole["vcpus"]]
         if whole["arm"] == "host":
             cell = whole["cell"]
             number = whole.setdefault("number", self._numbers.get(cell, 0) + 1)
@@ -58,9 +63,9 @@ class Restorer:
         return whole
 
 
-def _filled(record: dict[str, Any]) -> dict[str, Any]:
+def _filled(record: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
     """Return a trial, or one vCPU's part in it, with what is usual."""
-    whole = _USUAL | record
+    whole = usual | record
     if isinstance(first := whole.get("first_tick"), list):
         whole["first_tick"] = dict(zip(_FIRST_TICK, first, strict=True))
     return whole

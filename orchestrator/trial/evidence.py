@@ -5,7 +5,8 @@ its pending interrupts. So after each one the guest is watched for two periods,
 and ticks that come back name the look that brought them.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.guest.firmware import GuestState
@@ -19,6 +20,7 @@ from orchestrator.vm.monitor import CommandFailedError, MonitorError
 
 #: NMIs sent; the guest re-arms its timer at the third.
 TESTIMONIES = 2
+RESCUE = "NMI 3, which re-arms"
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class Evidence:
     """Whether ticks went on after the guest re-armed its timer."""
     cured_by: str | None = None
     """The look after which ticks came back."""
+    unaided: bool = False
+    """Whether it had ticked again before anybody looked."""
     failure: str | None = None
     """Why gathering ended early."""
     console_tail: str = ""
@@ -79,10 +83,11 @@ async def gather(
     for evidence in found:
         evidence.trace = trace
         evidence.failure = evidence.failure or failure
-        evidence.console_tail = machine.console.tail().decode("ascii", "backslashreplace")
-        evidence.console_garbled = machine.console.garbled
-        evidence.console_dropped_bytes = machine.console.dropped_bytes
-        evidence.qmp_log = machine.monitor.log()
+    first = found[0]  # what is the machine's is there once
+    first.console_tail = machine.console.tail().decode("ascii", "backslashreplace")
+    first.console_garbled = machine.console.garbled
+    first.console_dropped_bytes = machine.console.dropped_bytes
+    first.qmp_log = machine.monitor.log()
     return found
 
 
@@ -93,25 +98,34 @@ class _Subject:
         self.vcpu = evidence.vcpu
         self.evidence = evidence
         self.runs = True
+        self._looks: list[tuple[int, str]] = []
+        self._clock = machine.clock
         self._watch = Watch(machine, limits, self.vcpu)
         self._limits = limits
 
-    async def ticks_after(self, look: str, *, rescue: bool = False) -> bool:
-        """Watch for two periods; note the look that brought a tick back."""
+    def look_begins(self, look: str) -> None:
+        """Note when; what ticks later may be cured by it."""
+        self._looks.append((self._clock.now_ns(), look))
+
+    async def ticks(self) -> bool:
+        """Watch for two periods; note the look that brought a tick back.
+
+        Several vCPUs are watched one after another: what is heard may have come earlier.
+        """
         if not self.runs:
             return False
         after = await self._watch.tick(
-            self._limits.look_ns,
-            silent=True,
-            wall_cap_ns=max(5 * self._limits.look_ns, 500_000_000),
+            self._limits.look_ns, silent=True, wall_cap_ns=self._limits.look_cap_ns
         )
         self.evidence.testimonies.extend(
             line for line in self._watch.others if isinstance(line, Testimony)
         )
         self._watch.others.clear()
         if isinstance(after, Heard):
-            if not rescue:
-                self.evidence.cured_by = look
+            before = [look for began_ns, look in self._looks if began_ns <= after.at_ns]
+            self.evidence.unaided = not before
+            self.evidence.rescued = before[-1:] == [RESCUE]
+            self.evidence.cured_by = before[-1] if before and before[-1] != RESCUE else None
             return True
         if after.quiet in (Quiet.CRASHED, Quiet.KILLED):
             self.evidence.failure = after.why
@@ -129,51 +143,59 @@ class _Examination:
 
     async def run(self) -> None:
         machine = self._machine
-        state = await machine.run_state()
         before_ns = {each.vcpu: await machine.vcpu_cpu_ns(each.vcpu) for each in self._silent}
-        for each in self._silent:
-            each.evidence.run_state = state
-        await self._watch_after("query-status")
+        async with self._look("query-status"):
+            state = await machine.run_state()
+            for each in self._silent:
+                each.evidence.run_state = state
         for each in self._silent:
             advanced_ns = await machine.vcpu_cpu_ns(each.vcpu) - before_ns[each.vcpu]
             each.evidence.vcpu_advanced_ns = advanced_ns
             # A vCPU in a busy wait uses all the time that it is given. One that used none
             # can't tick, and can't testify: the rest is read without waiting for that.
             each.runs = advanced_ns >= self._limits.period_ns // 20
+        async with self._look("pmemsave"):
+            await self._read_memory()
         await self._read_memory()
-        await self._watch_after("pmemsave")
-        await self._read_memory()
-        if self._silent:
-            try:
-                stats = await machine.monitor.execute("query-stats", {"target": "vcpu"})
-            except CommandFailedError:
-                stats = None  # an older QEMU, or no KVM
+        async with self._look("query-stats"):
+            stats = await self._stats()
             for each in self._silent:
                 each.evidence.stats = stats
-        await self._watch_after("query-stats")
-        for each in self._silent:
-            evidence = each.evidence
-            evidence.lapic_text = await machine.monitor.hmp("info lapic", vcpu=each.vcpu)
-            evidence.lapic = parse_lapic(evidence.lapic_text)
-        await self._watch_after("info lapic")
-        for each in self._silent:
-            evidence = each.evidence
-            evidence.registers_text = await machine.monitor.hmp("info registers", vcpu=each.vcpu)
-            evidence.registers = parse_registers(evidence.registers_text)
-        await self._watch_after("info registers")
+        async with self._look("info lapic"):
+            for each in self._silent:
+                text = await machine.monitor.hmp("info lapic", vcpu=each.vcpu)
+                each.evidence.lapic_text, each.evidence.lapic = text, parse_lapic(text)
+        async with self._look("info registers"):
+            for each in self._silent:
+                text = await machine.monitor.hmp("info registers", vcpu=each.vcpu)
+                each.evidence.registers_text = text
+                each.evidence.registers = parse_registers(text)
         if state != "running":
             return
         self._silent = [each for each in self._silent if each.runs]
         for number in range(1, TESTIMONIES + 1):
-            await self._nmi()
-            await self._watch_after(f"NMI {number}")
-        await self._nmi()
+            async with self._look(f"NMI {number}"):
+                await self._nmi()
         for each in self._silent:
-            each.evidence.rescued = await each.ticks_after("NMI 3, which re-arms", rescue=True)
+            each.evidence.rescued = False
+        async with self._look(RESCUE):
+            await self._nmi()
 
-    async def _watch_after(self, look: str) -> None:
-        """Watch those that are still silent, and let go of those that tick."""
-        self._silent = [each for each in self._silent if not await each.ticks_after(look)]
+    @contextlib.asynccontextmanager
+    async def _look(self, look: str) -> AsyncIterator[None]:
+        """Note what is a look; then watch who is still silent, and let go of who ticks."""
+        for each in self._silent:
+            each.look_begins(look)
+        yield
+        self._silent = [each for each in self._silent if not await each.ticks()]
+
+    async def _stats(self) -> object | None:
+        """Return KVM's counters; None from an older QEMU, or without KVM."""
+        try:
+            stats: object = await self._machine.monitor.execute("query-stats", {"target": "vcpu"})
+        except CommandFailedError:
+            return None
+        return stats
 
     async def _read_memory(self) -> None:
         for each in self._silent:

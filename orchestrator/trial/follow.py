@@ -22,7 +22,14 @@ class Follower:
     """Follows one vCPU from `cont` on, for two ticks."""
 
     def __init__(
-        self, machine: Machine, save: Save, pace: Pace, limits: Limits, *, cont_ns: int
+        self,
+        machine: Machine,
+        save: Save,
+        pace: Pace,
+        limits: Limits,
+        *,
+        cont_ns: int,
+        answered_ns: int,
     ) -> None:
         """Prepare.
 
@@ -31,13 +38,15 @@ class Follower:
             save: what was true of this vCPU in it.
             pace: of this vCPU.
             limits: of its period.
-            cont_ns: when the machine went on, by its host's clock.
+            cont_ns: when the machine was told to go on, by its host's clock.
+            answered_ns: when it said that it does.
         """
         self._machine = machine
         self._save = save
         self._pace = pace
         self._limits = limits
         self._cont_ns = cont_ns
+        self._answered_ns = answered_ns
         self._watch = Watch(machine, limits, save.vcpu)
         self._first: FirstTick | None = None
         self._heard = 0
@@ -104,7 +113,8 @@ class Follower:
             wall_periods=max(0.0, elapsed_ns / period_ns - pace.printing_periods),
             ms=elapsed_ns / 1e6,
         )
-        outcome, missing = classify(self._first, self._save.phase)
+        cont_periods = (self._answered_ns - self._cont_ns) / period_ns
+        outcome, missing = classify(self._first, self._save.phase, cont_periods)
         late = min(self._first.periods, self._first.wall_periods) - 1
         # The second tick must come a period after the first, by both clocks.
         gap = min(
@@ -116,7 +126,8 @@ class Follower:
             late = max(late, gap - 1)
         if outcome is not Outcome.MISSED:
             return outcome, "", 0
-        if self._machine.config.lapic_is_qemus:
+        prompt = self._machine.clock.now_ns() - second.at_ns < period_ns
+        if self._machine.config.lapic_is_qemus and prompt:
             # Then a tick is late whenever QEMU's main loop does not get to run.
             waited = await self._machine.waited_ns() / period_ns
             if late - waited < MISSING - 1:

@@ -12,6 +12,8 @@ class Limits:
     """
 
     period_ns: int
+    vcpus: int = 1
+    """Of the guest: they may have to share a CPU, which takes them so much longer."""
 
     @property
     def silence_ns(self) -> int:
@@ -44,9 +46,17 @@ class Limits:
     @property
     def wall_cap_ns(self) -> int:
         """Host time after which any wait ends as `unknown`."""
-        return max(40 * self.period_ns, 5_000_000_000)
+        return max(40 * self.period_ns, 5_000_000_000) * self.vcpus
 
     @property
-    def slice_ns(self) -> int:
-        """Host time between two looks at the vCPU's CPU time."""
-        return max(self.period_ns, 5_000_000)
+    def look_cap_ns(self) -> int:
+        """Host time after which the wait after a look ends in any case."""
+        return max(5 * self.look_ns, 500_000_000) * self.vcpus
+
+    def next_look_ns(self, left_ns: int) -> int:
+        """Return the host time until the next look at the vCPU's CPU time.
+
+        Args:
+            left_ns: vCPU time that is left to the limit; not known to less than 4 ms.
+        """
+        return min(max(left_ns, 0) + 5_000_000, max(self.period_ns, 5_000_000))

@@ -1,8 +1,9 @@
 """What a trial can come to."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 class Outcome(enum.StrEnum):
@@ -72,21 +73,26 @@ class TrialResult:
         return self.vcpus or (self,)
 
 
-#: Outcomes that are not plain ticking, the gravest first.
+#: Outcomes that are not plain ticking, the gravest first. A stall of one vCPU may be why
+#: another one's tick was missed.
 _GRAVITY = (Outcome.LOST, Outcome.CRASHED, Outcome.RECOVERED, Outcome.UNKNOWN, Outcome.MISSED)
 
 
-def combine(results: Sequence[TrialResult]) -> TrialResult:
-    """Return what the results of a machine's vCPUs amount to.
+def gravity(result: TrialResult) -> int:
+    """Return how far a result is from the gravest."""
+    return _GRAVITY.index(result.outcome) if result.outcome in _GRAVITY else len(_GRAVITY)
 
-    That is the gravest of them. Where all ticked on it is the first vCPU's, whose phase
+
+def combine(
+    results: Sequence[TrialResult], key: Callable[[TrialResult], Any] = gravity
+) -> TrialResult:
+    """Return what the results of a machine's vCPUs amount to: the first in the order of `key`.
+
+    By default that is the gravest. Where all ticked on it is the first vCPU's, whose phase
     was chosen when the save was taken.
     """
-    if len(results) == 1:
-        return results[0]
-    gravity = {outcome: place for place, outcome in enumerate(_GRAVITY)}
-    worst = min(results, key=lambda result: gravity.get(result.outcome, len(gravity)))
-    return replace(worst, vcpus=tuple(results))
+    first = min(results, key=key)
+    return replace(first, vcpus=tuple(results)) if len(results) > 1 else first
 
 
 #: How far a first tick may lie from where its class puts it, in periods.
@@ -99,7 +105,7 @@ AGREEMENT = 0.25
 MISSING = 1.5
 
 
-def classify(first: FirstTick, phase: float) -> tuple[Outcome, int]:
+def classify(first: FirstTick, phase: float, cont_periods: float = 0.0) -> tuple[Outcome, int]:
     """Say which kind of first tick this is, and how many periods went without one.
 
     In the middle of the period the kinds lie further apart than what a measurement may be
@@ -109,11 +115,14 @@ def classify(first: FirstTick, phase: float) -> tuple[Outcome, int]:
     Args:
         first: when it came.
         phase: how far into the period the save was taken, 0 to 1.
+        cont_periods: how long `cont` took to be answered: the guest may have gone on at any
+            time in it.
     """
     agreed = min(first.periods, first.wall_periods)
     if agreed >= MISSING:
         return Outcome.MISSED, round(agreed) - 1 or 1
-    if abs(first.periods - first.wall_periods) > AGREEMENT:
+    behind = first.wall_periods - first.periods
+    if not -AGREEMENT <= behind <= AGREEMENT + cont_periods:
         return Outcome.INDISTINCT, 0
     due = {Outcome.IMMEDIATE: 0.0, Outcome.REMAINING: 1 - phase, Outcome.FULL_PERIOD: 1.0}
     at = max(0.0, first.periods)

@@ -53,3 +53,12 @@ class Pace:
         """
         rates = sorted(self._rates)
         return rates[(len(rates) * 9) // 10] * statistics.median(self._cycles)
+
+
+class Paces(collections.UserList[Pace]):
+    """The pace of each vCPU of a machine, and how late it stops when it is told to."""
+
+    def __init__(self, vcpus: int = 1) -> None:
+        super().__init__(Pace() for _ in range(vcpus))
+        self.late_ns = 0.0
+        """From when a stop is due to when the vCPUs stand still."""

@@ -11,7 +11,8 @@ from orchestrator.guest.lines import ControlWindow, Tick
 from orchestrator.snapshot import Snapshots
 from orchestrator.trial.lapic import Lapic, Registers, parse_lapic, parse_registers
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.pace import Pace
+from orchestrator.trial.outcome import MISSING
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.watch import Heard, Silence, Watch
 from orchestrator.vm.machine import Machine
 from orchestrator.vm.monitor import MonitorError
@@ -21,7 +22,8 @@ from orchestrator.vm.monitor import MonitorError
 EARLIEST_PHASE = 0.35
 LATEST_PHASE = 0.65
 
-ANY_PHASE = (-math.inf, math.inf)
+#: Of vCPUs whose phase was not chosen: none of their ticks is overdue.
+ANY_PHASE = (-math.inf, MISSING)
 
 #: What a stopped machine waits, in periods, for its timer to have expired for certain.
 EXPIRED_PERIODS = 1.25
@@ -90,12 +92,8 @@ class Save:
         return not self.ineligible
 
     def of(self, vcpu: int) -> "Save":
-        """Return what was true of a vCPU.
-
-        Raises:
-            LookupError: it has no such vCPU.
-        """
-        return next(save for save in (self, *self.others) if save.vcpu == vcpu)
+        """Return what was true of a vCPU."""
+        return (self, *self.others)[vcpu]
 
 
 def reasons_against(
@@ -192,7 +190,7 @@ class Saver:
     """Takes saves of one machine."""
 
     def __init__(
-        self, machine: Machine, snapshots: Snapshots, paces: Sequence[Pace], limits: Limits
+        self, machine: Machine, snapshots: Snapshots, paces: Paces, limits: Limits
     ) -> None:
         """Prepare.
 
@@ -207,7 +205,6 @@ class Saver:
         self._paces = paces
         self._limits = limits
         self._watches = [Watch(machine, limits, vcpu) for vcpu in machine.vcpus]
-        self._late_ns = 0.0
 
     async def settle(self) -> None:
         """Let the machine tick until the pace of its vCPUs is known.
@@ -274,10 +271,12 @@ class Saver:
                     await self._next_tick(vcpu)  # the period that the stop has torn
             await self.settle()
             heard = await self._next_tick()
-            while machine.clock.now_ns() - heard.at_ns > period_ns / 2:
+            for _ in range(SETTLING_TICKS):
+                if machine.clock.now_ns() - heard.at_ns < period_ns / 2:
+                    break
                 heard = await self._next_tick()  # that one came while others were waited for
             printing_ns = self._paces[0].printing_periods * period_ns
-            due_ns = heard.at_ns + phase * period_ns - printing_ns - self._late_ns
+            due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.late_ns
             left_ns = int(due_ns) - machine.clock.now_ns()
             if left_ns > 0:
                 await asyncio.sleep(machine.clock.wall_s(left_ns))
@@ -286,12 +285,11 @@ class Saver:
             if expired:
                 await asyncio.sleep(machine.clock.wall_s(int(EXPIRED_PERIODS * period_ns)))
             save = await self.look_at_all(tag, phase, within)
-            # Aim earlier or later by half of what this shot was off.
-            off = save.phase - phase
-            if off < -0.5:  # so late that the next period had begun
-                off += 1
-            if off < 0.5:
-                self._late_ns += off * period_ns / 2
+            # Aim earlier or later by half of what this shot was off; a stalled host tells
+            # nothing. It may be so late that the next period had begun.
+            off = save.phase + save.ticks - heard.line.sequence - phase
+            if abs(off) < 1:
+                self._paces.late_ns += off * period_ns / 2
             if save.eligible:
                 stopped_periods = (machine.clock.now_ns() - stopped_ns) / period_ns
                 await self._snapshots.save(machine, tag)

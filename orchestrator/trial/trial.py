@@ -1,6 +1,5 @@
 """One load of one save, and what the ticks did after it."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.host.protocol import QemuStartError
@@ -8,7 +7,7 @@ from orchestrator.snapshot import Snapshots
 from orchestrator.trial.follow import OUTCOMES, Follower
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome, TrialResult, combine
-from orchestrator.trial.pace import Pace
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.save import Save
 from orchestrator.trial.watch import CRASH_SIGNALS, how_it_ended
 from orchestrator.vm.machine import Machine
@@ -30,7 +29,7 @@ class Trial:
         machine: Machine,
         snapshots: Snapshots,
         save: Save,
-        paces: Sequence[Pace],
+        paces: Paces,
         limits: Limits,
     ) -> None:
         """Prepare.
@@ -88,12 +87,14 @@ class Trial:
             await machine.mark_waiting()
         cont_ns = machine.clock.now_ns()
         await machine.cont()
+        answered_ns = machine.clock.now_ns()
 
         results: list[TrialResult] = []
         for vcpu in machine.vcpus:  # the lines of the others wait meanwhile
             follower = Follower(
-                machine, self._save.of(vcpu), self._paces[vcpu], self._limits, cont_ns=cont_ns
-            )
+                machine, self._save.of(vcpu), self._paces[vcpu], self._limits,
+                cont_ns=cont_ns, answered_ns=answered_ns,
+            )  # fmt: skip
             results.append(await follower.run())
             if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):
                 break

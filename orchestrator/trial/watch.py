@@ -127,12 +127,12 @@ class Watch:
                         what = f"exception {line.vector} at {line.cs:04x}:{line.ip:04x}"
                         return self._silence(Quiet.CRASHED, f"the guest took {what}")
                     continue
-                wait_ns = limits.slice_ns
                 vcpu_now = await machine.vcpu_cpu_ns(self._vcpu)
             except (ConsoleClosed, ProcessLookupError):
                 return await how_it_ended(machine)
             vcpu_start = vcpu_now if vcpu_start is None else vcpu_start
             ran_ns = vcpu_now - vcpu_start
+            wait_ns = limits.next_look_ns(limit_ns - ran_ns)
             at_limit = ran_ns >= limit_ns
             capped = clock.now_ns() >= cap_ns
             if not (capped or machine.monitor.take_stops() or (at_limit and confirm)):

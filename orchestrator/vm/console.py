@@ -10,9 +10,6 @@ from orchestrator.guest.lines import Line
 from orchestrator.host.protocol import Clock
 from orchestrator.vm.port import Port
 
-#: Lines of a vCPU that are kept for whoever asks for them later.
-KEPT_LINES = 256
-
 
 class Console:
     """The ports of one guest."""
@@ -32,7 +29,7 @@ class Console:
         """Why the copy in the tee file ends early, if it does."""
         self._ports = [Port(stream, clock, self._copy) for stream in streams]
         self._put_aside: collections.defaultdict[int, collections.deque[tuple[Line, int]]] = (
-            collections.defaultdict(lambda: collections.deque(maxlen=KEPT_LINES))
+            collections.defaultdict(collections.deque)
         )
 
     def _copy(self, data: bytes) -> None:
@@ -64,7 +61,7 @@ class Console:
         return kept.popleft()
 
     def drain(self) -> int:
-        """Throw away all that has arrived so far; return how many bytes nobody had read.
+        """Throw away all that has arrived so far; return how many bytes nobody had looked at.
 
         In a stopped machine this is the whole of the past: what comes later was
         printed later.

@@ -113,7 +113,7 @@ class Machine:
             GuestStartError: the guest refused its configuration, or said nothing.
         """
         guest = config.guest
-        shared = guest.vcpus > host.max_consoles
+        shared = guest.shared_port or guest.vcpus > host.max_consoles
         config = replace(config, guest=replace(guest, shared_port=shared))
         async with _starting(host, config, tee) as (qemu, started_ns):
             machine = cls(host, config, qemu)

@@ -48,7 +48,7 @@ async def try_out(host: Host, config: MachineConfig) -> Tryout:
     try:
         async with await Machine.start(host, config) as machine:
             deadline_s = machine.clock.wall_s(_DEADLINE_NS + 2 * period_ns)
-            for vcpu in (vcpu for vcpu in machine.vcpus for _ in range(TICKS)):
+            for vcpu in [*machine.vcpus] * TICKS:
                 arrived = await machine.console.next_line(deadline_s, vcpu)
                 if arrived is None:
                     state = await machine.run_state()

@@ -18,7 +18,7 @@ from orchestrator.snapshot import Method
 from orchestrator.snapshot.choice import MethodMissingError, snapshots
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.pace import Pace
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.save import Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, Accel, MachineConfig, qemu_args
@@ -71,7 +71,7 @@ async def test_the_trial_loop_beside_a_bare_loop(period_ms: int, tmp_path: Path)
     """Figure to reach: at least 0.85 of the bare loop's trials per second."""
     period_ns = period_ms * 1_000_000
     config = MachineConfig(await accelerator(), GuestConfig(period_ns=period_ns))
-    host, limits, paces, snapshots = LocalHost(), Limits(period_ns), [Pace()], HmpSnapshots()
+    host, limits, paces, snapshots = LocalHost(), Limits(period_ns), Paces(), HmpSnapshots()
     bare = Bare(config, await host.empty_disk(), tmp_path)
     ratios, rates = [], []
     async with await Machine.start(host, config) as machine:
@@ -106,7 +106,7 @@ def cpu_s() -> float:
 @pytest.mark.parametrize("method", list(Method))
 async def test_a_new_qemu_per_trial(method: Method) -> None:
     """Figure to reach: at least 8 trials per second of a core."""
-    host, limits, paces = LocalHost(), Limits(10_000_000), [Pace()]
+    host, limits, paces = LocalHost(), Limits(10_000_000), Paces()
     try:
         way = snapshots(method, await probe_qemu(host))
     except MethodMissingError as error:
@@ -134,7 +134,7 @@ async def test_memory_over_20000_trials() -> None:
     """Figure to reach: flat."""
     period_ns = 5_000_000
     config = MachineConfig(await accelerator(), GuestConfig(period_ns=period_ns))
-    limits, paces, snapshots = Limits(period_ns), [Pace()], HmpSnapshots()
+    limits, paces, snapshots = Limits(period_ns), Paces(), HmpSnapshots()
     print()
     async with await Machine.start(LocalHost(), config) as machine:
         save, _ = await Saver(machine, snapshots, paces, limits).take("bench", 0.5)

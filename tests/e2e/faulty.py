@@ -11,7 +11,7 @@ from orchestrator.trial.diagnosis import Diagnosis, diagnose
 from orchestrator.trial.evidence import gather
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import TrialResult
-from orchestrator.trial.pace import Pace
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.save import Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.trial.watch import Heard, Watch
@@ -29,7 +29,7 @@ async def fallen_silent(
     limits, snapshots, subject = Limits(guest.period_ns), HmpSnapshots(), guest.subject
     for _ in range(10):
         async with await Machine.start(host, MachineConfig(accel, guest)) as machine:
-            paces = [Pace() for _ in machine.vcpus]
+            paces = Paces(len(machine.vcpus))
             saver = Saver(machine, snapshots, paces, limits)
             await saver.settle()
             watch = Watch(machine, limits, subject)

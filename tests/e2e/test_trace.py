@@ -12,7 +12,7 @@ from orchestrator.host import tracefs
 from orchestrator.host.local import LocalHost, LocalQemu
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.pace import Pace
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.save import Saver
 from orchestrator.trial.trace import read_trace
 from orchestrator.trial.trial import MARK_CONT, MARK_LOAD, Trial
@@ -43,7 +43,7 @@ def tracing(tmp_path: Path) -> Iterator[Path]:
 
 async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: Accel) -> None:
     host = LocalHost()
-    limits, paces, snapshots = Limits(20_000_000), [Pace()], HmpSnapshots()
+    limits, paces, snapshots = Limits(20_000_000), Paces(), HmpSnapshots()
     async with await Machine.start(host, MachineConfig(kvm, GuestConfig())) as machine:
         process = machine.process
         assert isinstance(process, LocalQemu)

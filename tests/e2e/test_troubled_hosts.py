@@ -22,7 +22,7 @@ from orchestrator.trial.diagnosis import Cause, diagnose
 from orchestrator.trial.evidence import gather
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome
-from orchestrator.trial.pace import Pace
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.save import Saver, describe, look
 from orchestrator.trial.trial import Trial
 from orchestrator.trial.watch import Heard, Watch
@@ -58,7 +58,7 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
     period_ns = 100_000_000
     delay = await slow_printing(host, accel, period_ns)
     guest = GuestConfig(period_ns=period_ns, print_delay=delay, control_tick=5, control_periods=8)
-    limits, paces, snapshots = Limits(period_ns), [Pace()], HmpSnapshots()
+    limits, paces, snapshots = Limits(period_ns), Paces(), HmpSnapshots()
     async with await Machine.start(host, MachineConfig(accel, guest)) as machine:
         saver = Saver(machine, snapshots, paces, limits)
         await saver.settle()
@@ -135,7 +135,7 @@ async def test_a_qemu_that_stays_stopped_is_unknown(
     host: LocalHost, best_accel: Accel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchestrator.vm.monitor.DEADLINE_NS", 1_000_000_000)
-    limits, paces, snapshots = Limits(PERIOD_NS), [Pace()], HmpSnapshots()
+    limits, paces, snapshots = Limits(PERIOD_NS), Paces(), HmpSnapshots()
     async with await Machine.start(host, MachineConfig(best_accel)) as machine:
         save, _ = await Saver(machine, snapshots, paces, limits).take("save", 0.5)
         plain_cont = Machine.cont
@@ -232,7 +232,7 @@ async def test_a_killed_qemu_is_replaced(
 async def test_a_qemu_killed_while_it_is_examined(
     host: LocalHost, best_accel: Accel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits, paces, snapshots = Limits(PERIOD_NS), [Pace()], HmpSnapshots()
+    limits, paces, snapshots = Limits(PERIOD_NS), Paces(), HmpSnapshots()
     guest = GuestConfig(control_tick=6)
     async with await Machine.start(host, MachineConfig(best_accel, guest)) as machine:
         save = await Saver(machine, snapshots, paces, limits).take_control("control")

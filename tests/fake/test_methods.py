@@ -16,7 +16,7 @@ from orchestrator.snapshot.exec import ExecSnapshots
 from orchestrator.trial.diagnosis import Cause
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome
-from orchestrator.trial.pace import Pace
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.save import Save, Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.vm.argv import Accel, MachineConfig
@@ -38,7 +38,7 @@ LOADER = {
 
 async def saved(host: FakeHost, method: Snapshots) -> tuple[Machine, Save, Callable[[], Trial]]:
     """Return a machine with a save, and what makes a trial of it."""
-    limits, paces = Limits(PERIOD_NS), [Pace()]
+    limits, paces = Limits(PERIOD_NS), Paces()
     guest = GuestConfig(period_ns=PERIOD_NS)
     machine = await Machine.start(host, MachineConfig(Accel.KVM, guest, disk=method.needs_disk))
     save, _ = await Saver(machine, method, paces, limits).take("save", 0.5)
@@ -75,7 +75,7 @@ async def test_a_load_takes_a_new_qemu_and_nobody_looks_at_its_guest(name: Metho
         loaded = {Method.LOADVM: "query-cpus-fast"}.get(name, "query-migrate")
         assert sent[sent.index(loaded) + 1 :] == ["cont"]
         # The guest goes on where it was saved, and can be saved again.
-        again, _ = await Saver(machine, method, [Pace()], Limits(PERIOD_NS)).take("again", 0.5)
+        again, _ = await Saver(machine, method, Paces(), Limits(PERIOD_NS)).take("again", 0.5)
         assert (save.generation, again.generation) == (0, 1)
         assert again.ticks > save.ticks
 

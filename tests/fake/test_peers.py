@@ -17,7 +17,7 @@ from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.snapshot.jobs import JobSnapshots
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome
-from orchestrator.trial.pace import Pace
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.save import Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.vm.argv import Accel, MachineConfig
@@ -291,7 +291,7 @@ async def test_a_monitor_that_fails_in_a_trial_is_unknown(command: str, how: str
 
     script = Script(immediate)
     host = FakeHost(script)
-    limits, paces, snapshots = Limits(100_000_000), [Pace()], HmpSnapshots()
+    limits, paces, snapshots = Limits(100_000_000), Paces(), HmpSnapshots()
     config = MachineConfig(Accel.KVM, GuestConfig(period_ns=100_000_000))
     async with await Machine.start(host, config) as machine:
         save, _ = await Saver(machine, snapshots, paces, limits).take("save", 0.5)

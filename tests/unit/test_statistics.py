@@ -148,6 +148,9 @@ def test_a_campaign_may_end_when_it_is_sure() -> None:
     many = StoppingRule(1_000_000, stop_after=1)
     assert many.ask(50, 3) is Advice.GO_ON  # 3 could be the observer's errors, by then
     assert many.ask(50, 4) is Advice.ENOUGH_LOSSES
+    wide = StoppingRule(125_000, stop_after=1, vcpus=8)  # as many chances to err
+    assert wide.ask(50, 3) is Advice.GO_ON
+    assert wide.ask(50, 4) is Advice.ENOUGH_LOSSES
 
 
 @given(st.integers(1, 300), st.lists(st.booleans(), max_size=300), st.integers(1, 20))

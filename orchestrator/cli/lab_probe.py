@@ -15,7 +15,7 @@ from orchestrator.cli.lab_choices import (
     choose,
     labs_at_a_time,
 )
-from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence, Tmcct
+from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence
 from orchestrator.lab.variants import Variant
 
 if TYPE_CHECKING:
@@ -33,12 +33,23 @@ NARROW_RACE = "debian:bullseye"
 #: Of the probe's timer, in emulated time: far more than a call of KVM takes there.
 PERIOD_NS = 4_000_000
 
+#: From what QEMU restores to a quarter of that period.
+TMCCTS_NS = (*DEFAULT_TMCCTS, 1_000_000)
+
 
 def probe(
     kernels: KernelNames = None,
     variants: Variants = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials for each TMCCT.")] = 100,
-    tmcct: Tmcct = None,
+    tmcct: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=0,
+            max=PERIOD_NS - 1,
+            help="Current count to restore, in emulated ns; QEMU restores 0. May be given more "
+            f"than once. [default: {', '.join(map(str, TMCCTS_NS))}]",
+        ),
+    ] = None,
     apicv: Apicv = True,
     parallel: Parallel = None,
     confidence: IntervalConfidence = 0.95,
@@ -51,7 +62,7 @@ def probe(
     race. The first run fetches and builds what it needs, in some minutes; nothing is
     installed. Exit codes as of `losttick run`.
     """
-    tmccts = list(dict.fromkeys(tmcct or DEFAULT_TMCCTS))
+    tmccts = list(dict.fromkeys(tmcct or TMCCTS_NS))
     with errors_to_exits(as_json=as_json):
         wanted = _Wanted(kernels, variants, trials, tmccts, confidence, apicv=apicv)
         code = run_async(lambda: _probe(wanted, labs_at_a_time(parallel), as_json=as_json))

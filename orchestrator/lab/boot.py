@@ -102,6 +102,8 @@ class Lab:
         }
         self._heard: asyncio.Queue[bytes] = asyncio.Queue()
         self.facts = LabFacts()
+        self.described = asyncio.Event()
+        """Set when it has said all of its facts: a serial port is slow."""
         self.serial: list[str] = []
         """Every line of the serial port."""
 
@@ -183,6 +185,7 @@ class Lab:
                 self.facts.build = build
             case ["LAB", "vmx", flags]:
                 self.facts.vmx_flags = tuple(flags.split())
+                self.described.set()
             case ["LAB", "parameter", parameter]:
                 module, _, setting = parameter.partition(" ")
                 name, _, value = setting.partition("=")

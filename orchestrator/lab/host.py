@@ -250,10 +250,11 @@ class LabHost:
             image.bochs, cd, memory_mib=image.memory_mib, cpus=image.cpus, port=port, log=self._log
         )
         serial = asyncio.create_task(self._follow(lab))
+        ready = asyncio.gather(greeted, lab.described.wait())
         try:
-            either: set[asyncio.Future[Any]] = {greeted, serial}
+            either: set[asyncio.Future[Any]] = {ready, serial}
             await asyncio.wait(either, timeout=BOOT_S, return_when=asyncio.FIRST_COMPLETED)
-            if not greeted.done():
+            if not ready.done():
                 raise self.trouble or LabError(
                     f"it did not boot: its agent said nothing in {BOOT_S:g} s", lab.serial
                 )
@@ -261,8 +262,9 @@ class LabHost:
             self.boot_s = time.monotonic() - began
             yield self
         finally:
-            serial.cancel()
-            await asyncio.gather(serial, return_exceptions=True)
+            for waiting in (serial, ready):
+                waiting.cancel()
+            await asyncio.gather(serial, ready, return_exceptions=True)
             if self._link:
                 self._link.close()
             server.close()

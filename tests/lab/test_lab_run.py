@@ -3,7 +3,6 @@
 Everything goes by the command itself, as its user gives it.
 """
 
-import json
 import os
 import signal
 from collections import Counter
@@ -13,37 +12,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.results.journal import read_journal
 from tests.e2e.conftest import marked_processes, started, wait_until
+from tests.lab.command import TRIALS, arms, lab_run, records
 
 pytestmark = pytest.mark.timeout(1200)
-
-TRIALS = 20
-
-
-def lab_run(out: Path, *options: str, trials: int = TRIALS) -> dict[str, Any]:
-    """Run `losttick lab run --json`; skip with its own words where something can't be had."""
-    with started(
-        "lab", "run", "--trials", str(trials), "--out", str(out), "--json", *options
-    ) as process:
-        stdout, stderr = process.communicate()
-    assert "Traceback" not in stderr
-    found: dict[str, Any] = json.loads(stdout)
-    if "error" in found and process.returncode == 3:
-        pytest.skip(f"needs a lab: {found['error']}")
-    assert "error" not in found, found
-    for cell in found["cells"]:
-        if cell["verdict"] == "skipped":
-            pytest.skip(f"needs {cell['lab']['version']}: {cell['why']}")
-    return found
-
-
-def arms(found: dict[str, Any]) -> dict[tuple[str, bool], dict[str, Any]]:
-    return {(c["lab"]["variant"], c["lab"]["apicv"]): c for c in found["cells"]}
-
-
-def records(out: Path, kind: str) -> list[dict[str, Any]]:
-    return [r for r in read_journal(out / "journal.jsonl") if r["record"] == kind]
 
 
 def assert_plain(cell: dict[str, Any]) -> None:
@@ -119,15 +91,41 @@ def test_another_break_has_another_name(tmp_path: Path) -> None:
     assert cell["verdict"] == "anomalous"
 
 
-def test_two_emulated_cpus(tmp_path: Path) -> None:
-    (cell,) = lab_run(tmp_path / "out", "--cpus=2", "--variant=revert-fix", trials=5)["cells"]
-    # Some are saved with the vector in the IRR already, and survive.
-    assert cell["outcomes"]["lost"] >= 2
-    assert cell["diagnoses"] == {"lost one-shot interrupt": cell["outcomes"]["lost"]}
-    assert cell["verdict"] == "affected"
-    assert cell["host"]["cpus"] == 2
-    machines = [m for m in records(tmp_path / "out", "machine") if m["arm"] == "host"]
-    assert {tuple(machine["pinned_cpus"]) for machine in machines} == {(1,)}
+def test_which_timers_the_bug_takes(tmp_path: Path) -> None:
+    """The table of docs/modes.md, in small."""
+    modes = ["one-shot", "periodic", "tsc-deadline"]
+    options = ["--variant=revert-fix", *(f"--mode={mode}" for mode in modes)]
+    found = lab_run(tmp_path / "out", *options, trials=6)
+    by = {cell["id"].split("/")[4]: cell for cell in found["cells"]}
+    assert by.keys() == set(modes)
+    assert by["one-shot"]["outcomes"] == {"lost": 6}
+    assert by["one-shot"]["verdict"] == "affected"
+    assert by["periodic"]["outcomes"].keys() <= {"full-period", "indistinct"}
+    assert by["periodic"]["verdict"] == "clean"
+    assert by["tsc-deadline"]["outcomes"].keys() <= {"immediate", "remaining", "indistinct"}
+    assert by["tsc-deadline"]["verdict"] == "clean"
+
+
+#: Suites, and the kernels that they have had so far.
+KERNELS = {
+    "bullseye": "5.10.", "bookworm": "6.1.", "trixie": "6.12.", "forky": "7.",
+    "trixie-backports": "",
+}  # fmt: skip
+
+
+def test_untouched_kernels_of_many_years_in_one_table(tmp_path: Path) -> None:
+    options = [f"--kernel=debian:{suite}" for suite in KERNELS]
+    found = lab_run(tmp_path / "out", *options, trials=3)
+    for cell, version in zip(found["cells"], KERNELS.values(), strict=True):
+        assert cell["lab"]["version"].startswith(version)
+        assert cell["lab"]["variant"] == "untouched"
+        assert cell["host"]["kvm_modules"]["kvm_intel"]["enable_apicv"] == "Y"
+        assert cell["exposure"]["state"] == "exposed"
+        assert cell["verdict"] == "clean", cell["why"]
+        # The kernels before 5.8 and those of 5.10.y start the period anew.
+        first = "full-period" if version == "5.10." else "immediate"
+        assert cell["outcomes"].keys() <= {first, "indistinct"}
+    assert found["verdict"] == "clean"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

@@ -141,7 +141,7 @@ def _rules_out(tally: Tally, rate: LossRate, *, trusted: bool) -> str:
         tenth = rate.low / 10
         above = f" and above {rate.high:.3%}" if rate.high < 1 else ""
         return (
-            f"that rules out a loss rate below {rate.low:.3%}{above}{of} {confidence}; "
+            f"they rule out a loss rate below {rate.low:.3%}{above}{of} {confidence}; "
             f"a tenth of {rate.low:.3%}, once mended, is ruled out by "
             f"{trials_needed(tenth, rate.confidence):,} loads without a loss"
         )
@@ -152,15 +152,18 @@ def _rules_out(tally: Tally, rate: LossRate, *, trusted: bool) -> str:
             f"above {worst:.3%} if all {tally.unknown_attempts} attempts that ended unknown lost it"
         )
     if 0 < tally.first_loads < tally.trials and not tally.outcomes[Outcome.LOST]:
-        over_saves = ruled_out(tally.first_loads, rate.confidence)
+        saves = tally.first_loads
+        over_saves = ruled_out(saves, rate.confidence)
         notes.append(
-            f"above {over_saves:.3%} if some of its {tally.first_loads} saves lose and others don't"
+            f"above {over_saves:.3%} if some saves lose and others don't, as there were {saves}"
+            if saves > 1
+            else "nothing, if some saves lose and others don't: there was only one"
         )
     more = max(trials_needed(rate.high / 10, rate.confidence) - tally.trials, 0)
     return (
-        f"that rules out a loss rate above {rate.high:.3%}{of} {confidence}"
+        f"they rule out a loss rate above {rate.high:.3%}{of} {confidence}"
         + (f" ({'; '.join(notes)})" if notes else "")
-        + f"; a tenth of it takes {more:,} more loads without a loss"
+        + f"; to rule out a tenth of that takes {more:,} more without a loss"
     )
 
 

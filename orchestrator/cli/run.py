@@ -208,6 +208,7 @@ async def _run(
     from orchestrator.cli.show import print_run
     from orchestrator.host.cpus import vcpus_at_a_time
     from orchestrator.host.qemus import LocalQemus
+    from orchestrator.results.journal import BusyJournalError
     from orchestrator.results.summary import summary
     from orchestrator.vm.argv import Accel
     from orchestrator.vm.tryout import why_not
@@ -236,6 +237,8 @@ async def _run(
                 host, facts, plan, auto, folder, progress,
                 qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
             )  # fmt: skip
+        except BusyJournalError:
+            raise
         except BaseException:
             journal = folder / "journal.jsonl"
             if journal.exists():

@@ -1,5 +1,6 @@
 """Finds and reads plans, and names every fault in one with its place."""
 
+import difflib
 import re
 import tomllib
 from collections import Counter
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.errors import InputError
-from orchestrator.plan.model import Plan
+from orchestrator.plan.model import Axes, Plan, PlanLimits
 
 #: What a plan is called that comes from options alone.
 COMMAND_LINE = "command line"
@@ -20,6 +21,12 @@ SHIPPED = Path(__file__).with_name("shipped")
 
 #: Options that are not called as their settings are.
 _OPTIONS = {"period_ms": "period", "memory_mib": "memory", "limits": "rule_out"}
+
+
+_SETTINGS = [*Plan.model_fields, *PlanLimits.model_fields, *Axes.model_fields]
+_TABLES = (
+    "[axes], [[exclude]], [[include]] and [limits], and outside of them seed, require, controls"
+)
 
 
 class PlanError(InputError):
@@ -118,6 +125,9 @@ def _fault(
     message = message.removeprefix("Value error, ").replace(
         "Extra inputs are not permitted", "there is no such setting"
     )
+    if message.endswith("no such setting") and names:
+        close = difflib.get_close_matches(names[-1], _SETTINGS, n=1)
+        message += f": did you mean {close[0]}?" if close else f". There are {_TABLES}"
     value = "" if isinstance(given, dict | list) else f" (given: {given!r})"
     return f"{where}{shown.lstrip('.') or 'plan'}: {message}{value}"
 

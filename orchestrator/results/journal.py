@@ -16,12 +16,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import InfraError
+from orchestrator.errors import InfraError, InputError
 from orchestrator.results.compact import Restorer, shorten
 
 
 class JournalError(InfraError):
     """The journal can't be written."""
+
+
+class BusyJournalError(InputError):
+    """Another process writes to the journal: its run still goes on."""
 
 
 class Journal:
@@ -35,7 +39,8 @@ class Journal:
             resume: whether it is there; a last line that was torn by a kill is removed.
 
         Raises:
-            JournalError: it can't be created or opened, or another process writes to it.
+            JournalError: it can't be created or opened.
+            BusyJournalError: another process writes to it.
         """
         self.path = path
         how = 0 if resume else os.O_CREAT | os.O_EXCL
@@ -49,7 +54,9 @@ class Journal:
                 os.close(self._fd)
                 raise
         except BlockingIOError as error:
-            raise JournalError(f"opening the journal {path}: that run still goes on") from error
+            raise BusyJournalError(
+                f"opening the journal {path}: that run still goes on, in another process"
+            ) from error
         except OSError as error:
             doing = "opening" if resume else "creating"
             raise JournalError(

@@ -2,7 +2,7 @@
 
 from orchestrator.guest.lines import Tick
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.outcome import MISSING, FirstTick, Outcome, TrialResult, classify
+from orchestrator.trial.outcome import MISSING, FirstTick, Outcome, TrialResult, WentOn, classify
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.save import Save
 from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
@@ -29,7 +29,7 @@ class Follower:
         limits: Limits,
         *,
         cont_ns: int,
-        answered_ns: int,
+        went_on: WentOn,
     ) -> None:
         """Prepare.
 
@@ -39,14 +39,14 @@ class Follower:
             pace: of this vCPU.
             limits: of its period.
             cont_ns: when the machine was told to go on, by its host's clock.
-            answered_ns: when it said that it does.
+            went_on: how long that took.
         """
         self._machine = machine
         self._save = save
         self._pace = pace
         self._limits = limits
         self._cont_ns = cont_ns
-        self._answered_ns = answered_ns
+        self._went_on = went_on
         self._watch = Watch(machine, limits, save.vcpu)
         self._first: FirstTick | None = None
         self._heard = 0
@@ -113,8 +113,7 @@ class Follower:
             wall_periods=max(0.0, elapsed_ns / period_ns - pace.printing_periods),
             ms=elapsed_ns / 1e6,
         )
-        cont_periods = (self._answered_ns - self._cont_ns) / period_ns
-        outcome, missing = classify(self._first, self._save.phase, cont_periods)
+        outcome, missing = classify(self._first, self._save.phase, self._went_on)
         late = min(self._first.periods, self._first.wall_periods) - 1
         # The second tick must come a period after the first, by both clocks.
         gap = min(

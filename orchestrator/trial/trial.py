@@ -6,7 +6,7 @@ from orchestrator.host.protocol import QemuStartError
 from orchestrator.snapshot import Snapshots
 from orchestrator.trial.follow import OUTCOMES, Follower
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.outcome import Outcome, TrialResult, combine
+from orchestrator.trial.outcome import Outcome, TrialResult, WentOn, combine
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.save import Save
 from orchestrator.trial.watch import CRASH_SIGNALS, how_it_ended
@@ -76,6 +76,7 @@ class Trial:
         if machine.process.tracer:
             machine.process.tracer.mark(MARK_LOAD)
         await self._snapshots.load(machine, self._save.tag)
+        loaded_ns = machine.clock.now_ns()
         machine.generation = self._save.generation + 1
         tracer = machine.process.tracer  # perhaps that of a new QEMU
         # The machine stands still: all that the console holds is from before the load.
@@ -87,13 +88,17 @@ class Trial:
             await machine.mark_waiting()
         cont_ns = machine.clock.now_ns()
         await machine.cont()
-        answered_ns = machine.clock.now_ns()
+        period_ns, stands = self._limits.period_ns, machine.config.lapic_is_qemus
+        went_on = WentOn(
+            since_load=0.0 if stands else (cont_ns - loaded_ns) / period_ns,
+            answering=(machine.clock.now_ns() - cont_ns) / period_ns,
+        )
 
         results: list[TrialResult] = []
         for vcpu in machine.vcpus:  # the lines of the others wait meanwhile
             follower = Follower(
                 machine, self._save.of(vcpu), self._paces[vcpu], self._limits,
-                cont_ns=cont_ns, answered_ns=answered_ns,
+                cont_ns=cont_ns, went_on=went_on,
             )  # fmt: skip
             results.append(await follower.run())
             if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):

@@ -16,7 +16,7 @@ from orchestrator.cli.events import events_to
 from orchestrator.cli.live import Show
 from orchestrator.host.facts import HostFacts
 from orchestrator.plan.load import build_plan
-from orchestrator.results.journal import JournalError, read_journal
+from orchestrator.results.journal import BusyJournalError, read_journal
 from orchestrator.trial.outcome import Outcome
 from orchestrator.vm.argv import Accel
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
@@ -121,7 +121,7 @@ async def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:
     async with asyncio.timeout(60):
         while not journal.exists() or '"machine"' not in journal.read_text():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
-    with pytest.raises(JournalError, match="that run still goes on"):
+    with pytest.raises(BusyJournalError, match="that run still goes on"):
         await go_on(tmp_path, Script(immediate))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

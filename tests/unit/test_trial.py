@@ -6,7 +6,7 @@ from orchestrator.guest.firmware import TICK_VECTOR, GuestState, Stage, TimerMod
 from orchestrator.guest.lines import Tick
 from orchestrator.host import pressure
 from orchestrator.trial.lapic import Lapic, Registers, parse_lapic, parse_registers
-from orchestrator.trial.outcome import FirstTick, Outcome, classify
+from orchestrator.trial.outcome import FirstTick, Outcome, WentOn, classify
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.save import reasons_against
 from orchestrator.trial.trace import TraceFinding, read_trace
@@ -192,3 +192,20 @@ def test_pressure_is_read_as_the_kernel_prints_it() -> None:
     text = "some avg10=12.50 avg60=3.00 avg300=1.00 total=42\nfull avg10=1.00 avg60=0 avg300=0\n"
     assert pressure.percent(text) == 12.5
     assert pressure.percent("") is None
+
+
+@pytest.mark.parametrize(
+    ("periods", "wall_periods", "outcome"),
+    [
+        (0.0, 0.4, Outcome.IMMEDIATE),  # QEMU took long to say that it goes on
+        (0.0, 0.8, Outcome.INDISTINCT),
+        (0.72, 0.9, Outcome.FULL_PERIOD),  # a quarter of it passed before it went on
+        (0.6, 0.65, Outcome.INDISTINCT),
+        (0.95, 1.0, Outcome.FULL_PERIOD),
+    ],
+)
+def test_a_period_that_began_with_the_load(
+    periods: float, wall_periods: float, outcome: Outcome
+) -> None:
+    slow = WentOn(since_load=0.1, answering=0.2)
+    assert classify(FirstTick(periods, wall_periods, 1.0), 0.5, slow) == (outcome, 0)

@@ -116,15 +116,16 @@ def why(
 def test_a_clean_verdict_says_what_it_rules_out_and_what_a_tenth_takes() -> None:
     assert why({Outcome.IMMEDIATE: 299}, first_loads=12, unknown_attempts=2) == (
         Verdict.CLEAN,
-        "no loss in 299 loads; that rules out a loss rate above 0.997% at 95% confidence "
-        "(above 2.077% if all 2 attempts that ended unknown lost it; above 22.092% if some of "
-        "its 12 saves lose and others don't); a tenth of it takes 2,705 more loads without a loss",
+        "no loss in 299 loads; they rule out a loss rate above 0.997% at 95% confidence "
+        "(above 2.077% if all 2 attempts that ended unknown lost it; above 22.092% if some "
+        "saves lose and others don't, as there were 12); to rule out a tenth of that takes 2,705 "
+        "more without a loss",
     )
 
 
 def test_an_affected_verdict_does_too() -> None:
     _, text = why({Outcome.LOST: 10, Outcome.IMMEDIATE: 10}, bug_losses=10)
-    assert "that rules out a loss rate below 30.195% and above 69.805% at 95%" in text
+    assert "they rule out a loss rate below 30.195% and above 69.805% at 95%" in text
     assert "a tenth of 30.195%, once mended, is ruled out by 98 loads without a loss" in text
 
 

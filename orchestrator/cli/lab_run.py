@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PERIOD_MS = 100.0
 
 #: Of kernels that are compared: long enough to tell when the first tick came.
-KERNELS_PERIOD_MS = 200.0
+KERNELS_PERIOD_MS = 400.0
 
 #: Few, so that 20 trials are of several phases.
 LOADS_PER_SAVE = 5

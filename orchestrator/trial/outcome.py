@@ -142,7 +142,8 @@ def classify(first: FirstTick, phase: float, went_on: WentOn = AT_ONCE) -> tuple
     due = {
         Outcome.IMMEDIATE: (0.0, 0.0),
         Outcome.REMAINING: (1 - phase, 1 - phase),
-        Outcome.FULL_PERIOD: (full - went_on.answering, full),
+        # The load's answer took about as long to arrive: it had ended before.
+        Outcome.FULL_PERIOD: (full - 2 * went_on.answering, full),
     }
     at = max(0.0, first.periods)
     fitting = [

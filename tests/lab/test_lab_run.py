@@ -94,7 +94,7 @@ def test_another_break_has_another_name(tmp_path: Path) -> None:
 def test_which_timers_the_bug_takes(tmp_path: Path) -> None:
     """The table of docs/modes.md, in small."""
     modes = ["one-shot", "periodic", "tsc-deadline"]
-    options = ["--variant=revert-fix", "--period=200", *(f"--mode={mode}" for mode in modes)]
+    options = ["--variant=revert-fix", "--period=400", *(f"--mode={mode}" for mode in modes)]
     found = lab_run(tmp_path / "out", *options, trials=6)
     by = {cell["id"].split("/")[4]: cell for cell in found["cells"]}
     assert by.keys() == set(modes)

@@ -94,11 +94,11 @@ def test_another_break_has_another_name(tmp_path: Path) -> None:
 def test_which_timers_the_bug_takes(tmp_path: Path) -> None:
     """The table of docs/modes.md, in small."""
     modes = ["one-shot", "periodic", "tsc-deadline"]
-    options = ["--variant=revert-fix", "--period=400", *(f"--mode={mode}" for mode in modes)]
-    found = lab_run(tmp_path / "out", *options, trials=6)
+    options = ["--variant=revert-fix", *(f"--mode={mode}" for mode in modes)]
+    found = lab_run(tmp_path / "out", *options, trials=4)
     by = {cell["id"].split("/")[4]: cell for cell in found["cells"]}
     assert by.keys() == set(modes)
-    assert by["one-shot"]["outcomes"] == {"lost": 6}
+    assert by["one-shot"]["outcomes"] == {"lost": 4}
     assert by["one-shot"]["verdict"] == "affected"
     assert by["periodic"]["outcomes"].keys() <= {"full-period", "indistinct"}
     assert by["periodic"]["verdict"] == "clean"
@@ -106,16 +106,14 @@ def test_which_timers_the_bug_takes(tmp_path: Path) -> None:
     assert by["tsc-deadline"]["verdict"] == "clean"
 
 
-#: Suites, and the kernels that they have had so far.
-KERNELS = {
-    "bullseye": "5.10.", "bookworm": "6.1.", "trixie": "6.12.", "forky": "7.",
-    "trixie-backports": "",
-}  # fmt: skip
+#: Suites, and the kernels that they have had so far. (6.1 and the newest one are in other
+#: tests.)
+KERNELS = {"bullseye": "5.10.", "trixie": "6.12.", "forky": "7."}
 
 
 def test_untouched_kernels_of_many_years_in_one_table(tmp_path: Path) -> None:
     options = [f"--kernel=debian:{suite}" for suite in KERNELS]
-    found = lab_run(tmp_path / "out", *options, trials=3)
+    found = lab_run(tmp_path / "out", *options, trials=2)
     for cell, version in zip(found["cells"], KERNELS.values(), strict=True):
         assert cell["lab"]["version"].startswith(version)
         assert cell["lab"]["variant"] == "untouched"

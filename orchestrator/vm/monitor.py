@@ -61,6 +61,7 @@ class _Client(QMPClient):
             maxlen=LOG_MESSAGES
         )
         self._clock = clock
+        self.resumed_ns = 0
         # The library's own listener keeps every event of the session for ever.
         self.events.event_filter = lambda _: False
 
@@ -69,7 +70,10 @@ class _Client(QMPClient):
         return msg
 
     def _cb_inbound(self, msg: Message) -> Message:
-        self.log.append((self._clock.now_ns(), "received", msg))
+        now_ns = self._clock.now_ns()
+        self.log.append((now_ns, "received", msg))
+        if msg.get("event") == "RESUME":
+            self.resumed_ns = now_ns
         return msg
 
 
@@ -202,6 +206,11 @@ class Monitor:
         """Hear events of these names, as a stream, for as long as the context lasts."""
         with self._client.listener(names) as listener:
             yield EventStream(self._client, listener)
+
+    @property
+    def resumed_ns(self) -> int:
+        """When QEMU last said that its vCPUs go on, by the host's clock; 0 if it never did."""
+        return self._client.resumed_ns
 
     def take_stops(self) -> list[str]:
         """Return and forget the events since the last call that may mean a stopped guest."""

@@ -96,7 +96,7 @@ def test_which_timers_the_bug_takes(tmp_path: Path) -> None:
     modes = ["one-shot", "periodic", "tsc-deadline"]
     options = ["--variant=revert-fix", *(f"--mode={mode}" for mode in modes)]
     found = lab_run(tmp_path / "out", *options, trials=4)
-    by = {cell["id"].split("/")[4]: cell for cell in found["cells"]}
+    by = {cell["id"].split("/")[3]: cell for cell in found["cells"]}
     assert by.keys() == set(modes)
     assert by["one-shot"]["outcomes"] == {"lost": 4}
     assert by["one-shot"]["verdict"] == "affected"

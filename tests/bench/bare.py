@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-LINE = re.compile(rb"T [0-9a-f]{8} [^\n]*\n")
+LINE = re.compile(rb"T0 [0-9a-f]{8} [^\n]*\n")
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
             (Path(folder) / name).write_bytes(path.read_bytes())
         qemu = subprocess.Popen(
             [argv[0], "-chardev", f"socket,id=qmp,fd={monitor_theirs.fileno()}",
-             "-chardev", f"socket,id=console,fd={console_theirs.fileno()}", *argv[1:]],
+             "-chardev", f"socket,id=console0,fd={console_theirs.fileno()}", *argv[1:]],
             cwd=folder, pass_fds=(monitor_theirs.fileno(), console_theirs.fileno()),
         )  # fmt: skip
         try:

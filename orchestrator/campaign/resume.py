@@ -103,9 +103,11 @@ def read_run(folder: Path) -> Resumed:
 
 def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
     """Count a record as it was counted when it was written."""
-    campaign = resumed.campaigns.setdefault(
-        cell.id, CellCampaign(by_save=BySave(cell.loads_per_save))
-    )
+    name = record["cell"]
+    campaign = resumed.campaigns.get(name)
+    if campaign is None:
+        campaign = CellCampaign(by_save=BySave(cell.loads_per_save))
+        resumed.campaigns[name] = campaign
     match record["record"], record.get("arm"):
         case "machine", _:
             resumed.machines = max(resumed.machines, record["number"])
@@ -119,11 +121,11 @@ def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
             else:
                 _count_control(campaign, cell, record)
         case "restart", _:
-            resumed.campaigns[cell.id] = CellCampaign(by_save=BySave(cell.loads_per_save))
+            resumed.campaigns[name] = CellCampaign(by_save=BySave(cell.loads_per_save))
         case "cell", _:
             rate = {f.name: record["loss_rate"][f.name] for f in fields(LossRate)}
             exposed = record["exposure"]
-            resumed.ended[cell.id] = Ended(
+            resumed.ended[name] = Ended(
                 Verdict(record["verdict"]),
                 record["why"],
                 Exposure(ExposureState(exposed["state"]), exposed["why"]),
@@ -134,10 +136,10 @@ def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
 def _count(
     campaign: CellCampaign, cell: Cell, record: Mapping[str, Any], cause: Cause | None
 ) -> None:
-    first = record["first_tick"]
-    each = record["vcpus"] or [record]
+    first, outcome = record["first_tick"], Outcome(record["outcome"])
+    each = (record["vcpus"] or [record]) if outcome is Outcome.LOST else ()
     campaign.count(
-        Outcome(record["outcome"]),
+        outcome,
         record["attempt"],
         cause=cause,
         of_the_bug=record["ticks_after_load"] == 0 and cell.mode is TimerMode.ONE_SHOT,

@@ -55,7 +55,8 @@ class Restorer:
         A line without a number is of the trial after that cell's last.
         """
         whole = _filled(record, _USUAL)
-        whole["vcpus"] = [_filled(vcpu, _USUAL_OF_VCPU) for vcpu in whole["vcpus"]]
+        if whole["vcpus"]:
+            whole["vcpus"] = [_filled(vcpu, _USUAL_OF_VCPU) for vcpu in whole["vcpus"]]
         if whole["arm"] == "host":
             cell = whole["cell"]
             number = whole.setdefault("number", self._numbers.get(cell, 0) + 1)
@@ -66,6 +67,7 @@ class Restorer:
 def _filled(record: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
     """Return a trial, or one vCPU's part in it, with what is usual."""
     whole = usual | record
-    if isinstance(first := whole.get("first_tick"), list):
+    first = record.get("first_tick")
+    if type(first) is list:
         whole["first_tick"] = dict(zip(_FIRST_TICK, first, strict=True))
     return whole

@@ -95,6 +95,7 @@ class Trial:
         went_on = WentOn(
             since_load=0.0 if stands else (cont_ns - loaded_ns) / period_ns,
             answering=(answered_ns - cont_ns) / period_ns,
+            lapic_stood=stands,
         )
 
         results: list[TrialResult] = []

@@ -199,8 +199,8 @@ async def test_a_killed_qemu_is_replaced(
     qemus: list[LocalQemu] = []
     plain_start = LocalHost.start_qemu
 
-    async def start(*args: object) -> LocalQemu:
-        qemus.append(await plain_start(*args))  # type: ignore[arg-type]
+    async def start(*args: object, consoles: int) -> LocalQemu:
+        qemus.append(await plain_start(*args, consoles=consoles))  # type: ignore[arg-type]
         return qemus[-1]
 
     async def execute(monitor: Monitor, command: str, *args: object, **kwargs: object) -> object:

@@ -28,12 +28,8 @@ from orchestrator.snapshot import CycleKind, Snapshots
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome, TrialResult
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.save import (
-    CONTROL_TICK,
-    NoSaveError,
-    Save,
-    Saver,
-)
+from orchestrator.trial.save import Save
+from orchestrator.trial.saver import CONTROL_TICK, NoSaveError, Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.trial.watch import Quiet, how_it_ended
 from orchestrator.vm.machine import GuestStartError, Machine
@@ -247,12 +243,13 @@ class CellRunner:
         result, hang = await self._examine(machine, save, result)
         diagnosis = hang.diagnosis_of(result.vcpu) if hang else None
         outcome, number, attempt = result.outcome, self._trials + 1, self._attempt
+        first = result.first_tick
         resolved = campaign.count(
             outcome,
             attempt,
             cause=diagnosis.cause if diagnosis else None,
             of_the_bug=result.ticks_after_load == 0 and self._cell.mode is TimerMode.ONE_SHOT,
-            first_tick=result.first_tick,
+            first_tick=(first.periods, first.ms) if first else None,
             lost_vcpus=[each.vcpu for each in result.each if each.outcome is Outcome.LOST],
         )
         self._busyness.note(outcome)

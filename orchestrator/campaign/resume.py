@@ -17,7 +17,7 @@ from orchestrator.host.facts import HostFacts
 from orchestrator.plan.model import Cell, Plan
 from orchestrator.results.journal import plain, read_journal
 from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.outcome import FirstTick, Outcome
+from orchestrator.trial.outcome import Outcome
 from orchestrator.vm.argv import Accel
 
 JOURNAL = "journal.jsonl"
@@ -27,6 +27,10 @@ _HEADS = ("run", "host", "plan")
 
 #: Facts that make a host another one, so that its trials are not those of the one before.
 _IDENTITY = ("kernel", "kernel_build", "cpu", "microcode", "kvm_modules", "qemu")
+
+#: Looked up once: there may be millions of trials.
+_HOST, _LOST = Arm.HOST, Outcome.LOST
+_OUTCOMES: Mapping[str, Outcome] = {outcome.value: outcome for outcome in Outcome}
 
 
 class ResumeError(InputError):
@@ -108,21 +112,21 @@ def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
     if campaign is None:
         campaign = CellCampaign(by_save=BySave(cell.loads_per_save))
         resumed.campaigns[name] = campaign
-    match record["record"], record.get("arm"):
-        case "machine", _:
-            resumed.machines = max(resumed.machines, record["number"])
-        case "save", Arm.HOST if record["eligible"]:
-            campaign.begin_save()
-        case "trial", arm:
+    match record["record"]:
+        case "trial":
             resumed.hangs += "evidence" in record
-            cause = Cause(record["diagnosis"]["cause"]) if record.get("diagnosis") else None
-            if arm == Arm.HOST:
-                _count(campaign, cell, record, cause)
+            if record["arm"] == _HOST:
+                _count(campaign, cell, record)
             else:
                 _count_control(campaign, cell, record)
-        case "restart", _:
+        case "save":
+            if record["arm"] == _HOST and record["eligible"]:
+                campaign.begin_save()
+        case "machine":
+            resumed.machines = max(resumed.machines, record["number"])
+        case "restart":
             resumed.campaigns[name] = CellCampaign(by_save=BySave(cell.loads_per_save))
-        case "cell", _:
+        case "cell":
             rate = {f.name: record["loss_rate"][f.name] for f in fields(LossRate)}
             exposed = record["exposure"]
             resumed.ended[name] = Ended(
@@ -133,18 +137,17 @@ def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
             )
 
 
-def _count(
-    campaign: CellCampaign, cell: Cell, record: Mapping[str, Any], cause: Cause | None
-) -> None:
-    first, outcome = record["first_tick"], Outcome(record["outcome"])
-    each = (record["vcpus"] or [record]) if outcome is Outcome.LOST else ()
+def _count(campaign: CellCampaign, cell: Cell, record: Mapping[str, Any]) -> None:
+    first, diagnosis = record["first_tick"], record.get("diagnosis")
+    outcome = _OUTCOMES[record["outcome"]]
+    each = (record["vcpus"] or [record]) if outcome is _LOST else ()
     campaign.count(
         outcome,
         record["attempt"],
-        cause=cause,
+        cause=Cause(diagnosis["cause"]) if diagnosis else None,
         of_the_bug=record["ticks_after_load"] == 0 and cell.mode is TimerMode.ONE_SHOT,
-        first_tick=FirstTick(**first) if first else None,
-        lost_vcpus=[one["vcpu"] for one in each if one["outcome"] == Outcome.LOST],
+        first_tick=(first["periods"], first["ms"]) if first else None,
+        lost_vcpus=[one["vcpu"] for one in each if one["outcome"] == _LOST],
     )
 
 

@@ -382,9 +382,9 @@ def require(plan: Plan, cells: Sequence[Cell], facts: HostFacts) -> None:
         exposed = exposure(facts, cell.accel, TimerMode.ONE_SHOT, cell.irqchip)
         if exposed.state is not ExposureState.EXPOSED:
             raise RequirementError(
-                f"APICv is required, and {cell.id} is {exposed.state}: {exposed.why}. "
-                "Run it on an Intel host with kvm_intel's enable_apicv=Y, or without "
-                "--require apicv."
+                f"APICv is required, and this host's {cell.accel} is {exposed.state} "
+                f"({cell.id}): {exposed.why}. Run it on an Intel host with kvm_intel's "
+                "enable_apicv=Y, or without --require apicv."
             )
 
 

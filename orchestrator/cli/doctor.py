@@ -11,6 +11,7 @@ from orchestrator.cli.options import AsJson
 
 if TYPE_CHECKING:
     from orchestrator.host.doctor import Checkup
+    from orchestrator.host.exposure import Exposure
 
 
 #: Of the module kvm's many parameters those that timers depend on; --json has them all.
@@ -20,7 +21,7 @@ _KVM_PARAMETERS = ("lapic_timer_advance", "lapic_timer_advance_ns", "min_timer_p
 
 def doctor(
     qemu: Annotated[
-        str | None, typer.Option(help="QEMU binary. [default: qemu-system-x86_64 on PATH]")
+        str | None, typer.Option(help="QEMU binary.", show_default="qemu-system-x86_64 on PATH")
     ] = None,
     fix: Annotated[
         bool,
@@ -99,6 +100,18 @@ def _print(checkup: "Checkup") -> None:
         soft_wrap=True,
     )  # fmt: skip
     if checkup.usable:
-        console.print("`losttick run` can give a verdict here.", markup=False, highlight=False)
+        console.print(_usable_for(exposed), markup=False, highlight=False, soft_wrap=True)
     else:
         console.print("`losttick run` can't give a verdict here.", markup=False, highlight=False)
+
+
+def _usable_for(exposed: "Exposure") -> str:
+    """Say what a verdict from this host would be worth."""
+    from orchestrator.host.exposure import ExposureState
+
+    if exposed.state is ExposureState.NOT_EXPOSED:
+        return (
+            "`losttick run` can give a verdict here, but not on the bug, which can't show "
+            "itself on such a host: `losttick lab run` shows it on an emulated one."
+        )
+    return "`losttick run` can give a verdict here."

@@ -24,8 +24,8 @@ def list_(
 ) -> None:
     """List what the lab has fetched and built, and where it is.
 
-    Exit code 3 if --check finds damage: what is damaged is fetched or built again when it is
-    next needed.
+    Exit code 3 if --check finds damage: what is damaged is fetched or built
+    again when it is next needed.
     """
     from orchestrator.lab.cache import cache_folder
     from orchestrator.lab.inventory import items
@@ -66,7 +66,8 @@ def _print(cache: Path, found: "list[Item]", *, check: bool) -> None:
     if found:
         console.print(table)
     total = _size(sum(item.size_bytes for item in found))
-    console.print(f"{total} in {cache}", markup=False, highlight=False, soft_wrap=True)
+    hint = "" if found else ": `losttick lab run` and `lab probe` fetch what they need"
+    console.print(f"{total} in {cache}{hint}", markup=False, highlight=False, soft_wrap=True)
     for item in found:
         for line in item.damage or ():
             console.print(
@@ -82,8 +83,8 @@ def clean(
 ) -> None:
     """Remove what the lab has fetched and built.
 
-    What another process uses or builds now stays; so do the files that you put under debs/
-    yourself.
+    What another process uses or builds now stays; so do the files that you put
+    under debs/ yourself.
     """
     from orchestrator.lab.cache import cache_folder
     from orchestrator.lab.inventory import BROUGHT

@@ -17,7 +17,8 @@ KernelNames = Annotated[
     typer.Option(
         "--kernel",
         help="debian:SUITE (its newest), debian:VERSION, deb:FILE,... or tree:DIR. May be "
-        "given more than once. [default: one kernel, with the bug's arms beside it]",
+        "given more than once.",
+        show_default="one kernel, with the bug's arms beside it",
     ),
 ]
 
@@ -25,14 +26,15 @@ Variants = Annotated[
     list[Variant] | None,
     typer.Option(
         "--variant",
-        help="Edit of the kernel's KVM modules. May be given more than once. [default: untouched]",
+        help="Edit of the kernel's KVM modules. May be given more than once.",
+        show_default="untouched",
     ),
 ]
 
 Apicv = Annotated[bool, typer.Option(help="Load kvm_intel with enable_apicv.")]
 
 Parallel = Annotated[
-    int | None, typer.Option(min=1, max=64, help="Labs at a time. [default: one a core]")
+    int | None, typer.Option(min=1, max=64, help="Labs at a time.", show_default="one a core")
 ]
 
 

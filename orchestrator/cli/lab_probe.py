@@ -47,7 +47,8 @@ def probe(
             min=0,
             max=PERIOD_NS - 1,
             help="Current count to restore, in emulated ns; QEMU restores 0. May be given more "
-            f"than once. [default: {', '.join(map(str, TMCCTS_NS))}]",
+            "than once.",
+            show_default=", ".join(map(str, TMCCTS_NS)),
         ),
     ] = None,
     apicv: Apicv = True,
@@ -55,12 +56,12 @@ def probe(
     confidence: IntervalConfidence = 0.95,
     as_json: AsJson = False,
 ) -> None:
-    """Restore armed LAPIC timers by KVM_SET_LAPIC in booted kernels, and see what is lost.
+    """Restore LAPIC timers by KVM_SET_LAPIC in booted kernels; see what is lost.
 
-    Without QEMU: hundreds of trials in seconds. Without options: one kernel as it is and
-    with the bug put in, with and without APICv, and the stock 5.10, which has the narrow
-    race. The first run fetches and builds what it needs, in some minutes; nothing is
-    installed. Exit codes as of `losttick run`.
+    Without QEMU: hundreds of trials in seconds. Without options: one kernel as
+    it is and with the bug put in, with and without APICv, and the stock 5.10,
+    which has the narrow race. The first run fetches and builds what it needs,
+    in some minutes; nothing is installed. Exit codes as of `losttick run`.
     """
     tmccts = list(dict.fromkeys(tmcct or TMCCTS_NS))
     with errors_to_exits(as_json=as_json):

@@ -44,7 +44,7 @@ def run(
     apicv: Apicv = True,
     mode: Annotated[
         list[TimerMode] | None,
-        typer.Option(help="LAPIC timer mode of the guest. [default: one-shot]"),
+        typer.Option(help="LAPIC timer mode of the guest.", show_default="one-shot"),
     ] = None,
     trials: Annotated[int, typer.Option(min=1, max=100_000, help="Eligible trials an arm.")] = 20,
     period: Annotated[
@@ -52,8 +52,8 @@ def run(
         typer.Option(
             min=80,
             max=4294,
-            help=f"Timer period in emulated milliseconds. [default: {PERIOD_MS:g} for each vCPU; "
-            f"with --kernel {KERNELS_PERIOD_MS:g}]",
+            help="Timer period in emulated milliseconds.",
+            show_default=f"{PERIOD_MS:g} for each vCPU; with --kernel {KERNELS_PERIOD_MS:g}",
         ),
     ] = None,
     cpus: Annotated[int, typer.Option(min=1, max=2, help="CPUs of the emulated machine.")] = 1,
@@ -68,12 +68,14 @@ def run(
 ) -> None:
     """Load snapshots in booted kernels, and see which lose ticks.
 
-    Without options: one kernel as it is, the same with the fix reverted (and what that
-    needs), and that once more without APICv. With --kernel alone: each kernel untouched.
+    Without options: one kernel as it is, the same with the fix reverted (and
+    what that needs), and that once more without APICv. With --kernel alone:
+    each kernel untouched.
 
-    The verdict is that of the untouched kernels; arms whose answer is known prove that the
-    lab would have shown the bug. The first run fetches and builds what it needs, in some
-    minutes; nothing is installed. Exit codes as of `losttick run`.
+    The verdict is that of the untouched kernels; arms whose answer is known
+    prove that the lab would have shown the bug. The first run fetches and
+    builds what it needs, in some minutes; nothing is installed. Exit codes as
+    of `losttick run`.
     """
     with errors_to_exits(as_json=as_json):
         from orchestrator.plan.load import COMMAND_LINE, build_plan

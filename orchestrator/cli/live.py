@@ -114,6 +114,7 @@ class Show:
             self._whole = self._progress.add_task(
                 "all cells", total=self._cells * planned, short="all cells", estimate=""
             )
+            self.say(f"{self._cells} cells of {planned} trials; what each needs is tried first")
 
     def cell_begins(self, cell: Cell, planned: int) -> None:
         """Begin a row."""

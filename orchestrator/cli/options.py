@@ -15,11 +15,11 @@ IntervalConfidence = Annotated[
     float, typer.Option(min=0.5, max=0.999999, help="Confidence of the intervals.")
 ]
 
-Seed = Annotated[int | None, typer.Option(help="Seed of the phases. [default: drawn]")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the phases.", show_default="drawn")]
 
 Out = Annotated[
     Path | None,
-    typer.Option(help=f"Folder for journal and evidence. [default: {DEFAULT_OUT}/TIME]"),
+    typer.Option(help="Folder for journal and evidence.", show_default=f"{DEFAULT_OUT}/TIME"),
 ]
 
 #: From what QEMU restores to half the probe's period.
@@ -30,7 +30,7 @@ Tmcct = Annotated[
     typer.Option(
         min=0,
         max=2**32 - 1,
-        help="Current count to restore, in ns; QEMU restores 0. May be given more than once. "
-        f"[default: {', '.join(map(str, DEFAULT_TMCCTS))}]",
+        help="Current count to restore, in ns; QEMU restores 0. May be given more than once.",
+        show_default=", ".join(map(str, DEFAULT_TMCCTS)),
     ),
 ]

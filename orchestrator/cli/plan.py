@@ -39,10 +39,10 @@ def show(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Print a plan's cells, which would be skipped here and why, and the time it would take.
+    """Print a plan's cells, which are skipped here and why, and the time it takes.
 
-    Each cell's machine is started for some ticks; nothing is saved or loaded. Exit codes:
-    0 if something would run, 2 bad plan, 3 if nothing would.
+    Each cell's machine is started for some ticks; nothing is saved or loaded.
+    Exit codes: 0 if something would run, 2 bad plan, 3 if nothing would.
     """
     with errors_to_exits(as_json=as_json):
         from orchestrator.plan.load import load_plan
@@ -140,9 +140,9 @@ def _print(plan: "Plan", found: "list[Preview]", unmet: str | None) -> None:
     limits = plan.limits
     console.print(
         f"\n{running} of {len(found)} cells would run, each to rule out a loss rate of "
-        f"{limits.rule_out:.4g} at {limits.confidence:.4g} confidence, with {plan.controls} "
-        f"injected loss(es): about {duration(_total_s(plan, found))}, one after another, if "
-        "nothing is lost.",
+        f"{limits.rule_out:.4g} at {limits.confidence:.4g} confidence, and {plan.controls} "
+        f"injected {'loss' if plan.controls == 1 else 'losses'}: about "
+        f"{duration(_total_s(plan, found))}, one after another, if nothing is lost.",
         highlight=False,
         soft_wrap=True,
     )

@@ -23,9 +23,10 @@ def probe(
     confidence: IntervalConfidence = 0.95,
     as_json: AsJson = False,
 ) -> None:
-    """Restore an armed LAPIC timer by KVM_SET_LAPIC, and see whether its interrupt comes.
+    """Restore a LAPIC timer by KVM_SET_LAPIC; see whether its interrupt comes.
 
-    Thousands of trials a second, on /dev/kvm itself. Exit codes as of `losttick run`.
+    Thousands of trials a second, on /dev/kvm itself. Exit codes as of `losttick
+    run`.
     """  # fmt: skip
     tmccts = list(dict.fromkeys(tmcct or DEFAULT_TMCCTS))
     with errors_to_exits(as_json=as_json):

@@ -24,74 +24,82 @@ if TYPE_CHECKING:
 def run(
     accel: Annotated[
         list[AccelChoice] | None,
-        typer.Option(help="Accelerator; auto tries KVM, then TCG. [default: auto]"),
+        typer.Option(help="Accelerator; auto tries KVM, then TCG.", show_default="auto"),
     ] = None,
     mode: Annotated[
         list[TimerMode] | None,
-        typer.Option(help="LAPIC timer mode of the guest. [default: one-shot]"),
+        typer.Option(help="LAPIC timer mode of the guest.", show_default="one-shot"),
     ] = None,
     apic: Annotated[
-        list[Apic] | None, typer.Option(help="How the guest reaches its LAPIC. [default: xapic]")
+        list[Apic] | None,
+        typer.Option(help="How the guest reaches its LAPIC.", show_default="xapic"),
     ] = None,
     method: Annotated[
-        list[Method] | None, typer.Option(help="How to save and load. [default: hmp]")
+        list[Method] | None, typer.Option(help="How to save and load.", show_default="hmp")
     ] = None,
     period: Annotated[
         list[float] | None,
-        typer.Option(help="Timer period in milliseconds, 1 to 4294. [default: 20]"),
+        typer.Option(help="Timer period in milliseconds, 1 to 4294.", show_default="20"),
     ] = None,
     loads_per_save: Annotated[
         list[int] | None,
-        typer.Option(help="Loads of each save, 1 to 25; 1 is a save per trial. [default: 25]"),
+        typer.Option(help="Loads of each save, 1 to 25; 1 is a save per trial.", show_default="25"),
     ] = None,
     cycle: Annotated[
         list[CycleKind] | None,
         typer.Option(
-            help="Which guests are saved, and how often a save is loaded. [default: repeat]"
+            help="Which guests are saved, and how often a save is loaded.", show_default="repeat"
         ),
     ] = None,
     phase: Annotated[
         list[str] | None,
         typer.Option(
             help="Where in the period to save: 0 to 1, LOW-HIGH, random (in its middle) or "
-            "expired (in a stopped guest, once its timer ran out). [default: random]"
+            "expired (in a stopped guest, once its timer ran out).",
+            show_default="random",
         ),
     ] = None,
     irqchip: Annotated[
         list[IrqChip] | None,
-        typer.Option(help="Where KVM has the interrupt controllers. [default: on]"),
+        typer.Option(help="Where KVM has the interrupt controllers.", show_default="on"),
     ] = None,
     qemu: Annotated[
-        list[str] | None, typer.Option(help="QEMU binary. [default: qemu-system-x86_64 on PATH]")
+        list[str] | None,
+        typer.Option(help="QEMU binary.", show_default="qemu-system-x86_64 on PATH"),
     ] = None,
     machine: Annotated[
-        list[str] | None, typer.Option(help="QEMU's machine type. [default: pc]")
+        list[str] | None, typer.Option(help="QEMU's machine type.", show_default="pc")
     ] = None,
     cpu: Annotated[
-        list[str] | None, typer.Option(help="CPU model, perhaps with features. [default: qemu64]")
+        list[str] | None,
+        typer.Option(help="CPU model, perhaps with features.", show_default="qemu64"),
     ] = None,
-    vcpus: Annotated[list[int] | None, typer.Option(help="vCPUs. [default: 1]")] = None,
+    vcpus: Annotated[list[int] | None, typer.Option(help="vCPUs.", show_default="1")] = None,
     memory: Annotated[
-        list[int] | None, typer.Option(help="The guest's memory in MiB. [default: 8]")
+        list[int] | None, typer.Option(help="The guest's memory in MiB.", show_default="8")
     ] = None,
     trials: Annotated[
         int | None,
-        typer.Option(help="Eligible trials a cell. [default: what --rule-out takes: 299]"),
+        typer.Option(help="Eligible trials a cell.", show_default="what --rule-out takes: 299"),
     ] = None,
     rule_out: Annotated[
         float | None,
-        typer.Option(help="Loss rate that `clean` must rule out, 0 to 1. [default: 0.01]"),
+        typer.Option(help="Loss rate that `clean` must rule out, 0 to 1.", show_default="0.01"),
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="Confidence of the verdict and the interval, 0.5 to 1. [default: 0.95]"),
+        typer.Option(
+            help="Confidence of the verdict and the interval, 0.5 to 1.", show_default="0.95"
+        ),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="Time for a cell's trials. [default: what they take]")
+        float | None, typer.Option(help="Time for a cell's trials.", show_default="what they take")
     ] = None,
     controls: Annotated[
         int | None,
-        typer.Option(help="Injected losses a cell, 0 to 2; with 0 none is clean. [default: 2]"),
+        typer.Option(
+            help="Injected losses a cell, 0 to 2; with 0 none is clean.", show_default="2"
+        ),
     ] = None,
     seed: Seed = None,
     require: Annotated[
@@ -114,8 +122,8 @@ def run(
         typer.Option(
             min=1,
             max=1024,
-            help="vCPUs at a time, in so many machines, each pinned to a core. [default: one a "
-            "core; of more than two, one is left to losttick]",
+            help="vCPUs at a time, in so many machines, each pinned to a core.",
+            show_default="one a core; of more than two, one is left to losttick",
         ),
     ] = None,
     events: Annotated[
@@ -134,11 +142,12 @@ def run(
 ) -> None:
     """Load snapshots while a guest ticks, and say whether this host loses ticks.
 
-    Exit codes: 0 clean, 1 affected or anomalous, 2 bad usage or plan, 3 inconclusive
-    or nothing fit to run or --require not met, 4 harness failure, 130 interrupted.
+    Exit codes: 0 clean, 1 affected or anomalous, 2 bad usage or plan, 3
+    inconclusive or nothing fit to run or --require not met, 4 harness failure,
+    130 interrupted.
 
-    An option that varies the test may be given more than once: every combination
-    is a cell with a verdict of its own.
+    An option that varies the test may be given more than once: every
+    combination is a cell with a verdict of its own.
     """
     given = {
         "seed": seed,

@@ -59,8 +59,8 @@ class Restorer:
             whole["vcpus"] = [_filled(vcpu, _USUAL_OF_VCPU) for vcpu in whole["vcpus"]]
         if whole["arm"] == "host":
             cell = whole["cell"]
-            number = whole.setdefault("number", self._numbers.get(cell, 0) + 1)
-            self._numbers[cell] = number
+            number = self._numbers[cell] = whole.get("number") or self._numbers.get(cell, 0) + 1
+            whole["number"] = number
         return whole
 
 
@@ -69,5 +69,10 @@ def _filled(record: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
     whole = usual | record
     first = record.get("first_tick")
     if type(first) is list:
-        whole["first_tick"] = dict(zip(_FIRST_TICK, first, strict=True))
+        whole["first_tick"] = _named(*first)
     return whole
+
+
+def _named(periods: float, wall_periods: float, ms: float) -> dict[str, float]:
+    """Return the numbers of a first tick with their names; quicker than any zip."""
+    return {"periods": periods, "wall_periods": wall_periods, "ms": ms}

@@ -46,8 +46,10 @@ def by_phase(records: Iterable[Mapping[str, Any]]) -> dict[str, list[PhaseBin]]:
     """
     bins: dict[str, dict[tuple[bool, int], PhaseBin]] = {}
     saves: dict[tuple[str, str], PhaseBin] = {}
+    host, unknown = Arm.HOST, Outcome.UNKNOWN
+    outcomes: Mapping[str, Outcome] = {outcome.value: outcome for outcome in Outcome}
     for record in records:
-        if record.get("arm") != Arm.HOST:
+        if record.get("arm") != host:
             continue
         cell = record["cell"]
         if record["record"] == "save" and record["eligible"]:
@@ -56,8 +58,8 @@ def by_phase(records: Iterable[Mapping[str, Any]]) -> dict[str, list[PhaseBin]]:
             found.saves += 1
             saves[cell, record["tag"]] = found
         elif record["record"] == "trial" and (save := saves.get((cell, record["save"]))):
-            outcome = Outcome(record["outcome"])
-            if outcome is Outcome.UNKNOWN and record["attempt"] < MAX_ATTEMPTS:
+            outcome = outcomes[record["outcome"]]
+            if outcome is unknown and record["attempt"] < MAX_ATTEMPTS:
                 continue
             save.outcomes[outcome] += 1
             if first := record["first_tick"]:

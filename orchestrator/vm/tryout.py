@@ -62,4 +62,5 @@ async def try_out(host: Host, config: MachineConfig) -> Tryout:
     except GuestRefusedError as error:
         return Tryout(str(error), refused=True)
     except LosttickError as error:
-        return Tryout(str(error).partition("\nCommand line:")[0])
+        said = str(error).partition("\nCommand line:")[0]
+        return Tryout("; ".join(said.splitlines()))

@@ -19,7 +19,7 @@ from orchestrator.snapshot.choice import MethodMissingError, snapshots
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.save import Saver
+from orchestrator.trial.saver import Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, Accel, MachineConfig, qemu_args
 from orchestrator.vm.machine import Machine

@@ -12,7 +12,7 @@ from orchestrator.trial.evidence import gather
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import TrialResult
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.save import Saver
+from orchestrator.trial.saver import Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.trial.watch import Heard, Watch
 from orchestrator.vm.argv import Accel, MachineConfig

@@ -13,7 +13,7 @@ from orchestrator.host.local import LocalHost, LocalQemu
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.save import Saver
+from orchestrator.trial.saver import Saver
 from orchestrator.trial.trace import read_trace
 from orchestrator.trial.trial import MARK_CONT, MARK_LOAD, Trial
 from orchestrator.vm.argv import Accel, MachineConfig

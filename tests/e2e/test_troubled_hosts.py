@@ -23,7 +23,8 @@ from orchestrator.trial.evidence import gather
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.save import Saver, describe, look
+from orchestrator.trial.save import describe, look
+from orchestrator.trial.saver import Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.trial.watch import Heard, Watch
 from orchestrator.vm.argv import Accel, MachineConfig

@@ -17,7 +17,8 @@ from orchestrator.trial.diagnosis import Cause
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.save import Save, Saver
+from orchestrator.trial.save import Save
+from orchestrator.trial.saver import Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.vm.argv import Accel, MachineConfig
 from orchestrator.vm.machine import Machine

@@ -18,7 +18,7 @@ from orchestrator.snapshot.jobs import JobSnapshots
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.outcome import Outcome
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.save import Saver
+from orchestrator.trial.saver import Saver
 from orchestrator.trial.trial import Trial
 from orchestrator.vm.argv import Accel, MachineConfig
 from orchestrator.vm.console import Console

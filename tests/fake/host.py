@@ -18,7 +18,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.guest.firmware import GuestConfig, GuestState, TimerMode
+from orchestrator.guest.firmware import (
+    STATE_ADDRESS,
+    STATE_STRIDE,
+    GuestConfig,
+    GuestState,
+    TimerMode,
+)
 from orchestrator.guest.lines import render
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.protocol import QemuExit, QemuStartError
@@ -27,6 +33,9 @@ from orchestrator.host.protocol import QemuExit, QemuStartError
 SPEED = 10.0
 
 SPIN_NS = 1000
+
+#: The first vCPU's thread; the others follow.
+THREAD = 4242
 
 
 class FakeClock:
@@ -50,8 +59,9 @@ FACTS = HostFacts(
 
 @dataclass
 class Guest:
-    """The tick guest's state, in its own running time."""
+    """The tick guest on one vCPU, in its own running time."""
 
+    vcpu: int = 0
     ticks: int = 0
     arms: int = 1
     ran_ns: int = 0
@@ -73,7 +83,7 @@ class Guest:
 
 @dataclass
 class Script:
-    """What goes wrong, and when. Called with the guest as each load has restored it."""
+    """What goes wrong, and when. Called with each vCPU's guest as each load has restored it."""
 
     on_load: Callable[["FakeQemu", Guest, int], None] = lambda qemu, guest, number: None
     on_command: dict[str, Callable[["FakeQemu"], object]] = field(default_factory=dict)
@@ -129,7 +139,10 @@ class FakeQemu:
         self.config = config
         self.period_ns = config.period_ns
         self.script = script
-        self.guest = Guest(due_ns=config.period_ns, tmict=config.period_ns)
+        self.guests = [
+            Guest(vcpu, due_ns=config.period_ns, tmict=config.period_ns)
+            for vcpu in range(config.vcpus)
+        ]
         self.clock = FakeClock()
         self.running = "-S" not in args
         self.state = "running"
@@ -138,7 +151,7 @@ class FakeQemu:
         self.loads = 0
         self.stretch_next_ns = 0
         self.files = dict(files)
-        self.snapshots: dict[str, Guest] = {}
+        self.snapshots: dict[str, list[Guest]] = {}
         self._then_ns = self.clock.now_ns()
         self._exit: asyncio.Future[QemuExit] = asyncio.get_running_loop().create_future()
         self._tasks = [asyncio.create_task(self._serve()), asyncio.create_task(self._live())]
@@ -155,7 +168,7 @@ class FakeQemu:
     # --- QemuProcess ---
 
     async def vcpu_cpu_ns(self, thread_id: int) -> int:
-        assert thread_id == 4242
+        assert 0 <= thread_id - THREAD < self.config.vcpus
         if self._exit.done():
             raise ProcessLookupError
         self._advance()
@@ -200,27 +213,36 @@ class FakeQemu:
     # --- the guest ---
 
     guest_cpu_ns = 0
+    """Of each vCPU."""
     _writer: asyncio.StreamWriter | None = None
+
+    @property
+    def guest(self) -> Guest:
+        """The guest on the first vCPU."""
+        return self.guests[0]
 
     def _advance(self) -> None:
         now = self.clock.now_ns()
         passed, self._then_ns = now - self._then_ns, now
-        if not self.running or self.frozen or self.guest.halted:
+        if not self.running or self.frozen:
             return
-        guest = self.guest
-        until = guest.ran_ns + passed
         self.guest_cpu_ns += passed
+        for guest in self.guests:
+            if not guest.halted:
+                self._advance_guest(guest, passed)
+
+    def _advance_guest(self, guest: Guest, passed: int) -> None:
+        until = guest.ran_ns + passed
         while guest.due_ns is not None and guest.due_ns <= until:
             fired, guest.due_ns = guest.due_ns, None
             guest.ran_ns = fired
             if guest.window_until_ns is None or fired >= guest.window_until_ns:
-                self._tick()
+                self._tick(guest)
             elif self.config.mode is TimerMode.PERIODIC:
                 guest.due_ns = fired + self.period_ns
         guest.ran_ns = until
 
-    def _tick(self) -> None:
-        guest = self.guest
+    def _tick(self, guest: Guest) -> None:
         spins = (guest.ran_ns - guest.last_tick_ns) // SPIN_NS
         guest.ticks += 1
         guest.arms += 1
@@ -230,10 +252,11 @@ class FakeQemu:
         self.stretch_next_ns = 0
         if not guest.mute:
             tsc = guest.ran_ns * 2
-            self.say(render("T", guest.ticks, spins, tsc >> 32, tsc & 0xFFFFFFFF, 0, guest.arms))
-        if guest.ticks == self.config.control_tick:
+            words = (tsc >> 32, tsc & 0xFFFFFFFF, 0, guest.arms)
+            self.say(render("T", guest.ticks, spins, *words, vcpu=guest.vcpu))
+        if guest.ticks == self.config.control_tick and guest.vcpu == self.config.subject:
             guest.window_until_ns = guest.ran_ns + self.config.control_periods * self.period_ns
-            self.say(render("C", guest.ticks, 0))
+            self.say(render("C", guest.ticks, 0, vcpu=guest.vcpu))
 
     def say(self, line: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -246,8 +269,8 @@ class FakeQemu:
             self._advance()
             await asyncio.sleep(0.0005)
 
-    def _block(self) -> bytes:
-        guest = self.guest
+    def _block(self, address: int) -> bytes:
+        guest = self.guests[(address - STATE_ADDRESS) // STATE_STRIDE]
         in_window = guest.window_until_ns is not None and guest.ran_ns < guest.window_until_ns
         stage = 1 if guest.window_until_ns is None else 2 if in_window else 3
         words = [0] * GuestState.WORDS
@@ -259,14 +282,14 @@ class FakeQemu:
             words[16] = (guest.window_until_ns - guest.ran_ns) // SPIN_NS
         return struct.pack(f"<{len(words)}I", *words)
 
-    def _testify(self) -> None:
-        guest = self.guest
+    def _testify(self, guest: Guest) -> None:
         guest.nmis += 1
         left = 0 if guest.due_ns is None else max(0, guest.due_ns - guest.ran_ns)
         spins = (guest.ran_ns - guest.last_tick_ns) // SPIN_NS
         self.say(
             render("N", guest.nmis, guest.lvtt, guest.tmict, left, int(guest.pending is not None),
-                   0, 0, 0, 0, 0, spins, guest.ticks, guest.arms, guest.flags, 0xF000, 0x34)
+                   0, 0, 0, 0, 0, spins, guest.ticks, guest.arms, guest.flags, 0xF000, 0x34,
+                   vcpu=guest.vcpu)
         )  # fmt: skip
         if guest.nmis == 3:
             guest.arms += 1
@@ -301,19 +324,19 @@ class FakeQemu:
         self._writer.write(data)
 
     def _answer(self, name: str, text: str, arguments: Mapping[str, object]) -> object:
-        guest = self.guest
-        if guest.pending == text:
-            guest.pending = None
-            guest.due_ns = guest.ran_ns
+        for guest in self.guests:
+            if guest.pending == text and arguments.get("cpu-index", guest.vcpu) == guest.vcpu:
+                guest.pending = None
+                guest.due_ns = guest.ran_ns
         match name:
             case "query-cpus-fast":
-                return [{"thread-id": 4242}]
+                return [{"thread-id": THREAD + guest.vcpu} for guest in self.guests]
             case "query-status":
                 return {"status": self.state if self.running else "paused"}
             case "stop" | "cont":
                 self.running = name == "cont"
             case "pmemsave":
-                self.files[str(arguments["filename"])] = self._block()
+                self.files[str(arguments["filename"])] = self._block(int(str(arguments["val"])))
             case "query-stats":
                 return []
             case "query-migrate":
@@ -321,16 +344,20 @@ class FakeQemu:
             case "migrate":
                 # QEMU is done before the shell that writes the file is.
                 asyncio.get_running_loop().call_later(
-                    0.01, self.files.__setitem__, file_in(arguments["uri"]), pickle.dumps(guest)
+                    0.01,
+                    self.files.__setitem__,
+                    file_in(arguments["uri"]),
+                    pickle.dumps(self.guests),
                 )
                 self._migrated()
             case "migrate-incoming":
                 self._load(self.files[file_in(arguments["uri"])])
                 self._migrated()
             case "inject-nmi":
-                self._testify()
+                for guest in self.guests:
+                    self._testify(guest)
             case "human-monitor-command":
-                return self._hmp(text)
+                return self._hmp(text, self.guests[int(str(arguments.get("cpu-index", 0)))])
         return {}
 
     def _migrated(self) -> None:
@@ -341,21 +368,23 @@ class FakeQemu:
 
     def _load(self, state: bytes) -> None:
         """Take over a state, and let the script have its way with it."""
-        self.guest = pickle.loads(state)
+        self.guests = pickle.loads(state)
         self.loads += 1
-        self.script.on_load(self, self.guest, self.loads)
+        for guest in self.guests:
+            self.script.on_load(self, guest, self.loads)
 
-    def _hmp(self, text: str) -> str:
+    def _hmp(self, text: str, guest: Guest) -> str:
         command, _, tag = text.partition(" ")
-        guest = self.guest
         match command:
             case "savevm":
-                self.snapshots[tag] = copy.deepcopy(guest)
-                self.files["disk.qcow2"] = pickle.dumps(guest)
+                self.snapshots[tag] = copy.deepcopy(self.guests)
+                self.files["disk.qcow2"] = pickle.dumps(self.guests)
             case "loadvm":
                 self._load(pickle.dumps(self.snapshots[tag]))
             case "xp":
-                words = struct.unpack(f"<{GuestState.WORDS}I", self._block())
+                words = struct.unpack(
+                    f"<{GuestState.WORDS}I", self._block(int(tag.split()[-1], 16))
+                )
                 return "1000: " + " ".join(f"0x{word:08x}" for word in words)
             case "info" if tag == "lapic":
                 return (
@@ -401,12 +430,12 @@ class FakeHost:
             raise QemuStartError(self.refuse)
         record = re.search(r"string=LTK1(\w+)", " ".join(args))
         assert record is not None
-        mode, _, period, control, periods, *_ = (
-            int(record[1][at : at + 8], 16) for at in range(0, 64, 8)
+        mode, _, period, control, periods, *_, vcpus, _, subject = (
+            int(record[1][at : at + 8], 16) for at in range(0, len(record[1]), 8)
         )
         config = GuestConfig(
             mode=list(TimerMode)[mode], period_ns=period, control_tick=control,
-            control_periods=periods,
+            control_periods=periods, vcpus=vcpus, subject=subject,
         )  # fmt: skip
         qemu = FakeQemu(config, self.script, args, files)
         self.started.append(qemu)

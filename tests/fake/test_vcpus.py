@@ -1,0 +1,127 @@
+"""What only a script can do to one of several vCPUs, while the others tick on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.campaign.run import CellResult, run_plan
+from orchestrator.campaign.verdict import Verdict
+from orchestrator.plan.load import build_plan
+from orchestrator.results.journal import read_journal
+from orchestrator.trial.diagnosis import Cause
+from orchestrator.trial.outcome import Outcome
+from orchestrator.vm.argv import Accel
+from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate
+
+Breaks = Callable[[FakeQemu, Guest], None]
+
+VCPUS = 3
+
+
+async def campaign(
+    out: Path, broken: dict[int, Breaks], trials: int = 1
+) -> tuple[CellResult, list[dict[str, Any]]]:
+    """Run a cell whose ordinary loads break some vCPUs; return its host arm's trials, too."""
+
+    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
+        immediate(qemu, guest, number)
+        if guest.vcpu in broken and not qemu.config.control_tick:
+            broken[guest.vcpu](qemu, guest)
+
+    plan = build_plan(
+        {
+            "seed": 1,
+            "axes": {"accel": "kvm", "period_ms": 100, "vcpus": VCPUS},
+            "limits": {"trials": trials, "rule_out": 0.9},
+        },
+        "test",
+    )
+    result = await run_plan(FakeHost(Script(on_load)), FACTS, plan, Accel.KVM, out)
+    (cell,) = result.cells
+    assert [control.seen for control in cell.campaign.controls] == [True, True], cell.why
+    trials_of_host = [
+        record
+        for record in read_journal(result.journal)
+        if record["record"] == "trial" and record["arm"] == "host"
+    ]
+    return cell, trials_of_host
+
+
+def lose(qemu: FakeQemu, guest: Guest) -> None:
+    guest.due_ns = None
+
+
+def recover(qemu: FakeQemu, guest: Guest) -> None:
+    guest.due_ns = guest.ran_ns + 11 * qemu.period_ns
+
+
+def miss(qemu: FakeQemu, guest: Guest) -> None:
+    guest.due_ns = guest.ran_ns + 3 * qemu.period_ns
+
+
+def wait_for(look: str) -> Breaks:
+    """Leave the interrupt pending until a look brings it."""
+
+    def break_it(qemu: FakeQemu, guest: Guest) -> None:
+        guest.due_ns, guest.pending = None, look
+
+    return break_it
+
+
+async def test_all_tick_on(tmp_path: Path) -> None:
+    cell, trials = await campaign(tmp_path, {}, trials=3)
+    assert cell.verdict is Verdict.CLEAN, cell.why
+    assert all([one["vcpu"] for one in trial["vcpus"]] == [0, 1, 2] for trial in trials)
+
+
+@pytest.mark.parametrize("vcpu", range(VCPUS))
+async def test_a_loss_names_its_vcpu(tmp_path: Path, vcpu: int) -> None:
+    cell, (trial,) = await campaign(tmp_path, {vcpu: lose})
+    assert cell.verdict is Verdict.AFFECTED
+    assert cell.campaign.lost_by_vcpu == {vcpu: 1}
+    assert cell.campaign.causes == {Cause.LOST_INTERRUPT: 1}
+    assert (trial["vcpu"], trial["diagnosis"]["vcpu"]) == (vcpu, vcpu)
+    assert trial["vcpus"][vcpu]["outcome"] == "lost"
+    others = [one for one in trial["vcpus"] if one["vcpu"] != vcpu]
+    assert len(others) == VCPUS - 1
+    assert all(Outcome(one["outcome"]).ticked for one in others)
+
+
+async def test_several_are_lost_in_one_load(tmp_path: Path) -> None:
+    cell, _ = await campaign(tmp_path, {0: lose, 2: lose})
+    assert cell.campaign.outcomes == {Outcome.LOST: 1}
+    assert cell.campaign.lost_by_vcpu == {0: 1, 2: 1}
+    assert "losses by vCPU: 1 on 0, 1 on 2" in cell.why
+
+
+async def test_one_that_recovers_hides_no_loss(tmp_path: Path) -> None:
+    cell, (trial,) = await campaign(tmp_path, {1: recover, 2: lose})
+    assert (trial["outcome"], trial["vcpu"]) == ("lost", 2)
+    first, *others = (Outcome(one["outcome"]) for one in trial["vcpus"])
+    assert first.ticked
+    assert others == [Outcome.RECOVERED, Outcome.LOST]
+    assert cell.verdict is Verdict.AFFECTED
+
+
+async def test_one_that_recovers_is_odd(tmp_path: Path) -> None:
+    cell, (trial,) = await campaign(tmp_path, {1: recover})
+    assert (trial["outcome"], trial["vcpu"]) == ("recovered", 1)
+    assert cell.verdict is Verdict.ANOMALOUS
+
+
+async def test_one_that_misses_a_tick_is_named(tmp_path: Path) -> None:
+    _, (trial,) = await campaign(tmp_path, {2: miss})
+    assert (trial["outcome"], trial["vcpu"]) == ("missed", 2)
+    assert trial["missing_periods"] == 2
+
+
+@pytest.mark.parametrize("look", ["info lapic", "inject-nmi"])
+async def test_a_look_that_cures_one_is_no_evidence_of_another(tmp_path: Path, look: str) -> None:
+    """Each vCPU is looked at by itself; and the one that the bug took counts."""
+    cell, (trial,) = await campaign(tmp_path, {0: wait_for(look), 1: lose})
+    assert (trial["outcome"], trial["vcpu"]) == ("lost", 1)
+    causes = {one["vcpu"]: one["cause"] for one in trial["diagnoses"]}
+    assert causes == {0: Cause.PENDING, 1: Cause.LOST_INTERRUPT}
+    assert cell.verdict is Verdict.AFFECTED

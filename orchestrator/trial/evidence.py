@@ -14,7 +14,7 @@ from orchestrator.guest.lines import Testimony
 from orchestrator.trial.lapic import Lapic, Registers, parse_lapic, parse_registers
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.trace import last_load
-from orchestrator.trial.watch import Heard, Quiet, Watch
+from orchestrator.trial.watch import Heard, Mark, Quiet, Watch
 from orchestrator.vm.machine import Machine
 from orchestrator.vm.monitor import CommandFailedError, MonitorError
 
@@ -99,6 +99,7 @@ class _Subject:
         self.evidence = evidence
         self.runs = True
         self._looks: list[tuple[int, str]] = []
+        self._since: Mark | None = None
         self._clock = machine.clock
         self._watch = Watch(machine, limits, self.vcpu)
         self._limits = limits
@@ -107,15 +108,21 @@ class _Subject:
         """Note when; what ticks later may be cured by it."""
         self._looks.append((self._clock.now_ns(), look))
 
+    async def look_ends(self) -> None:
+        """Begin to count how long it is watched."""
+        if self.runs:
+            with contextlib.suppress(ProcessLookupError):  # the watch will say how it ended
+                self._since = await self._watch.mark()
+
     async def ticks(self) -> bool:
-        """Watch for two periods; note the look that brought a tick back.
+        """Watch until it has run for two periods; note the look that brought a tick back.
 
         Several vCPUs are watched one after another: what is heard may have come earlier.
         """
         if not self.runs:
             return False
         after = await self._watch.tick(
-            self._limits.look_ns, silent=True, wall_cap_ns=self._limits.look_cap_ns
+            self._limits.look_ns, since=self._since, wall_cap_ns=self._limits.look_cap_ns
         )
         self.evidence.testimonies.extend(
             line for line in self._watch.others if isinstance(line, Testimony)
@@ -187,6 +194,8 @@ class _Examination:
         for each in self._silent:
             each.look_begins(look)
         yield
+        for each in self._silent:
+            await each.look_ends()
         self._silent = [each for each in self._silent if not await each.ticks()]
 
     async def _stats(self) -> object | None:

@@ -97,7 +97,7 @@ class Follower:
     async def _untouched(self, silence: Silence) -> tuple[Outcome, str, int]:
         """Leave a silent guest alone for some more periods: does it tick by itself?"""
         why = f"no tick in {silence.vcpu_ns / 1e6:.0f} ms of vCPU time"
-        after = await self._watch.tick(self._limits.untouched_ns, silent=True)
+        after = await self._watch.tick(self._limits.untouched_ns, since=silence.until)
         if isinstance(after, Heard):
             return Outcome.RECOVERED, f"{why}, then it ticked unaided", 0
         if after.quiet is not Quiet.SILENT:

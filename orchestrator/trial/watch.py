@@ -21,6 +21,9 @@ CRASH_SIGNALS = frozenset(
 #: Run states that mean a crashed guest.
 CRASHED_STATES = frozenset({"shutdown", "internal-error", "guest-panicked", "io-error"})
 
+#: Each wait lasts so long at least: what has arrived is heard in it.
+SHORTEST_WAIT_NS = 2_000_000
+
 
 class Quiet(enum.Enum):
     """Why no tick came."""
@@ -40,6 +43,16 @@ class Quiet(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment from which a vCPU's silence is counted."""
+
+    cpu_ns: int
+    """The CPU time that the vCPU had used."""
+    at_ns: int
+    """By the host's clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class Silence:
     """No tick came."""
 
@@ -48,6 +61,8 @@ class Silence:
     vcpu_ns: int = 0
     """vCPU CPU time that passed without a tick, at least."""
     vcpu: int = 0
+    until: Mark | None = None
+    """When it had lasted so long, where the vCPU ran past the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +92,26 @@ class Watch:
         self.others: list[Line] = []
         """Lines that nobody waited for."""
 
+    async def mark(self) -> Mark:
+        """Return now, as a beginning from which silence may be counted.
+
+        Raises:
+            ProcessLookupError: QEMU is gone.
+        """
+        cpu_ns = await self._machine.vcpu_cpu_ns(self._vcpu)
+        return Mark(cpu_ns, self._machine.clock.now_ns())
+
     async def tick(
         self,
         limit_ns: int,
         *,
         confirm: bool = False,
-        silent: bool = False,
+        since: Mark | None = None,
         wall_cap_ns: int | None = None,
     ) -> Heard[Tick] | Silence:
         """Wait for the next tick line; see `hear`."""
         return await self.hear(
-            Tick, limit_ns, confirm=confirm, silent=silent, wall_cap_ns=wall_cap_ns
+            Tick, limit_ns, confirm=confirm, since=since, wall_cap_ns=wall_cap_ns
         )
 
     async def hear(
@@ -96,7 +120,7 @@ class Watch:
         limit_ns: int,
         *,
         confirm: bool = False,
-        silent: bool = False,
+        since: Mark | None = None,
         wall_cap_ns: int | None = None,
     ) -> Heard[L] | Silence:
         """Wait for the next line of one kind.
@@ -106,17 +130,17 @@ class Watch:
             limit_ns: vCPU time after which there is silence. Its count begins after
                 two quiet periods, so that a tick that comes costs no look at the vCPU.
             confirm: at the limit, ask QEMU for a sign of life and wait once more.
-            silent: the guest has been silent already: the count begins at once.
+            since: the guest has been silent already: the count began there.
             wall_cap_ns: host time after which the wait ends in any case.
         """
         machine, clock, limits = self._machine, self._machine.clock, self._limits
         cap_ns = clock.now_ns() + (wall_cap_ns or limits.wall_cap_ns)
-        wait_ns = limit_ns if silent else 2 * limits.period_ns + 2_000_000
-        vcpu_start: int | None = None
+        vcpu_start, wait_ns = None, 2 * limits.period_ns + 2_000_000
+        if since is not None:
+            vcpu_start, wait_ns = since.cpu_ns, limit_ns - (clock.now_ns() - since.at_ns)
         while True:
             try:
-                if silent and vcpu_start is None:
-                    vcpu_start = await machine.vcpu_cpu_ns(self._vcpu)
+                wait_ns = max(wait_ns, SHORTEST_WAIT_NS)
                 arrived = await machine.console.next_line(clock.wall_s(wait_ns), self._vcpu)
                 if arrived is not None:
                     line, at_ns = arrived
@@ -137,7 +161,7 @@ class Watch:
             capped = clock.now_ns() >= cap_ns
             if not (capped or machine.monitor.take_stops() or (at_limit and confirm)):
                 if at_limit:
-                    return self._silence(Quiet.SILENT, "", ran_ns)
+                    return self._silence(Quiet.SILENT, "", ran_ns, Mark(vcpu_now, clock.now_ns()))
                 continue
             trouble = await self._sign_of_life(ran_ns)
             if trouble is not None:
@@ -147,7 +171,7 @@ class Watch:
                 limit_ns = ran_ns + limits.confirm_ns
                 cap_ns += limits.wall_cap_ns
             elif at_limit:
-                return self._silence(Quiet.SILENT, "", ran_ns)
+                return self._silence(Quiet.SILENT, "", ran_ns, Mark(vcpu_now, clock.now_ns()))
             elif capped:
                 return self._silence(
                     Quiet.STALLED,
@@ -167,5 +191,7 @@ class Watch:
         quiet = Quiet.CRASHED if state in CRASHED_STATES else Quiet.PAUSED
         return self._silence(quiet, f"QEMU says that the guest is {state!r}", ran_ns)
 
-    def _silence(self, quiet: Quiet, why: str, vcpu_ns: int = 0) -> Silence:
-        return Silence(quiet, why, vcpu_ns, self._vcpu)
+    def _silence(
+        self, quiet: Quiet, why: str, vcpu_ns: int = 0, until: Mark | None = None
+    ) -> Silence:
+        return Silence(quiet, why, vcpu_ns, self._vcpu, until)

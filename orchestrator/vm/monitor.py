@@ -65,6 +65,18 @@ class _Client(QMPClient):
         # The library's own listener keeps every event of the session for ever.
         self.events.event_filter = lambda _: False
 
+    async def _recv(self) -> Message:
+        """Skip events that come before the answer to `qmp_capabilities`.
+
+        QEMU may emit one (of a migration that comes in, say) between carrying that command
+        out and answering, which its dispatcher does when it is woken again (7.2, 1 of some
+        hundred starts); qemu.qmp takes whatever comes first for the answer.
+        """
+        message = await super()._recv()
+        while "event" in message and self.runstate is Runstate.CONNECTING:
+            message = await super()._recv()
+        return message
+
     def _cb_outbound(self, msg: Message) -> Message:
         self.log.append((self._clock.now_ns(), "sent", msg))
         return msg

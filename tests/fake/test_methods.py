@@ -81,6 +81,21 @@ async def test_a_load_takes_a_new_qemu_and_nobody_looks_at_its_guest(name: Metho
         assert again.ticks > save.ticks
 
 
+async def test_an_event_before_the_session_is_no_answer() -> None:
+    """As of a migration that comes in while capabilities are negotiated."""
+    assert FACTS.qemu
+
+    def early(qemu: FakeQemu) -> None:
+        qemu._migrated()
+
+    host = FakeHost(Script(immediate, {"qmp_capabilities": early}))
+    machine, _, trial = await saved(host, snapshots(Method.INCOMING, FACTS.qemu))
+    async with machine:
+        result = await trial().run()
+        assert result.outcome.ticked, result
+        assert len(host.started) == 2
+
+
 @pytest.mark.parametrize("name", NEW_PROCESS)
 async def test_a_loss_in_a_new_process_is_found(tmp_path: Path, name: Method) -> None:
     result, _ = await campaign(tmp_path, only_ordinary(lost), 2, method=name)

@@ -10,6 +10,11 @@ from orchestrator.errors import UnfitError
 from orchestrator.lab.bochs import Bochs, bochs
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: at the end, nobody should wait for one test alone."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def emulator() -> Bochs:
     try:

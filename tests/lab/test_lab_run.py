@@ -36,6 +36,7 @@ def assert_frozen(cell: dict[str, Any]) -> None:
     assert all(control["seen"] for control in cell["controls"])
 
 
+@pytest.mark.long
 def test_the_bug_and_its_fix_side_by_side(tmp_path: Path) -> None:
     out = tmp_path / "out"
     found = lab_run(out)
@@ -59,9 +60,10 @@ def test_the_bug_and_its_fix_side_by_side(tmp_path: Path) -> None:
             assert (out / hang["evidence"] / "diagnosis.txt").exists()
 
 
+@pytest.mark.long
 def test_a_kernel_whose_fix_is_masked_has_a_base(tmp_path: Path) -> None:
     """With `wants_to_run`, the fix alone makes no difference: it is reverted on a base."""
-    options = ["--variant=untouched", "--variant=base", "--variant=revert-fix"]
+    options = ["--variant=untouched", "--variant=base", "--variant=revert-fix", "--period=100"]
     by = arms(lab_run(tmp_path / "out", "--kernel=debian:bookworm-security", *options))
     assert_plain(by["untouched", True])
     assert_plain(by["base", True])
@@ -92,14 +94,12 @@ def test_another_break_has_another_name(tmp_path: Path) -> None:
 
 
 def test_which_timers_the_bug_takes(tmp_path: Path) -> None:
-    """The table of docs/modes.md, in small."""
-    modes = ["one-shot", "periodic", "tsc-deadline"]
+    """The table of docs/modes.md, in small: beside the one-shot timers of the tests above."""
+    modes = ["periodic", "tsc-deadline"]
     options = ["--variant=revert-fix", *(f"--mode={mode}" for mode in modes)]
     found = lab_run(tmp_path / "out", *options, trials=4)
     by = {cell["id"].split("/")[3]: cell for cell in found["cells"]}
     assert by.keys() == set(modes)
-    assert by["one-shot"]["outcomes"] == {"lost": 4}
-    assert by["one-shot"]["verdict"] == "affected"
     assert by["periodic"]["outcomes"].keys() <= {"full-period", "indistinct"}
     assert by["periodic"]["verdict"] == "clean"
     assert by["tsc-deadline"]["outcomes"].keys() <= {"immediate", "remaining", "indistinct"}
@@ -111,6 +111,7 @@ def test_which_timers_the_bug_takes(tmp_path: Path) -> None:
 KERNELS = {"bullseye": "5.10.", "trixie": "6.12.", "forky": "7."}
 
 
+@pytest.mark.long
 def test_untouched_kernels_of_many_years_in_one_table(tmp_path: Path) -> None:
     options = [f"--kernel=debian:{suite}" for suite in KERNELS]
     found = lab_run(tmp_path / "out", *options, trials=2)

@@ -26,11 +26,11 @@ def assert_plain(cell: dict[str, Any]) -> None:
     assert len(cell["controls"]) == 2
 
 
-def assert_frozen(cell: dict[str, Any]) -> None:
-    """At least 19 of 20 lost, and every loss diagnosed as the bug's."""
-    assert cell["trials"] == TRIALS
+def assert_frozen(cell: dict[str, Any], trials: int = TRIALS) -> None:
+    """All lost but one at most, as 19 of 20, and every loss diagnosed as the bug's."""
+    assert cell["trials"] == trials
     lost = cell["outcomes"]["lost"]
-    assert lost >= TRIALS - 1
+    assert lost >= trials - 1
     assert cell["diagnoses"] == {"lost one-shot interrupt": lost}
     assert cell["verdict"] == "affected", cell["why"]
     assert all(control["seen"] for control in cell["controls"])
@@ -62,12 +62,16 @@ def test_the_bug_and_its_fix_side_by_side(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_kernel_whose_fix_is_masked_has_a_base(tmp_path: Path) -> None:
-    """With `wants_to_run`, the fix alone makes no difference: it is reverted on a base."""
-    options = ["--variant=untouched", "--variant=base", "--variant=revert-fix", "--period=100"]
-    by = arms(lab_run(tmp_path / "out", "--kernel=debian:bookworm-security", *options))
+    """With `wants_to_run`, the fix alone makes no difference: it is reverted on a base.
+
+    The kernel is Debian's newest.
+    """
+    newest = ["--kernel=debian:trixie-backports", "--period=100"]
+    by = arms(lab_run(tmp_path / "out", *newest, "--variant=untouched", "--variant=base"))
     assert_plain(by["untouched", True])
     assert_plain(by["base", True])
-    assert_frozen(by["revert-fix", True])
+    (reverted,) = lab_run(tmp_path / "reverted", *newest, "--variant=revert-fix", trials=5)["cells"]
+    assert_frozen(reverted, trials=5)
 
 
 def test_the_losses_found_are_the_losses_made(tmp_path: Path) -> None:

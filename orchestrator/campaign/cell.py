@@ -195,10 +195,10 @@ class CellRunner:
                     within=aim.within, expired=aim.expired,
                 )  # fmt: skip
             except (NoSaveError, MonitorError) as error:
-                if save and (result := await self._after_its_loads(machine, error)):
-                    await self._count(machine, save, result)
-                    return
-                raise
+                if save is None:
+                    raise
+                await self._count(machine, save, await self._after_its_loads(machine, error))
+                return
             self.campaign.begin_save()
             for attempt in rejected:
                 self._records.save(self._cell, Arm.HOST, attempt)
@@ -216,25 +216,21 @@ class CellRunner:
 
     async def _after_its_loads(
         self, machine: Machine, error: NoSaveError | MonitorError
-    ) -> TrialResult | None:
+    ) -> TrialResult:
         """Say what a guest came to that had plainly ticked after its loads, and then did not.
 
-        A silence or a crash counts as one more trial of the last save; a QEMU that
-        was ended or stalled, as an attempt that ended unknown.
+        It counts as one more trial of the last save: a silence, a crash, or unknown if QEMU
+        was ended or stalled.
         """
         silence = error.silence if isinstance(error, NoSaveError) else None
         if silence is None and not isinstance(error, NoSaveError):
             silence = await how_it_ended(machine)
         outcomes = {Quiet.SILENT: Outcome.LOST, Quiet.CRASHED: Outcome.CRASHED}
-        if silence is None or silence.quiet not in outcomes:
-            self.campaign.attempts += 1
-            self.campaign.unknown_attempts += 1
-            return None
         return TrialResult(
-            outcome=outcomes[silence.quiet],
+            outcome=outcomes.get(silence.quiet, Outcome.UNKNOWN) if silence else Outcome.UNKNOWN,
             why=f"ticks went on after its last load; later, {error}",
             ticks_after_load=2,
-            vcpu=silence.vcpu,
+            vcpu=silence.vcpu if silence else 0,
         )
 
     async def _count(self, machine: Machine, save: Save, result: TrialResult) -> Outcome:

@@ -42,7 +42,7 @@ async def examine(
     )
     settled, diagnoses = {each.vcpu: each for each in result.each}, {}
     for each, seen in zip(silent, evidence, strict=False):
-        if seen.unaided:
+        if seen.unaided and each.outcome is not Outcome.UNKNOWN:  # that was no proven silence
             settled[each.vcpu] = replace(each, outcome=Outcome.RECOVERED)
             continue
         found = diagnoses[each.vcpu] = diagnose(each, seen, save, mode, limits.period_ns)

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from orchestrator.campaign.count import Arm, CellCampaign, Control, control_seen, control_subject
+from orchestrator.campaign.count import (
+    MAX_ATTEMPTS,
+    Arm,
+    CellCampaign,
+    Control,
+    control_seen,
+    control_subject,
+)
 from orchestrator.campaign.saves import BySave
 from orchestrator.campaign.statistics import LossRate
 from orchestrator.campaign.verdict import Verdict
@@ -17,7 +24,7 @@ from orchestrator.host.facts import HostFacts
 from orchestrator.plan.model import Cell, Plan
 from orchestrator.results.journal import plain, read_journal
 from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.outcome import OUTCOME_BY_NAME, Outcome
 from orchestrator.vm.argv import Accel
 
 JOURNAL = "journal.jsonl"
@@ -28,9 +35,11 @@ _HEADS = ("run", "host", "plan")
 #: Facts that make a host another one, so that its trials are not those of the one before.
 _IDENTITY = ("kernel", "kernel_build", "cpu", "microcode", "kvm_modules", "qemu")
 
+#: The SHA-256 of the tick firmware counts as one of them.
+_FIRMWARE = "firmware"
+
 #: Looked up once: there may be millions of trials.
 _HOST, _LOST = Arm.HOST, Outcome.LOST
-_OUTCOMES: Mapping[str, Outcome] = {outcome.value: outcome for outcome in Outcome}
 
 
 class ResumeError(InputError):
@@ -56,20 +65,32 @@ class Resumed:
     """The accelerator that stood for `auto`."""
     seed: int
     facts: dict[str, Any]
-    """Of the host on which it began, as plain data."""
+    """Of the host on which it ran last, as plain data, with its firmware."""
     campaigns: dict[str, CellCampaign] = field(default_factory=dict)
     """By cell id: what was counted so far."""
+    counted_on: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By cell id: the facts of the host and the QEMU on which that was counted."""
     ended: dict[str, Ended] = field(default_factory=dict)
     machines: int = 0
     hangs: int = 0
 
-    def changed(self, facts: HostFacts) -> dict[str, tuple[Any, Any]]:
-        """Return what differs on the host of now, before and after, by its fact's name."""
-        now = plain(facts)
+    def changed(
+        self, facts: HostFacts, firmware: str, cell: str | None = None
+    ) -> dict[str, tuple[Any, Any]]:
+        """Return what differs on the host of now, before and after, by its fact's name.
+
+        Args:
+            facts: of the host of now.
+            firmware: the SHA-256 of the tick firmware.
+            cell: the id of the cell for which it is asked: what it has counted was counted on
+                the host that it then ran on; by default, the host on which the run ran last.
+        """
+        before = self.counted_on.get(cell, self.facts) if cell else self.facts
+        now = plain(facts) | {_FIRMWARE: firmware}
         return {
-            name: (self.facts.get(name), now[name])
-            for name in _IDENTITY
-            if self.facts.get(name) != now[name]
+            name: (before.get(name), now[name])
+            for name in (*_IDENTITY, _FIRMWARE)
+            if before.get(name) != now[name]
         }
 
 
@@ -86,19 +107,28 @@ def read_run(folder: Path) -> Resumed:
         heads = {record["record"]: record for record in itertools.islice(records, len(_HEADS))}
         run, host, plan = (heads[kind] for kind in _HEADS)
         resumed = Resumed(
-            Plan.model_validate(plan["plan"]), Accel(plan["auto"]), run["seed"], host["facts"]
-        )
+            Plan.model_validate(plan["plan"]), Accel(plan["auto"]), run["seed"],
+            host["facts"] | {_FIRMWARE: run[_FIRMWARE]},
+        )  # fmt: skip
     except OSError as error:
         raise ResumeError(f"{doing}: {path.name}: {error.strerror}") from error
     except (KeyError, ValueError) as error:
         raise ResumeError(f"{doing}: {path.name} is not the journal of a run: {error}") from error
     cells = {cell.id: cell for cell in resumed.plan.cells(resumed.auto)}
+    hosts: dict[str, dict[str, Any]] = {}  # of the cells that had one of their own
     for record in records:
         if record["record"] == "verdict":
             raise ResumeError(
                 f"{doing}: it has its verdict, {record['verdict']}: there is nothing left to do"
             )
-        if cell := cells.get(record.get("cell", "")):
+        if record["record"] == "resumed":
+            resumed.facts = record["facts"] | {_FIRMWARE: record[_FIRMWARE]}
+            hosts.clear()
+        elif cell := cells.get(record.get("cell", "")):
+            if record["record"] == "host":
+                hosts[cell.id] = record["facts"] | {_FIRMWARE: resumed.facts[_FIRMWARE]}
+            elif record["record"] == "trial":
+                resumed.counted_on[cell.id] = hosts.get(cell.id, resumed.facts)
             _replay(resumed, cell, record)
         elif record["record"] == "machine":
             raise ResumeError(f"{doing}: it has a cell that its plan has not: {record['cell']}")
@@ -139,7 +169,7 @@ def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
 
 def _count(campaign: CellCampaign, cell: Cell, record: Mapping[str, Any]) -> None:
     first, diagnosis = record["first_tick"], record.get("diagnosis")
-    outcome = _OUTCOMES[record["outcome"]]
+    outcome = OUTCOME_BY_NAME[record["outcome"]]
     each = (record["vcpus"] or [record]) if outcome is _LOST else ()
     campaign.count(
         outcome,
@@ -152,6 +182,8 @@ def _count(campaign: CellCampaign, cell: Cell, record: Mapping[str, Any]) -> Non
 
 
 def _count_control(campaign: CellCampaign, cell: Cell, record: Mapping[str, Any]) -> None:
+    if record["outcome"] == Outcome.UNKNOWN and record["attempt"] < MAX_ATTEMPTS:
+        return  # it was to be tried again
     subject = control_subject(record["number"], cell.vcpus)
     each = {one["vcpu"]: one for one in record["vcpus"] or [record]}
     diagnosed = record.get("diagnoses") or [record.get("diagnosis") or {}]

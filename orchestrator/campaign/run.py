@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class RunResult:
     statement: str = ""
     """At which error rate the verdicts of all cells hold."""
     changed: tuple[str, ...] = ()
-    """Facts of the host that were others when the run began, if it was resumed."""
+    """Facts of the host that were others when the run ran last, if it was resumed."""
 
     @property
     def failed(self) -> bool:
@@ -213,7 +213,7 @@ def _begin(
     auto: Accel,
     resumed: Resumed | None,
     progress: Progress,
-) -> dict[str, object]:
+) -> Mapping[str, object]:
     """Write what a run begins with; return which facts differ from those it began with."""
     version = orchestrator.__version__
     if resumed is None:
@@ -221,15 +221,15 @@ def _begin(
         journal.write("host", facts=facts)
         journal.write("plan", plan=plan.model_dump(mode="json"), auto=auto, cells=ids)
         return {}
-    changed = dict(resumed.changed(facts))
+    changed = resumed.changed(facts, firmware().sha256)
     journal.write("resumed", losttick=version, firmware=firmware().sha256, facts=facts,
                   changed=changed)  # fmt: skip
     if changed:
         progress.noted(
-            f"This is not the host on which the run began: its {', '.join(changed)} changed. "
+            f"This is not the host on which the run ran last: its {', '.join(changed)} changed. "
             "Cells that have their verdict keep it; the others begin anew."
         )
-    return changed  # type: ignore[return-value]
+    return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,10 +279,12 @@ class _Run:
             cell, self.facts, ended.verdict, ended.why, ended.exposure, campaign, ended.rate
         )
 
-    def _so_far(self, cell: Cell) -> CellCampaign | None:
+    def _so_far(self, cell: Cell, facts: HostFacts) -> CellCampaign | None:
         """Return what a cell had counted when the run was cut short, on this host."""
         so_far = self.resumed.campaigns.get(cell.id) if self.resumed else None
-        if so_far is None or self.resumed is None or not self.resumed.changed(self.facts):
+        if so_far is None or self.resumed is None:
+            return None
+        if not self.resumed.changed(facts, firmware().sha256, cell.id):
             return so_far
         self.records.journal.write("restart", cell=cell.id, why="its host changed")
         return None
@@ -331,7 +333,7 @@ class _Run:
             return self._without_trials(
                 cell, facts, Verdict.SKIPPED, str(error), exposed, CellCampaign()
             )
-        so_far = self._so_far(cell)
+        so_far = self._so_far(cell, facts)
         runner = CellRunner(
             host, cell, method,
             planned=limits.planned,

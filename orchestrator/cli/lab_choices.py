@@ -27,7 +27,7 @@ Variants = Annotated[
     typer.Option(
         "--variant",
         help="Edit of the kernel's KVM modules. May be given more than once.",
-        show_default="untouched",
+        show_default="untouched; without --kernel, the bug's arms",
     ),
 ]
 

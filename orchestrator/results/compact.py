@@ -49,6 +49,10 @@ class Restorer:
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
+    def forget(self, cell: str) -> None:
+        """Begin to number the trials of a cell from 1 again."""
+        self._numbers.pop(cell, None)
+
     def restore(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return a trial's record in full; `duration_ns` is left out where its line has none.
 

@@ -117,7 +117,10 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
             if not line.endswith(b"\n"):
                 return
             record = from_json(line)
-            yield restorer.restore(record) if record.get("record") == "trial" else record
+            kind = record.get("record")
+            if kind == "restart":
+                restorer.forget(record["cell"])
+            yield restorer.restore(record) if kind == "trial" else record
 
 
 def plain(value: Any) -> Any:

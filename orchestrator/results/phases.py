@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.campaign.count import MAX_ATTEMPTS, Arm
-from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.outcome import OUTCOME_BY_NAME, Outcome
 
 #: Bins to a period.
 BINS = 10
@@ -47,8 +47,9 @@ def by_phase(records: Iterable[Mapping[str, Any]]) -> dict[str, list[PhaseBin]]:
     bins: dict[str, dict[tuple[bool, int], PhaseBin]] = {}
     saves: dict[tuple[str, str], PhaseBin] = {}
     host, unknown = Arm.HOST, Outcome.UNKNOWN
-    outcomes: Mapping[str, Outcome] = {outcome.value: outcome for outcome in Outcome}
     for record in records:
+        if record["record"] == "restart":  # what was counted on another host
+            bins.pop(record["cell"], None)
         if record.get("arm") != host:
             continue
         cell = record["cell"]
@@ -58,7 +59,7 @@ def by_phase(records: Iterable[Mapping[str, Any]]) -> dict[str, list[PhaseBin]]:
             found.saves += 1
             saves[cell, record["tag"]] = found
         elif record["record"] == "trial" and (save := saves.get((cell, record["save"]))):
-            outcome = outcomes[record["outcome"]]
+            outcome = OUTCOME_BY_NAME[record["outcome"]]
             if outcome is unknown and record["attempt"] < MAX_ATTEMPTS:
                 continue
             save.outcomes[outcome] += 1

@@ -1,8 +1,8 @@
 """Gathers what can be read at a hang, from the least to the most invasive.
 
 Each look may cure the patient: a vCPU that was kicked out of the guest re-reads
-its pending interrupts. So after each one the guest is watched for two periods,
-and ticks that come back name the look that brought them.
+its pending interrupts. So after each one the guest is watched for two periods (one
+more for each further vCPU), and ticks that come back name the look that brought them.
 """
 
 import contextlib
@@ -115,7 +115,7 @@ class _Subject:
                 self._since = await self._watch.mark()
 
     async def ticks(self) -> bool:
-        """Watch until it has run for two periods; note the look that brought a tick back.
+        """Watch until it has run for `look_ns`; note the look that brought a tick back.
 
         Several vCPUs are watched one after another: what is heard may have come earlier.
         """

@@ -40,8 +40,12 @@ class Limits:
 
     @property
     def look_ns(self) -> int:
-        """vCPU time to wait after each look, to see whether it cured the guest."""
-        return max(2 * self.period_ns, 12_000_000)
+        """vCPU time to wait after each look, to see whether it cured the guest.
+
+        A vCPU that re-arms at an NMI does so once it has testified; on a shared port, once
+        the others have.
+        """
+        return max((1 + self.vcpus) * self.period_ns, 12_000_000)
 
     @property
     def wall_cap_ns(self) -> int:

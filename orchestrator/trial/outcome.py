@@ -1,7 +1,7 @@
 """What a trial can come to."""
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +31,9 @@ class Outcome(enum.StrEnum):
         """Whether ticks went on as they should: not a loss, not an anomaly."""
         return self in TICKED
 
+
+#: By name, as a journal has it.
+OUTCOME_BY_NAME: Mapping[str, Outcome] = {outcome.value: outcome for outcome in Outcome}
 
 TICKED = frozenset({Outcome.IMMEDIATE, Outcome.FULL_PERIOD, Outcome.REMAINING, Outcome.INDISTINCT})
 

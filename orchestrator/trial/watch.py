@@ -135,12 +135,12 @@ class Watch:
         """
         machine, clock, limits = self._machine, self._machine.clock, self._limits
         cap_ns = clock.now_ns() + (wall_cap_ns or limits.wall_cap_ns)
-        vcpu_start, wait_ns = None, 2 * limits.period_ns + 2_000_000
+        vcpu_start, wait_ns = None, 2 * limits.period_ns + SHORTEST_WAIT_NS
         if since is not None:
-            vcpu_start, wait_ns = since.cpu_ns, limit_ns - (clock.now_ns() - since.at_ns)
+            left_ns = limit_ns - (clock.now_ns() - since.at_ns)
+            vcpu_start, wait_ns = since.cpu_ns, max(left_ns, SHORTEST_WAIT_NS)
         while True:
             try:
-                wait_ns = max(wait_ns, SHORTEST_WAIT_NS)
                 arrived = await machine.console.next_line(clock.wall_s(wait_ns), self._vcpu)
                 if arrived is not None:
                     line, at_ns = arrived
@@ -159,13 +159,10 @@ class Watch:
             wait_ns = limits.next_look_ns(limit_ns - ran_ns)
             at_limit = ran_ns >= limit_ns
             capped = clock.now_ns() >= cap_ns
-            if not (capped or machine.monitor.take_stops() or (at_limit and confirm)):
-                if at_limit:
-                    return self._silence(Quiet.SILENT, "", ran_ns, Mark(vcpu_now, clock.now_ns()))
-                continue
-            trouble = await self._sign_of_life(ran_ns)
-            if trouble is not None:
-                return trouble
+            if capped or machine.monitor.take_stops() or (at_limit and confirm):
+                trouble = await self._sign_of_life(ran_ns)
+                if trouble is not None:
+                    return trouble
             if at_limit and confirm:
                 confirm = False
                 limit_ns = ran_ns + limits.confirm_ns

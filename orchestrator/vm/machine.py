@@ -305,10 +305,11 @@ async def _end(process: QemuProcess, monitor: Monitor | None, console: Console |
     if console:
         console.close()
     try:
-        end = await process.kill()
-        if monitor:
-            await monitor.close()
+        return await process.kill()
     finally:
-        for stream in (process.qmp, *process.consoles):
-            stream.close()
-    return end
+        try:
+            if monitor:
+                await monitor.close()
+        finally:
+            for stream in (process.qmp, *process.consoles):
+                stream.close()

@@ -269,7 +269,8 @@ def test_doctor_says_what_this_host_is(losttick: Run, best_accel: Accel) -> None
     done = losttick("doctor")
     assert done.returncode == 0, done.stderr
     assert os.uname().release in done.stdout
-    assert "`losttick run` can give a verdict here" in done.stdout
+    aside = ", but not on the bug" if "This host is not-exposed" in done.stdout else "."
+    assert f"`losttick run` can give a verdict here{aside}" in done.stdout
     data = json.loads(losttick("doctor", "--json").stdout)
     seen = {finding["subject"]: finding["good"] for finding in data["findings"]}
     assert seen["tcg one-shot"]

@@ -1,7 +1,7 @@
 """Every way to save and load, in every cycle, with QEMUs of several years: nothing is lost.
 
-The usual run tries each with a few trials (cycles where KVM is), and many of the methods that
-need no new QEMU for each. All of them with many takes the better part of an hour:
+The usual run tries each with a few trials (all cycles under the best accelerator), and three
+methods with many. All of them with many takes the better part of an hour:
 `LOSTTICK_TEST_TRIALS=300 pytest tests/e2e/test_methods.py`.
 """
 
@@ -83,7 +83,7 @@ async def test_every_method_in_every_cycle(
 
 
 @pytest.mark.skipif(TRIALS >= MANY, reason="every combination is run so often")
-@pytest.mark.parametrize("method", [Method.HMP, Method.JOBS])
+@pytest.mark.parametrize("method", [Method.HMP, Method.JOBS, Method.INCOMING])
 async def test_many_loads(
     host: LocalHost, facts: HostFacts, tmp_path: Path, best_accel: Accel, method: Method
 ) -> None:

@@ -143,6 +143,7 @@ class FakeQemu:
             Guest(vcpu, due_ns=config.period_ns, tmict=config.period_ns)
             for vcpu in range(config.vcpus)
         ]
+        self.vcpus_cpu_ns = [0] * config.vcpus
         self.clock = FakeClock()
         self.running = "-S" not in args
         self.state = "running"
@@ -168,11 +169,10 @@ class FakeQemu:
     # --- QemuProcess ---
 
     async def vcpu_cpu_ns(self, thread_id: int) -> int:
-        assert 0 <= thread_id - THREAD < self.config.vcpus
         if self._exit.done():
             raise ProcessLookupError
         self._advance()
-        return self.guest_cpu_ns
+        return self.vcpus_cpu_ns[thread_id - THREAD]
 
     async def waited_ns(self, besides: Collection[int]) -> int:
         return 0
@@ -212,8 +212,6 @@ class FakeQemu:
 
     # --- the guest ---
 
-    guest_cpu_ns = 0
-    """Of each vCPU."""
     _writer: asyncio.StreamWriter | None = None
 
     @property
@@ -226,9 +224,9 @@ class FakeQemu:
         passed, self._then_ns = now - self._then_ns, now
         if not self.running or self.frozen:
             return
-        self.guest_cpu_ns += passed
         for guest in self.guests:
             if not guest.halted:
+                self.vcpus_cpu_ns[guest.vcpu] += passed
                 self._advance_guest(guest, passed)
 
     def _advance_guest(self, guest: Guest, passed: int) -> None:
@@ -324,8 +322,11 @@ class FakeQemu:
         self._writer.write(data)
 
     def _answer(self, name: str, text: str, arguments: Mapping[str, object]) -> object:
-        for guest in self.guests:
-            if guest.pending == text and arguments.get("cpu-index", guest.vcpu) == guest.vcpu:
+        looked_at = self.guests
+        if name == "human-monitor-command":
+            looked_at = [self.guests[int(str(arguments.get("cpu-index", 0)))]]
+        for guest in looked_at:
+            if guest.pending == text:
                 guest.pending = None
                 guest.due_ns = guest.ran_ns
         match name:
@@ -357,7 +358,7 @@ class FakeQemu:
                 for guest in self.guests:
                     self._testify(guest)
             case "human-monitor-command":
-                return self._hmp(text, self.guests[int(str(arguments.get("cpu-index", 0)))])
+                return self._hmp(text, *looked_at)
         return {}
 
     def _migrated(self) -> None:
@@ -402,7 +403,8 @@ class FakeHost:
 
     qemu = "/fake/qemu"
 
-    def __init__(self, script: Script | None = None) -> None:
+    def __init__(self, script: Script | None = None, facts: HostFacts = FACTS) -> None:
+        self._facts = facts
         self.clock = FakeClock()
         self.script = script or Script(immediate)
         self.started: list[FakeQemu] = []
@@ -410,7 +412,7 @@ class FakeHost:
         self.pressure: list[float] = []
 
     async def facts(self) -> HostFacts:
-        return FACTS
+        return self._facts
 
     async def empty_disk(self) -> bytes:
         return b""

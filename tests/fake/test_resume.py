@@ -33,20 +33,22 @@ PLAN = build_plan(
 
 
 async def go_on(out: Path, script: Script, facts: HostFacts = FACTS) -> RunResult:
-    host = FakeHost(script)
+    host = FakeHost(script, facts)
     return await run_plan(
         host, facts, PLAN, Accel.KVM, out, resumed=read_run(out) if any(out.iterdir()) else None
     )
 
 
-async def cut_short(out: Path, script: Script, kind: str, count: int) -> list[dict[str, Any]]:
-    """Run until so many records of a kind are in the journal, then cancel."""
-    task = asyncio.create_task(go_on(out, script))
+async def cut_short(
+    out: Path, script: Script, kind: str, count: int, facts: HostFacts = FACTS
+) -> list[dict[str, Any]]:
+    """Run until so many records of a kind, controls left out, are in the journal; cancel."""
+    task = asyncio.create_task(go_on(out, script, facts))
     journal = out / "journal.jsonl"
     async with asyncio.timeout(60):
         while True:
             records = list(read_journal(journal)) if journal.exists() else []
-            if sum(record["record"] == kind for record in records) >= count:
+            if sum(r["record"] == kind and r.get("arm") != "control" for r in records) >= count:
                 break
             assert not task.done(), task.result()
             await asyncio.sleep(0.002)
@@ -113,6 +115,33 @@ async def test_a_changed_host_is_a_changed_host(tmp_path: Path) -> None:
     for cell in result.cells:
         ran = [r for r in trials(after) if r["cell"] == cell.cell.id]
         assert cell.cell.id in done or len(ran) >= 4
+
+
+async def test_what_another_host_lost_is_not_this_host_s(tmp_path: Path) -> None:
+    """Begun here, gone on with there, and then here again."""
+    other = replace(FACTS, kernel="6.3.0-affected")
+    await cut_short(tmp_path, Script(immediate), "machine", 1)
+    before = await cut_short(tmp_path, Script(lost), "trial", 2, other)
+    assert any(r["outcome"] == "lost" for r in trials(before))
+    assert not any(r["record"] == "cell" for r in before)
+    result = await go_on(tmp_path, Script(immediate))
+    assert result.changed == ("kernel",)
+    assert result.verdict is Verdict.CLEAN
+    for cell in result.cells:
+        assert cell.campaign.outcomes[Outcome.LOST] == 0
+        assert cell.campaign.outcomes.total() == 4
+
+
+async def test_where_it_ran_last_it_goes_on(tmp_path: Path) -> None:
+    """On the other host a second time, nothing begins anew."""
+    other = replace(FACTS, kernel="6.7.0-other")
+    await cut_short(tmp_path, Script(immediate), "machine", 1)
+    before = await cut_short(tmp_path, Script(immediate), "trial", 3, other)
+    assert trials(before)
+    result = await go_on(tmp_path, Script(immediate), other)
+    assert result.changed == ()
+    after = list(read_journal(result.journal))
+    assert len(trials(after)) == 8
 
 
 async def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:

@@ -118,10 +118,26 @@ async def test_one_that_misses_a_tick_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("look", ["info lapic", "inject-nmi"])
-async def test_a_look_that_cures_one_is_no_evidence_of_another(tmp_path: Path, look: str) -> None:
+@pytest.mark.parametrize(("cured", "lost"), [(0, 1), (2, 0)])
+async def test_a_look_that_cures_one_is_no_evidence_of_another(
+    tmp_path: Path, look: str, cured: int, lost: int
+) -> None:
     """Each vCPU is looked at by itself; and the one that the bug took counts."""
-    cell, (trial,) = await campaign(tmp_path, {0: wait_for(look), 1: lose})
-    assert (trial["outcome"], trial["vcpu"]) == ("lost", 1)
+    cell, (trial,) = await campaign(tmp_path, {cured: wait_for(look), lost: lose})
+    assert (trial["outcome"], trial["vcpu"]) == ("lost", lost)
     causes = {one["vcpu"]: one["cause"] for one in trial["diagnoses"]}
-    assert causes == {0: Cause.PENDING, 1: Cause.LOST_INTERRUPT}
+    assert causes == {cured: Cause.PENDING, lost: Cause.LOST_INTERRUPT}
     assert cell.verdict is Verdict.AFFECTED
+
+
+async def test_a_vcpu_that_stands_still_is_unknown_beside_others_that_tick(tmp_path: Path) -> None:
+    """Its own CPU time tells, not theirs."""
+
+    def halt(qemu: FakeQemu, guest: Guest) -> None:
+        guest.halted = True
+
+    cell, trials = await campaign(tmp_path, {1: halt})
+    assert {trial["outcome"] for trial in trials} == {"unknown"}
+    assert {trial["vcpu"] for trial in trials} == {1}
+    assert cell.campaign.causes == {Cause.VCPU_NOT_RUNNING: 1}
+    assert cell.verdict is Verdict.INCONCLUSIVE

@@ -124,11 +124,11 @@ def read_run(folder: Path) -> Resumed:
         if record["record"] == "resumed":
             resumed.facts = record["facts"] | {_FIRMWARE: record[_FIRMWARE]}
             hosts.clear()
-        elif cell := cells.get(record.get("cell", "")):
+        elif cell := cells.get(name := record.get("cell", "")):
             if record["record"] == "host":
-                hosts[cell.id] = record["facts"] | {_FIRMWARE: resumed.facts[_FIRMWARE]}
+                hosts[name] = record["facts"] | {_FIRMWARE: resumed.facts[_FIRMWARE]}
             elif record["record"] == "trial":
-                resumed.counted_on[cell.id] = hosts.get(cell.id, resumed.facts)
+                resumed.counted_on[name] = hosts.get(name, resumed.facts)
             _replay(resumed, cell, record)
         elif record["record"] == "machine":
             raise ResumeError(f"{doing}: it has a cell that its plan has not: {record['cell']}")

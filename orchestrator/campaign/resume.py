@@ -39,7 +39,7 @@ _IDENTITY = ("kernel", "kernel_build", "cpu", "microcode", "kvm_modules", "qemu"
 _FIRMWARE = "firmware"
 
 #: Looked up once: there may be millions of trials.
-_HOST, _LOST = Arm.HOST, Outcome.LOST
+_HOST, _LOST, _ONE_SHOT = Arm.HOST, Outcome.LOST, TimerMode.ONE_SHOT
 
 
 class ResumeError(InputError):
@@ -170,14 +170,17 @@ def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
 def _count(campaign: CellCampaign, cell: Cell, record: Mapping[str, Any]) -> None:
     first, diagnosis = record["first_tick"], record.get("diagnosis")
     outcome = OUTCOME_BY_NAME[record["outcome"]]
-    each = (record["vcpus"] or [record]) if outcome is _LOST else ()
+    lost: list[int] = []
+    if outcome is _LOST:
+        each = record["vcpus"] or [record]
+        lost = [one["vcpu"] for one in each if one["outcome"] == _LOST]
     campaign.count(
         outcome,
         record["attempt"],
         cause=Cause(diagnosis["cause"]) if diagnosis else None,
-        of_the_bug=record["ticks_after_load"] == 0 and cell.mode is TimerMode.ONE_SHOT,
+        of_the_bug=record["ticks_after_load"] == 0 and cell.mode is _ONE_SHOT,
         first_tick=(first["periods"], first["ms"]) if first else None,
-        lost_vcpus=[one["vcpu"] for one in each if one["outcome"] == _LOST],
+        lost_vcpus=lost,
     )
 
 

@@ -58,9 +58,12 @@ class Restorer:
 
         A line without a number is of the trial after that cell's last.
         """
-        whole = _filled(record, _USUAL)
+        whole = _USUAL | record
+        first = whole.get("first_tick")
+        if type(first) is list:
+            whole["first_tick"] = _named(*first)
         if whole["vcpus"]:
-            whole["vcpus"] = [_filled(vcpu, _USUAL_OF_VCPU) for vcpu in whole["vcpus"]]
+            whole["vcpus"] = [_restored(vcpu) for vcpu in whole["vcpus"]]
         if whole["arm"] == "host":
             cell = whole["cell"]
             number = self._numbers[cell] = whole.get("number") or self._numbers.get(cell, 0) + 1
@@ -68,15 +71,12 @@ class Restorer:
         return whole
 
 
-def _filled(record: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
-    """Return a trial, or one vCPU's part in it, with what is usual."""
-    whole = usual | record
-    first = record.get("first_tick")
-    if type(first) is list:
-        whole["first_tick"] = _named(*first)
-    return whole
+def _restored(vcpu: dict[str, Any]) -> dict[str, Any]:
+    """Return one vCPU's part in a trial with what its line leaves out."""
+    first = vcpu.get("first_tick")
+    return _USUAL_OF_VCPU | vcpu | {"first_tick": _named(*first) if first else None}
 
 
 def _named(periods: float, wall_periods: float, ms: float) -> dict[str, float]:
-    """Return the numbers of a first tick with their names; quicker than any zip."""
+    """Return the numbers of a first tick with their names, which are those of `_FIRST_TICK`."""
     return {"periods": periods, "wall_periods": wall_periods, "ms": ms}

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.campaign.run import run_plan as run_plan
-    from orchestrator.campaign.verdict import Verdict as Verdict
-    from orchestrator.guest.firmware import GuestConfig as GuestConfig
+    from orchestrator.findings.outcome import Outcome as Outcome
+    from orchestrator.guest.tick.config import GuestConfig as GuestConfig
     from orchestrator.host.local import LocalHost as LocalHost
-    from orchestrator.plan.model import Plan as Plan
-    from orchestrator.trial.outcome import Outcome as Outcome
-    from orchestrator.vm.argv import Accel as Accel
-    from orchestrator.vm.argv import MachineConfig as MachineConfig
+    from orchestrator.host.qemu_binary import probe_qemu as probe_qemu
+    from orchestrator.plan.plan import Plan as Plan
+    from orchestrator.verdict.verdict import Verdict as Verdict
+    from orchestrator.vm.config import Accel as Accel
+    from orchestrator.vm.config import MachineConfig as MachineConfig
     from orchestrator.vm.machine import Machine as Machine
-    from orchestrator.vm.probe import probe_qemu as probe_qemu
 
-__version__ = "0.1.0"
+from orchestrator.version import __version__
 
 _HOMES = {
-    "Accel": "vm.argv",
-    "GuestConfig": "guest.firmware",
+    "Accel": "vm.config",
+    "GuestConfig": "guest.tick.config",
     "LocalHost": "host.local",
     "Machine": "vm.machine",
-    "MachineConfig": "vm.argv",
-    "Outcome": "trial.outcome",
-    "Plan": "plan.model",
-    "Verdict": "campaign.verdict",
-    "probe_qemu": "vm.probe",
+    "MachineConfig": "vm.config",
+    "Outcome": "findings.outcome",
+    "Plan": "plan.plan",
+    "Verdict": "verdict.verdict",
+    "probe_qemu": "host.qemu_binary",
     "run_plan": "campaign.run",
 }
 

@@ -5,8 +5,15 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from orchestrator.campaign.busy import Busyness
-from orchestrator.campaign.count import (
+from orchestrator.campaign.events import Progress
+from orchestrator.campaign.pauses import Busyness
+from orchestrator.campaign.turns import Turns
+from orchestrator.errors import InfraError
+from orchestrator.findings.outcome import Outcome, TrialResult
+from orchestrator.findings.save import Save
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.host.protocol import Host, QemuStartError
+from orchestrator.journal.count import (
     MAX_ATTEMPTS,
     Arm,
     CellCampaign,
@@ -14,26 +21,20 @@ from orchestrator.campaign.count import (
     control_seen,
     control_subject,
 )
-from orchestrator.campaign.hang import Hang, examine
-from orchestrator.campaign.progress import Progress
-from orchestrator.campaign.records import Records
-from orchestrator.campaign.saves import BySave
-from orchestrator.campaign.sequential import Advice, StoppingRule
-from orchestrator.campaign.turns import Turns
-from orchestrator.errors import InfraError
-from orchestrator.guest.firmware import TimerMode
-from orchestrator.host.protocol import Host, QemuStartError
-from orchestrator.plan.model import Cell
-from orchestrator.snapshot import CycleKind, Snapshots
+from orchestrator.journal.evidence_folder import Records
+from orchestrator.plan.cell import Cell
+from orchestrator.qmp.errors import MonitorError
+from orchestrator.snapshot.method import CycleKind
+from orchestrator.snapshot.protocol import Snapshots
+from orchestrator.stats.save_effect import BySave
+from orchestrator.stats.stopping import Advice, StoppingRule
+from orchestrator.trial.aim import CONTROL_TICK, NoSaveError, Saver
+from orchestrator.trial.hang import Hang, examine
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.outcome import Outcome, TrialResult
+from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.save import Save
-from orchestrator.trial.saver import CONTROL_TICK, NoSaveError, Saver
-from orchestrator.trial.trial import Trial
 from orchestrator.trial.watch import Quiet, how_it_ended
 from orchestrator.vm.machine import GuestStartError, Machine
-from orchestrator.vm.monitor import MonitorError
 
 #: Trials after which a cell gives its turn to another that waits: some seconds of them,
 #: against which the start of a machine is little.

@@ -3,10 +3,10 @@
 from orchestrator.errors import UnfitError
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.protocol import Host
-from orchestrator.plan.model import Cell
-from orchestrator.snapshot import Snapshots
-from orchestrator.snapshot.choice import snapshots
-from orchestrator.vm.argv import Accel, IrqChip, MachineConfig
+from orchestrator.plan.cell import Cell
+from orchestrator.snapshot.protocol import Snapshots
+from orchestrator.snapshot.table import snapshots
+from orchestrator.vm.config import Accel, IrqChip, MachineConfig
 from orchestrator.vm.tryout import try_out
 
 

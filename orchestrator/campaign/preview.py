@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from orchestrator.campaign.fit import fit
 from orchestrator.campaign.run import OpenHost
 from orchestrator.errors import InfraError, UnfitError
-from orchestrator.plan.model import Cell
+from orchestrator.plan.cell import Cell
 from orchestrator.plan.phase import EXPIRED, RANDOM
-from orchestrator.snapshot import CycleKind
+from orchestrator.snapshot.method import CycleKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from orchestrator.campaign.count import (
+from orchestrator.bugs.exposure import Exposure, ExposureState
+from orchestrator.errors import InputError
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import OUTCOME_BY_NAME, Outcome
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.host.facts import HostFacts
+from orchestrator.journal.count import (
     MAX_ATTEMPTS,
     Arm,
     CellCampaign,
@@ -14,29 +20,29 @@ from orchestrator.campaign.count import (
     control_seen,
     control_subject,
 )
-from orchestrator.campaign.saves import BySave
-from orchestrator.campaign.statistics import LossRate
-from orchestrator.campaign.verdict import Verdict
-from orchestrator.errors import InputError
-from orchestrator.guest.firmware import TimerMode
-from orchestrator.host.exposure import Exposure, ExposureState
-from orchestrator.host.facts import HostFacts
-from orchestrator.plan.model import Cell, Plan
-from orchestrator.results.journal import plain, read_journal
-from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.outcome import OUTCOME_BY_NAME, Outcome
-from orchestrator.vm.argv import Accel
+from orchestrator.journal.file import read_journal
+from orchestrator.journal.plain import plain
+from orchestrator.plan.cell import Cell
+from orchestrator.plan.plan import Plan
+from orchestrator.stats.rate import LossRate
+from orchestrator.stats.save_effect import BySave
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 
 JOURNAL = "journal.jsonl"
+
 
 #: The records that a journal begins with.
 _HEADS = ("run", "host", "plan")
 
+
 #: Facts that make a host another one, so that its trials are not those of the one before.
 _IDENTITY = ("kernel", "kernel_build", "cpu", "microcode", "kvm_modules", "qemu")
 
+
 #: The SHA-256 of the tick firmware counts as one of them.
 _FIRMWARE = "firmware"
+
 
 #: Looked up once: there may be millions of trials.
 _HOST, _LOST, _ONE_SHOT = Arm.HOST, Outcome.LOST, TimerMode.ONE_SHOT

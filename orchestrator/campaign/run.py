@@ -8,28 +8,32 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import orchestrator
+from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
 from orchestrator.campaign.cell import CellRunner
-from orchestrator.campaign.count import CellCampaign
-from orchestrator.campaign.family import CellBound, statement
+from orchestrator.campaign.events import NO_PROGRESS, Progress
 from orchestrator.campaign.fit import fit
-from orchestrator.campaign.progress import NO_PROGRESS, Progress
-from orchestrator.campaign.records import Records
 from orchestrator.campaign.resume import JOURNAL, Resumed
-from orchestrator.campaign.sequential import StoppingRule
-from orchestrator.campaign.statistics import Losses, LossRate, loss_rate
 from orchestrator.campaign.turns import Turns
-from orchestrator.campaign.verdict import Tally, Verdict, decide, overall
 from orchestrator.errors import InfraError, UnfitError
-from orchestrator.guest.firmware import TimerMode, firmware
-from orchestrator.host.exposure import Exposure, ExposureState, exposure, refine
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.tick.image import firmware
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.protocol import Host
+from orchestrator.host.qemu_binary import DEFAULT_QEMU
+from orchestrator.journal.count import CellCampaign
+from orchestrator.journal.evidence_folder import Records
+from orchestrator.journal.file import Journal, JournalError
+from orchestrator.plan.cell import Cell
 from orchestrator.plan.choices import Requirement
-from orchestrator.plan.model import Cell, Plan
-from orchestrator.results.journal import Journal, JournalError
-from orchestrator.trial.outcome import Outcome
-from orchestrator.vm.argv import DEFAULT_QEMU, Accel
+from orchestrator.plan.plan import Plan
+from orchestrator.stats.rate import Losses, LossRate, loss_rate
+from orchestrator.stats.stopping import StoppingRule
+from orchestrator.verdict.cell import Tally, decide
+from orchestrator.verdict.family import CellBound, statement
+from orchestrator.verdict.verdict import Verdict, overall
+from orchestrator.version import __version__
+from orchestrator.vm.config import Accel
 
 
 class RequirementError(UnfitError):
@@ -215,7 +219,7 @@ def _begin(
     progress: Progress,
 ) -> Mapping[str, object]:
     """Write what a run begins with; return which facts differ from those it began with."""
-    version = orchestrator.__version__
+    version = __version__
     if resumed is None:
         journal.write("run", losttick=version, seed=seed, firmware=firmware().sha256)
         journal.write("host", facts=facts)

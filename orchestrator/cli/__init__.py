@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from orchestrator import __version__
 from orchestrator.cli.doctor import doctor
-from orchestrator.cli.lab import app as lab
+from orchestrator.cli.lab.app import app as lab
 from orchestrator.cli.plan import app as plan
 from orchestrator.cli.probe import probe
 from orchestrator.cli.run import run
+from orchestrator.version import __version__
 
 app = typer.Typer(
     name="losttick",

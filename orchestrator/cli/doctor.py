@@ -10,8 +10,8 @@ from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from orchestrator.host.doctor import Checkup
-    from orchestrator.host.exposure import Exposure
+    from orchestrator.bugs.exposure import Exposure
+    from orchestrator.doctor.examine import Checkup
 
 
 #: Of the module kvm's many parameters those that timers depend on; --json has them all.
@@ -41,8 +41,8 @@ def doctor(
 async def _doctor(qemu: str | None, *, fix: bool, as_json: bool) -> ExitCode:
     import asyncio
 
-    from orchestrator.host import doctor as host_doctor
-    from orchestrator.results.journal import plain
+    from orchestrator.doctor import examine as host_doctor
+    from orchestrator.journal.plain import plain
 
     checkup = await host_doctor.examine(qemu)
     if fix:
@@ -107,7 +107,7 @@ def _print(checkup: "Checkup") -> None:
 
 def _usable_for(exposed: "Exposure") -> str:
     """Say what a verdict from this host would be worth."""
-    from orchestrator.host.exposure import ExposureState
+    from orchestrator.bugs.exposure import ExposureState
 
     if exposed.state is ExposureState.NOT_EXPOSED:
         return (

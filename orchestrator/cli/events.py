@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from orchestrator.campaign.progress import Progress
-from orchestrator.campaign.verdict import Verdict
+from orchestrator.campaign.events import Progress
 from orchestrator.errors import InputError
-from orchestrator.plan.model import Cell
-from orchestrator.results.journal import plain
-from orchestrator.trial.diagnosis import Diagnosis
-from orchestrator.trial.outcome import Outcome
+from orchestrator.findings.cause import Diagnosis
+from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.plain import plain
+from orchestrator.plan.cell import Cell
+from orchestrator.verdict.verdict import Verdict
 
 
 class EventsFileError(InputError):

@@ -9,11 +9,11 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from orchestrator.campaign.sequential import confidence_sequence
-from orchestrator.campaign.verdict import Verdict
-from orchestrator.plan.model import Cell
-from orchestrator.trial.diagnosis import Diagnosis
-from orchestrator.trial.outcome import Outcome
+from orchestrator.findings.cause import Diagnosis
+from orchestrator.findings.outcome import Outcome
+from orchestrator.plan.cell import Cell
+from orchestrator.stats.sequence import confidence_sequence
+from orchestrator.verdict.verdict import Verdict
 
 #: Columns of a terminal from which on there are bars, too.
 WIDE = 110

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.campaign.run import RunResult
-from orchestrator.results.journal import read_journal
+from orchestrator.journal.file import read_journal
 from orchestrator.results.phases import by_phase
 from orchestrator.results.summary import spread
 

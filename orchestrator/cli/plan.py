@@ -10,7 +10,7 @@ from orchestrator.cli.options import AsJson
 
 if TYPE_CHECKING:
     from orchestrator.campaign.preview import Preview
-    from orchestrator.plan.model import Plan
+    from orchestrator.plan.plan import Plan
 
 app = typer.Typer(help="What a plan would run here, and what may stand in one.")
 
@@ -58,7 +58,7 @@ async def _show(plan: "Plan", *, as_json: bool) -> ExitCode:
     from orchestrator.campaign.preview import preview
     from orchestrator.campaign.run import RequirementError, require
     from orchestrator.host.qemus import LocalQemus
-    from orchestrator.vm.argv import Accel
+    from orchestrator.vm.config import Accel
     from orchestrator.vm.tryout import why_not
 
     qemus = LocalQemus(plan.qemus)

@@ -9,7 +9,7 @@ from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence, Tmcct
 
 if TYPE_CHECKING:
-    from orchestrator.probe.run import ProbeResult
+    from orchestrator.direct.run import ProbeResult
 
 
 def probe(
@@ -44,14 +44,14 @@ async def _probe(
     from rich.console import Console
     from rich.progress import Progress
 
-    from orchestrator.campaign.verdict import Verdict
-    from orchestrator.guest.firmware import TimerMode
-    from orchestrator.host.exposure import exposure
+    from orchestrator.bugs.exposure import exposure
+    from orchestrator.direct.program import build
+    from orchestrator.direct.run import judge, run_probe
+    from orchestrator.guest.timer_mode import TimerMode
     from orchestrator.host.local_facts import read_facts
-    from orchestrator.probe.program import build
-    from orchestrator.probe.run import judge, run_probe
-    from orchestrator.results.journal import plain
-    from orchestrator.vm.argv import Accel
+    from orchestrator.journal.plain import plain
+    from orchestrator.verdict.verdict import Verdict
+    from orchestrator.vm.config import Accel
 
     facts = await asyncio.to_thread(read_facts, None, None)
     exposed = exposure(facts, Accel.KVM, TimerMode.ONE_SHOT)

@@ -12,13 +12,14 @@ from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.options import AsJson, Out, Seed
 from orchestrator.cli.out import out_folder
 from orchestrator.errors import InputError
-from orchestrator.guest.firmware import Apic, TimerMode
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.plan.choices import AccelChoice, Requirement
-from orchestrator.snapshot import CycleKind, Method
-from orchestrator.vm.argv import IrqChip
+from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.vm.config import IrqChip
 
 if TYPE_CHECKING:
-    from orchestrator.plan.model import Plan
+    from orchestrator.plan.plan import Plan
 
 
 def run(
@@ -217,9 +218,9 @@ async def _run(
     from orchestrator.cli.show import print_run
     from orchestrator.host.cpus import vcpus_at_a_time
     from orchestrator.host.qemus import LocalQemus
-    from orchestrator.results.journal import BusyJournalError
+    from orchestrator.journal.file import BusyJournalError
     from orchestrator.results.summary import summary
-    from orchestrator.vm.argv import Accel
+    from orchestrator.vm.config import Accel
     from orchestrator.vm.tryout import why_not
 
     resumed = read_run(work.out) if work.resume and work.out else None
@@ -264,7 +265,7 @@ async def _run(
 
 def exit_code(result: Any) -> ExitCode:
     """Return the exit code of a run."""
-    from orchestrator.campaign.verdict import Verdict
+    from orchestrator.verdict.verdict import Verdict
 
     if result.verdict in (Verdict.AFFECTED, Verdict.ANOMALOUS):
         return ExitCode.FOUND

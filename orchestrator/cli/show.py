@@ -5,10 +5,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.campaign.run import CellResult, RunResult
-from orchestrator.campaign.verdict import Verdict
+from orchestrator.findings.outcome import Outcome
 from orchestrator.results.meaning import meaning
 from orchestrator.results.summary import spread
-from orchestrator.trial.outcome import Outcome
+from orchestrator.verdict.verdict import Verdict
 
 _COLOURS = {
     Verdict.AFFECTED: "bold red",

@@ -7,66 +7,24 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.errors import InputError, UnfitError
-from orchestrator.guest.firmware import MAX_VCPUS
+from orchestrator.clock import LocalClock
+from orchestrator.guest.tick.config import MAX_VCPUS
 from orchestrator.host import pressure, tracefs
 from orchestrator.host.chardevs import chardev_args
 from orchestrator.host.cpus import OUR_CPUS
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.local_facts import read_facts
-from orchestrator.host.protocol import QemuExit, QemuStartError
-from orchestrator.host.supervised import Supervised
-from orchestrator.vm.argv import DEFAULT_QEMU
+from orchestrator.host.protocol import QemuStartError
+from orchestrator.host.qemu_binary import NoQemuError, find_qemu
+from orchestrator.host.thread_times import cpu_ns, waited_ns
+from orchestrator.process.exit import QemuExit
+from orchestrator.process.supervised import Supervised
 
 #: Room for a burst of one-byte writes: each costs the kernel a whole buffer.
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
-
-
-class LocalClock:
-    """CLOCK_MONOTONIC."""
-
-    def now_ns(self) -> int:
-        """Return monotonic nanoseconds."""
-        return time.monotonic_ns()
-
-    def wall_s(self, ns: int) -> float:
-        """Return the same span in seconds."""
-        return ns / 1e9
-
-
-class NoQemuError(UnfitError):
-    """QEMU, or a tool that comes with it, is not installed."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"looking for QEMU: there is no {name} on PATH. "
-            "`losttick doctor --fix` installs it (as root), "
-            "or apt-get install qemu-system-x86 qemu-utils."
-        )
-
-
-class NotQemuError(InputError):
-    """The QEMU that was named is not there."""
-
-
-def find_qemu(wanted: str | None) -> str:
-    """Return the path of the QEMU binary: the one that is wanted, or the one on PATH.
-
-    Raises:
-        NotQemuError: the one that is wanted is not there.
-        NoQemuError: there is none on PATH.
-    """
-    name = wanted or DEFAULT_QEMU
-    found = shutil.which(name)
-    if found is not None:
-        return str(Path(found).absolute())
-    if wanted:
-        raise NotQemuError(f"looking for QEMU: {wanted!r} is not an executable file")
-    raise NoQemuError(name)
 
 
 class LocalHost:
@@ -201,38 +159,3 @@ class LocalQemu(Supervised):
         """End it; its CPUs are free again."""
         self._cpus.give_back(self._pins)
         return await super().kill()
-
-
-def cpu_ns(pid: int, thread_id: int) -> int:
-    """Return the CPU time that a thread has used, in nanoseconds.
-
-    From `schedstat`, to the scheduler tick (up to 4 ms late); from `stat` where the
-    kernel was built without it (10 ms).
-
-    Raises:
-        ProcessLookupError: the thread is gone.
-    """
-    task = Path(f"/proc/{pid}/task/{thread_id}")
-    with contextlib.suppress(FileNotFoundError):
-        ran, waited, slices = map(int, (task / "schedstat").read_bytes().split())
-        if ran or waited or slices:  # all 0: a kernel that does not count
-            return ran
-    try:
-        fields = (task / "stat").read_bytes().rpartition(b")")[2].split()
-    except FileNotFoundError:
-        raise ProcessLookupError(f"thread {thread_id} of QEMU {pid} is gone") from None
-    return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-
-
-def waited_ns(pid: int, besides: Collection[int]) -> int:
-    """Return how long a process's threads, besides some, have waited on run queues, in ns.
-
-    From `schedstat`; 0 where the kernel does not count it.
-    """
-    total = 0
-    with contextlib.suppress(FileNotFoundError):  # the process has ended
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            if int(task.name) not in besides:
-                with contextlib.suppress(OSError):
-                    total += int((task / "schedstat").read_text().split()[1])
-    return total

@@ -7,25 +7,12 @@ machine with its own clock, reached over serial lines.
 
 import socket
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.clock import Clock
 from orchestrator.errors import InfraError
 from orchestrator.host.facts import HostFacts
-
-
-@dataclass(frozen=True, slots=True)
-class QemuExit:
-    """How a QEMU process ended."""
-
-    code: int
-    """Exit status; minus the signal number when a signal ended it."""
-    stderr: str
-    """The end of what it wrote to its standard error."""
-
-    def __str__(self) -> str:
-        how = f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"
-        return f"{how}: {self.stderr.strip()}" if self.stderr.strip() else how
+from orchestrator.process.exit import QemuExit
 
 
 class QemuStartError(InfraError):
@@ -35,21 +22,6 @@ class QemuStartError(InfraError):
         super().__init__(message)
         self.end = end
         """How it ended, where it ran."""
-
-
-class Clock(Protocol):
-    """The host's own clock."""
-
-    def now_ns(self) -> int:
-        """Return the host's monotonic time in nanoseconds."""
-        ...
-
-    def wall_s(self, ns: int) -> float:
-        """Return about how long, in seconds of ours, the host takes for `ns` of its own.
-
-        For polling intervals and deadlines; what is measured is measured by `now_ns`.
-        """
-        ...
 
 
 class Tracer(Protocol):

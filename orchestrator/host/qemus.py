@@ -5,9 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from orchestrator.errors import LosttickError, UnfitError
-from orchestrator.host.local import LocalHost, NotQemuError
-from orchestrator.vm.argv import DEFAULT_QEMU
-from orchestrator.vm.probe import probe_qemu
+from orchestrator.host.local import LocalHost
+from orchestrator.host.qemu_binary import DEFAULT_QEMU, NotQemuError, probe_qemu
 
 
 class QemuMissingError(UnfitError):

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.run import CellResult
-from orchestrator.campaign.verdict import Verdict, overall
-from orchestrator.guest.firmware import TimerMode
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
-from orchestrator.lab.bochs import Bochs
-from orchestrator.lab.host import LabHost
-from orchestrator.lab.image import LabImage
-from orchestrator.lab.kernels import Kernel
-from orchestrator.lab.qemu import PackagedQemu
-from orchestrator.lab.variants import COUNTERS, Variant, has_wants_to_run, modified
+from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.host.host import LabHost
+from orchestrator.lab.host.image import LabImage
+from orchestrator.lab.host.qemu import PackagedQemu
+from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.variants import COUNTERS, Variant, has_wants_to_run, modified
+from orchestrator.verdict.verdict import Verdict, overall
 
 #: What an edited arm must show, or the lab proves nothing.
 _KNOWN = {Variant.BASE: Verdict.CLEAN, Variant.REVERT_FIX: Verdict.AFFECTED}

@@ -1,8 +1,9 @@
 """How long a cell is likely to take."""
 
-from orchestrator.guest.firmware import TimerMode
-from orchestrator.plan.model import Cell, Plan
-from orchestrator.snapshot import CycleKind, Method
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.plan.cell import Cell
+from orchestrator.plan.plan import Plan
+from orchestrator.snapshot.method import CycleKind, Method
 
 #: Seconds that one stop, load and continue take, beside the ticks; measured with QEMU 7.2
 #: on tmpfs. Whatever is not named here starts a new QEMU for each load.

@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.errors import InputError
-from orchestrator.plan.model import Axes, Plan, PlanLimits
+from orchestrator.plan.axes import Axes
+from orchestrator.plan.goals import PlanLimits
+from orchestrator.plan.plan import Plan
 
 #: What a plan is called that comes from options alone.
 COMMAND_LINE = "command line"

@@ -2,7 +2,7 @@
 
 import json
 
-from orchestrator.plan.model import Plan
+from orchestrator.plan.plan import Plan
 
 
 def schema_text() -> str:

@@ -1,8 +1,8 @@
 """What a verdict means for this host, in two sentences."""
 
+from orchestrator.bugs.exposure import ExposureState
 from orchestrator.campaign.run import CellResult, RunResult
-from orchestrator.campaign.verdict import Verdict
-from orchestrator.host.exposure import ExposureState
+from orchestrator.verdict.verdict import Verdict
 
 _MEND = (
     "Boot a kernel with commit 9cfec6d097c6 (6.5.13, 6.6.3, 6.7 and later have it; distributions "

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.campaign.count import MAX_ATTEMPTS, Arm
-from orchestrator.trial.outcome import OUTCOME_BY_NAME, Outcome
+from orchestrator.findings.outcome import OUTCOME_BY_NAME, Outcome
+from orchestrator.journal.count import MAX_ATTEMPTS, Arm
 
 #: Bins to a period.
 BINS = 10

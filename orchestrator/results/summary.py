@@ -7,7 +7,8 @@ from typing import Any
 
 from orchestrator.campaign.run import CellResult, RunResult
 from orchestrator.host.facts import HostFacts
-from orchestrator.results.journal import plain, read_journal
+from orchestrator.journal.file import read_journal
+from orchestrator.journal.plain import plain
 from orchestrator.results.phases import PhaseBin, by_phase
 
 

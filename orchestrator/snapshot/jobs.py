@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 
+from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
+from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.argv import DISK_NODE
 from orchestrator.vm.machine import Machine
-from orchestrator.vm.monitor import CommandFailedError, Monitor, MonitorTimeoutError
 
 DEADLINE_NS = 30_000_000_000
 

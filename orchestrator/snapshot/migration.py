@@ -2,8 +2,9 @@
 
 import asyncio
 
+from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
+from orchestrator.qmp.events import EventStream
 from orchestrator.vm.machine import Machine
-from orchestrator.vm.monitor import CommandFailedError, EventStream, MonitorTimeoutError
 
 DEADLINE_NS = 30_000_000_000
 

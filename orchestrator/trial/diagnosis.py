@@ -7,48 +7,20 @@ resume after a re-arm. Re-arming is necessary and never sufficient: it revives
 most of the other cases, too.
 """
 
-import enum
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from orchestrator.guest.firmware import TICK_VECTOR, TimerMode
-from orchestrator.guest.lines import Testimony
-from orchestrator.trial.evidence import Evidence
-from orchestrator.trial.lapic import LVT_MASKED
-from orchestrator.trial.outcome import Outcome, TrialResult
-from orchestrator.trial.save import Save
+from orchestrator.findings.cause import NOT_THE_TICKS, Cause, Diagnosis
+from orchestrator.findings.evidence import Evidence
+from orchestrator.findings.outcome import Outcome, TrialResult
+from orchestrator.findings.save import Save
+from orchestrator.guest.lapic import LVT_MASKED
+from orchestrator.guest.tick.config import TICK_VECTOR
+from orchestrator.guest.tick.lines import Testimony
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.trial.trace import read_trace
 from orchestrator.trial.watch import CRASHED_STATES
 
 _TICK_BIT = 1 << (TICK_VECTOR & 31)
-
-
-class Cause(enum.StrEnum):
-    """What kept the tick away."""
-
-    LOST_INTERRUPT = "lost one-shot interrupt"
-    PENDING = "pending but undelivered"
-    NOT_REARMED = "not re-armed by the guest"
-    NOT_RESTORED = "timer not restored"
-    NOT_DELIVERABLE = "not deliverable"
-    GUEST_CRASHED = "guest crashed"
-    VCPU_NOT_RUNNING = "vCPU not running"
-    CONSOLE_DEAD = "console dead"
-    UNEXPLAINED = "unexplained"
-    """Silent, and the evidence fits none of the others."""
-    HARNESS_FAULT = "harness fault"
-
-
-#: Causes that say nothing of the ticks themselves.
-NOT_THE_TICKS = frozenset({Cause.CONSOLE_DEAD, Cause.HARNESS_FAULT, Cause.VCPU_NOT_RUNNING})
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """A cause, and the sentence that a kernel developer would sign."""
-
-    cause: Cause
-    sentence: str
-    vcpu: int = 0
 
 
 def settle(result: TrialResult, diagnosis: Diagnosis) -> TrialResult:

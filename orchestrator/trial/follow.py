@@ -1,10 +1,11 @@
 """The ticks of one vCPU after a load, and what they say."""
 
-from orchestrator.guest.lines import Tick
+from orchestrator.findings.outcome import FirstTick, Outcome, TrialResult
+from orchestrator.findings.save import Save
+from orchestrator.guest.tick.lines import Tick
+from orchestrator.timers.first_tick import MISSING, WentOn, classify
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.outcome import MISSING, FirstTick, Outcome, TrialResult, WentOn, classify
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.save import Save
 from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
 from orchestrator.vm.machine import Machine
 

@@ -5,10 +5,10 @@ import signal
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from orchestrator.guest.lines import Line, Panic, Tick
+from orchestrator.guest.tick.lines import Line, Panic, Tick
+from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.limits import Limits
 from orchestrator.vm.machine import Machine
-from orchestrator.vm.monitor import MonitorError
 from orchestrator.vm.port import ConsoleClosed
 
 L = TypeVar("L", bound=Line)

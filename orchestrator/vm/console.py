@@ -6,8 +6,8 @@ import socket
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from orchestrator.guest.lines import Line
-from orchestrator.host.protocol import Clock
+from orchestrator.clock import Clock
+from orchestrator.guest.tick.lines import Line
 from orchestrator.vm.port import Port
 
 

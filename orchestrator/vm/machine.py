@@ -9,16 +9,21 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from orchestrator.errors import InfraError
-from orchestrator.guest.firmware import STATE_ADDRESS, STATE_STRIDE, GuestState, firmware
-from orchestrator.guest.lines import BadConfig, Line, Ready
-from orchestrator.host.protocol import Host, QemuExit, QemuProcess, QemuStartError
-from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, MachineConfig, qemu_args
+from orchestrator.guest.tick.image import firmware
+from orchestrator.guest.tick.lines import BadConfig, Line, Ready
+from orchestrator.guest.tick.state import STATE_ADDRESS, STATE_STRIDE, GuestState
+from orchestrator.host.protocol import Host, QemuProcess, QemuStartError
+from orchestrator.process.exit import QemuExit
+from orchestrator.qmp.errors import MonitorClosedError, MonitorError
+from orchestrator.qmp.monitor import Monitor
+from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, qemu_args
+from orchestrator.vm.config import MachineConfig
 from orchestrator.vm.console import Console
-from orchestrator.vm.monitor import Monitor, MonitorClosedError, MonitorError
 from orchestrator.vm.port import ConsoleClosed
 
 #: From QEMU's greeting to the guest's first line.
 READY_DEADLINE_NS = 10_000_000_000
+
 
 _DUMP_FILE = "state.bin"
 

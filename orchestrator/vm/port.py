@@ -18,8 +18,8 @@ from pexpect._async import PatternWaiter
 from pexpect.expect import Expecter, searcher_re
 from pexpect.spawnbase import SpawnBase
 
-from orchestrator.guest import lines
-from orchestrator.host.protocol import Clock
+from orchestrator.clock import Clock
+from orchestrator.guest.tick import lines
 
 #: Unmatched bytes that are kept; what came before them is dropped and counted.
 WINDOW_BYTES = 64 * 1024

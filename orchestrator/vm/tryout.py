@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from orchestrator.errors import LosttickError
-from orchestrator.guest.firmware import Apic, GuestConfig, TimerMode
-from orchestrator.guest.lines import Tick
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.tick.config import GuestConfig
+from orchestrator.guest.tick.lines import Tick
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.protocol import Host
-from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.config import Accel, MachineConfig
 from orchestrator.vm.machine import GuestRefusedError, Machine
 from orchestrator.vm.port import ConsoleClosed
 

@@ -14,13 +14,13 @@ import pytest
 
 from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import RunResult, run_plan
+from orchestrator.findings.outcome import FirstTick, Outcome, TrialResult
 from orchestrator.host.qemus import LocalQemus
+from orchestrator.journal.file import Journal, read_journal
 from orchestrator.plan.load import build_plan
-from orchestrator.results.journal import Journal, read_journal
 from orchestrator.results.phases import by_phase
-from orchestrator.snapshot import Method
-from orchestrator.trial.outcome import FirstTick, Outcome, TrialResult
-from orchestrator.vm.argv import Accel
+from orchestrator.snapshot.method import Method
+from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
 from tests.e2e.conftest import losttick_command
 

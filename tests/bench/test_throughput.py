@@ -12,18 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.guest.firmware import GuestConfig, firmware
-from orchestrator.host.local import LocalHost, find_qemu
-from orchestrator.snapshot import Method
-from orchestrator.snapshot.choice import MethodMissingError, snapshots
+from orchestrator.guest.tick.config import GuestConfig
+from orchestrator.guest.tick.image import firmware
+from orchestrator.host.local import LocalHost
+from orchestrator.host.qemu_binary import find_qemu, probe_qemu
 from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.snapshot.method import Method
+from orchestrator.snapshot.table import MethodMissingError, snapshots
+from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
+from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.saver import Saver
-from orchestrator.trial.trial import Trial
-from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, Accel, MachineConfig, qemu_args
+from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, qemu_args
+from orchestrator.vm.config import Accel, MachineConfig
 from orchestrator.vm.machine import Machine
-from orchestrator.vm.probe import probe_qemu
 from orchestrator.vm.tryout import why_not
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]

@@ -15,18 +15,20 @@ from pathlib import Path
 import pytest
 
 from orchestrator.campaign.run import CellResult, run_plan
-from orchestrator.campaign.verdict import Verdict
 from orchestrator.errors import LosttickError
-from orchestrator.guest.firmware import TimerMode
-from orchestrator.host import folder, tracefs
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.host import tracefs
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
-from orchestrator.lab.packages import PackagesError, unpack
+from orchestrator.host.qemu_binary import probe_qemu
+from orchestrator.packages.apt import PackagesError
+from orchestrator.packages.trees import unpack
 from orchestrator.plan.load import build_plan
-from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.outcome import Outcome
-from orchestrator.vm.argv import Accel
-from orchestrator.vm.probe import probe_qemu
+from orchestrator.process import folder
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
 
 MARKER = "LOSTTICK_TEST"

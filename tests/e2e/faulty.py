@@ -4,18 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.guest.firmware import GuestConfig
+from orchestrator.findings.cause import Diagnosis
+from orchestrator.findings.outcome import TrialResult
+from orchestrator.guest.tick.config import GuestConfig
 from orchestrator.host.local import LocalHost
 from orchestrator.snapshot.hmp import HmpSnapshots
-from orchestrator.trial.diagnosis import Diagnosis, diagnose
-from orchestrator.trial.evidence import gather
+from orchestrator.trial.aim import Saver
+from orchestrator.trial.diagnosis import diagnose
+from orchestrator.trial.gather import gather
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.outcome import TrialResult
+from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.saver import Saver
-from orchestrator.trial.trial import Trial
 from orchestrator.trial.watch import Heard, Watch
-from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.config import Accel, MachineConfig
 from orchestrator.vm.machine import Machine
 
 FAULT_TICK = 12

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.guest.firmware import Apic, TimerMode
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
-from orchestrator.results.journal import read_journal
-from orchestrator.vm.argv import Accel
+from orchestrator.journal.file import read_journal
+from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
 from tests.e2e.conftest import assert_clean, campaign
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.host import folder
-from orchestrator.results.journal import read_journal
-from orchestrator.vm.argv import Accel
+from orchestrator.journal.file import read_journal
+from orchestrator.process import folder
+from orchestrator.vm.config import Accel
 from tests.e2e.conftest import losttick_command, marked_processes, started, wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

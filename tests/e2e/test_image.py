@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.guest.firmware import firmware
-from orchestrator.lab.packages import PackagesError, unpack
+from orchestrator.guest.tick.image import firmware
+from orchestrator.packages.apt import PackagesError
+from orchestrator.packages.trees import unpack
 
 BUILD = Path(__file__).parents[2] / "images" / "tick" / "build.sh"
 

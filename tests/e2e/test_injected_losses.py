@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from orchestrator.campaign.run import run_plan
-from orchestrator.campaign.verdict import Verdict
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
+from orchestrator.host.qemu_binary import probe_qemu
+from orchestrator.journal.file import read_journal
 from orchestrator.plan.load import build_plan
-from orchestrator.results.journal import read_journal
-from orchestrator.snapshot import Method
-from orchestrator.snapshot.choice import MethodMissingError, snapshots
-from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.outcome import Outcome
-from orchestrator.vm.argv import Accel
-from orchestrator.vm.probe import probe_qemu
+from orchestrator.snapshot.method import Method
+from orchestrator.snapshot.table import MethodMissingError, snapshots
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 from tests.e2e.conftest import host_with_qemu
 
 

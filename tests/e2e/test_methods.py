@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.campaign.run import CellResult
-from orchestrator.campaign.verdict import Verdict
 from orchestrator.errors import UnfitError
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.local import LocalHost
-from orchestrator.results.journal import read_journal
-from orchestrator.snapshot import CycleKind, Method
-from orchestrator.snapshot.choice import snapshots
-from orchestrator.vm.argv import Accel
-from orchestrator.vm.probe import probe_qemu
+from orchestrator.host.qemu_binary import probe_qemu
+from orchestrator.journal.file import read_journal
+from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.snapshot.table import snapshots
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 from tests.e2e.conftest import assert_clean, campaign, host_with_qemu
 
 MANY = 300

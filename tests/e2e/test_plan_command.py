@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.plan.load import shipped_plans
-from orchestrator.vm.argv import Accel
+from orchestrator.vm.config import Accel
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

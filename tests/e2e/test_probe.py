@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.vm.argv import Accel
+from orchestrator.vm.config import Accel
 from tests.e2e.conftest import marked_processes, started, wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

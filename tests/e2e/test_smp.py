@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
-from orchestrator.guest.firmware import Fault, GuestConfig, TimerMode
-from orchestrator.guest.lines import Tick
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.tick.config import Fault, GuestConfig
+from orchestrator.guest.tick.lines import Tick
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.host.protocol import QemuStartError
-from orchestrator.results.journal import read_journal
-from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.outcome import Outcome
-from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.host.qemu_binary import probe_qemu
+from orchestrator.journal.file import read_journal
+from orchestrator.vm.config import Accel, MachineConfig
 from orchestrator.vm.machine import Machine
-from orchestrator.vm.probe import probe_qemu
 from tests.e2e.conftest import assert_clean, campaign
 from tests.e2e.faulty import fallen_silent
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.guest.firmware import TICK_VECTOR, GuestConfig
+from orchestrator.guest.tick.config import TICK_VECTOR, GuestConfig
 from orchestrator.host import tracefs
 from orchestrator.host.local import LocalHost, LocalQemu
 from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
+from orchestrator.trial.load import MARK_CONT, MARK_LOAD, Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.saver import Saver
 from orchestrator.trial.trace import read_trace
-from orchestrator.trial.trial import MARK_CONT, MARK_LOAD, Trial
-from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.vm.config import Accel, MachineConfig
 from orchestrator.vm.machine import Machine
 
 

@@ -10,26 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.verdict import Verdict
-from orchestrator.guest.firmware import Fault, GuestConfig, TimerMode
-from orchestrator.guest.lines import ControlWindow, Tick
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.tick.config import Fault, GuestConfig
+from orchestrator.guest.tick.lines import ControlWindow, Tick
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost, LocalQemu
-from orchestrator.results.journal import read_journal
-from orchestrator.snapshot import Method
+from orchestrator.journal.file import read_journal
+from orchestrator.qmp.monitor import Monitor
 from orchestrator.snapshot.hmp import HmpSnapshots
-from orchestrator.trial.diagnosis import Cause, diagnose
-from orchestrator.trial.evidence import gather
+from orchestrator.snapshot.method import Method
+from orchestrator.trial.aim import Saver
+from orchestrator.trial.diagnosis import diagnose
+from orchestrator.trial.gather import gather
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.load import Trial
+from orchestrator.trial.look import describe, look
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.save import describe, look
-from orchestrator.trial.saver import Saver
-from orchestrator.trial.trial import Trial
 from orchestrator.trial.watch import Heard, Watch
-from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel, MachineConfig
 from orchestrator.vm.machine import Machine
-from orchestrator.vm.monitor import Monitor
 from tests.e2e.conftest import campaign
 from tests.e2e.faulty import fallen_silent
 
@@ -135,7 +137,7 @@ async def test_a_stopped_qemu_loses_nothing(
 async def test_a_qemu_that_stays_stopped_is_unknown(
     host: LocalHost, best_accel: Accel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.vm.monitor.DEADLINE_NS", 1_000_000_000)
+    monkeypatch.setattr("orchestrator.qmp.monitor.DEADLINE_NS", 1_000_000_000)
     limits, paces, snapshots = Limits(PERIOD_NS), Paces(), HmpSnapshots()
     async with await Machine.start(host, MachineConfig(best_accel)) as machine:
         save, _ = await Saver(machine, snapshots, paces, limits).take("save", 0.5)

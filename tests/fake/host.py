@@ -18,16 +18,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.guest.firmware import (
-    STATE_ADDRESS,
-    STATE_STRIDE,
-    GuestConfig,
-    GuestState,
-    TimerMode,
-)
-from orchestrator.guest.lines import render
+from orchestrator.guest.tick.config import GuestConfig
+from orchestrator.guest.tick.lines import render
+from orchestrator.guest.tick.state import STATE_ADDRESS, STATE_STRIDE, GuestState
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts, QemuFacts
-from orchestrator.host.protocol import QemuExit, QemuStartError
+from orchestrator.host.protocol import QemuStartError
+from orchestrator.process.exit import QemuExit
 
 #: Host seconds in one of ours: nothing may mistake the one for the other.
 SPEED = 10.0

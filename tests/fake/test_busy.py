@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.campaign.run import run_plan
-from orchestrator.campaign.verdict import Verdict
+from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.file import read_journal
 from orchestrator.plan.load import build_plan
-from orchestrator.results.journal import read_journal
-from orchestrator.trial.outcome import Outcome
-from orchestrator.vm.argv import Accel
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate
 
 PLAN = build_plan(

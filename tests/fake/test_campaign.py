@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.campaign.run import RunResult, run_plan
-from orchestrator.campaign.verdict import Verdict
-from orchestrator.host.protocol import QemuExit
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.file import read_journal
 from orchestrator.plan.load import build_plan
-from orchestrator.results.journal import read_journal
+from orchestrator.process.exit import QemuExit
 from orchestrator.results.meaning import meaning
 from orchestrator.results.summary import summary
-from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.outcome import Outcome
-from orchestrator.vm.argv import Accel
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 from tests.fake.host import (
     FACTS,
     FakeHost,

@@ -6,23 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.verdict import Verdict
-from orchestrator.guest.firmware import GuestConfig
-from orchestrator.host.protocol import QemuExit, QemuStartError
-from orchestrator.results.journal import read_journal
-from orchestrator.snapshot import CycleKind, Method, Snapshots
-from orchestrator.snapshot.choice import snapshots
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.save import Save
+from orchestrator.guest.tick.config import GuestConfig
+from orchestrator.host.protocol import QemuStartError
+from orchestrator.journal.file import read_journal
+from orchestrator.process.exit import QemuExit
+from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.snapshot.exec import ExecSnapshots
-from orchestrator.trial.diagnosis import Cause
+from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.snapshot.protocol import Snapshots
+from orchestrator.snapshot.table import snapshots
+from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.outcome import Outcome
+from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.save import Save
-from orchestrator.trial.saver import Saver
-from orchestrator.trial.trial import Trial
-from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel, MachineConfig
 from orchestrator.vm.machine import Machine
-from orchestrator.vm.monitor import CommandFailedError, MonitorTimeoutError
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
 from tests.fake.test_campaign import campaign, only_ordinary
 

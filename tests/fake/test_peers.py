@@ -9,27 +9,27 @@ from typing import cast
 
 import pytest
 
-from orchestrator.guest.firmware import GuestConfig
-from orchestrator.guest.lines import Tick, render
-from orchestrator.host.local import LocalClock
-from orchestrator.host.protocol import QemuExit
-from orchestrator.snapshot.hmp import HmpSnapshots
-from orchestrator.snapshot.jobs import JobSnapshots
-from orchestrator.trial.limits import Limits
-from orchestrator.trial.outcome import Outcome
-from orchestrator.trial.pace import Paces
-from orchestrator.trial.saver import Saver
-from orchestrator.trial.trial import Trial
-from orchestrator.vm.argv import Accel, MachineConfig
-from orchestrator.vm.console import Console
-from orchestrator.vm.machine import Machine
-from orchestrator.vm.monitor import (
+from orchestrator.clock import LocalClock
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.tick.config import GuestConfig
+from orchestrator.guest.tick.lines import Tick, render
+from orchestrator.process.exit import QemuExit
+from orchestrator.qmp.errors import (
     CommandFailedError,
-    Monitor,
     MonitorClosedError,
     MonitorError,
     MonitorTimeoutError,
 )
+from orchestrator.qmp.monitor import Monitor
+from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.snapshot.jobs import JobSnapshots
+from orchestrator.trial.aim import Saver
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.load import Trial
+from orchestrator.trial.pace import Paces
+from orchestrator.vm.config import Accel, MachineConfig
+from orchestrator.vm.console import Console
+from orchestrator.vm.machine import Machine
 from orchestrator.vm.port import WINDOW_BYTES, ConsoleClosed
 from tests.fake.host import FakeHost, FakeQemu, Script, immediate, messages
 
@@ -100,7 +100,7 @@ async def test_a_peer_that_hangs(peer: Callable[[Peer], Awaitable[Monitor]]) -> 
 async def test_a_peer_that_never_greets(
     peer: Callable[[Peer], Awaitable[Monitor]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.vm.monitor.DEADLINE_NS", 50_000_000)
+    monkeypatch.setattr("orchestrator.qmp.monitor.DEADLINE_NS", 50_000_000)
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from orchestrator.bugs.exposure import ExposureState
 from orchestrator.campaign.preview import preview
 from orchestrator.campaign.run import OpenHost, RunResult, run_plan
-from orchestrator.campaign.verdict import Verdict
 from orchestrator.errors import UnfitError
-from orchestrator.host.exposure import ExposureState
 from orchestrator.host.protocol import Host, QemuStartError
+from orchestrator.journal.file import read_journal
 from orchestrator.plan.load import build_plan
-from orchestrator.results.journal import read_journal
 from orchestrator.results.summary import summary
-from orchestrator.vm.argv import Accel
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 from tests.fake.host import FACTS, FakeHost, Script, immediate
 
 PERIOD_MS = 100

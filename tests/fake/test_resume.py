@@ -11,14 +11,14 @@ import pytest
 
 from orchestrator.campaign.resume import ResumeError, read_run
 from orchestrator.campaign.run import RunResult, run_plan
-from orchestrator.campaign.verdict import Verdict
 from orchestrator.cli.events import events_to
 from orchestrator.cli.live import Show
+from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
+from orchestrator.journal.file import BusyJournalError, read_journal
 from orchestrator.plan.load import build_plan
-from orchestrator.results.journal import BusyJournalError, read_journal
-from orchestrator.trial.outcome import Outcome
-from orchestrator.vm.argv import Accel
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
 
 PLAN = build_plan(

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from orchestrator.campaign.run import CellResult, run_plan
-from orchestrator.campaign.verdict import Verdict
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.file import read_journal
 from orchestrator.plan.load import build_plan
-from orchestrator.results.journal import read_journal
-from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.outcome import Outcome
-from orchestrator.vm.argv import Accel
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate
 
 Breaks = Callable[[FakeQemu, Guest], None]

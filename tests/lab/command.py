@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.results.journal import read_journal
+from orchestrator.journal.file import read_journal
 from tests.e2e.conftest import started
 
 TRIALS = 20

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import UnfitError
-from orchestrator.lab.bochs import Bochs, bochs
+from orchestrator.lab.emulator.bochs import Bochs, bochs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,15 +17,16 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cache.inventory import clean, items
+from orchestrator.cache.store import let_go
 from orchestrator.errors import UnfitError
-from orchestrator.lab.bochs import debian_bochs
-from orchestrator.lab.boot import Lab
-from orchestrator.lab.cache import let_go
-from orchestrator.lab.inventory import clean, items
-from orchestrator.lab.kernels import kernel
-from orchestrator.lab.media import boot_cd, initrd
-from orchestrator.lab.packages import PackagesError, Unpacked, unpack
-from orchestrator.lab.sources import source_archive
+from orchestrator.lab.emulator.bochs import debian_bochs
+from orchestrator.lab.emulator.boot import Lab
+from orchestrator.lab.emulator.media import boot_cd, initrd
+from orchestrator.lab.kernel.names import kernel
+from orchestrator.packages.apt import PackagesError
+from orchestrator.packages.sources import source_archive
+from orchestrator.packages.trees import Unpacked, unpack
 from tests.e2e.conftest import marked_processes, wait_until
 
 TOOLS = ("apt-get", "dpkg-deb")

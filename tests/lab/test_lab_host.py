@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LosttickError, UnfitError
-from orchestrator.guest.firmware import GuestConfig
+from orchestrator.guest.tick.config import GuestConfig
 from orchestrator.host.protocol import QemuStartError
-from orchestrator.lab.bochs import Bochs
-from orchestrator.lab.boot import LabError
-from orchestrator.lab.host import LabHost
-from orchestrator.lab.image import LabImage
-from orchestrator.lab.kernels import kernel
-from orchestrator.lab.qemu import packaged_qemu
-from orchestrator.vm.argv import Accel, MachineConfig
+from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.emulator.boot import LabError
+from orchestrator.lab.host.host import LabHost
+from orchestrator.lab.host.image import LabImage
+from orchestrator.lab.host.qemu import packaged_qemu
+from orchestrator.lab.kernel.names import kernel
+from orchestrator.vm.config import Accel, MachineConfig
 from orchestrator.vm.machine import Machine
 from tests.e2e.conftest import wait_until
 from tests.fake.host import FACTS
@@ -117,7 +117,7 @@ async def test_an_emulator_that_dies_is_no_freeze(emulator: Bochs, runtime_folde
 async def test_an_agent_that_never_speaks_ends_the_boot(
     emulator: Bochs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.lab.host.BOOT_S", 3.0)  # it takes some 8
+    monkeypatch.setattr("orchestrator.lab.host.host.BOOT_S", 3.0)  # it takes some 8
     host = await lab(emulator, io.BytesIO())
     with pytest.raises(LabError, match="its agent said nothing in 3 s"):
         async with host.booted():

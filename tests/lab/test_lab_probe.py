@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.verdict import Verdict
+from orchestrator.bugs.exposure import ExposureState, exposure
+from orchestrator.direct.run import judge
 from orchestrator.errors import UnfitError
-from orchestrator.guest.firmware import TimerMode
-from orchestrator.host.exposure import ExposureState, exposure
-from orchestrator.lab.bochs import Bochs
-from orchestrator.lab.boot import Lab, LabError
-from orchestrator.lab.kernels import kernel
-from orchestrator.lab.media import boot_cd, initrd
-from orchestrator.lab.probe import LabProbe, probe_in_lab
-from orchestrator.probe.run import judge
-from orchestrator.vm.argv import Accel
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.lab.direct import LabProbe, probe_in_lab
+from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.emulator.boot import Lab, LabError
+from orchestrator.lab.emulator.media import boot_cd, initrd
+from orchestrator.lab.kernel.names import kernel
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 from tests.e2e.conftest import marked_processes, started, wait_until
 from tests.fake.host import FACTS
 
@@ -99,7 +99,7 @@ async def test_a_lab_that_fails_says_how(emulator: Bochs, init: str, words: str)
 
 
 async def test_a_lab_that_stalls_says_so(emulator: Bochs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.lab.boot.SILENCE_S", 15.0)
+    monkeypatch.setattr("orchestrator.lab.emulator.boot.SILENCE_S", 15.0)
     init = "#!/bin/busybox sh\nwhile :; do :; done\n"
     with pytest.raises(LabError, match="the emulator stalled: no word in 15 s"):
         await boot(emulator, init)

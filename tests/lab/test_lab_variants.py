@@ -12,14 +12,17 @@ from typing import Any
 
 import pytest
 
+from orchestrator.direct.program import build
+from orchestrator.direct.run import Series, probe_arguments
 from orchestrator.errors import UnfitError
-from orchestrator.lab.bochs import Bochs, debian_bochs
-from orchestrator.lab.boot import Lab, LabError
-from orchestrator.lab.image import lab_files
-from orchestrator.lab.kernels import DEFAULT_VERSION, Kernel, default_kernel, kernel
-from orchestrator.lab.media import boot_cd, initrd
-from orchestrator.lab.probe import probe_in_lab
-from orchestrator.lab.variants import (
+from orchestrator.lab.direct import probe_in_lab
+from orchestrator.lab.emulator.bochs import Bochs, debian_bochs
+from orchestrator.lab.emulator.boot import Lab, LabError
+from orchestrator.lab.emulator.media import boot_cd, initrd
+from orchestrator.lab.host.image import lab_files
+from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.names import DEFAULT_VERSION, default_kernel, kernel
+from orchestrator.lab.kernel.variants import (
     COUNTERS,
     EVERY,
     Variant,
@@ -28,8 +31,6 @@ from orchestrator.lab.variants import (
     modified,
     modify,
 )
-from orchestrator.probe.program import build
-from orchestrator.probe.run import Series, probe_arguments
 from tests.fake.host import FACTS
 
 pytestmark = pytest.mark.timeout(1200)

@@ -15,20 +15,16 @@ from scipy.optimize import brentq
 from scipy.special import betaln
 from scipy.stats import binom
 
-from orchestrator.campaign.saves import BySave
-from orchestrator.campaign.sequential import (
-    FALSE_DIAGNOSIS,
-    Advice,
-    StoppingRule,
-    confidence_sequence,
-    evidence_against,
-    losses_to_be_sure,
-)
-from orchestrator.campaign.statistics import Losses, loss_rate, rate_over_saves, ruled_out
-from orchestrator.campaign.verdict import Tally, Verdict, decide
-from orchestrator.host.exposure import Exposure, ExposureState
-from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.outcome import Outcome
+from orchestrator.bugs.exposure import Exposure, ExposureState
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.stats.bounds import ruled_out
+from orchestrator.stats.rate import Losses, loss_rate, rate_over_saves
+from orchestrator.stats.save_effect import BySave
+from orchestrator.stats.sequence import confidence_sequence, evidence_against
+from orchestrator.stats.stopping import FALSE_DIAGNOSIS, Advice, StoppingRule, losses_to_be_sure
+from orchestrator.verdict.cell import Tally, decide
+from orchestrator.verdict.verdict import Verdict
 
 CAMPAIGNS = 10_000
 CONFIDENCE = 0.95

@@ -6,17 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.guest.firmware import (
-    MAX_VCPUS,
-    Apic,
-    Fault,
-    GuestConfig,
-    GuestState,
-    Stage,
-    TimerMode,
-    firmware,
-)
-from orchestrator.guest.lines import LINE, BadConfig, Tick, parse, render
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.tick.config import MAX_VCPUS, Fault, GuestConfig
+from orchestrator.guest.tick.image import firmware
+from orchestrator.guest.tick.lines import LINE, BadConfig, Tick, parse, render
+from orchestrator.guest.tick.state import GuestState, Stage
+from orchestrator.guest.timer_mode import TimerMode
 
 IMAGES = Path(__file__).parents[2] / "images" / "tick"
 

@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import UnfitError
-from orchestrator.lab.bochs import EDITS, Bochs, BochsBuildError, SourceEdit
-from orchestrator.lab.kernels import KernelNameError, kernel
-from orchestrator.lab.media import _cpio
+from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.emulator.build import EDITS, BochsBuildError, SourceEdit
+from orchestrator.lab.emulator.media import _cpio
+from orchestrator.lab.kernel.kernel import KernelNameError
+from orchestrator.lab.kernel.names import kernel
 
 
 def test_a_cpio_archive() -> None:

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from orchestrator.cache import store as cache_module
+from orchestrator.cache.inventory import clean, items
+from orchestrator.cache.store import Entry, Record, Store, let_go
+from orchestrator.cache.workshop import workshop
 from orchestrator.cli import app
 from orchestrator.cli.exits import ExitCode
-from orchestrator.lab import cache as cache_module
-from orchestrator.lab.apt import suite_sources
-from orchestrator.lab.cache import Entry, Record, Store, let_go, workshop
-from orchestrator.lab.inventory import clean, items
-from orchestrator.lab.packages import PackagesError, unpack
+from orchestrator.packages.apt import PackagesError, suite_sources
+from orchestrator.packages.trees import unpack
 
 
 @pytest.fixture
@@ -162,7 +163,8 @@ def test_clean_leaves_what_was_used_lately(cache: Path) -> None:
 USE = """
 import sys
 from pathlib import Path
-from orchestrator.lab.cache import Store, workshop
+from orchestrator.cache.store import Store
+from orchestrator.cache.workshop import workshop
 place = Path(sys.argv[2]) / "bochs"
 if sys.argv[1] == "use":
     assert Store(place).find("key")

@@ -7,19 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lab import kernels
-from orchestrator.lab.kernels import (
-    DEFAULT_VERSION,
-    SUITES,
-    Kernel,
-    KernelNameError,
-    Package,
-    build_packages,
-    build_place,
-    default_kernel,
-    kernel,
-)
-from orchestrator.lab.packages import PackagesError
+from orchestrator.lab.kernel import debian
+from orchestrator.lab.kernel import names as kernels
+from orchestrator.lab.kernel.debian import SUITES, build_packages
+from orchestrator.lab.kernel.kernel import Kernel, KernelNameError, build_place
+from orchestrator.lab.kernel.names import DEFAULT_VERSION, default_kernel, kernel
+from orchestrator.packages.apt import PackagesError
+from orchestrator.packages.suites import Package
 
 RELEASE = "9.1.0-1-cloud-amd64"
 
@@ -133,7 +127,7 @@ def test_without_its_modules_a_kernel_cannot_be_had(tmp_path: Path) -> None:
     ],
 )
 def test_suites_are_read_in_the_likely_order(version: str, first: str) -> None:
-    order = kernels._likely_first(version)
+    order = debian._likely_first(version)
     assert order[0] == first
     assert sorted(order) == sorted(SUITES)
 

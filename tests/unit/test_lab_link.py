@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.lab.link import Decoder, Frame, LabClock, Link, LinkError, encode
-from orchestrator.lab.program import shipped, static_program
+from orchestrator.cache.program import shipped, static_program
+from orchestrator.lab.host.link import Decoder, Frame, LabClock, Link, LinkError, encode
 
 
 def frame(kind: bytes, payload: bytes) -> bytes:
@@ -44,7 +44,7 @@ def test_a_flipped_bit_is_never_taken_for_a_frame(payload: bytes, at: int, bit: 
 
 def test_the_clock_draws_on_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     wall = [100.0]
-    monkeypatch.setattr("orchestrator.lab.link.time.monotonic", lambda: wall[0])
+    monkeypatch.setattr("orchestrator.lab.host.link.time.monotonic", lambda: wall[0])
     clock = LabClock()
     clock.tell(5_000_000_000)
     for _ in range(50):

@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lab import variants
-from orchestrator.lab.kernels import Kernel
-from orchestrator.lab.modules import ModuleBuildError, Steps
-from orchestrator.lab.program import shipped
-from orchestrator.lab.variants import Variant, VariantError, has_wants_to_run, modified, modify
+from orchestrator.cache.program import shipped
+from orchestrator.lab.kernel import variants
+from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.steps import ModuleBuildError, Steps
+from orchestrator.lab.kernel.variants import (
+    Variant,
+    VariantError,
+    has_wants_to_run,
+    modified,
+    modify,
+)
 
 LAPIC = "arch/x86/kvm/lapic.c"
 
@@ -366,7 +372,7 @@ async def test_a_cancelled_build_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_step_ends_with_a_killed_process(tmp_path: Path) -> None:
     said = tmp_path / "pid"
     program = (
-        "from orchestrator.lab.modules import Steps\n"
+        "from orchestrator.lab.kernel.steps import Steps\n"
         f"Steps().run(['sh', '-c', 'echo $$ >{said}.new; mv {said}.new {said}; exec sleep 60'],"
         " 'sleeping')"
     )

@@ -5,12 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.guest.firmware import Apic, TimerMode
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.plan.cell import Cell
 from orchestrator.plan.load import COMMAND_LINE, PlanError, build_plan, load_plan, merge
-from orchestrator.plan.model import Cell, NoCellsError, Plan
 from orchestrator.plan.phase import EXPIRED, RANDOM, Phase
-from orchestrator.snapshot import Method
-from orchestrator.vm.argv import Accel, IrqChip, qemu_args
+from orchestrator.plan.plan import NoCellsError, Plan
+from orchestrator.snapshot.method import Method
+from orchestrator.vm.argv import qemu_args
+from orchestrator.vm.config import Accel, IrqChip
 
 
 def faults(text: str, tmp_path: Path) -> tuple[str, ...]:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from orchestrator.plan.axes import Axes
 from orchestrator.plan.cost import expected_s
+from orchestrator.plan.goals import PlanLimits
 from orchestrator.plan.load import SHIPPED, PlanError, load_plan, shipped_plans
-from orchestrator.plan.model import Axes, Plan, PlanLimits
+from orchestrator.plan.plan import Plan
 from orchestrator.plan.schema import schema_text
-from orchestrator.vm.argv import Accel
+from orchestrator.vm.config import Accel
 
 DOCS = Path(__file__).parents[2] / "docs"
 

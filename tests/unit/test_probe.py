@@ -1,9 +1,9 @@
 import pytest
 
-from orchestrator.campaign.statistics import Losses, loss_rate
-from orchestrator.campaign.verdict import Verdict
-from orchestrator.host.exposure import Exposure, ExposureState
-from orchestrator.probe.run import ProbeResult, Series, judge
+from orchestrator.bugs.exposure import Exposure, ExposureState
+from orchestrator.direct.run import ProbeResult, Series, judge
+from orchestrator.stats.rate import Losses, loss_rate
+from orchestrator.verdict.verdict import Verdict
 
 EXPOSED = Exposure(ExposureState.EXPOSED, "kvm_intel runs with enable_apicv=Y")
 NOT_EXPOSED = Exposure(ExposureState.NOT_EXPOSED, "no APICv")

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.results.journal import Journal, JournalError, plain, read_journal
+from orchestrator.findings.outcome import FirstTick, Outcome, TrialResult, combine
+from orchestrator.journal.file import Journal, JournalError, read_journal
+from orchestrator.journal.plain import plain
 from orchestrator.results.phases import by_phase
 from orchestrator.results.summary import spread
-from orchestrator.trial.outcome import FirstTick, Outcome, TrialResult, combine
 
 
 def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.host.facts import QemuFacts
-from orchestrator.snapshot import Method
-from orchestrator.snapshot.choice import MethodMissingError, snapshots
-from orchestrator.vm.probe import _transports
+from orchestrator.host.qemu_binary import _transports
+from orchestrator.snapshot.method import Method
+from orchestrator.snapshot.table import MethodMissingError, snapshots
 
 Q5_2 = QemuFacts("/qemu", "5.2.0", "0" * 64, ("kvm", "tcg"), frozenset({"migrate"}))
 Q7_2 = replace(Q5_2, version="7.2.22", commands=frozenset({"migrate", "snapshot-save"}))

@@ -7,24 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from orchestrator.campaign.family import CellBound, statement
-from orchestrator.campaign.saves import BySave
-from orchestrator.campaign.sequential import (
-    FALSE_DIAGNOSIS,
-    Advice,
-    StoppingRule,
-    confidence_sequence,
-    evidence_against,
-    losses_to_be_sure,
-)
-from orchestrator.campaign.statistics import (
-    Losses,
-    loss_rate,
-    rate_over_saves,
-    ruled_out,
-    trials_needed,
-)
-from orchestrator.campaign.verdict import Verdict
+from orchestrator.stats.bounds import ruled_out, trials_needed
+from orchestrator.stats.rate import Losses, loss_rate, rate_over_saves
+from orchestrator.stats.save_effect import BySave
+from orchestrator.stats.sequence import confidence_sequence, evidence_against
+from orchestrator.stats.stopping import FALSE_DIAGNOSIS, Advice, StoppingRule, losses_to_be_sure
+from orchestrator.verdict.family import CellBound, statement
+from orchestrator.verdict.verdict import Verdict
 
 
 def by_save(*saves: int, loads_per_save: int = 25) -> BySave:

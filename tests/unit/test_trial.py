@@ -2,13 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.guest.firmware import TICK_VECTOR, GuestState, Stage, TimerMode
-from orchestrator.guest.lines import Tick
+from orchestrator.findings.outcome import FirstTick, Outcome
+from orchestrator.guest.lapic import Lapic, Registers, parse_lapic, parse_registers
+from orchestrator.guest.tick.config import TICK_VECTOR
+from orchestrator.guest.tick.lines import Tick
+from orchestrator.guest.tick.state import GuestState, Stage
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host import pressure
-from orchestrator.trial.lapic import Lapic, Registers, parse_lapic, parse_registers
-from orchestrator.trial.outcome import FirstTick, Outcome, WentOn, classify
+from orchestrator.timers.first_tick import WentOn, classify
+from orchestrator.trial.look import reasons_against
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.save import reasons_against
 from orchestrator.trial.trace import TraceFinding, read_trace
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.campaign.count import control_seen, control_subject
-from orchestrator.guest.firmware import GuestState, Stage, TimerMode
-from orchestrator.guest.lines import Tick, render
-from orchestrator.host.local import LocalClock
-from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.lapic import Lapic, Registers
-from orchestrator.trial.outcome import Outcome, TrialResult, combine
-from orchestrator.trial.save import ANY_PHASE, Save, describe, together
+from orchestrator.clock import LocalClock
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome, TrialResult, combine
+from orchestrator.findings.save import Save
+from orchestrator.guest.lapic import Lapic, Registers
+from orchestrator.guest.tick.lines import Tick, render
+from orchestrator.guest.tick.state import GuestState, Stage
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.journal.count import control_seen, control_subject
+from orchestrator.trial.look import ANY_PHASE, describe, together
 from orchestrator.vm.console import Console
 
 IMMEDIATE = Outcome.IMMEDIATE

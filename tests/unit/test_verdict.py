@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.campaign.statistics import Losses, loss_rate
-from orchestrator.campaign.verdict import Tally, Verdict, decide, overall
-from orchestrator.guest.firmware import TimerMode
-from orchestrator.host.exposure import Exposure, ExposureState, exposure, refine
-from orchestrator.plan.model import PlanLimits
-from orchestrator.trial.diagnosis import Cause
-from orchestrator.trial.outcome import Outcome
-from orchestrator.vm.argv import Accel
+from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.plan.goals import PlanLimits
+from orchestrator.stats.rate import Losses, loss_rate
+from orchestrator.verdict.cell import Tally, decide
+from orchestrator.verdict.verdict import Verdict, overall
+from orchestrator.vm.config import Accel
 from tests.fake.host import FACTS
 
 EXPOSED = Exposure(ExposureState.EXPOSED, "kvm_intel runs with enable_apicv=Y")

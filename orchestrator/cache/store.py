@@ -1,0 +1,241 @@
+"""losttick's cache: what is in it is whole, and is made by one process at a time.
+
+An entry is a folder `STORE/KEY` with four things in it: `content` (what was kept), a
+`manifest.json` of its files (size, time, SHA-256), a `record.json` of what it is, and a
+`lock`, held shared by whoever uses the entry and alone by whoever removes it. It is made
+in a workshop and comes to its place by one rename: a kill at any point leaves either a
+whole entry, or something in a workshop that the next builder removes.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.cache.workshop import LOCK, locked
+
+RECORD = "record.json"
+
+
+_CONTENT = "content"
+
+
+_MANIFEST = "manifest.json"
+
+
+#: Names what a complete check found; the entry is taken for damaged from then on.
+_DAMAGED = "damaged"
+
+
+#: Up to here every file of an entry is read at each use (a third of a second); of a
+#: larger one those whose time has changed, and of the others only the size is looked at.
+_ALWAYS_READ_BYTES = 256 << 20
+
+
+#: Damaged files that a message names.
+_NAMED = 3
+
+
+#: Locks that this process keeps until it ends, by the folder and inode that they are of.
+_held: dict[tuple[Path, int], int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an entry is."""
+
+    what: str
+    """In words."""
+    version: str
+    made_s: float
+    """Since the epoch."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Where it came from."""
+    files: int = 0
+    size_bytes: int = 0
+    manifest_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One whole thing in the cache."""
+
+    folder: Path
+    record: Record
+
+    @property
+    def content(self) -> Path:
+        """The folder that was kept."""
+        return self.folder / _CONTENT
+
+    @property
+    def used_s(self) -> float:
+        """When a process last used it, since the epoch."""
+        return (self.folder / LOCK).stat().st_mtime
+
+    def damage(self, *, whole: bool = False) -> list[str]:
+        """Return what is not as it was kept, a line for each file.
+
+        Args:
+            whole: read every file, and remember what was found, for whoever uses it next.
+        """
+        known = self.folder / _DAMAGED
+        with contextlib.suppress(OSError):
+            return known.read_text().splitlines()
+        try:
+            manifest = self._manifest()
+        except (OSError, ValueError) as error:
+            return [f"{_MANIFEST}: {error}"]
+        everything = whole or self.record.size_bytes <= _ALWAYS_READ_BYTES
+        found = [
+            f"{name}: {what}"
+            for name, kept in manifest.items()
+            if (what := _difference(self.content / name, kept, read=everything))
+        ]
+        if whole and found:
+            with contextlib.suppress(OSError):
+                known.write_text("\n".join(found))
+        return found
+
+    def _manifest(self) -> dict[str, list[Any]]:
+        text = (self.folder / _MANIFEST).read_bytes()
+        if hashlib.sha256(text).hexdigest() != self.record.manifest_sha256:
+            raise ValueError("its SHA-256 is another")
+        manifest: dict[str, list[Any]] = json.loads(text)
+        return manifest
+
+
+def in_words(damage: list[str]) -> str:
+    """Return a finding of damage, short enough for a message."""
+    more = len(damage) - _NAMED
+    return "; ".join(damage[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+class Store:
+    """Entries of one kind, each under a key that says what must be in it."""
+
+    def __init__(self, place: Path) -> None:
+        """Take a folder, which need not exist."""
+        self._place = place
+
+    def find(self, key: str) -> Entry | None:
+        """Return an entry and keep others from removing it while this process runs.
+
+        Whether it is damaged is not looked at.
+        """
+        folder = self._place / key
+        return read(folder) if _hold(folder) else None
+
+    def entries(self) -> list[Entry]:
+        """Return all entries, without a hold on them."""
+        folders = sorted(self._place.iterdir()) if self._place.is_dir() else []
+        return [entry for folder in folders if (entry := read(folder))]
+
+    def add(self, key: str, made: Path, record: Record) -> Entry:
+        """Keep a folder; one that is there under this key is replaced.
+
+        Args:
+            key: its name in the store.
+            made: what to keep, in a workshop of the same cache; it is moved away.
+            record: what it is; its number of files, size and digest are filled in.
+        """
+        fresh = Path(tempfile.mkdtemp(prefix="entry-", dir=made.parent))
+        fresh.chmod(0o755)
+        made.rename(fresh / _CONTENT)
+        manifest = _list(fresh / _CONTENT)
+        text = json.dumps(manifest).encode()
+        (fresh / _MANIFEST).write_bytes(text)
+        filled = asdict(record) | {
+            "files": len(manifest),
+            "size_bytes": sum(size for size, _, _ in manifest.values()),
+            "manifest_sha256": hashlib.sha256(text).hexdigest(),
+        }
+        (fresh / RECORD).write_text(json.dumps(filled, indent=2))
+        (fresh / LOCK).touch()
+        self._place.mkdir(parents=True, exist_ok=True)
+        folder = self._place / key
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(Path(tempfile.mkdtemp(dir=made.parent)) / "old")
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if read(folder) is None:  # else another came first, with the same
+                raise
+        return self.find(key) or Entry(folder, Record(**filled))
+
+
+def read(folder: Path) -> Entry | None:
+    """Return the entry in a folder, or None where there is no readable one."""
+    try:
+        return Entry(folder, Record(**json.loads((folder / RECORD).read_bytes())))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def let_go() -> None:
+    """Give up the hold on every entry that this process has used."""
+    while _held:
+        os.close(_held.popitem()[1])
+
+
+def _hold(folder: Path) -> bool:
+    """Lock an entry shared until this process ends, and note the time; False: there is none."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    if not locked(lock, folder, fcntl.LOCK_SH):
+        return False
+    with contextlib.suppress(OSError):  # someone else's cache will do, too
+        os.utime(lock)
+    key = (folder, os.fstat(lock).st_ino)
+    if key in _held:
+        os.close(lock)
+    else:
+        _held[key] = lock
+    return True
+
+
+def _list(content: Path) -> dict[str, list[Any]]:
+    """Return size, time (ns) and SHA-256 of each file, and the target of each link."""
+    listed = {}
+    for folder, folders, files in os.walk(content):
+        for name in sorted([*folders, *files]):
+            path = Path(folder) / name
+            if path.is_symlink() or name in files:
+                listed[str(path.relative_to(content))] = _state(path)
+    return listed
+
+
+def _state(path: Path) -> list[Any]:
+    if path.is_symlink():
+        return [0, 0, f"-> {path.readlink()}"]
+    about = path.stat()
+    return [about.st_size, about.st_mtime_ns, _sha256(path)]
+
+
+def _difference(path: Path, kept: list[Any], *, read: bool) -> str | None:
+    """Return how a file is not as it was kept."""
+    size, mtime_ns, digest = kept
+    try:
+        if digest.startswith("-> "):
+            return None if f"-> {path.readlink()}" == digest else "it links elsewhere"
+        about = path.lstat()
+        if about.st_size != size:
+            return f"{about.st_size} bytes, not {size}"
+        if (read or about.st_mtime_ns != mtime_ns) and _sha256(path) != digest:
+            return "its SHA-256 is another"
+    except OSError as error:
+        return f"{error.strerror}"
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""`losttick lab`: the real bug, on a machine without Intel hardware."""

@@ -1,0 +1,1 @@
+"""KVM_SET_LAPIC on /dev/kvm, without QEMU."""

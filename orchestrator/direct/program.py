@@ -1,0 +1,15 @@
+"""The probe's program, built from its source."""
+
+from pathlib import Path
+
+from orchestrator.cache.program import shipped, static_program
+
+
+def build(cache: Path | None = None) -> Path:
+    """Return the built probe.
+
+    Raises:
+        NoCompilerError: there is no C compiler.
+        InfraError: the compiler failed.
+    """
+    return static_program(shipped("probe.c", "probe"), cache)

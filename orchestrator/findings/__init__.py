@@ -1,0 +1,1 @@
+"""What was found, as data: outcome, cause, save and evidence."""

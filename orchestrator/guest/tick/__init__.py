@@ -1,0 +1,1 @@
+"""The tick firmware: a guest that does nothing but tick."""

@@ -1,0 +1,1 @@
+"""The journal, from which every result is computed."""

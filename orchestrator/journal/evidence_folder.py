@@ -1,0 +1,124 @@
+"""Where a campaign puts what it sees: the journal, and a folder for each hang."""
+
+import json
+from pathlib import Path
+from typing import BinaryIO
+
+from orchestrator.errors import InfraError
+from orchestrator.findings.outcome import TrialResult
+from orchestrator.findings.save import Save
+from orchestrator.journal.file import Journal
+from orchestrator.journal.plain import plain
+from orchestrator.plan.cell import Cell
+from orchestrator.trial.hang import Hang
+from orchestrator.vm.machine import Machine
+
+
+class Records:
+    """The output folder of one run."""
+
+    def __init__(self, out: Path, journal: Journal, machines: int = 0, hangs: int = 0) -> None:
+        """Take over a folder.
+
+        Args:
+            out: the folder.
+            journal: the journal in it.
+            machines: that were started before, by a run that this one resumes.
+            hangs: whose evidence it has kept.
+        """
+        self.out = out
+        self.journal = journal
+        self._machines = machines
+        self._hangs = hangs
+
+    def next_console(self) -> tuple[int, BinaryIO]:
+        """Return the next machine's number, and the file for its console.
+
+        Raises:
+            InfraError: it can't be created.
+        """
+        self._machines += 1
+        path = self.out / "console" / f"machine-{self._machines:04d}.log"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            return self._machines, path.open("wb")
+        except OSError as error:
+            raise self._cannot_write(path, error) from error
+
+    def machine(self, cell: Cell, arm: str, number: int, machine: Machine) -> None:
+        """Note a machine that has started."""
+        self.journal.write(
+            "machine",
+            cell=cell.id,
+            arm=arm,
+            number=number,
+            argv=machine.facts.argv,
+            vcpu_threads=machine.facts.vcpu_threads,
+            pinned_cpus=machine.facts.pinned_cpus,
+        )
+
+    def loader(self, cell: Cell, machine: Machine) -> None:
+        """Note the first QEMU that was started to load: the cell's others have its arguments."""
+        self.journal.write("loader", cell=cell.id, argv=machine.facts.argv)
+
+    def save(self, cell: Cell, arm: str, save: Save) -> None:
+        """Note a save, or an attempt at one that was not eligible."""
+        self.journal.write("save", cell=cell.id, arm=arm, eligible=save.eligible, **plain(save))
+
+    def trial(
+        self,
+        cell: Cell,
+        arm: str,
+        number: int,
+        attempt: int,
+        save: Save,
+        result: TrialResult,
+        hang: Hang | None,
+    ) -> None:
+        """Note an attempt at a trial; one that did not plainly tick gets a folder."""
+        fields: dict[str, object] = {}
+        if hang is not None:
+            kept = self._keep(cell, arm, save, result, hang)
+            fields = {"diagnosis": hang.diagnosis_of(result.vcpu), "evidence": kept}
+            if len(hang.diagnoses) > 1:
+                fields["diagnoses"] = hang.diagnoses
+        self.journal.write(
+            "trial",
+            cell=cell.id,
+            arm=arm,
+            number=number,
+            attempt=attempt,
+            save=save.tag,
+            **plain(result),
+            **fields,
+        )
+
+    def _keep(self, cell: Cell, arm: str, save: Save, result: TrialResult, hang: Hang) -> str:
+        """Write a hang's evidence into a folder of its own; return its name."""
+        self._hangs += 1
+        name = f"evidence/{self._hangs:04d}-{arm}-{result.outcome}"
+        folder = self.out / name
+        first, *others = hang.evidence
+        try:
+            folder.mkdir(parents=True)
+            seen = {
+                "cell": cell.id, "diagnosis": hang.diagnosis_of(result.vcpu), "trial": result,
+                "save": save, "evidence": first, "evidence_of_other_vcpus": others,
+            }  # fmt: skip
+            (folder / "evidence.json").write_text(json.dumps(plain(seen), indent=2) + "\n")
+            if hang.diagnoses:
+                said = (f"{each.cause}\n\n{each.sentence}\n" for each in hang.diagnoses)
+                (folder / "diagnosis.txt").write_text("\n".join(said))
+            (folder / "console.txt").write_text(first.console_tail)
+            if first.trace:
+                (folder / "trace.txt").write_text(first.trace)
+        except OSError as error:
+            raise self._cannot_write(folder, error) from error
+        return name
+
+    @staticmethod
+    def _cannot_write(path: Path, error: OSError) -> InfraError:
+        return InfraError(
+            f"writing to {path}: {error.strerror}. The journal so far is good. "
+            "Make room, or choose another place with --out DIR."
+        )

@@ -1,0 +1,1 @@
+"""Bochs, and what it boots."""

@@ -1,0 +1,165 @@
+"""Bochs: the emulated Intel CPU with APICv on which a lab runs.
+
+Bochs 3.0 has VMX with virtual-interrupt delivery and posted interrupts; it wants the
+posted-interrupt descriptor aligned to a page, where hardware wants 64 bytes (Intel
+SDM, volume 3, "VM-Execution Control Fields"). Built with that check relaxed, it runs
+untouched kernels. And it forgets which virtual interrupt it was about to deliver if the
+delivery itself needs a VM exit (a stack page that the EPT does not map yet): KVM then
+delivers vector 0 instead, as before Linux 6 it did at the first tick after a load. It is
+built to note the vector.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.cache.store import Record, Store, in_words
+from orchestrator.cache.workshop import cache_folder, workshop
+from orchestrator.errors import UnfitError
+from orchestrator.lab.emulator.build import (
+    CONFIGURE,
+    EDITS,
+    FIRMWARE,
+    PROGRAM,
+    SOURCE_SHA256,
+    SUITE,
+    VERSION,
+    build_bochs,
+)
+from orchestrator.packages.trees import unpack
+
+_log = logging.getLogger(__name__)
+
+
+BIOS = "usr/share/bochs/BIOS-bochs-latest"
+
+
+VGA_BIOS = "usr/share/vgabios/vgabios.bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Bochs:
+    """A Bochs that can be run, and its firmware."""
+
+    command: tuple[str, ...]
+    """Its own arguments are added to it."""
+    bios: Path
+    vga_bios: Path
+    origin: str
+    """Which it is, for the output."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it needs besides ours."""
+    unedited: bool = False
+    """It is without `EDITS`: kvm_intel must be built with the descriptor at the start of a
+    page."""
+    smp: bool = False
+    """It can emulate more than one CPU."""
+    display: str = "nogui"
+    """The display_library with which it runs unseen."""
+
+    @property
+    def program(self) -> Path:
+        """The program itself, which is run by `command`."""
+        return Path(self.command[-1])
+
+    def check_fit_for(self, release: str) -> None:
+        """Refuse a kernel that this one would show a bug of its own.
+
+        Args:
+            release: as `uname -r` says it.
+
+        Raises:
+            UnfitError: trials in that kernel would say nothing of it.
+        """
+        if self.unedited and int(release.split(".")[0]) < 6:
+            raise UnfitError(
+                f"{self.origin}, delivers wrong interrupts to guests of kernels before 6, as "
+                f"{release} is. Install a compiler (Debian: apt-get install g++ make xz-utils): "
+                "then losttick builds a Bochs that does not."
+            )
+
+
+async def bochs(
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    cache: Path | None = None,
+    *,
+    smp: bool = False,
+) -> Bochs:
+    """Return a Bochs, built from Debian's source the first time (about two minutes).
+
+    Args:
+        progress: hears how many of how many files are compiled.
+        cache: where to keep it; losttick's cache folder by default.
+        smp: whether it must emulate more than one CPU; that is another build.
+
+    Raises:
+        PackagesError: its source or firmware can't be had.
+        NoBuildToolsError: no compiler or make.
+        BochsBuildError: the build failed.
+    """
+    place = (cache or cache_folder()) / "bochs"
+    options = (*CONFIGURE, "--enable-smp") if smp else CONFIGURE
+    key = hashlib.sha256(repr((SOURCE_SHA256, options, EDITS)).encode()).hexdigest()[:16]
+    built = _built(place, key)
+    if built is None:
+        with workshop(place) as work:
+            built = _built(place, key)  # by another, while we waited
+            if built is None:
+                program = await build_bochs(work, options, progress, cache)
+                what = "Bochs with several CPUs" if smp else "Bochs"
+                record = Record(what, VERSION, time.time(), {"configure": options})
+                built = Store(place).add(key, program.parent, record).content / program.name
+    firmware = (await asyncio.to_thread(unpack, SUITE, FIRMWARE, cache)).root
+    return Bochs(
+        (str(built),),
+        firmware / BIOS,
+        firmware / VGA_BIOS,
+        f"Bochs {VERSION}, built from Debian's source with two edits",
+        smp=smp,
+    )
+
+
+def _built(place: Path, key: str) -> Path | None:
+    entry = Store(place).find(key)
+    if entry and (damage := entry.damage()):
+        _log.warning("Bochs is damaged in %s (%s): building it again",
+                     entry.folder, in_words(damage))  # fmt: skip
+        return None
+    return entry.content / PROGRAM if entry else None
+
+
+def debian_bochs(cache: Path | None = None) -> Bochs:
+    """Return Debian's own Bochs, run without installing it: nothing need be built for it.
+
+    Its display `term` draws on a terminal that it makes itself, and nobody sees it. Its
+    serial port must not write to standard output. The command makes files in the folder
+    that it is run in.
+
+    Raises:
+        PackagesError: it can't be had.
+    """
+    tree = unpack(SUITE, ("bochs", "bochs-term", "ncurses-base", *FIRMWARE), cache)
+    program, prefix = tree.command("usr/bin/bochs-bin")
+    # A long path to its plugins overflows a buffer of its: the link is short, wherever the
+    # cache is. Its debugger waits for a word first: continue.
+    start = 'ln -s "$0" tree && echo c >rc && exec "$@" -rc rc >/dev/null'
+    terminals = (tree.root / place / "terminfo" for place in ("usr/share", "usr/lib", "lib"))
+    return Bochs(
+        ("/bin/sh", "-c", start, str(tree.root), *prefix, program),
+        tree.root / BIOS,
+        tree.root / VGA_BIOS,
+        f"Debian's own Bochs {VERSION}, which needs realigned modules",
+        {
+            "LTDL_LIBRARY_PATH": "tree/usr/lib/x86_64-linux-gnu/bochs/plugins",
+            "BXSHARE": str(tree.root / "usr/share/bochs"),
+            "TERM": "dumb",
+            "TERMINFO_DIRS": ":".join(map(str, terminals)),
+        },
+        unedited=True,
+        smp=True,
+        display="term",
+    )

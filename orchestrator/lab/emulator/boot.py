@@ -1,0 +1,201 @@
+"""Boots a lab, runs one program in it, and hears what it says.
+
+The kernel's serial port is Bochs's standard error: nothing is polled, and nothing is
+left on disk. Each way to fail has words of its own.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from orchestrator.errors import InfraError
+from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.process.supervised import Supervised
+
+#: The longest silence: a boot says nothing for some 10 s, a series of losses for 20.
+SILENCE_S = 90.0
+
+
+CD_FILE = "lab.iso"
+
+
+_SERIAL_TAIL_LINES = 12
+
+
+class LabError(InfraError):
+    """The lab did not do what it was booted for."""
+
+    def __init__(self, seen: str, serial: list[str]) -> None:
+        said = "\n  ".join(serial[-_SERIAL_TAIL_LINES:]) or "(nothing)"
+        super().__init__(f"running the lab: {seen}. The last words on its serial port:\n  {said}")
+
+
+@dataclass(slots=True)
+class LabFacts:
+    """What the lab says of itself."""
+
+    kernel: str = ""
+    build: str = ""
+    modules: dict[str, dict[str, str]] = field(default_factory=dict)
+    """KVM's modules and their parameters."""
+    vmx_flags: tuple[str, ...] = ()
+
+
+def bochs_config(bochs: Bochs, memory_mib: int, cpus: int, port: int | None) -> str:
+    """Return Bochs's configuration: the settings with which Linux boots and KVM has APICv.
+
+    Its second serial port is a connection to `port` of this machine.
+
+    `ips` is also the TSC's frequency; with `sync=none` the emulated clock counts
+    instructions, not our seconds.
+    """
+    agent = f"com2: enabled=1, mode=socket-client, dev=127.0.0.1:{port}\n" if port else ""
+    return f"""\
+cpu: model=corei7_skylake_x, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+clock: sync=none, time0=utc, rtc_sync=0
+memory: guest={memory_mib}, host={memory_mib}
+romimage: file={bochs.bios}
+vgaromimage: file={bochs.vga_bios}
+pci: enabled=1, chipset=i440fx
+ata0-master: type=cdrom, path={CD_FILE}, status=inserted
+boot: cdrom
+com1: enabled=1, mode=file, dev=/dev/stderr
+{agent}display_library: {bochs.display}
+log: /dev/null
+panic: action=fatal
+error: action=ignore
+info: action=ignore
+debug: action=ignore
+"""
+
+
+class Lab:
+    """One booted machine."""
+
+    def __init__(
+        self,
+        bochs: Bochs,
+        cd: bytes,
+        *,
+        memory_mib: int = 512,
+        cpus: int = 1,
+        port: int | None = None,
+        log: BinaryIO | None = None,
+    ) -> None:
+        """Prepare; `lines` boots it.
+
+        Args:
+            bochs: the emulator.
+            cd: the image to boot.
+            memory_mib: of the machine.
+            cpus: of the machine.
+            port: TCP port of this machine that its second serial port connects to.
+            log: gets the words of its first serial port.
+        """
+        self._bochs = bochs
+        self._log = log
+        self._alive_s = 0.0
+        self._files: Mapping[str, bytes] = {
+            "bochsrc": bochs_config(bochs, memory_mib, cpus, port).encode(),
+            CD_FILE: cd,
+        }
+        self._heard: asyncio.Queue[bytes] = asyncio.Queue()
+        self.facts = LabFacts()
+        self.described = asyncio.Event()
+        """Set when it has said all of its facts: a serial port is slow."""
+        self.serial: list[str] = []
+        """Every line of the serial port."""
+
+    async def lines(self) -> AsyncGenerator[str, None]:
+        """Boot, and yield each line that the program prints, until it has ended well.
+
+        Raises:
+            LabError: the kernel panicked, a module did not load, the program failed, or the
+                emulator stalled or ended.
+        """
+        emulator = Supervised(
+            [*self._bochs.command, "-q", "-f", "bochsrc"],
+            what="Bochs",
+            on_output=self._heard.put_nowait,
+        )
+        try:
+            await emulator.start(self._files, (), self._bochs.environment)
+            end = asyncio.create_task(emulator.exited())
+            try:
+                async for line in self._serial_lines(end):
+                    code = self._understand(line)
+                    if code == 0:
+                        return
+                    if code is None and not line.startswith("LAB "):
+                        yield line
+            finally:
+                end.cancel()
+        finally:
+            await emulator.kill()
+
+    def sign_of_life(self) -> None:
+        """Note that the lab was heard of, if not on its first serial port."""
+        self._alive_s = time.monotonic()
+
+    async def _next_chunk(self, end: "asyncio.Task[object]") -> bytes:
+        """Wait for the next bytes of the serial port.
+
+        Raises:
+            LabError: the emulator ended, or nothing was heard of the lab for too long.
+        """
+        self.sign_of_life()
+        chunk = asyncio.create_task(self._heard.get())
+        try:
+            while (left_s := self._alive_s + SILENCE_S - time.monotonic()) > 0:
+                done, _ = await asyncio.wait(
+                    {chunk, end}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if chunk in done:
+                    return chunk.result()
+                if end in done:
+                    raise LabError(
+                        f"the emulator ended before the program did: {end.result()}", self.serial
+                    )
+            raise LabError(f"the emulator stalled: no word in {SILENCE_S:g} s", self.serial)
+        finally:
+            chunk.cancel()
+
+    async def _serial_lines(self, end: "asyncio.Task[object]") -> AsyncIterator[str]:
+        text = b""
+        while True:
+            chunk = await self._next_chunk(end)
+            if self._log:
+                self._log.write(chunk)
+            text += chunk
+            *whole, text = text.split(b"\n")
+            for line in whole:
+                shown = line.decode(errors="replace").rstrip("\r")
+                self.serial.append(shown)
+                yield shown
+
+    def _understand(self, line: str) -> int | None:
+        """Take note of a line; return the program's exit code if it says that."""
+        if panic := re.search(r"Kernel panic.*", line):
+            raise LabError(f"its kernel panicked ({panic[0]})", self.serial)
+        match line.split(" ", 2):
+            case ["LAB", "kernel", release]:
+                self.facts.kernel = release
+            case ["LAB", "build", build]:
+                self.facts.build = build
+            case ["LAB", "vmx", flags]:
+                self.facts.vmx_flags = tuple(flags.split())
+                self.described.set()
+            case ["LAB", "parameter", parameter]:
+                module, _, setting = parameter.partition(" ")
+                name, _, value = setting.partition("=")
+                self.facts.modules.setdefault(module, {})[name] = value
+            case ["LAB", "failed", what]:
+                raise LabError(f"KVM did not come up in it ({what})", self.serial)
+            case ["LAB", "exit", "0"]:
+                return 0
+            case ["LAB", "exit", code]:
+                raise LabError(f"the program in it ended with {code}", self.serial)
+        return None

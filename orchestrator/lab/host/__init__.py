@@ -1,0 +1,1 @@
+"""A booted lab as a host on which QEMU runs."""

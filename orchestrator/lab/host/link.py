@@ -1,0 +1,231 @@
+"""The serial line to a lab's agent (images/lab/agent.c): checked frames, in order.
+
+Everything shares one line, so that it arrives in the order in which QEMU did it; and
+each frame says when that was, by the lab's own clock.
+"""
+
+import asyncio
+import collections
+import os
+import socket
+import struct
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.errors import InfraError
+
+_HEADER = struct.Struct("<cBHQ")
+
+
+_SUM = struct.Struct("<I")
+
+
+#: Payload of a frame to the agent, at most.
+PAYLOAD_BYTES = 4096
+
+
+#: An answer later than this, by our clock, means a lab that hangs.
+ANSWER_S = 60.0
+
+
+class LinkError(InfraError):
+    """The agent can't be reached any more, or what it says is garbled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the agent said."""
+
+    kind: bytes
+    qemu: int
+    time_ns: int
+    """The lab's CLOCK_MONOTONIC."""
+    payload: bytes
+
+
+def encode(kind: bytes, qemu: int, payload: bytes) -> bytes:
+    """Return a frame to the agent."""
+    frame = _HEADER.pack(kind, qemu, len(payload), 0) + payload
+    return frame + _SUM.pack(zlib.crc32(frame))
+
+
+class Decoder:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Return the frames that are whole now.
+
+        Raises:
+            LinkError: a checksum is wrong: nothing after it can be trusted.
+        """
+        rest, frames = self._rest + data, []
+        while len(rest) >= _HEADER.size:
+            kind, qemu, size, time_ns = _HEADER.unpack_from(rest)
+            end = _HEADER.size + size
+            if len(rest) < end + _SUM.size:
+                break
+            if _SUM.unpack_from(rest, end)[0] != zlib.crc32(rest[:end]):
+                raise LinkError("hearing the lab's agent: a frame with a wrong checksum")
+            frames.append(Frame(kind, qemu, time_ns, rest[_HEADER.size : end]))
+            rest = rest[end + _SUM.size :]
+        self._rest = rest
+        return frames
+
+
+class LabClock:
+    """The lab's clock, as its agent tells it, and drawn on from there for a moment.
+
+    The agent keeps the emulated machine from idling, so that its clock runs evenly
+    beside ours: some two of its seconds in one of ours.
+    """
+
+    #: How far it is drawn on past the last word of the agent.
+    BEYOND_NS = 100_000_000
+    #: Spans of our clock over which the ratio is taken.
+    SPAN_S = 0.05
+    #: Weight of the newest ratio.
+    WEIGHT = 0.2
+
+    def __init__(self) -> None:
+        self.speed = 2.0
+        """The lab's nanoseconds in one of ours."""
+        self._told = (0, time.monotonic())
+        self._measured_from = self._told
+
+    def tell(self, now_ns: int) -> None:
+        """Take note of the lab's time."""
+        wall = time.monotonic()
+        self._told = (now_ns, wall)
+        before_ns, before = self._measured_from
+        if before_ns == 0:
+            self._measured_from = self._told
+        elif wall - before >= self.SPAN_S:
+            ratio = (now_ns - before_ns) / 1e9 / (wall - before)
+            self.speed += self.WEIGHT * (min(max(ratio, 0.1), 10) - self.speed)
+            self._measured_from = self._told
+
+    def now_ns(self) -> int:
+        """Return the lab's monotonic nanoseconds."""
+        told_ns, wall = self._told
+        return told_ns + min(int((time.monotonic() - wall) * 1e9 * self.speed), self.BEYOND_NS)
+
+    def wall_s(self, ns: int) -> float:
+        """Return about how long the lab takes for `ns` of its own, in our seconds."""
+        return ns / 1e9 / self.speed
+
+
+class Link(asyncio.Protocol):
+    """The connected line."""
+
+    def __init__(
+        self,
+        on_hello: Callable[["Link", bytes], None],
+        on_frame: Callable[[Frame], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        """Prepare; asyncio connects it.
+
+        Args:
+            on_hello: hears the token of the agent's first frame.
+            on_frame: hears what comes unasked.
+            on_lost: hears why the line is of no use any more.
+        """
+        self.clock = LabClock()
+        self._on_hello = on_hello
+        self._on_frame = on_frame
+        self._on_lost = on_lost
+        self._decoder = Decoder()
+        self._transport: asyncio.Transport | None = None
+        self._waiting: collections.deque[asyncio.Future[bytes]] = collections.deque()
+        self._parts: list[bytes] = []
+        self._lost: str | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the line."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._socket = transport.get_extra_info("socket")
+        self._tcp = self._socket.family in (socket.AF_INET, socket.AF_INET6)
+        if self._tcp:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def data_received(self, data: bytes) -> None:
+        """Hear the agent."""
+        # The emulator sends single bytes, and waits after the first for our ACK (Nagle),
+        # which the kernel would delay by 40 ms. This has to be said again and again.
+        if self._tcp:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        try:
+            frames = self._decoder.feed(data)
+        except LinkError as error:
+            self._lose(str(error))
+            return
+        for frame in frames:
+            self.clock.tell(frame.time_ns)
+            if frame.kind == b"h":
+                self._on_hello(self, frame.payload)
+            elif frame.kind == b"d":
+                self._parts.append(frame.payload)
+            elif frame.kind == b"r":
+                self._answered(frame.payload)
+            else:
+                self._on_frame(frame)
+
+    def _answered(self, payload: bytes) -> None:
+        parts, self._parts = b"".join(self._parts), []
+        answer = self._waiting.popleft()
+        error, _, value = payload.partition(b" ")
+        if answer.done():
+            return
+        if int(error):
+            answer.set_exception(OSError(int(error), os.strerror(int(error))))
+        else:
+            answer.set_result(parts or value)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note its end."""
+        self._lose(f"the line to the lab's agent is closed{f' ({exc})' if exc else ''}")
+
+    def _lose(self, why: str) -> None:
+        if self._lost is None:
+            self._lost = why
+            for answer in self._waiting:
+                if not answer.done():
+                    answer.set_exception(LinkError(why))
+            self._on_lost(why)
+            self.close()
+
+    def send(self, kind: bytes, qemu: int, payload: bytes) -> None:
+        """Send what has no answer."""
+        if self._transport and not self._transport.is_closing():
+            for start in range(0, len(payload) or 1, PAYLOAD_BYTES):
+                part = payload[start : start + PAYLOAD_BYTES]
+                self._transport.write(encode(kind, qemu, part))
+
+    async def ask(self, kind: bytes, qemu: int, payload: bytes) -> bytes:
+        """Send a request and return its answer.
+
+        Raises:
+            OSError: as it happened in the lab.
+            LinkError: no answer.
+        """
+        if self._lost is not None or self._transport is None:
+            raise LinkError(self._lost or "the lab's agent has not said hello")
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting.append(answer)
+        self._transport.write(encode(kind, qemu, payload))
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await answer
+        except TimeoutError:
+            raise LinkError(f"the lab's agent did not answer in {ANSWER_S:g} s") from None
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport:
+            self._transport.close()

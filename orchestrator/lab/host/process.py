@@ -1,0 +1,186 @@
+"""One QEMU in a lab."""
+
+import asyncio
+import contextlib
+import hashlib
+import socket
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from orchestrator.host.chardevs import chardev_args
+from orchestrator.host.protocol import QemuStartError
+from orchestrator.lab.host.image import FILES
+from orchestrator.lab.host.link import PAYLOAD_BYTES, Frame, Link, LinkError
+from orchestrator.process.exit import QemuExit
+
+if TYPE_CHECKING:
+    from orchestrator.lab.host.host import LabHost
+
+#: QEMUs that the agent can run at a time.
+QEMUS = 4
+
+
+#: The descriptors that the agent gives a QEMU.
+_QMP_FD, _CONSOLE_FD = 3, 4
+
+
+#: For a QEMU in the lab to end once it is killed, by our clock.
+END_S = 30.0
+
+
+#: Bytes of its standard error that are kept.
+_STDERR_BYTES = 8192
+
+
+class _Sink(asyncio.Protocol):
+    """The lab's end of a stream that a QEMU's user holds the other end of."""
+
+    def __init__(self, link: Link, number: int) -> None:
+        self._link, self._number = link, number
+
+    def data_received(self, data: bytes) -> None:
+        self._link.send(b"Q", self._number, data)
+
+
+class LabQemu:
+    """One QEMU in a lab."""
+
+    tracer = None
+
+    def __init__(self, lab: "LabHost", link: Link, number: int) -> None:
+        self.qmp, self._qmp_theirs = socket.socketpair()
+        console, self._console_theirs = socket.socketpair()
+        self.consoles = [console]
+        self.argv: Sequence[str] = ()
+        self.pid = 0
+        self._pinned = 0
+        self._lab, self._link, self._number = lab, link, number
+        self._stderr = b""
+        self._to_qmp: asyncio.Transport | None = None
+        self._to_console: asyncio.Transport | None = None
+        self._exit: asyncio.Future[QemuExit] = asyncio.get_running_loop().create_future()
+
+    async def start(self, args: Sequence[str], files: Mapping[str, bytes]) -> None:
+        """Fill its folder and start it.
+
+        Raises:
+            QemuStartError: that failed.
+        """
+        loop, link, number = asyncio.get_running_loop(), self._link, self._number
+        self._to_qmp, _ = await loop.create_connection(
+            lambda: _Sink(link, number), sock=self._qmp_theirs
+        )
+        self._to_console, _ = await loop.create_connection(
+            asyncio.Protocol, sock=self._console_theirs
+        )
+        self.argv = [
+            self._lab.qemu,
+            *chardev_args(_QMP_FD, [_CONSOLE_FD]),
+            *args,
+        ]
+        try:
+            await link.ask(b"M", number, b"")
+            for name, content in files.items():
+                await self._put(name.encode(), content)
+            argv = b"".join(arg.encode() + b"\0" for arg in self.argv)
+            self.pid = int(await link.ask(b"S", number, argv))
+        except OSError as error:
+            raise QemuStartError(f"starting QEMU in the lab: {error.strerror}") from error
+        except LinkError as error:
+            raise QemuStartError(
+                f"starting QEMU in the lab: {self._lab.trouble or error}"
+            ) from error
+
+    async def _put(self, name: bytes, content: bytes) -> None:
+        """Copy what the lab was booted with, and send only the rest."""
+        digest = hashlib.sha256(content).hexdigest()
+        if digest in self._lab.image.held:
+            await self._link.ask(b"L", self._number, name + f"\0/{FILES}/{digest}".encode())
+            return
+        room = PAYLOAD_BYTES - len(name) - 1
+        for start in range(0, len(content) or 1, room):
+            part = content[start : start + room]
+            await self._link.ask(b"W", self._number, name + b"\0" + part)
+
+    def hear(self, frame: Frame) -> None:
+        """Take what the agent says of this QEMU."""
+        if frame.kind == b"q" and self._to_qmp:
+            self._to_qmp.write(frame.payload)
+        elif frame.kind == b"o" and self._to_console:
+            self._to_console.write(frame.payload)
+        elif frame.kind == b"e":
+            self._stderr = (self._stderr + frame.payload)[-_STDERR_BYTES:]
+        elif frame.kind == b"x":
+            self.end(int(frame.payload))
+
+    def end(self, code: int, why: str = "") -> None:
+        """Note its end, or that of its lab."""
+        if not self._exit.done():
+            self._exit.set_result(QemuExit(code, why or self._stderr.decode(errors="replace")))
+        for transport in (self._to_qmp, self._to_console):
+            if transport:
+                transport.close()
+
+    async def vcpu_cpu_ns(self, thread_id: int) -> int:
+        """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
+        ran, _ = await self._schedstat(thread_id)
+        return ran
+
+    async def _schedstat(self, thread_id: int) -> tuple[int, int]:
+        path = f"/proc/{self.pid}/task/{thread_id}/schedstat"
+        try:
+            ran, waited, _ = map(int, (await self._link.ask(b"R", 0, path.encode())).split())
+        except (OSError, LinkError, ValueError):
+            raise ProcessLookupError(f"thread {thread_id} of QEMU {self.pid} is gone") from None
+        return ran, waited
+
+    async def waited_ns(self, besides: Collection[int]) -> int:
+        """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""
+        total = 0
+        try:
+            names = await self._link.ask(b"D", 0, f"/proc/{self.pid}/task".encode())
+        except (OSError, LinkError):
+            return 0  # the process has ended
+        for name in names.decode().split():
+            if name.isdigit() and int(name) not in besides:
+                with contextlib.suppress(ProcessLookupError):
+                    total += (await self._schedstat(int(name)))[1]
+        return total
+
+    async def pin(self, thread_id: int) -> int | None:
+        """Pin a vCPU thread to a CPU of the lab, the last first, where it has more than one."""
+        cpus = self._lab.cpus
+        if cpus < 2:
+            return None
+        cpu = cpus - 1 - self._pinned % cpus
+        try:
+            await self._link.ask(b"P", 0, f"{thread_id} {cpu}".encode())
+        except (OSError, LinkError):
+            return None
+        self._pinned += 1
+        return cpu
+
+    async def read_file(self, name: str) -> bytes:
+        """Return a file from its folder."""
+        try:
+            return await self._link.ask(b"R", self._number, name.encode())
+        except LinkError as error:
+            raise OSError(str(error)) from error
+
+    async def exited(self) -> QemuExit:
+        """Wait until it has ended."""
+        return await asyncio.shield(self._exit)
+
+    async def kill(self) -> QemuExit:
+        """End it; its folder in the lab goes with it."""
+        if not self._exit.done():
+            try:
+                await self._link.ask(b"K", self._number, b"")
+                async with asyncio.timeout(END_S):
+                    await self.exited()
+            except OSError:  # it was never started
+                self.end(1, "it never ran")
+            except (LinkError, TimeoutError) as error:
+                self.end(1, str(self._lab.trouble or error or "it did not end when it was killed"))
+        self._lab.forget(self._number)
+        return await self.exited()

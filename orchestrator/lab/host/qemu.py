@@ -1,0 +1,85 @@
+"""The QEMU that runs inside a lab: one and the same, whatever this machine has."""
+
+import asyncio
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import InfraError
+from orchestrator.host.facts import QemuFacts
+from orchestrator.host.local import LocalHost
+from orchestrator.host.qemu_binary import probe_qemu
+from orchestrator.packages.trees import unpack
+
+#: Debian's 7.2: its `info lapic` and its snapshots are those that the lab was tried with.
+SUITE = "bookworm"
+
+
+PACKAGES = ("qemu-system-x86", "qemu-utils")
+
+
+#: Where it stands in a lab.
+PATH = "/usr/bin/qemu-system-x86_64"
+
+
+#: Where Debian's dynamic loader looks first.
+_LIBRARIES = "lib/x86_64-linux-gnu"
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedQemu:
+    """A QEMU with all that it loads."""
+
+    facts: QemuFacts
+    files: dict[str, bytes]
+    """Content by path in the lab."""
+    disk: bytes
+    """An empty qcow2 image."""
+
+
+async def packaged_qemu(cache: Path | None = None) -> PackagedQemu:
+    """Return the lab's QEMU, asked here what it is: it is the same binary.
+
+    Raises:
+        PackagesError: it can't be had.
+        QemuStartError: it does not run.
+    """
+    unpacked = await asyncio.to_thread(unpack, SUITE, PACKAGES, cache)
+    program, prefix = unpacked.command(PATH.lstrip("/"))
+    here = LocalHost(program, qemu_prefix=prefix)
+    here.environment["QEMU_MODULE_DIR"] = str(unpacked.root / "usr" / _LIBRARIES / "qemu")
+    facts = await probe_qemu(here)
+    files = await asyncio.to_thread(_files, unpacked.root, program, prefix)
+    tool, prefix = unpacked.command("usr/bin/qemu-img")
+    return PackagedQemu(facts, files, await asyncio.to_thread(_disk, [*prefix, tool]))
+
+
+def _files(root: Path, program: str, prefix: list[str]) -> dict[str, bytes]:
+    listed = _run([*prefix, "--list", program], "asking for the libraries of QEMU")
+    files = {
+        PATH.lstrip("/"): Path(program).read_bytes(),
+        "lib64/ld-linux-x86-64.so.2": Path(prefix[0]).read_bytes(),
+    }
+    for name, path in re.findall(r"^\s*(\S+) => (\S+)", listed, re.M):
+        files[f"{_LIBRARIES}/{Path(name).name}"] = Path(path).read_bytes()
+    for rom in root.glob("usr/share/*/kvmvapic.bin"):
+        files[str(rom.relative_to(root))] = rom.read_bytes()
+    return files
+
+
+def _disk(tool: list[str]) -> bytes:
+    with tempfile.TemporaryDirectory() as place:
+        disk = Path(place) / "disk.qcow2"
+        _run([*tool, "create", "-q", "-f", "qcow2", str(disk), "1M"], "making an empty disk")
+        return disk.read_bytes()
+
+
+def _run(command: list[str], doing: str) -> str:
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise InfraError(f"{doing}: {done.stderr.strip()}")
+    return done.stdout

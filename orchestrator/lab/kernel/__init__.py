@@ -1,0 +1,1 @@
+"""Kernels to boot in a lab, and edits of their KVM modules."""

@@ -1,0 +1,319 @@
+"""Builds KVM's modules anew, from a Debian kernel's own source, headers and build tools.
+
+Only KVM is compiled: its source is put into an unpacked tree of the headers, and built
+there as an external module. The tree stays, so that the next build compiles only what
+differs. Debian's build tools run by the C library of their own suite.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from orchestrator.cache.store import Record, Store
+from orchestrator.cache.workshop import cache_folder, workshop
+from orchestrator.errors import InfraError, UnfitError
+from orchestrator.lab.kernel.debian import build_packages
+from orchestrator.lab.kernel.kernel import Kernel, build_place
+from orchestrator.lab.kernel.steps import ModuleBuildError, Steps
+from orchestrator.packages.apt import PackagesError, package_tool
+from orchestrator.packages.suites import Package, fetch
+from orchestrator.packages.trees import unpack
+
+#: The modules that are built.
+BUILT = ("kvm", "kvm-intel")
+
+
+#: The parts of the source that are needed.
+SOURCES = ("arch/x86/kvm", "virt")
+
+
+#: Above the kernel's configuration: only what is wanted, by this machine's compiler, and
+#: without debugging information.
+MAKE_VARIABLES = (
+    "CC=gcc", "CONFIG_KVM_AMD=", "CONFIG_KVM_WERROR=", "CONFIG_DEBUG_INFO=",
+    "CONFIG_DEBUG_INFO_BTF_MODULES=",
+)  # fmt: skip
+
+
+#: What the configuration says the compiler can do, and how to see whether this one can.
+COMPILER_FEATURES = {"CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT": "-fmin-function-alignment=16"}
+
+
+#: Counts up when a build is done in another way, so that what was kept is built anew.
+RECIPE = 1
+
+
+#: Files that a build from nothing compiles, about.
+COMPILED = 45
+
+
+TOOLS = ("gcc", "make", "ld", "tar", "xz", "dpkg-deb")
+
+
+class NoModuleToolsError(UnfitError):
+    """What modules are built with is missing."""
+
+
+class EditError(InfraError):
+    """An edit of the kernel's source did not find its place."""
+
+
+def build_modules(
+    kernel: Kernel,
+    edits: Sequence[Path],
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    steps: Steps | None = None,
+) -> dict[str, bytes]:
+    """Return a kernel's modules, built with some edits; what was built before is used again.
+
+    Safe under two processes, and under a kill at any point.
+
+    Args:
+        kernel: whose modules.
+        edits: programs that take the folder of the source tree.
+        cache: where to keep it; losttick's cache folder by default.
+        progress: hears how many of about how many files are compiled.
+        steps: to cancel it by.
+
+    Raises:
+        PackagesError: source, headers or build tools can't be had.
+        NoModuleToolsError: no compiler or make.
+        EditError: an edit refused the source.
+        ModuleBuildError: the build failed.
+    """
+    cache = cache or cache_folder()
+    place = build_place(kernel, cache)
+    key = _key(place, edits)
+    store = Store(cache / "modules")
+    if ready := _kept(store, key):
+        return ready
+    steps = steps or Steps()
+    with workshop(place) as work, _alone(place) as busy:
+        if ready := _kept(store, key):
+            return ready
+        _prepare(kernel, place, work, cache, steps)
+        _edit(kernel, place / "tree", edits, work)
+        made = _make(kernel, place / "tree", work, progress, steps, busy)
+        names = [edit.stem for edit in edits]
+        record = Record("modules", kernel.version, time.time(), {"edits": names})
+        store.add(key, made, record)
+    if ready := _kept(store, key):
+        return ready
+    raise ModuleBuildError(f"building modules of {kernel.version}: they are damaged in {cache}")
+
+
+def lapic_source(kernel: Kernel, cache: Path | None = None, steps: Steps | None = None) -> str:
+    """Return the source of a kernel's emulated LAPIC, as it was packaged.
+
+    Raises:
+        PackagesError: it can't be had.
+        ModuleBuildError: it could not be unpacked.
+    """
+    cache = cache or cache_folder()
+    place = build_place(kernel, cache)
+    if not (place / "tree").exists():
+        with workshop(place) as work:
+            _prepare(kernel, place, work, cache, steps or Steps())
+    return (place / "tree" / "pristine" / "arch/x86/kvm/lapic.c").read_text()
+
+
+@contextlib.contextmanager
+def _alone(place: Path) -> Iterator[int]:
+    """Lock a folder of builds; wait for the compilers of a build that was killed.
+
+    They outlive it for some seconds, and write where the next build does. Whoever is given
+    the descriptor holds the lock until it ends.
+    """
+    with (place / "busy").open("w") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        yield busy.fileno()
+
+
+def _key(place: Path, edits: Sequence[Path]) -> str:
+    programs = [program.read_bytes() for edit in edits for program in sorted(edit.parent.glob("*"))
+                if program == edit or program.stem == "kernel_source"]  # fmt: skip
+    recipe = (place.name, RECIPE, MAKE_VARIABLES, COMPILER_FEATURES, BUILT, programs)
+    return hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
+
+
+def _kept(store: Store, key: str) -> dict[str, bytes] | None:
+    entry = store.find(key)
+    if entry is None or entry.damage():
+        return None
+    return {module: (entry.content / f"{module}.ko").read_bytes() for module in BUILT}
+
+
+def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path, steps: Steps) -> None:
+    """Unpack what modules are built from, once for each kernel.
+
+    The tree has `usr`, as packaged but for paths, and `pristine`, KVM's source.
+    """
+    if (place / "tree").exists():
+        return
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        raise NoModuleToolsError(
+            f"building modules of {kernel.version}: there is no {', '.join(missing)}. "
+            "Install them (Debian: apt-get install gcc make binutils xz-utils)."
+        )
+    if re.search(r"[\s:#]", str(place)):
+        raise NoModuleToolsError(
+            f"building modules of {kernel.version}: the kernel's build takes no path like {place}. "
+            "Set XDG_CACHE_HOME to one without white space, colons and hashes."
+        )
+    tree = work / "tree"
+    wanted = [] if kernel.files else build_packages(kernel, cache)
+    for archive in kernel.files or fetch(wanted, work):
+        if not re.match("linux-(image|binary|modules)", archive.name):
+            command = ["dpkg-deb", "-x", str(archive), str(tree)]
+            steps.run(command, f"unpacking {archive.name}")
+    _unpack_source(kernel, tree, steps)
+    headers, common = _headers(kernel, tree)
+    final = place / "tree"
+    makefile = headers / "Makefile"
+    makefile.write_text(makefile.read_text().replace("/usr/src/", f"{final}/usr/src/"))
+    # What else it says is which compiler to use: ours is named on make's command line.
+    (headers / ".kernelvariables").write_text(
+        f"override ARCH = x86\noverride KERNELRELEASE = {kernel.release}\n"
+        "DEBIAN_KERNEL_NO_CC_VERSION_CHECK = y\n"
+    )
+    for source in SOURCES:
+        shutil.rmtree(common / source, ignore_errors=True)
+    if tools := [package for package in wanted if package.name.startswith("linux-kbuild-")]:
+        _bring_library(tools[0], tree, final, cache)
+    tree.rename(final)
+
+
+def _unpack_source(kernel: Kernel, tree: Path, steps: Steps) -> None:
+    archives = [*tree.glob("usr/src/linux-source-*.tar.xz")]
+    if len(archives) != 1:
+        raise PackagesError(
+            f"building modules of {kernel.version}: there is no one archive of its source, but "
+            f"{len(archives)}. Add linux-source of that version to the files."
+        )
+    (archive,) = archives
+    top = archive.name.removesuffix(".tar.xz")
+    pristine = tree / "pristine"
+    pristine.mkdir()
+    steps.run(
+        ["tar", "-xf", str(archive), "-C", str(pristine), "--strip-components=1",
+         *(f"{top}/{source}" for source in SOURCES)],
+        f"unpacking {archive.name}",
+    )  # fmt: skip
+    archive.unlink()
+
+
+def _headers(kernel: Kernel, tree: Path) -> tuple[Path, Path]:
+    """Return the headers of a kernel, and those that it has in common with others."""
+    headers = tree / "usr/src" / f"linux-headers-{kernel.release}"
+    if not headers.is_dir():
+        raise PackagesError(
+            f"building modules of {kernel.version}: there is no {headers.name}. "
+            "Add linux-headers, linux-headers-…-common and linux-kbuild to the files."
+        )
+    common = [*tree.glob("usr/src/linux-headers-*-common")]
+    return headers, common[0] if len(common) == 1 else headers
+
+
+def _bring_library(tools: Package, tree: Path, final: Path, cache: Path) -> None:
+    """Let Debian's build tools run by the C library that they were linked with."""
+    suite = tools.suite.removesuffix("-security").removesuffix("-backports")
+    libraries = [name for name in tools.needs if name.startswith(("libc6", "libelf"))]
+    library = unpack(suite, libraries, cache)
+    shutil.copytree(library.root, tree / "library", symlinks=True)
+    _, loader = library.command("")
+    start = " ".join(loader).replace(str(library.root), f"{final}/library")
+    for program in (tree / "usr/lib" / tools.name).rglob("*"):
+        if program.is_symlink() or not program.is_file() or program.suffix == ".so":
+            continue
+        with program.open("rb") as file:
+            if file.read(4) != b"\x7fELF":
+                continue
+        program.rename(program.with_name(f"{program.name}.elf"))
+        program.write_text(f'#!/bin/sh\nexec {start} "$0.elf" "$@"\n')
+        program.chmod(0o755)
+    # In newer suites these two only start the one of several that is for this CPU.
+    for pattern, kind in (("objtool.real-x86", "x86"), ("modpost.real-lsb-64", "lsb-64")):
+        for real in (tree / "usr/lib" / tools.name).rglob(pattern):
+            program = real.with_name(real.name.removesuffix(f".real-{kind}"))
+            program.write_text(f'#!/bin/sh\nexec "$0.real-{kind}" "$@"\n')
+
+
+def _edit(kernel: Kernel, tree: Path, edits: Sequence[Path], work: Path) -> None:
+    """Make the source in the headers' tree the pristine one with edits; touch nothing else.
+
+    Raises:
+        EditError: an edit refused.
+    """
+    edited = work / "edited"
+    shutil.copytree(tree / "pristine", edited, symlinks=True)
+    for program in edits:
+        done = subprocess.run(
+            [sys.executable, str(program), str(edited)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            words = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+            raise EditError(f"editing the kernel's source by {program.name}: {words[-1]}")
+    _, common = _headers(kernel, tree)
+    mark = tree / "building"
+    if mark.exists():  # a build was killed: its objects may be torn
+        for source in SOURCES:
+            shutil.rmtree(common / source, ignore_errors=True)
+    mark.touch()
+    for path in edited.rglob("*"):
+        target = common / path.relative_to(edited)
+        if path.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        elif not target.exists() or target.read_bytes() != path.read_bytes():
+            shutil.copy(path, target)
+
+
+def _make(
+    kernel: Kernel,
+    tree: Path,
+    work: Path,
+    progress: Callable[[int, int], None],
+    steps: Steps,
+    busy: int,
+) -> Path:
+    """Compile; return a folder with the modules."""
+    headers, common = _headers(kernel, tree)
+    compiled = 0
+
+    def count(line: str) -> None:
+        nonlocal compiled
+        if line.startswith("CC "):
+            compiled += 1
+            progress(min(compiled, COMPILED), COMPILED)
+
+    lacking = [f"{name}=" for name, flag in COMPILER_FEATURES.items() if not _compiles(flag)]
+    folder = common / "arch/x86/kvm"
+    steps.run(
+        ["make", f"-j{os.cpu_count() or 1}", "-C", str(headers), f"M={folder}",
+         *MAKE_VARIABLES, *lacking, "modules"],
+        f"building modules of {kernel.version}", count, (busy,),
+    )  # fmt: skip
+    made = work / "modules"
+    made.mkdir()
+    for module in BUILT:
+        shutil.copy(folder / f"{module}.ko", made)
+    (tree / "building").unlink()
+    return made
+
+
+def _compiles(flag: str) -> bool:
+    done = package_tool(
+        ["sh", "-c", f"gcc {flag} -E -x c /dev/null >/dev/null 2>&1 && echo yes"],
+        "asking the compiler what it can do", must=False,
+    )  # fmt: skip
+    return done.strip() == "yes"

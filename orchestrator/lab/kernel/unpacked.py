@@ -1,0 +1,72 @@
+"""What a lab needs of a kernel's packages, unpacked and kept."""
+
+import lzma
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.cache.store import Entry, Record, Store
+from orchestrator.lab.kernel.kernel import MODULES, Kernel
+from orchestrator.packages.apt import PackagesError, package_tool
+
+
+def kept(store: Store, key: str) -> Entry | None:
+    """Return a kernel's entry in the cache, unless it is damaged."""
+    entry = store.find(key)
+    return entry if entry and not entry.damage() else None
+
+
+def loaded(name: str, kept: Entry, files: tuple[Path, ...] = ()) -> Kernel:
+    """Read a kernel and its modules from its entry in the cache."""
+    content = kept.content
+    modules = {
+        module: path.read_bytes()
+        for module in MODULES
+        if (path := content / f"{module}.ko").exists()
+    }
+    release = str(kept.record.details["release"])
+    return Kernel(name, kept.record.version, release, content / "vmlinuz", modules, files)
+
+
+def keep(store: Store, key: str, version: str, archives: Sequence[Path], work: Path) -> Entry:
+    """Keep the kernel and KVM's modules of some .deb files."""
+    root, made = work / "root", work / "kernel"
+    made.mkdir()
+    for archive in archives:
+        if not re.match("linux-(headers|kbuild|source)", archive.name):
+            package_tool(["dpkg-deb", "-x", str(archive), str(root)], f"unpacking {archive.name}")
+    images = [*root.glob("boot/vmlinuz-*"), *root.glob("usr/lib/modules/*/vmlinuz")]
+    if len(images) != 1:
+        raise PackagesError(f"kernel {version}: its packages have {len(images)} kernels, not one")
+    (image,) = images
+    in_boot = image.parent.name == "boot"
+    release = image.name.removeprefix("vmlinuz-") if in_boot else image.parent.name
+    shutil.copy(image, made / "vmlinuz")
+    for module in MODULES:
+        if data := _module(root, module):
+            (made / f"{module}.ko").write_bytes(data)
+    configs = [path.read_text() for path in root.glob(f"boot/config-{release}")]
+    if not (made / "kvm-intel.ko").exists() and "\nCONFIG_KVM_INTEL=y\n" not in "".join(configs):
+        raise PackagesError(
+            f"kernel {version}: its packages have no kvm-intel.ko. "
+            "Where a kernel is split, linux-modules belongs to it."
+        )
+    details = {"release": release, "packages": [archive.name for archive in archives]}
+    return store.add(key, made, Record("kernel", version, time.time(), details))
+
+
+def _module(root: Path, name: str) -> bytes | None:
+    for path in root.rglob(f"{name}.ko*"):
+        match path.suffix:
+            case ".ko":
+                return path.read_bytes()
+            case ".xz":
+                return lzma.decompress(path.read_bytes())
+            case _:
+                raise PackagesError(
+                    f"reading {path.name}: it is compressed in a way that losttick does not read "
+                    "(only .ko and .ko.xz). Name the kernel as tree:DIR, or unpack its modules."
+                )
+    return None

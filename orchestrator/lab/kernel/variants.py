@@ -1,0 +1,185 @@
+"""Edits of a kernel's KVM modules whose effect is known: they prove what a lab can see."""
+
+import asyncio
+import contextlib
+import enum
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator.cache.program import shipped
+from orchestrator.errors import InputError
+from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.modules import build_modules, lapic_source
+from orchestrator.lab.kernel.steps import Steps
+
+#: Parameters of kvm.ko in the variant `partial`: how many restores mattered, and how many
+#: of their interrupts were lost.
+COUNTERS = ("losttick_restores", "losttick_lost")
+
+
+#: The parameter that says of how many such restores one loses its interrupt; it may be
+#: given at insmod, and changed later (0: none).
+EVERY = "losttick_every"
+
+
+#: Stands in kvm.ko right before the parameter's initial value.
+_MARK = b"losttick_every:\0"
+
+
+class VariantError(InputError):
+    """A variant was asked for that this kernel has not."""
+
+
+class Variant(enum.StrEnum):
+    """What is done to a kernel's KVM modules."""
+
+    UNTOUCHED = "untouched"
+    BASE = "base"
+    """Newer kernels leave an expiry outside KVM_RUN pending (`wants_to_run`), which hides
+    the lost interrupt: without that condition, the fix is all that prevents it."""
+    REVERT_FIX = "revert-fix"
+    """The base with the upstream fix reverted: each interrupt of a one-shot timer that
+    expires as it is restored is lost, with APICv."""
+    PARTIAL = "partial"
+    """The same in 1 of N such restores, and counted."""
+    DROP_TIMER = "drop-timer"
+    """The restored initial count is forgotten: a hang that is not this bug ("timer not
+    restored", TMICT 0). Not starting the preemption timer would not do for that: TMICT as
+    it was, TMCCT 0, nothing pending, which is just what a lost interrupt leaves."""
+
+
+_EDITS = {
+    Variant.UNTOUCHED: (),
+    Variant.BASE: (),
+    Variant.REVERT_FIX: ("revert_fix",),
+    Variant.PARTIAL: ("partial_revert",),
+    Variant.DROP_TIMER: ("drop_timer",),
+}
+
+
+#: Variants that begin with the base.
+_ON_BASE = {Variant.BASE, Variant.REVERT_FIX, Variant.PARTIAL}
+
+
+#: Variants that need a kernel with the fix.
+_REVERTED = {Variant.REVERT_FIX, Variant.PARTIAL}
+
+
+def has_wants_to_run(kernel: Kernel, cache: Path | None = None) -> bool:
+    """Return whether a kernel has the condition that `base` is without.
+
+    If not, base and untouched are the same.
+
+    Raises:
+        VariantError: the kernel is a tree.
+        PackagesError: its source can't be had.
+    """
+    _refuse_trees(kernel)
+    return "wants_to_run" in lapic_source(kernel, cache)
+
+
+def modify(
+    kernel: Kernel,
+    variant: Variant,
+    *,
+    realigned: bool = False,
+    every: int | None = None,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    steps: Steps | None = None,
+) -> Kernel:
+    """Return a kernel with rebuilt modules; itself where nothing is to be done.
+
+    The first build of a kernel takes about a minute and fetches its source; each further
+    variant of it takes seconds, and what was built before none.
+
+    Args:
+        kernel: as it was packaged.
+        variant: what to do.
+        realigned: align the posted-interrupt descriptor to a page, too, as Debian's own
+            binary of Bochs 3.0 wants it.
+        every: N of the variant `partial`, 1 by default; the parameter `EVERY` overrides it.
+        cache: where to keep the modules; losttick's cache folder by default.
+        progress: hears, in this thread, how many of about how many files are compiled.
+        steps: to cancel it by, from another thread.
+
+    Raises:
+        VariantError: the kernel has no such variant.
+        PackagesError, NoModuleToolsError: what it is built from, or with, can't be had.
+        EditError: an edit refused the source.
+        ModuleBuildError: the build failed.
+    """
+    if every is not None and (variant is not Variant.PARTIAL or not 0 <= every < 2**32):
+        raise VariantError(f"one loss in {every} restores: that is for {Variant.PARTIAL}, from 0")
+    if variant is Variant.UNTOUCHED and not realigned:
+        return kernel
+    _refuse_trees(kernel)
+    if "kvm" not in kernel.modules or "kvm-intel" not in kernel.modules:
+        raise VariantError(f"kernel {kernel.name}: KVM is built in, so that no module replaces it")
+    source = lapic_source(kernel, cache, steps)
+    wants_to_run = "wants_to_run" in source
+    if variant is Variant.BASE and not wants_to_run:
+        raise VariantError(
+            f"kernel {kernel.name} ({kernel.version}): apic_timer_expired() has no condition "
+            f"wants_to_run to remove: {Variant.BASE} and {Variant.UNTOUCHED} are the same"
+        )
+    if variant in _REVERTED and "apicv_pre_state_restore" not in source:
+        raise VariantError(
+            f"kernel {kernel.name} ({kernel.version}): kvm_apic_set_state() has no "
+            "apicv_pre_state_restore: it is without the fix as it is, nothing to revert"
+        )
+    names = (
+        *(("drop_wants_to_run",) if variant in _ON_BASE and wants_to_run else ()),
+        *_EDITS[variant],
+        *(("align_pi_desc",) if realigned else ()),
+    )
+    edits = [shipped(f"edits/{name}.py") for name in names]
+    built = build_modules(kernel, edits, cache, progress, steps)
+    if every is not None:
+        built["kvm"] = _with_every(built["kvm"], every)
+    said = f"{variant}, realigned" if realigned else str(variant)
+    return replace(kernel, modules={**kernel.modules, **built}, variant=said)
+
+
+async def modified(
+    kernel: Kernel,
+    variant: Variant,
+    *,
+    realigned: bool = False,
+    every: int | None = None,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Kernel:
+    """Do as `modify` in a thread of its own, and end the build if cancelled."""
+    loop, steps = asyncio.get_running_loop(), Steps()
+
+    def hear(done: int, total: int) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens
+            loop.call_soon_threadsafe(progress, done, total)
+
+    try:
+        return await asyncio.to_thread(
+            modify, kernel, variant, realigned=realigned, every=every, cache=cache, progress=hear,
+            steps=steps,
+        )  # fmt: skip
+    except asyncio.CancelledError:
+        steps.cancel()
+        raise
+
+
+def _refuse_trees(kernel: Kernel) -> None:
+    if kernel.name.startswith("tree:"):
+        folder = shipped("edits/revert_fix.py").parent
+        raise VariantError(
+            f"kernel {kernel.name}: only kernels of packages are edited. Edit the tree by a "
+            f"program of {folder}, and build it"
+        )
+
+
+def _with_every(module: bytes, every: int) -> bytes:
+    """Return kvm.ko with another initial value of `EVERY`: another N needs no other build."""
+    before, mark, after = module.partition(_MARK)
+    if not mark or _MARK in after:
+        raise VariantError(f"kvm.ko has not one place for {EVERY}: it is not {Variant.PARTIAL}")
+    return before + mark + every.to_bytes(4, "little") + after[4:]

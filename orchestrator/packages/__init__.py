@@ -1,0 +1,1 @@
+"""Debian's packages, by this machine's own apt."""

@@ -1,0 +1,85 @@
+"""Debian's apt as this machine has it set up, but with a state and sources of its own."""
+
+import functools
+from pathlib import Path
+
+from orchestrator.errors import UnfitError
+from orchestrator.process.tool import run_tool
+
+
+class PackagesError(UnfitError):
+    """Packages could not be had."""
+
+
+#: Runs a tool that packages are fetched or read with.
+package_tool = functools.partial(run_tool, error=PackagesError)
+
+
+def apt(state: Path, sources: str, default_release: str | None = None) -> list[str]:
+    """Return an `apt-get` command with state and sources of its own.
+
+    Args:
+        state: folder for its lists and archives.
+        sources: its sources.list; `{mirror}` stands for this machine's mirror of Debian,
+            `{security}` for that of its security updates.
+        default_release: the suite to prefer.
+
+    Raises:
+        PackagesError: this machine's apt knows no such mirror.
+    """
+    for folder in ("state/lists/partial", "cache/archives/partial"):
+        (state / folder).mkdir(parents=True, exist_ok=True)
+    (state / "status").touch()
+    for place, security in (("{mirror}", False), ("{security}", True)):
+        if place in sources:
+            sources = sources.replace(place, _mirror(security=security))
+    (state / "sources.list").write_text(sources)
+    options = [
+        f"Dir::State={state}/state",
+        f"Dir::State::status={state}/status",
+        f"Dir::Cache={state}/cache",
+        f"Dir::Etc::sourcelist={state}/sources.list",
+        "Dir::Etc::sourceparts=-",
+        "APT::Sandbox::User=",  # as the user who called: the folder may be private
+        "APT::Update::Error-Mode=any",  # else a list that did not come is only a warning
+        "Acquire::Languages=none",
+        "Acquire::Check-Valid-Until=false",  # an archived suite is never signed anew
+        *([f"APT::Default-Release={default_release}"] if default_release else []),
+    ]
+    return ["apt-get", "-q", *(part for option in options for part in ("-o", option))]
+
+
+def suite_sources(suite: str) -> str:
+    """Return the sources.list of a suite, or of several joined by commas.
+
+    A suite of backports or of security updates holds only what differs from the suite
+    that it is for: that one is added.
+    """
+    lines: dict[str, None] = {}
+    for each in suite.split(","):
+        plain, _, kind = each.partition("-")
+        lines[f"deb {{mirror}} {plain} main\n"] = None
+        mirror = "{security}" if kind == "security" else "{mirror}"
+        lines[f"deb {mirror} {each} main\n"] = None
+    return "".join(lines)
+
+
+def _mirror(*, security: bool) -> str:
+    """Return the mirror that this machine's apt uses for Debian itself or its security updates."""
+    listed = package_tool(
+        ["apt-get", "indextargets", "--format", "$(SITE) $(SUITE) $(ORIGIN)"],
+        "asking apt for its mirror",
+    )
+    for line in listed.splitlines():
+        site, suite, *origin = line.split(maxsplit=2)
+        is_security = "security" in suite or "security" in site
+        if is_security == security and origin in ([], ["Debian"]):
+            return site
+    if security:
+        raise PackagesError(
+            "asking apt for its mirror: it knows none of Debian's security updates. Add that to "
+            "its sources and run apt-get update as root, once; or name the suite without -security."
+        )
+    raise PackagesError(
+        "asking apt for its mirror: it knows none of Debian. Run apt-get update as root, once."
+    )

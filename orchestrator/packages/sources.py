@@ -1,0 +1,105 @@
+"""Source archives of Debian's source packages, by this machine's own apt."""
+
+import hashlib
+import re
+import shutil
+import time
+from pathlib import Path
+
+from orchestrator.cache.store import Record, Store
+from orchestrator.cache.workshop import cache_folder
+from orchestrator.packages.apt import PackagesError, apt, package_tool
+from orchestrator.packages.by_hand import drop_folder
+
+
+def source_archive(
+    suite: str,
+    package: str,
+    folder: Path,
+    *,
+    cache: Path | None = None,
+    sha256: str | None = None,
+) -> Path:
+    """Fetch the upstream source archive of a package; return it, checked.
+
+    It is kept in the cache. Where its SHA-256 is known beforehand, it is taken from
+    there, or from the files that a person brought, without a look at the network.
+
+    The .dsc may be missing on a mirror where the archive is there: only the archive's
+    own SHA-256, from the caller or the signed source index, counts.
+
+    Args:
+        suite: such as `trixie`.
+        package: the source package.
+        folder: to work in, in a workshop of the same cache.
+        cache: where to keep it; losttick's cache folder by default.
+        sha256: what it must have; that of the source index by default.
+
+    Raises:
+        PackagesError: it can't be had.
+    """
+    cache = cache or cache_folder()
+    store = Store(cache / "sources")
+    if sha256 and (kept := _kept(store, sha256)):
+        return kept
+    drop = drop_folder(cache, suite)
+    brought = _brought(drop, package, sha256) if sha256 else None
+    content = folder / "archive"
+    content.mkdir(parents=True)
+    if sha256 and brought:
+        shutil.copy(brought, content)
+        name, digest = brought.name, sha256
+    else:
+        try:
+            name, digest = _fetch(suite, package, folder, sha256)
+        except PackagesError as error:
+            raise PackagesError(
+                f"{error}. By hand: put {package}_*.orig.tar.* into {drop}, "
+                f"or copy {cache} from a machine that has it."
+            ) from error
+        (folder / name).rename(content / name)
+    record = Record(
+        what=f"source of {package} of {suite}",
+        version=name.removeprefix(f"{package}_").partition(".orig.")[0],
+        made_s=time.time(),
+        details={"file": name, "sha256": digest, "by_hand": brought is not None},
+    )
+    return store.add(digest, content, record).content / name
+
+
+def _kept(store: Store, sha256: str) -> Path | None:
+    entry = store.find(sha256)
+    if entry is None or entry.damage():
+        return None
+    return entry.content / str(entry.record.details["file"])
+
+
+def _brought(drop: Path, package: str, sha256: str) -> Path | None:
+    for archive in sorted(drop.glob(f"{package}_*.orig.tar.*")):
+        if hashlib.sha256(archive.read_bytes()).hexdigest() == sha256:
+            return archive
+    return None
+
+
+def _fetch(suite: str, package: str, folder: Path, sha256: str | None) -> tuple[str, str]:
+    """Fetch it by apt into a folder; return its name and SHA-256."""
+    command = apt(folder / "apt", f"deb-src {{mirror}} {suite} main\n")
+    doing = f"fetching the source of {package}"
+    package_tool([*command, "update"], f"{doing}: reading the index of {suite}")
+    source = [*command, "-o", "Acquire::ForceHash=SHA256", "source", "--only-source"]
+    listed = package_tool([*source, "--print-uris", package], f"{doing}: looking for it in {suite}")
+    found = re.search(r"^'[^']+' (\S+\.orig\.tar\.\w+) \d+ SHA256:([0-9a-f]{64})$", listed, re.M)
+    if found is None:
+        raise PackagesError(f"{doing}: {suite} lists no archive of it")
+    name, listed_sha256 = found.groups()
+    if sha256 not in (None, listed_sha256):
+        raise PackagesError(
+            f"{doing}: {suite} has {name} now, whose SHA-256 is not the one that losttick knows"
+        )
+    # It fails where the .dsc is missing; what matters is checked below.
+    package_tool([*source, "--download-only", package], doing, cwd=folder, must=False)
+    if not (folder / name).exists():
+        raise PackagesError(f"{doing}: {name} did not come")
+    if hashlib.sha256((folder / name).read_bytes()).hexdigest() != listed_sha256:
+        raise PackagesError(f"{doing}: {name} has the wrong SHA-256")
+    return name, listed_sha256

@@ -1,0 +1,130 @@
+"""The axes of a plan, and the cells that they span."""
+
+import itertools
+import math
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.tick.config import MAX_PERIOD_NS, MAX_VCPUS, MIN_PERIOD_NS
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.host.qemu_binary import DEFAULT_QEMU
+from orchestrator.plan.cell import Cell
+from orchestrator.plan.choices import AccelChoice
+from orchestrator.plan.phase import RANDOM, Phase
+from orchestrator.plan.strict import Strict
+from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.vm.config import DEFAULT_CPU, DEFAULT_MACHINE, DEFAULT_MEMORY_MIB, Accel, IrqChip
+
+#: Loads of one save: they share its phase and LAPIC state, so they are not independent.
+MAX_LOADS_PER_SAVE = 25
+
+
+class _OneOrMore:
+    """A value alone is a list of one; the JSON Schema says so, too."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: value if isinstance(value, list) else [value], handler(source)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        listed = handler(schema)
+        return {"anyOf": [listed["items"], listed]}
+
+
+T = TypeVar("T")
+
+
+#: One value, or a list of them.
+Axis = Annotated[list[T], Field(min_length=1), _OneOrMore()]
+
+
+class Axes(Strict):
+    """What is varied: each axis is one value or a list of them."""
+
+    accel: Axis[AccelChoice] = [AccelChoice.AUTO]
+    """Accelerator; `auto` is KVM where it works, else TCG."""
+    mode: Axis[TimerMode] = [TimerMode.ONE_SHOT]
+    """The guest's LAPIC timer mode."""
+    apic: Axis[Apic] = [Apic.XAPIC]
+    """How the guest reaches its LAPIC."""
+    method: Axis[Method] = [Method.HMP]
+    """How state is saved and loaded."""
+    period_ms: Axis[Annotated[float, Field(ge=MIN_PERIOD_NS / 1e6, le=MAX_PERIOD_NS / 1e6)]] = [20]
+    """Timer period in milliseconds."""
+    loads_per_save: Axis[Annotated[int, Field(strict=True, ge=1, le=MAX_LOADS_PER_SAVE)]] = [
+        MAX_LOADS_PER_SAVE
+    ]
+    """Loads of each save, where the cycle repeats them."""
+    cycle: Axis[CycleKind] = [CycleKind.REPEAT]
+    """Which guests are saved, and how often a save is loaded."""
+    irqchip: Axis[IrqChip] = [IrqChip.ON]
+    """Where KVM has the guest's interrupt controllers."""
+    phase: Axis[Phase] = Field(default=[RANDOM], json_schema_extra={"default": [str(RANDOM)]})
+    """Where in the timer period saves are taken: a number from 0 to 1, `"LOW-HIGH"`,
+    `random`, or `expired`."""
+    qemu: Axis[Annotated[str, Field(min_length=1)]] = [DEFAULT_QEMU]
+    """QEMU binary: a path, or a name on PATH."""
+    machine: Axis[Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+$")]] = [DEFAULT_MACHINE]
+    """QEMU's machine type, such as `q35` or `pc-i440fx-2.12`."""
+    cpu: Axis[Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+(,[A-Za-z0-9._+=-]+)*$")]] = [
+        DEFAULT_CPU
+    ]
+    """CPU model, perhaps with features; those that the timer mode takes are added."""
+    vcpus: Axis[Annotated[int, Field(strict=True, ge=1, le=MAX_VCPUS)]] = [1]
+    """vCPUs of the guest."""
+    memory_mib: Axis[Annotated[int, Field(strict=True, ge=2, le=3072)]] = [DEFAULT_MEMORY_MIB]
+    """The guest's memory in MiB."""
+
+    @property
+    def size(self) -> int:
+        """Cells that they span, at most."""
+        return math.prod(len(getattr(self, name)) for name in type(self).model_fields)
+
+    def cells(self, auto: Accel) -> "list[Cell]":
+        """Return every combination, with `auto` for the accelerator that works here."""
+        names = list(type(self).model_fields)
+        spanned = itertools.product(*(getattr(self, name) for name in names))
+        return [_cell(dict(zip(names, values, strict=True)), auto) for values in spanned]
+
+    def match(self, cell: "Cell", auto: Accel) -> bool:
+        """Whether a cell has one of the values of each axis that was named."""
+        for name in self.model_fields_set:
+            wanted = getattr(self, name)
+            if name == "period_ms":
+                matched = cell.period_ns in {_ns(value) for value in wanted}
+            elif name == "accel":
+                matched = cell.accel in {_accel(value, auto) for value in wanted}
+            else:
+                matched = getattr(cell, name) in wanted
+            if not matched:
+                return False
+        return True
+
+
+def _ns(period_ms: float) -> int:
+    return round(period_ms * 1e6)
+
+
+def _accel(choice: AccelChoice, auto: Accel) -> Accel:
+    return auto if choice is AccelChoice.AUTO else Accel(choice)
+
+
+def _cell(values: dict[str, Any], auto: Accel) -> "Cell":
+    """Return the cell of one value an axis, in its plain form."""
+    values["accel"] = _accel(values["accel"], auto)
+    values["period_ns"] = _ns(values.pop("period_ms"))
+    if values["cycle"] is not CycleKind.REPEAT:
+        values["loads_per_save"] = 1
+    return Cell(**values)

@@ -1,0 +1,82 @@
+"""One combination of the axes."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.tick.config import GuestConfig
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.host.qemu_binary import DEFAULT_QEMU
+from orchestrator.plan.phase import RANDOM, Phase
+from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.vm.config import (
+    DEFAULT_CPU,
+    DEFAULT_MACHINE,
+    DEFAULT_MEMORY_MIB,
+    Accel,
+    IrqChip,
+    MachineConfig,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of the axes."""
+
+    accel: Accel
+    mode: TimerMode
+    apic: Apic
+    method: Method
+    period_ns: int
+    loads_per_save: int
+    cycle: CycleKind = CycleKind.REPEAT
+    host: str = ""
+    """Its host's name, where it is not this machine."""
+    irqchip: IrqChip = IrqChip.ON
+    phase: Phase = RANDOM
+    qemu: str = DEFAULT_QEMU
+    machine: str = DEFAULT_MACHINE
+    cpu: str = DEFAULT_CPU
+    vcpus: int = 1
+    memory_mib: int = DEFAULT_MEMORY_MIB
+
+    @property
+    def id(self) -> str:
+        """A stable name: it depends on nothing but the values.
+
+        It has the axes that every cell names, then whatever is not as by default, by
+        name: an axis that is added later changes no name of today.
+        """
+        host = f"{self.host}/" if self.host else ""
+        repeat = self.cycle is CycleKind.REPEAT
+        cycle = f"{self.loads_per_save}loads" if repeat else self.cycle
+        period_ms = f"{self.period_ns / 1e6:.10g}"
+        others = "".join(
+            f"/{field.name}={value}"
+            for field in sorted(dataclasses.fields(self), key=lambda field: field.name)
+            if field.default is not dataclasses.MISSING
+            and field.name not in ("host", "cycle")
+            and (value := getattr(self, field.name)) != field.default
+        )
+        return (
+            f"{host}{self.accel}/{self.mode}/{self.apic}/{self.method}/{period_ms}ms/{cycle}"
+            + others
+        )
+
+    def machine_config(
+        self, *, control_tick: int = 0, control_periods: int = 6, subject: int = 0
+    ) -> MachineConfig:
+        """Return its virtual machine; the arguments are those of the built-in control."""
+        guest = GuestConfig(
+            mode=self.mode,
+            apic=self.apic,
+            period_ns=self.period_ns,
+            control_tick=control_tick,
+            control_periods=control_periods,
+            vcpus=self.vcpus,
+            subject=subject,
+        )
+        return MachineConfig(
+            self.accel, guest, machine=self.machine, memory_mib=self.memory_mib,
+            cpu_model=self.cpu, irqchip=self.irqchip,
+        )  # fmt: skip

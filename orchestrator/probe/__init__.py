@@ -1,1 +1,0 @@
-"""The direct test: KVM_SET_LAPIC on /dev/kvm, without QEMU."""

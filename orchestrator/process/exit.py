@@ -1,0 +1,17 @@
+"""How a program ended."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class QemuExit:
+    """How a QEMU process ended."""
+
+    code: int
+    """Exit status; minus the signal number when a signal ended it."""
+    stderr: str
+    """The end of what it wrote to its standard error."""
+
+    def __str__(self) -> str:
+        how = f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"
+        return f"{how}: {self.stderr.strip()}" if self.stderr.strip() else how

@@ -1,0 +1,1 @@
+"""QEMU's monitor, with a deadline on every command."""

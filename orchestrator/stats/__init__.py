@@ -1,0 +1,1 @@
+"""The statistics of rare losses: pure functions of counts."""

@@ -1,0 +1,79 @@
+"""Exact bounds for rare losses."""
+
+from dataclasses import dataclass, field
+
+from orchestrator.stats.bounds import exact_high, exact_low, ruled_out
+from orchestrator.stats.save_effect import BySave
+from orchestrator.stats.sequence import confidence_sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What there was to lose, and what was lost."""
+
+    trials: int
+    lost: int
+    unresolved: int = 0
+    """Trials that stayed unknown: the upper end counts them as losses."""
+    by_save: BySave = field(default_factory=BySave)
+    """How the losses fall on saves: loads of one save share a phase and a LAPIC state."""
+    planned: int | None = None
+    """Trials that were planned, if the campaign could end at another number."""
+
+    @property
+    def as_planned(self) -> bool:
+        """Whether the number of trials is no outcome: then fixed-number intervals hold."""
+        return self.planned is None or self.trials == self.planned
+
+
+@dataclass(frozen=True, slots=True)
+class LossRate:
+    """A loss rate, and what the trials rule out below and above.
+
+    Each end errs with a probability of 1 - confidence at most, by itself. (Ends that
+    were two-sided with a loss and one-sided without one would together err more often
+    than either says.)
+    """
+
+    estimate: float | None
+    """None without trials."""
+    low: float
+    high: float
+    confidence: float
+    """Of each end."""
+    per: str = "load"
+    """`load`; or `save`, where saves differ: the chance that the first load of a save is lost."""
+
+
+def loss_rate(losses: Losses, confidence: float) -> LossRate:
+    """Return the loss rate over loads, or over saves where they differ."""
+    if losses.trials == 0:
+        return LossRate(None, 0.0, 1.0, confidence)
+    if losses.by_save.differ:
+        return rate_over_saves(losses.by_save, confidence)
+    lost, trials = losses.lost, losses.trials
+    worst = lost + losses.unresolved
+    if worst == 0:
+        return LossRate(0.0, 0.0, ruled_out(trials, confidence), confidence)
+    if losses.as_planned:
+        low, high = exact_low(lost, trials, confidence), exact_high(worst, trials, confidence)
+    else:
+        low = confidence_sequence(lost, trials, confidence)[0]
+        high = confidence_sequence(worst, trials, confidence)[1]
+    return LossRate(lost / trials, low, high, confidence)
+
+
+def rate_over_saves(by_save: BySave, confidence: float) -> LossRate:
+    """Return the chance that the first load of a new save is lost.
+
+    First loads are independent draws whatever saves are like; how many there are depends
+    on the losses, so the interval is a confidence sequence. Without any loss the number
+    of saves is no outcome, and 1 - (1 - confidence)^(1 / saves) holds.
+    """
+    saves, lost = by_save.first_loads, by_save.first_losses
+    if saves == 0:
+        return LossRate(None, 0.0, 1.0, confidence, "save")
+    if not any(by_save.lost):
+        return LossRate(0.0, 0.0, ruled_out(saves, confidence), confidence, "save")
+    low, high = confidence_sequence(lost, saves, confidence)
+    return LossRate(lost / saves, low, high, confidence, "save")

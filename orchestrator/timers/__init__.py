@@ -1,0 +1,1 @@
+"""What makes the guest tick, one file a timer."""

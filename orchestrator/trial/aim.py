@@ -1,0 +1,259 @@
+"""Takes saves at a chosen phase of the timer period, and in the built-in control."""
+
+import asyncio
+from dataclasses import replace
+
+from orchestrator.errors import InfraError
+from orchestrator.findings.save import Save
+from orchestrator.guest.tick.lines import ControlWindow, Tick
+from orchestrator.guest.tick.state import Stage
+from orchestrator.snapshot.protocol import Snapshots
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.look import (
+    ANY_PHASE,
+    EARLIEST_PHASE,
+    LATEST_PHASE,
+    describe,
+    look,
+    together,
+)
+from orchestrator.trial.pace import Paces
+from orchestrator.trial.watch import Heard, Silence, Watch
+from orchestrator.vm.machine import Machine
+
+#: What a stopped machine waits, in periods, for its timer to have expired for certain.
+EXPIRED_PERIODS = 1.25
+
+
+#: Times to aim at a phase before giving up.
+ATTEMPTS = 60
+
+
+#: Ticks to wait for three that follow each other.
+SETTLING_TICKS = 100
+
+
+#: The built-in control begins after this tick: by then the pace is known.
+CONTROL_TICK = 6
+
+
+#: What must be left of its window at the save: on some kernels a load restarts the
+#: timer, which must expire inside the window.
+CONTROL_PERIODS_LEFT = 2.0
+
+
+#: Times to stop inside the window before giving up.
+CONTROL_ATTEMPTS = 10
+
+
+class NoSaveError(InfraError):
+    """No save could be taken."""
+
+    def __init__(self, message: str, silence: Silence | None = None) -> None:
+        super().__init__(message)
+        self.silence = silence
+        """Why there was no tick, where that is the reason."""
+
+
+class Saver:
+    """Takes saves of one machine."""
+
+    def __init__(
+        self, machine: Machine, snapshots: Snapshots, paces: Paces, limits: Limits
+    ) -> None:
+        """Prepare.
+
+        Args:
+            machine: that is to be saved.
+            snapshots: the method.
+            paces: one for each vCPU: what is learnt of them.
+            limits: of the guest's period.
+        """
+        self._machine = machine
+        self._snapshots = snapshots
+        self._paces = paces
+        self._limits = limits
+        self._watches = [Watch(machine, limits, vcpu) for vcpu in machine.vcpus]
+
+    async def settle(self) -> None:
+        """Let the machine tick until the pace of its vCPUs is known.
+
+        Raises:
+            NoSaveError: one does not tick.
+        """
+        for vcpu in self._machine.vcpus:
+            if not self._paces[vcpu].known:
+                await self._learn(vcpu)
+
+    async def _learn(self, vcpu: int) -> None:
+        pace = self._paces[vcpu]
+        before = await self._next_tick(vcpu)
+        for _ in range(SETTLING_TICKS):
+            if pace.known:
+                return
+            heard = await self._next_tick(vcpu)
+            pace.observe(before.line, heard.line)
+            before = heard
+        raise NoSaveError(
+            "learning how fast the guest spins: it spends nearly all of its period on printing. "
+            "It needs a longer --period here."
+        )
+
+    async def _next_tick(self, vcpu: int = 0) -> Heard[Tick]:
+        heard = await self._watches[vcpu].tick(self._limits.silence_ns, confirm=True)
+        if isinstance(heard, Silence):
+            why = heard.why or f"no tick in {heard.vcpu_ns / 1e6:.0f} ms of vCPU time"
+            raise NoSaveError(f"waiting for a tick before a save: {why}", heard)
+        return heard
+
+    async def take(
+        self,
+        tag: str,
+        phase: float,
+        *,
+        within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
+        expired: bool = False,
+    ) -> tuple[Save, list[Save]]:
+        """Take an eligible save at about `phase`, and leave the machine stopped.
+
+        Args:
+            tag: its name.
+            phase: where in the period to stop.
+            within: the phases that are good enough.
+            expired: wait in the stopped machine for more than a period, then look and save.
+
+        Returns:
+            The save, and the attempts that were not eligible and so not saved.
+
+        Raises:
+            NoSaveError: the guest does not tick, or no attempt was eligible.
+            MonitorError: QEMU failed at a command.
+        """
+        machine, period_ns = self._machine, self._limits.period_ns
+        await machine.pin()
+        rejected: list[Save] = []
+        for _ in range(ATTEMPTS):
+            if not machine.running:
+                await machine.cont()
+                machine.console.drain()
+                for vcpu in machine.vcpus:
+                    await self._next_tick(vcpu)  # the period that the stop has torn
+            await self.settle()
+            heard = await self._next_tick()
+            for _ in range(SETTLING_TICKS):
+                if machine.clock.now_ns() - heard.at_ns < period_ns / 2:
+                    break
+                heard = await self._next_tick()  # that one came while others were waited for
+            printing_ns = self._paces[0].printing_periods * period_ns
+            due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.late_ns
+            left_ns = int(due_ns) - machine.clock.now_ns()
+            if left_ns > 0:
+                await asyncio.sleep(machine.clock.wall_s(left_ns))
+            await machine.stop()
+            stopped_ns = machine.clock.now_ns()
+            if expired:
+                await asyncio.sleep(machine.clock.wall_s(int(EXPIRED_PERIODS * period_ns)))
+            save = await self.look_at_all(tag, phase, within)
+            # Aim earlier or later by half of what this shot was off; a stalled host tells
+            # nothing. It may be so late that the next period had begun.
+            off = save.phase + save.ticks - heard.line.sequence - phase
+            if abs(off) < 1:
+                self._paces.late_ns += off * period_ns / 2
+            if save.eligible:
+                stopped_periods = (machine.clock.now_ns() - stopped_ns) / period_ns
+                await self._snapshots.save(machine, tag)
+                return self._timed(save, stopped_periods), rejected
+            rejected.append(save)
+        reasons = sorted({reason for save in rejected for reason in save.ineligible})
+        raise NoSaveError(
+            f"taking a save at phase {phase:.2f}: none of {ATTEMPTS} attempts was eligible "
+            f"({', '.join(reasons)}). A longer --period gives more room."
+        )
+
+    async def look_at_all(
+        self, tag: str, phase: float, within: tuple[float, float] = ANY_PHASE
+    ) -> Save:
+        """Describe every vCPU of the stopped machine; the phase is the first one's."""
+        machine = self._machine
+        saves = [
+            describe(
+                tag, await look(machine, vcpu), phase, self._paces[vcpu].spins_per_period,
+                machine.config.guest.mode, machine.generation,
+                printing_periods=self._paces[vcpu].printing_periods,
+                within=within if vcpu == 0 else ANY_PHASE, vcpu=vcpu,
+            )
+            for vcpu in machine.vcpus
+        ]  # fmt: skip
+        return together(saves)
+
+    def _timed(self, save: Save, stopped_periods: float) -> Save:
+        """Return the save with what the host's clock says of it."""
+        ran_out = save.phase + stopped_periods > 1
+        runs_on = not self._machine.config.lapic_is_qemus
+        return replace(
+            save, stopped_periods=stopped_periods, expired=ran_out and runs_on,
+            others=tuple(self._timed(other, stopped_periods) for other in save.others),
+        )  # fmt: skip
+
+    async def take_control(self, tag: str) -> Save:
+        """Save early in the window of the built-in control, and leave the machine stopped.
+
+        Raises:
+            NoSaveError: the window did not come, or was too far gone when the machine stopped.
+            MonitorError: QEMU failed at a command.
+        """
+        machine = self._machine
+        subject = machine.config.guest.subject
+        watch, pace = self._watches[subject], self._paces[subject]
+        trouble: NoSaveError | None = None
+        try:
+            await self.settle()
+        except NoSaveError as error:
+            trouble = error
+        if any(isinstance(line, ControlWindow) for line in watch.others):
+            raise NoSaveError(
+                "saving inside the built-in control: its window had passed before the guest's "
+                "pace was known. It needs a longer --period here."
+            ) from trouble
+        if trouble:
+            raise trouble
+        opened = await watch.hear(
+            ControlWindow, 2 * CONTROL_TICK * self._limits.period_ns, confirm=True
+        )
+        if isinstance(opened, Silence):
+            raise NoSaveError(
+                "waiting for the built-in control: "
+                + (
+                    opened.why
+                    or "its window had passed before the guest's pace was known. "
+                    "It needs a longer --period here."
+                )
+            )
+        await machine.pin()
+        for _ in range(CONTROL_ATTEMPTS):
+            await machine.stop()
+            save = await self.look_at_all(tag, 0.0)
+            state = await machine.peek_state(subject)
+            left = state.window_spins / pace.spins_per_period
+            in_window = state.stage is Stage.CONTROL_WINDOW and left >= CONTROL_PERIODS_LEFT
+            printing = any(each.printing for each in (save, *save.others))
+            if not in_window or not printing:
+                break
+            # The line has come; but the guest has not yet noted that it has printed it. Or
+            # another vCPU prints.
+            await machine.cont()
+            await asyncio.sleep(machine.clock.wall_s(self._limits.period_ns // 10))
+        if not in_window or state.printing:
+            raise NoSaveError(
+                f"saving inside the built-in control: {left:.1f} periods of its window were left, "
+                f"{CONTROL_PERIODS_LEFT} are needed"
+            )
+        if printing:
+            # Another tick came before the window began: its line is yet to be printed.
+            raise NoSaveError(
+                "saving inside the built-in control: the guest was a tick late in its printing. "
+                "A longer --period gives more room."
+            )
+        save = replace(save, ineligible=("control",))
+        await self._snapshots.save(machine, tag)
+        return save

@@ -1,0 +1,184 @@
+"""Gathers what can be read at a hang, from the least to the most invasive.
+
+Each look may cure the patient: a vCPU that was kicked out of the guest re-reads
+its pending interrupts. So after each one the guest is watched for two periods (one
+more for each further vCPU), and ticks that come back name the look that brought them.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+from orchestrator.findings.evidence import Evidence
+from orchestrator.guest.lapic import parse_lapic, parse_registers
+from orchestrator.guest.tick.lines import Testimony
+from orchestrator.qmp.errors import CommandFailedError, MonitorError
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.trace import last_load
+from orchestrator.trial.watch import Heard, Mark, Quiet, Watch
+from orchestrator.vm.machine import Machine
+
+#: NMIs sent; the guest re-arms its timer at the third.
+TESTIMONIES = 2
+
+
+RESCUE = "NMI 3, which re-arms"
+
+
+async def gather(
+    machine: Machine, limits: Limits, vcpus: Sequence[int] = (0,), *, look: bool = True
+) -> list[Evidence]:
+    """Gather the evidence of a machine, for each of some vCPUs; never raise for a broken QEMU.
+
+    Args:
+        machine: the machine, as its trial left it.
+        limits: of its period.
+        vcpus: those that did not plainly tick.
+        look: whether to look at the guest; without, only what is there already is kept.
+    """
+    found = [Evidence(vcpu) for vcpu in vcpus]
+    machine.keep_trace()
+    trace = last_load(machine.trace) if machine.trace else None
+    failure = None
+    try:
+        if look:
+            await _Examination(machine, limits, found).run()
+    except MonitorError as error:
+        failure = str(error)
+    except ProcessLookupError:
+        failure = "QEMU is gone"
+    except (OSError, ValueError) as error:
+        failure = f"reading what QEMU gave: {error}"
+    for evidence in found:
+        evidence.trace = trace
+        evidence.failure = evidence.failure or failure
+    first = found[0]  # what is the machine's is there once
+    first.console_tail = machine.console.tail().decode("ascii", "backslashreplace")
+    first.console_garbled = machine.console.garbled
+    first.console_dropped_bytes = machine.console.dropped_bytes
+    first.qmp_log = machine.monitor.log()
+    return found
+
+
+class _Subject:
+    """A vCPU that is looked at, and its evidence."""
+
+    def __init__(self, machine: Machine, limits: Limits, evidence: Evidence) -> None:
+        self.vcpu = evidence.vcpu
+        self.evidence = evidence
+        self.runs = True
+        self._looks: list[tuple[int, str]] = []
+        self._since: Mark | None = None
+        self._clock = machine.clock
+        self._watch = Watch(machine, limits, self.vcpu)
+        self._limits = limits
+
+    def look_begins(self, look: str) -> None:
+        """Note when; what ticks later may be cured by it."""
+        self._looks.append((self._clock.now_ns(), look))
+
+    async def look_ends(self) -> None:
+        """Begin to count how long it is watched."""
+        if self.runs:
+            with contextlib.suppress(ProcessLookupError):  # the watch will say how it ended
+                self._since = await self._watch.mark()
+
+    async def ticks(self) -> bool:
+        """Watch until it has run for `look_ns`; note the look that brought a tick back.
+
+        Several vCPUs are watched one after another: what is heard may have come earlier.
+        """
+        if not self.runs:
+            return False
+        after = await self._watch.tick(
+            self._limits.look_ns, since=self._since, wall_cap_ns=self._limits.look_cap_ns
+        )
+        self.evidence.testimonies.extend(
+            line for line in self._watch.others if isinstance(line, Testimony)
+        )
+        self._watch.others.clear()
+        if isinstance(after, Heard):
+            before = [look for began_ns, look in self._looks if began_ns <= after.at_ns]
+            self.evidence.unaided = not before
+            self.evidence.rescued = before[-1:] == [RESCUE]
+            self.evidence.cured_by = before[-1] if before and before[-1] != RESCUE else None
+            return True
+        if after.quiet in (Quiet.CRASHED, Quiet.KILLED):
+            self.evidence.failure = after.why
+            raise ProcessLookupError
+        return False
+
+
+class _Examination:
+    """The looks, in their order. A vCPU that ticks again is looked at no more."""
+
+    def __init__(self, machine: Machine, limits: Limits, found: Sequence[Evidence]) -> None:
+        self._machine = machine
+        self._limits = limits
+        self._silent = [_Subject(machine, limits, evidence) for evidence in found]
+
+    async def run(self) -> None:
+        machine = self._machine
+        before_ns = {each.vcpu: await machine.vcpu_cpu_ns(each.vcpu) for each in self._silent}
+        async with self._look("query-status"):
+            state = await machine.run_state()
+            for each in self._silent:
+                each.evidence.run_state = state
+        for each in self._silent:
+            advanced_ns = await machine.vcpu_cpu_ns(each.vcpu) - before_ns[each.vcpu]
+            each.evidence.vcpu_advanced_ns = advanced_ns
+            # A vCPU in a busy wait uses all the time that it is given. One that used none
+            # can't tick, and can't testify: the rest is read without waiting for that.
+            each.runs = advanced_ns >= self._limits.period_ns // 20
+        async with self._look("pmemsave"):
+            await self._read_memory()
+        await self._read_memory()
+        async with self._look("query-stats"):
+            stats = await self._stats()
+            for each in self._silent:
+                each.evidence.stats = stats
+        async with self._look("info lapic"):
+            for each in self._silent:
+                text = await machine.monitor.hmp("info lapic", vcpu=each.vcpu)
+                each.evidence.lapic_text, each.evidence.lapic = text, parse_lapic(text)
+        async with self._look("info registers"):
+            for each in self._silent:
+                text = await machine.monitor.hmp("info registers", vcpu=each.vcpu)
+                each.evidence.registers_text = text
+                each.evidence.registers = parse_registers(text)
+        if state != "running":
+            return
+        self._silent = [each for each in self._silent if each.runs]
+        for number in range(1, TESTIMONIES + 1):
+            async with self._look(f"NMI {number}"):
+                await self._nmi()
+        for each in self._silent:
+            each.evidence.rescued = False
+        async with self._look(RESCUE):
+            await self._nmi()
+
+    @contextlib.asynccontextmanager
+    async def _look(self, look: str) -> AsyncIterator[None]:
+        """Note what is a look; then watch who is still silent, and let go of who ticks."""
+        for each in self._silent:
+            each.look_begins(look)
+        yield
+        for each in self._silent:
+            await each.look_ends()
+        self._silent = [each for each in self._silent if not await each.ticks()]
+
+    async def _stats(self) -> object | None:
+        """Return KVM's counters; None from an older QEMU, or without KVM."""
+        try:
+            stats: object = await self._machine.monitor.execute("query-stats", {"target": "vcpu"})
+        except CommandFailedError:
+            return None
+        return stats
+
+    async def _read_memory(self) -> None:
+        for each in self._silent:
+            each.evidence.memory.append(await self._machine.guest_state(each.vcpu))
+
+    async def _nmi(self) -> None:
+        """Have every vCPU testify."""
+        if self._silent:
+            await self._machine.monitor.execute("inject-nmi")

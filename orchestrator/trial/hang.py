@@ -1,0 +1,62 @@
+"""What a trial that did not plainly tick leaves: evidence of its vCPUs, and what it was."""
+
+from dataclasses import dataclass, replace
+
+from orchestrator.findings.cause import Cause, Diagnosis
+from orchestrator.findings.evidence import Evidence
+from orchestrator.findings.outcome import Outcome, TrialResult, combine, gravity
+from orchestrator.findings.save import Save
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.trial.diagnosis import diagnose, settle
+from orchestrator.trial.gather import gather
+from orchestrator.trial.limits import Limits
+from orchestrator.vm.machine import Machine
+
+#: Outcomes of which the ticks themselves are the evidence.
+_WENT_ON = frozenset({Outcome.MISSED, Outcome.RECOVERED})
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """The evidence of some vCPUs, and a diagnosis of each that was silent."""
+
+    evidence: tuple[Evidence, ...]
+    diagnoses: tuple[Diagnosis, ...] = ()
+
+    def diagnosis_of(self, vcpu: int) -> Diagnosis | None:
+        """Return what a vCPU's silence was; None if it was not silent."""
+        return next((each for each in self.diagnoses if each.vcpu == vcpu), None)
+
+
+async def examine(
+    machine: Machine, save: Save, result: TrialResult, limits: Limits, mode: TimerMode
+) -> tuple[TrialResult, Hang]:
+    """Gather the evidence of an outcome that was not plain ticking, and say what it was.
+
+    Returns:
+        The result, as its diagnoses correct it, and the evidence. The result is of the vCPU
+        that lost its interrupt as the bug does, if one did; else of one that lost it
+        otherwise; else of the gravest.
+    """
+    silent = [each for each in result.each if not (each.outcome.ticked or each.outcome in _WENT_ON)]
+    evidence = await gather(
+        machine, limits, [each.vcpu for each in silent] or [result.vcpu], look=bool(silent)
+    )
+    settled, diagnoses = {each.vcpu: each for each in result.each}, {}
+    for each, seen in zip(silent, evidence, strict=False):
+        if seen.unaided and each.outcome is not Outcome.UNKNOWN:  # that was no proven silence
+            settled[each.vcpu] = replace(each, outcome=Outcome.RECOVERED)
+            continue
+        found = diagnoses[each.vcpu] = diagnose(each, seen, save, mode, limits.period_ns)
+        settled[each.vcpu] = settle(each, found)
+
+    def order(one: TrialResult) -> tuple[bool, bool, int]:
+        found = diagnoses.get(one.vcpu)
+        lost = found is not None and found.cause is Cause.LOST_INTERRUPT
+        return not (lost and one.ticks_after_load == 0), not lost, gravity(one)
+
+    corrected = replace(
+        combine(list(settled.values()), key=order),
+        stale_bytes=result.stale_bytes, duration_ns=result.duration_ns,
+    )  # fmt: skip
+    return corrected, Hang(tuple(evidence), tuple(diagnoses.values()))

@@ -1,0 +1,113 @@
+"""One load of one save, and what the ticks did after it."""
+
+from dataclasses import replace
+
+from orchestrator.findings.outcome import Outcome, TrialResult, combine
+from orchestrator.findings.save import Save
+from orchestrator.host.protocol import QemuStartError
+from orchestrator.qmp.errors import CommandFailedError, MonitorError
+from orchestrator.snapshot.protocol import Snapshots
+from orchestrator.timers.first_tick import WentOn
+from orchestrator.trial.follow import OUTCOMES, Follower
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.pace import Paces
+from orchestrator.trial.watch import CRASH_SIGNALS, how_it_ended
+from orchestrator.vm.machine import Machine
+
+#: Markers in the kernel's trace.
+MARK_LOAD = "losttick: load"
+
+
+MARK_CONT = "losttick: cont"
+
+
+class Trial:
+    """Loads one save and watches the ticks: stop, load, drain, continue, watch.
+
+    Where a load takes a new QEMU, the machine's old one ends instead of being stopped.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        snapshots: Snapshots,
+        save: Save,
+        paces: Paces,
+        limits: Limits,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            machine: that the save is of.
+            snapshots: the method.
+            save: what to load.
+            paces: one for each vCPU.
+            limits: of the guest's period.
+        """
+        self._machine = machine
+        self._snapshots = snapshots
+        self._save = save
+        self._paces = paces
+        self._limits = limits
+        self._stale_bytes = 0
+
+    async def run(self) -> TrialResult:
+        """Run the trial. After any outcome that is not plain ticking, end this machine."""
+        clock = self._machine.clock
+        began_ns = clock.now_ns()
+        try:
+            results = await self._run()
+        except CommandFailedError as error:
+            results = [TrialResult(Outcome.UNKNOWN, why=str(error))]
+        except QemuStartError as error:
+            crashed = error.end is not None and -error.end.code in CRASH_SIGNALS
+            outcome = Outcome.CRASHED if crashed else Outcome.UNKNOWN
+            results = [TrialResult(outcome, why=str(error))]
+        except MonitorError as error:
+            ended = await how_it_ended(self._machine)
+            results = [TrialResult(OUTCOMES[ended.quiet], why=f"{error}; {ended.why}")]
+        return replace(
+            combine(results),
+            stale_bytes=self._stale_bytes,
+            duration_ns=clock.now_ns() - began_ns,
+        )
+
+    async def _run(self) -> list[TrialResult]:
+        machine = self._machine
+        if machine.running and not self._snapshots.new_process:
+            await machine.stop()
+        if machine.process.tracer:
+            machine.process.tracer.mark(MARK_LOAD)
+        await self._snapshots.load(machine, self._save.tag)
+        loaded_ns = machine.clock.now_ns()
+        machine.generation = self._save.generation + 1
+        tracer = machine.process.tracer  # perhaps that of a new QEMU
+        # The machine stands still: all that the console holds is from before the load.
+        self._stale_bytes = machine.console.drain()
+        machine.monitor.take_stops()
+        if tracer:
+            tracer.mark(MARK_CONT)
+        if machine.config.lapic_is_qemus:
+            await machine.mark_waiting()
+        cont_ns = machine.clock.now_ns()
+        await machine.cont()
+        # QEMU tells it by an event, too, which is quicker than its answer.
+        told_ns = machine.monitor.resumed_ns
+        answered_ns = told_ns if told_ns > cont_ns else machine.clock.now_ns()
+        period_ns, stands = self._limits.period_ns, machine.config.lapic_is_qemus
+        went_on = WentOn(
+            since_load=0.0 if stands else (cont_ns - loaded_ns) / period_ns,
+            answering=(answered_ns - cont_ns) / period_ns,
+            lapic_stood=stands,
+        )
+
+        results: list[TrialResult] = []
+        for vcpu in machine.vcpus:  # the lines of the others wait meanwhile
+            follower = Follower(
+                machine, self._save.of(vcpu), self._paces[vcpu], self._limits,
+                cont_ns=cont_ns, went_on=went_on,
+            )  # fmt: skip
+            results.append(await follower.run())
+            if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):
+                break
+        return results

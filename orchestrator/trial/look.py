@@ -1,0 +1,115 @@
+"""A save: what was true of a guest in it, and whether its loads are evidence."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from orchestrator.findings.save import Save
+from orchestrator.guest.lapic import Lapic, Registers, parse_lapic, parse_registers
+from orchestrator.guest.tick.config import TICK_VECTOR
+from orchestrator.guest.tick.state import GuestState, Stage
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.qmp.errors import MonitorError
+from orchestrator.timers.first_tick import MISSING
+from orchestrator.vm.machine import Machine
+
+#: Saves are taken here in the period unless a plan says otherwise: the ways to tick are
+#: told apart there.
+EARLIEST_PHASE = 0.35
+
+
+LATEST_PHASE = 0.65
+
+
+#: Of vCPUs whose phase was not chosen: none of their ticks is overdue.
+ANY_PHASE = (-math.inf, MISSING)
+
+
+def reasons_against(
+    state: GuestState,
+    lapic: Lapic,
+    registers: Registers,
+    mode: TimerMode,
+    phase: float,
+    within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
+) -> tuple[str, ...]:
+    """Return what makes loads of this state no evidence.
+
+    `within` are the phases that were asked for: a save of another one is as true, but it
+    answers another question.
+    """
+    found = {
+        "not ticking": state.stage is not Stage.TICKING,
+        "printing": state.printing or state.printed != state.ticks,
+        "not armed": state.arms != state.ticks + 1
+        or (lapic.tmict == 0 and mode is not TimerMode.TSC_DEADLINE),
+        "masked": lapic.masked or lapic.vector != TICK_VECTOR,
+        "interrupts off": not registers.interrupt_flag or registers.halted,
+        "pending": TICK_VECTOR in lapic.irr,
+        "in service": TICK_VECTOR in lapic.isr,
+        "off phase": not within[0] <= phase <= within[1],
+    }
+    return tuple(reason for reason, true in found.items() if true)
+
+
+async def look(machine: Machine, vcpu: int = 0) -> tuple[GuestState, Lapic, Registers]:
+    """Read a vCPU's state block, LAPIC and registers in a stopped machine.
+
+    Raises:
+        MonitorError: QEMU failed at it, or what it printed can't be understood.
+    """
+    try:
+        state = await machine.peek_state(vcpu)
+        lapic = parse_lapic(await machine.monitor.hmp("info lapic", vcpu=vcpu))
+        registers = parse_registers(await machine.monitor.hmp("info registers", vcpu=vcpu))
+    except ValueError as error:
+        raise MonitorError("human-monitor-command", f"not understood: {error}") from error
+    return state, lapic, registers
+
+
+def describe(
+    tag: str,
+    seen: tuple[GuestState, Lapic, Registers],
+    intended_phase: float,
+    spins_per_period: float,
+    mode: TimerMode,
+    generation: int = 0,
+    *,
+    printing_periods: float = 0.0,
+    within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
+    vcpu: int = 0,
+) -> Save:
+    """Return the save of a vCPU in the state that was seen.
+
+    A period begins with `printing_periods` of printing, in which the guest does not spin.
+    """
+    state, lapic, registers = seen
+    phase = state.spins / spins_per_period + printing_periods
+    return Save(
+        tag=tag,
+        intended_phase=intended_phase,
+        phase=phase,
+        spins=state.spins,
+        spins_per_period=spins_per_period,
+        ticks=state.ticks,
+        arms=state.arms,
+        lvtt=lapic.lvtt,
+        tmict=lapic.tmict,
+        irr=tuple(sorted(lapic.irr)),
+        isr=tuple(sorted(lapic.isr)),
+        interrupt_flag=registers.interrupt_flag,
+        printing=state.printing or state.printed != state.ticks,
+        stage=state.stage,
+        ineligible=reasons_against(state, lapic, registers, mode, phase, within),
+        generation=generation,
+        vcpu=vcpu,
+    )
+
+
+def together(saves: Sequence[Save]) -> Save:
+    """Return the save of a machine of which these are the vCPUs: eligible if all of them are."""
+    first, *others = saves
+    against = tuple(
+        f"{reason} on vCPU {save.vcpu}" for save in others for reason in save.ineligible
+    )
+    return replace(first, ineligible=first.ineligible + against, others=tuple(others))

@@ -1,0 +1,3 @@
+"""losttick's version."""
+
+__version__ = "0.1.0"

@@ -16,20 +16,22 @@ if TYPE_CHECKING:
     from orchestrator.plan.plan import Plan as Plan
     from orchestrator.verdict.verdict import Verdict as Verdict
     from orchestrator.vm.config import Accel as Accel
-    from orchestrator.vm.config import MachineConfig as MachineConfig
-    from orchestrator.vm.machine import Machine as Machine
+    from orchestrator.vm.config import InstanceConfig as InstanceConfig
+    from orchestrator.vm.instance import Instance as Instance
+    from orchestrator.vm.launch import launch as launch
 
 from orchestrator.version import __version__
 
 _HOMES = {
     "Accel": "vm.config",
     "GuestConfig": "guest.tick.config",
+    "Instance": "vm.instance",
+    "InstanceConfig": "vm.config",
     "LocalHost": "host.local",
-    "Machine": "vm.machine",
-    "MachineConfig": "vm.config",
     "Outcome": "findings.outcome",
     "Plan": "plan.plan",
     "Verdict": "verdict.verdict",
+    "launch": "vm.launch",
     "probe_qemu": "host.qemu_binary",
     "run_plan": "campaign.run",
 }

@@ -34,17 +34,18 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.watch import Quiet, how_it_ended
-from orchestrator.vm.machine import GuestStartError, Machine
+from orchestrator.vm.instance import Instance
+from orchestrator.vm.launch import GuestStartError, launch
 
 #: Trials after which a cell gives its turn to another that waits: some seconds of them,
-#: against which the start of a machine is little.
+#: against which the start of an instance is little.
 TURN_TRIALS = 150
 
-#: Machines in a row that give no trial before the cell is given up.
-MAX_BARREN_MACHINES = 3
+#: Instances in a row that give no trial before the cell is given up.
+MAX_BARREN_INSTANCES = 3
 
-#: What one machine may come to without an end of the cell: the next may do better.
-MACHINE_TROUBLE = (NoSaveError, MonitorError, QemuStartError, GuestStartError)
+#: What one instance may come to without an end of the cell: the next may do better.
+INSTANCE_TROUBLE = (NoSaveError, MonitorError, QemuStartError, GuestStartError)
 
 
 class CellRunner:
@@ -142,7 +143,7 @@ class CellRunner:
 
     async def _trials_until_planned(self) -> None:
         barren = 0
-        # A loss ends its machine, so it is enough to ask between machines.
+        # A loss ends its instance, so it is enough to ask between instances.
         while self._rule.ask(self._trials, self.campaign.bug_losses) is Advice.GO_ON:
             if self.campaign.out_of_time:
                 return
@@ -151,13 +152,13 @@ class CellRunner:
                 if self._busyness.too_busy:
                     await self._rest()
                 try:
-                    async with await self._start(Arm.HOST) as machine:
-                        await self._use(machine)
-                    self._note_console(machine)
-                except MACHINE_TROUBLE as error:
+                    async with self._start(Arm.HOST) as instance:
+                        await self._use(instance)
+                    self._note_console(instance)
+                except INSTANCE_TROUBLE as error:
                     self._records.journal.write("failure", cell=self._cell.id, error=str(error))
                     barren = barren + 1 if self.campaign.attempts == before else 0
-                    if barren == MAX_BARREN_MACHINES:
+                    if barren == MAX_BARREN_INSTANCES:
                         raise
                 self._used_ns += self._host.clock.now_ns() - self._turn_began_ns
 
@@ -177,20 +178,20 @@ class CellRunner:
             self.campaign.out_of_time = used_ns >= self._seconds * 1e9
         return self.campaign.out_of_time
 
-    async def _use(self, machine: Machine) -> None:
-        """Run trials on one machine until one of them is not plain ticking.
+    async def _use(self, instance: Instance) -> None:
+        """Run trials on one instance until one of them is not plain ticking.
 
         Each save is of the guest as its last load left it; a cell that wants only guests
-        that were never loaded gets a new machine after each.
+        that were never loaded gets a new instance after each.
         """
-        paces = self._paces(machine)
-        saver = Saver(machine, self._snapshots, paces, self._limits)
+        paces = self._paces(instance)
+        saver = Saver(instance, self._snapshots, paces, self._limits)
         save: Save | None = None
         aim = self._cell.phase
         while self._trials < self._planned and not (self._time_is_up() or self._turn_is_over()):
             try:
                 if save:
-                    await self._snapshots.delete(machine, save.tag)
+                    await self._snapshots.delete(instance, save.tag)
                 save, rejected = await saver.take(
                     f"save{self.campaign.saves + 1}", aim.draw(self._rng),
                     within=aim.within, expired=aim.expired,
@@ -198,25 +199,25 @@ class CellRunner:
             except (NoSaveError, MonitorError) as error:
                 if save is None:
                     raise
-                await self._count(machine, save, await self._after_its_loads(machine, error))
+                await self._count(instance, save, await self._after_its_loads(instance, error))
                 return
             self.campaign.begin_save()
             for attempt in rejected:
                 self._records.save(self._cell, Arm.HOST, attempt)
             self._records.save(self._cell, Arm.HOST, save)
             for _ in range(min(self._cell.loads_per_save, self._planned - self._trials)):
-                trial = Trial(machine, self._snapshots, save, paces, self._limits)
+                trial = Trial(instance, self._snapshots, save, paces, self._limits)
                 result = await trial.run()
-                self._note_loader(machine)
-                outcome = await self._count(machine, save, result)
+                self._note_loader(instance)
+                outcome = await self._count(instance, save, result)
                 if not outcome.ticked or self._time_is_up():
                     return
-            self._note_trace(machine)
+            self._note_trace(instance)
             if self._cell.cycle is CycleKind.FRESH:
                 return
 
     async def _after_its_loads(
-        self, machine: Machine, error: NoSaveError | MonitorError
+        self, instance: Instance, error: NoSaveError | MonitorError
     ) -> TrialResult:
         """Say what a guest came to that had plainly ticked after its loads, and then did not.
 
@@ -225,7 +226,7 @@ class CellRunner:
         """
         silence = error.silence if isinstance(error, NoSaveError) else None
         if silence is None and not isinstance(error, NoSaveError):
-            silence = await how_it_ended(machine)
+            silence = await how_it_ended(instance)
         outcomes = {Quiet.SILENT: Outcome.LOST, Quiet.CRASHED: Outcome.CRASHED}
         return TrialResult(
             outcome=outcomes.get(silence.quiet, Outcome.UNKNOWN) if silence else Outcome.UNKNOWN,
@@ -234,10 +235,10 @@ class CellRunner:
             vcpu=silence.vcpu if silence else 0,
         )
 
-    async def _count(self, machine: Machine, save: Save, result: TrialResult) -> Outcome:
+    async def _count(self, instance: Instance, save: Save, result: TrialResult) -> Outcome:
         """Count and journal an attempt; return its outcome, as its diagnosis corrects it."""
         campaign = self.campaign
-        result, hang = await self._examine(machine, save, result)
+        result, hang = await self._examine(instance, save, result)
         diagnosis = hang.diagnosis_of(result.vcpu) if hang else None
         outcome, number, attempt = result.outcome, self._trials + 1, self._attempt
         first = result.first_tick
@@ -265,7 +266,7 @@ class CellRunner:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 control = await self._control_once(attempt)
-            except MACHINE_TROUBLE as error:
+            except INSTANCE_TROUBLE as error:
                 self._records.journal.write("failure", cell=self._cell.id, error=str(error))
                 if attempt == MAX_ATTEMPTS:
                     raise
@@ -276,17 +277,17 @@ class CellRunner:
         self._progress.control_seen(self._cell, control.seen)
 
     async def _control_once(self, attempt: int) -> Control:
-        async with await self._start(Arm.CONTROL) as machine:
-            paces = self._paces(machine)
-            saver = Saver(machine, self._snapshots, paces, self._limits)
+        async with self._start(Arm.CONTROL) as instance:
+            paces = self._paces(instance)
+            saver = Saver(instance, self._snapshots, paces, self._limits)
             save = await saver.take_control("control")
             self._records.save(self._cell, Arm.CONTROL, save)
-            result = await Trial(machine, self._snapshots, save, paces, self._limits).run()
-            result, hang = await self._examine(machine, save, result)
+            result = await Trial(instance, self._snapshots, save, paces, self._limits).run()
+            result, hang = await self._examine(instance, save, result)
             number = len(self.campaign.controls) + 1
             self._records.trial(self._cell, Arm.CONTROL, number, attempt, save, result, hang)
         causes = {each.vcpu: each.cause for each in hang.diagnoses} if hang else {}
-        subject = machine.config.guest.subject
+        subject = instance.config.guest.subject
         of_subject = next((each for each in result.each if each.vcpu == subject), result)
         diagnosis = hang.diagnosis_of(subject) if hang else None
         outcomes = {each.vcpu: each.outcome for each in result.each}
@@ -299,9 +300,10 @@ class CellRunner:
 
     # --- both ---
 
-    async def _start(self, arm: Arm) -> Machine:
+    @contextlib.asynccontextmanager
+    async def _start(self, arm: Arm) -> AsyncIterator[Instance]:
         cell = self._cell
-        config = cell.machine_config(
+        config = cell.instance_config(
             control_tick=CONTROL_TICK if arm is Arm.CONTROL else 0,
             # A periodic timer's ticks go on after the window, which must end
             # before the guest counts as silent.
@@ -310,39 +312,35 @@ class CellRunner:
         )
         config = replace(config, disk=self._snapshots.needs_disk)
         number, console = self._records.next_console()
-        machine = await Machine.start(self._host, config, console)
-        try:
-            self._records.machine(cell, arm, number, machine)
-        except BaseException:
-            await machine.kill()
-            raise
-        return machine
+        async with launch(self._host, config, console) as instance:
+            self._records.instance(cell, arm, number, instance)
+            yield instance
 
-    def _paces(self, machine: Machine) -> Paces:
-        """Return what is known of vCPUs on these CPUs, from the machines before."""
-        fresh = Paces(len(machine.vcpus))
-        return self._known_paces.setdefault(machine.facts.pinned_cpus, fresh)
+    def _paces(self, instance: Instance) -> Paces:
+        """Return what is known of vCPUs on these CPUs, from the instances before."""
+        fresh = Paces(len(instance.vcpus))
+        return self._known_paces.setdefault(instance.facts.pinned_cpus, fresh)
 
     async def _examine(
-        self, machine: Machine, save: Save, result: TrialResult
+        self, instance: Instance, save: Save, result: TrialResult
     ) -> tuple[TrialResult, Hang | None]:
         """Examine what was not plain ticking."""
         if result.outcome.ticked:
             return result, None
-        return await examine(machine, save, result, self._limits, self._cell.mode)
+        return await examine(instance, save, result, self._limits, self._cell.mode)
 
-    def _note_console(self, machine: Machine) -> None:
-        if machine.console.tee_error:
+    def _note_console(self, instance: Instance) -> None:
+        if instance.console.tee_error:
             self._records.journal.write(
                 "failure", cell=self._cell.id,
-                error=f"the copy of a console ends early: {machine.console.tee_error}",
+                error=f"the copy of a console ends early: {instance.console.tee_error}",
             )  # fmt: skip
 
-    def _note_loader(self, machine: Machine) -> None:
-        if self._snapshots.new_process and machine.generation and not self._loader_noted:
+    def _note_loader(self, instance: Instance) -> None:
+        if self._snapshots.new_process and instance.generation and not self._loader_noted:
             self._loader_noted = True
-            self._records.loader(self._cell, machine)
+            self._records.loader(self._cell, instance)
 
-    def _note_trace(self, machine: Machine) -> None:
-        if self.campaign.trace is None and machine.process.tracer:
-            self.campaign.trace = machine.process.tracer.read()
+    def _note_trace(self, instance: Instance) -> None:
+        if self.campaign.trace is None and instance.process.tracer:
+            self.campaign.trace = instance.process.tracer.read()

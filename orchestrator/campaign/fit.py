@@ -6,7 +6,7 @@ from orchestrator.host.protocol import Host
 from orchestrator.plan.cell import Cell
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.snapshot.table import snapshots
-from orchestrator.vm.config import Accel, IrqChip, MachineConfig
+from orchestrator.vm.config import Accel, InstanceConfig, IrqChip
 from orchestrator.vm.tryout import try_out
 
 
@@ -15,21 +15,21 @@ class UnfitCellError(UnfitError):
 
 
 async def fit(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
-    """Return a cell's method, once its machine has ticked on its host.
+    """Return a cell's method, once its instance has ticked on its host.
 
     Raises:
         UnfitError: the cell makes no sense, or what it asks for can't be had here. (A QEMU
-            that does not even run its plainest machine under TCG is broken, and the cell's
+            that does not even run its plainest instance under TCG is broken, and the cell's
             campaign will say how.)
     """
-    config = cell.machine_config()
+    config = cell.instance_config()
     if cell.accel is Accel.TCG and cell.irqchip is not IrqChip.ON:
         raise UnfitCellError(
             f"irqchip {cell.irqchip} is a choice of KVM: under TCG every LAPIC is QEMU's own"
         )
     if cell.phase.expired and config.lapic_is_qemus:
         raise UnfitCellError(
-            "phase expired: the timer of QEMU's own LAPIC stops with the machine, and can't "
+            "phase expired: the timer of QEMU's own LAPIC stops with the instance, and can't "
             "run out in a stopped one"
         )
     method = snapshots(cell.method, qemu)
@@ -39,6 +39,6 @@ async def fit(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
     return method
 
 
-def _plainest(config: MachineConfig) -> bool:
+def _plainest(config: InstanceConfig) -> bool:
     """Whether every QEMU must be able to run it."""
-    return config.guest.vcpus == 1 and config == MachineConfig(Accel.TCG, config.guest)
+    return config.guest.vcpus == 1 and config == InstanceConfig(Accel.TCG, config.guest)

@@ -1,4 +1,4 @@
-"""What a run would do on this host: found by trying each cell's machine, without a trial."""
+"""What a run would do on this host: found by trying each cell's instance, without a trial."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ async def preview(
 
 
 def _tried_as(cell: Cell) -> Cell:
-    """Return a cell that stands for all whose machine and method are the same."""
+    """Return a cell that stands for all whose instance and method are the same."""
     phase = EXPIRED if cell.phase.expired else RANDOM
     return replace(cell, period_ns=0, loads_per_save=1, cycle=CycleKind.REPEAT, phase=phase)
 

@@ -77,7 +77,7 @@ class Resumed:
     counted_on: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By cell id: the facts of the host and the QEMU on which that was counted."""
     ended: dict[str, Ended] = field(default_factory=dict)
-    machines: int = 0
+    instances: int = 0
     hangs: int = 0
 
     def changed(
@@ -136,7 +136,7 @@ def read_run(folder: Path) -> Resumed:
             elif record["record"] == "trial":
                 resumed.counted_on[name] = hosts.get(name, resumed.facts)
             _replay(resumed, cell, record)
-        elif record["record"] == "machine":
+        elif record["record"] == "instance":
             raise ResumeError(f"{doing}: it has a cell that its plan has not: {record['cell']}")
     return resumed
 
@@ -158,8 +158,8 @@ def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
         case "save":
             if record["arm"] == _HOST and record["eligible"]:
                 campaign.begin_save()
-        case "machine":
-            resumed.machines = max(resumed.machines, record["number"])
+        case "instance":
+            resumed.instances = max(resumed.instances, record["number"])
         case "restart":
             resumed.campaigns[name] = CellCampaign(by_save=BySave(cell.loads_per_save))
         case "cell":

@@ -185,7 +185,7 @@ async def run_cells(
     )  # fmt: skip
     with Journal(out / JOURNAL, resume=resumed is not None) as journal:
         changed = _begin(journal, facts, plan, ids, seed, auto, resumed, progress)
-        records = Records(out, journal, *((resumed.machines, resumed.hangs) if resumed else ()))
+        records = Records(out, journal, *((resumed.instances, resumed.hangs) if resumed else ()))
         run = _Run(plan, seed, facts, records, progress, turns, len(ids), interleave, resumed)
         progress.run_begins([assignment.cell for assignment in assignments], plan.limits.planned)
         tasks = [asyncio.create_task(run.assigned(assignment)) for assignment in assignments]

@@ -19,7 +19,7 @@ from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.host.qemu_binary import probe_qemu
-from orchestrator.vm.config import Accel, MachineConfig
+from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.tryout import PERIOD_NS, Tryout, try_out
 
 
@@ -156,7 +156,7 @@ async def _try(host: LocalHost, facts: HostFacts, accel: Accel) -> tuple[list[Fi
             tried = Tryout(f"/dev/kvm: {facts.kvm_device}")
         else:
             guest = GuestConfig(mode=mode, apic=apic, period_ns=PERIOD_NS)
-            tried = await try_out(host, MachineConfig(accel, guest))
+            tried = await try_out(host, InstanceConfig(accel, guest))
         why, trace = tried.why_not, trace or tried.trace
         subject = f"{accel} {mode}" + (f" {apic}" if apic is Apic.X2APIC else "")
         findings.append(Finding(subject, why is None, why or "ticks"))

@@ -59,7 +59,7 @@ class CellCampaign:
     first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))
     first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
     trace: str | None = None
-    """What the kernel recorded of the last loads on the first machine."""
+    """What the kernel recorded of the last loads on the first instance."""
     failure: str | None = None
     """Why the campaign ended early."""
     out_of_time: bool = False

@@ -11,55 +11,55 @@ from orchestrator.journal.file import Journal
 from orchestrator.journal.plain import plain
 from orchestrator.plan.cell import Cell
 from orchestrator.trial.hang import Hang
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 
 
 class Records:
     """The output folder of one run."""
 
-    def __init__(self, out: Path, journal: Journal, machines: int = 0, hangs: int = 0) -> None:
+    def __init__(self, out: Path, journal: Journal, instances: int = 0, hangs: int = 0) -> None:
         """Take over a folder.
 
         Args:
             out: the folder.
             journal: the journal in it.
-            machines: that were started before, by a run that this one resumes.
+            instances: that were started before, by a run that this one resumes.
             hangs: whose evidence it has kept.
         """
         self.out = out
         self.journal = journal
-        self._machines = machines
+        self._instances = instances
         self._hangs = hangs
 
     def next_console(self) -> tuple[int, BinaryIO]:
-        """Return the next machine's number, and the file for its console.
+        """Return the next instance's number, and the file for its console.
 
         Raises:
             InfraError: it can't be created.
         """
-        self._machines += 1
-        path = self.out / "console" / f"machine-{self._machines:04d}.log"
+        self._instances += 1
+        path = self.out / "console" / f"instance-{self._instances:04d}.log"
         try:
             path.parent.mkdir(exist_ok=True)
-            return self._machines, path.open("wb")
+            return self._instances, path.open("wb")
         except OSError as error:
             raise self._cannot_write(path, error) from error
 
-    def machine(self, cell: Cell, arm: str, number: int, machine: Machine) -> None:
-        """Note a machine that has started."""
+    def instance(self, cell: Cell, arm: str, number: int, instance: Instance) -> None:
+        """Note an instance that has started."""
         self.journal.write(
-            "machine",
+            "instance",
             cell=cell.id,
             arm=arm,
             number=number,
-            argv=machine.facts.argv,
-            vcpu_threads=machine.facts.vcpu_threads,
-            pinned_cpus=machine.facts.pinned_cpus,
+            argv=instance.facts.argv,
+            vcpu_threads=instance.facts.vcpu_threads,
+            pinned_cpus=instance.facts.pinned_cpus,
         )
 
-    def loader(self, cell: Cell, machine: Machine) -> None:
+    def loader(self, cell: Cell, instance: Instance) -> None:
         """Note the first QEMU that was started to load: the cell's others have its arguments."""
-        self.journal.write("loader", cell=cell.id, argv=machine.facts.argv)
+        self.journal.write("loader", cell=cell.id, argv=instance.facts.argv)
 
     def save(self, cell: Cell, arm: str, save: Save) -> None:
         """Note a save, or an attempt at one that was not eligible."""

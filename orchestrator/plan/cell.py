@@ -14,8 +14,8 @@ from orchestrator.vm.config import (
     DEFAULT_MACHINE,
     DEFAULT_MEMORY_MIB,
     Accel,
+    InstanceConfig,
     IrqChip,
-    MachineConfig,
 )
 
 
@@ -63,9 +63,9 @@ class Cell:
             + others
         )
 
-    def machine_config(
+    def instance_config(
         self, *, control_tick: int = 0, control_periods: int = 6, subject: int = 0
-    ) -> MachineConfig:
+    ) -> InstanceConfig:
         """Return its virtual machine; the arguments are those of the built-in control."""
         guest = GuestConfig(
             mode=self.mode,
@@ -76,7 +76,7 @@ class Cell:
             vcpus=self.vcpus,
             subject=subject,
         )
-        return MachineConfig(
+        return InstanceConfig(
             self.accel, guest, machine=self.machine, memory_mib=self.memory_mib,
             cpu_model=self.cpu, irqchip=self.irqchip,
         )  # fmt: skip

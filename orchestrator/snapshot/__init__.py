@@ -1,1 +1,1 @@
-"""Ways to save and load a machine's state, one a file, behind one protocol."""
+"""Ways to save and load an instance's state, one a file, behind one protocol."""

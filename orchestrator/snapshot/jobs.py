@@ -6,7 +6,7 @@ import itertools
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.argv import DISK_NODE
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 
 DEADLINE_NS = 30_000_000_000
 
@@ -20,17 +20,17 @@ class JobSnapshots:
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
 
-    async def save(self, machine: Machine, tag: str) -> None:
+    async def save(self, instance: Instance, tag: str) -> None:
         """Run `snapshot-save`."""
-        await self._run(machine.monitor, "snapshot-save", tag, vmstate=True)
+        await self._run(instance.monitor, "snapshot-save", tag, vmstate=True)
 
-    async def load(self, machine: Machine, tag: str) -> None:
+    async def load(self, instance: Instance, tag: str) -> None:
         """Run `snapshot-load`."""
-        await self._run(machine.monitor, "snapshot-load", tag, vmstate=True)
+        await self._run(instance.monitor, "snapshot-load", tag, vmstate=True)
 
-    async def delete(self, machine: Machine, tag: str) -> None:
+    async def delete(self, instance: Instance, tag: str) -> None:
         """Run `snapshot-delete`."""
-        await self._run(machine.monitor, "snapshot-delete", tag, vmstate=False)
+        await self._run(instance.monitor, "snapshot-delete", tag, vmstate=False)
 
     async def _run(self, monitor: Monitor, command: str, tag: str, *, vmstate: bool) -> None:
         job = f"losttick-{next(self._numbers)}"

@@ -2,7 +2,7 @@
 
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.vm.argv import DISK_FILE
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 
 
 class LoadvmSnapshots(HmpSnapshots):
@@ -14,20 +14,20 @@ class LoadvmSnapshots(HmpSnapshots):
 
     new_process = True
 
-    async def save(self, machine: Machine, tag: str) -> None:
+    async def save(self, instance: Instance, tag: str) -> None:
         """Run `savevm`, and copy the disk."""
-        await super().save(machine, tag)
-        # Of a machine that stands still `stop` only flushes the disks: what QEMU keeps of
+        await super().save(instance, tag)
+        # Of an instance that stands still `stop` only flushes the disks: what QEMU keeps of
         # qcow2's tables reaches the file (vm_stop_force_state in QEMU's system/cpus.c).
-        await machine.stop()
-        machine.states[tag] = await machine.process.read_file(DISK_FILE)
+        await instance.stop()
+        instance.states[tag] = await instance.process.read_file(DISK_FILE)
 
-    async def load(self, machine: Machine, tag: str) -> None:
+    async def load(self, instance: Instance, tag: str) -> None:
         """Start a QEMU with `-loadvm`."""
-        disk = {DISK_FILE: machine.states[tag]}
-        await machine.replace_qemu(("-loadvm", tag), disk, pin=False)
+        disk = {DISK_FILE: instance.states[tag]}
+        await instance.replace_qemu(("-loadvm", tag), disk, pin=False)
 
-    async def delete(self, machine: Machine, tag: str) -> None:
-        """Forget the copy; the machine's own disk has the snapshot as well."""
-        del machine.states[tag]
-        await super().delete(machine, tag)
+    async def delete(self, instance: Instance, tag: str) -> None:
+        """Forget the copy; the instance's own disk has the snapshot as well."""
+        del instance.states[tag]
+        await super().delete(instance, tag)

@@ -4,7 +4,7 @@ import asyncio
 
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.qmp.events import EventStream
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 
 DEADLINE_NS = 30_000_000_000
 
@@ -36,53 +36,53 @@ class MigrationSnapshots:
     capabilities: tuple[str, ...] = ()
     """Capabilities that both sides need."""
 
-    async def save(self, machine: Machine, tag: str) -> None:
+    async def save(self, instance: Instance, tag: str) -> None:
         """Migrate to the file, and take it."""
-        monitor = machine.monitor
-        await self._set(machine, "events", *self.capabilities)
+        monitor = instance.monitor
+        await self._set(instance, "events", *self.capabilities)
         with monitor.listen("MIGRATION") as changes:
             await monitor.execute("migrate", {"uri": self.to_file.format(_file_of(tag))})
-            await self._completed(machine, "migrate", changes)
-        machine.states[tag] = await self._written(machine, tag)
+            await self._completed(instance, "migrate", changes)
+        instance.states[tag] = await self._written(instance, tag)
 
-    async def load(self, machine: Machine, tag: str) -> None:
+    async def load(self, instance: Instance, tag: str) -> None:
         """Start a QEMU that waits, and have it migrate from the file."""
-        files = {_file_of(tag): machine.states[tag]}
-        await machine.replace_qemu(("-incoming", "defer", *_EVENTS), files)
+        files = {_file_of(tag): instance.states[tag]}
+        await instance.replace_qemu(("-incoming", "defer", *_EVENTS), files)
         if self.capabilities:
-            await self._set(machine, *self.capabilities)
-        with machine.monitor.listen("MIGRATION") as changes:
+            await self._set(instance, *self.capabilities)
+        with instance.monitor.listen("MIGRATION") as changes:
             uri = self.from_file.format(_file_of(tag))
-            await machine.monitor.execute("migrate-incoming", {"uri": uri})
-            await self._completed(machine, "migrate-incoming", changes)
+            await instance.monitor.execute("migrate-incoming", {"uri": uri})
+            await self._completed(instance, "migrate-incoming", changes)
 
-    async def load_at_start(self, machine: Machine, tag: str) -> None:
+    async def load_at_start(self, instance: Instance, tag: str) -> None:
         """Start a QEMU that migrates from the file as it starts."""
-        files, uri = {_file_of(tag): machine.states[tag]}, self.from_file.format(_file_of(tag))
-        await machine.replace_qemu(("-incoming", uri, *_EVENTS), files, pin=False)
-        with machine.monitor.listen("MIGRATION") as changes:
-            await self._completed(machine, "-incoming", changes)
+        files, uri = {_file_of(tag): instance.states[tag]}, self.from_file.format(_file_of(tag))
+        await instance.replace_qemu(("-incoming", uri, *_EVENTS), files, pin=False)
+        with instance.monitor.listen("MIGRATION") as changes:
+            await self._completed(instance, "-incoming", changes)
 
-    async def delete(self, machine: Machine, tag: str) -> None:
+    async def delete(self, instance: Instance, tag: str) -> None:
         """Forget it."""
-        del machine.states[tag]
+        del instance.states[tag]
 
-    async def _set(self, machine: Machine, *capabilities: str) -> None:
+    async def _set(self, instance: Instance, *capabilities: str) -> None:
         switched = [{"capability": name, "state": True} for name in capabilities]
-        await machine.monitor.execute("migrate-set-capabilities", {"capabilities": switched})
+        await instance.monitor.execute("migrate-set-capabilities", {"capabilities": switched})
 
-    async def _completed(self, machine: Machine, command: str, changes: EventStream) -> None:
+    async def _completed(self, instance: Instance, command: str, changes: EventStream) -> None:
         """Wait until the migration is over.
 
         Raises:
             CommandFailedError: it failed.
             MonitorTimeoutError: it was not over within the deadline.
         """
-        monitor = machine.monitor
+        monitor = instance.monitor
         # It may have been over before anybody listened.
         status = (await monitor.execute("query-migrate")).get("status")
         try:
-            async with asyncio.timeout(machine.clock.wall_s(DEADLINE_NS)):
+            async with asyncio.timeout(instance.clock.wall_s(DEADLINE_NS)):
                 while status not in ("completed", "failed"):
                     status = (await anext(changes))["data"]["status"]
         except TimeoutError:
@@ -92,19 +92,19 @@ class MigrationSnapshots:
             said = (await monitor.execute("query-migrate")).get("error-desc", "for no reason given")
             raise CommandFailedError(command, f"the migration failed: {said}")
 
-    async def _written(self, machine: Machine, tag: str) -> bytes:
+    async def _written(self, instance: Instance, tag: str) -> bytes:
         """Return what was written.
 
         QEMU can be done before a shell that it writes to is, and says nothing of the
         latter's end: the file's name tells, which the file gets last.
         """
         try:
-            async with asyncio.timeout(machine.clock.wall_s(DEADLINE_NS)):
+            async with asyncio.timeout(instance.clock.wall_s(DEADLINE_NS)):
                 while True:
                     try:
-                        return await machine.process.read_file(_file_of(tag))
+                        return await instance.process.read_file(_file_of(tag))
                     except FileNotFoundError:
-                        await asyncio.sleep(machine.clock.wall_s(_LOOK_NS))
+                        await asyncio.sleep(instance.clock.wall_s(_LOOK_NS))
         except TimeoutError:
             seen = f"no file after {DEADLINE_NS / 1e9:g} s"
             raise MonitorTimeoutError("migrate", seen) from None

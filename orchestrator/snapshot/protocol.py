@@ -1,34 +1,34 @@
-"""Ways to save and load a machine's state, one a file, behind one protocol."""
+"""Ways to save and load an instance's state, one a file, behind one protocol."""
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # keeps `losttick --help` from importing the monitor
-    from orchestrator.vm.machine import Machine
+    from orchestrator.vm.instance import Instance
 
 
 class Snapshots(Protocol):
-    """Saves and loads the state of a stopped machine."""
+    """Saves and loads the state of a stopped instance."""
 
     @property
     def needs_disk(self) -> bool:
-        """Whether it keeps state on the machine's disk."""
+        """Whether it keeps state on the instance's disk."""
         ...
 
     @property
     def new_process(self) -> bool:
-        """Whether a load takes a new QEMU: the machine's old one then ends, running or not."""
+        """Whether a load takes a new QEMU: the instance's old one then ends, running or not."""
         ...
 
-    async def save(self, machine: "Machine", tag: str) -> None:
-        """Save the state of a stopped machine under a name.
+    async def save(self, instance: "Instance", tag: str) -> None:
+        """Save the state of a stopped instance under a name.
 
         Raises:
             MonitorError: QEMU did not do it.
         """
         ...
 
-    async def load(self, machine: "Machine", tag: str) -> None:
-        """Load it again; the machine then stands still, though perhaps in another QEMU.
+    async def load(self, instance: "Instance", tag: str) -> None:
+        """Load it again; the instance then stands still, though perhaps in another QEMU.
 
         Raises:
             MonitorError: QEMU did not do it.
@@ -36,7 +36,7 @@ class Snapshots(Protocol):
         """
         ...
 
-    async def delete(self, machine: "Machine", tag: str) -> None:
+    async def delete(self, instance: "Instance", tag: str) -> None:
         """Remove it.
 
         Raises:

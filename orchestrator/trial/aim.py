@@ -19,9 +19,9 @@ from orchestrator.trial.look import (
 )
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.watch import Heard, Silence, Watch
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 
-#: What a stopped machine waits, in periods, for its timer to have expired for certain.
+#: What a stopped instance waits, in periods, for its timer to have expired for certain.
 EXPIRED_PERIODS = 1.25
 
 
@@ -56,32 +56,32 @@ class NoSaveError(InfraError):
 
 
 class Saver:
-    """Takes saves of one machine."""
+    """Takes saves of one instance."""
 
     def __init__(
-        self, machine: Machine, snapshots: Snapshots, paces: Paces, limits: Limits
+        self, instance: Instance, snapshots: Snapshots, paces: Paces, limits: Limits
     ) -> None:
         """Prepare.
 
         Args:
-            machine: that is to be saved.
+            instance: that is to be saved.
             snapshots: the method.
             paces: one for each vCPU: what is learnt of them.
             limits: of the guest's period.
         """
-        self._machine = machine
+        self._instance = instance
         self._snapshots = snapshots
         self._paces = paces
         self._limits = limits
-        self._watches = [Watch(machine, limits, vcpu) for vcpu in machine.vcpus]
+        self._watches = [Watch(instance, limits, vcpu) for vcpu in instance.vcpus]
 
     async def settle(self) -> None:
-        """Let the machine tick until the pace of its vCPUs is known.
+        """Let the instance tick until the pace of its vCPUs is known.
 
         Raises:
             NoSaveError: one does not tick.
         """
-        for vcpu in self._machine.vcpus:
+        for vcpu in self._instance.vcpus:
             if not self._paces[vcpu].known:
                 await self._learn(vcpu)
 
@@ -114,13 +114,13 @@ class Saver:
         within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
         expired: bool = False,
     ) -> tuple[Save, list[Save]]:
-        """Take an eligible save at about `phase`, and leave the machine stopped.
+        """Take an eligible save at about `phase`, and leave the instance stopped.
 
         Args:
             tag: its name.
             phase: where in the period to stop.
             within: the phases that are good enough.
-            expired: wait in the stopped machine for more than a period, then look and save.
+            expired: wait in the stopped instance for more than a period, then look and save.
 
         Returns:
             The save, and the attempts that were not eligible and so not saved.
@@ -129,30 +129,30 @@ class Saver:
             NoSaveError: the guest does not tick, or no attempt was eligible.
             MonitorError: QEMU failed at a command.
         """
-        machine, period_ns = self._machine, self._limits.period_ns
-        await machine.pin()
+        instance, period_ns = self._instance, self._limits.period_ns
+        await instance.pin()
         rejected: list[Save] = []
         for _ in range(ATTEMPTS):
-            if not machine.running:
-                await machine.cont()
-                machine.console.drain()
-                for vcpu in machine.vcpus:
+            if not instance.running:
+                await instance.cont()
+                instance.console.drain()
+                for vcpu in instance.vcpus:
                     await self._next_tick(vcpu)  # the period that the stop has torn
             await self.settle()
             heard = await self._next_tick()
             for _ in range(SETTLING_TICKS):
-                if machine.clock.now_ns() - heard.at_ns < period_ns / 2:
+                if instance.clock.now_ns() - heard.at_ns < period_ns / 2:
                     break
                 heard = await self._next_tick()  # that one came while others were waited for
             printing_ns = self._paces[0].printing_periods * period_ns
             due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.late_ns
-            left_ns = int(due_ns) - machine.clock.now_ns()
+            left_ns = int(due_ns) - instance.clock.now_ns()
             if left_ns > 0:
-                await asyncio.sleep(machine.clock.wall_s(left_ns))
-            await machine.stop()
-            stopped_ns = machine.clock.now_ns()
+                await asyncio.sleep(instance.clock.wall_s(left_ns))
+            await instance.stop()
+            stopped_ns = instance.clock.now_ns()
             if expired:
-                await asyncio.sleep(machine.clock.wall_s(int(EXPIRED_PERIODS * period_ns)))
+                await asyncio.sleep(instance.clock.wall_s(int(EXPIRED_PERIODS * period_ns)))
             save = await self.look_at_all(tag, phase, within)
             # Aim earlier or later by half of what this shot was off; a stalled host tells
             # nothing. It may be so late that the next period had begun.
@@ -160,8 +160,8 @@ class Saver:
             if abs(off) < 1:
                 self._paces.late_ns += off * period_ns / 2
             if save.eligible:
-                stopped_periods = (machine.clock.now_ns() - stopped_ns) / period_ns
-                await self._snapshots.save(machine, tag)
+                stopped_periods = (instance.clock.now_ns() - stopped_ns) / period_ns
+                await self._snapshots.save(instance, tag)
                 return self._timed(save, stopped_periods), rejected
             rejected.append(save)
         reasons = sorted({reason for save in rejected for reason in save.ineligible})
@@ -173,37 +173,37 @@ class Saver:
     async def look_at_all(
         self, tag: str, phase: float, within: tuple[float, float] = ANY_PHASE
     ) -> Save:
-        """Describe every vCPU of the stopped machine; the phase is the first one's."""
-        machine = self._machine
+        """Describe every vCPU of the stopped instance; the phase is the first one's."""
+        instance = self._instance
         saves = [
             describe(
-                tag, await look(machine, vcpu), phase, self._paces[vcpu].spins_per_period,
-                machine.config.guest.mode, machine.generation,
+                tag, await look(instance, vcpu), phase, self._paces[vcpu].spins_per_period,
+                instance.config.guest.mode, instance.generation,
                 printing_periods=self._paces[vcpu].printing_periods,
                 within=within if vcpu == 0 else ANY_PHASE, vcpu=vcpu,
             )
-            for vcpu in machine.vcpus
+            for vcpu in instance.vcpus
         ]  # fmt: skip
         return together(saves)
 
     def _timed(self, save: Save, stopped_periods: float) -> Save:
         """Return the save with what the host's clock says of it."""
         ran_out = save.phase + stopped_periods > 1
-        runs_on = not self._machine.config.lapic_is_qemus
+        runs_on = not self._instance.config.lapic_is_qemus
         return replace(
             save, stopped_periods=stopped_periods, expired=ran_out and runs_on,
             others=tuple(self._timed(other, stopped_periods) for other in save.others),
         )  # fmt: skip
 
     async def take_control(self, tag: str) -> Save:
-        """Save early in the window of the built-in control, and leave the machine stopped.
+        """Save early in the window of the built-in control, and leave the instance stopped.
 
         Raises:
-            NoSaveError: the window did not come, or was too far gone when the machine stopped.
+            NoSaveError: the window did not come, or was too far gone when the instance stopped.
             MonitorError: QEMU failed at a command.
         """
-        machine = self._machine
-        subject = machine.config.guest.subject
+        instance = self._instance
+        subject = instance.config.guest.subject
         watch, pace = self._watches[subject], self._paces[subject]
         trouble: NoSaveError | None = None
         try:
@@ -229,11 +229,11 @@ class Saver:
                     "It needs a longer --period here."
                 )
             )
-        await machine.pin()
+        await instance.pin()
         for _ in range(CONTROL_ATTEMPTS):
-            await machine.stop()
+            await instance.stop()
             save = await self.look_at_all(tag, 0.0)
-            state = await machine.peek_state(subject)
+            state = await instance.peek_state(subject)
             left = state.window_spins / pace.spins_per_period
             in_window = state.stage is Stage.CONTROL_WINDOW and left >= CONTROL_PERIODS_LEFT
             printing = any(each.printing for each in (save, *save.others))
@@ -241,8 +241,8 @@ class Saver:
                 break
             # The line has come; but the guest has not yet noted that it has printed it. Or
             # another vCPU prints.
-            await machine.cont()
-            await asyncio.sleep(machine.clock.wall_s(self._limits.period_ns // 10))
+            await instance.cont()
+            await asyncio.sleep(instance.clock.wall_s(self._limits.period_ns // 10))
         if not in_window or state.printing:
             raise NoSaveError(
                 f"saving inside the built-in control: {left:.1f} periods of its window were left, "
@@ -255,5 +255,5 @@ class Saver:
                 "A longer --period gives more room."
             )
         save = replace(save, ineligible=("control",))
-        await self._snapshots.save(machine, tag)
+        await self._snapshots.save(instance, tag)
         return save

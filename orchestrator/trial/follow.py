@@ -7,7 +7,7 @@ from orchestrator.timers.first_tick import MISSING, WentOn, classify
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 
 #: What silence of each kind makes of a trial, once `SILENT` is dealt with.
 OUTCOMES = {
@@ -24,7 +24,7 @@ class Follower:
 
     def __init__(
         self,
-        machine: Machine,
+        instance: Instance,
         save: Save,
         pace: Pace,
         limits: Limits,
@@ -35,20 +35,20 @@ class Follower:
         """Prepare.
 
         Args:
-            machine: in which the save has been loaded, and that goes on.
+            instance: in which the save has been loaded, and that goes on.
             save: what was true of this vCPU in it.
             pace: of this vCPU.
             limits: of its period.
-            cont_ns: when the machine was told to go on, by its host's clock.
+            cont_ns: when the instance was told to go on, by its host's clock.
             went_on: how long that took.
         """
-        self._machine = machine
+        self._instance = instance
         self._save = save
         self._pace = pace
         self._limits = limits
         self._cont_ns = cont_ns
         self._went_on = went_on
-        self._watch = Watch(machine, limits, save.vcpu)
+        self._watch = Watch(instance, limits, save.vcpu)
         self._first: FirstTick | None = None
         self._heard = 0
 
@@ -126,10 +126,10 @@ class Follower:
             late = max(late, gap - 1)
         if outcome is not Outcome.MISSED:
             return outcome, "", 0
-        prompt = self._machine.clock.now_ns() - second.at_ns < period_ns
-        if self._machine.config.lapic_is_qemus and prompt:
+        prompt = self._instance.clock.now_ns() - second.at_ns < period_ns
+        if self._instance.config.lapic_is_qemus and prompt:
             # Then a tick is late whenever QEMU's main loop does not get to run.
-            waited = await self._machine.waited_ns() / period_ns
+            waited = await self._instance.waited_ns() / period_ns
             if late - waited < MISSING - 1:
                 return (
                     Outcome.INDISTINCT,

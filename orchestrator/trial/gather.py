@@ -15,7 +15,7 @@ from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.trace import last_load
 from orchestrator.trial.watch import Heard, Mark, Quiet, Watch
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 
 #: NMIs sent; the guest re-arms its timer at the third.
 TESTIMONIES = 2
@@ -25,23 +25,23 @@ RESCUE = "NMI 3, which re-arms"
 
 
 async def gather(
-    machine: Machine, limits: Limits, vcpus: Sequence[int] = (0,), *, look: bool = True
+    instance: Instance, limits: Limits, vcpus: Sequence[int] = (0,), *, look: bool = True
 ) -> list[Evidence]:
-    """Gather the evidence of a machine, for each of some vCPUs; never raise for a broken QEMU.
+    """Gather the evidence of an instance, for each of some vCPUs; never raise for a broken QEMU.
 
     Args:
-        machine: the machine, as its trial left it.
+        instance: the instance, as its trial left it.
         limits: of its period.
         vcpus: those that did not plainly tick.
         look: whether to look at the guest; without, only what is there already is kept.
     """
     found = [Evidence(vcpu) for vcpu in vcpus]
-    machine.keep_trace()
-    trace = last_load(machine.trace) if machine.trace else None
+    instance.keep_trace()
+    trace = last_load(instance.trace) if instance.trace else None
     failure = None
     try:
         if look:
-            await _Examination(machine, limits, found).run()
+            await _Examination(instance, limits, found).run()
     except MonitorError as error:
         failure = str(error)
     except ProcessLookupError:
@@ -51,25 +51,25 @@ async def gather(
     for evidence in found:
         evidence.trace = trace
         evidence.failure = evidence.failure or failure
-    first = found[0]  # what is the machine's is there once
-    first.console_tail = machine.console.tail().decode("ascii", "backslashreplace")
-    first.console_garbled = machine.console.garbled
-    first.console_dropped_bytes = machine.console.dropped_bytes
-    first.qmp_log = machine.monitor.log()
+    first = found[0]  # what is the instance's is there once
+    first.console_tail = instance.console.tail().decode("ascii", "backslashreplace")
+    first.console_garbled = instance.console.garbled
+    first.console_dropped_bytes = instance.console.dropped_bytes
+    first.qmp_log = instance.monitor.log()
     return found
 
 
 class _Subject:
     """A vCPU that is looked at, and its evidence."""
 
-    def __init__(self, machine: Machine, limits: Limits, evidence: Evidence) -> None:
+    def __init__(self, instance: Instance, limits: Limits, evidence: Evidence) -> None:
         self.vcpu = evidence.vcpu
         self.evidence = evidence
         self.runs = True
         self._looks: list[tuple[int, str]] = []
         self._since: Mark | None = None
-        self._clock = machine.clock
-        self._watch = Watch(machine, limits, self.vcpu)
+        self._clock = instance.clock
+        self._watch = Watch(instance, limits, self.vcpu)
         self._limits = limits
 
     def look_begins(self, look: str) -> None:
@@ -111,20 +111,20 @@ class _Subject:
 class _Examination:
     """The looks, in their order. A vCPU that ticks again is looked at no more."""
 
-    def __init__(self, machine: Machine, limits: Limits, found: Sequence[Evidence]) -> None:
-        self._machine = machine
+    def __init__(self, instance: Instance, limits: Limits, found: Sequence[Evidence]) -> None:
+        self._instance = instance
         self._limits = limits
-        self._silent = [_Subject(machine, limits, evidence) for evidence in found]
+        self._silent = [_Subject(instance, limits, evidence) for evidence in found]
 
     async def run(self) -> None:
-        machine = self._machine
-        before_ns = {each.vcpu: await machine.vcpu_cpu_ns(each.vcpu) for each in self._silent}
+        instance = self._instance
+        before_ns = {each.vcpu: await instance.vcpu_cpu_ns(each.vcpu) for each in self._silent}
         async with self._look("query-status"):
-            state = await machine.run_state()
+            state = await instance.run_state()
             for each in self._silent:
                 each.evidence.run_state = state
         for each in self._silent:
-            advanced_ns = await machine.vcpu_cpu_ns(each.vcpu) - before_ns[each.vcpu]
+            advanced_ns = await instance.vcpu_cpu_ns(each.vcpu) - before_ns[each.vcpu]
             each.evidence.vcpu_advanced_ns = advanced_ns
             # A vCPU in a busy wait uses all the time that it is given. One that used none
             # can't tick, and can't testify: the rest is read without waiting for that.
@@ -138,11 +138,11 @@ class _Examination:
                 each.evidence.stats = stats
         async with self._look("info lapic"):
             for each in self._silent:
-                text = await machine.monitor.hmp("info lapic", vcpu=each.vcpu)
+                text = await instance.monitor.hmp("info lapic", vcpu=each.vcpu)
                 each.evidence.lapic_text, each.evidence.lapic = text, parse_lapic(text)
         async with self._look("info registers"):
             for each in self._silent:
-                text = await machine.monitor.hmp("info registers", vcpu=each.vcpu)
+                text = await instance.monitor.hmp("info registers", vcpu=each.vcpu)
                 each.evidence.registers_text = text
                 each.evidence.registers = parse_registers(text)
         if state != "running":
@@ -169,16 +169,16 @@ class _Examination:
     async def _stats(self) -> object | None:
         """Return KVM's counters; None from an older QEMU, or without KVM."""
         try:
-            stats: object = await self._machine.monitor.execute("query-stats", {"target": "vcpu"})
+            stats: object = await self._instance.monitor.execute("query-stats", {"target": "vcpu"})
         except CommandFailedError:
             return None
         return stats
 
     async def _read_memory(self) -> None:
         for each in self._silent:
-            each.evidence.memory.append(await self._machine.guest_state(each.vcpu))
+            each.evidence.memory.append(await self._instance.guest_state(each.vcpu))
 
     async def _nmi(self) -> None:
         """Have every vCPU testify."""
         if self._silent:
-            await self._machine.monitor.execute("inject-nmi")
+            await self._instance.monitor.execute("inject-nmi")

@@ -10,7 +10,7 @@ from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.trial.diagnosis import diagnose, settle
 from orchestrator.trial.gather import gather
 from orchestrator.trial.limits import Limits
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 
 #: Outcomes of which the ticks themselves are the evidence.
 _WENT_ON = frozenset({Outcome.MISSED, Outcome.RECOVERED})
@@ -29,7 +29,7 @@ class Hang:
 
 
 async def examine(
-    machine: Machine, save: Save, result: TrialResult, limits: Limits, mode: TimerMode
+    instance: Instance, save: Save, result: TrialResult, limits: Limits, mode: TimerMode
 ) -> tuple[TrialResult, Hang]:
     """Gather the evidence of an outcome that was not plain ticking, and say what it was.
 
@@ -40,7 +40,7 @@ async def examine(
     """
     silent = [each for each in result.each if not (each.outcome.ticked or each.outcome in _WENT_ON)]
     evidence = await gather(
-        machine, limits, [each.vcpu for each in silent] or [result.vcpu], look=bool(silent)
+        instance, limits, [each.vcpu for each in silent] or [result.vcpu], look=bool(silent)
     )
     settled, diagnoses = {each.vcpu: each for each in result.each}, {}
     for each, seen in zip(silent, evidence, strict=False):

@@ -12,7 +12,7 @@ from orchestrator.trial.follow import OUTCOMES, Follower
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.watch import CRASH_SIGNALS, how_it_ended
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 
 #: Markers in the kernel's trace.
 MARK_LOAD = "losttick: load"
@@ -24,12 +24,12 @@ MARK_CONT = "losttick: cont"
 class Trial:
     """Loads one save and watches the ticks: stop, load, drain, continue, watch.
 
-    Where a load takes a new QEMU, the machine's old one ends instead of being stopped.
+    Where a load takes a new QEMU, the instance's old one ends instead of being stopped.
     """
 
     def __init__(
         self,
-        machine: Machine,
+        instance: Instance,
         snapshots: Snapshots,
         save: Save,
         paces: Paces,
@@ -38,13 +38,13 @@ class Trial:
         """Prepare.
 
         Args:
-            machine: that the save is of.
+            instance: that the save is of.
             snapshots: the method.
             save: what to load.
             paces: one for each vCPU.
             limits: of the guest's period.
         """
-        self._machine = machine
+        self._instance = instance
         self._snapshots = snapshots
         self._save = save
         self._paces = paces
@@ -52,8 +52,8 @@ class Trial:
         self._stale_bytes = 0
 
     async def run(self) -> TrialResult:
-        """Run the trial. After any outcome that is not plain ticking, end this machine."""
-        clock = self._machine.clock
+        """Run the trial. After any outcome that is not plain ticking, end this instance."""
+        clock = self._instance.clock
         began_ns = clock.now_ns()
         try:
             results = await self._run()
@@ -64,7 +64,7 @@ class Trial:
             outcome = Outcome.CRASHED if crashed else Outcome.UNKNOWN
             results = [TrialResult(outcome, why=str(error))]
         except MonitorError as error:
-            ended = await how_it_ended(self._machine)
+            ended = await how_it_ended(self._instance)
             results = [TrialResult(OUTCOMES[ended.quiet], why=f"{error}; {ended.why}")]
         return replace(
             combine(results),
@@ -73,28 +73,28 @@ class Trial:
         )
 
     async def _run(self) -> list[TrialResult]:
-        machine = self._machine
-        if machine.running and not self._snapshots.new_process:
-            await machine.stop()
-        if machine.process.tracer:
-            machine.process.tracer.mark(MARK_LOAD)
-        await self._snapshots.load(machine, self._save.tag)
-        loaded_ns = machine.clock.now_ns()
-        machine.generation = self._save.generation + 1
-        tracer = machine.process.tracer  # perhaps that of a new QEMU
-        # The machine stands still: all that the console holds is from before the load.
-        self._stale_bytes = machine.console.drain()
-        machine.monitor.take_stops()
+        instance = self._instance
+        if instance.running and not self._snapshots.new_process:
+            await instance.stop()
+        if instance.process.tracer:
+            instance.process.tracer.mark(MARK_LOAD)
+        await self._snapshots.load(instance, self._save.tag)
+        loaded_ns = instance.clock.now_ns()
+        instance.generation = self._save.generation + 1
+        tracer = instance.process.tracer  # perhaps that of a new QEMU
+        # The instance stands still: all that the console holds is from before the load.
+        self._stale_bytes = instance.console.drain()
+        instance.monitor.take_stops()
         if tracer:
             tracer.mark(MARK_CONT)
-        if machine.config.lapic_is_qemus:
-            await machine.mark_waiting()
-        cont_ns = machine.clock.now_ns()
-        await machine.cont()
+        if instance.config.lapic_is_qemus:
+            await instance.mark_waiting()
+        cont_ns = instance.clock.now_ns()
+        await instance.cont()
         # QEMU tells it by an event, too, which is quicker than its answer.
-        told_ns = machine.monitor.resumed_ns
-        answered_ns = told_ns if told_ns > cont_ns else machine.clock.now_ns()
-        period_ns, stands = self._limits.period_ns, machine.config.lapic_is_qemus
+        told_ns = instance.monitor.resumed_ns
+        answered_ns = told_ns if told_ns > cont_ns else instance.clock.now_ns()
+        period_ns, stands = self._limits.period_ns, instance.config.lapic_is_qemus
         went_on = WentOn(
             since_load=0.0 if stands else (cont_ns - loaded_ns) / period_ns,
             answering=(answered_ns - cont_ns) / period_ns,
@@ -102,9 +102,9 @@ class Trial:
         )
 
         results: list[TrialResult] = []
-        for vcpu in machine.vcpus:  # the lines of the others wait meanwhile
+        for vcpu in instance.vcpus:  # the lines of the others wait meanwhile
             follower = Follower(
-                machine, self._save.of(vcpu), self._paces[vcpu], self._limits,
+                instance, self._save.of(vcpu), self._paces[vcpu], self._limits,
                 cont_ns=cont_ns, went_on=went_on,
             )  # fmt: skip
             results.append(await follower.run())

@@ -11,7 +11,7 @@ from orchestrator.guest.tick.state import GuestState, Stage
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.timers.first_tick import MISSING
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 
 #: Saves are taken here in the period unless a plan says otherwise: the ways to tick are
 #: told apart there.
@@ -52,16 +52,16 @@ def reasons_against(
     return tuple(reason for reason, true in found.items() if true)
 
 
-async def look(machine: Machine, vcpu: int = 0) -> tuple[GuestState, Lapic, Registers]:
-    """Read a vCPU's state block, LAPIC and registers in a stopped machine.
+async def look(instance: Instance, vcpu: int = 0) -> tuple[GuestState, Lapic, Registers]:
+    """Read a vCPU's state block, LAPIC and registers in a stopped instance.
 
     Raises:
         MonitorError: QEMU failed at it, or what it printed can't be understood.
     """
     try:
-        state = await machine.peek_state(vcpu)
-        lapic = parse_lapic(await machine.monitor.hmp("info lapic", vcpu=vcpu))
-        registers = parse_registers(await machine.monitor.hmp("info registers", vcpu=vcpu))
+        state = await instance.peek_state(vcpu)
+        lapic = parse_lapic(await instance.monitor.hmp("info lapic", vcpu=vcpu))
+        registers = parse_registers(await instance.monitor.hmp("info registers", vcpu=vcpu))
     except ValueError as error:
         raise MonitorError("human-monitor-command", f"not understood: {error}") from error
     return state, lapic, registers
@@ -107,7 +107,7 @@ def describe(
 
 
 def together(saves: Sequence[Save]) -> Save:
-    """Return the save of a machine of which these are the vCPUs: eligible if all of them are."""
+    """Return the save of an instance of which these are the vCPUs: eligible if all of them are."""
     first, *others = saves
     against = tuple(
         f"{reason} on vCPU {save.vcpu}" for save in others for reason in save.ineligible

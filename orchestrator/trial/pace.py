@@ -56,7 +56,7 @@ class Pace:
 
 
 class Paces(collections.UserList[Pace]):
-    """The pace of each vCPU of a machine, and how late it stops when it is told to."""
+    """The pace of each vCPU of an instance, and how late it stops when it is told to."""
 
     def __init__(self, vcpus: int = 1) -> None:
         super().__init__(Pace() for _ in range(vcpus))

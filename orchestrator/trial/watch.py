@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from orchestrator.guest.tick.lines import Line, Panic, Tick
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.limits import Limits
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
 from orchestrator.vm.port import ConsoleClosed
 
 L = TypeVar("L", bound=Line)
@@ -73,20 +73,20 @@ class Heard(Generic[L]):
     at_ns: int
 
 
-async def how_it_ended(machine: Machine) -> Silence:
+async def how_it_ended(instance: Instance) -> Silence:
     """Say how a QEMU that has hung up ended; what the kernel recorded of it is kept."""
-    machine.keep_trace()
-    end = await machine.kill()
+    instance.keep_trace()
+    end = await instance.kill()
     if -end.code in CRASH_SIGNALS:
         return Silence(Quiet.CRASHED, f"QEMU crashed: {end}")
     return Silence(Quiet.KILLED, f"QEMU ended while its guest was watched: {end}")
 
 
 class Watch:
-    """Watches what one vCPU of a machine says."""
+    """Watches what one vCPU of an instance says."""
 
-    def __init__(self, machine: Machine, limits: Limits, vcpu: int = 0) -> None:
-        self._machine = machine
+    def __init__(self, instance: Instance, limits: Limits, vcpu: int = 0) -> None:
+        self._instance = instance
         self._limits = limits
         self._vcpu = vcpu
         self.others: list[Line] = []
@@ -98,8 +98,8 @@ class Watch:
         Raises:
             ProcessLookupError: QEMU is gone.
         """
-        cpu_ns = await self._machine.vcpu_cpu_ns(self._vcpu)
-        return Mark(cpu_ns, self._machine.clock.now_ns())
+        cpu_ns = await self._instance.vcpu_cpu_ns(self._vcpu)
+        return Mark(cpu_ns, self._instance.clock.now_ns())
 
     async def tick(
         self,
@@ -133,7 +133,7 @@ class Watch:
             since: the guest has been silent already: the count began there.
             wall_cap_ns: host time after which the wait ends in any case.
         """
-        machine, clock, limits = self._machine, self._machine.clock, self._limits
+        instance, clock, limits = self._instance, self._instance.clock, self._limits
         cap_ns = clock.now_ns() + (wall_cap_ns or limits.wall_cap_ns)
         vcpu_start, wait_ns = None, 2 * limits.period_ns + SHORTEST_WAIT_NS
         if since is not None:
@@ -141,7 +141,7 @@ class Watch:
             vcpu_start, wait_ns = since.cpu_ns, max(left_ns, SHORTEST_WAIT_NS)
         while True:
             try:
-                arrived = await machine.console.next_line(clock.wall_s(wait_ns), self._vcpu)
+                arrived = await instance.console.next_line(clock.wall_s(wait_ns), self._vcpu)
                 if arrived is not None:
                     line, at_ns = arrived
                     if isinstance(line, wanted):
@@ -151,15 +151,15 @@ class Watch:
                         what = f"exception {line.vector} at {line.cs:04x}:{line.ip:04x}"
                         return self._silence(Quiet.CRASHED, f"the guest took {what}")
                     continue
-                vcpu_now = await machine.vcpu_cpu_ns(self._vcpu)
+                vcpu_now = await instance.vcpu_cpu_ns(self._vcpu)
             except (ConsoleClosed, ProcessLookupError):
-                return await how_it_ended(machine)
+                return await how_it_ended(instance)
             vcpu_start = vcpu_now if vcpu_start is None else vcpu_start
             ran_ns = vcpu_now - vcpu_start
             wait_ns = limits.next_look_ns(limit_ns - ran_ns)
             at_limit = ran_ns >= limit_ns
             capped = clock.now_ns() >= cap_ns
-            if capped or machine.monitor.take_stops() or (at_limit and confirm):
+            if capped or instance.monitor.take_stops() or (at_limit and confirm):
                 trouble = await self._sign_of_life(ran_ns)
                 if trouble is not None:
                     return trouble
@@ -180,7 +180,7 @@ class Watch:
     async def _sign_of_life(self, ran_ns: int) -> Silence | None:
         """Ask QEMU for its run state: None if all is as it should be."""
         try:
-            state = await self._machine.run_state()
+            state = await self._instance.run_state()
         except MonitorError as error:
             return self._silence(Quiet.NO_ANSWER, f"QEMU does not answer: {error}", ran_ns)
         if state == "running":

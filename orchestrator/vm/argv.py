@@ -2,7 +2,7 @@
 
 from orchestrator.guest.tick.config import CONFIG_FILE, DEBUG_PORT
 from orchestrator.host.chardevs import QMP_CHARDEV, console_chardev
-from orchestrator.vm.config import Accel, MachineConfig
+from orchestrator.vm.config import Accel, InstanceConfig
 
 BIOS_FILE = "tick.bin"
 
@@ -14,7 +14,7 @@ DISK_FILE = "disk.qcow2"
 DISK_NODE = "vmstate"
 
 
-def qemu_args(config: MachineConfig) -> list[str]:
+def qemu_args(config: InstanceConfig) -> list[str]:
     """Return the arguments; files are relative to QEMU's own folder.
 
     The guest stops QEMU neither by a reset nor by a shutdown: what crashed can

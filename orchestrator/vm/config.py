@@ -39,7 +39,7 @@ DEFAULT_MEMORY_MIB = 8
 
 
 @dataclass(frozen=True, slots=True)
-class MachineConfig:
+class InstanceConfig:
     """One virtual machine."""
 
     accel: Accel

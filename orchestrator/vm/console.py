@@ -63,7 +63,7 @@ class Console:
     def drain(self) -> int:
         """Throw away all that has arrived so far; return how many bytes nobody had looked at.
 
-        In a stopped machine this is the whole of the past: what comes later was
+        In a stopped instance this is the whole of the past: what comes later was
         printed later.
         """
         self._put_aside.clear()

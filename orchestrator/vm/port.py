@@ -186,7 +186,7 @@ class Port:
     def drain(self) -> int:
         """Throw away all that has arrived so far; return how many bytes nobody had read.
 
-        In a stopped machine this is the whole of the past: what comes later was
+        In a stopped instance this is the whole of the past: what comes later was
         printed later.
         """
         self._pump()

@@ -8,8 +8,8 @@ from orchestrator.guest.tick.config import GuestConfig
 from orchestrator.guest.tick.lines import Tick
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.protocol import Host
-from orchestrator.vm.config import Accel, MachineConfig
-from orchestrator.vm.machine import GuestRefusedError, Machine
+from orchestrator.vm.config import Accel, InstanceConfig
+from orchestrator.vm.launch import GuestRefusedError, launch
 from orchestrator.vm.port import ConsoleClosed
 
 #: Ticks to wait for: the second shows that the guest could re-arm its timer.
@@ -41,23 +41,23 @@ async def why_not(
 ) -> str | None:
     """Return None if the tick guest ticks, else why it does not."""
     guest = GuestConfig(mode=mode, apic=apic, period_ns=PERIOD_NS)
-    return (await try_out(host, MachineConfig(accel, guest))).why_not
+    return (await try_out(host, InstanceConfig(accel, guest))).why_not
 
 
-async def try_out(host: Host, config: MachineConfig) -> Tryout:
+async def try_out(host: Host, config: InstanceConfig) -> Tryout:
     """Run the tick guest for a few ticks."""
     period_ns = config.guest.period_ns
     try:
-        async with await Machine.start(host, config) as machine:
-            deadline_s = machine.clock.wall_s(_DEADLINE_NS + 2 * period_ns)
-            for vcpu in [*machine.vcpus] * TICKS:
-                arrived = await machine.console.next_line(deadline_s, vcpu)
+        async with launch(host, config) as instance:
+            deadline_s = instance.clock.wall_s(_DEADLINE_NS + 2 * period_ns)
+            for vcpu in [*instance.vcpus] * TICKS:
+                arrived = await instance.console.next_line(deadline_s, vcpu)
                 if arrived is None:
-                    state = await machine.run_state()
+                    state = await instance.run_state()
                     return Tryout(f"the guest started, but does not tick (QEMU says: {state})")
                 if not isinstance(arrived[0], Tick):
                     return Tryout(f"the guest said {arrived[0]}")
-            tracer = machine.process.tracer
+            tracer = instance.process.tracer
             return Tryout(None, trace=tracer.read() if tracer else None)
     except ConsoleClosed:
         return Tryout("QEMU ended while its guest ticked")

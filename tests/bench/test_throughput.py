@@ -24,8 +24,8 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
 from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, qemu_args
-from orchestrator.vm.config import Accel, MachineConfig
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.config import Accel, InstanceConfig
+from orchestrator.vm.launch import launch
 from orchestrator.vm.tryout import why_not
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
@@ -41,7 +41,7 @@ async def accelerator() -> Accel:
 class Bare:
     """The bare loop, in its own process."""
 
-    def __init__(self, config: MachineConfig, disk: bytes, tmp_path: Path) -> None:
+    def __init__(self, config: InstanceConfig, disk: bytes, tmp_path: Path) -> None:
         files = {BIOS_FILE: firmware().content, DISK_FILE: disk}
         paths = {}
         for name, content in files.items():
@@ -72,21 +72,21 @@ class Bare:
 async def test_the_trial_loop_beside_a_bare_loop(period_ms: int, tmp_path: Path) -> None:
     """Figure to reach: at least 0.85 of the bare loop's trials per second."""
     period_ns = period_ms * 1_000_000
-    config = MachineConfig(await accelerator(), GuestConfig(period_ns=period_ns))
+    config = InstanceConfig(await accelerator(), GuestConfig(period_ns=period_ns))
     host, limits, paces, snapshots = LocalHost(), Limits(period_ns), Paces(), HmpSnapshots()
     bare = Bare(config, await host.empty_disk(), tmp_path)
     ratios, rates = [], []
-    async with await Machine.start(host, config) as machine:
-        saver = Saver(machine, snapshots, paces, limits)
+    async with launch(host, config) as instance:
+        saver = Saver(instance, snapshots, paces, limits)
         save, _ = await saver.take("bench", 0.5)
         for _ in range(BLOCKS):
             bare_s = bare.block_s()
             began = time.perf_counter()
             for _ in range(LOADS):
-                result = await Trial(machine, snapshots, save, paces, limits).run()
+                result = await Trial(instance, snapshots, save, paces, limits).run()
                 assert result.outcome.ticked, result
             ours_s = time.perf_counter() - began
-            await machine.stop()
+            await instance.stop()
             ratios.append(bare_s / ours_s)
             rates.append((LOADS / bare_s, LOADS / ours_s))
     bare.close()
@@ -116,16 +116,16 @@ async def test_a_new_qemu_per_trial(method: Method) -> None:
     if not way.new_process:
         pytest.skip("it loads in the QEMU that runs")
     guest = GuestConfig(period_ns=limits.period_ns)
-    config = MachineConfig(await accelerator(), guest, disk=way.needs_disk)
+    config = InstanceConfig(await accelerator(), guest, disk=way.needs_disk)
     trials = 100
-    async with await Machine.start(host, config) as machine:
-        save, _ = await Saver(machine, way, paces, limits).take("bench", 0.5)
+    async with launch(host, config) as instance:
+        save, _ = await Saver(instance, way, paces, limits).take("bench", 0.5)
         began, spent = time.perf_counter(), cpu_s()
         for _ in range(trials):
-            result = await Trial(machine, way, save, paces, limits).run()
+            result = await Trial(instance, way, save, paces, limits).run()
             assert result.outcome.ticked, result
         wall, cpu = time.perf_counter() - began, cpu_s() - spent
-        size = len(machine.states[save.tag])
+        size = len(instance.states[save.tag])
     print(
         f"\n{config.accel}, {method}: {trials / wall:.1f} trials/s, {trials / cpu:.1f} per second "
         f"of CPU time; a state of {size / 1024:.0f} KiB"
@@ -135,29 +135,29 @@ async def test_a_new_qemu_per_trial(method: Method) -> None:
 async def test_memory_over_20000_trials() -> None:
     """Figure to reach: flat."""
     period_ns = 5_000_000
-    config = MachineConfig(await accelerator(), GuestConfig(period_ns=period_ns))
+    config = InstanceConfig(await accelerator(), GuestConfig(period_ns=period_ns))
     limits, paces, snapshots = Limits(period_ns), Paces(), HmpSnapshots()
     print()
-    async with await Machine.start(LocalHost(), config) as machine:
-        save, _ = await Saver(machine, snapshots, paces, limits).take("bench", 0.5)
+    async with launch(LocalHost(), config) as instance:
+        save, _ = await Saver(instance, snapshots, paces, limits).take("bench", 0.5)
         for trial in range(20_001):
             if trial % 4000 == 0 or trial == 500:
                 rss = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf(
                     "SC_PAGE_SIZE"
                 )
                 print(f"after {trial:6d} trials: {rss / 1e6:.2f} MB resident")
-            await Trial(machine, snapshots, save, paces, limits).run()
+            await Trial(instance, snapshots, save, paces, limits).run()
 
 
 async def test_first_tick_after_the_start_of_qemu() -> None:
     """Figure to reach: 100 ms, the first period included."""
-    config = MachineConfig(await accelerator())
+    config = InstanceConfig(await accelerator())
     took = []
     for _ in range(15):
-        async with await Machine.start(LocalHost(), config) as machine:
-            arrived = await machine.console.next_line(2)
+        async with launch(LocalHost(), config) as instance:
+            arrived = await instance.console.next_line(2)
             assert arrived is not None
-            took.append((arrived[1] - machine.started_ns) / 1e6)
+            took.append((arrived[1] - instance.started_ns) / 1e6)
     took.sort()
     print(
         f"\n{config.accel}: first tick {statistics.median(took):.1f} ms after QEMU's start "

@@ -16,8 +16,8 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.watch import Heard, Watch
-from orchestrator.vm.config import Accel, MachineConfig
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.config import Accel, InstanceConfig
+from orchestrator.vm.launch import launch
 
 FAULT_TICK = 12
 
@@ -29,27 +29,27 @@ async def fallen_silent(
     guest = replace(guest, fault_tick=FAULT_TICK)
     limits, snapshots, subject = Limits(guest.period_ns), HmpSnapshots(), guest.subject
     for _ in range(10):
-        async with await Machine.start(host, MachineConfig(accel, guest)) as machine:
-            paces = Paces(len(machine.vcpus))
-            saver = Saver(machine, snapshots, paces, limits)
+        async with launch(host, InstanceConfig(accel, guest)) as instance:
+            paces = Paces(len(instance.vcpus))
+            saver = Saver(instance, snapshots, paces, limits)
             await saver.settle()
-            watch = Watch(machine, limits, subject)
+            watch = Watch(instance, limits, subject)
             sequence = 0
             while sequence < FAULT_TICK - 1:
                 heard = await watch.tick(limits.silence_ns, confirm=True)
                 assert isinstance(heard, Heard)
                 sequence = heard.line.sequence
-            await machine.stop()
+            await instance.stop()
             save = await saver.look_at_all("faulty", 0.0)
             while any(each.printing for each in (save, *save.others)):  # nearly a period is left
-                await machine.cont()
-                await machine.stop()
+                await instance.cont()
+                await instance.stop()
                 save = await saver.look_at_all("faulty", 0.0)
             if save.of(subject).ticks != FAULT_TICK - 1:
                 continue
-            await snapshots.save(machine, save.tag)
-            result = await Trial(machine, snapshots, save, paces, limits).run()
-            (evidence,) = await gather(machine, limits, [subject])
+            await snapshots.save(instance, save.tag)
+            result = await Trial(instance, snapshots, save, paces, limits).run()
+            (evidence,) = await gather(instance, limits, [subject])
             of_subject = next(each for each in result.each if each.vcpu == subject)
             found = diagnose(of_subject, evidence, save, guest.mode, guest.period_ns)
             print(found.sentence)

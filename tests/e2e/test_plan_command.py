@@ -31,7 +31,12 @@ def test_a_preview_tries_each_machine(losttick: Run, tmp_path: Path) -> None:
     }
     assert not any(cell["fails"] for cell in found["cells"])
     whys = {cell["skipped"] for cell in found["cells"]}
-    for words in ("choice of KVM", "stops with the machine", "unsupported machine", "no-such-qemu"):
+    for words in (
+        "choice of KVM",
+        "stops with the instance",
+        "unsupported machine",
+        "no-such-qemu",
+    ):
         assert any(words in (why or "") for why in whys), whys
     assert 0 < found["expected_s"] < 60
 

@@ -16,8 +16,8 @@ from orchestrator.host.local import LocalHost
 from orchestrator.host.protocol import QemuStartError
 from orchestrator.host.qemu_binary import probe_qemu
 from orchestrator.journal.file import read_journal
-from orchestrator.vm.config import Accel, MachineConfig
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.config import Accel, InstanceConfig
+from orchestrator.vm.launch import launch
 from tests.e2e.conftest import assert_clean, campaign
 from tests.e2e.faulty import fallen_silent
 
@@ -56,8 +56,8 @@ async def test_every_vcpu_ticks_and_each_control_is_on_another(
         assert [other["vcpu"] for other in save["others"]] == list(range(1, vcpus))
     named = [re.search(r"\(vCPU (\d)", control.sentence) for control in cell.campaign.controls]
     assert [found and int(found[1]) for found in named] == [vcpus - 1, vcpus - 2]
-    for machine in records(tmp_path, "machine", "host"):
-        assert len(set(machine["vcpu_threads"])) == vcpus
+    for instance in records(tmp_path, "instance", "host"):
+        assert len(set(instance["vcpu_threads"])) == vcpus
 
 
 @pytest.mark.parametrize("mode", [TimerMode.PERIODIC, TimerMode.TSC_DEADLINE])
@@ -89,16 +89,16 @@ async def test_a_silence_is_the_vcpu_s_own(
 async def test_an_nmi_has_every_vcpu_testify(accel: Accel) -> None:
     """On one port, too: none of them waits for ever for another to have printed."""
     guest = GuestConfig(period_ns=50_000_000, vcpus=4)
-    async with await Machine.start(OnePort(), MachineConfig(accel, guest)) as machine:
-        for vcpu in machine.vcpus:
-            assert await machine.console.next_line(5, vcpu)
+    async with launch(OnePort(), InstanceConfig(accel, guest)) as instance:
+        for vcpu in instance.vcpus:
+            assert await instance.console.next_line(5, vcpu)
         for _ in range(10):
-            await machine.monitor.execute("inject-nmi")
-        seen = dict.fromkeys(machine.vcpus, 0)
+            await instance.monitor.execute("inject-nmi")
+        seen = dict.fromkeys(instance.vcpus, 0)
         ticks = dict(seen)
-        for vcpu in machine.vcpus:
+        for vcpu in instance.vcpus:
             while ticks[vcpu] < 8:
-                arrived = await machine.console.next_line(5, vcpu)
+                arrived = await instance.console.next_line(5, vcpu)
                 assert arrived is not None, (vcpu, ticks)
                 ticks[vcpu] += isinstance(arrived[0], Tick)
                 seen[vcpu] += not isinstance(arrived[0], Tick)
@@ -115,4 +115,5 @@ async def test_a_qemu_with_too_few_vcpus_is_none(accel: Accel) -> None:
 
     guest = GuestConfig(period_ns=20_000_000, vcpus=3)
     with pytest.raises(QemuStartError, match="threads are missing"):
-        await Machine.start(Fewer(), MachineConfig(accel, guest))
+        async with launch(Fewer(), InstanceConfig(accel, guest)):
+            pytest.fail("it started")

@@ -16,8 +16,8 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import MARK_CONT, MARK_LOAD, Trial
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.trace import read_trace
-from orchestrator.vm.config import Accel, MachineConfig
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.config import Accel, InstanceConfig
+from orchestrator.vm.launch import launch
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def tracing(tmp_path: Path) -> Iterator[Path]:
 async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: Accel) -> None:
     host = LocalHost()
     limits, paces, snapshots = Limits(20_000_000), Paces(), HmpSnapshots()
-    async with await Machine.start(host, MachineConfig(kvm, GuestConfig())) as machine:
-        process = machine.process
+    async with launch(host, InstanceConfig(kvm, GuestConfig())) as instance:
+        process = instance.process
         assert isinstance(process, LocalQemu)
         instance = tracing / "instances" / process.folder.name
         assert instance.is_dir()
-        save, _ = await Saver(machine, snapshots, paces, limits).take("save", 0.5)
-        result = await Trial(machine, snapshots, save, paces, limits).run()
+        save, _ = await Saver(instance, snapshots, paces, limits).take("save", 0.5)
+        result = await Trial(instance, snapshots, save, paces, limits).run()
         assert result.outcome.ticked
         assert process.tracer is not None
         text = process.tracer.read()

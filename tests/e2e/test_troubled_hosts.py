@@ -30,8 +30,9 @@ from orchestrator.trial.look import describe, look
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.watch import Heard, Watch
 from orchestrator.verdict.verdict import Verdict
-from orchestrator.vm.config import Accel, MachineConfig
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.config import Accel, InstanceConfig
+from orchestrator.vm.instance import Instance
+from orchestrator.vm.launch import launch
 from tests.e2e.conftest import campaign
 from tests.e2e.faulty import fallen_silent
 
@@ -42,9 +43,9 @@ async def slow_printing(host: LocalHost, accel: Accel, period_ns: int) -> int:
     """Return the print delay at which a tick line takes about a third of a period."""
     delay = 100
     while True:
-        config = MachineConfig(accel, GuestConfig(period_ns=period_ns, print_delay=delay))
-        async with await Machine.start(host, config) as machine:
-            watch, limits = Watch(machine, Limits(period_ns)), Limits(period_ns)
+        config = InstanceConfig(accel, GuestConfig(period_ns=period_ns, print_delay=delay))
+        async with launch(host, config) as instance:
+            watch, limits = Watch(instance, Limits(period_ns)), Limits(period_ns)
             ticks = []
             while len(ticks) < 3:
                 heard = await watch.tick(limits.silence_ns, confirm=True)
@@ -62,30 +63,30 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
     delay = await slow_printing(host, accel, period_ns)
     guest = GuestConfig(period_ns=period_ns, print_delay=delay, control_tick=5, control_periods=8)
     limits, paces, snapshots = Limits(period_ns), Paces(), HmpSnapshots()
-    async with await Machine.start(host, MachineConfig(accel, guest)) as machine:
-        saver = Saver(machine, snapshots, paces, limits)
+    async with launch(host, InstanceConfig(accel, guest)) as instance:
+        saver = Saver(instance, snapshots, paces, limits)
         await saver.settle()
-        watch = Watch(machine, limits)
+        watch = Watch(instance, limits)
         while True:
             heard = await watch.hear(Tick, limits.silence_ns, confirm=True)
             assert isinstance(heard, Heard)
             if heard.line.sequence == guest.control_tick:
                 break
         # The control's own line is being printed now: stop in the middle of it.
-        before = machine.console.received_bytes
+        before = instance.console.received_bytes
         async with asyncio.timeout(5):
-            while machine.console.received_bytes < before + 5:  # noqa: ASYNC110  # bytes set no event
+            while instance.console.received_bytes < before + 5:  # noqa: ASYNC110  # bytes set no event
                 await asyncio.sleep(0.001)
-        await machine.stop()
-        seen = await look(machine)
+        await instance.stop()
+        seen = await look(instance)
         assert seen[0].printing
         save = describe("stale", seen, 0.5, paces[0].spins_per_period, TimerMode.ONE_SHOT)
         assert "printing" in save.ineligible
-        await snapshots.save(machine, "stale")
+        await snapshots.save(instance, "stale")
         for _ in range(2):
-            before = machine.console.received_bytes
-            result = await Trial(machine, snapshots, save, paces, limits).run()
-            replayed = machine.console.received_bytes - before
+            before = instance.console.received_bytes
+            result = await Trial(instance, snapshots, save, paces, limits).run()
+            replayed = instance.console.received_bytes - before
             assert replayed > 10, "the tail of the line should have come again"
             assert result.outcome is Outcome.LOST, result
         assert not any(isinstance(line, ControlWindow) for line in watch.others)
@@ -118,17 +119,17 @@ async def test_a_stopped_qemu_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """SIGSTOP for several periods, just after every load."""
-    plain_cont = Machine.cont
+    plain_cont = Instance.cont
 
-    async def cont_and_stall(machine: Machine) -> None:
-        await plain_cont(machine)
-        process = machine.process
+    async def cont_and_stall(instance: Instance) -> None:
+        await plain_cont(instance)
+        process = instance.process
         assert isinstance(process, LocalQemu)
         os.kill(process.pid, signal.SIGSTOP)
         loop = asyncio.get_running_loop()
         loop.call_later(0.15, os.kill, process.pid, signal.SIGCONT)
 
-    monkeypatch.setattr(Machine, "cont", cont_and_stall)
+    monkeypatch.setattr(Instance, "cont", cont_and_stall)
     cell = await campaign(host, facts, tmp_path / "out", accel, 10)
     assert cell.campaign.outcomes[Outcome.LOST] == 0
     assert cell.verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE), cell.why
@@ -139,20 +140,20 @@ async def test_a_qemu_that_stays_stopped_is_unknown(
 ) -> None:
     monkeypatch.setattr("orchestrator.qmp.monitor.DEADLINE_NS", 1_000_000_000)
     limits, paces, snapshots = Limits(PERIOD_NS), Paces(), HmpSnapshots()
-    async with await Machine.start(host, MachineConfig(best_accel)) as machine:
-        save, _ = await Saver(machine, snapshots, paces, limits).take("save", 0.5)
-        plain_cont = Machine.cont
+    async with launch(host, InstanceConfig(best_accel)) as instance:
+        save, _ = await Saver(instance, snapshots, paces, limits).take("save", 0.5)
+        plain_cont = Instance.cont
 
-        async def cont_and_stop(machine: Machine) -> None:
-            await plain_cont(machine)
-            process = machine.process
+        async def cont_and_stop(instance: Instance) -> None:
+            await plain_cont(instance)
+            process = instance.process
             assert isinstance(process, LocalQemu)
             os.kill(process.pid, signal.SIGSTOP)
 
-        monkeypatch.setattr(Machine, "cont", cont_and_stop)
-        result = await Trial(machine, snapshots, save, paces, limits).run()
+        monkeypatch.setattr(Instance, "cont", cont_and_stop)
+        result = await Trial(instance, snapshots, save, paces, limits).run()
         assert result.outcome is Outcome.UNKNOWN, result
-        (evidence,) = await gather(machine, limits)
+        (evidence,) = await gather(instance, limits)
         diagnosis = diagnose(result, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
         assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
 
@@ -237,14 +238,14 @@ async def test_a_qemu_killed_while_it_is_examined(
 ) -> None:
     limits, paces, snapshots = Limits(PERIOD_NS), Paces(), HmpSnapshots()
     guest = GuestConfig(control_tick=6)
-    async with await Machine.start(host, MachineConfig(best_accel, guest)) as machine:
-        save = await Saver(machine, snapshots, paces, limits).take_control("control")
-        result = await Trial(machine, snapshots, save, paces, limits).run()
+    async with launch(host, InstanceConfig(best_accel, guest)) as instance:
+        save = await Saver(instance, snapshots, paces, limits).take_control("control")
+        result = await Trial(instance, snapshots, save, paces, limits).run()
         assert result.outcome is Outcome.LOST
-        process = machine.process
+        process = instance.process
         assert isinstance(process, LocalQemu)
         asyncio.get_running_loop().call_later(0.15, os.kill, process.pid, signal.SIGKILL)
-        (evidence,) = await gather(machine, limits)
+        (evidence,) = await gather(instance, limits)
         diagnosis = diagnose(result, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
         assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
         assert evidence.failure

@@ -1,7 +1,8 @@
 """Ways to save and load, on a host that is nothing but the protocol."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,9 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
 from orchestrator.verdict.verdict import Verdict
-from orchestrator.vm.config import Accel, MachineConfig
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.config import Accel, InstanceConfig
+from orchestrator.vm.instance import Instance, NotOwnedError
+from orchestrator.vm.launch import launch
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
 from tests.fake.test_campaign import campaign, only_ordinary
 
@@ -39,19 +41,22 @@ LOADER = {
 }
 
 
-async def saved(host: FakeHost, method: Snapshots) -> tuple[Machine, Save, Callable[[], Trial]]:
-    """Return a machine with a save, and what makes a trial of it."""
+@contextlib.asynccontextmanager
+async def saved(
+    host: FakeHost, method: Snapshots
+) -> AsyncIterator[tuple[Instance, Save, Callable[[], Trial]]]:
+    """Give an instance with a save, and a function that makes a trial of the save."""
     limits, paces = Limits(PERIOD_NS), Paces()
     guest = GuestConfig(period_ns=PERIOD_NS)
-    machine = await Machine.start(host, MachineConfig(Accel.KVM, guest, disk=method.needs_disk))
-    save, _ = await Saver(machine, method, paces, limits).take("save", 0.5)
-    return machine, save, lambda: Trial(machine, method, save, paces, limits)
+    async with launch(host, InstanceConfig(Accel.KVM, guest, disk=method.needs_disk)) as instance:
+        save, _ = await Saver(instance, method, paces, limits).take("save", 0.5)
+        yield instance, save, lambda: Trial(instance, method, save, paces, limits)
 
 
-def commands(machine: Machine) -> list[object]:
+def commands(instance: Instance) -> list[object]:
     return [
         message["message"].get("execute")  # type: ignore[attr-defined]
-        for message in machine.monitor.log()
+        for message in instance.monitor.log()
         if message["way"] == "sent"
     ]
 
@@ -60,25 +65,24 @@ def commands(machine: Machine) -> list[object]:
 async def test_a_load_takes_a_new_qemu_and_nobody_looks_at_its_guest(name: Method) -> None:
     assert FACTS.qemu
     host, method = FakeHost(), snapshots(name, FACTS.qemu)
-    machine, save, trial = await saved(host, method)
-    async with machine:
+    async with saved(host, method) as (instance, save, trial):
         for number in (1, 2):
             result = await trial().run()
             assert result.outcome.ticked, result
             assert result.first_tick
             assert result.first_tick.periods == 0
-            assert machine.generation == 1
+            assert instance.generation == 1
             *ended, alive = host.started
             assert len(ended) == number
             assert all(qemu._exit.done() for qemu in ended)
-            assert alive is machine.process
+            assert alive is instance.process
             assert list(alive.argv)[-len(LOADER[name]) - 1 :] == ["-S", *LOADER[name]]
         # From the load to the second tick: nothing but `cont`.
-        sent = commands(machine)
+        sent = commands(instance)
         loaded = {Method.LOADVM: "query-cpus-fast"}.get(name, "query-migrate")
         assert sent[sent.index(loaded) + 1 :] == ["cont"]
         # The guest goes on where it was saved, and can be saved again.
-        again, _ = await Saver(machine, method, Paces(), Limits(PERIOD_NS)).take("again", 0.5)
+        again, _ = await Saver(instance, method, Paces(), Limits(PERIOD_NS)).take("again", 0.5)
         assert (save.generation, again.generation) == (0, 1)
         assert again.ticks > save.ticks
 
@@ -91,8 +95,7 @@ async def test_an_event_before_the_session_is_no_answer() -> None:
         qemu._migrated()
 
     host = FakeHost(Script(immediate, {"qmp_capabilities": early}))
-    machine, _, trial = await saved(host, snapshots(Method.INCOMING, FACTS.qemu))
-    async with machine:
+    async with saved(host, snapshots(Method.INCOMING, FACTS.qemu)) as (_, _, trial):
         result = await trial().run()
         assert result.outcome.ticked, result
         assert len(host.started) == 2
@@ -111,18 +114,18 @@ async def test_a_loss_in_a_new_process_is_found(tmp_path: Path, name: Method) ->
 
 
 @pytest.mark.parametrize(
-    ("cycle", "machines", "generations"),
+    ("cycle", "instances", "generations"),
     [(CycleKind.REPEAT, 1, [0]), (CycleKind.FRESH, 3, [0, 0, 0]), (CycleKind.CHAIN, 1, [0, 1, 2])],
 )
 async def test_what_is_saved_in_each_cycle(
-    tmp_path: Path, cycle: CycleKind, machines: int, generations: list[int]
+    tmp_path: Path, cycle: CycleKind, instances: int, generations: list[int]
 ) -> None:
     result, host = await campaign(tmp_path, Script(immediate), 3, cycle=cycle)
     records = [r for r in read_journal(result.journal) if r.get("arm") == "host"]
     saves = [r["generation"] for r in records if r["record"] == "save" and r["eligible"]]
     assert saves == generations
-    assert sum(r["record"] == "machine" for r in records) == machines
-    assert len(host.started) == machines + 3  # one to try the cell, two controls
+    assert sum(r["record"] == "instance" for r in records) == instances
+    assert len(host.started) == instances + 3  # one to try the cell, two controls
 
 
 async def test_a_bug_that_shows_only_at_the_second_load(tmp_path: Path) -> None:
@@ -144,21 +147,20 @@ async def test_a_migration_that_fails_and_one_that_never_ends(
 ) -> None:
     script = Script(immediate)
     host, method = FakeHost(script), ExecSnapshots()
-    machine, _, _ = await saved(host, method)
 
     def fail(qemu: FakeQemu) -> object:
         qemu.migration = "failed"
         return {}
 
-    async with machine:
+    async with saved(host, method) as (instance, _, _):
         script.on_command["migrate"] = lambda qemu: {} if qemu else None
         monkeypatch.setattr("orchestrator.snapshot.migration.DEADLINE_NS", 500_000_000)
-        machine.process.migration = "active"  # type: ignore[attr-defined]
+        instance.process.migration = "active"  # type: ignore[attr-defined]
         with pytest.raises(MonitorTimeoutError, match=r"was not over in 0\.5 s"):
-            await method.save(machine, "never")
+            await method.save(instance, "never")
         script.on_command = {"migrate": fail}
         with pytest.raises(CommandFailedError, match="the migration failed: the fake said so"):
-            await method.save(machine, "fails")
+            await method.save(instance, "fails")
 
 
 @pytest.mark.parametrize(
@@ -167,8 +169,7 @@ async def test_a_migration_that_fails_and_one_that_never_ends(
 async def test_a_qemu_that_ends_as_it_loads(code: int, outcome: Outcome) -> None:
     script = Script(immediate)
     host, method = FakeHost(script), ExecSnapshots()
-    machine, _, trial = await saved(host, method)
-    async with machine:
+    async with saved(host, method) as (_, _, trial):
 
         def end(qemu: FakeQemu) -> object:
             qemu.end(QemuExit(code, "error while loading state"))
@@ -183,8 +184,7 @@ async def test_a_qemu_that_ends_as_it_loads(code: int, outcome: Outcome) -> None
 
 async def test_a_qemu_that_does_not_start_again() -> None:
     host, method = FakeHost(), ExecSnapshots()
-    machine, _, trial = await saved(host, method)
-    async with machine:
+    async with saved(host, method) as (_, _, trial):
         host.refuse = "starting QEMU: no more processes"
         result = await trial().run()
         assert result.outcome is Outcome.UNKNOWN
@@ -195,8 +195,7 @@ async def test_a_qemu_that_does_not_start_again() -> None:
 async def test_a_cancelled_load_leaves_no_qemu() -> None:
     script = Script(immediate)
     host, method = FakeHost(script), ExecSnapshots()
-    machine, _, trial = await saved(host, method)
-    async with machine:
+    async with saved(host, method) as (_, _, trial):
         script.on_command["query-cpus-fast"] = lambda qemu: asyncio.sleep(100)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
@@ -208,8 +207,20 @@ async def test_a_cancelled_load_leaves_no_qemu() -> None:
 async def test_a_wrong_answer_at_the_start_is_told_with_the_command_line() -> None:
     script = Script(immediate)
     host, method = FakeHost(script), ExecSnapshots()
-    machine, _, _ = await saved(host, method)
-    async with machine:
+    async with saved(host, method) as (instance, _, _):
         script.on_command["query-cpus-fast"] = lambda qemu: [{}]
         with pytest.raises(QemuStartError, match=r"(?s)threads are missing in .*-incoming defer"):
-            await method.load(machine, "save")
+            await method.load(instance, "save")
+
+
+async def test_a_qemu_of_somebody_else_is_neither_replaced_nor_ended() -> None:
+    host, method = FakeHost(), ExecSnapshots()
+    async with saved(host, method) as (instance, _, _):
+        instance.owned = False
+        with pytest.raises(NotOwnedError, match="a load into a new QEMU: this QEMU was running"):
+            await method.load(instance, "save")
+        with pytest.raises(NotOwnedError, match="ending QEMU"):
+            await instance.kill()
+        assert len(host.started) == 1
+        assert await instance.run_state() == "paused"
+        instance.owned = True

@@ -27,9 +27,10 @@ from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.vm.config import Accel, MachineConfig
+from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.console import Console
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.instance import Instance
+from orchestrator.vm.launch import launch
 from orchestrator.vm.port import WINDOW_BYTES, ConsoleClosed
 from tests.fake.host import FakeHost, FakeQemu, Script, immediate, messages
 
@@ -169,12 +170,12 @@ async def test_a_job_that_fails_and_one_that_never_ends(
             writer.write(b'{"return": %b, "id": "%b"}\n' % (answer, str(message["id"]).encode()))
 
     monitor = await peer(script)
-    method, machine = JobSnapshots(), cast(Machine, SimpleNamespace(monitor=monitor))
+    method, instance = JobSnapshots(), cast(Instance, SimpleNamespace(monitor=monitor))
     with pytest.raises(CommandFailedError, match="its job ended with: no such snapshot"):
-        await method.load(machine, "tag")
+        await method.load(instance, "tag")
     monkeypatch.setattr("orchestrator.snapshot.jobs.DEADLINE_NS", 50_000_000)
     with pytest.raises(MonitorTimeoutError, match="did not conclude"):
-        await method.load(machine, "tag")
+        await method.load(instance, "tag")
 
 
 async def test_events_are_not_hoarded(peer: Callable[[Peer], Awaitable[Monitor]]) -> None:
@@ -292,14 +293,14 @@ async def test_a_monitor_that_fails_in_a_trial_is_unknown(command: str, how: str
     script = Script(immediate)
     host = FakeHost(script)
     limits, paces, snapshots = Limits(100_000_000), Paces(), HmpSnapshots()
-    config = MachineConfig(Accel.KVM, GuestConfig(period_ns=100_000_000))
-    async with await Machine.start(host, config) as machine:
-        save, _ = await Saver(machine, snapshots, paces, limits).take("save", 0.5)
+    config = InstanceConfig(Accel.KVM, GuestConfig(period_ns=100_000_000))
+    async with launch(host, config) as instance:
+        save, _ = await Saver(instance, snapshots, paces, limits).take("save", 0.5)
         if command == "stop":
-            await machine.cont()
+            await instance.cont()
         script.on_command[command] = misbehave
         try:
-            result = await Trial(machine, snapshots, save, paces, limits).run()
+            result = await Trial(instance, snapshots, save, paces, limits).run()
         except MonitorError as error:
             pytest.fail(f"a trial raised: {error}")
         assert result.outcome is Outcome.UNKNOWN, result

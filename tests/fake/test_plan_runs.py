@@ -58,7 +58,7 @@ async def test_the_same_seed_gives_the_same_cells_and_phases_in_the_same_order(
     chosen = []
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
         result, records = await run(tmp_path / name, axes, seed=seed, controls=1)
-        began = dict.fromkeys(r["cell"] for r in records if r["record"] == "machine")
+        began = dict.fromkeys(r["cell"] for r in records if r["record"] == "instance")
         phases = {
             result.cell.id: [
                 save["intended_phase"] for save in saves(records) if save["cell"] == result.cell.id
@@ -98,7 +98,7 @@ async def test_an_expired_save_waits_for_more_than_a_period(tmp_path: Path) -> N
     ("axes", "words"),
     [
         ({"irqchip": "split"}, "irqchip split is a choice of KVM"),
-        ({"phase": "expired"}, "stops with the machine"),
+        ({"phase": "expired"}, "stops with the instance"),
     ],
 )
 async def test_what_tcg_can_not_do_is_skipped(

@@ -73,7 +73,7 @@ async def test_no_finished_cell_is_repeated(tmp_path: Path) -> None:
     assert result.verdict is Verdict.CLEAN
     assert [cell.campaign.outcomes.total() for cell in result.cells] == [4, 4]
     assert all(len(cell.campaign.controls) >= 1 for cell in result.cells)
-    numbers = [record["number"] for record in after if record["record"] == "machine"]
+    numbers = [record["number"] for record in after if record["record"] == "instance"]
     assert numbers == list(range(1, len(numbers) + 1))
     assert result.changed == ()
     with pytest.raises(ResumeError, match="it has its verdict, clean"):
@@ -120,7 +120,7 @@ async def test_a_changed_host_is_a_changed_host(tmp_path: Path) -> None:
 async def test_what_another_host_lost_is_not_this_host_s(tmp_path: Path) -> None:
     """Begun here, gone on with there, and then here again."""
     other = replace(FACTS, kernel="6.3.0-affected")
-    await cut_short(tmp_path, Script(immediate), "machine", 1)
+    await cut_short(tmp_path, Script(immediate), "instance", 1)
     before = await cut_short(tmp_path, Script(lost), "trial", 2, other)
     assert any(r["outcome"] == "lost" for r in trials(before))
     assert not any(r["record"] == "cell" for r in before)
@@ -135,7 +135,7 @@ async def test_what_another_host_lost_is_not_this_host_s(tmp_path: Path) -> None
 async def test_where_it_ran_last_it_goes_on(tmp_path: Path) -> None:
     """On the other host a second time, nothing begins anew."""
     other = replace(FACTS, kernel="6.7.0-other")
-    await cut_short(tmp_path, Script(immediate), "machine", 1)
+    await cut_short(tmp_path, Script(immediate), "instance", 1)
     before = await cut_short(tmp_path, Script(immediate), "trial", 3, other)
     assert trials(before)
     result = await go_on(tmp_path, Script(immediate), other)
@@ -148,7 +148,7 @@ async def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:
     task = asyncio.create_task(go_on(tmp_path, Script(immediate)))
     journal = tmp_path / "journal.jsonl"
     async with asyncio.timeout(60):
-        while not journal.exists() or '"machine"' not in journal.read_text():  # noqa: ASYNC110
+        while not journal.exists() or '"instance"' not in journal.read_text():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
     with pytest.raises(BusyJournalError, match="that run still goes on"):
         await go_on(tmp_path, Script(immediate))

@@ -17,15 +17,15 @@ from orchestrator.lab.host.host import LabHost
 from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.qemu import packaged_qemu
 from orchestrator.lab.kernel.names import kernel
-from orchestrator.vm.config import Accel, MachineConfig
-from orchestrator.vm.machine import Machine
+from orchestrator.vm.config import Accel, InstanceConfig
+from orchestrator.vm.launch import launch
 from tests.e2e.conftest import wait_until
 from tests.fake.host import FACTS
 
 pytestmark = pytest.mark.timeout(600)
 
 PERIOD_NS = 200_000_000
-TICKING = MachineConfig(Accel.KVM, GuestConfig(period_ns=PERIOD_NS))
+TICKING = InstanceConfig(Accel.KVM, GuestConfig(period_ns=PERIOD_NS))
 
 
 async def lab(emulator: Bochs, log: io.BytesIO) -> LabHost:
@@ -67,7 +67,8 @@ async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> N
 
         # A QEMU that refuses its arguments is quoted.
         with pytest.raises(QemuStartError, match=r"(?s)ended.*nonsense"):
-            await Machine.start(host, MachineConfig(Accel.KVM, machine="nonsense"))
+            async with launch(host, InstanceConfig(Accel.KVM, machine="nonsense")):
+                pytest.fail("it started")
 
         # Files that the lab was not booted with are sent.
         content = bytes(range(256)) * 33
@@ -79,13 +80,13 @@ async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> N
 
         # One after another, and two at a time.
         async with (
-            await Machine.start(host, TICKING) as one,
-            await Machine.start(host, TICKING) as two,
+            launch(host, TICKING) as one,
+            launch(host, TICKING) as two,
         ):
-            for machine in (one, two):
-                assert await machine.console.next_line(30)
-                assert await machine.vcpu_cpu_ns() > 0
-                assert await machine.process.waited_ns(machine.facts.vcpu_threads) >= 0
+            for instance in (one, two):
+                assert await instance.console.next_line(30)
+                assert await instance.vcpu_cpu_ns() > 0
+                assert await instance.process.waited_ns(instance.facts.vcpu_threads) >= 0
             # One that is ended from inside says how; the other goes on.
             with pytest.raises(OSError, match="No such file"):
                 await one.process.read_file("no-such-file")
@@ -102,14 +103,14 @@ async def test_an_emulator_that_dies_is_no_freeze(emulator: Bochs, runtime_folde
     log = io.BytesIO()
     host = await lab(emulator, log)
     async with host.booted():
-        machine = await Machine.start(host, TICKING)
-        (pid,) = emulators(runtime_folder)
-        os.kill(pid, signal.SIGKILL)
-        end = await machine.process.exited()
-        assert "emulator ended" in end.stderr or "is closed" in end.stderr
-        await machine.kill()
+        async with launch(host, TICKING) as instance:
+            (pid,) = emulators(runtime_folder)
+            os.kill(pid, signal.SIGKILL)
+            end = await instance.process.exited()
+            assert "emulator ended" in end.stderr or "is closed" in end.stderr
         with pytest.raises(QemuStartError, match=r"the emulator ended|is closed"):
-            await Machine.start(host, TICKING)
+            async with launch(host, TICKING):
+                pytest.fail("it started")
     assert b"LAB parameter kvm_intel enable_apicv=Y" in log.getvalue()
     assert wait_until(lambda: not emulators(runtime_folder), 10)
 
@@ -146,4 +147,5 @@ async def test_a_stranger_at_the_port_is_hung_up_on(
         assert await reader.read() == b""
         writer.close()
         with pytest.raises(LosttickError, match="nonsense"):
-            await Machine.start(host, MachineConfig(Accel.KVM, machine="nonsense"))
+            async with launch(host, InstanceConfig(Accel.KVM, machine="nonsense")):
+                pytest.fail("it started")

@@ -143,7 +143,7 @@ def test_an_ended_run_leaves_nothing(
     environment = os.environ | {"LOSTTICK_TEST": marker}
     options = ["--kernel=debian:bookworm", "--out", str(out)]
     with started("lab", "run", *options, env=environment) as process:
-        begun = wait_until(lambda: '"record":"machine"' in journal(out), 120)
+        begun = wait_until(lambda: '"record":"instance"' in journal(out), 120)
         process.send_signal(how)
         process.communicate(timeout=20)
     assert begun

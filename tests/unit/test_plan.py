@@ -251,7 +251,7 @@ def test_a_cell_is_the_machine_that_it_names() -> None:
         },
         "test",
     ).cells(Accel.KVM)[0]  # fmt: skip
-    args = qemu_args(cell.machine_config())
+    args = qemu_args(cell.instance_config())
     assert args[args.index("-machine") + 1] == "q35,accel=kvm,kernel-irqchip=split"
     assert args[args.index("-cpu") + 1] == "Nehalem,+tsc-deadline,+x2apic"
     assert args[args.index("-m") + 1] == "64"
@@ -259,8 +259,8 @@ def test_a_cell_is_the_machine_that_it_names() -> None:
 
 
 def test_whose_the_lapic_is() -> None:
-    assert not PLAIN.machine_config().lapic_is_qemus
+    assert not PLAIN.instance_config().lapic_is_qemus
     assert build_plan({"axes": {"irqchip": "off"}}, "test").cells(Accel.KVM)[0].irqchip is (
         IrqChip.OFF
     )
-    assert build_plan({}, "test").cells(Accel.TCG)[0].machine_config().lapic_is_qemus
+    assert build_plan({}, "test").cells(Accel.TCG)[0].instance_config().lapic_is_qemus

@@ -1,0 +1,188 @@
+"""One QEMU with its guest: monitor, consoles, threads, and whether it is ours to end."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.errors import UnfitError
+from orchestrator.guest.tick.state import STATE_ADDRESS, STATE_STRIDE, GuestState
+from orchestrator.host.protocol import Host, QemuProcess
+from orchestrator.process.exit import QemuExit
+from orchestrator.qmp.monitor import Monitor
+from orchestrator.vm.config import InstanceConfig
+from orchestrator.vm.console import Console
+from orchestrator.vm.qemu import InstanceFacts, Qemu, starting
+
+_DUMP_FILE = "state.bin"
+
+
+class NotOwnedError(UnfitError):
+    """The request would end or replace a QEMU that losttick did not start."""
+
+    def __init__(self, request: str) -> None:
+        super().__init__(
+            f"{request}: this QEMU was running before losttick came and must stay. "
+            "Use a snapshot method that loads into the running QEMU (hmp or jobs)."
+        )
+
+
+class Instance:
+    """One QEMU and its guest. Made by `orchestrator.vm.launch.launch`.
+
+    `replace_qemu` puts another QEMU in the place of the first: take `monitor`,
+    `console` and `process` from the instance each time.
+    """
+
+    def __init__(self, host: Host, config: InstanceConfig, qemu: Qemu, *, owned: bool) -> None:
+        self.host = host
+        self.clock = host.clock
+        self.config = config
+        self.owned = owned
+        """Whether losttick started this QEMU, and so may end or replace it."""
+        self.running = True
+        self.generation = 0
+        """Number of loads that the guest's state has gone through."""
+        self.states: dict[str, bytes] = {}
+        """Saved states by name, for methods whose states must outlive QEMU."""
+        self.trace: str | None = None
+        """What `keep_trace` kept."""
+        self._waiting_mark_ns = 0
+        self._qemu = qemu
+
+    @property
+    def process(self) -> QemuProcess:
+        """The present QEMU process."""
+        return self._qemu.process
+
+    @property
+    def monitor(self) -> Monitor:
+        """The monitor of the present QEMU."""
+        return self._qemu.monitor
+
+    @property
+    def console(self) -> Console:
+        """The guest's console."""
+        return self._qemu.console
+
+    @property
+    def facts(self) -> InstanceFacts:
+        """Identity of the present QEMU."""
+        return self._qemu.facts
+
+    @property
+    def started_ns(self) -> int:
+        """When the present QEMU was started, by the host's clock."""
+        return self._qemu.started_ns
+
+    @property
+    def vcpus(self) -> range:
+        """Numbers of the vCPUs, which are also their APIC IDs."""
+        return range(self.config.guest.vcpus)
+
+    async def replace_qemu(
+        self, args: Sequence[str], files: Mapping[str, bytes], *, pin: bool = True
+    ) -> None:
+        """End the present QEMU and start another, whose guest does not run yet.
+
+        Args:
+            args: further arguments, which say where the new QEMU finds its state.
+            files: content by name, for the new QEMU's folder.
+            pin: whether to pin the vCPU threads at once. A QEMU that loads as it starts
+                must not be disturbed between the load and the guest's next instruction:
+                leave its threads to the next save.
+
+        Raises:
+            NotOwnedError: losttick did not start the present QEMU.
+            QemuStartError: the new QEMU did not start, or ended at once.
+        """
+        self._require_owned("a load into a new QEMU")
+        tee = self.console.release_tee()
+        self.running, self.trace = False, None
+        args = ("-S", *args)
+        ending = asyncio.create_task(self._qemu.end())  # meanwhile the next one starts
+        try:
+            async with starting(self.host, self.config, tee, args, files, pin=pin) as qemu:
+                self._qemu = qemu
+        finally:
+            await ending
+
+    def _require_owned(self, request: str) -> None:
+        if not self.owned:
+            raise NotOwnedError(request)
+
+    async def pin(self) -> None:
+        """Pin each vCPU thread that is not pinned yet, if the host has more than one CPU."""
+        facts = self.facts
+        if None in facts.pinned_cpus:
+            pinned = tuple([
+                await self.process.pin(thread) if cpu is None else cpu
+                for thread, cpu in zip(facts.vcpu_threads, facts.pinned_cpus, strict=True)
+            ])  # fmt: skip
+            self._qemu = replace(self._qemu, facts=replace(facts, pinned_cpus=pinned))
+
+    async def stop(self) -> None:
+        """Stop the vCPUs."""
+        await self.monitor.execute("stop")
+        self.running = False
+
+    async def cont(self) -> None:
+        """Let the vCPUs run."""
+        await self.monitor.execute("cont")
+        self.running = True
+
+    async def run_state(self) -> str:
+        """Return QEMU's run state, such as `running`. Does not touch the vCPU."""
+        status: dict[str, Any] = await self.monitor.execute("query-status")
+        return str(status["status"])
+
+    async def vcpu_cpu_ns(self, vcpu: int = 0) -> int:
+        """Return the CPU time that a vCPU has used."""
+        return await self.process.vcpu_cpu_ns(self.facts.vcpu_threads[vcpu])
+
+    async def mark_waiting(self) -> None:
+        """Start the count that `waited_ns` returns."""
+        self._waiting_mark_ns = await self.process.waited_ns(self.facts.vcpu_threads)
+
+    async def waited_ns(self) -> int:
+        """Return how long QEMU's threads, except the vCPUs', waited for a CPU since the mark."""
+        return await self.process.waited_ns(self.facts.vcpu_threads) - self._waiting_mark_ns
+
+    async def guest_state(self, vcpu: int = 0) -> GuestState:
+        """Read a vCPU's state block out of the guest's memory, without touching the vCPU.
+
+        `pmemsave` reads memory only; HMP's `xp` would synchronize the vCPU's
+        registers first, which can change what a hung guest does next.
+        """
+        address = STATE_ADDRESS + vcpu * STATE_STRIDE
+        await self.monitor.execute(
+            "pmemsave", {"val": address, "size": GuestState.SIZE, "filename": _DUMP_FILE}
+        )
+        return GuestState.parse(await self.process.read_file(_DUMP_FILE))
+
+    async def peek_state(self, vcpu: int = 0) -> GuestState:
+        """Read a vCPU's state block through the monitor alone: for stopped vCPUs.
+
+        Raises:
+            ValueError: what the monitor printed is not the state block.
+        """
+        command = f"xp /{GuestState.WORDS}xw {STATE_ADDRESS + vcpu * STATE_STRIDE:#x}"
+        text = await self.monitor.hmp(command)
+        words = re.findall(r"0x([0-9a-f]{8})\b", text)
+        return GuestState.parse(b"".join(int(word, 16).to_bytes(4, "little") for word in words))
+
+    def keep_trace(self) -> None:
+        """Keep what the kernel has recorded so far: the recording ends with QEMU."""
+        if self.process.tracer and self.trace is None:
+            self.trace = self.process.tracer.read()
+
+    async def kill(self) -> QemuExit:
+        """End QEMU at once and remove what it left.
+
+        Raises:
+            NotOwnedError: losttick did not start this QEMU.
+        """
+        self._require_owned("ending QEMU")
+        self.running = False
+        return await self._qemu.end()

@@ -1,0 +1,83 @@
+"""Starts a QEMU whose guest ticks: one way to get an `Instance`."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import BinaryIO
+
+from orchestrator.errors import InfraError
+from orchestrator.guest.tick.lines import BadConfig, Line, Ready
+from orchestrator.host.protocol import Host
+from orchestrator.qmp.errors import MonitorError
+from orchestrator.vm.config import InstanceConfig
+from orchestrator.vm.instance import Instance
+from orchestrator.vm.port import ConsoleClosed
+from orchestrator.vm.qemu import Qemu, starting
+
+#: Time that the guest may take from QEMU's greeting to its first line.
+READY_DEADLINE_NS = 10_000_000_000
+
+
+class GuestStartError(InfraError):
+    """QEMU runs, but its guest does not."""
+
+
+class GuestRefusedError(GuestStartError):
+    """The guest itself reports that it cannot do what its configuration asks for."""
+
+
+@contextlib.asynccontextmanager
+async def launch(
+    host: Host, config: InstanceConfig, tee: BinaryIO | None = None
+) -> AsyncIterator[Instance]:
+    """Start a QEMU and wait until its guest is about to start its timer.
+
+    The end of the context kills QEMU and removes everything it left.
+
+    Args:
+        host: where to start it.
+        config: the virtual machine.
+        tee: a file that gets everything the console says; closed with the console.
+
+    Raises:
+        QemuStartError: QEMU did not start, or ended at once.
+        GuestStartError: the guest refused its configuration, or said nothing.
+    """
+    guest = config.guest
+    shared = guest.shared_port or guest.vcpus > host.max_consoles
+    config = replace(config, guest=replace(guest, shared_port=shared))
+    async with starting(host, config, tee) as qemu:
+        await _wait_ready(qemu, host)
+    instance = Instance(host, config, qemu, owned=True)
+    try:
+        yield instance
+    finally:
+        await instance.kill()
+
+
+async def _wait_ready(qemu: Qemu, host: Host) -> None:
+    """Wait for the guest's first line.
+
+    Raises:
+        GuestStartError: the guest did not become ready.
+        MonitorError: QEMU ended.
+    """
+    try:
+        arrived = await qemu.console.next_line(host.clock.wall_s(READY_DEADLINE_NS))
+    except ConsoleClosed:
+        raise MonitorError("query-cpus-fast", "QEMU ended while its guest started") from None
+    line: Line | None = arrived[0] if arrived else None
+    if isinstance(line, Ready):
+        return
+    if isinstance(line, BadConfig):
+        raise GuestRefusedError(
+            f"starting the tick guest: it refused its configuration: {line.reason}"
+        )
+    if line is not None:
+        raise GuestStartError(f"starting the tick guest: its first line was {line}")
+    status = await qemu.monitor.execute("query-status")
+    raise GuestStartError(
+        f"starting the tick guest: it said nothing in {READY_DEADLINE_NS / 1e9:g} s "
+        f"(QEMU's run state: {status['status']!r}). "
+        "`losttick doctor` tells whether this accelerator works here."
+    )

@@ -1,0 +1,121 @@
+"""A QEMU that answers: its process, its monitor and its console."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import BinaryIO
+
+from orchestrator.guest.tick.image import firmware
+from orchestrator.host.protocol import Host, QemuProcess, QemuStartError
+from orchestrator.process.exit import QemuExit
+from orchestrator.qmp.errors import MonitorClosedError, MonitorError
+from orchestrator.qmp.monitor import Monitor
+from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, qemu_args
+from orchestrator.vm.config import InstanceConfig
+from orchestrator.vm.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFacts:
+    """Identity of a running QEMU."""
+
+    argv: tuple[str, ...]
+    vcpu_threads: tuple[int, ...]
+    pinned_cpus: tuple[int | None, ...]
+    """CPU to which each vCPU thread is pinned; None if the thread is not pinned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Qemu:
+    """A QEMU process with its monitor connected. Made by `starting`."""
+
+    process: QemuProcess
+    monitor: Monitor
+    console: Console
+    facts: InstanceFacts
+    started_ns: int
+    """When the process was started, by the host's clock."""
+
+    async def end(self) -> QemuExit:
+        """Kill the process and close its streams."""
+        return await _end(self.process, self.monitor, self.console)
+
+
+@contextlib.asynccontextmanager
+async def starting(
+    host: Host,
+    config: InstanceConfig,
+    tee: BinaryIO | None = None,
+    args: Sequence[str] = (),
+    files: Mapping[str, bytes] = MappingProxyType({}),
+    *,
+    pin: bool = True,
+) -> AsyncIterator[Qemu]:
+    """Start a QEMU. It outlives the context, unless the context ends with an error.
+
+    Args:
+        host: where to start it.
+        config: the virtual machine.
+        tee: a file that gets everything the console says; closed with the console.
+        args: further arguments.
+        files: further files for QEMU's folder, content by name.
+        pin: whether to pin the vCPU threads.
+
+    Raises:
+        QemuStartError: QEMU did not start, or ended at once.
+    """
+    try:
+        files = {BIOS_FILE: firmware().content, **files}
+        if config.disk and DISK_FILE not in files:
+            files[DISK_FILE] = await host.empty_disk()
+        process = await host.start_qemu(
+            [*qemu_args(config), *args], files, consoles=config.consoles
+        )
+    except BaseException:
+        if tee:
+            tee.close()
+        raise
+    started_ns = host.clock.now_ns()
+    console = monitor = None
+    try:
+        console = Console(process.consoles, host.clock, tee)
+        monitor = await Monitor.connect(process, host.clock)
+        threads = await _vcpu_threads(monitor, config.guest.vcpus)
+        pinned = tuple([await process.pin(thread) if pin else None for thread in threads])
+        if process.tracer:
+            process.tracer.watch(threads)
+        facts = InstanceFacts(tuple(process.argv), threads, pinned)
+        yield Qemu(process, monitor, console, facts, started_ns)
+    except BaseException as error:
+        end = await _end(process, monitor, console)
+        if isinstance(error, MonitorError):
+            how = "it ended" if isinstance(error, MonitorClosedError) else error.seen
+            raise QemuStartError(
+                f"starting QEMU: {how}: {end}\nCommand line: {' '.join(process.argv)}", end
+            ) from error
+        raise
+
+
+async def _vcpu_threads(monitor: Monitor, vcpus: int) -> tuple[int, ...]:
+    """Return the thread of each vCPU."""
+    answer = await monitor.execute("query-cpus-fast")
+    try:
+        return tuple(int(answer[n]["thread-id"]) for n in range(vcpus))
+    except (LookupError, TypeError, ValueError):
+        raise MonitorError("query-cpus-fast", f"threads are missing in {answer!r}") from None
+
+
+async def _end(process: QemuProcess, monitor: Monitor | None, console: Console | None) -> QemuExit:
+    """Kill QEMU, then close the streams: a monitor whose peer is gone closes at once."""
+    if console:
+        console.close()
+    try:
+        return await process.kill()
+    finally:
+        try:
+            if monitor:
+                await monitor.close()
+        finally:
+            for stream in (process.qmp, *process.consoles):
+                stream.close()

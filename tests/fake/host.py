@@ -13,7 +13,6 @@ import pickle
 import re
 import socket
 import struct
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,10 +35,10 @@ THREAD = 4242
 
 
 class FakeClock:
-    """Began at an odd time, and runs faster than ours."""
+    """Began at an odd time, and runs faster than the event loop's clock, virtual or not."""
 
     def now_ns(self) -> int:
-        return 7_000_000_000_000 + int(time.monotonic_ns() * SPEED)
+        return 7_000_000_000_000 + int(asyncio.get_running_loop().time() * 1e9 * SPEED)
 
     def wall_s(self, ns: int) -> float:
         return ns / 1e9 / SPEED

@@ -9,7 +9,7 @@ from orchestrator.campaign.events import Progress
 from orchestrator.campaign.pauses import Busyness
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError
-from orchestrator.findings.outcome import Outcome, TrialResult
+from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.protocol import Host, QemuStartError
@@ -228,18 +228,19 @@ class CellRunner:
         if silence is None and not isinstance(error, NoSaveError):
             silence = await how_it_ended(instance)
         outcomes = {Quiet.SILENT: Outcome.LOST, Quiet.CRASHED: Outcome.CRASHED}
-        return TrialResult(
+        part = VcpuResult(
             outcome=outcomes.get(silence.quiet, Outcome.UNKNOWN) if silence else Outcome.UNKNOWN,
             why=f"ticks went on after its last load; later, {error}",
             ticks_after_load=2,
             vcpu=silence.vcpu if silence else 0,
         )
+        return combine([part])
 
     async def _count(self, instance: Instance, save: Save, result: TrialResult) -> Outcome:
         """Count and journal an attempt; return its outcome, as its diagnosis corrects it."""
         campaign = self.campaign
         result, hang = await self._examine(instance, save, result)
-        diagnosis = hang.diagnosis_of(result.vcpu) if hang else None
+        diagnosis = hang.diagnosis_of(result.telling) if hang else None
         outcome, number, attempt = result.outcome, self._trials + 1, self._attempt
         first = result.first_tick
         resolved = campaign.count(
@@ -248,7 +249,7 @@ class CellRunner:
             cause=diagnosis.cause if diagnosis else None,
             of_the_bug=result.ticks_after_load == 0 and self._cell.mode is TimerMode.ONE_SHOT,
             first_tick=(first.periods, first.ms) if first else None,
-            lost_vcpus=[each.vcpu for each in result.each if each.outcome is Outcome.LOST],
+            lost_vcpus=[each.vcpu for each in result.vcpus if each.outcome is Outcome.LOST],
         )
         self._busyness.note(outcome)
         self._trials += resolved
@@ -288,9 +289,9 @@ class CellRunner:
             self._records.trial(self._cell, Arm.CONTROL, number, attempt, save, result, hang)
         causes = {each.vcpu: each.cause for each in hang.diagnoses} if hang else {}
         subject = instance.config.guest.subject
-        of_subject = next((each for each in result.each if each.vcpu == subject), result)
+        of_subject = result.of(subject) or result.told
         diagnosis = hang.diagnosis_of(subject) if hang else None
-        outcomes = {each.vcpu: each.outcome for each in result.each}
+        outcomes = {each.vcpu: each.outcome for each in result.vcpus}
         return Control(
             seen=control_seen(self._cell.mode, outcomes, causes, subject),
             outcome=of_subject.outcome,

@@ -1,4 +1,4 @@
-"""What was read of a vCPU at a hang."""
+"""What was read of a machine after an outcome that was not plain ticking."""
 
 from dataclasses import dataclass, field
 
@@ -8,33 +8,46 @@ from orchestrator.guest.tick.state import GuestState
 
 
 @dataclass(slots=True)
-class Evidence:
-    """What was read of a vCPU at a hang; what is None was not reached or could not be read."""
+class VcpuEvidence:
+    """What was read of one vCPU. A field that is None was not reached, or not readable."""
 
     vcpu: int = 0
-    run_state: str | None = None
-    vcpu_advanced_ns: int | None = None
-    """vCPU CPU time that passed while the guest was looked at the first time."""
+    advanced_ns: int | None = None
+    """CPU time that the vCPU's thread used during the first look, `query-status`."""
     memory: list[GuestState] = field(default_factory=list)
-    """The state block, twice, without touching the vCPU."""
-    stats: object | None = None
-    """KVM's counters of the vCPU (`query-stats`, QEMU 7.1 on)."""
+    """The guest's state block, read twice through memory, without touching the vCPU."""
     lapic: Lapic | None = None
     lapic_text: str = ""
     registers: Registers | None = None
     registers_text: str = ""
     testimonies: list[Testimony] = field(default_factory=list)
     rescued: bool | None = None
-    """Whether ticks went on after the guest re-armed its timer."""
+    """True if ticks went on after the guest re-armed its timer."""
     cured_by: str | None = None
     """The look after which ticks came back."""
     unaided: bool = False
-    """Whether it had ticked again before anybody looked."""
+    """True if the vCPU ticked again before anything was read."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What was read of a machine, and of each vCPU that did not tick as it should."""
+
+    run_state: str | None = None
+    """QEMU's run state; None if QEMU was not asked, or did not answer."""
+    stats: object | None = None
+    """KVM's counters of every vCPU (`query-stats`, QEMU 7.1 and later)."""
     failure: str | None = None
-    """Why gathering ended early."""
+    """Why reading ended early."""
+    trace: str | None = None
+    """What the kernel's tracepoints recorded since the last load."""
     console_tail: str = ""
     console_garbled: int = 0
-    """Lines that had the form of the guest's, but not the checksum."""
+    """Lines in the form of the guest's lines, but with a wrong checksum."""
     console_dropped_bytes: int = 0
     qmp_log: list[dict[str, object]] = field(default_factory=list)
-    trace: str | None = None
+    vcpus: tuple[VcpuEvidence, ...] = ()
+
+    def of(self, vcpu: int) -> VcpuEvidence:
+        """Return what was read of one vCPU."""
+        return next(part for part in self.vcpus if part.vcpu == vcpu)

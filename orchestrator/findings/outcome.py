@@ -1,8 +1,8 @@
-"""What a trial can come to."""
+"""Outcomes, and the result of a trial: of each vCPU, and of the whole."""
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -52,48 +52,86 @@ class FirstTick:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialResult:
-    """What was seen in one trial."""
+class VcpuResult:
+    """What one vCPU did in a trial."""
 
     outcome: Outcome
     first_tick: FirstTick | None = None
     missing_periods: int = 0
-    """Periods without their tick, where the outcome is `missed`."""
+    """Periods that passed without their tick; not 0 only for `missed`."""
     why: str = ""
-    """For an outcome that is not plain ticking: what was seen."""
+    """What was seen, for an outcome that is not plain ticking."""
     ticks_after_load: int = 0
-    """Ticks that were heard before it fell silent; what the bug loses is the first."""
-    stale_bytes: int = 0
-    """Console bytes from before the load that were thrown away."""
-    duration_ns: int = 0
+    """Ticks that were heard after the load. The known bug loses the first: it leaves 0."""
     vcpu: int = 0
-    """The vCPU that all of this is of."""
-    vcpus: "tuple[TrialResult, ...]" = ()
-    """What was seen on each vCPU, where there are several."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What was seen in one trial.
+
+    The trial's outcome is the outcome of one vCPU, the telling one.
+    """
+
+    vcpus: tuple[VcpuResult, ...]
+    """The vCPUs that were watched: all of them, unless watching ended early."""
+    telling: int = 0
+    """The number of the telling vCPU."""
+    stale_bytes: int = 0
+    """Console bytes from before the load that were discarded."""
+    duration_ns: int = 0
 
     @property
-    def each(self) -> "tuple[TrialResult, ...]":
-        """What was seen on each vCPU."""
-        return self.vcpus or (self,)
+    def told(self) -> VcpuResult:
+        """What the telling vCPU did."""
+        return self.of(self.telling) or self.vcpus[0]
+
+    def of(self, vcpu: int) -> VcpuResult | None:
+        """Return what one vCPU did; None if it was not watched."""
+        return next((part for part in self.vcpus if part.vcpu == vcpu), None)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome of the telling vCPU."""
+        return self.told.outcome
+
+    @property
+    def first_tick(self) -> FirstTick | None:
+        """When the first tick of the telling vCPU came."""
+        return self.told.first_tick
+
+    @property
+    def missing_periods(self) -> int:
+        """Periods in which the telling vCPU should have ticked and did not."""
+        return self.told.missing_periods
+
+    @property
+    def why(self) -> str:
+        """What was seen of the telling vCPU."""
+        return self.told.why
+
+    @property
+    def ticks_after_load(self) -> int:
+        """Ticks of the telling vCPU that were heard after the load."""
+        return self.told.ticks_after_load
 
 
-#: Outcomes that are not plain ticking, the gravest first. A stall of one vCPU may be why
-#: another one's tick was missed.
+#: Outcomes that are not plain ticking, the gravest first. `missed` comes after `lost`,
+#: `crashed` and `unknown`: a stall of one vCPU can make another one miss its tick.
 _GRAVITY = (Outcome.LOST, Outcome.CRASHED, Outcome.RECOVERED, Outcome.UNKNOWN, Outcome.MISSED)
 
 
-def gravity(result: TrialResult) -> int:
-    """Return how far a result is from the gravest."""
+def gravity(result: VcpuResult) -> int:
+    """Return a sort key: 0 for the gravest outcome."""
     return _GRAVITY.index(result.outcome) if result.outcome in _GRAVITY else len(_GRAVITY)
 
 
 def combine(
-    results: Sequence[TrialResult], key: Callable[[TrialResult], Any] = gravity
+    results: Sequence[VcpuResult], key: Callable[[VcpuResult], Any] = gravity
 ) -> TrialResult:
-    """Return what the results of a machine's vCPUs amount to: the first in the order of `key`.
+    """Return the result of a trial from the results of its vCPUs.
 
-    By default that is the gravest. Where all ticked on it is the first vCPU's, whose phase
-    was chosen when the save was taken.
+    The telling vCPU is the first in the order of `key`, by default the gravest. If all of
+    them ticked on, it is the first one, whose phase was chosen when the save was taken.
     """
-    first = min(results, key=key)
-    return replace(first, vcpus=tuple(results)) if len(results) > 1 else first
+    return TrialResult(tuple(results), min(results, key=key).vcpu)

@@ -1,4 +1,4 @@
-"""A save: what was true of a guest in it."""
+"""What was true of a guest in a save."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,12 @@ from orchestrator.guest.tick.state import Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Save:
-    """One snapshot, and what was true in it."""
+class VcpuSave:
+    """One vCPU in a save."""
 
-    tag: str
-    intended_phase: float
+    vcpu: int
     phase: float
-    """Where in the period it was stopped, by the guest's spins and the time of its printing."""
+    """Position in the timer period, 0 to 1, from the guest's spins and its printing time."""
     spins: int
     spins_per_period: float
     ticks: int
@@ -24,24 +23,44 @@ class Save:
     interrupt_flag: bool
     printing: bool
     stage: Stage
-    ineligible: tuple[str, ...]
-    """Why its loads are no evidence; empty if they are."""
-    generation: int = 0
-    """Loads that its guest had gone through before."""
-    stopped_periods: float = 0.0
-    """How long it had stood still when it was saved, by the host's clock."""
+    ineligible: tuple[str, ...] = ()
+    """Reasons why loads of this state are no evidence."""
     expired: bool = False
-    """Whether a LAPIC that does not stop with its machine had by then run out of its period."""
-    vcpu: int = 0
-    """The vCPU that all of this is of; what is ineligible is that of all."""
-    others: "tuple[Save, ...]" = ()
-    """What was true of the other vCPUs."""
+    """True if the timer ran out in the stopped machine before the save was taken. Only the
+    kernel's LAPIC does this: it keeps running while the machine is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One snapshot of a machine, with the state of each of its vCPUs."""
+
+    tag: str
+    intended_phase: float
+    vcpus: tuple[VcpuSave, ...]
+    generation: int = 0
+    """Number of loads that the guest had gone through before this save."""
+    stopped_periods: float = 0.0
+    """How long the machine had been stopped when it was saved, by the host's clock."""
+    control: bool = False
+    """True if it was taken inside the built-in control: its loads test the observer."""
+
+    @property
+    def ineligible(self) -> tuple[str, ...]:
+        """Reasons why loads of this save are no evidence about the host; empty if they are."""
+        if self.control:
+            return ("control",)
+        return tuple(
+            reason + (f" on vCPU {part.vcpu}" if part.vcpu else "")
+            for part in self.vcpus
+            for reason in part.ineligible
+        )
 
     @property
     def eligible(self) -> bool:
-        """Whether its loads are evidence."""
+        """True if loads of this save are evidence about the host."""
         return not self.ineligible
 
-    def of(self, vcpu: int) -> "Save":
-        """Return what was true of a vCPU."""
-        return (self, *self.others)[vcpu]
+    @property
+    def first(self) -> VcpuSave:
+        """The first vCPU: the save was aimed at a phase of this vCPU's period."""
+        return self.vcpus[0]

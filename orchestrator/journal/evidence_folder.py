@@ -63,7 +63,8 @@ class Records:
 
     def save(self, cell: Cell, arm: str, save: Save) -> None:
         """Note a save, or an attempt at one that was not eligible."""
-        self.journal.write("save", cell=cell.id, arm=arm, eligible=save.eligible, **plain(save))
+        self.journal.write("save", cell=cell.id, arm=arm, eligible=save.eligible,
+                           **_flat(save))  # fmt: skip
 
     def trial(
         self,
@@ -79,7 +80,7 @@ class Records:
         fields: dict[str, object] = {}
         if hang is not None:
             kept = self._keep(cell, arm, save, result, hang)
-            fields = {"diagnosis": hang.diagnosis_of(result.vcpu), "evidence": kept}
+            fields = {"diagnosis": hang.diagnosis_of(result.telling), "evidence": kept}
             if len(hang.diagnoses) > 1:
                 fields["diagnoses"] = hang.diagnoses
         self.journal.write(
@@ -89,7 +90,10 @@ class Records:
             number=number,
             attempt=attempt,
             save=save.tag,
-            **plain(result),
+            **plain(result.told),
+            stale_bytes=result.stale_bytes,
+            duration_ns=result.duration_ns,
+            vcpus=result.vcpus if len(result.vcpus) > 1 else (),
             **fields,
         )
 
@@ -98,20 +102,19 @@ class Records:
         self._hangs += 1
         name = f"evidence/{self._hangs:04d}-{arm}-{result.outcome}"
         folder = self.out / name
-        first, *others = hang.evidence
         try:
             folder.mkdir(parents=True)
             seen = {
-                "cell": cell.id, "diagnosis": hang.diagnosis_of(result.vcpu), "trial": result,
-                "save": save, "evidence": first, "evidence_of_other_vcpus": others,
+                "cell": cell.id, "diagnosis": hang.diagnosis_of(result.telling), "trial": result,
+                "save": save, "evidence": hang.evidence,
             }  # fmt: skip
             (folder / "evidence.json").write_text(json.dumps(plain(seen), indent=2) + "\n")
             if hang.diagnoses:
                 said = (f"{each.cause}\n\n{each.sentence}\n" for each in hang.diagnoses)
                 (folder / "diagnosis.txt").write_text("\n".join(said))
-            (folder / "console.txt").write_text(first.console_tail)
-            if first.trace:
-                (folder / "trace.txt").write_text(first.trace)
+            (folder / "console.txt").write_text(hang.evidence.console_tail)
+            if hang.evidence.trace:
+                (folder / "trace.txt").write_text(hang.evidence.trace)
         except OSError as error:
             raise self._cannot_write(folder, error) from error
         return name
@@ -122,3 +125,11 @@ class Records:
             f"writing to {path}: {error.strerror}. The journal so far is good. "
             "Make room, or choose another place with --out DIR."
         )
+
+
+def _flat(save: Save) -> dict[str, object]:
+    """Return a save as its record has it: the fields of the first vCPU beside the machine's."""
+    first, *others = save.vcpus
+    whole = {"tag": save.tag, "intended_phase": save.intended_phase, **plain(first)}
+    whole |= {"generation": save.generation, "stopped_periods": save.stopped_periods}
+    return whole | {"ineligible": save.ineligible, "others": plain(others)}

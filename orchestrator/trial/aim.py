@@ -15,7 +15,6 @@ from orchestrator.trial.look import (
     LATEST_PHASE,
     describe,
     look,
-    together,
 )
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.watch import Heard, Silence, Watch
@@ -156,7 +155,7 @@ class Saver:
             save = await self.look_at_all(tag, phase, within)
             # Aim earlier or later by half of what this shot was off; a stalled host tells
             # nothing. It may be so late that the next period had begun.
-            off = save.phase + save.ticks - heard.line.sequence - phase
+            off = save.first.phase + save.first.ticks - heard.line.sequence - phase
             if abs(off) < 1:
                 self._paces.late_ns += off * period_ns / 2
             if save.eligible:
@@ -175,25 +174,24 @@ class Saver:
     ) -> Save:
         """Describe every vCPU of the stopped instance; the phase is the first one's."""
         instance = self._instance
-        saves = [
+        vcpus = [
             describe(
-                tag, await look(instance, vcpu), phase, self._paces[vcpu].spins_per_period,
-                instance.config.guest.mode, instance.generation,
-                printing_periods=self._paces[vcpu].printing_periods,
+                await look(instance, vcpu), self._paces[vcpu].spins_per_period,
+                instance.config.guest.mode, printing_periods=self._paces[vcpu].printing_periods,
                 within=within if vcpu == 0 else ANY_PHASE, vcpu=vcpu,
             )
             for vcpu in instance.vcpus
         ]  # fmt: skip
-        return together(saves)
+        return Save(tag, phase, tuple(vcpus), instance.generation)
 
     def _timed(self, save: Save, stopped_periods: float) -> Save:
         """Return the save with what the host's clock says of it."""
-        ran_out = save.phase + stopped_periods > 1
         runs_on = not self._instance.config.lapic_is_qemus
-        return replace(
-            save, stopped_periods=stopped_periods, expired=ran_out and runs_on,
-            others=tuple(self._timed(other, stopped_periods) for other in save.others),
-        )  # fmt: skip
+        vcpus = (
+            replace(part, expired=part.phase + stopped_periods > 1 and runs_on)
+            for part in save.vcpus
+        )
+        return replace(save, stopped_periods=stopped_periods, vcpus=tuple(vcpus))
 
     async def take_control(self, tag: str) -> Save:
         """Save early in the window of the built-in control, and leave the instance stopped.
@@ -236,7 +234,7 @@ class Saver:
             state = await instance.peek_state(subject)
             left = state.window_spins / pace.spins_per_period
             in_window = state.stage is Stage.CONTROL_WINDOW and left >= CONTROL_PERIODS_LEFT
-            printing = any(each.printing for each in (save, *save.others))
+            printing = any(part.printing for part in save.vcpus)
             if not in_window or not printing:
                 break
             # The line has come; but the guest has not yet noted that it has printed it. Or
@@ -254,6 +252,6 @@ class Saver:
                 "saving inside the built-in control: the guest was a tick late in its printing. "
                 "A longer --period gives more room."
             )
-        save = replace(save, ineligible=("control",))
+        save = replace(save, control=True)
         await self._snapshots.save(instance, tag)
         return save

@@ -10,9 +10,9 @@ most of the other cases, too.
 from dataclasses import replace
 
 from orchestrator.findings.cause import NOT_THE_TICKS, Cause, Diagnosis
-from orchestrator.findings.evidence import Evidence
-from orchestrator.findings.outcome import Outcome, TrialResult
-from orchestrator.findings.save import Save
+from orchestrator.findings.evidence import Evidence, VcpuEvidence
+from orchestrator.findings.outcome import Outcome, VcpuResult
+from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.lapic import LVT_MASKED
 from orchestrator.guest.tick.config import TICK_VECTOR
 from orchestrator.guest.tick.lines import Testimony
@@ -23,8 +23,8 @@ from orchestrator.trial.watch import CRASHED_STATES
 _TICK_BIT = 1 << (TICK_VECTOR & 31)
 
 
-def settle(result: TrialResult, diagnosis: Diagnosis) -> TrialResult:
-    """Return a trial's result as its diagnosis corrects it.
+def settle(result: VcpuResult, diagnosis: Diagnosis) -> VcpuResult:
+    """Return a vCPU's result as its diagnosis corrects it.
 
     An interrupt that is proven lost is lost, however the wait for it ended; and where
     only console or harness failed, nothing is known of the ticks.
@@ -37,22 +37,21 @@ def settle(result: TrialResult, diagnosis: Diagnosis) -> TrialResult:
 
 
 def diagnose(
-    result: TrialResult, evidence: Evidence, save: Save, mode: TimerMode, period_ns: int
+    result: VcpuResult, evidence: Evidence, save: Save, mode: TimerMode, period_ns: int
 ) -> Diagnosis:
     """Decide what a vCPU's silence was.
 
     Args:
-        result: of its trial: `lost`, `crashed` or `unknown`.
-        evidence: what was read of it after that.
+        result: what the vCPU did: `lost`, `crashed` or `unknown`.
+        evidence: what was read of the machine and of this vCPU after that.
         save: the save that was loaded.
         mode: the guest's timer mode.
         period_ns: the guest's period.
     """
-    vcpu = evidence.vcpu
-    where = f"vCPU {vcpu}, " if save.others else ""
-    save = save.of(vcpu)
-    cause, sentence = _decide(result, evidence, save, mode, period_ns)
-    where += f"phase {save.phase:.2f}, tick {save.ticks}"
+    vcpu, part = result.vcpu, save.vcpus[result.vcpu]
+    where = f"vCPU {vcpu}, " if len(save.vcpus) > 1 else ""
+    cause, sentence = _decide(result, evidence, part, mode, period_ns)
+    where += f"phase {part.phase:.2f}, tick {part.ticks}"
     sentence = f"After a load of {save.tag} ({where}): {sentence}"
     if cause is Cause.LOST_INTERRUPT and evidence.trace is not None:
         sentence += " " + read_trace(evidence.trace, TICK_VECTOR, vcpu).sentence(TICK_VECTOR)
@@ -60,7 +59,7 @@ def diagnose(
 
 
 def _decide(
-    result: TrialResult, evidence: Evidence, save: Save, mode: TimerMode, period_ns: int
+    result: VcpuResult, evidence: Evidence, save: VcpuSave, mode: TimerMode, period_ns: int
 ) -> tuple[Cause, str]:
     if result.outcome is Outcome.CRASHED or evidence.run_state in CRASHED_STATES:
         return Cause.GUEST_CRASHED, result.why or f"QEMU says the guest is {evidence.run_state!r}."
@@ -71,41 +70,42 @@ def _decide(
         if result.outcome is Outcome.UNKNOWN:  # a command failed, and left it so
             return Cause.HARNESS_FAULT, said
         return Cause.VCPU_NOT_RUNNING, said
-    if evidence.cured_by:
+    part = evidence.of(result.vcpu)
+    if part.cured_by:
         if result.outcome is Outcome.UNKNOWN:
             return Cause.HARNESS_FAULT, f"{result.why}; later it ticked on: the host had stalled."
         return (
             Cause.PENDING,
-            f"{result.why}; ticks came back at {evidence.cured_by}, which only looked: an "
+            f"{result.why}; ticks came back at {part.cured_by}, which only looked: an "
             "interrupt was pending and had not been delivered.",
         )
-    if len(evidence.memory) == 2:
-        ran = evidence.memory[1].ticks - evidence.memory[0].ticks
+    if len(part.memory) == 2:
+        ran = part.memory[1].ticks - part.memory[0].ticks
         if ran > 0:
             return (
                 Cause.CONSOLE_DEAD,
                 f"nothing on the console, but the guest's own count in memory went on by {ran} "
                 "tick(s) meanwhile.",
             )
-    if evidence.vcpu_advanced_ns is not None and evidence.vcpu_advanced_ns < period_ns / 20:
-        halted = evidence.registers is not None and evidence.registers.halted
+    if part.advanced_ns is not None and part.advanced_ns < period_ns / 20:
+        halted = part.registers is not None and part.registers.halted
         return (
             Cause.VCPU_NOT_RUNNING,
             f"{result.why}; QEMU answers, yet the vCPU used only "
-            f"{evidence.vcpu_advanced_ns / 1e6:.2f} ms of CPU in two periods"
+            f"{part.advanced_ns / 1e6:.2f} ms of CPU in two periods"
             + (" (it is halted)." if halted else "."),
         )
-    if len(evidence.testimonies) < 2:
+    if len(part.testimonies) < 2:
         return (
             Cause.HARNESS_FAULT if evidence.failure else Cause.UNEXPLAINED,
-            f"{result.why}, and the guest gave {len(evidence.testimonies)} of 2 testimonies: "
+            f"{result.why}, and the guest gave {len(part.testimonies)} of 2 testimonies: "
             f"{evidence.failure or 'its NMI went unanswered'}.",
         )
-    return _judge(result, evidence, save, mode)
+    return _judge(result, part, save, mode)
 
 
 def _judge(
-    result: TrialResult, evidence: Evidence, save: Save, mode: TimerMode
+    result: VcpuResult, evidence: VcpuEvidence, save: VcpuSave, mode: TimerMode
 ) -> tuple[Cause, str]:
     """Decide from what the guest itself testified."""
     first, last = evidence.testimonies[0], evidence.testimonies[-1]

@@ -1,7 +1,7 @@
 """The ticks of one vCPU after a load, and what they say."""
 
-from orchestrator.findings.outcome import FirstTick, Outcome, TrialResult
-from orchestrator.findings.save import Save
+from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult
+from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.tick.lines import Tick
 from orchestrator.timers.first_tick import MISSING, WentOn, classify
 from orchestrator.trial.limits import Limits
@@ -25,7 +25,7 @@ class Follower:
     def __init__(
         self,
         instance: Instance,
-        save: Save,
+        save: VcpuSave,
         pace: Pace,
         limits: Limits,
         *,
@@ -52,10 +52,10 @@ class Follower:
         self._first: FirstTick | None = None
         self._heard = 0
 
-    async def run(self) -> TrialResult:
+    async def run(self) -> VcpuResult:
         """Follow it, and say what its ticks did."""
         outcome, why, missing = await self._run()
-        return TrialResult(
+        return VcpuResult(
             outcome=outcome,
             first_tick=self._first,
             missing_periods=missing,

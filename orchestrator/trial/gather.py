@@ -8,7 +8,7 @@ more for each further vCPU), and ticks that come back name the look that brought
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
-from orchestrator.findings.evidence import Evidence
+from orchestrator.findings.evidence import Evidence, VcpuEvidence
 from orchestrator.guest.lapic import parse_lapic, parse_registers
 from orchestrator.guest.tick.lines import Testimony
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
@@ -26,8 +26,8 @@ RESCUE = "NMI 3, which re-arms"
 
 async def gather(
     instance: Instance, limits: Limits, vcpus: Sequence[int] = (0,), *, look: bool = True
-) -> list[Evidence]:
-    """Gather the evidence of an instance, for each of some vCPUs; never raise for a broken QEMU.
+) -> Evidence:
+    """Gather the evidence of an instance and of some vCPUs; never raise for a broken QEMU.
 
     Args:
         instance: the instance, as its trial left it.
@@ -35,9 +35,8 @@ async def gather(
         vcpus: those that did not plainly tick.
         look: whether to look at the guest; without, only what is there already is kept.
     """
-    found = [Evidence(vcpu) for vcpu in vcpus]
+    found = Evidence(vcpus=tuple(VcpuEvidence(vcpu) for vcpu in vcpus))
     instance.keep_trace()
-    trace = last_load(instance.trace) if instance.trace else None
     failure = None
     try:
         if look:
@@ -48,23 +47,24 @@ async def gather(
         failure = "QEMU is gone"
     except (OSError, ValueError) as error:
         failure = f"reading what QEMU gave: {error}"
-    for evidence in found:
-        evidence.trace = trace
-        evidence.failure = evidence.failure or failure
-    first = found[0]  # what is the instance's is there once
-    first.console_tail = instance.console.tail().decode("ascii", "backslashreplace")
-    first.console_garbled = instance.console.garbled
-    first.console_dropped_bytes = instance.console.dropped_bytes
-    first.qmp_log = instance.monitor.log()
+    found.failure = found.failure or failure
+    found.trace = last_load(instance.trace) if instance.trace else None
+    found.console_tail = instance.console.tail().decode("ascii", "backslashreplace")
+    found.console_garbled = instance.console.garbled
+    found.console_dropped_bytes = instance.console.dropped_bytes
+    found.qmp_log = instance.monitor.log()
     return found
 
 
 class _Subject:
     """A vCPU that is looked at, and its evidence."""
 
-    def __init__(self, instance: Instance, limits: Limits, evidence: Evidence) -> None:
+    def __init__(
+        self, instance: Instance, limits: Limits, whole: Evidence, evidence: VcpuEvidence
+    ) -> None:
         self.vcpu = evidence.vcpu
         self.evidence = evidence
+        self._whole = whole
         self.runs = True
         self._looks: list[tuple[int, str]] = []
         self._since: Mark | None = None
@@ -103,7 +103,7 @@ class _Subject:
             self.evidence.cured_by = before[-1] if before and before[-1] != RESCUE else None
             return True
         if after.quiet in (Quiet.CRASHED, Quiet.KILLED):
-            self.evidence.failure = after.why
+            self._whole.failure = after.why
             raise ProcessLookupError
         return False
 
@@ -111,21 +111,20 @@ class _Subject:
 class _Examination:
     """The looks, in their order. A vCPU that ticks again is looked at no more."""
 
-    def __init__(self, instance: Instance, limits: Limits, found: Sequence[Evidence]) -> None:
+    def __init__(self, instance: Instance, limits: Limits, found: Evidence) -> None:
         self._instance = instance
         self._limits = limits
-        self._silent = [_Subject(instance, limits, evidence) for evidence in found]
+        self._found = found
+        self._silent = [_Subject(instance, limits, found, part) for part in found.vcpus]
 
     async def run(self) -> None:
         instance = self._instance
         before_ns = {each.vcpu: await instance.vcpu_cpu_ns(each.vcpu) for each in self._silent}
         async with self._look("query-status"):
-            state = await instance.run_state()
-            for each in self._silent:
-                each.evidence.run_state = state
+            self._found.run_state = await instance.run_state()
         for each in self._silent:
             advanced_ns = await instance.vcpu_cpu_ns(each.vcpu) - before_ns[each.vcpu]
-            each.evidence.vcpu_advanced_ns = advanced_ns
+            each.evidence.advanced_ns = advanced_ns
             # A vCPU in a busy wait uses all the time that it is given. One that used none
             # can't tick, and can't testify: the rest is read without waiting for that.
             each.runs = advanced_ns >= self._limits.period_ns // 20
@@ -133,9 +132,7 @@ class _Examination:
             await self._read_memory()
         await self._read_memory()
         async with self._look("query-stats"):
-            stats = await self._stats()
-            for each in self._silent:
-                each.evidence.stats = stats
+            self._found.stats = await self._stats()
         async with self._look("info lapic"):
             for each in self._silent:
                 text = await instance.monitor.hmp("info lapic", vcpu=each.vcpu)
@@ -145,7 +142,7 @@ class _Examination:
                 text = await instance.monitor.hmp("info registers", vcpu=each.vcpu)
                 each.evidence.registers_text = text
                 each.evidence.registers = parse_registers(text)
-        if state != "running":
+        if self._found.run_state != "running":
             return
         self._silent = [each for each in self._silent if each.runs]
         for number in range(1, TESTIMONIES + 1):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.findings.cause import Cause, Diagnosis
 from orchestrator.findings.evidence import Evidence
-from orchestrator.findings.outcome import Outcome, TrialResult, combine, gravity
+from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine, gravity
 from orchestrator.findings.save import Save
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.trial.diagnosis import diagnose, settle
@@ -18,9 +18,9 @@ _WENT_ON = frozenset({Outcome.MISSED, Outcome.RECOVERED})
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """The evidence of some vCPUs, and a diagnosis of each that was silent."""
+    """The evidence of a trial that did not plainly tick, and a diagnosis of each silent vCPU."""
 
-    evidence: tuple[Evidence, ...]
+    evidence: Evidence
     diagnoses: tuple[Diagnosis, ...] = ()
 
     def diagnosis_of(self, vcpu: int) -> Diagnosis | None:
@@ -38,19 +38,20 @@ async def examine(
         that lost its interrupt as the bug does, if one did; else of one that lost it
         otherwise; else of the gravest.
     """
-    silent = [each for each in result.each if not (each.outcome.ticked or each.outcome in _WENT_ON)]
-    evidence = await gather(
-        instance, limits, [each.vcpu for each in silent] or [result.vcpu], look=bool(silent)
-    )
-    settled, diagnoses = {each.vcpu: each for each in result.each}, {}
-    for each, seen in zip(silent, evidence, strict=False):
-        if seen.unaided and each.outcome is not Outcome.UNKNOWN:  # that was no proven silence
+    parts = result.vcpus
+    silent = [each for each in parts if not (each.outcome.ticked or each.outcome in _WENT_ON)]
+    subjects = [each.vcpu for each in silent] or [result.telling]
+    evidence = await gather(instance, limits, subjects, look=bool(silent))
+    settled, diagnoses = {each.vcpu: each for each in parts}, {}
+    for each in silent:
+        if evidence.of(each.vcpu).unaided and each.outcome is not Outcome.UNKNOWN:
+            # that was no proven silence
             settled[each.vcpu] = replace(each, outcome=Outcome.RECOVERED)
             continue
-        found = diagnoses[each.vcpu] = diagnose(each, seen, save, mode, limits.period_ns)
+        found = diagnoses[each.vcpu] = diagnose(each, evidence, save, mode, limits.period_ns)
         settled[each.vcpu] = settle(each, found)
 
-    def order(one: TrialResult) -> tuple[bool, bool, int]:
+    def order(one: VcpuResult) -> tuple[bool, bool, int]:
         found = diagnoses.get(one.vcpu)
         lost = found is not None and found.cause is Cause.LOST_INTERRUPT
         return not (lost and one.ticks_after_load == 0), not lost, gravity(one)
@@ -59,4 +60,4 @@ async def examine(
         combine(list(settled.values()), key=order),
         stale_bytes=result.stale_bytes, duration_ns=result.duration_ns,
     )  # fmt: skip
-    return corrected, Hang(tuple(evidence), tuple(diagnoses.values()))
+    return corrected, Hang(evidence, tuple(diagnoses.values()))

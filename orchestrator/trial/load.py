@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from orchestrator.findings.outcome import Outcome, TrialResult, combine
+from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save
 from orchestrator.host.protocol import QemuStartError
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
@@ -58,21 +58,21 @@ class Trial:
         try:
             results = await self._run()
         except CommandFailedError as error:
-            results = [TrialResult(Outcome.UNKNOWN, why=str(error))]
+            results = [VcpuResult(Outcome.UNKNOWN, why=str(error))]
         except QemuStartError as error:
             crashed = error.end is not None and -error.end.code in CRASH_SIGNALS
             outcome = Outcome.CRASHED if crashed else Outcome.UNKNOWN
-            results = [TrialResult(outcome, why=str(error))]
+            results = [VcpuResult(outcome, why=str(error))]
         except MonitorError as error:
             ended = await how_it_ended(self._instance)
-            results = [TrialResult(OUTCOMES[ended.quiet], why=f"{error}; {ended.why}")]
+            results = [VcpuResult(OUTCOMES[ended.quiet], why=f"{error}; {ended.why}")]
         return replace(
             combine(results),
             stale_bytes=self._stale_bytes,
             duration_ns=clock.now_ns() - began_ns,
         )
 
-    async def _run(self) -> list[TrialResult]:
+    async def _run(self) -> list[VcpuResult]:
         instance = self._instance
         if instance.running and not self._snapshots.new_process:
             await instance.stop()
@@ -101,10 +101,10 @@ class Trial:
             lapic_stood=stands,
         )
 
-        results: list[TrialResult] = []
+        results: list[VcpuResult] = []
         for vcpu in instance.vcpus:  # the lines of the others wait meanwhile
             follower = Follower(
-                instance, self._save.of(vcpu), self._paces[vcpu], self._limits,
+                instance, self._save.vcpus[vcpu], self._paces[vcpu], self._limits,
                 cont_ns=cont_ns, went_on=went_on,
             )  # fmt: skip
             results.append(await follower.run())

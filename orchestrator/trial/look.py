@@ -1,10 +1,8 @@
 """A save: what was true of a guest in it, and whether its loads are evidence."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
 
-from orchestrator.findings.save import Save
+from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lapic import Lapic, Registers, parse_lapic, parse_registers
 from orchestrator.guest.tick.config import TICK_VECTOR
 from orchestrator.guest.tick.state import GuestState, Stage
@@ -68,26 +66,22 @@ async def look(instance: Instance, vcpu: int = 0) -> tuple[GuestState, Lapic, Re
 
 
 def describe(
-    tag: str,
     seen: tuple[GuestState, Lapic, Registers],
-    intended_phase: float,
     spins_per_period: float,
     mode: TimerMode,
-    generation: int = 0,
     *,
     printing_periods: float = 0.0,
     within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
     vcpu: int = 0,
-) -> Save:
-    """Return the save of a vCPU in the state that was seen.
+) -> VcpuSave:
+    """Return what a save holds of a vCPU in the state that was seen.
 
     A period begins with `printing_periods` of printing, in which the guest does not spin.
     """
     state, lapic, registers = seen
     phase = state.spins / spins_per_period + printing_periods
-    return Save(
-        tag=tag,
-        intended_phase=intended_phase,
+    return VcpuSave(
+        vcpu=vcpu,
         phase=phase,
         spins=state.spins,
         spins_per_period=spins_per_period,
@@ -101,15 +95,4 @@ def describe(
         printing=state.printing or state.printed != state.ticks,
         stage=state.stage,
         ineligible=reasons_against(state, lapic, registers, mode, phase, within),
-        generation=generation,
-        vcpu=vcpu,
     )
-
-
-def together(saves: Sequence[Save]) -> Save:
-    """Return the save of an instance of which these are the vCPUs: eligible if all of them are."""
-    first, *others = saves
-    against = tuple(
-        f"{reason} on vCPU {save.vcpu}" for save in others for reason in save.ineligible
-    )
-    return replace(first, ineligible=first.ineligible + against, others=tuple(others))

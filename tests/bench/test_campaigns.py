@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import RunResult, run_plan
-from orchestrator.findings.outcome import FirstTick, Outcome, TrialResult
+from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult
 from orchestrator.host.qemus import LocalQemus
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.plan.load import build_plan
@@ -132,13 +132,14 @@ def write_million(out: Path) -> Sequence[float]:
                         ineligible=[], generation=number // 25, stopped_periods=0.2,
                         expired=False,
                     )  # fmt: skip
-                result = TrialResult(
+                result = VcpuResult(
                     Outcome.IMMEDIATE, FirstTick(rng.random() / 50, rng.random() / 9, rng.random()),
-                    0, "", 2, 0, 24_815_064,
+                    ticks_after_load=2,
                 )  # fmt: skip
                 journal.write(
                     "trial", cell=cell.id, arm="host", number=number + 1, attempt=1, save=tag,
-                    **{name: getattr(result, name) for name in TrialResult.__dataclass_fields__},
+                    stale_bytes=0, duration_ns=24_815_064, vcpus=(),
+                    **{name: getattr(result, name) for name in VcpuResult.__dataclass_fields__},
                 )  # fmt: skip
             costs.append((time.monotonic() - began) / MILLION * 10 * 1e6)
     return costs

@@ -41,16 +41,17 @@ async def fallen_silent(
                 sequence = heard.line.sequence
             await instance.stop()
             save = await saver.look_at_all("faulty", 0.0)
-            while any(each.printing for each in (save, *save.others)):  # nearly a period is left
+            while any(part.printing for part in save.vcpus):  # nearly a period is left
                 await instance.cont()
                 await instance.stop()
                 save = await saver.look_at_all("faulty", 0.0)
-            if save.of(subject).ticks != FAULT_TICK - 1:
+            if save.vcpus[subject].ticks != FAULT_TICK - 1:
                 continue
             await snapshots.save(instance, save.tag)
             result = await Trial(instance, snapshots, save, paces, limits).run()
-            (evidence,) = await gather(instance, limits, [subject])
-            of_subject = next(each for each in result.each if each.vcpu == subject)
+            evidence = await gather(instance, limits, [subject])
+            of_subject = result.of(subject)
+            assert of_subject is not None
             found = diagnose(of_subject, evidence, save, guest.mode, guest.period_ns)
             print(found.sentence)
             return result, found

@@ -79,9 +79,9 @@ async def test_a_silence_is_the_vcpu_s_own(
     """The others go on, and do not talk the harness out of it."""
     guest = GuestConfig(period_ns=40_000_000, vcpus=2, subject=1, fault=fault)
     result, found = await fallen_silent(kind(), accel, guest)
-    ticked = {each.vcpu: each.outcome.ticked for each in result.each}
+    ticked = {each.vcpu: each.outcome.ticked for each in result.vcpus}
     assert ticked == {0: True, 1: False}
-    assert (result.outcome, result.vcpu) == (Outcome.LOST, 1)
+    assert (result.outcome, result.telling) == (Outcome.LOST, 1)
     assert (found.cause, found.vcpu) == (cause, 1), found.sentence
     assert "(vCPU 1, " in found.sentence
 

@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.save import Save
 from orchestrator.guest.tick.config import Fault, GuestConfig
 from orchestrator.guest.tick.lines import ControlWindow, Tick
 from orchestrator.guest.timer_mode import TimerMode
@@ -80,7 +81,8 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
         await instance.stop()
         seen = await look(instance)
         assert seen[0].printing
-        save = describe("stale", seen, 0.5, paces[0].spins_per_period, TimerMode.ONE_SHOT)
+        part = describe(seen, paces[0].spins_per_period, TimerMode.ONE_SHOT)
+        save = Save("stale", 0.5, (part,))
         assert "printing" in save.ineligible
         await snapshots.save(instance, "stale")
         for _ in range(2):
@@ -153,8 +155,8 @@ async def test_a_qemu_that_stays_stopped_is_unknown(
         monkeypatch.setattr(Instance, "cont", cont_and_stop)
         result = await Trial(instance, snapshots, save, paces, limits).run()
         assert result.outcome is Outcome.UNKNOWN, result
-        (evidence,) = await gather(instance, limits)
-        diagnosis = diagnose(result, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
+        evidence = await gather(instance, limits)
+        diagnosis = diagnose(result.told, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
         assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
 
 
@@ -245,7 +247,7 @@ async def test_a_qemu_killed_while_it_is_examined(
         process = instance.process
         assert isinstance(process, LocalQemu)
         asyncio.get_running_loop().call_later(0.15, os.kill, process.pid, signal.SIGKILL)
-        (evidence,) = await gather(instance, limits)
-        diagnosis = diagnose(result, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
+        evidence = await gather(instance, limits)
+        diagnosis = diagnose(result.told, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
         assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
         assert evidence.failure

@@ -88,7 +88,10 @@ async def test_a_lost_interrupt_on_an_exposed_host_is_affected(tmp_path: Path) -
     records = [r for r in read_journal(result.journal) if r["record"] == "trial"]
     for record in (r for r in records if r["arm"] == "host"):
         folder = tmp_path / record["evidence"]
-        assert json.loads((folder / "evidence.json").read_text())["evidence"]["rescued"] is True
+        assert (
+            json.loads((folder / "evidence.json").read_text())["evidence"]["vcpus"][0]["rescued"]
+            is True
+        )
         assert "lost one-shot interrupt" in (folder / "diagnosis.txt").read_text()
 
 

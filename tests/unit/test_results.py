@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.findings.outcome import FirstTick, Outcome, TrialResult, combine
+from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult, combine
 from orchestrator.journal.file import Journal, JournalError, read_journal
 from orchestrator.journal.plain import plain
 from orchestrator.results.phases import by_phase
@@ -123,23 +123,17 @@ def test_a_plain_trial_has_a_short_line_and_reads_in_full(tmp_path: Path) -> Non
         assert read == expected
 
 
-#: What is the whole trial's, and so not in a vCPU's part of it.
-LEFT_OUT = {"stale_bytes", "vcpus"}
-
-
 def test_the_vcpus_of_a_trial_come_back(tmp_path: Path) -> None:
     first = FirstTick(0.1235, 0.2, 3.142)
-    each = (TrialResult(Outcome.IMMEDIATE, first, ticks_after_load=2),
-            TrialResult(Outcome.LOST, why="no tick", vcpu=1))  # fmt: skip
+    each = (VcpuResult(Outcome.IMMEDIATE, first, ticks_after_load=2),
+            VcpuResult(Outcome.LOST, why="no tick", vcpu=1))  # fmt: skip
     whole = combine(each)
-    assert (whole.outcome, whole.vcpu) == (Outcome.LOST, 1)
+    assert (whole.outcome, whole.telling) == (Outcome.LOST, 1)
     fields = {"cell": "c", "arm": "host", "number": 1, "attempt": 1, "save": "save1"}
     with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.write("trial", **fields, **plain(whole))
-        journal.write("trial", **fields, **plain(combine(each[:1] * 2)))
+        journal.write("trial", **fields, **plain(whole.told), vcpus=whole.vcpus)
+        journal.write("trial", **fields, **plain(each[0]), vcpus=each[:1] * 2)
     lost, plainly = read_journal(tmp_path / "journal.jsonl")
-    assert lost["vcpus"][1] == {
-        name: value for name, value in plain(each[1]).items() if name not in LEFT_OUT
-    }
+    assert lost["vcpus"][1] == plain(each[1])
     assert [vcpu["outcome"] for vcpu in plainly["vcpus"]] == ["immediate"] * 2
     assert plainly["first_tick"] == plain(first)

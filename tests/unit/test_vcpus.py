@@ -8,21 +8,21 @@ import pytest
 
 from orchestrator.clock import LocalClock
 from orchestrator.findings.cause import Cause
-from orchestrator.findings.outcome import Outcome, TrialResult, combine
-from orchestrator.findings.save import Save
+from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
+from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.lapic import Lapic, Registers
 from orchestrator.guest.tick.lines import Tick, render
 from orchestrator.guest.tick.state import GuestState, Stage
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.journal.count import control_seen, control_subject
-from orchestrator.trial.look import ANY_PHASE, describe, together
+from orchestrator.trial.look import ANY_PHASE, describe
 from orchestrator.vm.console import Console
 
 IMMEDIATE = Outcome.IMMEDIATE
 
 
 def of(*outcomes: Outcome) -> TrialResult:
-    return combine([TrialResult(outcome, vcpu=vcpu) for vcpu, outcome in enumerate(outcomes)])
+    return combine([VcpuResult(outcome, vcpu=vcpu) for vcpu, outcome in enumerate(outcomes)])
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,15 @@ def test_a_trial_is_what_the_gravest_of_its_vcpus_is(
     outcomes: tuple[Outcome, ...], vcpu: int
 ) -> None:
     whole = of(*outcomes)
-    assert (whole.outcome, whole.vcpu) == (outcomes[vcpu], vcpu)
-    assert [each.outcome for each in whole.each] == list(outcomes)
+    assert (whole.outcome, whole.telling) == (outcomes[vcpu], vcpu)
+    assert [each.outcome for each in whole.vcpus] == list(outcomes)
 
 
 def test_a_trial_of_one_vcpu_is_that_one() -> None:
-    one = TrialResult(IMMEDIATE)
-    assert combine([one]) is one
-    assert one.each == (one,)
+    one = VcpuResult(IMMEDIATE, why="seen", ticks_after_load=2)
+    whole = combine([one])
+    assert whole.vcpus == (one,)
+    assert (whole.outcome, whole.why, whole.ticks_after_load) == (IMMEDIATE, "seen", 2)
 
 
 def state(**fields: object) -> GuestState:
@@ -61,9 +62,9 @@ LAPIC = Lapic(0x40, 1_000_000, frozenset(), frozenset())
 RUNNING = Registers(0x34, 0x246, halted=False)
 
 
-def saved(vcpu: int, lapic: Lapic = LAPIC, **fields: object) -> Save:
+def saved(vcpu: int, lapic: Lapic = LAPIC, **fields: object) -> VcpuSave:
     return describe(
-        "s", (state(**fields), lapic, RUNNING), 0.5, 1000.0, TimerMode.ONE_SHOT,
+        (state(**fields), lapic, RUNNING), 1000.0, TimerMode.ONE_SHOT,
         within=(0.35, 0.65) if vcpu == 0 else ANY_PHASE, vcpu=vcpu,
     )  # fmt: skip
 
@@ -79,14 +80,14 @@ def saved(vcpu: int, lapic: Lapic = LAPIC, **fields: object) -> Save:
     ],
 )
 def test_a_save_is_eligible_if_every_vcpu_is(second: dict[str, object], reason: str | None) -> None:
-    save = together([saved(0), saved(1, **second)])
+    save = Save("s", 0.5, (saved(0), saved(1, **second)))
     assert save.ineligible == ((reason,) if reason else ())
-    assert [save.of(vcpu).vcpu for vcpu in (0, 1)] == [0, 1]
+    assert save.eligible is (reason is None)
 
 
 def test_a_pending_interrupt_on_another_vcpu_counts() -> None:
     pending = replace(LAPIC, irr=frozenset({0x40}))
-    save = together([saved(0), saved(1), saved(2, pending)])
+    save = Save("s", 0.5, (saved(0), saved(1), saved(2, pending)))
     assert save.ineligible == ("pending on vCPU 2",)
 
 

@@ -22,7 +22,7 @@ from orchestrator.results.phases import by_phase
 from orchestrator.snapshot.method import Method
 from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
-from tests.e2e.conftest import losttick_command
+from tests.support.command import losttick_command
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]
 

@@ -1,65 +1,30 @@
 """Real QEMU, real KVM where it works, and a check that nothing is left behind."""
 
 import asyncio
-import contextlib
 import os
-import signal
 import subprocess
-import sys
 import tempfile
-import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.run import CellResult, run_plan
 from orchestrator.errors import LosttickError
-from orchestrator.findings.cause import Cause
-from orchestrator.findings.outcome import Outcome
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host import tracefs
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.host.qemu_binary import probe_qemu
-from orchestrator.packages.apt import PackagesError
-from orchestrator.packages.trees import unpack
-from orchestrator.plan.load import build_plan
 from orchestrator.process import folder
-from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
-
-MARKER = "LOSTTICK_TEST"
-
-
-def marked_processes(marker: str) -> dict[int, str]:
-    """Return the processes, other than this one, that inherited the marker."""
-    found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"{MARKER}={marker}".encode() in (process / "environ").read_bytes().split(b"\0"):
-                found[int(process.name)] = (process / "cmdline").read_bytes().decode()
-        except OSError:
-            continue
-    found.pop(os.getpid(), None)
-    return found
+from tests.support.command import losttick_command
+from tests.support.processes import MARKER, marked_processes, wait_until
 
 
 def trace_instances() -> set[Path]:
     place = tracefs.find()
     return set((place / "instances").glob(folder.PREFIX + "*")) if place else set()
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> bool:
-    """Wait for something that another process does, under a deadline."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
 
 
 @pytest.fixture(autouse=True)
@@ -134,67 +99,3 @@ def losttick(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"
         )  # fmt: skip
 
     return run
-
-
-@contextlib.contextmanager
-def started(
-    *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> Iterator["subprocess.Popen[str]"]:
-    """Start the command as a terminal would; whatever becomes of the test, it is ended.
-
-    Under a runner that was itself started in the background SIGINT is ignored, and
-    children inherit that: here it is as it is for a user.
-    """
-    process = subprocess.Popen(
-        losttick_command(*args), cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def host_with_qemu(suite: str | None) -> LocalHost:
-    """This machine with the QEMU of a Debian suite, or with its own."""
-    if suite is None:
-        return LocalHost()
-    try:
-        tree = unpack(suite, ["qemu-system-x86"])
-    except PackagesError as error:
-        pytest.skip(f"needs the QEMU of Debian {suite}: {error}")
-    binary, prefix = tree.command("usr/bin/qemu-system-x86_64")
-    return LocalHost(binary, qemu_prefix=prefix)
-
-
-async def campaign(
-    host: LocalHost, facts: HostFacts, out: Path, accel: Accel, trials: int, **axes: object
-) -> CellResult:
-    """Run one cell, with a loss rate to rule out that the trials suffice for."""
-    plan = build_plan(
-        {
-            "axes": {"accel": accel, "period_ms": 10, **axes},
-            "limits": {"trials": trials, "rule_out": min(0.99, 3 / trials)},
-        },
-        "test",
-    )
-    out.mkdir(exist_ok=True)
-    (cell,) = (await run_plan(host, facts, plan, accel, out)).cells
-    print(cell.cell.id, dict(cell.campaign.outcomes), cell.why)
-    return cell
-
-
-def assert_clean(cell: CellResult, trials: int) -> None:
-    assert cell.verdict is Verdict.CLEAN, cell.why
-    assert cell.campaign.outcomes.total() == trials
-    assert cell.campaign.outcomes[Outcome.LOST] == 0
-    assert len(cell.campaign.controls) == 2
-    for control in cell.campaign.controls:
-        assert control.seen, control.sentence
-        if cell.cell.mode is not TimerMode.PERIODIC:
-            assert control.cause is Cause.LOST_INTERRUPT, control.sentence
-
-
-def losttick_command(*args: str) -> Sequence[str]:
-    return [sys.executable, "-m", "orchestrator", *args]

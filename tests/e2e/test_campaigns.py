@@ -11,7 +11,7 @@ from orchestrator.host.local import LocalHost
 from orchestrator.journal.file import read_journal
 from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
-from tests.e2e.conftest import assert_clean, campaign
+from tests.support.campaigns import assert_clean, campaign
 
 
 async def test_500_loads_lose_nothing(

@@ -16,7 +16,8 @@ import pytest
 from orchestrator.journal.file import read_journal
 from orchestrator.process import folder
 from orchestrator.vm.config import Accel
-from tests.e2e.conftest import losttick_command, marked_processes, started, wait_until
+from tests.support.command import losttick_command, started
+from tests.support.processes import marked_processes, wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -4,13 +4,11 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from orchestrator.plan.load import build_plan
-
-DOCS = Path(__file__).parents[2] / "docs"
+from tests.support.places import DOCS
 
 
 def blocks(language: str) -> list[tuple[str, str]]:

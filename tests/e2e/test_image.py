@@ -9,8 +9,9 @@ import pytest
 from orchestrator.guest.tick.image import firmware
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.trees import unpack
+from tests.support.places import IMAGES
 
-BUILD = Path(__file__).parents[2] / "images" / "tick" / "build.sh"
+BUILD = IMAGES / "tick" / "build.sh"
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])

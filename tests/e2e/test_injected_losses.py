@@ -19,7 +19,7 @@ from orchestrator.snapshot.method import Method
 from orchestrator.snapshot.table import MethodMissingError, snapshots
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.e2e.conftest import host_with_qemu
+from tests.support.qemus import host_with_qemu
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ from orchestrator.snapshot.method import CycleKind, Method
 from orchestrator.snapshot.table import snapshots
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.e2e.conftest import assert_clean, campaign, host_with_qemu
+from tests.support.campaigns import assert_clean, campaign
+from tests.support.qemus import host_with_qemu
 
 MANY = 300
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.vm.config import Accel
-from tests.e2e.conftest import marked_processes, started, wait_until
+from tests.support.command import started
+from tests.support.processes import marked_processes, wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

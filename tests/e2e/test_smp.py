@@ -18,8 +18,8 @@ from orchestrator.host.qemu_binary import probe_qemu
 from orchestrator.journal.file import read_journal
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
-from tests.e2e.conftest import assert_clean, campaign
-from tests.e2e.faulty import fallen_silent
+from tests.support.campaigns import assert_clean, campaign
+from tests.support.faulty_guest import fallen_silent
 
 
 class OnePort(LocalHost):

@@ -34,8 +34,8 @@ from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
-from tests.e2e.conftest import campaign
-from tests.e2e.faulty import fallen_silent
+from tests.support.campaigns import campaign
+from tests.support.faulty_guest import fallen_silent
 
 PERIOD_NS = 20_000_000
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.run import RunResult, run_plan
+from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.journal.file import read_journal
@@ -27,25 +27,7 @@ from tests.fake.host import (
     lost,
     remaining,
 )
-
-PERIOD_MS = 100
-
-
-async def campaign(
-    tmp_path: Path, script: Script, trials: int = 5, **axes: object
-) -> tuple[RunResult, FakeHost]:
-    host = FakeHost(script)
-    plan = build_plan(
-        {
-            "seed": 1,
-            "axes": {"accel": "kvm", "period_ms": PERIOD_MS, **axes},
-            "limits": {"trials": trials, "rule_out": 0.5},
-        },
-        "test",
-    )
-    result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path)
-    assert all(qemu._exit.done() for qemu in host.started)
-    return result, host
+from tests.support.fake_campaigns import campaign, only_ordinary
 
 
 @pytest.mark.parametrize(
@@ -62,18 +44,6 @@ async def test_plain_ticking_is_clean(tmp_path: Path, behaviour: object, outcome
     assert cell.verdict is Verdict.CLEAN, cell.why
     assert cell.campaign.outcomes[outcome] >= 4
     assert [control.seen for control in cell.campaign.controls] == [True, True]
-
-
-def only_ordinary(break_it: object) -> Script:
-    """A script that breaks loads of ordinary saves and leaves the control alone."""
-
-    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        if qemu.config.control_tick:
-            immediate(qemu, guest, number)
-        else:
-            break_it(qemu, guest, number)  # type: ignore[operator]
-
-    return Script(on_load)
 
 
 async def test_a_lost_interrupt_on_an_exposed_host_is_affected(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.instance import Instance, NotOwnedError
 from orchestrator.vm.launch import launch
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
-from tests.fake.test_campaign import campaign, only_ordinary
+from tests.support.fake_campaigns import campaign, only_ordinary
 
 PERIOD_NS = 100_000_000
 NEW_PROCESS = [Method.LOADVM, Method.EXEC, Method.INCOMING]

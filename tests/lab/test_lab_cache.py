@@ -27,7 +27,7 @@ from orchestrator.lab.kernel.names import kernel
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.sources import source_archive
 from orchestrator.packages.trees import Unpacked, unpack
-from tests.e2e.conftest import marked_processes, wait_until
+from tests.support.processes import marked_processes, wait_until
 
 TOOLS = ("apt-get", "dpkg-deb")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.command import lab_run, records
+from tests.support.lab_command import lab_run, records
 
 pytestmark = pytest.mark.timeout(1200)
 

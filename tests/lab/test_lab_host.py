@@ -19,8 +19,8 @@ from orchestrator.lab.host.qemu import packaged_qemu
 from orchestrator.lab.kernel.names import kernel
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
-from tests.e2e.conftest import wait_until
 from tests.fake.host import FACTS
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(600)
 

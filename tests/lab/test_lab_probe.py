@@ -24,8 +24,9 @@ from orchestrator.lab.emulator.media import boot_cd, initrd
 from orchestrator.lab.kernel.names import kernel
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.e2e.conftest import marked_processes, started, wait_until
 from tests.fake.host import FACTS
+from tests.support.command import started
+from tests.support.processes import marked_processes, wait_until
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import marked_processes, started, wait_until
-from tests.lab.command import TRIALS, arms, lab_run, records
+from tests.support.command import started
+from tests.support.lab_command import TRIALS, arms, lab_run, records
+from tests.support.processes import marked_processes, wait_until
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "orchestrator"
+from tests.support.places import PACKAGE
 
 #: Whoever works through the host protocol has no business with these.
 FORBIDDEN = {"time", "os", "signal", "subprocess", "socket", "threading", "datetime"}

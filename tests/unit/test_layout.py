@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "orchestrator"
+from tests.support.places import PACKAGE
 
 #: Folders and top modules, the most basic first. A module may import from its own folder
 #: and from those before it.

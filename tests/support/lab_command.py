@@ -1,0 +1,37 @@
+"""`losttick lab run`, as its user gives it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.journal.file import read_journal
+from tests.support.command import started
+
+TRIALS = 20
+
+
+def lab_run(out: Path, *options: str, trials: int = TRIALS) -> dict[str, Any]:
+    """Run `losttick lab run --json`; skip with its own words where something can't be had."""
+    with started(
+        "lab", "run", "--trials", str(trials), "--out", str(out), "--json", *options
+    ) as process:
+        stdout, stderr = process.communicate()
+    assert "Traceback" not in stderr
+    found: dict[str, Any] = json.loads(stdout)
+    if "error" in found and process.returncode == 3:
+        pytest.skip(f"needs a lab: {found['error']}")
+    assert "error" not in found, found
+    for cell in found["cells"]:
+        if cell["verdict"] == "skipped":
+            pytest.skip(f"needs {cell['lab']['version']}: {cell['why']}")
+    return found
+
+
+def arms(found: dict[str, Any]) -> dict[tuple[str, bool], dict[str, Any]]:
+    return {(c["lab"]["variant"], c["lab"]["apicv"]): c for c in found["cells"]}
+
+
+def records(out: Path, kind: str) -> list[dict[str, Any]]:
+    return [r for r in read_journal(out / "journal.jsonl") if r["record"] == kind]

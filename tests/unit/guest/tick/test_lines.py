@@ -1,0 +1,51 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.guest.tick.config import MAX_VCPUS
+from orchestrator.guest.tick.lines import LINE, BadConfig, Tick, parse, render
+
+u32 = st.integers(0, 2**32 - 1)
+
+
+@given(st.lists(u32, min_size=6, max_size=6), st.integers(0, MAX_VCPUS - 1))
+def test_a_tick_line_comes_back_as_it_was(fields: list[int], vcpu: int) -> None:
+    match = LINE.search(b"noise" + render("T", *fields, vcpu=vcpu) + b"T0 0000")
+    assert match
+    sequence, spins, high, low, print_cycles, arms = fields
+    assert parse(match) == (vcpu, Tick(sequence, spins, high << 32 | low, print_cycles, arms))
+
+
+@given(st.lists(u32, min_size=6, max_size=6), st.data())
+def test_no_torn_or_altered_line_is_believed(fields: list[int], data: st.DataObject) -> None:
+    line = render("T", *fields)
+    at = data.draw(st.integers(0, len(line) - 2))
+    # A tail, as a snapshot in mid-line replays it.
+    tail = LINE.search(line[at + 1 :])
+    assert tail is None or parse(tail) is None
+    other = data.draw(st.sampled_from(b"0123456789abcdefTNRC "))
+    altered = line[:at] + bytes([other]) + line[at + 1 :]
+    match = LINE.search(altered)
+    assert altered == line or match is None or parse(match) is None
+
+
+def test_a_head_and_a_foreign_tail_do_not_make_a_line() -> None:
+    one = render("T", 5, 1000, 0, 77, 0, 6)
+    other = render("T", 6, 1001, 0, 99, 0, 7)
+    for cut in range(1, len(one) - 1):
+        match = LINE.search(one[:cut] + other[cut:])
+        assert (
+            match is None
+            or parse(match) is None
+            or one[cut:] == other[cut:]
+            or (one[:cut] == other[:cut])
+        )
+
+
+def test_what_the_guest_refuses_has_words() -> None:
+    match = LINE.search(render("B", 7))
+    assert match
+    said = parse(match)
+    assert said is not None
+    line = said[1]
+    assert isinstance(line, BadConfig)
+    assert line.reason == "the CPU has no TSC-deadline timer"

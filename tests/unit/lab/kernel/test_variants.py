@@ -1,0 +1,132 @@
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.lab.kernel import variants
+from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.steps import ModuleBuildError, Steps
+from orchestrator.lab.kernel.variants import (
+    Variant,
+    VariantError,
+    has_wants_to_run,
+    modified,
+    modify,
+)
+from tests.support.lapic_source import PLAIN, STATIC_CALL, source
+
+
+def a_kernel(name: str = "debian:9.1.1-1", **modules: bytes) -> Kernel:
+    return Kernel(name, "9.1.1-1", "9.1.0", Path("vmlinuz"),
+                  {each.replace("_", "-"): data for each, data in modules.items()})  # fmt: skip
+
+
+@pytest.fixture
+def lapic(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Say what the kernel's source is, and build nothing but a word for each edit."""
+
+    def is_now(text: str) -> None:
+        monkeypatch.setattr(variants, "lapic_source", lambda *_: text)
+
+    def build(kernel: Kernel, edits: list[Path], *_: object) -> dict[str, bytes]:
+        done = "+".join(edit.stem for edit in edits).encode()
+        every = b"losttick_every:\0\1\0\0\0." if b"partial" in done else b""
+        return {"kvm": done + every, "kvm-intel": done}
+
+    monkeypatch.setattr(variants, "build_modules", build)
+    return is_now
+
+
+BOTH = {"kvm": b"k", "kvm_intel": b"i", "irqbypass": b"b"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "edits"),
+    [
+        (Variant.BASE, b"drop_wants_to_run"),
+        (Variant.REVERT_FIX, b"drop_wants_to_run+revert_fix"),
+        (Variant.DROP_TIMER, b"drop_timer"),
+    ],
+)
+def test_a_variant_is_some_edits(
+    lapic: Callable[[str], None], variant: Variant, edits: bytes
+) -> None:
+    lapic(PLAIN)
+    kernel = a_kernel(**BOTH)
+    assert has_wants_to_run(kernel)
+    found = modify(kernel, variant)
+    assert found.modules == {"irqbypass": b"b", "kvm": edits, "kvm-intel": edits}
+    assert (found.variant, kernel.variant) == (variant.value, "untouched")
+    found = modify(kernel, variant, realigned=True)
+    assert found.modules["kvm-intel"] == edits + b"+align_pi_desc"
+    assert found.variant == f"{variant}, realigned"
+
+
+def test_without_the_condition_the_base_is_the_kernel_itself(lapic: Callable[[str], None]) -> None:
+    lapic(PLAIN.replace("wants_to_run", "on"))
+    kernel = a_kernel(**BOTH)
+    assert not has_wants_to_run(kernel)
+    assert modify(kernel, Variant.REVERT_FIX).modules["kvm"] == b"revert_fix"
+    with pytest.raises(VariantError, match="base and untouched are the same"):
+        modify(kernel, Variant.BASE)
+
+
+def test_untouched_is_not_built(lapic: Callable[[str], None]) -> None:
+    kernel = a_kernel(**BOTH)
+    assert modify(kernel, Variant.UNTOUCHED) is kernel
+    lapic(PLAIN)
+    found = modify(kernel, Variant.UNTOUCHED, realigned=True)
+    assert (found.modules["kvm"], found.variant) == (b"align_pi_desc", "untouched, realigned")
+
+
+def test_n_is_put_into_the_module(lapic: Callable[[str], None]) -> None:
+    lapic(PLAIN)
+    found = modify(a_kernel(**BOTH), Variant.PARTIAL, every=259)
+    assert found.modules["kvm"].endswith(b"+partial_revertlosttick_every:\0\3\1\0\0.")
+    for variant, every in ((Variant.REVERT_FIX, 5), (Variant.PARTIAL, -1)):
+        with pytest.raises(VariantError, match="that is for partial"):
+            modify(a_kernel(**BOTH), variant, every=every)
+
+
+def test_what_cannot_be_edited_is_refused(lapic: Callable[[str], None]) -> None:
+    lapic(source("", STATIC_CALL[1]).replace("apicv_pre_state_restore and", ""))
+    for variant in (Variant.REVERT_FIX, Variant.PARTIAL):
+        with pytest.raises(VariantError, match="it is without the fix as it is"):
+            modify(a_kernel(**BOTH), variant)
+    with pytest.raises(VariantError, match="KVM is built in"):
+        modify(a_kernel(), Variant.DROP_TIMER)
+    with pytest.raises(VariantError, match=r"Edit the tree by a program of .*edits, and build it"):
+        modify(a_kernel("tree:/x", **BOTH), Variant.REVERT_FIX)
+    with pytest.raises(VariantError, match="only kernels of packages are edited"):
+        has_wants_to_run(a_kernel("tree:/x"))
+
+
+async def test_a_cancelled_build_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def build(
+        kernel: Kernel, variant: Variant, *, progress: Callable[[int, int], None], steps: Steps,
+        **options: object,
+    ) -> Kernel:  # fmt: skip
+        progress(1, 2)
+        with pytest.raises(ModuleBuildError):
+            steps.run(["sh", "-c", "sleep 60 & wait"], "building")
+        with pytest.raises(ModuleBuildError, match="cancelled"):
+            steps.run(["true"], "building")
+        loop.call_soon_threadsafe(ended.set)
+        return kernel
+
+    ended = asyncio.Event()
+    monkeypatch.setattr(variants, "modify", build)
+    task = asyncio.create_task(
+        modified(a_kernel(), Variant.REVERT_FIX, progress=lambda done, total: begun.set())
+    )
+    await begun.wait()
+    await asyncio.sleep(0.1)  # either way it ends: before the step begins, or in it
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(10):
+        await ended.wait()

@@ -1,0 +1,93 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.plan.cell import Cell
+from orchestrator.plan.load import build_plan
+from orchestrator.snapshot.method import Method
+from orchestrator.vm.argv import qemu_args
+from orchestrator.vm.config import Accel, IrqChip
+from tests.support.plans import ids
+
+
+def test_axes_span_cells_with_stable_ids() -> None:
+    data = {"axes": {"accel": ["auto", "kvm", "tcg"], "mode": ["periodic", "one-shot"]}}
+    ids = [cell.id for cell in build_plan(data, "test").cells(Accel.KVM)]
+    assert len(ids) == len(set(ids)) == 4
+    data["axes"]["mode"].reverse()
+    assert set(ids) == {cell.id for cell in build_plan(data, "test").cells(Accel.KVM)}
+
+
+PLAIN = Cell(Accel.KVM, TimerMode.ONE_SHOT, Apic.XAPIC, Method.HMP, 20_000_000, 25)
+
+
+def test_an_id_names_what_is_not_as_by_default_in_the_order_of_names() -> None:
+    (cell,) = ids(
+        {
+            "axes": {
+                "phase": "expired", "irqchip": "split", "memory_mib": 64, "machine": "q35",
+                "cpu": "qemu64", "vcpus": 1, "qemu": "/opt/q/qemu", "period_ms": 2.5,
+            }
+        }
+    )  # fmt: skip
+    assert cell == (
+        "kvm/one-shot/xapic/hmp/2.5ms/25loads/irqchip=split/machine=q35/memory_mib=64"
+        "/phase=expired/qemu=/opt/q/qemu"
+    )
+
+
+AXES: dict[str, list[object]] = {
+    "mode": ["one-shot", "periodic"],
+    "method": ["hmp", "jobs"],
+    "cycle": ["repeat", "chain"],
+    "phase": ["random", 0.25, "expired"],
+    "irqchip": ["on", "split"],
+    "machine": ["pc", "q35"],
+}
+
+
+@given(st.data())
+def test_ids_survive_reordering(data: st.DataObject) -> None:
+    """Of axes, and of values in each; and they are as many as there are cells."""
+    names = data.draw(st.permutations(list(AXES)))
+    axes = {name: data.draw(st.permutations(AXES[name])) for name in names}
+    found = ids({"axes": axes})
+    assert len(found) == len(set(found)) == 96
+    assert set(found) == set(ids({"axes": AXES}))
+
+
+def test_ids_survive_another_axis() -> None:
+    """One that is added keeps the cells in which it is as it was before."""
+    before = {"axes": {"mode": ["one-shot", "periodic"]}}
+    after = {"axes": {"mode": ["one-shot", "periodic"], "machine": ["q35", "pc"]}}
+    assert set(ids(before)) < set(ids(after))
+
+
+def test_ids_tell_near_periods_apart() -> None:
+    assert len(set(ids({"axes": {"period_ms": [1000.0001, 1000.0002]}}))) == 2
+
+
+def test_a_cell_is_the_machine_that_it_names() -> None:
+    cell = build_plan(
+        {
+            "axes": {
+                "machine": "q35", "cpu": "Nehalem", "irqchip": "split", "memory_mib": 64,
+                "mode": "tsc-deadline", "apic": "x2apic",
+            }
+        },
+        "test",
+    ).cells(Accel.KVM)[0]  # fmt: skip
+    args = qemu_args(cell.instance_config())
+    assert args[args.index("-machine") + 1] == "q35,accel=kvm,kernel-irqchip=split"
+    assert args[args.index("-cpu") + 1] == "Nehalem,+tsc-deadline,+x2apic"
+    assert args[args.index("-m") + 1] == "64"
+    assert args[args.index("-smp") + 1] == "1"
+
+
+def test_whose_the_lapic_is() -> None:
+    assert not PLAIN.instance_config().lapic_is_qemus
+    assert build_plan({"axes": {"irqchip": "off"}}, "test").cells(Accel.KVM)[0].irqchip is (
+        IrqChip.OFF
+    )
+    assert build_plan({}, "test").cells(Accel.TCG)[0].instance_config().lapic_is_qemus

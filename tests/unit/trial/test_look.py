@@ -1,0 +1,55 @@
+import pytest
+
+from orchestrator.guest.lapic import Lapic, Registers
+from orchestrator.guest.tick.config import TICK_VECTOR
+from orchestrator.guest.tick.state import GuestState, Stage
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.trial.look import reasons_against
+
+
+def ticking(**changes: object) -> GuestState:
+    fields: dict[str, object] = {
+        "printing": False, "ticks": 9, "arms": 10, "spins": 500, "printed": 9,
+        "stage": Stage.TICKING, "window_spins": 0,
+    }  # fmt: skip
+    return GuestState(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+ARMED = Lapic(lvtt=TICK_VECTOR, tmict=1000, irr=frozenset(), isr=frozenset())
+
+
+RUNNING = Registers(ip=0x34, flags=0x202, halted=False)
+
+
+def test_an_eligible_save() -> None:
+    assert reasons_against(ticking(), ARMED, RUNNING, TimerMode.ONE_SHOT, 0.5) == ()
+
+
+def test_the_phase_that_was_asked_for_is_the_one_that_counts() -> None:
+    def reasons(phase: float) -> tuple[str, ...]:
+        return reasons_against(ticking(), ARMED, RUNNING, TimerMode.ONE_SHOT, phase, (0.8, 1.0))
+
+    assert reasons(0.9) == ()
+    assert reasons(0.5) == ("off phase",)
+
+
+@pytest.mark.parametrize(
+    ("state", "lapic", "registers", "phase", "reason"),
+    [
+        (ticking(printing=True), ARMED, RUNNING, 0.5, "printing"),
+        (ticking(printed=8), ARMED, RUNNING, 0.5, "printing"),
+        (ticking(arms=9), ARMED, RUNNING, 0.5, "not armed"),
+        (ticking(), Lapic(64, 0, frozenset(), frozenset()), RUNNING, 0.5, "not armed"),
+        (ticking(), Lapic(0x10040, 9, frozenset(), frozenset()), RUNNING, 0.5, "masked"),
+        (ticking(), Lapic(65, 9, frozenset(), frozenset()), RUNNING, 0.5, "masked"),
+        (ticking(), Lapic(64, 9, frozenset({64}), frozenset()), RUNNING, 0.5, "pending"),
+        (ticking(), Lapic(64, 9, frozenset(), frozenset({64})), RUNNING, 0.5, "in service"),
+        (ticking(), ARMED, Registers(1, 0x2, False), 0.5, "interrupts off"),
+        (ticking(), ARMED, RUNNING, 0.9, "off phase"),
+        (ticking(stage=Stage.CONTROL_WINDOW), ARMED, RUNNING, 0.5, "not ticking"),
+    ],
+)
+def test_what_makes_a_save_no_evidence(
+    state: GuestState, lapic: Lapic, registers: Registers, phase: float, reason: str
+) -> None:
+    assert reasons_against(state, lapic, registers, TimerMode.ONE_SHOT, phase) == (reason,)

@@ -1,0 +1,150 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.bugs.exposure import Exposure
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.plan.goals import PlanLimits
+from orchestrator.stats.rate import Losses, loss_rate
+from orchestrator.verdict.cell import Tally, decide
+from orchestrator.verdict.verdict import Verdict
+from tests.support.exposures import EXPOSED, NOT_EXPOSED
+
+
+def verdict(
+    outcomes: dict[Outcome, int],
+    causes: dict[Cause, int] | None = None,
+    *,
+    unknown_attempts: int = 0,
+    controls_seen: int = 2,
+    bug_losses: int | None = None,
+    exposed: Exposure = EXPOSED,
+) -> Verdict:
+    if bug_losses is None:
+        bug_losses = (causes or {}).get(Cause.LOST_INTERRUPT, 0)
+    tally = Tally(
+        Counter(outcomes), Counter(causes or {}), bug_losses,
+        sum(outcomes.values()) + unknown_attempts, unknown_attempts, controls_seen, 2,
+    )  # fmt: skip
+    rate = loss_rate(
+        Losses(tally.trials, tally.outcomes[Outcome.LOST], tally.outcomes[Outcome.UNKNOWN]), 0.95
+    )
+    return decide(tally, rate, 0.01, exposed)[0]
+
+
+def test_299_loads_without_a_loss_are_clean_and_298_are_not() -> None:
+    assert PlanLimits().planned == 299
+    assert verdict({Outcome.IMMEDIATE: 299}) is Verdict.CLEAN
+    assert verdict({Outcome.IMMEDIATE: 298}) is Verdict.INCONCLUSIVE
+
+
+def test_an_unresolved_unknown_counts_as_a_loss_in_the_bound() -> None:
+    assert verdict({Outcome.IMMEDIATE: 298, Outcome.UNKNOWN: 1}) is Verdict.INCONCLUSIVE
+    assert verdict({Outcome.IMMEDIATE: 500, Outcome.UNKNOWN: 1}) is Verdict.CLEAN
+
+
+def test_no_clean_without_the_controls() -> None:
+    assert verdict({Outcome.IMMEDIATE: 299}, controls_seen=1) is Verdict.INCONCLUSIVE
+
+
+def test_no_clean_beyond_five_percent_unknown() -> None:
+    assert verdict({Outcome.IMMEDIATE: 299}, unknown_attempts=15) is Verdict.CLEAN
+    assert verdict({Outcome.IMMEDIATE: 299}, unknown_attempts=16) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("causes", "exposed", "expected"),
+    [
+        ({Cause.LOST_INTERRUPT: 1}, EXPOSED, Verdict.AFFECTED),
+        ({Cause.LOST_INTERRUPT: 1}, NOT_EXPOSED, Verdict.ANOMALOUS),
+        ({Cause.NOT_RESTORED: 1}, EXPOSED, Verdict.ANOMALOUS),
+        ({Cause.HARNESS_FAULT: 1}, EXPOSED, Verdict.ANOMALOUS),
+    ],
+)
+def test_only_a_diagnosed_loss_on_an_exposed_host_is_affected(
+    causes: dict[Cause, int], exposed: Exposure, expected: Verdict
+) -> None:
+    outcomes = {Outcome.IMMEDIATE: 298, Outcome.LOST: 1}
+    assert verdict(outcomes, causes, exposed=exposed) is expected
+
+
+def test_an_interrupt_that_was_lost_later_is_not_the_bug() -> None:
+    """It loses the first tick after a load; here ticks went on before they stopped."""
+    outcomes = {Outcome.IMMEDIATE: 298, Outcome.LOST: 1}
+    assert verdict(outcomes, {Cause.LOST_INTERRUPT: 1}, bug_losses=0) is Verdict.ANOMALOUS
+
+
+@pytest.mark.parametrize("outcome", [Outcome.MISSED, Outcome.RECOVERED, Outcome.CRASHED])
+def test_oddities_are_anomalous(outcome: Outcome) -> None:
+    assert verdict({Outcome.IMMEDIATE: 298, outcome: 1}) is Verdict.ANOMALOUS
+
+
+def why(
+    outcomes: dict[Outcome, int], *, bug_losses: int = 0, unknown_attempts: int = 0,
+    first_loads: int = 0, planned: int | None = None, cells: int = 1, controls_seen: int = 2,
+) -> tuple[Verdict, str]:  # fmt: skip
+    causes = Counter({Cause.LOST_INTERRUPT: bug_losses}) if bug_losses else Counter()
+    tally = Tally(
+        Counter(outcomes), causes, bug_losses, sum(outcomes.values()) + unknown_attempts,
+        unknown_attempts, controls_seen, 2, first_loads, planned, cells,
+    )  # fmt: skip
+    losses = Losses(tally.trials, tally.outcomes[Outcome.LOST], tally.outcomes[Outcome.UNKNOWN])
+    return decide(tally, loss_rate(losses, 0.95), 0.01, EXPOSED)
+
+
+def test_a_clean_verdict_says_what_it_rules_out_and_what_a_tenth_takes() -> None:
+    assert why({Outcome.IMMEDIATE: 299}, first_loads=12, unknown_attempts=2) == (
+        Verdict.CLEAN,
+        "no loss in 299 loads; they rule out a loss rate above 0.997% at 95% confidence "
+        "(above 2.077% if all 2 attempts that ended unknown lost it; above 22.092% if some "
+        "saves lose and others don't, as there were 12); to rule out a tenth of that takes 2,705 "
+        "more without a loss",
+    )
+
+
+def test_an_affected_verdict_does_too() -> None:
+    _, text = why({Outcome.LOST: 10, Outcome.IMMEDIATE: 10}, bug_losses=10)
+    assert "they rule out a loss rate below 30.195% and above 69.805% at 95%" in text
+    assert "a tenth of 30.195%, once mended, is ruled out by 98 loads without a loss" in text
+
+
+@pytest.mark.parametrize("how", [{"controls_seen": 1}, {"unknown_attempts": 100}])
+def test_where_the_observer_can_not_be_trusted_nothing_is_ruled_out(how: dict[str, int]) -> None:
+    found, text = why({Outcome.IMMEDIATE: 299}, **how)
+    assert found is Verdict.INCONCLUSIVE
+    assert text.endswith("; nothing is ruled out")
+
+
+def test_one_diagnosed_loss_in_a_million_loads_may_be_the_observers_error() -> None:
+    million = {Outcome.IMMEDIATE: 999_999, Outcome.LOST: 1}
+    found, text = why(million, bug_losses=1, planned=1_000_000)
+    assert found is Verdict.ANOMALOUS
+    assert "could be the observer's error in so many loads: it takes 4 to be sure" in text
+    assert why(million, bug_losses=4, planned=1_000_000)[0] is Verdict.AFFECTED
+    assert why({Outcome.IMMEDIATE: 298, Outcome.LOST: 1}, bug_losses=1)[0] is Verdict.AFFECTED
+
+
+@given(
+    st.integers(1, 400), st.integers(0, 400), st.integers(0, 20), st.integers(0, 2),
+    st.integers(0, 20),
+)  # fmt: skip
+def test_clean_is_never_given_away(
+    ticked: int, lost: int, unresolved: int, controls_seen: int, retried: int
+) -> None:
+    outcomes = {Outcome.IMMEDIATE: ticked, Outcome.LOST: lost, Outcome.UNKNOWN: unresolved}
+    found, _ = why(
+        outcomes, unknown_attempts=unresolved + retried, controls_seen=controls_seen
+    )  # fmt: skip
+    if found is Verdict.CLEAN:
+        assert lost == 0
+        assert controls_seen == 2
+        assert ticked + unresolved >= 299
+    more = why(
+        {**outcomes, Outcome.UNKNOWN: unresolved + 1},
+        unknown_attempts=unresolved + retried + 1, controls_seen=controls_seen,
+    )[0]  # fmt: skip
+    if found is not Verdict.CLEAN and not (ticked + unresolved + 1 == 299 and not unresolved):
+        assert more is not Verdict.CLEAN  # an unknown never helps

@@ -1,0 +1,374 @@
+"""The error rates that verdicts state, measured: 10,000 simulated campaigns a point.
+
+Run with `-s` to see the table of docs/statistics.md.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from scipy.special import betaln
+from scipy.stats import binom
+
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.stats.bounds import ruled_out
+from orchestrator.stats.rate import Losses, loss_rate, rate_over_saves
+from orchestrator.stats.save_effect import BySave
+from orchestrator.stats.sequence import confidence_sequence, evidence_against
+from orchestrator.stats.stopping import FALSE_DIAGNOSIS, Advice, StoppingRule, losses_to_be_sure
+from orchestrator.verdict.cell import Tally, decide
+from orchestrator.verdict.verdict import Verdict
+from tests.support.exposures import EXPOSED
+
+CAMPAIGNS = 10_000
+
+
+CONFIDENCE = 0.95
+
+
+STATED = 1 - CONFIDENCE
+
+
+PLANNED = 299
+
+
+LOADS = 25
+
+
+MAX_ATTEMPTS = 3
+
+
+Draw = Callable[[np.random.Generator, int], "np.ndarray"]
+
+
+def within(errors: int, stated: float, what: str) -> None:
+    """Fail if a rule that errs as often as stated gives so many errors in 1 of 1,000 tests."""
+    allowed = int(binom.isf(0.001, CAMPAIGNS, stated))
+    print(f"{what}: {errors / CAMPAIGNS:.2%} (stated {stated:.2%})")
+    assert errors <= allowed, what
+
+
+# --- saves ---
+
+
+def alike(rate: float) -> Draw:
+    return lambda rng, size: np.full(size, rate)
+
+
+def all_or_none(share: float) -> Draw:
+    """Saves that always lose, in this share, among saves that never do."""
+    return lambda rng, size: (rng.random(size) < share).astype(float)
+
+
+def beta(a: float, b: float) -> Draw:
+    return lambda rng, size: rng.beta(a, b, size)
+
+
+def beta_losing(share: float, total: float, loads: int) -> Draw:
+    """Beta rates, a + b = total, of which this share of saves loses one of its loads."""
+
+    def excess(a: float) -> float:
+        b = total - a
+        return float(1 - np.exp(betaln(a, b + loads) - betaln(a, b)) - share)
+
+    a = brentq(excess, 1e-9, total - 1e-9)
+    return beta(a, total - a)
+
+
+# --- an observer that errs ---
+
+
+@dataclass(frozen=True)
+class Observer:
+    stall: float = 0.0
+    """Attempts that end unknown."""
+    missed: float = 0.0
+    """Losses that are called ticks."""
+    misread: float = 0.0
+    """Ticks that are called losses."""
+    false_testimony: float = 0.0
+    """Those of them that are diagnosed as the bug."""
+    no_testimony: float = 0.02
+    """True losses that are not diagnosed as the bug."""
+
+
+@dataclass
+class Campaigns:
+    """Counts, one for each campaign."""
+
+    planned: int
+    loads_per_save: int
+    trials: np.ndarray
+    lost: np.ndarray
+    bug_losses: np.ndarray
+    unresolved: np.ndarray
+    attempts: np.ndarray
+    unknown_attempts: np.ndarray
+    controls_seen: np.ndarray
+    steps: list[np.ndarray]
+    """Of each step: +1 a new save, +2 a load with a known outcome, +4 which was lost."""
+
+    def by_save(self, campaign: int) -> BySave:
+        saves = BySave(self.loads_per_save)
+        for step in self._matrix[:, campaign].tolist():
+            if step & 1:
+                saves.begin()
+            if step & 2:
+                saves.count(lost=bool(step & 4))
+        return saves
+
+    @property
+    def _matrix(self) -> np.ndarray:
+        if isinstance(self.steps, list):
+            self.steps = np.array(self.steps)  # type: ignore[assignment]
+        return self.steps  # type: ignore[return-value]
+
+
+def simulate(
+    draw: Draw,
+    observer: Observer = Observer(),
+    *,
+    planned: int = PLANNED,
+    loads_per_save: int = LOADS,
+    seed: int = 1,
+) -> Campaigns:
+    """Run campaigns as `CellRunner` does: a loss or a stall ends a save, a stall is tried again."""
+    rng = np.random.default_rng(seed)
+    size = CAMPAIGNS
+    zeros = np.zeros(size, dtype=int)
+    c = Campaigns(planned, loads_per_save, *(zeros.copy() for _ in range(6)), zeros.copy(), [])
+    tries, loads, rate = zeros.copy(), np.full(size, loads_per_save), np.zeros(size)
+    while (on := c.trials < planned).any():
+        new = on & (loads >= loads_per_save)
+        rate = np.where(new, draw(rng, size), rate)
+        loads[new] = 0
+        stalls = on & (rng.random(size) < observer.stall)
+        known = on & ~stalls
+        really = rng.random(size) < rate
+        errs = rng.random(size) < np.where(really, observer.missed, observer.misread)
+        lost = known & (really != errs)
+        testifies = np.where(really, 1 - observer.no_testimony, observer.false_testimony)
+        c.bug_losses += lost & (rng.random(size) < testifies)
+        c.lost += lost
+        c.attempts += on
+        c.unknown_attempts += stalls
+        tries = np.where(stalls, tries + 1, 0)
+        given_up = tries == MAX_ATTEMPTS
+        tries[given_up] = 0
+        c.unresolved += given_up
+        c.trials += known | given_up
+        loads += known
+        loads[lost | stalls] = loads_per_save
+        c.steps.append((new + 2 * known + 4 * lost).astype(np.uint8))
+    c.controls_seen = rng.binomial(2, (1 - observer.missed) * (1 - observer.stall**3), size)
+    return c
+
+
+@cache
+def verdict(
+    trials: int, lost: int, bug_losses: int, unresolved: int, unknown: int, attempts: int,
+    seen: int, planned: int, cells: int,
+) -> Verdict:  # fmt: skip
+    outcomes = Counter({
+        Outcome.IMMEDIATE: trials - lost - unresolved,
+        Outcome.LOST: lost, Outcome.UNKNOWN: unresolved,
+    })  # fmt: skip
+    causes = Counter({Cause.LOST_INTERRUPT: bug_losses, Cause.UNEXPLAINED: lost - bug_losses})
+    tally = Tally(outcomes, causes, bug_losses, attempts, unknown, seen, 2, 0, planned, cells)
+    rate = loss_rate(Losses(trials, lost, unresolved, planned=planned), CONFIDENCE)
+    rule_out = ruled_out(PLANNED, CONFIDENCE) if planned == PLANNED else 0.01
+    return decide(tally, rate, rule_out, EXPOSED)[0]
+
+
+def verdicts(c: Campaigns, cells: int = 1) -> Counter[Verdict]:
+    columns = zip(
+        c.trials, c.lost, c.bug_losses, c.unresolved, c.unknown_attempts, c.attempts,
+        c.controls_seen, strict=True,
+    )  # fmt: skip
+    return Counter(verdict(*map(int, row), c.planned, cells) for row in columns)
+
+
+# --- false clean ---
+
+#: What 299 loads without a loss claim: of loads, and of saves where they differ.
+RATE = ruled_out(PLANNED, CONFIDENCE)
+
+
+SAVES = -(-PLANNED // LOADS)
+
+
+FALSE_CLEAN = {
+    "alike": (alike(RATE), Observer(), {}),
+    "alike, 1% of attempts stall": (alike(RATE), Observer(stall=0.01), {}),
+    "alike, 4% stall, 330 planned": (alike(0.01), Observer(stall=0.04), {"planned": 330}),
+    "alike, 0.1% of ticks misread": (alike(RATE), Observer(misread=1e-3), {}),
+    "alike, 1% of losses missed": (alike(RATE / 0.99), Observer(missed=0.01), {}),
+    "alike, 10% of losses missed": (alike(RATE / 0.9), Observer(missed=0.1), {}),
+    "all or none, a load in 100 ends a save": (all_or_none(RATE * LOADS), Observer(), {}),
+    "beta, a+b=1, a load in 100 ends a save": (
+        beta_losing(RATE * LOADS, 1.0, LOADS), Observer(), {},
+    ),
+    "beta, a+b=20, a load in 100 ends a save": (
+        beta_losing(RATE * LOADS, 20.0, LOADS), Observer(stall=0.01), {},
+    ),
+    "all or none, saves at their bound": (
+        all_or_none(ruled_out(SAVES, CONFIDENCE)), Observer(), {},
+    ),
+    "all or none, one load a save": (all_or_none(RATE), Observer(), {"loads_per_save": 1}),
+    "beta, a+b=1, one load a save": (beta(RATE, 1 - RATE), Observer(), {"loads_per_save": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("point", FALSE_CLEAN)
+def test_false_clean(point: str) -> None:
+    draw, observer, how = FALSE_CLEAN[point]
+    found = verdicts(simulate(draw, observer, **how))
+    within(found[Verdict.CLEAN], STATED, f"false clean: {point}")
+
+
+def test_what_clean_does_not_claim() -> None:
+    """1 save in 100 always loses; 12 saves of 25 loads can't know, and say so."""
+    clean = verdicts(simulate(all_or_none(0.01)))[Verdict.CLEAN]
+    print(f"clean with 1% of saves that always lose: {clean / CAMPAIGNS:.1%} (not claimed)")
+    assert clean > 0.8 * CAMPAIGNS
+
+
+def test_a_host_that_loses_nothing_is_clean() -> None:
+    found = verdicts(simulate(alike(0), Observer(stall=0.02, misread=1e-5)))
+    print(f"clean if nothing is lost, 2% stall: {found[Verdict.CLEAN] / CAMPAIGNS:.1%}")
+    assert found[Verdict.CLEAN] > 0.95 * CAMPAIGNS
+
+
+# --- false affected ---
+
+
+@pytest.mark.parametrize(("misread", "testimony"), [(1e-3, 1e-3), (0.05, 2e-5), (1e-6, 1.0)])
+def test_false_affected_in_a_usual_cell(misread: float, testimony: float) -> None:
+    observer = Observer(stall=0.02, misread=misread, false_testimony=testimony)
+    found = verdicts(simulate(alike(0), observer))
+    within(
+        found[Verdict.AFFECTED], STATED,
+        f"false affected: 299 loads, {misread:g} misread, {testimony:g} of them diagnosed",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "loads"), [(1, 50_000), (12, 4_000), (12, 50_000), (100, 3_000), (1, 1_000_000)]
+)
+def test_false_affected_anywhere_in_a_run(cells: int, loads: int) -> None:
+    """The observer errs just as often as is stated; every cell may end at its count."""
+    rng = np.random.default_rng(cells * loads)
+    rule = StoppingRule(loads, stop_after=1, error=STATED / cells)
+    needed = losses_to_be_sure(loads, STATED / cells)
+    diagnosed = rng.binomial(loads, FALSE_DIAGNOSIS, (CAMPAIGNS, cells))
+    wrong = 0
+    for counts in diagnosed:
+        calls = [
+            verdict(loads, int(n), int(n), 0, 0, loads, 2, loads, cells) is Verdict.AFFECTED
+            for n in counts
+        ]
+        early = [rule.ask(loads - 1, int(n)) is Advice.ENOUGH_LOSSES for n in counts]
+        assert calls == early  # who ends early calls the same
+        wrong += any(calls)
+    within(wrong, STATED, f"false affected: {cells} cells of {loads:,} loads, {needed} needed")
+
+
+# --- intervals ---
+
+INTERVALS = {
+    "alike, 2%": alike(0.02),
+    "alike, 30%": alike(0.3),
+    "beta(0.2, 9.8)": beta(0.2, 9.8),
+    "beta(0.5, 9.5)": beta(0.5, 9.5),
+    "beta(0.1, 0.9)": beta(0.1, 0.9),
+    "beta(2, 8)": beta(2, 8),
+    "all or none, 20%": all_or_none(0.2),
+    "all or none, 90%": all_or_none(0.9),
+    "1% in most saves, 30% in a fifth": lambda rng, size: np.where(
+        rng.random(size) < 0.2, 0.3, 0.01
+    ),
+}
+
+
+def true_rates(draw: Draw) -> tuple[float, float, float]:
+    """Return the mean rate of saves, losses per load done, and per load that saves allow."""
+    rates = draw(np.random.default_rng(5), 1_000_000)
+    losing = -np.expm1(LOADS * np.log1p(-np.minimum(rates, 1 - 1e-15)))
+    loads = np.divide(losing, rates, out=np.full_like(rates, LOADS), where=rates > 0)
+    return rates.mean(), losing.mean() / loads.mean(), losing.mean() / LOADS
+
+
+@pytest.mark.parametrize("point", INTERVALS)
+def test_ends_of_intervals(point: str) -> None:
+    """The interval after the test whether saves differ, and the one over saves in any case."""
+    of_saves, done, allowed = true_rates(INTERVALS[point])
+    c = simulate(INTERVALS[point])
+    reported_low = reported_high = saves_low = saves_high = differ = 0
+    for campaign in range(CAMPAIGNS):
+        lost, saves = int(c.lost[campaign]), c.by_save(campaign)
+        rate = loss_rate(Losses(PLANNED, lost, 0, saves, PLANNED), CONFIDENCE)
+        over_saves = rate_over_saves(saves, CONFIDENCE)
+        differ += rate.per == "save"
+        truth = of_saves if rate.per == "save" else done
+        reported_low += rate.low > truth
+        reported_high += rate.high < (truth if lost else allowed)
+        saves_low += over_saves.low > of_saves
+        saves_high += over_saves.high < of_saves
+    print(f"\n{point}: called different: {differ / CAMPAIGNS:.1%}")
+    within(reported_low, STATED, "  lower end too high")
+    within(reported_high, STATED, "  upper end too low")
+    within(saves_low, STATED, "  over saves: lower end too high")
+    within(saves_high, STATED, "  over saves: upper end too low")
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.3, 0.97])
+def test_intervals_of_campaigns_that_ended_early(rate: float) -> None:
+    """They end at their 10th loss, or as planned: a confidence sequence holds both ends."""
+    rng = np.random.default_rng(3)
+    rule = StoppingRule(PLANNED, stop_after=10)
+    wrong = fixed = 0
+    for _ in range(CAMPAIGNS):
+        places = np.flatnonzero(rng.random(PLANNED) < rate)
+        early = len(places) >= 10
+        trials, lost = (int(places[9]) + 1, 10) if early else (PLANNED, len(places))
+        if early:
+            assert rule.ask(trials, lost) is Advice.ENOUGH_LOSSES
+        assert rule.ask(trials - 1, lost - 1) is Advice.GO_ON
+        low, high = sequence(lost, trials)
+        wrong += not low <= rate <= high
+        at_fixed = fixed_interval(lost, trials)
+        fixed += not at_fixed[0] <= rate <= at_fixed[1]
+    within(wrong, STATED, f"interval at the end, rate {rate:.0%}, ended at 10 losses")
+    print(f"  (a fixed-number interval with both ends at 95%: {fixed / CAMPAIGNS:.2%})")
+
+
+@cache
+def sequence(lost: int, trials: int) -> tuple[float, float]:
+    return confidence_sequence(lost, trials, CONFIDENCE)
+
+
+@cache
+def fixed_interval(lost: int, trials: int) -> tuple[float, float]:
+    rate = loss_rate(Losses(trials, lost), CONFIDENCE)
+    return rate.low, rate.high
+
+
+@pytest.mark.parametrize("rate", [0.002, 0.02, 0.3, 0.97])
+def test_a_rate_read_after_every_trial(rate: float) -> None:
+    """The strictest reader: wrong at any time of 299 is wrong."""
+    rng = np.random.default_rng(4)
+    out = np.zeros(CAMPAIGNS, dtype=bool)
+    lost = np.zeros(CAMPAIGNS, dtype=int)
+    for trials in range(1, PLANNED + 1):
+        lost += rng.random(CAMPAIGNS) < rate
+        refuted = {
+            n: evidence_against(rate, n, trials) >= -math.log(STATED) for n in set(lost.tolist())
+        }
+        out |= np.array([refuted[n] for n in lost.tolist()])
+    within(int(out.sum()), STATED, f"read after each trial, rate {rate:.1%}")

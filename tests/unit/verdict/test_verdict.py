@@ -1,0 +1,7 @@
+from orchestrator.verdict.verdict import Verdict, overall
+
+
+def test_the_gravest_verdict_stands_for_the_run() -> None:
+    assert overall([Verdict.CLEAN, Verdict.ANOMALOUS, Verdict.SKIPPED]) is Verdict.ANOMALOUS
+    assert overall([Verdict.CLEAN, Verdict.SKIPPED]) is Verdict.CLEAN
+    assert overall([]) is Verdict.SKIPPED

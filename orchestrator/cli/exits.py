@@ -1,5 +1,6 @@
-"""Exit codes, and how errors and signals become them."""
+"""Exit codes: how verdicts, errors and signals become them."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -11,25 +12,45 @@ from typing import Any, NoReturn
 
 import typer
 
+from orchestrator.cli.text import printable
 from orchestrator.errors import InputError, LosttickError, UnfitError
+from orchestrator.verdict.verdict import Verdict
 
 
 class ExitCode(IntEnum):
-    """What the process says to its caller."""
+    """The exit codes of every command."""
 
     CLEAN = 0
     FOUND = 1
     """Affected or anomalous."""
     USAGE = 2
     INCONCLUSIVE = 3
-    """Inconclusive, nothing fit to run, or a requirement not met."""
+    """Inconclusive, nothing fit to run, or a requirement that the host does not meet."""
     HARNESS = 4
     INTERRUPTED = 130
     BROKEN_PIPE = 141
-    """Nobody reads the output any more: as a program ended by SIGPIPE."""
+    """The reader of the output went away: the code of a program that SIGPIPE ended."""
 
 
-def _code(error: LosttickError) -> ExitCode:
+def verdict_exit(verdict: Verdict, *, failed: bool = False) -> ExitCode:
+    """Return the exit code of a verdict.
+
+    Args:
+        verdict: of the whole run.
+        failed: the harness failed in at least one cell. A finding outweighs a failure.
+    """
+    match verdict:
+        case Verdict.AFFECTED | Verdict.ANOMALOUS:
+            return ExitCode.FOUND
+        case _ if failed:
+            return ExitCode.HARNESS
+        case Verdict.CLEAN:
+            return ExitCode.CLEAN
+        case Verdict.INCONCLUSIVE | Verdict.SKIPPED:
+            return ExitCode.INCONCLUSIVE
+
+
+def _error_exit(error: LosttickError) -> ExitCode:
     if isinstance(error, InputError):
         return ExitCode.USAGE
     if isinstance(error, UnfitError):
@@ -39,12 +60,15 @@ def _code(error: LosttickError) -> ExitCode:
 
 @contextlib.contextmanager
 def errors_to_exits(*, as_json: bool) -> Iterator[None]:
-    """Turn losttick's errors and an interrupt into a message and an exit code."""
+    """Turn losttick's errors and an interrupt into a message and an exit code.
+
+    With `as_json` the message is also printed as a JSON object on standard output.
+    """
     try:
         yield
     except LosttickError as error:
-        _leave(_code(error), f"losttick: {error}", as_json=as_json)
-    except (BrokenPipeError, SystemExit):  # rich turns the one into the other
+        _leave(_error_exit(error), str(error), as_json=as_json)
+    except (BrokenPipeError, SystemExit):  # rich turns a BrokenPipeError into a SystemExit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(ExitCode.BROKEN_PIPE) from None
     except Exception as error:
@@ -52,34 +76,31 @@ def errors_to_exits(*, as_json: bool) -> Iterator[None]:
             raise
         if isinstance(error, OSError):
             where = error.filename or "standard output"
-            _leave(
-                ExitCode.HARNESS, f"losttick: writing to {where}: {error.strerror}", as_json=False
-            )
-        what = f"{type(error).__name__}: {error}"
+            _leave(ExitCode.HARNESS, f"writing to {where}: {error.strerror}", as_json=False)
         _leave(
             ExitCode.HARNESS,
-            f"losttick: a fault of its own: {what}. Nothing was learnt about this host. "
-            "LOSTTICK_TRACEBACK=1 shows where it happened; please report that.",
+            f"a fault in losttick itself: {type(error).__name__}: {error}. Nothing was learnt "
+            "about this host. Run again with LOSTTICK_TRACEBACK=1 to see where it happened, and "
+            "please report that.",
             as_json=as_json,
         )
     except KeyboardInterrupt:
-        _leave(ExitCode.INTERRUPTED, "losttick: interrupted", as_json=as_json)
+        _leave(ExitCode.INTERRUPTED, "interrupted", as_json=as_json)
 
 
 def _leave(code: ExitCode, message: str, *, as_json: bool) -> NoReturn:
-    typer.echo(message, err=True)
+    typer.echo(printable(f"losttick: {message}"), err=True)
     if as_json:
-        typer.echo(json.dumps({"verdict": None, "error": message.removeprefix("losttick: ")}))
+        typer.echo(json.dumps({"verdict": None, "error": message}))
     raise typer.Exit(code)
 
 
 def run_async(start: Callable[[], Coroutine[Any, Any, ExitCode]]) -> ExitCode:
-    """Run a command's coroutine; SIGTERM ends it as Ctrl-C does, after it has cleaned up.
+    """Run a command's coroutine. SIGTERM cancels it as Ctrl-C does, so that it cleans up.
 
     Raises:
-        KeyboardInterrupt: it was ended so.
+        KeyboardInterrupt: SIGTERM or Ctrl-C ended it.
     """
-    import asyncio  # a fifth of the time that `losttick --help` takes
 
     async def main() -> ExitCode:
         task = asyncio.current_task()

@@ -207,11 +207,3 @@ class Show:
             self.say(f"{cell.id}: {diagnosis.cause}: {diagnosis.sentence}")
         elif row.diagnoses == _SHOWN_DIAGNOSES + 1:
             self.say(f"{cell.id}: further diagnoses go to the journal only")
-
-
-def duration(seconds: float) -> str:
-    """Return a span in the unit that suits it."""
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

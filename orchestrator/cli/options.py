@@ -8,7 +8,7 @@ import typer
 from orchestrator.cli.out import DEFAULT_OUT
 
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")
+    bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")
 ]
 
 IntervalConfidence = Annotated[
@@ -22,7 +22,7 @@ Out = Annotated[
     typer.Option(help="Folder for journal and evidence.", show_default=f"{DEFAULT_OUT}/TIME"),
 ]
 
-#: From what QEMU restores to half the probe's period.
+#: Current counts in ns: from 0, which QEMU restores, to half the default period of `probe`.
 DEFAULT_TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000)
 
 Tmcct = Annotated[

@@ -1,4 +1,4 @@
-"""Where a run puts its journal and evidence."""
+"""The folder into which a run writes its journal and evidence."""
 
 import contextlib
 import datetime
@@ -16,7 +16,11 @@ class OutFolderError(InputError):
 
 @contextlib.contextmanager
 def out_folder(out: Path | None) -> Iterator[Path]:
-    """Make the output folder; remove it again if nothing was put into it."""
+    """Make the output folder; remove it again if it is empty at the end.
+
+    Raises:
+        OutFolderError: the folder can't be made, or has something in it already.
+    """
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     folder = out or Path(DEFAULT_OUT) / stamp
     try:

@@ -1,15 +1,27 @@
 """`losttick probe`: the direct test of this host's KVM, without QEMU."""
 
+import asyncio
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.bugs.exposure import exposure
+from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
 from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence, Tmcct
+from orchestrator.cli.screen import Screen
+from orchestrator.cli.show import coloured
+from orchestrator.cli.table import Table
+from orchestrator.direct.program import build
+from orchestrator.direct.run import ProbeResult, judge, run_probe
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.host.local_facts import read_facts
+from orchestrator.journal.plain import plain
+from orchestrator.vm.config import Accel
 
-if TYPE_CHECKING:
-    from orchestrator.direct.run import ProbeResult
+_COLUMNS = ("TMCCT", "trials", "lost", "loss rate", "tick after", "trials/s")
 
 
 def probe(
@@ -23,11 +35,11 @@ def probe(
     confidence: IntervalConfidence = 0.95,
     as_json: AsJson = False,
 ) -> None:
-    """Restore a LAPIC timer by KVM_SET_LAPIC; see whether its interrupt comes.
+    """Test KVM_SET_LAPIC on this host, without QEMU.
 
-    Thousands of trials a second, on /dev/kvm itself. Exit codes as of `losttick
-    run`.
-    """  # fmt: skip
+    Each trial restores a LAPIC timer through /dev/kvm and waits for its interrupt:
+    thousands of trials a second. The exit codes are those of `losttick run`.
+    """
     tmccts = list(dict.fromkeys(tmcct or DEFAULT_TMCCTS))
     with errors_to_exits(as_json=as_json):
         code = run_async(
@@ -39,20 +51,6 @@ def probe(
 async def _probe(
     trials: int, tmccts: list[int], period_ns: int, confidence: float, *, as_json: bool
 ) -> ExitCode:
-    import asyncio
-
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from orchestrator.bugs.exposure import exposure
-    from orchestrator.direct.program import build
-    from orchestrator.direct.run import judge, run_probe
-    from orchestrator.guest.timer_mode import TimerMode
-    from orchestrator.host.local_facts import read_facts
-    from orchestrator.journal.plain import plain
-    from orchestrator.verdict.verdict import Verdict
-    from orchestrator.vm.config import Accel
-
     facts = await asyncio.to_thread(read_facts, None, None)
     exposed = exposure(facts, Accel.KVM, TimerMode.ONE_SHOT)
     program = await asyncio.to_thread(build)
@@ -68,24 +66,20 @@ async def _probe(
         found = {"verdict": verdict, "why": why, "exposure": exposed, "host": facts}
         typer.echo(json.dumps(plain(found) | plain(result), indent=2))
     else:
-        _print(result)
-        typer.echo(f"\n{verdict}: {why}.\nThis host is {exposed.state}: {exposed.why}.")
-    return {
-        Verdict.CLEAN: ExitCode.CLEAN,
-        Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
-    }.get(verdict, ExitCode.FOUND)
+        screen = Screen()
+        screen.table(_table(result))
+        screen.space()
+        screen.prose(coloured(verdict), f": {why}.")
+        screen.prose(f"This host is {exposed.state}: {exposed.why}.")
+    return verdict_exit(verdict)
 
 
-def _print(result: "ProbeResult") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("TMCCT", "trials", "lost", "loss rate", "tick after", "trials/s"):
-        table.add_column(column, justify="right")
+def _table(result: ProbeResult) -> Table:
+    """Return a row for each TMCCT, and one for the control."""
+    table = Table(_COLUMNS, right=frozenset(_COLUMNS))
     for series in result.series:
         rate = series.loss_rate
-        table.add_row(
+        table.add(
             f"{series.tmcct_ns} ns",
             str(series.trials),
             str(series.lost),
@@ -94,5 +88,5 @@ def _print(result: "ProbeResult") -> None:
             f"{series.trials / series.seconds:,.0f}",
         )
     control = result.control
-    table.add_row("control", str(control.trials), str(control.lost), "", "", "")
-    Console().print(table)
+    table.add("control", str(control.trials), str(control.lost), "", "", "")
+    return table

@@ -4,22 +4,33 @@ import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.campaign.resume import read_run
+from orchestrator.campaign.run import run_plan
+from orchestrator.cli.events import events_to
+from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
+from orchestrator.cli.live import Show
 from orchestrator.cli.options import AsJson, Out, Seed
 from orchestrator.cli.out import out_folder
+from orchestrator.cli.phases import print_phases
+from orchestrator.cli.screen import Screen
+from orchestrator.cli.show import print_run
 from orchestrator.errors import InputError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.host.cpus import vcpus_at_a_time
+from orchestrator.host.qemus import LocalQemus
+from orchestrator.journal.file import BusyJournalError
 from orchestrator.plan.choices import AccelChoice, Requirement
+from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
+from orchestrator.plan.plan import Plan
+from orchestrator.results.summary import summary
 from orchestrator.snapshot.method import CycleKind, Method
-from orchestrator.vm.config import IrqChip
-
-if TYPE_CHECKING:
-    from orchestrator.plan.plan import Plan
+from orchestrator.vm.config import Accel, IrqChip
+from orchestrator.vm.tryout import why_not
 
 
 def run(
@@ -141,7 +152,7 @@ def run(
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load snapshots while a guest ticks, and say whether this host loses ticks.
+    """Load snapshots while a guest ticks; does this host lose ticks?
 
     Exit codes: 0 clean, 1 affected or anomalous, 2 bad usage or plan, 3
     inconclusive or nothing fit to run or --require not met, 4 harness failure,
@@ -165,8 +176,6 @@ def run(
         },
     }  # fmt: skip
     with errors_to_exits(as_json=as_json):
-        from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
-
         if resume:
             _refuse_with_resume(plan, out, given)
             work = _Work(out=resume, resume=True)
@@ -186,7 +195,7 @@ class _Work:
     """What to run: a plan, or the rest of a run."""
 
     out: Path | None
-    plan: "Plan | None" = None
+    plan: Plan | None = None
     resume: bool = False
 
 
@@ -210,19 +219,6 @@ def _refuse_with_resume(plan: str | None, out: Path | None, given: dict[str, Any
 async def _run(
     work: _Work, parallel: int | None, events: Path | None, *, by_phase: bool, as_json: bool
 ) -> ExitCode:
-    from orchestrator.campaign.resume import read_run
-    from orchestrator.campaign.run import run_plan
-    from orchestrator.cli.events import events_to
-    from orchestrator.cli.live import Show
-    from orchestrator.cli.phases import print_phases
-    from orchestrator.cli.show import print_run
-    from orchestrator.host.cpus import vcpus_at_a_time
-    from orchestrator.host.qemus import LocalQemus
-    from orchestrator.journal.file import BusyJournalError
-    from orchestrator.results.summary import summary
-    from orchestrator.vm.config import Accel
-    from orchestrator.vm.tryout import why_not
-
     resumed = read_run(work.out) if work.resume and work.out else None
     plan = resumed.plan if resumed else work.plan
     assert plan is not None
@@ -257,18 +253,8 @@ async def _run(
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))
     else:
-        print_run(result)
+        screen = Screen()
+        print_run(screen, result)
         if by_phase:
-            print_phases(result)
-    return exit_code(result)
-
-
-def exit_code(result: Any) -> ExitCode:
-    """Return the exit code of a run."""
-    from orchestrator.verdict.verdict import Verdict
-
-    if result.verdict in (Verdict.AFFECTED, Verdict.ANOMALOUS):
-        return ExitCode.FOUND
-    if result.failed:
-        return ExitCode.HARNESS
-    return ExitCode.CLEAN if result.verdict is Verdict.CLEAN else ExitCode.INCONCLUSIVE
+            print_phases(screen, result)
+    return verdict_exit(result.verdict, failed=result.failed)

@@ -1,16 +1,15 @@
-"""What a person sees of a run: live progress, then a table."""
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+"""The table of a finished run."""
 
 from orchestrator.campaign.run import CellResult, RunResult
+from orchestrator.cli.screen import Screen
+from orchestrator.cli.table import Table
+from orchestrator.cli.text import Styled
 from orchestrator.findings.outcome import Outcome
 from orchestrator.results.meaning import meaning
 from orchestrator.results.summary import spread
 from orchestrator.verdict.verdict import Verdict
 
-_COLOURS = {
+_STYLES = {
     Verdict.AFFECTED: "bold red",
     Verdict.ANOMALOUS: "red",
     Verdict.INCONCLUSIVE: "yellow",
@@ -20,53 +19,29 @@ _COLOURS = {
 
 _COLUMNS = ("cell", "verdict", "loads", "lost", "loss rate", "first tick", "controls")
 
-#: Columns of a terminal that the table and the bar take.
-WIDE = 110
 
-#: Off a terminal, a line at most this often.
-_LINE_EVERY_S = 5.0
-
-#: Diagnoses shown in full while the run goes on; the rest is counted.
-_SHOWN_DIAGNOSES = 3
-
-
-def print_run(run: RunResult) -> None:
-    """Print the verdict table, what it means, and where everything is."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 140
-    rows = [_row(result) for result in run.cells]
-    if console.width >= WIDE:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in _COLUMNS:
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-    else:
-        for row in rows:
-            for column, value in zip(_COLUMNS, row, strict=True):
-                console.print(f"[bold]{column:>11}[/]  {value}", highlight=False)
-    console.print()
-    text = Text(f"{run.verdict}", style=_COLOURS[run.verdict])
-    text.append(f": {meaning(run)}", style="not bold default")
-    console.print(text)
+def print_run(screen: Screen, run: RunResult) -> None:
+    """Print the table of verdicts, what the verdict means, and where journal and evidence are."""
+    table = Table(_COLUMNS, right=frozenset({"loads", "lost"}))
+    for result in run.cells:
+        table.add(*_row(result))
+    screen.table(table)
+    screen.space()
+    screen.prose(coloured(run.verdict), f": {meaning(run)}")
     if len(run.cells) > 1 and run.statement:
-        console.print(run.statement, highlight=False, markup=False)
+        screen.prose(run.statement)
     if run.changed:
-        console.print(
-            f"The host changed while this run was interrupted: {', '.join(run.changed)}.",
-            style="yellow", highlight=False,
-        )  # fmt: skip
+        changed = ", ".join(run.changed)
+        screen.prose(f"The host changed while this run was interrupted: {changed}.", style="yellow")
     for place, what in (("journal.jsonl", "journal"), ("evidence", "evidence")):
         path = run.journal.with_name(place)
         if path.exists():
-            console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
+            screen.line(f"{what}: {path}")
 
 
-def coloured(verdict: Verdict) -> str:
-    """Return a verdict with its colour, as rich's markup."""
-    return f"[{_COLOURS[verdict]}]{verdict}[/]"
+def coloured(verdict: Verdict) -> Styled:
+    """Return a verdict in its colour."""
+    return Styled(verdict, _STYLES[verdict])
 
 
 def interval(result: CellResult) -> str:
@@ -79,18 +54,18 @@ def interval(result: CellResult) -> str:
 
 
 def first_tick_class(result: CellResult) -> Outcome | None:
-    """Return which first tick was seen most, if any was."""
+    """Return the outcome that most trials with a tick had, or None if no tick came."""
     kinds = [o for o, _ in result.campaign.outcomes.most_common() if o.ticked]
     return kinds[0] if kinds else None
 
 
 def controls_seen(result: CellResult) -> str:
-    """Return how many controls were seen, in words."""
+    """Return how many of a cell's controls were seen, in words."""
     controls = result.campaign.controls
     return f"{sum(control.seen for control in controls)} of {len(controls)} seen"
 
 
-def _row(result: CellResult) -> tuple[str, ...]:
+def _row(result: CellResult) -> tuple[str | Styled, ...]:
     campaign, rate = result.campaign, result.rate
     lost = campaign.outcomes[Outcome.LOST]
     kind, first = first_tick_class(result), spread(campaign.first_tick_ms)

@@ -1,1 +1,1 @@
-"""What this machine is, and what would mend it."""
+"""Examines this host: what can be tested on it, what can't, and what would mend that."""

@@ -13,13 +13,11 @@ from pydantic import ValidationError
 from orchestrator.errors import InputError
 from orchestrator.plan.axes import Axes
 from orchestrator.plan.goals import PlanLimits
+from orchestrator.plan.names import SHIPPED, shipped_plans
 from orchestrator.plan.plan import Plan
 
 #: What a plan is called that comes from options alone.
 COMMAND_LINE = "command line"
-
-#: The plans that come with losttick.
-SHIPPED = Path(__file__).with_name("shipped")
 
 #: Options that are not called as their settings are.
 _OPTIONS = {"period_ms": "period", "memory_mib": "memory", "limits": "rule_out"}
@@ -40,11 +38,6 @@ class PlanError(InputError):
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         what = source if source == COMMAND_LINE else f"plan {source}"
         super().__init__(f"reading the {what}: {count}\n{shown}")
-
-
-def shipped_plans() -> list[str]:
-    """Return the names of the plans that come with losttick."""
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
 def load_plan(wanted: str, overrides: Mapping[str, Any]) -> Plan:

@@ -95,7 +95,8 @@ def losttick(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"
     def run(*args: str, path: str | None = None) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             losttick_command(*args), cwd=tmp_path, capture_output=True, text=True, timeout=100,
-            check=False, env=os.environ | ({"PATH": path} if path is not None else {}),
+            check=False,
+            env=os.environ | {"COLUMNS": "400"} | ({"PATH": path} if path is not None else {}),
         )  # fmt: skip
 
     return run

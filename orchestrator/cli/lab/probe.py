@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
 from orchestrator.cli.lab.choices import (
     Apicv,
     KernelNames,
@@ -59,9 +59,9 @@ def probe(
     confidence: IntervalConfidence = 0.95,
     as_json: AsJson = False,
 ) -> None:
-    """Restore LAPIC timers by KVM_SET_LAPIC in booted kernels; see what is lost.
+    """Test KVM_SET_LAPIC in booted kernels, without QEMU.
 
-    Without QEMU: hundreds of trials in seconds. Without options: one kernel as
+    Hundreds of trials take seconds. Without options: one kernel as
     it is and with the bug put in, with and without APICv, and the stock 5.10,
     which has the narrow race. The first run fetches and builds what it needs,
     in some minutes; nothing is installed. Exit codes as of `losttick run`.
@@ -105,7 +105,6 @@ async def _probe(wanted: _Wanted, parallel: int, *, as_json: bool) -> ExitCode:
     from orchestrator.journal.plain import plain
     from orchestrator.lab.arms import Choice, verdict_of
     from orchestrator.lab.kernel.names import kernel
-    from orchestrator.verdict.verdict import Verdict
 
     here = await asyncio.to_thread(read_facts, None, None)
     turns = asyncio.Semaphore(parallel)
@@ -134,10 +133,7 @@ async def _probe(wanted: _Wanted, parallel: int, *, as_json: bool) -> ExitCode:
         typer.echo(json.dumps(plain(whole), indent=2))
     else:
         _print(found, wanted.tmccts_ns, bochs.origin)
-    return {
-        Verdict.CLEAN: ExitCode.CLEAN,
-        Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
-    }.get(verdict, ExitCode.FOUND)
+    return verdict_exit(verdict)
 
 
 async def _probe_arm(
@@ -165,26 +161,23 @@ async def _probe_arm(
 
 
 def _print(found: "list[_Found]", tmccts: list[int], origin: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from orchestrator.cli.screen import Screen
+    from orchestrator.cli.show import coloured
+    from orchestrator.cli.table import Table
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("kernel", "variant", "APICv", *(f"{t} ns" for t in tmccts), "verdict"):
-        table.add_column(column)
+    screen = Screen()
+    table = Table(("kernel", "variant", "APICv", *(f"{t} ns" for t in tmccts), "verdict"))
     for each in found:
-        table.add_row(
+        table.add(
             each.choice.kernel.version,
             each.choice.variant,
             each.probe.facts.kvm_modules["kvm_intel"].get("enable_apicv", "?"),
             *(f"{s.lost}/{s.trials}" for s in each.probe.result.series),
-            each.verdict,
+            coloured(each.verdict),
         )
-    console.print("Timers lost, by the current count (TMCCT) that was restored:")
-    console.print(table)
-    console.print(f"\nEmulator: {origin}.", highlight=False)
+    screen.prose("Timers lost, by the current count (TMCCT) that was restored:")
+    screen.table(table)
+    screen.space()
+    screen.prose(f"Emulator: {origin}.")
     for each in found:
-        console.print(f"{each.choice.name} is {each.verdict}: {each.why}.",
-                      highlight=False, markup=False)  # fmt: skip
+        screen.prose(f"{each.choice.name} is {each.verdict}: {each.why}.")

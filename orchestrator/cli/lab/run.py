@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
 from orchestrator.cli.lab.choices import (
     Apicv,
     KernelNames,
@@ -124,7 +124,7 @@ async def _run(plan: "Plan", wanted: _Wanted, out: "Path | None", *, as_json: bo
     from orchestrator.campaign.run import Assignment, run_cells
     from orchestrator.cli.lab.show import emulator, print_arms
     from orchestrator.cli.live import Show
-    from orchestrator.cli.run import exit_code
+    from orchestrator.cli.screen import Screen
     from orchestrator.host.local_facts import read_facts
     from orchestrator.lab.arms import Arm, judge_arms
     from orchestrator.lab.host.qemu import packaged_qemu
@@ -159,5 +159,5 @@ async def _run(plan: "Plan", wanted: _Wanted, out: "Path | None", *, as_json: bo
             cell["lab"] = arm.described(bochs)
         typer.echo(json.dumps(found, indent=2))
     else:
-        print_arms(result, arms, bochs)
-    return exit_code(result)
+        print_arms(Screen(), result, arms, bochs)
+    return verdict_exit(result.verdict, failed=result.failed)

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from orchestrator.campaign.run import CellResult, RunResult
 from orchestrator.cli.live import Show
+from orchestrator.cli.screen import Screen
 from orchestrator.cli.show import coloured, controls_seen, first_tick_class, interval
+from orchestrator.cli.table import Table
+from orchestrator.cli.text import Styled
 from orchestrator.findings.outcome import Outcome
 from orchestrator.lab.arms import Arm, surprises
 from orchestrator.lab.emulator.bochs import Bochs, bochs, debian_bochs
@@ -35,29 +35,25 @@ async def emulator(show: Show, *, smp: bool = False) -> Bochs:
             return await asyncio.to_thread(debian_bochs)
 
 
-def print_arms(run: RunResult, arms: Sequence[Arm], bochs_used: Bochs) -> None:
-    """Print a row an arm, and what they prove together."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in _COLUMNS:
-        table.add_column(column, overflow="fold")
+def print_arms(screen: Screen, run: RunResult, arms: Sequence[Arm], bochs_used: Bochs) -> None:
+    """Print a row for each arm, and what the arms prove together."""
+    table = Table(_COLUMNS)
     for arm, result in zip(arms, run.cells, strict=True):
-        table.add_row(*_row(arm, result))
-    console.print(table)
-    console.print(f"\nEmulator: {bochs_used.origin}.", highlight=False)
+        table.add(*_row(arm, result))
+    screen.table(table)
+    screen.space()
+    screen.prose(f"Emulator: {bochs_used.origin}.")
     choices = [arm.choice for arm in arms]
     for surprise in surprises(choices, run.cells):
-        console.print(f"NOT PROVEN: {surprise}", style="yellow", markup=False, highlight=False)
+        screen.prose(f"NOT PROVEN: {surprise}", style="yellow")
     for choice, result in zip(choices, run.cells, strict=True):
         if not choice.known:
             why = result.why.rstrip(".")
-            console.print(f"{choice.name} is {coloured(result.verdict)}: {why}.", highlight=False)
-    console.print(f"journal: {run.journal}", markup=False, highlight=False, soft_wrap=True)
+            screen.prose(f"{choice.name} is ", coloured(result.verdict), f": {why}.")
+    screen.line(f"journal: {run.journal}")
 
 
-def _row(arm: Arm, result: CellResult) -> tuple[str, ...]:
+def _row(arm: Arm, result: CellResult) -> tuple[str | Styled, ...]:
     choice, campaign = arm.choice, result.campaign
     modules: dict[str, Any] = result.facts.kvm_modules
     counted = ", ".join(f"{name.removeprefix('losttick_')} {n}" for name, n in arm.counters.items())

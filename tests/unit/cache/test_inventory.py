@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from orchestrator.cache.inventory import clean
 from orchestrator.cache.store import Store, let_go
-from orchestrator.cli import app
+from orchestrator.cli.app import whole_app
 from orchestrator.cli.exits import ExitCode
 from tests.support.cache_entries import keep
 
@@ -91,21 +91,21 @@ def test_clean_leaves_what_another_process_has(cache: Path, how: str) -> None:
 
 def test_the_commands(cache: Path) -> None:
     run = CliRunner().invoke
-    listed = run(app, ["lab", "list"])
+    listed = run(whole_app(), ["lab", "list"])
     assert listed.exit_code == ExitCode.CLEAN
     assert listed.stdout.startswith(f"0 B in {cache}: `losttick lab run`")
     tool = keep(cache).content / "bin/tool"
-    listed = run(app, ["lab", "list", "--check"])
+    listed = run(whole_app(), ["lab", "list", "--check"])
     assert listed.exit_code == ExitCode.CLEAN
     assert "a tool" in listed.stdout
     assert "whole" in listed.stdout
     tool.write_text("harm")
-    listed = run(app, ["lab", "list", "--check", "--json"])
+    listed = run(whole_app(), ["lab", "list", "--check", "--json"])
     assert listed.exit_code == ExitCode.INCONCLUSIVE
     (item,) = json.loads(listed.stdout)["items"]
     assert item["damage"] == ["bin/tool: 4 bytes, not 5"]
     let_go()
-    cleaned = run(app, ["lab", "clean"])
+    cleaned = run(whole_app(), ["lab", "clean"])
     assert cleaned.exit_code == ExitCode.CLEAN
     assert cleaned.stdout.startswith("freed ")
     assert not cache.exists()

@@ -59,10 +59,8 @@ def test_a_table_at_its_natural_width() -> None:
 def test_a_row_becomes_a_block_where_columns_do_not_fit() -> None:
     table = Table(("cell", "verdict"))
     table.add("kvm/one-shot/xapic", "inconclusive")
-    assert shown(
-        table, 20
-    ) == "cell     kvm/\n         one-shot/\n         xapic\nverdict  inconclusive\n".replace(
-        "inconclusive", "inconclusiv\n         e"
+    assert shown(table, 20) == (
+        "cell     kvm/\n         one-shot/\n         xapic\nverdict  inconclusiv\n         e\n"
     )
 
 

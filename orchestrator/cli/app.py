@@ -1,0 +1,46 @@
+"""Commands as Typer runs them: one alone, or all of them for shell completion."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import typer
+
+from orchestrator.cli.commands import LOSTTICK, Command, Group
+
+
+def run_command(command: Command, prog_name: str, args: Sequence[str]) -> NoReturn:
+    """Import one command and run it; `prog_name` is what its help calls it."""
+    app = _typer(add_completion=False)
+    _add(app, prog_name.rpartition(" ")[2], command)
+    app(args=list(args), prog_name=prog_name)
+    raise SystemExit  # Typer ends the process itself
+
+
+def whole_app() -> typer.Typer:
+    """Import every command and return all of them as one application."""
+    return _typer_of(LOSTTICK, add_completion=True)
+
+
+def _typer_of(group: Group, *, add_completion: bool = False) -> typer.Typer:
+    app = _typer(add_completion=add_completion, help=group.help)
+    for name, entry in group.commands.items():
+        if isinstance(entry, Group):
+            app.add_typer(_typer_of(entry), name=name)
+        else:
+            _add(app, name, entry)
+    return app
+
+
+def _typer(*, add_completion: bool, help: str | None = None) -> typer.Typer:
+    return typer.Typer(
+        help=help,
+        add_completion=add_completion,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def _add(app: typer.Typer, name: str, command: Command) -> None:
+    module, _, function = command.function.partition(":")
+    app.command(name)(getattr(import_module(module), function))

@@ -1,0 +1,89 @@
+"""The table of commands: names, help, and the function that runs each.
+
+A command's module is imported only when that command runs. So `losttick --help` reads
+nothing but this table, and a command's module imports what it needs at its top.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.plan.names import shipped_plans
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command."""
+
+    help: str
+    """What it does, in one line of at most 66 characters: the first line of its docstring."""
+    function: str
+    """Module and name of the function, as `module:name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Commands under one name."""
+
+    help: str
+    commands: Mapping[str, "Command | Group"]
+    more: Callable[[], str] | None = None
+    """Returns a line to print after the help."""
+
+
+def _plans() -> str:
+    return f"Plans that come with losttick: {', '.join(shipped_plans())}"
+
+
+PLAN = Group(
+    "Show what a plan would run here, and what a plan may contain.",
+    {
+        "show": Command(
+            "List a plan's cells, which of them can't run here, and the time.",
+            "orchestrator.cli.plan:show",
+        ),
+        "schema": Command(
+            "Print the JSON Schema of plan files, for editors.", "orchestrator.cli.plan:schema"
+        ),
+    },
+    _plans,
+)
+
+LAB = Group(
+    "Test kernels of your choice on an emulated Intel CPU with APICv.",
+    {
+        "run": Command(
+            "Load snapshots in booted kernels, and see which lose ticks.",
+            "orchestrator.cli.lab.run:run",
+        ),
+        "probe": Command(
+            "Test KVM_SET_LAPIC in booted kernels, without QEMU.",
+            "orchestrator.cli.lab.probe:probe",
+        ),
+        "list": Command(
+            "List what the lab has fetched and built, and where it is.",
+            "orchestrator.cli.lab.cache:list_",
+        ),
+        "clean": Command(
+            "Remove what the lab has fetched and built.", "orchestrator.cli.lab.cache:clean"
+        ),
+    },
+)
+
+LOSTTICK = Group(
+    "Detect LAPIC timer interrupts that KVM loses when QEMU loads a snapshot.",
+    {
+        "run": Command(
+            "Load snapshots while a guest ticks; does this host lose ticks?",
+            "orchestrator.cli.run:run",
+        ),
+        "doctor": Command(
+            "Print what can be tested on this host, what can't, and why.",
+            "orchestrator.cli.doctor:doctor",
+        ),
+        "probe": Command(
+            "Test KVM_SET_LAPIC on this host, without QEMU.", "orchestrator.cli.probe:probe"
+        ),
+        "plan": PLAN,
+        "lab": LAB,
+    },
+)

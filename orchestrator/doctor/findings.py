@@ -1,0 +1,48 @@
+"""The results of an examination, as data."""
+
+from dataclasses import dataclass
+
+from orchestrator.bugs.exposure import Exposure
+from orchestrator.host.facts import HostFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """A command that would turn a bad finding into a good one."""
+
+    command: tuple[str, ...]
+    safe: bool
+    """True if the command only adds what is missing, so that `doctor --fix` may run it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    good: bool
+    seen: str
+    mend: Mend | None = None
+    allows_verdict: bool = False
+    """True if a good finding of this kind is all that `losttick run` needs for a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """Everything that was found on this host."""
+
+    facts: HostFacts
+    exposure: Exposure
+    """The exposure of one-shot guests under KVM."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def usable(self) -> bool:
+        """True if `losttick run` can give a verdict here."""
+        return any(finding.good and finding.allows_verdict for finding in self.findings)
+
+    @property
+    def safe_mends(self) -> tuple[Mend, ...]:
+        """The mends that `doctor --fix` may run, each once."""
+        mends = (finding.mend for finding in self.findings)
+        return tuple(dict.fromkeys(mend for mend in mends if mend and mend.safe))

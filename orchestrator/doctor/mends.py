@@ -1,0 +1,48 @@
+"""The commands that would mend a host, and the running of those that are safe."""
+
+import os
+import subprocess
+import sys
+
+from orchestrator.doctor.findings import Checkup, Mend
+from orchestrator.errors import InfraError
+
+#: Mount tracefs where the kernel expects it.
+MOUNT_TRACEFS = Mend(("mount", "-t", "tracefs", "nodev", "/sys/kernel/tracing"), safe=True)
+
+#: Load kvm_intel again with APICv. Not safe: it fails or disturbs while guests are running.
+ENABLE_APICV = Mend(
+    ("sh", "-c", "modprobe -r kvm_intel && modprobe kvm_intel enable_apicv=1"), safe=False
+)
+
+_APT = "apt-get"
+
+
+class FixError(InfraError):
+    """A mend could not be applied."""
+
+
+def install(*packages: str) -> Mend:
+    """Return the mend that installs Debian packages."""
+    return Mend((_APT, "install", "-y", "--no-install-recommends", *packages), safe=True)
+
+
+def fix(checkup: Checkup) -> list[tuple[str, ...]]:
+    """Run the safe mends, and return their commands.
+
+    Raises:
+        FixError: this user is not root, or a command failed.
+    """
+    mends = checkup.safe_mends
+    if mends and os.geteuid() != 0:
+        raise FixError("mending this host: only root can. Run `sudo losttick doctor --fix`.")
+    done = []
+    for mend in mends:
+        try:
+            if mend.command[0] == _APT:
+                subprocess.run([_APT, "-qq", "update"], check=True, stdout=sys.stderr)
+            subprocess.run(mend.command, check=True, stdout=sys.stderr)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise FixError(f"mending this host: {' '.join(mend.command)}: {error}") from error
+        done.append(mend.command)
+    return done

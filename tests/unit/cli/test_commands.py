@@ -1,0 +1,155 @@
+"""The table of commands: complete, true, and quick to read."""
+
+import ast
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.commands import LOSTTICK, Command, Group
+
+CLI = Path(__file__).parents[3] / "orchestrator" / "cli"
+
+#: Packages that `--help` must not wait for.
+SLOW = {"asyncio", "pexpect", "pydantic", "qemu", "rich", "scipy", "typer"}
+
+#: Modules whose imports inside of functions are still to be moved to the top.
+PENDING = {"lab/cache.py", "lab/choices.py", "lab/probe.py", "lab/run.py"}
+
+
+def commands(group: Group, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Command]]:
+    """Yield the words that call each command, and the command."""
+    for name, entry in group.commands.items():
+        if isinstance(entry, Group):
+            yield from commands(entry, (*called, name))
+        else:
+            yield " ".join((*called, name)), entry
+
+
+ALL = dict(commands(LOSTTICK))
+
+
+def losttick(*args: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "orchestrator", *args],
+        capture_output=True, text=True, check=False, env=os.environ | env,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("called", ALL)
+def test_help_is_the_first_line_of_the_docstring(called: str) -> None:
+    module, _, name = ALL[called].function.partition(":")
+    docstring = inspect.getdoc(getattr(import_module(module), name))
+    assert docstring is not None
+    assert docstring.splitlines()[0] == ALL[called].help
+    assert len(ALL[called].help) <= 66
+
+
+@pytest.mark.parametrize(
+    "args", [("--help",), ("-h",), (), ("--version",), ("lab", "--help"), ("plan",), ("rnu",)]
+)
+def test_the_root_imports_nothing_slow(args: tuple[str, ...]) -> None:
+    program = (
+        "import sys\n"
+        "from orchestrator.cli import main\n"
+        f"sys.argv = ['losttick', *{args!r}]\n"
+        "try:\n    main()\n"
+        "finally:\n    print(*sys.modules, sep='\\n', file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    loaded = {name.split(".")[0] for name in done.stderr.splitlines()}
+    assert "orchestrator" in loaded
+    assert loaded & SLOW == set()
+    ours = {name for name in done.stderr.splitlines() if name.startswith("orchestrator.cli.")}
+    assert ours == {"orchestrator.cli.commands"}
+
+
+def test_help_lists_every_command_in_80_columns() -> None:
+    for group in ((), ("lab",), ("plan",)):
+        done = losttick(*group, "--help")
+        assert done.returncode == 0
+        assert max(map(len, done.stdout.splitlines())) <= 80
+        for called, command in ALL.items():
+            if called.split()[:-1] == list(group):
+                assert command.help in done.stdout
+
+
+@pytest.mark.parametrize("called", ALL)
+def test_each_command_has_its_own_help(called: str) -> None:
+    done = losttick(*called.split(), "-h", COLUMNS="100")
+    assert done.returncode == 0, done.stderr
+    assert f"Usage: losttick {called} " in done.stdout
+    assert ALL[called].help in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("rnu",), "no command 'rnu'. Did you mean `losttick run`?"),
+        (("lab", "prob"), "no command 'prob'. Did you mean `losttick lab probe`?"),
+        (("plan", "shwo"), "no command 'shwo'. Did you mean `losttick plan show`?"),
+        (("xyzzy",), "no command 'xyzzy'. See `losttick --help`."),
+        (("--vresion",), "no option '--vresion'. Did you mean `losttick --version`?"),
+        (("lab", "--version"), "no option '--version'. See `losttick lab --help`."),
+    ],
+)
+def test_a_mistyped_command_gets_a_suggestion(args: tuple[str, ...], words: str) -> None:
+    done = losttick(*args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize("args", [(), ("lab",), ("plan",)])
+def test_without_a_command_the_help_is_printed(args: tuple[str, ...]) -> None:
+    done = losttick(*args)
+    assert done.returncode == 2
+    assert done.stdout == losttick(*args, "--help").stdout
+
+
+def test_the_version() -> None:
+    done = losttick("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("losttick ")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("losttick ", "doctor"), ("losttick lab ", "clean"), ("losttick run --loads", "--loads-per")],
+)
+def test_shell_completion(words: str, found: str) -> None:
+    done = losttick(
+        _LOSTTICK_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(words.count(" "))
+    )
+    assert done.returncode == 0, done.stderr
+    assert found in done.stdout
+
+
+def test_nobody_reads_the_help() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "--help"],
+        stdout=write, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("path", sorted(CLI.rglob("*.py")), ids=lambda path: path.name)
+def test_modules_import_at_their_top(path: Path) -> None:
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    nested = [
+        node.lineno
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, functions)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert not nested or path.relative_to(CLI).as_posix() in PENDING, nested

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on."""
+"""Progress while a run goes on: rows on a terminal, lines elsewhere, all on standard error."""
 
 import contextlib
 import time
@@ -9,28 +9,30 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from orchestrator.cli.screen import with_width
+from orchestrator.cli.text import printable
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.cell import Cell
 from orchestrator.stats.sequence import confidence_sequence
 from orchestrator.verdict.verdict import Verdict
 
-#: Columns of a terminal from which on there are bars, too.
-WIDE = 110
+#: Width of a terminal from which on rows have bars and whole cell ids, in columns.
+_WIDE = 110
 
-#: Off a terminal, a line of each cell at most this often, and of the run.
+#: Off a terminal, the least time between two lines about one cell, or about the whole run.
 _LINE_EVERY_S = 5.0
 
-#: Diagnoses of a cell shown in full while the run goes on; the rest is counted.
+#: Diagnoses of a cell that are printed; further ones go to the journal only.
 _SHOWN_DIAGNOSES = 3
 
-#: Cells that have a row of their own, those that last did something.
+#: Cells that have a row at a time: those that did something last.
 _ROWS = 8
 
 
 @dataclass(slots=True)
 class _Row:
-    """What is shown of one cell."""
+    """The progress of one cell."""
 
     task: TaskID
     done: int = 0
@@ -43,10 +45,11 @@ class _Row:
 
 
 class _StderrConsole(Console):
-    """Progress goes on without a reader: a closed pipe ends the words, not the run."""
+    """Falls silent when its reader goes away, so that the run goes on."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True)
+        with_width(self)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -58,9 +61,9 @@ class Show:
     def __init__(self, confidence: float) -> None:
         self._confidence = confidence
         self._console = _StderrConsole()
-        wide = self._console.width >= WIDE
+        wide = self._console.width >= _WIDE
         self._progress = Progress(
-            TextColumn("{task.description}" if wide else "{task.fields[short]}"),
+            TextColumn("{task.description}" if wide else "{task.fields[short]}", markup=False),
             *([BarColumn()] if wide else []),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TextColumn("{task.fields[estimate]}"),
@@ -84,14 +87,18 @@ class Show:
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        """Print a line above the table."""
-        self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        """Print a line above the rows."""
+        self._progress.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     noted = say
 
     @contextlib.contextmanager
     def bar(self, text: str) -> Iterator[Callable[[int, int], None]]:
-        """Give a bar for some other work; it and the text appear when the work first reports."""
+        """Give a row to work that is not a cell; text and row appear when it first reports.
+
+        Yields:
+            The function to call with the amount that is done and the total.
+        """
         tasks: list[TaskID] = []
 
         def progress(done: int, total: int) -> None:
@@ -107,28 +114,31 @@ class Show:
                 self._progress.remove_task(task)
 
     def run_begins(self, cells: Sequence[Cell], planned: int) -> None:
-        """Begin the row of the whole run, where there is more than one cell."""
+        """Begin the row of the whole run if there are several cells."""
         self._cells = len(cells)
         self._began = time.monotonic()
         if self._cells > 1:
             self._whole = self._progress.add_task(
                 "all cells", total=self._cells * planned, short="all cells", estimate=""
             )
-            self.say(f"{self._cells} cells of {planned} trials; what each needs is tried first")
+            self.say(
+                f"{self._cells} cells of {planned} trials; each cell's virtual machine is "
+                "started first, to see whether it works here"
+            )
 
     def cell_begins(self, cell: Cell, planned: int) -> None:
-        """Begin a row."""
+        """Begin the row of a cell."""
         self._rows[cell.id] = _Row(
             self._progress.add_task(
-                cell.id, total=planned, short=f"{cell.accel} {cell.mode}", estimate="control",
-                visible=len(self._rows) < _ROWS,
+                printable(cell.id), total=planned, visible=len(self._rows) < _ROWS,
+                short=f"{cell.accel} {cell.mode}", estimate="control",
             )
         )  # fmt: skip
         if self._cells <= _ROWS:
             self.say(f"{cell.id}: {planned} trials")
 
     def cell_ends(self, cell: Cell, verdict: Verdict, why: str) -> None:
-        """End a row."""
+        """Remove the row of a cell and print its verdict."""
         self._cells_done += 1
         if row := self._rows.pop(cell.id, None):
             self._progress.remove_task(row.task)
@@ -137,7 +147,7 @@ class Show:
         self._show_whole()
 
     def control_seen(self, cell: Cell, seen: bool) -> None:
-        """Note a control."""
+        """Print whether a control was seen."""
         row = self._rows[cell.id]
         row.controls += 1
         if not seen or self._cells <= _ROWS:
@@ -147,7 +157,7 @@ class Show:
             )
 
     def attempt_ends(self, cell: Cell, outcome: Outcome, done: int, planned: int) -> None:
-        """Move a row."""
+        """Update the row of a cell; off a terminal, print a line now and then."""
         row = self._rows[cell.id]
         self._trials += done - row.done
         row.done = done
@@ -176,7 +186,7 @@ class Show:
         return estimate + (f", {row.unknown} unknown" if row.unknown else "")
 
     def _make_visible(self, row: _Row) -> None:
-        """Show the cells that last did something."""
+        """Give rows to the cells that did something last."""
         row.last_heard = time.monotonic()
         if len(self._rows) > _ROWS and self._console.is_terminal:
             recent = sorted(self._rows.values(), key=lambda row: -row.last_heard)
@@ -184,7 +194,7 @@ class Show:
                 self._progress.update(each.task, visible=place < _ROWS)
 
     def _show_whole(self) -> None:
-        """Move the row of the whole run; off a terminal, print it now and then."""
+        """Update the row of the whole run; off a terminal, print a line now and then."""
         if self._whole is None:
             return
         now = time.monotonic()
@@ -200,10 +210,10 @@ class Show:
             self.say(f"all cells: {self._trials} trials, {words}")
 
     def diagnosed(self, cell: Cell, diagnosis: Diagnosis) -> None:
-        """Show the first few diagnoses."""
+        """Print the first few diagnoses of a cell."""
         row = self._rows[cell.id]
         row.diagnoses += 1
         if row.diagnoses <= _SHOWN_DIAGNOSES:
             self.say(f"{cell.id}: {diagnosis.cause}: {diagnosis.sentence}")
         elif row.diagnoses == _SHOWN_DIAGNOSES + 1:
-            self.say(f"{cell.id}: further diagnoses go to the journal only")
+            self.say(f"{cell.id}: further diagnoses are written to the journal only")

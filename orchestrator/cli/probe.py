@@ -11,8 +11,8 @@ from rich.progress import Progress
 from orchestrator.bugs.exposure import exposure
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
 from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence, Tmcct
+from orchestrator.cli.run_table import coloured
 from orchestrator.cli.screen import Screen
-from orchestrator.cli.show import coloured
 from orchestrator.cli.table import Table
 from orchestrator.direct.program import build
 from orchestrator.direct.run import ProbeResult, judge, run_probe

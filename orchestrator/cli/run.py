@@ -16,8 +16,8 @@ from orchestrator.cli.live import Show
 from orchestrator.cli.options import AsJson, Out, Seed
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.phases import print_phases
+from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
-from orchestrator.cli.show import print_run
 from orchestrator.errors import InputError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.timer_mode import TimerMode

@@ -161,8 +161,8 @@ async def _probe_arm(
 
 
 def _print(found: "list[_Found]", tmccts: list[int], origin: str) -> None:
+    from orchestrator.cli.run_table import coloured
     from orchestrator.cli.screen import Screen
-    from orchestrator.cli.show import coloured
     from orchestrator.cli.table import Table
 
     screen = Screen()

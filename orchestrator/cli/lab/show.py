@@ -6,8 +6,8 @@ from typing import Any
 
 from orchestrator.campaign.run import CellResult, RunResult
 from orchestrator.cli.live import Show
+from orchestrator.cli.run_table import coloured, controls_seen, first_tick_class, interval
 from orchestrator.cli.screen import Screen
-from orchestrator.cli.show import coloured, controls_seen, first_tick_class, interval
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled
 from orchestrator.findings.outcome import Outcome

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orchestrator.campaign.run import run_plan as run_plan
     from orchestrator.findings.outcome import Outcome as Outcome
-    from orchestrator.guest.tick.config import GuestConfig as GuestConfig
+    from orchestrator.guest.config import GuestConfig as GuestConfig
     from orchestrator.host.local import LocalHost as LocalHost
     from orchestrator.host.qemu_binary import probe_qemu as probe_qemu
     from orchestrator.plan.plan import Plan as Plan
@@ -24,7 +24,7 @@ from orchestrator.version import __version__
 
 _HOMES = {
     "Accel": "vm.config",
-    "GuestConfig": "guest.tick.config",
+    "GuestConfig": "guest.config",
     "Instance": "vm.instance",
     "InstanceConfig": "vm.config",
     "LocalHost": "host.local",

@@ -1,16 +1,14 @@
-"""Whether a host could show the bug at all.
+"""Whether a host could show a known bug at all.
 
-The bug needs posted interrupts: Intel, with APICv in use. What counts is APICv as
-it is, by the module's parameter and by the kernel's tracepoints, never a version
-number. The mail in which the cause was found names both commits:
-8e6ed96cdd50 fires the restored timer inside KVM_SET_LAPIC, 967235d32032 clears the
-posted interrupt in the same call.
+The bug needs posted interrupts: an Intel host with APICv in use. The answer comes from
+APICv as it is, by the module's parameter and by the kernel's tracepoints, never from a
+version number.
 """
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.bugs.catalogue import APICV_BUG, KnownBug
 from orchestrator.host.facts import HostFacts
 from orchestrator.vm.config import Accel, IrqChip
 
@@ -23,66 +21,103 @@ class ExposureState(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class Reason(enum.StrEnum):
+    """What the answer rests on."""
+
+    NOT_EXAMINED = "not-examined"
+    NO_KVM = "no-kvm"
+    TCG = "tcg"
+    IRQCHIP_OFF = "irqchip-off"
+    PARAVIRTUAL_KVM = "paravirtual-kvm"
+    AMD = "amd"
+    NO_PARAMETERS = "no-parameters"
+    NO_APICV_PARAMETER = "no-apicv-parameter"
+    APICV_OFF = "apicv-off"
+    APICV_ON = "apicv-on"
+    APICV_SEEN = "apicv-seen"
+    """The kernel's trace shows posted interrupts."""
+    APICV_INHIBITED = "apicv-inhibited"
+    """The parameter is on, but the kernel's trace shows no posted interrupts."""
+    OTHER_TIMER = "other-timer"
+    """The bug strikes another timer than the guest's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exposure:
     """The answer, and what it rests on."""
 
     state: ExposureState
     why: str
+    """The reason in words."""
+    reason: Reason = Reason.NOT_EXAMINED
 
 
 def exposure(
-    facts: HostFacts, accel: Accel, mode: TimerMode, irqchip: IrqChip = IrqChip.ON
+    facts: HostFacts,
+    accel: Accel,
+    timer: str,
+    irqchip: IrqChip = IrqChip.ON,
+    bug: KnownBug = APICV_BUG,
 ) -> Exposure:
-    """Say whether guests in this mode could lose their tick on this host."""
+    """Return whether guests on this host could be struck by a known bug.
+
+    Args:
+        facts: the host.
+        accel: the accelerator that runs the guest.
+        timer: the timer by which the guest ticks.
+        irqchip: where KVM has the guest's interrupt controllers.
+        bug: the bug.
+    """
+    not_exposed, unknown = ExposureState.NOT_EXPOSED, ExposureState.UNKNOWN
     if accel is Accel.TCG:
         return Exposure(
-            ExposureState.NOT_EXPOSED,
+            not_exposed,
             "TCG has a LAPIC of its own: no KVM_SET_LAPIC, no posted interrupts",
+            Reason.TCG,
         )
     if irqchip is IrqChip.OFF:
         return Exposure(
-            ExposureState.NOT_EXPOSED,
+            not_exposed,
             "with the irqchip off the LAPIC is QEMU's own: no KVM_SET_LAPIC, no posted interrupts",
+            Reason.IRQCHIP_OFF,
         )
     modules = facts.kvm_modules
     if "kvm_pvm" in modules and "kvm_intel" not in modules:
         return Exposure(
-            ExposureState.NOT_EXPOSED,
+            not_exposed,
             "KVM runs on its paravirtual back end (kvm_pvm), which has no APICv",
+            Reason.PARAVIRTUAL_KVM,
         )
     if "kvm_amd" in modules:
         return Exposure(
-            ExposureState.NOT_EXPOSED,
+            not_exposed,
             "an AMD host: AVIC keeps pending interrupts in the IRR and is immune",
+            Reason.AMD,
         )
     if "kvm_intel" not in modules:
-        return Exposure(ExposureState.UNKNOWN, "kvm_intel's parameters can't be read")
+        return Exposure(unknown, "kvm_intel's parameters can't be read", Reason.NO_PARAMETERS)
     apicv = modules["kvm_intel"].get("enable_apicv")
     if apicv is None:
         return Exposure(
-            ExposureState.UNKNOWN,
+            unknown,
             "kvm_intel has no readable parameter enable_apicv "
             "(/sys/module/kvm_intel/parameters/enable_apicv)",
+            Reason.NO_APICV_PARAMETER,
         )
     if apicv not in ("Y", "1"):
         return Exposure(
-            ExposureState.NOT_EXPOSED,
+            not_exposed,
             f"kvm_intel runs with enable_apicv={apicv}: no posted interrupts",
+            Reason.APICV_OFF,
         )
-    if mode is TimerMode.TSC_DEADLINE:
+    if not bug.strikes(timer):
+        why = bug.spared.get(
+            timer, f"the bug is known of {bug.timer} timers: nothing is known of {timer}"
+        )
         return Exposure(
-            ExposureState.UNKNOWN,
-            "kvm_intel runs with enable_apicv=Y, but QEMU restores the deadline after the LAPIC: "
-            "in TSC-deadline mode the bug should not show",
+            unknown, f"kvm_intel runs with enable_apicv=Y, but {why}", Reason.OTHER_TIMER
         )
-    if mode is TimerMode.PERIODIC:
-        return Exposure(
-            ExposureState.UNKNOWN,
-            "kvm_intel runs with enable_apicv=Y, but the bug freezes one-shot timers: "
-            "a periodic one goes on, and loses a tick at most",
-        )
-    return Exposure(ExposureState.EXPOSED, "kvm_intel runs with enable_apicv=Y")
+    return Exposure(ExposureState.EXPOSED, "kvm_intel runs with enable_apicv=Y", Reason.APICV_ON)
 
 
 def refine(known: Exposure, trace: str | None) -> Exposure:
@@ -90,13 +125,18 @@ def refine(known: Exposure, trace: str | None) -> Exposure:
     if known.state is not ExposureState.EXPOSED or not trace:
         return known
     if "kvm_apicv_accept_irq:" in trace:
-        return replace(known, why=known.why + ", and the kernel's trace shows interrupts posted")
-    # Its absence means something only where it was listened for.
+        return Exposure(
+            ExposureState.EXPOSED,
+            known.why + ", and the kernel's trace shows interrupts posted",
+            Reason.APICV_SEEN,
+        )
+    # The event's absence means something only where the trace listened for it.
     listened = "kvm_apicv_accept_irq" in trace.partition("\n")[0]
     if listened and trace.count("kvm_apic_accept_irq:") >= 3:
         return Exposure(
             ExposureState.NOT_EXPOSED,
             known.why + ", but the kernel's trace shows interrupts accepted without APICv: "
             "something inhibits it for this guest",
+            Reason.APICV_INHIBITED,
         )
     return known

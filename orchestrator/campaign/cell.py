@@ -5,13 +5,13 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.pauses import Busyness
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.protocol import Host, QemuStartError
 from orchestrator.journal.count import (
     MAX_ATTEMPTS,
@@ -28,6 +28,7 @@ from orchestrator.snapshot.method import CycleKind
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.stats.save_effect import BySave
 from orchestrator.stats.stopping import Advice, StoppingRule
+from orchestrator.timers.registry import TIMERS
 from orchestrator.trial.aim import CONTROL_TICK, NoSaveError, Saver
 from orchestrator.trial.hang import Hang, examine
 from orchestrator.trial.limits import Limits
@@ -247,7 +248,7 @@ class CellRunner:
             outcome,
             attempt,
             cause=diagnosis.cause if diagnosis else None,
-            of_the_bug=result.ticks_after_load == 0 and self._cell.mode is TimerMode.ONE_SHOT,
+            of_the_bug=APICV_BUG.shows_in(self._cell.mode, result.ticks_after_load),
             first_tick=(first.periods, first.ms) if first else None,
             lost_vcpus=[each.vcpu for each in result.vcpus if each.outcome is Outcome.LOST],
         )
@@ -293,7 +294,7 @@ class CellRunner:
         diagnosis = hang.diagnosis_of(subject) if hang else None
         outcomes = {each.vcpu: each.outcome for each in result.vcpus}
         return Control(
-            seen=control_seen(self._cell.mode, outcomes, causes, subject),
+            seen=control_seen(TIMERS[self._cell.mode], outcomes, causes, subject),
             outcome=of_subject.outcome,
             cause=causes.get(subject),
             sentence=diagnosis.sentence if diagnosis else of_subject.why,
@@ -306,9 +307,7 @@ class CellRunner:
         cell = self._cell
         config = cell.instance_config(
             control_tick=CONTROL_TICK if arm is Arm.CONTROL else 0,
-            # A periodic timer's ticks go on after the window, which must end
-            # before the guest counts as silent.
-            control_periods=3 if cell.mode is TimerMode.PERIODIC else 6,
+            control_periods=TIMERS[cell.mode].control_periods,
             subject=control_subject(len(self.campaign.controls) + 1, cell.vcpus),
         )
         config = replace(config, disk=self._snapshots.needs_disk)
@@ -328,7 +327,7 @@ class CellRunner:
         """Examine what was not plain ticking."""
         if result.outcome.ticked:
             return result, None
-        return await examine(instance, save, result, self._limits, self._cell.mode)
+        return await examine(instance, save, result, self._limits)
 
     def _note_console(self, instance: Instance) -> None:
         if instance.console.tee_error:

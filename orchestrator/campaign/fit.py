@@ -32,6 +32,11 @@ async def fit(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
             "phase expired: the timer of QEMU's own LAPIC stops with the instance, and can't "
             "run out in a stopped one"
         )
+    if cell.mode not in config.program.timers:
+        raise UnfitCellError(
+            f"the {cell.guest} guest cannot tick by the timer {cell.mode}. "
+            f"It knows: {', '.join(config.program.timers)}"
+        )
     method = snapshots(cell.method, qemu)
     tried = await try_out(host, config)
     if tried.why_not and (tried.refused or not _plainest(config)):

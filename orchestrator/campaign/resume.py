@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from orchestrator.bugs.exposure import Exposure, ExposureState
+from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.exposure import Exposure, ExposureState, Reason
 from orchestrator.errors import InputError
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import OUTCOME_BY_NAME, Outcome
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.count import (
     MAX_ATTEMPTS,
@@ -26,6 +26,7 @@ from orchestrator.plan.cell import Cell
 from orchestrator.plan.plan import Plan
 from orchestrator.stats.rate import LossRate
 from orchestrator.stats.save_effect import BySave
+from orchestrator.timers.registry import TIMERS
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 
@@ -45,7 +46,7 @@ _FIRMWARE = "firmware"
 
 
 #: Looked up once: there may be millions of trials.
-_HOST, _LOST, _ONE_SHOT = Arm.HOST, Outcome.LOST, TimerMode.ONE_SHOT
+_HOST, _LOST = Arm.HOST, Outcome.LOST
 
 
 class ResumeError(InputError):
@@ -168,7 +169,9 @@ def _replay(resumed: Resumed, cell: Cell, record: Mapping[str, Any]) -> None:
             resumed.ended[name] = Ended(
                 Verdict(record["verdict"]),
                 record["why"],
-                Exposure(ExposureState(exposed["state"]), exposed["why"]),
+                Exposure(
+                    ExposureState(exposed["state"]), exposed["why"], Reason(exposed["reason"])
+                ),
                 LossRate(**rate),
             )
 
@@ -184,7 +187,7 @@ def _count(campaign: CellCampaign, cell: Cell, record: Mapping[str, Any]) -> Non
         outcome,
         record["attempt"],
         cause=Cause(diagnosis["cause"]) if diagnosis else None,
-        of_the_bug=record["ticks_after_load"] == 0 and cell.mode is _ONE_SHOT,
+        of_the_bug=APICV_BUG.shows_in(cell.mode, record["ticks_after_load"]),
         first_tick=(first["periods"], first["ms"]) if first else None,
         lost_vcpus=lost,
     )
@@ -202,7 +205,7 @@ def _count_control(campaign: CellCampaign, cell: Cell, record: Mapping[str, Any]
     of_subject = each.get(subject, record)
     sentence = diagnoses[subject]["sentence"] if subject in diagnoses else of_subject["why"]
     control = Control(
-        control_seen(cell.mode, outcomes, causes, subject),
+        control_seen(TIMERS[cell.mode], outcomes, causes, subject),
         Outcome(of_subject["outcome"]), causes.get(subject), sentence,
     )  # fmt: skip
     # Attempts at one control share its number: the last one counts.

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
 from orchestrator.campaign.cell import CellRunner
 from orchestrator.campaign.events import NO_PROGRESS, Progress
@@ -16,8 +17,8 @@ from orchestrator.campaign.resume import JOURNAL, Resumed
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.outcome import Outcome
-from orchestrator.guest.tick.image import firmware
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.config import DEFAULT_GUEST
+from orchestrator.guest.registry import GUESTS
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.protocol import Host
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
@@ -221,12 +222,12 @@ def _begin(
     """Write what a run begins with; return which facts differ from those it began with."""
     version = __version__
     if resumed is None:
-        journal.write("run", losttick=version, seed=seed, firmware=firmware().sha256)
+        journal.write("run", losttick=version, seed=seed, firmware=GUESTS[DEFAULT_GUEST].sha256)
         journal.write("host", facts=facts)
         journal.write("plan", plan=plan.model_dump(mode="json"), auto=auto, cells=ids)
         return {}
-    changed = resumed.changed(facts, firmware().sha256)
-    journal.write("resumed", losttick=version, firmware=firmware().sha256, facts=facts,
+    changed = resumed.changed(facts, GUESTS[DEFAULT_GUEST].sha256)
+    journal.write("resumed", losttick=version, firmware=GUESTS[DEFAULT_GUEST].sha256, facts=facts,
                   changed=changed)  # fmt: skip
     if changed:
         progress.noted(
@@ -288,7 +289,7 @@ class _Run:
         so_far = self.resumed.campaigns.get(cell.id) if self.resumed else None
         if so_far is None or self.resumed is None:
             return None
-        if not self.resumed.changed(facts, firmware().sha256, cell.id):
+        if not self.resumed.changed(facts, GUESTS[DEFAULT_GUEST].sha256, cell.id):
             return so_far
         self.records.journal.write("restart", cell=cell.id, why="its host changed")
         return None
@@ -385,7 +386,7 @@ def require(plan: Plan, cells: Sequence[Cell], facts: HostFacts) -> None:
         return
     for cell in cells:
         # Of the host, whatever the timer's mode.
-        exposed = exposure(facts, cell.accel, TimerMode.ONE_SHOT, cell.irqchip)
+        exposed = exposure(facts, cell.accel, APICV_BUG.timer, cell.irqchip)
         if exposed.state is not ExposureState.EXPOSED:
             raise RequirementError(
                 f"APICv is required, and this host's {cell.accel} is {exposed.state} "

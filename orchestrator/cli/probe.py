@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import exposure
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
 from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence, Tmcct
@@ -16,7 +17,6 @@ from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.direct.program import build
 from orchestrator.direct.run import ProbeResult, judge, run_probe
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.local_facts import read_facts
 from orchestrator.journal.plain import plain
 from orchestrator.vm.config import Accel
@@ -52,7 +52,7 @@ async def _probe(
     trials: int, tmccts: list[int], period_ns: int, confidence: float, *, as_json: bool
 ) -> ExitCode:
     facts = await asyncio.to_thread(read_facts, None, None)
-    exposed = exposure(facts, Accel.KVM, TimerMode.ONE_SHOT)
+    exposed = exposure(facts, Accel.KVM, APICV_BUG.timer)
     program = await asyncio.to_thread(build)
     stderr = Console(stderr=True)
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar:

@@ -20,7 +20,6 @@ from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
 from orchestrator.errors import InputError
 from orchestrator.guest.apic import Apic
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.host.qemus import LocalQemus
 from orchestrator.journal.file import BusyJournalError
@@ -29,6 +28,7 @@ from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
 from orchestrator.plan.plan import Plan
 from orchestrator.results.summary import summary
 from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import Accel, IrqChip
 from orchestrator.vm.tryout import why_not
 
@@ -39,8 +39,10 @@ def run(
         typer.Option(help="Accelerator; auto tries KVM, then TCG.", show_default="auto"),
     ] = None,
     mode: Annotated[
-        list[TimerMode] | None,
-        typer.Option(help="LAPIC timer mode of the guest.", show_default="one-shot"),
+        list[str] | None,
+        typer.Option(
+            help=f"Timer of the guest: {', '.join(TIMERS.names)}.", show_default="one-shot"
+        ),
     ] = None,
     apic: Annotated[
         list[Apic] | None,

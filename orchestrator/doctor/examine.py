@@ -8,13 +8,14 @@ import os
 import shutil
 from pathlib import Path
 
-from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
+from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.exposure import Exposure, ExposureState, Reason, exposure, refine
 from orchestrator.doctor.findings import Checkup, Finding, Mend
 from orchestrator.doctor.mends import ENABLE_APICV, MOUNT_TRACEFS, install
 from orchestrator.errors import LosttickError
 from orchestrator.guest.apic import Apic
-from orchestrator.guest.tick.config import GuestConfig
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.config import DEFAULT_GUEST, DEFAULT_TIMER, GuestConfig
+from orchestrator.guest.registry import GUESTS
 from orchestrator.host import tracefs
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
@@ -23,13 +24,8 @@ from orchestrator.host.qemu_binary import probe_qemu
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.tryout import PERIOD_NS, Tryout, try_out
 
-#: Guests to try under each accelerator. Where the first does not tick, the others are left out.
-_GUESTS = (
-    (TimerMode.ONE_SHOT, Apic.XAPIC),
-    (TimerMode.PERIODIC, Apic.XAPIC),
-    (TimerMode.TSC_DEADLINE, Apic.XAPIC),
-    (TimerMode.ONE_SHOT, Apic.X2APIC),
-)
+#: Timer and APIC of the plainest guest. If it does not tick, the others are left out.
+_PLAINEST = (DEFAULT_TIMER, Apic.XAPIC)
 
 
 async def examine(qemu: str | None = None) -> Checkup:
@@ -66,9 +62,9 @@ async def examine(qemu: str | None = None) -> Checkup:
             findings.extend(tried)
             trace = recorded if accel is Accel.KVM else trace
     findings.append(_tracefs(facts))
-    exposed = refine(exposure(facts, Accel.KVM, TimerMode.ONE_SHOT), trace)
+    exposed = refine(exposure(facts, Accel.KVM, APICV_BUG.timer), trace)
     if facts.kvm_device == "absent":
-        exposed = Exposure(ExposureState.NOT_EXPOSED, "there is no /dev/kvm")
+        exposed = Exposure(ExposureState.NOT_EXPOSED, "there is no /dev/kvm", Reason.NO_KVM)
     findings.append(_apicv(facts, exposed))
     return Checkup(facts, exposed, tuple(findings))
 
@@ -118,14 +114,15 @@ async def _try(host: LocalHost, facts: HostFacts, accel: Accel) -> tuple[list[Fi
     """
     findings = []
     trace = None
-    for mode, apic in _GUESTS:
+    timers = [(timer, Apic.XAPIC) for timer in GUESTS[DEFAULT_GUEST].timers]
+    for mode, apic in [*timers, (DEFAULT_TIMER, Apic.X2APIC)]:
         if accel is Accel.KVM and facts.kvm_device != "usable":
             tried = Tryout(f"/dev/kvm: {facts.kvm_device}")
         else:
             guest = GuestConfig(mode=mode, apic=apic, period_ns=PERIOD_NS)
             tried = await try_out(host, InstanceConfig(accel, guest))
         why, trace = tried.why_not, trace or tried.trace
-        first = (mode, apic) == _GUESTS[0]
+        first = (mode, apic) == _PLAINEST
         subject = f"{accel} {mode}" + (f" {apic}" if apic is Apic.X2APIC else "")
         findings.append(Finding(subject, why is None, why or "ticks", allows_verdict=first))
         if why is not None and first:
@@ -144,6 +141,6 @@ def _tracefs(facts: HostFacts) -> Finding:
 
 
 def _apicv(facts: HostFacts, exposed: Exposure) -> Finding:
-    off = facts.kvm_modules.get("kvm_intel", {}).get("enable_apicv") in ("N", "0")
+    off = exposed.reason is Reason.APICV_OFF
     mend = ENABLE_APICV if off and "apicv" in facts.vmx_flags else None
     return Finding("APICv", exposed.state is ExposureState.EXPOSED, exposed.why, mend)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from orchestrator.guest.lapic import Lapic, Registers
-from orchestrator.guest.tick.lines import Testimony
-from orchestrator.guest.tick.state import GuestState
+from orchestrator.guest.lines import Testimony
+from orchestrator.guest.state import GuestState
 
 
 @dataclass(slots=True)

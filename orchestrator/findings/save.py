@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orchestrator.guest.tick.state import Stage
+from orchestrator.guest.state import Stage
 
 
 @dataclass(frozen=True, slots=True)

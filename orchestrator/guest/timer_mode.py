@@ -1,10 +1,14 @@
-"""The names of timers."""
+"""The names of the timers that losttick ships."""
 
 import enum
 
 
 class TimerMode(enum.StrEnum):
-    """How the LAPIC timer is used."""
+    """A mode of the LAPIC timer.
+
+    Code that handles any timer takes its name as a plain string and asks the registry in
+    `timers/registry.py`; nothing else compares modes.
+    """
 
     ONE_SHOT = "one-shot"
     PERIODIC = "periodic"

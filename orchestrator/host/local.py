@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.clock import LocalClock
-from orchestrator.guest.tick.config import MAX_VCPUS
+from orchestrator.guest.config import MAX_VCPUS
 from orchestrator.host import pressure, tracefs
 from orchestrator.host.chardevs import chardev_args
 from orchestrator.host.cpus import OUR_CPUS

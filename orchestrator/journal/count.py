@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.stats.save_effect import BySave
+from orchestrator.timers.timer import Timer
 
 #: Attempts at one trial; each is journalled and counted.
 MAX_ATTEMPTS = 3
@@ -121,24 +121,22 @@ def control_subject(number: int, vcpus: int) -> int:
 
 
 def control_seen(
-    mode: TimerMode, outcomes: Mapping[int, Outcome], causes: Mapping[int, Cause], subject: int
+    timer: Timer, outcomes: Mapping[int, Outcome], causes: Mapping[int, Cause], subject: int
 ) -> bool:
     """Return whether an injected loss was seen for what it is, on the vCPU that it was made on.
 
-    A periodic timer can't be silenced so: its swallowed ticks are missing periods. The
-    other vCPUs must tick on, unless the load itself cost them theirs: there the bug is.
+    The other vCPUs must tick on, unless the load lost their interrupts as well: then the
+    host has the bug.
 
     Args:
-        mode: of the guest's timers.
+        timer: by which the guest ticks.
         outcomes: of the trial, by vCPU.
         causes: of each silence, by vCPU.
         subject: the vCPU.
     """
 
     def lost(vcpu: int) -> bool:
-        if mode is TimerMode.PERIODIC:
-            return outcomes[vcpu] is Outcome.MISSED
-        return outcomes[vcpu] is Outcome.LOST and causes.get(vcpu) is Cause.LOST_INTERRUPT
+        return timer.control_lost(outcomes[vcpu], causes.get(vcpu))
 
     others = outcomes.keys() - {subject}
     return subject in outcomes and lost(subject) and all(

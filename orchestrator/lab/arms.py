@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.campaign.run import CellResult
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.host.host import LabHost
@@ -147,8 +147,8 @@ def verdict_of(arms: Sequence[tuple[Choice, Verdict]]) -> Verdict:
 
 
 def judge_arms(choices: Sequence[Choice], results: Sequence[CellResult]) -> Verdict:
-    """Return the verdict of a run with one-shot timers; else the gravest of all arms."""
-    if any(result.cell.mode is not TimerMode.ONE_SHOT for result in results):
+    """Return the verdict of a run; with a timer that the bug spares, the gravest of all arms."""
+    if any(not APICV_BUG.strikes(result.cell.mode) for result in results):
         return overall([result.verdict for result in results])
     return verdict_of([(c, r.verdict) for c, r in zip(choices, results, strict=True)])
 
@@ -158,5 +158,5 @@ def surprises(choices: Sequence[Choice], results: Sequence[CellResult]) -> list[
     return [
         f"{choice.name} is {result.verdict}, where it must be {choice.known}: {result.why}"
         for choice, result in zip(choices, results, strict=True)
-        if choice.known not in (None, result.verdict) and result.cell.mode is TimerMode.ONE_SHOT
+        if choice.known not in (None, result.verdict) and APICV_BUG.strikes(result.cell.mode)
     ]

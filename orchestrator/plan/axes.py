@@ -12,14 +12,22 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from orchestrator.guest.apic import Apic
-from orchestrator.guest.tick.config import MAX_PERIOD_NS, MAX_VCPUS, MIN_PERIOD_NS
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.config import (
+    DEFAULT_GUEST,
+    DEFAULT_TIMER,
+    MAX_PERIOD_NS,
+    MAX_VCPUS,
+    MIN_PERIOD_NS,
+)
+from orchestrator.guest.registry import GUESTS
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.choices import AccelChoice
 from orchestrator.plan.phase import RANDOM, Phase
+from orchestrator.plan.registered import NameIn
 from orchestrator.plan.strict import Strict
 from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import DEFAULT_CPU, DEFAULT_MACHINE, DEFAULT_MEMORY_MIB, Accel, IrqChip
 
 #: Loads of one save: they share its phase and LAPIC state, so they are not independent.
@@ -55,8 +63,8 @@ class Axes(Strict):
 
     accel: Axis[AccelChoice] = [AccelChoice.AUTO]
     """Accelerator; `auto` is KVM where it works, else TCG."""
-    mode: Axis[TimerMode] = [TimerMode.ONE_SHOT]
-    """The guest's LAPIC timer mode."""
+    mode: Axis[Annotated[str, NameIn(TIMERS)]] = [DEFAULT_TIMER]
+    """The timer that makes the guest tick."""
     apic: Axis[Apic] = [Apic.XAPIC]
     """How the guest reaches its LAPIC."""
     method: Axis[Method] = [Method.HMP]
@@ -86,6 +94,8 @@ class Axes(Strict):
     """vCPUs of the guest."""
     memory_mib: Axis[Annotated[int, Field(strict=True, ge=2, le=3072)]] = [DEFAULT_MEMORY_MIB]
     """The guest's memory in MiB."""
+    guest: Axis[Annotated[str, NameIn(GUESTS)]] = [DEFAULT_GUEST]
+    """The guest that runs in the VM."""
 
     @property
     def size(self) -> int:

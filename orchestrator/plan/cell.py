@@ -4,8 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 
 from orchestrator.guest.apic import Apic
-from orchestrator.guest.tick.config import GuestConfig
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.config import DEFAULT_GUEST, GuestConfig
+from orchestrator.guest.registry import GUESTS
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.plan.phase import RANDOM, Phase
 from orchestrator.snapshot.method import CycleKind, Method
@@ -24,7 +24,8 @@ class Cell:
     """One combination of the axes."""
 
     accel: Accel
-    mode: TimerMode
+    mode: str
+    """Name of the timer that makes the guest tick."""
     apic: Apic
     method: Method
     period_ns: int
@@ -39,6 +40,8 @@ class Cell:
     cpu: str = DEFAULT_CPU
     vcpus: int = 1
     memory_mib: int = DEFAULT_MEMORY_MIB
+    guest: str = DEFAULT_GUEST
+    """Name of the guest that runs."""
 
     @property
     def id(self) -> str:
@@ -77,6 +80,6 @@ class Cell:
             subject=subject,
         )
         return InstanceConfig(
-            self.accel, guest, machine=self.machine, memory_mib=self.memory_mib,
+            self.accel, guest, GUESTS[self.guest], machine=self.machine, memory_mib=self.memory_mib,
             cpu_model=self.cpu, irqchip=self.irqchip,
         )  # fmt: skip

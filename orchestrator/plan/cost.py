@@ -1,9 +1,9 @@
 """How long a cell is likely to take."""
 
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.plan import Plan
 from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.timers.registry import TIMERS
 
 #: Seconds that one stop, load and continue take, beside the ticks; measured with QEMU 7.2
 #: on tmpfs. Whatever is not named here starts a new QEMU for each load.
@@ -26,15 +26,11 @@ _CONTROL_PERIODS, _CONTROL_S = 32, 0.3
 
 
 def expected_s(cell: Cell, plan: Plan) -> float:
-    """Return about how many seconds a cell takes if nothing is lost.
-
-    A first tick after a load is reckoned half a period: whether it comes at once or after
-    a whole one depends on the kernel.
-    """
+    """Return about how many seconds a cell takes if nothing is lost."""
     period_s = cell.period_ns / 1e9
     trials = plan.limits.planned
     saves = -(-trials // cell.loads_per_save)
-    first = 1.0 if cell.mode is TimerMode.PERIODIC else 0.5
+    first = TIMERS[cell.mode].first_tick_periods
     trial_s = (first + 1) * period_s + _LOAD_S.get(cell.method, _NEW_QEMU_S)
     save_s = (_SAVE_PERIODS + 1.25 * cell.phase.expired) * period_s + _SAVE_S
     if cell.cycle is CycleKind.FRESH:

@@ -1,13 +1,9 @@
 """What a verdict means for this host, in two sentences."""
 
+from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import ExposureState
 from orchestrator.campaign.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
-
-_MEND = (
-    "Boot a kernel with commit 9cfec6d097c6 (6.5.13, 6.6.3, 6.7 and later have it; distributions "
-    "backport it), or load kvm_intel with enable_apicv=0."
-)
 
 
 def meaning(run: RunResult) -> str:
@@ -27,7 +23,7 @@ def _shows(result: CellResult) -> str:
     exposed = result.exposure
     match result.verdict:
         case Verdict.AFFECTED:
-            return f"Guests on this host freeze when a snapshot is loaded: {_MEND}"
+            return f"Guests on this host freeze when a snapshot is loaded: {APICV_BUG.advice}"
         case Verdict.ANOMALOUS:
             return (
                 "This is not the known bug, but ticks do not go on as they should: "

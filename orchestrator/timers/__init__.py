@@ -1,1 +1,1 @@
-"""What makes the guest tick, one file a timer."""
+"""The sources of a guest's ticks, one file a timer."""

@@ -1,66 +1,76 @@
-"""Which kind of first tick a load was followed by."""
+"""Which class of first tick followed a load."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.findings.outcome import FirstTick, Outcome
 
-#: How far a first tick may lie from where its class puts it, in periods.
+#: How far a first tick may lie from the time at which its class is due, in periods.
 TOLERANCE = 0.15
 
 
-#: Progress and wall time must agree to this, in periods, before timing says anything.
+#: How far guest progress and host time may differ, in periods, before timing says nothing.
 AGREEMENT = 0.25
 
 
-#: From here on, in periods, a tick is missing. Both clocks must say so.
+#: From this time on, in periods, a tick is missing. Progress and host time must both say so.
 MISSING = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class WentOn:
-    """When a loaded machine went on, in periods."""
+class ResumeTiming:
+    """When a loaded VM resumed, in periods."""
 
     since_load: float = 0.0
-    """From the end of the load until it was told to. A LAPIC that does not stop with its
-    machine runs in that time; of one that does it is 0."""
+    """Time from the end of the load to `cont`. A LAPIC that does not stop with its VM runs
+    in this time; for a LAPIC that stops, the value is 0."""
     answering: float = 0.0
-    """Until it said that it does: it may have gone on at any time in it."""
+    """Time from `cont` to QEMU's RESUME event. The guest resumed at some moment within it."""
     lapic_stood: bool = False
-    """Whether the LAPIC stands still with its machine, and so keeps what remains."""
+    """Whether the LAPIC stops with its VM, and so keeps the remaining time of a period."""
 
 
-AT_ONCE = WentOn()
+AT_ONCE = ResumeTiming()
 
 
-def classify(first: FirstTick, phase: float, went_on: WentOn = AT_ONCE) -> tuple[Outcome, int]:
-    """Say which kind of first tick this is, and how many periods went without one.
+def lapic_due(phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[float, float]]:
+    """Return when the first tick of a LAPIC timer is due, in periods, for each class."""
+    full = 1 - resumed.since_load
+    due = {
+        Outcome.IMMEDIATE: (0.0, 0.0),
+        # The load's answer took about as long to arrive: the load had ended before.
+        Outcome.FULL_PERIOD: (full - 2 * resumed.answering, full),
+    }
+    # A kernel's LAPIC keeps no remaining time, as QEMU restores no current count. To claim
+    # that it does takes better timing than a slow resume allows.
+    if resumed.lapic_stood or resumed.answering <= TOLERANCE:
+        due[Outcome.REMAINING] = (1 - phase, 1 - phase)
+    return due
 
-    In the middle of the period the kinds lie further apart than what a measurement may be
-    off. Early in it, what is left of a period is nearly a full one; late, it is nearly
-    nothing: a first tick that fits two kinds is `indistinct`. So it is where the machine
-    took long to go on: by then a part of the full period had passed.
+
+def classify(
+    first: FirstTick,
+    due: Mapping[Outcome, tuple[float, float]],
+    resumed: ResumeTiming = AT_ONCE,
+) -> tuple[Outcome, int]:
+    """Return the class of a first tick, and how many periods passed without their tick.
+
+    In the middle of the period the classes lie further apart than the error of a
+    measurement. Early in the period the remaining time is nearly a full period, and late in
+    it nearly nothing: a first tick that fits two classes is `indistinct`. The same holds for
+    a VM that took long to resume: part of the full period had passed by then.
 
     Args:
-        first: when it came.
-        phase: how far into the period the save was taken, 0 to 1.
-        went_on: when the machine did.
+        first: when the tick came.
+        due: earliest and latest time of each class, in periods.
+        resumed: when the loaded VM resumed.
     """
     agreed = min(first.periods, first.wall_periods)
     if agreed >= MISSING:
         return Outcome.MISSED, round(agreed) - 1 or 1
     behind = first.wall_periods - first.periods
-    if not -AGREEMENT <= behind <= AGREEMENT + went_on.answering:
+    if not -AGREEMENT <= behind <= AGREEMENT + resumed.answering:
         return Outcome.INDISTINCT, 0
-    full = 1 - went_on.since_load
-    due = {
-        Outcome.IMMEDIATE: (0.0, 0.0),
-        # The load's answer took about as long to arrive: it had ended before.
-        Outcome.FULL_PERIOD: (full - 2 * went_on.answering, full),
-    }
-    # A kernel's LAPIC keeps nothing, as QEMU restores no current count. To say that one did
-    # takes better timing than where the machine took long to go on.
-    if went_on.lapic_stood or went_on.answering <= TOLERANCE:
-        due[Outcome.REMAINING] = (1 - phase, 1 - phase)
     at = max(0.0, first.periods)
     fitting = [
         kind for kind, (low, high) in due.items() if low - TOLERANCE <= at <= high + TOLERANCE

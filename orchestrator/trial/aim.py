@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from orchestrator.errors import InfraError
 from orchestrator.findings.save import Save
-from orchestrator.guest.tick.lines import ControlWindow, Tick
-from orchestrator.guest.tick.state import Stage
+from orchestrator.guest.lines import ControlOpened, Tick
+from orchestrator.guest.state import Stage
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.look import (
@@ -177,7 +177,7 @@ class Saver:
         vcpus = [
             describe(
                 await look(instance, vcpu), self._paces[vcpu].spins_per_period,
-                instance.config.guest.mode, printing_periods=self._paces[vcpu].printing_periods,
+                instance.config, printing_periods=self._paces[vcpu].printing_periods,
                 within=within if vcpu == 0 else ANY_PHASE, vcpu=vcpu,
             )
             for vcpu in instance.vcpus
@@ -208,7 +208,7 @@ class Saver:
             await self.settle()
         except NoSaveError as error:
             trouble = error
-        if any(isinstance(line, ControlWindow) for line in watch.others):
+        if any(isinstance(line, ControlOpened) for line in watch.others):
             raise NoSaveError(
                 "saving inside the built-in control: its window had passed before the guest's "
                 "pace was known. It needs a longer --period here."
@@ -216,7 +216,7 @@ class Saver:
         if trouble:
             raise trouble
         opened = await watch.hear(
-            ControlWindow, 2 * CONTROL_TICK * self._limits.period_ns, confirm=True
+            ControlOpened, 2 * CONTROL_TICK * self._limits.period_ns, confirm=True
         )
         if isinstance(opened, Silence):
             raise NoSaveError(

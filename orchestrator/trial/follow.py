@@ -2,8 +2,8 @@
 
 from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult
 from orchestrator.findings.save import VcpuSave
-from orchestrator.guest.tick.lines import Tick
-from orchestrator.timers.first_tick import MISSING, WentOn, classify
+from orchestrator.guest.lines import Tick
+from orchestrator.timers.first_tick import MISSING, ResumeTiming, classify
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
@@ -30,7 +30,7 @@ class Follower:
         limits: Limits,
         *,
         cont_ns: int,
-        went_on: WentOn,
+        resumed: ResumeTiming,
     ) -> None:
         """Prepare.
 
@@ -40,14 +40,14 @@ class Follower:
             pace: of this vCPU.
             limits: of its period.
             cont_ns: when the instance was told to go on, by its host's clock.
-            went_on: how long that took.
+            resumed: when the instance resumed.
         """
         self._instance = instance
         self._save = save
         self._pace = pace
         self._limits = limits
         self._cont_ns = cont_ns
-        self._went_on = went_on
+        self._resumed = resumed
         self._watch = Watch(instance, limits, save.vcpu)
         self._first: FirstTick | None = None
         self._heard = 0
@@ -114,7 +114,8 @@ class Follower:
             wall_periods=max(0.0, elapsed_ns / period_ns - pace.printing_periods),
             ms=elapsed_ns / 1e6,
         )
-        outcome, missing = classify(self._first, self._save.phase, self._went_on)
+        due = self._instance.config.timer.due(self._save.phase, self._resumed)
+        outcome, missing = classify(self._first, due, self._resumed)
         late = min(self._first.periods, self._first.wall_periods) - 1
         # The second tick must come a period after the first, by both clocks.
         gap = min(

@@ -7,21 +7,25 @@ more for each further vCPU), and ticks that come back name the look that brought
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from orchestrator.findings.evidence import Evidence, VcpuEvidence
 from orchestrator.guest.lapic import parse_lapic, parse_registers
-from orchestrator.guest.tick.lines import Testimony
+from orchestrator.guest.lines import Testimony
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.trace import last_load
 from orchestrator.trial.watch import Heard, Mark, Quiet, Watch
 from orchestrator.vm.instance import Instance
 
-#: NMIs sent; the guest re-arms its timer at the third.
-TESTIMONIES = 2
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at a silent guest."""
 
-RESCUE = "NMI 3, which re-arms"
+    name: str
+    rearms: bool = False
+    """Whether the guest re-arms its timer at it, so that ticks are no cure but a rescue."""
 
 
 async def gather(
@@ -66,13 +70,13 @@ class _Subject:
         self.evidence = evidence
         self._whole = whole
         self.runs = True
-        self._looks: list[tuple[int, str]] = []
+        self._looks: list[tuple[int, _Look]] = []
         self._since: Mark | None = None
         self._clock = instance.clock
         self._watch = Watch(instance, limits, self.vcpu)
         self._limits = limits
 
-    def look_begins(self, look: str) -> None:
+    def look_begins(self, look: _Look) -> None:
         """Note when; what ticks later may be cured by it."""
         self._looks.append((self._clock.now_ns(), look))
 
@@ -99,8 +103,9 @@ class _Subject:
         if isinstance(after, Heard):
             before = [look for began_ns, look in self._looks if began_ns <= after.at_ns]
             self.evidence.unaided = not before
-            self.evidence.rescued = before[-1:] == [RESCUE]
-            self.evidence.cured_by = before[-1] if before and before[-1] != RESCUE else None
+            by = before[-1] if before else None
+            self.evidence.rescued = by is not None and by.rearms
+            self.evidence.cured_by = by.name if by is not None and not by.rearms else None
             return True
         if after.quiet in (Quiet.CRASHED, Quiet.KILLED):
             self._whole.failure = after.why
@@ -145,19 +150,22 @@ class _Examination:
         if self._found.run_state != "running":
             return
         self._silent = [each for each in self._silent if each.runs]
-        for number in range(1, TESTIMONIES + 1):
+        asked = instance.config.program.interrogation
+        for number in range(1, asked.testimonies + 1):
             async with self._look(f"NMI {number}"):
                 await self._nmi()
+        if not asked.rearms:
+            return
         for each in self._silent:
             each.evidence.rescued = False
-        async with self._look(RESCUE):
+        async with self._look(f"NMI {asked.testimonies + 1}, which re-arms", rearms=True):
             await self._nmi()
 
     @contextlib.asynccontextmanager
-    async def _look(self, look: str) -> AsyncIterator[None]:
+    async def _look(self, name: str, *, rearms: bool = False) -> AsyncIterator[None]:
         """Note what is a look; then watch who is still silent, and let go of who ticks."""
         for each in self._silent:
-            each.look_begins(look)
+            each.look_begins(_Look(name, rearms))
         yield
         for each in self._silent:
             await each.look_ends()

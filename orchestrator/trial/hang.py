@@ -6,7 +6,6 @@ from orchestrator.findings.cause import Cause, Diagnosis
 from orchestrator.findings.evidence import Evidence
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine, gravity
 from orchestrator.findings.save import Save
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.trial.diagnosis import diagnose, settle
 from orchestrator.trial.gather import gather
 from orchestrator.trial.limits import Limits
@@ -29,7 +28,7 @@ class Hang:
 
 
 async def examine(
-    instance: Instance, save: Save, result: TrialResult, limits: Limits, mode: TimerMode
+    instance: Instance, save: Save, result: TrialResult, limits: Limits
 ) -> tuple[TrialResult, Hang]:
     """Gather the evidence of an outcome that was not plain ticking, and say what it was.
 
@@ -48,7 +47,7 @@ async def examine(
             # that was no proven silence
             settled[each.vcpu] = replace(each, outcome=Outcome.RECOVERED)
             continue
-        found = diagnoses[each.vcpu] = diagnose(each, evidence, save, mode, limits.period_ns)
+        found = diagnoses[each.vcpu] = diagnose(each, evidence, save, instance.config)
         settled[each.vcpu] = settle(each, found)
 
     def order(one: VcpuResult) -> tuple[bool, bool, int]:

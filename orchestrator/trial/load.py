@@ -7,7 +7,7 @@ from orchestrator.findings.save import Save
 from orchestrator.host.protocol import QemuStartError
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.snapshot.protocol import Snapshots
-from orchestrator.timers.first_tick import WentOn
+from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.trial.follow import OUTCOMES, Follower
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
@@ -95,7 +95,7 @@ class Trial:
         told_ns = instance.monitor.resumed_ns
         answered_ns = told_ns if told_ns > cont_ns else instance.clock.now_ns()
         period_ns, stands = self._limits.period_ns, instance.config.lapic_is_qemus
-        went_on = WentOn(
+        resumed = ResumeTiming(
             since_load=0.0 if stands else (cont_ns - loaded_ns) / period_ns,
             answering=(answered_ns - cont_ns) / period_ns,
             lapic_stood=stands,
@@ -105,7 +105,7 @@ class Trial:
         for vcpu in instance.vcpus:  # the lines of the others wait meanwhile
             follower = Follower(
                 instance, self._save.vcpus[vcpu], self._paces[vcpu], self._limits,
-                cont_ns=cont_ns, went_on=went_on,
+                cont_ns=cont_ns, resumed=resumed,
             )  # fmt: skip
             results.append(await follower.run())
             if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):

@@ -4,11 +4,10 @@ import math
 
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lapic import Lapic, Registers, parse_lapic, parse_registers
-from orchestrator.guest.tick.config import TICK_VECTOR
-from orchestrator.guest.tick.state import GuestState, Stage
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.state import GuestState, Stage
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.timers.first_tick import MISSING
+from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 
 #: Saves are taken here in the period unless a plan says otherwise: the ways to tick are
@@ -27,7 +26,7 @@ def reasons_against(
     state: GuestState,
     lapic: Lapic,
     registers: Registers,
-    mode: TimerMode,
+    config: InstanceConfig,
     phase: float,
     within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
 ) -> tuple[str, ...]:
@@ -36,15 +35,15 @@ def reasons_against(
     `within` are the phases that were asked for: a save of another one is as true, but it
     answers another question.
     """
+    timer, vector = config.timer, config.program.vector
     found = {
         "not ticking": state.stage is not Stage.TICKING,
         "printing": state.printing or state.printed != state.ticks,
-        "not armed": state.arms != state.ticks + 1
-        or (lapic.tmict == 0 and mode is not TimerMode.TSC_DEADLINE),
-        "masked": lapic.masked or lapic.vector != TICK_VECTOR,
+        "not armed": not timer.armed(state, lapic),
+        "masked": timer.masked(lapic, vector),
         "interrupts off": not registers.interrupt_flag or registers.halted,
-        "pending": TICK_VECTOR in lapic.irr,
-        "in service": TICK_VECTOR in lapic.isr,
+        "pending": vector in lapic.irr,
+        "in service": vector in lapic.isr,
         "off phase": not within[0] <= phase <= within[1],
     }
     return tuple(reason for reason, true in found.items() if true)
@@ -68,7 +67,7 @@ async def look(instance: Instance, vcpu: int = 0) -> tuple[GuestState, Lapic, Re
 def describe(
     seen: tuple[GuestState, Lapic, Registers],
     spins_per_period: float,
-    mode: TimerMode,
+    config: InstanceConfig,
     *,
     printing_periods: float = 0.0,
     within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
@@ -94,5 +93,5 @@ def describe(
         interrupt_flag=registers.interrupt_flag,
         printing=state.printing or state.printed != state.ticks,
         stage=state.stage,
-        ineligible=reasons_against(state, lapic, registers, mode, phase, within),
+        ineligible=reasons_against(state, lapic, registers, config, phase, within),
     )

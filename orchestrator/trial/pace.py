@@ -8,7 +8,7 @@ TSC differences are taken only between two ticks with no load between them.
 import collections
 import statistics
 
-from orchestrator.guest.tick.lines import Tick
+from orchestrator.guest.lines import Tick
 
 _TSC_MASK = (1 << 64) - 1
 

@@ -5,7 +5,7 @@ import signal
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from orchestrator.guest.tick.lines import Line, Panic, Tick
+from orchestrator.guest.lines import Crashed, Line, Tick
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.limits import Limits
 from orchestrator.vm.instance import Instance
@@ -147,9 +147,8 @@ class Watch:
                     if isinstance(line, wanted):
                         return Heard(line, at_ns)
                     self.others.append(line)
-                    if isinstance(line, Panic):
-                        what = f"exception {line.vector} at {line.cs:04x}:{line.ip:04x}"
-                        return self._silence(Quiet.CRASHED, f"the guest took {what}")
+                    if isinstance(line, Crashed):
+                        return self._silence(Quiet.CRASHED, f"the guest took {line.what}")
                     continue
                 vcpu_now = await instance.vcpu_cpu_ns(self._vcpu)
             except (ConsoleClosed, ProcessLookupError):

@@ -1,11 +1,7 @@
-"""QEMU's arguments for the tick guest."""
+"""QEMU's arguments for an instance."""
 
-from orchestrator.guest.tick.config import CONFIG_FILE, DEBUG_PORT
-from orchestrator.host.chardevs import QMP_CHARDEV, console_chardev
+from orchestrator.host.chardevs import QMP_CHARDEV
 from orchestrator.vm.config import Accel, InstanceConfig
-
-BIOS_FILE = "tick.bin"
-
 
 DISK_FILE = "disk.qcow2"
 
@@ -25,10 +21,6 @@ def qemu_args(config: InstanceConfig) -> list[str]:
     disk = f"if=none,id=disk,node-name={DISK_NODE},file={DISK_FILE},format=qcow2,cache=unsafe"
     # As sockets, whose APIC IDs follow each other.
     vcpus = config.guest.vcpus
-    own_ports = [
-        ("-device", f"isa-debugcon,iobase={DEBUG_PORT + n:#x},chardev={console_chardev(n)}")
-        for n in range(1, config.consoles)
-    ]
     return [
         *("-nodefaults", "-no-user-config"),
         *("-display", "none"),
@@ -36,11 +28,8 @@ def qemu_args(config: InstanceConfig) -> list[str]:
         *("-cpu", config.cpu),
         *("-m", str(config.memory_mib)),
         *("-smp", f"{vcpus},sockets={vcpus}" if vcpus > 1 else "1"),
-        *("-bios", BIOS_FILE),
-        *("-fw_cfg", f"name={CONFIG_FILE},string={config.guest.record()}"),
         *("-mon", f"chardev={QMP_CHARDEV},mode=control"),
-        *("-serial", f"chardev:{console_chardev(0)}"),
-        *(argument for port in own_ports for argument in port),
+        *config.program.qemu_args(config.guest),
         *(("-drive", disk) if config.disk else ()),
         *("-no-reboot", "-no-shutdown"),
     ]  # fmt: skip

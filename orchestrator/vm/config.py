@@ -4,8 +4,11 @@ import enum
 from dataclasses import dataclass, field
 
 from orchestrator.guest.apic import Apic
-from orchestrator.guest.tick.config import GuestConfig
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.config import DEFAULT_GUEST, GuestConfig
+from orchestrator.guest.protocol import Guest
+from orchestrator.guest.registry import GUESTS
+from orchestrator.timers.registry import TIMERS
+from orchestrator.timers.timer import Timer
 
 
 class Accel(enum.StrEnum):
@@ -44,25 +47,33 @@ class InstanceConfig:
 
     accel: Accel
     guest: GuestConfig = field(default_factory=GuestConfig)
+    """What the guest is told."""
+    program: Guest = field(default_factory=lambda: GUESTS[DEFAULT_GUEST])
+    """The guest that runs."""
     machine: str = DEFAULT_MACHINE
     memory_mib: int = DEFAULT_MEMORY_MIB
     cpu_model: str = DEFAULT_CPU
-    """Perhaps with features, such as `Nehalem,-x2apic`; those of the guest's mode are added."""
+    """CPU model, perhaps with features, such as `Nehalem,-x2apic`. The features that the
+    guest's timer and APIC need are added."""
     irqchip: IrqChip = IrqChip.ON
     disk: bool = True
     """Whether there is a disk, to hold the VM state of snapshots."""
 
     @property
+    def timer(self) -> Timer:
+        """The timer that makes the guest tick."""
+        return TIMERS[self.guest.mode]
+
+    @property
     def cpu(self) -> str:
-        """The CPU: without the TSC-deadline timer, which would hide the bug, unless it is used."""
-        deadline = "+" if self.guest.mode is TimerMode.TSC_DEADLINE else "-"
-        x2apic = ",+x2apic" if self.guest.apic is Apic.X2APIC else ""
-        return f"{self.cpu_model},{deadline}tsc-deadline{x2apic}"
+        """QEMU's `-cpu` argument: the model with the features that timer and APIC need."""
+        x2apic = "+x2apic" if self.guest.apic is Apic.X2APIC else ""
+        return ",".join(filter(None, (self.cpu_model, self.timer.cpu_features, x2apic)))
 
     @property
     def consoles(self) -> int:
-        """Streams that its guest prints to: one for each vCPU, or one for all."""
-        return 1 if self.guest.shared_port else self.guest.vcpus
+        """Streams that the guest prints to."""
+        return self.program.consoles(self.guest)
 
     @property
     def lapic_is_qemus(self) -> bool:

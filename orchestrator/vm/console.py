@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from orchestrator.clock import Clock
-from orchestrator.guest.tick.lines import Line
+from orchestrator.guest.lines import Line
+from orchestrator.guest.protocol import LineReader
 from orchestrator.vm.port import Port
 
 
@@ -15,19 +16,24 @@ class Console:
     """The ports of one guest."""
 
     def __init__(
-        self, streams: Sequence[socket.socket], clock: Clock, tee: BinaryIO | None = None
+        self,
+        streams: Sequence[socket.socket],
+        clock: Clock,
+        reader: LineReader,
+        tee: BinaryIO | None = None,
     ) -> None:
         """Begin to read.
 
         Args:
             streams: one for each vCPU, in their order, or one for all.
             clock: by which lines arrive.
+            reader: knows the form of the guest's lines.
             tee: a file that gets all that is said.
         """
         self._tee = tee
         self.tee_error: OSError | None = None
         """Why the copy in the tee file ends early, if it does."""
-        self._ports = [Port(stream, clock, self._copy) for stream in streams]
+        self._ports = [Port(stream, clock, reader, self._copy) for stream in streams]
         self._put_aside: collections.defaultdict[int, collections.deque[tuple[Line, int]]] = (
             collections.defaultdict(collections.deque)
         )

@@ -1,21 +1,19 @@
 """One QEMU with its guest: monitor, consoles, threads, and whether it is ours to end."""
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import UnfitError
-from orchestrator.guest.tick.state import STATE_ADDRESS, STATE_STRIDE, GuestState
+from orchestrator.guest.state import GuestState
 from orchestrator.host.protocol import Host, QemuProcess
 from orchestrator.process.exit import QemuExit
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.console import Console
+from orchestrator.vm.memory import RunningMemory, StoppedMemory
 from orchestrator.vm.qemu import InstanceFacts, Qemu, starting
-
-_DUMP_FILE = "state.bin"
 
 
 class NotOwnedError(UnfitError):
@@ -150,27 +148,17 @@ class Instance:
         return await self.process.waited_ns(self.facts.vcpu_threads) - self._waiting_mark_ns
 
     async def guest_state(self, vcpu: int = 0) -> GuestState:
-        """Read a vCPU's state block out of the guest's memory, without touching the vCPU.
-
-        `pmemsave` reads memory only; HMP's `xp` would synchronize the vCPU's
-        registers first, which can change what a hung guest does next.
-        """
-        address = STATE_ADDRESS + vcpu * STATE_STRIDE
-        await self.monitor.execute(
-            "pmemsave", {"val": address, "size": GuestState.SIZE, "filename": _DUMP_FILE}
-        )
-        return GuestState.parse(await self.process.read_file(_DUMP_FILE))
+        """Read a vCPU's counters out of the guest's memory, without touching the vCPU."""
+        memory = RunningMemory(self.monitor, self.process)
+        return await self.config.program.state(memory, vcpu)
 
     async def peek_state(self, vcpu: int = 0) -> GuestState:
-        """Read a vCPU's state block through the monitor alone: for stopped vCPUs.
+        """Read a vCPU's counters through the monitor alone: for stopped vCPUs.
 
         Raises:
-            ValueError: what the monitor printed is not the state block.
+            ValueError: what the monitor printed is not the guest's counters.
         """
-        command = f"xp /{GuestState.WORDS}xw {STATE_ADDRESS + vcpu * STATE_STRIDE:#x}"
-        text = await self.monitor.hmp(command)
-        words = re.findall(r"0x([0-9a-f]{8})\b", text)
-        return GuestState.parse(b"".join(int(word, 16).to_bytes(4, "little") for word in words))
+        return await self.config.program.state(StoppedMemory(self.monitor), vcpu)
 
     def keep_trace(self) -> None:
         """Keep what the kernel has recorded so far: the recording ends with QEMU."""

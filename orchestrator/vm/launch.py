@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from orchestrator.errors import InfraError
-from orchestrator.guest.tick.lines import BadConfig, Line, Ready
+from orchestrator.guest.lines import Line, Ready, Refused
 from orchestrator.host.protocol import Host
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.vm.config import InstanceConfig
@@ -47,7 +47,7 @@ async def launch(
     shared = guest.shared_port or guest.vcpus > host.max_consoles
     config = replace(config, guest=replace(guest, shared_port=shared))
     async with starting(host, config, tee) as qemu:
-        await _wait_ready(qemu, host)
+        await _wait_ready(qemu, host, config.program.name)
     instance = Instance(host, config, qemu, owned=True)
     try:
         yield instance
@@ -55,7 +55,7 @@ async def launch(
         await instance.kill()
 
 
-async def _wait_ready(qemu: Qemu, host: Host) -> None:
+async def _wait_ready(qemu: Qemu, host: Host, name: str) -> None:
     """Wait for the guest's first line.
 
     Raises:
@@ -69,15 +69,15 @@ async def _wait_ready(qemu: Qemu, host: Host) -> None:
     line: Line | None = arrived[0] if arrived else None
     if isinstance(line, Ready):
         return
-    if isinstance(line, BadConfig):
+    if isinstance(line, Refused):
         raise GuestRefusedError(
-            f"starting the tick guest: it refused its configuration: {line.reason}"
+            f"starting the {name} guest: it refused its configuration: {line.reason}"
         )
     if line is not None:
-        raise GuestStartError(f"starting the tick guest: its first line was {line}")
+        raise GuestStartError(f"starting the {name} guest: its first line was {line}")
     status = await qemu.monitor.execute("query-status")
     raise GuestStartError(
-        f"starting the tick guest: it said nothing in {READY_DEADLINE_NS / 1e9:g} s "
+        f"starting the {name} guest: it said nothing in {READY_DEADLINE_NS / 1e9:g} s "
         f"(QEMU's run state: {status['status']!r}). "
         "`losttick doctor` tells whether this accelerator works here."
     )

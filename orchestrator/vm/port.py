@@ -19,7 +19,8 @@ from pexpect.expect import Expecter, searcher_re
 from pexpect.spawnbase import SpawnBase
 
 from orchestrator.clock import Clock
-from orchestrator.guest.tick import lines
+from orchestrator.guest.lines import Line
+from orchestrator.guest.protocol import LineReader
 
 #: Unmatched bytes that are kept; what came before them is dropped and counted.
 WINDOW_BYTES = 64 * 1024
@@ -92,21 +93,27 @@ class ConsoleClosed(Exception):  # noqa: N818  # an end, not an error: QEMU may 
 
 
 class Port:
-    """A stream, and the lines of the tick guest in it."""
+    """A stream, and the lines of a guest in it."""
 
     def __init__(
-        self, stream: socket.socket, clock: Clock, copy: Callable[[bytes], None] = lambda data: None
+        self,
+        stream: socket.socket,
+        clock: Clock,
+        reader: LineReader,
+        copy: Callable[[bytes], None] = lambda data: None,
     ) -> None:
         """Begin to read.
 
         Args:
             stream: what the guest prints.
             clock: by which it arrives.
+            reader: knows the form of the guest's lines.
             copy: gets all that arrives, whole lines at a time where they are lines.
         """
         stream.setblocking(False)
         self._stream = stream
         self._clock = clock
+        self._reader = reader
         self._copy = copy
         self._loop = asyncio.get_running_loop()
         self._spawn = _Fed()
@@ -118,7 +125,7 @@ class Port:
         self.received_bytes = 0
         self.garbled = 0
         """Lines whose form fitted but whose checksum did not."""
-        self._patterns = self._spawn.compile_pattern_list([lines.LINE, EOF, TIMEOUT])
+        self._patterns = self._spawn.compile_pattern_list([reader.line, EOF, TIMEOUT])
         self._loop.add_reader(stream.fileno(), self._pump)
 
     @property
@@ -159,7 +166,7 @@ class Port:
             self._arrivals.popleft()
         return self._arrivals[0][1]
 
-    async def next_line(self, timeout_s: float) -> tuple[int, lines.Line, int] | None:
+    async def next_line(self, timeout_s: float) -> tuple[int, Line, int] | None:
         """Wait for the next line of the guest.
 
         Returns:
@@ -174,7 +181,7 @@ class Port:
             left = 0 if self.closed else max(0, deadline - self._loop.time())
             match await self._spawn.expect_list(self._patterns, timeout=left, async_=True):
                 case 0:
-                    said = lines.parse(cast(re.Match[bytes], self._spawn.match))
+                    said = self._reader.parse(cast(re.Match[bytes], self._spawn.match))
                     if said is not None:
                         return *said, self._arrived_ns()
                     self.garbled += 1

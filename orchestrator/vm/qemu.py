@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
 
-from orchestrator.guest.tick.image import firmware
 from orchestrator.host.protocol import Host, QemuProcess, QemuStartError
 from orchestrator.process.exit import QemuExit
 from orchestrator.qmp.errors import MonitorClosedError, MonitorError
 from orchestrator.qmp.monitor import Monitor
-from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, qemu_args
+from orchestrator.vm.argv import DISK_FILE, qemu_args
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.console import Console
 
@@ -66,7 +65,7 @@ async def starting(
         QemuStartError: QEMU did not start, or ended at once.
     """
     try:
-        files = {BIOS_FILE: firmware().content, **files}
+        files = {**config.program.files, **files}
         if config.disk and DISK_FILE not in files:
             files[DISK_FILE] = await host.empty_disk()
         process = await host.start_qemu(
@@ -79,7 +78,7 @@ async def starting(
     started_ns = host.clock.now_ns()
     console = monitor = None
     try:
-        console = Console(process.consoles, host.clock, tee)
+        console = Console(process.consoles, host.clock, config.program, tee)
         monitor = await Monitor.connect(process, host.clock)
         threads = await _vcpu_threads(monitor, config.guest.vcpus)
         pinned = tuple([await process.pin(thread) if pin else None for thread in threads])

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from orchestrator.errors import LosttickError
 from orchestrator.guest.apic import Apic
-from orchestrator.guest.tick.config import GuestConfig
-from orchestrator.guest.tick.lines import Tick
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.config import DEFAULT_TIMER, GuestConfig
+from orchestrator.guest.lines import Tick
 from orchestrator.host.protocol import Host
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import GuestRefusedError, launch
@@ -36,16 +35,16 @@ class Tryout:
 async def why_not(
     host: Host,
     accel: Accel,
-    mode: TimerMode = TimerMode.ONE_SHOT,
+    mode: str = DEFAULT_TIMER,
     apic: Apic = Apic.XAPIC,
 ) -> str | None:
-    """Return None if the tick guest ticks, else why it does not."""
+    """Return None if the default guest ticks, else why it does not."""
     guest = GuestConfig(mode=mode, apic=apic, period_ns=PERIOD_NS)
     return (await try_out(host, InstanceConfig(accel, guest))).why_not
 
 
 async def try_out(host: Host, config: InstanceConfig) -> Tryout:
-    """Run the tick guest for a few ticks."""
+    """Run a guest for a few ticks."""
     period_ns = config.guest.period_ns
     try:
         async with launch(host, config) as instance:

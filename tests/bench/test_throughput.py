@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.guest.tick.config import GuestConfig
-from orchestrator.guest.tick.image import firmware
+from orchestrator.guest.config import GuestConfig
 from orchestrator.host.local import LocalHost
 from orchestrator.host.qemu_binary import find_qemu, probe_qemu
 from orchestrator.snapshot.hmp import HmpSnapshots
@@ -23,7 +22,7 @@ from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.vm.argv import BIOS_FILE, DISK_FILE, qemu_args
+from orchestrator.vm.argv import DISK_FILE, qemu_args
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
 from orchestrator.vm.tryout import why_not
@@ -42,7 +41,7 @@ class Bare:
     """The bare loop, in its own process."""
 
     def __init__(self, config: InstanceConfig, disk: bytes, tmp_path: Path) -> None:
-        files = {BIOS_FILE: firmware().content, DISK_FILE: disk}
+        files = {**config.program.files, DISK_FILE: disk}
         paths = {}
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)

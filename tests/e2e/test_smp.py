@@ -8,8 +8,9 @@ import pytest
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.guest.tick.config import Fault, GuestConfig
-from orchestrator.guest.tick.lines import Tick
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.lines import Tick
+from orchestrator.guest.tick.config import Fault
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
@@ -77,8 +78,8 @@ async def test_a_silence_is_the_vcpu_s_own(
     accel: Accel, kind: type[LocalHost], fault: Fault, cause: Cause
 ) -> None:
     """The others go on, and do not talk the harness out of it."""
-    guest = GuestConfig(period_ns=40_000_000, vcpus=2, subject=1, fault=fault)
-    result, found = await fallen_silent(kind(), accel, guest)
+    guest = GuestConfig(period_ns=40_000_000, vcpus=2, subject=1)
+    result, found = await fallen_silent(kind(), accel, guest, fault)
     ticked = {each.vcpu: each.outcome.ticked for each in result.vcpus}
     assert ticked == {0: True, 1: False}
     assert (result.outcome, result.telling) == (Outcome.LOST, 1)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.guest.tick.config import TICK_VECTOR, GuestConfig
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.tick.config import TICK_VECTOR
 from orchestrator.host import tracefs
 from orchestrator.host.local import LocalHost, LocalQemu
 from orchestrator.snapshot.hmp import HmpSnapshots
@@ -47,8 +48,8 @@ async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: A
     async with launch(host, InstanceConfig(kvm, GuestConfig())) as instance:
         process = instance.process
         assert isinstance(process, LocalQemu)
-        instance = tracing / "instances" / process.folder.name
-        assert instance.is_dir()
+        recording = tracing / "instances" / process.folder.name
+        assert recording.is_dir()
         save, _ = await Saver(instance, snapshots, paces, limits).take("save", 0.5)
         result = await Trial(instance, snapshots, save, paces, limits).run()
         assert result.outcome.ticked
@@ -59,4 +60,4 @@ async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: A
         print(finding.sentence(TICK_VECTOR))
         # The first tick, and the one that its re-arm brought.
         assert finding.in_load + finding.later >= 2
-    assert not instance.exists()
+    assert not recording.exists()

@@ -13,9 +13,10 @@ import pytest
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import Save
-from orchestrator.guest.tick.config import Fault, GuestConfig
-from orchestrator.guest.tick.lines import ControlWindow, Tick
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.lines import ControlOpened, Tick
+from orchestrator.guest.tick.config import Fault, Switches
+from orchestrator.guest.tick.guest import TickFirmware
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost, LocalQemu
 from orchestrator.journal.file import read_journal
@@ -44,7 +45,8 @@ async def slow_printing(host: LocalHost, accel: Accel, period_ns: int) -> int:
     """Return the print delay at which a tick line takes about a third of a period."""
     delay = 100
     while True:
-        config = InstanceConfig(accel, GuestConfig(period_ns=period_ns, print_delay=delay))
+        program = TickFirmware(Switches(print_delay=delay))
+        config = InstanceConfig(accel, GuestConfig(period_ns=period_ns), program)
         async with launch(host, config) as instance:
             watch, limits = Watch(instance, Limits(period_ns)), Limits(period_ns)
             ticks = []
@@ -62,9 +64,10 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
     """A save in mid-line replays the line's tail: whoever counts bytes sees a live guest."""
     period_ns = 100_000_000
     delay = await slow_printing(host, accel, period_ns)
-    guest = GuestConfig(period_ns=period_ns, print_delay=delay, control_tick=5, control_periods=8)
+    guest = GuestConfig(period_ns=period_ns, control_tick=5, control_periods=8)
+    config = InstanceConfig(accel, guest, TickFirmware(Switches(print_delay=delay)))
     limits, paces, snapshots = Limits(period_ns), Paces(), HmpSnapshots()
-    async with launch(host, InstanceConfig(accel, guest)) as instance:
+    async with launch(host, config) as instance:
         saver = Saver(instance, snapshots, paces, limits)
         await saver.settle()
         watch = Watch(instance, limits)
@@ -81,7 +84,7 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
         await instance.stop()
         seen = await look(instance)
         assert seen[0].printing
-        part = describe(seen, paces[0].spins_per_period, TimerMode.ONE_SHOT)
+        part = describe(seen, paces[0].spins_per_period, config)
         save = Save("stale", 0.5, (part,))
         assert "printing" in save.ineligible
         await snapshots.save(instance, "stale")
@@ -91,7 +94,7 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
             replayed = instance.console.received_bytes - before
             assert replayed > 10, "the tail of the line should have come again"
             assert result.outcome is Outcome.LOST, result
-        assert not any(isinstance(line, ControlWindow) for line in watch.others)
+        assert not any(isinstance(line, ControlOpened) for line in watch.others)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +113,8 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
 async def test_each_way_a_real_guest_can_fall_silent(
     host: LocalHost, accel: Accel, fault: Fault, outcome: Outcome, cause: Cause
 ) -> None:
-    guest = GuestConfig(period_ns=PERIOD_NS, fault=fault)
-    result, found = await fallen_silent(host, accel, guest)
+    guest = GuestConfig(period_ns=PERIOD_NS)
+    result, found = await fallen_silent(host, accel, guest, fault)
     assert result.outcome is outcome, result
     assert found.cause is cause, found.sentence
 
@@ -156,7 +159,7 @@ async def test_a_qemu_that_stays_stopped_is_unknown(
         result = await Trial(instance, snapshots, save, paces, limits).run()
         assert result.outcome is Outcome.UNKNOWN, result
         evidence = await gather(instance, limits)
-        diagnosis = diagnose(result.told, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
+        diagnosis = diagnose(result.told, evidence, save, instance.config)
         assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
 
 
@@ -248,6 +251,6 @@ async def test_a_qemu_killed_while_it_is_examined(
         assert isinstance(process, LocalQemu)
         asyncio.get_running_loop().call_later(0.15, os.kill, process.pid, signal.SIGKILL)
         evidence = await gather(instance, limits)
-        diagnosis = diagnose(result.told, evidence, save, TimerMode.ONE_SHOT, PERIOD_NS)
+        diagnosis = diagnose(result.told, evidence, save, instance.config)
         assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
         assert evidence.failure

@@ -17,9 +17,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.guest.tick.config import GuestConfig
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.tick.config import MODES
 from orchestrator.guest.tick.lines import render
-from orchestrator.guest.tick.state import STATE_ADDRESS, STATE_STRIDE, GuestState
+from orchestrator.guest.tick.state import MAGIC, STATE_ADDRESS, STATE_STRIDE, WORDS
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.protocol import QemuStartError
@@ -232,7 +233,7 @@ class FakeQemu:
             guest.ran_ns = fired
             if guest.window_until_ns is None or fired >= guest.window_until_ns:
                 self._tick(guest)
-            elif self.config.mode is TimerMode.PERIODIC:
+            elif self.config.mode == TimerMode.PERIODIC:
                 guest.due_ns = fired + self.period_ns
         guest.ran_ns = until
 
@@ -267,8 +268,8 @@ class FakeQemu:
         guest = self.guests[(address - STATE_ADDRESS) // STATE_STRIDE]
         in_window = guest.window_until_ns is not None and guest.ran_ns < guest.window_until_ns
         stage = 1 if guest.window_until_ns is None else 2 if in_window else 3
-        words = [0] * GuestState.WORDS
-        words[0] = GuestState.MAGIC
+        words = [0] * WORDS
+        words[0] = MAGIC
         words[2], words[3] = guest.ticks, guest.arms
         words[4] = (guest.ran_ns - guest.last_tick_ns) // SPIN_NS
         words[5], words[7] = guest.ticks, stage
@@ -379,9 +380,7 @@ class FakeQemu:
             case "loadvm":
                 self._load(pickle.dumps(self.snapshots[tag]))
             case "xp":
-                words = struct.unpack(
-                    f"<{GuestState.WORDS}I", self._block(int(tag.split()[-1], 16))
-                )
+                words = struct.unpack(f"<{WORDS}I", self._block(int(tag.split()[-1], 16)))
                 return "1000: " + " ".join(f"0x{word:08x}" for word in words)
             case "info" if tag == "lapic":
                 return (
@@ -432,7 +431,7 @@ class FakeHost:
             int(record[1][at : at + 8], 16) for at in range(0, len(record[1]), 8)
         )
         config = GuestConfig(
-            mode=list(TimerMode)[mode], period_ns=period, control_tick=control,
+            mode=MODES[mode], period_ns=period, control_tick=control,
             control_periods=periods, vcpus=vcpus, subject=subject,
         )  # fmt: skip
         qemu = FakeQemu(config, self.script, args, files)

@@ -188,7 +188,11 @@ async def test_summary_has_what_readers_rely_on(tmp_path: Path) -> None:
     result, _ = await campaign(tmp_path, Script(immediate))
     data = json.loads(json.dumps(summary(result)))
     assert data["verdict"] == "clean"
-    assert data["exposure"] == {"state": "exposed", "why": "kvm_intel runs with enable_apicv=Y"}
+    assert data["exposure"] == {
+        "state": "exposed",
+        "why": "kvm_intel runs with enable_apicv=Y",
+        "reason": "apicv-on",
+    }
     assert data["host"]["kernel"] == "6.6.1-fake"
     (cell,) = data["cells"]
     assert {"id", "verdict", "trials", "outcomes", "diagnoses", "controls"} <= cell.keys()

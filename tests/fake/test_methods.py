@@ -10,7 +10,7 @@ import pytest
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import Save
-from orchestrator.guest.tick.config import GuestConfig
+from orchestrator.guest.config import GuestConfig
 from orchestrator.host.protocol import QemuStartError
 from orchestrator.journal.file import read_journal
 from orchestrator.process.exit import QemuExit

@@ -11,8 +11,10 @@ import pytest
 
 from orchestrator.clock import LocalClock
 from orchestrator.findings.outcome import Outcome
-from orchestrator.guest.tick.config import GuestConfig
-from orchestrator.guest.tick.lines import Tick, render
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.lines import Tick
+from orchestrator.guest.tick.guest import TickFirmware
+from orchestrator.guest.tick.lines import render
 from orchestrator.process.exit import QemuExit
 from orchestrator.qmp.errors import (
     CommandFailedError,
@@ -198,7 +200,7 @@ async def test_events_are_not_hoarded(peer: Callable[[Peer], Awaitable[Monitor]]
 @pytest.fixture
 async def console() -> AsyncIterator[tuple[Console, socket.socket]]:
     ours, theirs = socket.socketpair()
-    console = Console([ours], LocalClock())
+    console = Console([ours], LocalClock(), TickFirmware())
     with ours, theirs:
         yield console, theirs
         console.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LosttickError, UnfitError
-from orchestrator.guest.tick.config import GuestConfig
+from orchestrator.guest.config import GuestConfig
 from orchestrator.host.protocol import QemuStartError
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import LabError

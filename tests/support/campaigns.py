@@ -37,5 +37,5 @@ def assert_clean(cell: CellResult, trials: int) -> None:
     assert len(cell.campaign.controls) == 2
     for control in cell.campaign.controls:
         assert control.seen, control.sentence
-        if cell.cell.mode is not TimerMode.PERIODIC:
+        if cell.cell.mode != TimerMode.PERIODIC:
             assert control.cause is Cause.LOST_INTERRUPT, control.sentence

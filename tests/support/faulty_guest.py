@@ -1,12 +1,12 @@
 """A guest that does something wrong at the first tick after a load."""
 
-from dataclasses import replace
-
 import pytest
 
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.outcome import TrialResult
-from orchestrator.guest.tick.config import GuestConfig
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.tick.config import Fault, Switches
+from orchestrator.guest.tick.guest import TickFirmware
 from orchestrator.host.local import LocalHost
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.trial.aim import Saver
@@ -23,13 +23,13 @@ FAULT_TICK = 12
 
 
 async def fallen_silent(
-    host: LocalHost, accel: Accel, guest: GuestConfig
+    host: LocalHost, accel: Accel, guest: GuestConfig, fault: Fault
 ) -> tuple[TrialResult, Diagnosis]:
     """Load a save from just before the guest's fault; return what its vCPU came to, and why."""
-    guest = replace(guest, fault_tick=FAULT_TICK)
+    program = TickFirmware(Switches(fault, FAULT_TICK))
     limits, snapshots, subject = Limits(guest.period_ns), HmpSnapshots(), guest.subject
     for _ in range(10):
-        async with launch(host, InstanceConfig(accel, guest)) as instance:
+        async with launch(host, InstanceConfig(accel, guest, program)) as instance:
             paces = Paces(len(instance.vcpus))
             saver = Saver(instance, snapshots, paces, limits)
             await saver.settle()
@@ -52,7 +52,7 @@ async def fallen_silent(
             evidence = await gather(instance, limits, [subject])
             of_subject = result.of(subject)
             assert of_subject is not None
-            found = diagnose(of_subject, evidence, save, guest.mode, guest.period_ns)
+            found = diagnose(of_subject, evidence, save, instance.config)
             print(found.sentence)
             return result, found
     pytest.fail("no save fell just before the fault in 10 tries")

@@ -9,9 +9,9 @@ from tests.support.places import PACKAGE
 #: Folders and top modules, the most basic first. A module may import from its own folder
 #: and from those before it.
 ORDER = (
-    "errors", "version", "clock", "stats", "process", "cache", "packages", "qmp", "host", "guest",
-    "findings", "timers", "vm", "snapshot", "plan", "trial", "bugs", "journal", "verdict",
-    "campaign", "results", "direct", "lab", "doctor", "bisect", "fleet", "testing",
+    "errors", "registry", "version", "clock", "stats", "process", "cache", "packages", "qmp",
+    "host", "guest", "findings", "timers", "vm", "snapshot", "plan", "trial", "bugs", "journal",
+    "verdict", "campaign", "results", "direct", "lab", "doctor", "bisect", "fleet", "testing",
     "pytest_plugin", "cli", "__init__", "__main__",
 )  # fmt: skip
 

@@ -140,9 +140,9 @@ async def _probe_arm(
     choice: "Choice", wanted: _Wanted, bochs: "Bochs", here: "HostFacts", show: "Show"
 ) -> _Found:
     """Boot an arm and run the probe in it."""
+    from orchestrator.bugs.catalogue import APICV_BUG
     from orchestrator.bugs.exposure import exposure
     from orchestrator.direct.run import judge
-    from orchestrator.guest.timer_mode import TimerMode
     from orchestrator.lab.direct import probe_in_lab
     from orchestrator.lab.kernel.variants import modified
     from orchestrator.vm.config import Accel
@@ -155,7 +155,7 @@ async def _probe_arm(
             bochs, booted, here, wanted.trials, PERIOD_NS, wanted.tmccts_ns, wanted.confidence,
             apicv=choice.apicv, progress=lambda done: progress(done, total),
         )  # fmt: skip
-    exposed = exposure(tested.facts, Accel.KVM, TimerMode.ONE_SHOT)
+    exposed = exposure(tested.facts, Accel.KVM, APICV_BUG.timer)
     verdict, why = judge(tested.result, exposed)
     return _Found(choice, tested, exposed, verdict, why)
 

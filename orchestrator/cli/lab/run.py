@@ -17,9 +17,9 @@ from orchestrator.cli.lab.choices import (
 )
 from orchestrator.cli.options import AsJson, IntervalConfidence, Out, Seed
 from orchestrator.cli.out import out_folder
-from orchestrator.guest.tick.config import MAX_PERIOD_NS, MAX_VCPUS
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.config import MAX_PERIOD_NS, MAX_VCPUS
 from orchestrator.lab.kernel.variants import Variant
+from orchestrator.timers.registry import TIMERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +47,10 @@ def run(
     ] = 4,
     apicv: Apicv = True,
     mode: Annotated[
-        list[TimerMode] | None,
-        typer.Option(help="LAPIC timer mode of the guest.", show_default="one-shot"),
+        list[str] | None,
+        typer.Option(
+            help=f"Timer of the guest: {', '.join(TIMERS.names)}.", show_default="one-shot"
+        ),
     ] = None,
     trials: Annotated[int, typer.Option(min=1, max=100_000, help="Eligible trials an arm.")] = 20,
     period: Annotated[

@@ -1,6 +1,6 @@
-"""The tick firmware: its image, its configuration record and its state block.
+"""The tick firmware's configuration record and its fixed numbers.
 
-`images/tick/README.md` describes all three; the numbers here are those of
+`images/tick/README.md` describes the record; the numbers here are those of
 `images/tick/tick.S`.
 """
 
@@ -8,12 +8,14 @@ import enum
 from dataclasses import dataclass
 
 from orchestrator.guest.apic import Apic
+from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.timer_mode import TimerMode
 
 TICK_VECTOR = 0x40
 
 
-#: A vCPU's own port is this one plus its APIC ID; the first has the UART.
+#: Each vCPU after the first prints to the port at this number plus its APIC ID; the first
+#: has the UART.
 DEBUG_PORT = 0xE900
 
 
@@ -21,21 +23,12 @@ DEBUG_PORT = 0xE900
 CONFIG_FILE = "opt/losttick/config"
 
 
-#: Shortest period that the guest accepts (a line takes time to print).
-MIN_PERIOD_NS = 1_000_000
-
-
-#: Longest period: TMICT has 32 bits and counts nanoseconds (KVM's and TCG's
-#: LAPIC timers run at 1 GHz, divided by 1).
-MAX_PERIOD_NS = 2**32 - 1
-
-
-#: vCPUs that the firmware can tick on.
-MAX_VCPUS = 8
+#: Timers by their number in the record.
+MODES = tuple(mode.value for mode in TimerMode)
 
 
 class Fault(enum.IntEnum):
-    """What the guest is told to do wrong at one tick: switches for tests."""
+    """What the firmware does wrong at one tick: switches for tests."""
 
     NONE = 0
     NO_REARM = 1
@@ -49,40 +42,33 @@ class Fault(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class GuestConfig:
-    """What the guest is told through fw_cfg."""
+class Switches:
+    """The firmware's own test switches."""
 
-    mode: TimerMode = TimerMode.ONE_SHOT
-    apic: Apic = Apic.XAPIC
-    period_ns: int = 20_000_000
-    control_tick: int = 0
-    """Tick after which the built-in control begins; 0 for none."""
-    control_periods: int = 6
-    """Length of the control's window, in periods."""
     fault: Fault = Fault.NONE
     fault_tick: int = 0
+    """Tick at which the fault happens, on the vCPU that the configuration calls subject."""
     print_delay: int = 0
-    """Empty loops before each character: stretches a line in time, for tests."""
-    vcpus: int = 1
-    """vCPUs that tick, each with a timer, counters and lines of its own."""
-    shared_port: bool = False
-    """Whether all of them print to the UART, one at a time."""
-    subject: int = 0
-    """The vCPU with the control or the fault, by its APIC ID."""
+    """Empty loops before each character: each line takes longer to print."""
 
-    def record(self) -> str:
-        """Return the fixed-width record."""
-        fields = (
-            list(TimerMode).index(self.mode),
-            list(Apic).index(self.apic),
-            self.period_ns,
-            self.control_tick,
-            self.control_periods,
-            self.fault,
-            self.fault_tick,
-            self.print_delay,
-            self.vcpus,
-            self.shared_port,
-            self.subject,
-        )
-        return "LTK1" + "".join(f"{field:08x}" for field in fields)
+
+def record(config: GuestConfig, switches: Switches) -> str:
+    """Return the fixed-width record.
+
+    Raises:
+        ValueError: the firmware has no such timer.
+    """
+    fields = (
+        MODES.index(config.mode),
+        list(Apic).index(config.apic),
+        config.period_ns,
+        config.control_tick,
+        config.control_periods,
+        switches.fault,
+        switches.fault_tick,
+        switches.print_delay,
+        config.vcpus,
+        config.shared_port,
+        config.subject,
+    )
+    return "LTK1" + "".join(f"{field:08x}" for field in fields)

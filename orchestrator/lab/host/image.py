@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from orchestrator.cache.program import shipped, static_program
-from orchestrator.guest.tick.image import firmware
+from orchestrator.guest.registry import GUESTS
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.media import boot_cd, initrd
 from orchestrator.lab.host.qemu import PATH, PackagedQemu
@@ -48,7 +48,8 @@ class LabImage:
 
     def __post_init__(self) -> None:
         """Note what is held."""
-        contents = (firmware().content, self.packaged.disk)
+        programs = [content for guest in GUESTS for content in guest.files.values()]
+        contents = (*programs, self.packaged.disk)
         held = {hashlib.sha256(content).hexdigest(): content for content in contents}
         object.__setattr__(self, "held", held)
 

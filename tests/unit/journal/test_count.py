@@ -2,8 +2,8 @@ import pytest
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.journal.count import control_seen, control_subject
+from orchestrator.timers.registry import TIMERS
 
 IMMEDIATE = Outcome.IMMEDIATE
 
@@ -31,10 +31,10 @@ LOST, INTERRUPT = Outcome.LOST, Cause.LOST_INTERRUPT
 def test_a_control_is_seen_on_its_own_vcpu(
     outcomes: dict[int, Outcome], causes: dict[int, Cause], seen: bool
 ) -> None:
-    assert control_seen(TimerMode.ONE_SHOT, outcomes, causes, subject=1) is seen
+    assert control_seen(TIMERS["one-shot"], outcomes, causes, subject=1) is seen
 
 
 def test_a_control_of_periodic_timers_is_a_missed_tick() -> None:
     missed = {0: Outcome.FULL_PERIOD, 1: Outcome.MISSED}
-    assert control_seen(TimerMode.PERIODIC, missed, {}, subject=1)
-    assert not control_seen(TimerMode.PERIODIC, missed, {}, subject=0)
+    assert control_seen(TIMERS["periodic"], missed, {}, subject=1)
+    assert not control_seen(TIMERS["periodic"], missed, {}, subject=0)

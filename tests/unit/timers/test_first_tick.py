@@ -1,7 +1,7 @@
 import pytest
 
 from orchestrator.findings.outcome import FirstTick, Outcome
-from orchestrator.timers.first_tick import WentOn, classify
+from orchestrator.timers.first_tick import AT_ONCE, ResumeTiming, classify, lapic_due
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from orchestrator.timers.first_tick import WentOn, classify
     ],
 )
 def test_first_ticks(spun: float, wall: float, phase: float, outcome: Outcome) -> None:
-    assert classify(FirstTick(spun, wall, 0.0), phase) == (outcome, 0)
+    assert classify(FirstTick(spun, wall, 0.0), lapic_due(phase, AT_ONCE)) == (outcome, 0)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,15 @@ def test_first_ticks(spun: float, wall: float, phase: float, outcome: Outcome) -
 def test_first_ticks_that_fit_two_kinds_are_indistinct(
     spun: float, phase: float, outcome: Outcome
 ) -> None:
-    assert classify(FirstTick(spun, max(0.0, spun), 0.0), phase) == (outcome, 0)
+    assert classify(FirstTick(spun, max(0.0, spun), 0.0), lapic_due(phase, AT_ONCE)) == (outcome, 0)
 
 
 @pytest.mark.parametrize(("spun", "wall", "missing"), [(1.6, 1.7, 1), (2.0, 2.1, 1), (3.1, 9, 2)])
 def test_missing_periods_need_both_clocks(spun: float, wall: float, missing: int) -> None:
-    assert classify(FirstTick(spun, wall, 0.0), 0.5) == (Outcome.MISSED, missing)
+    assert classify(FirstTick(spun, wall, 0.0), lapic_due(0.5, AT_ONCE)) == (
+        Outcome.MISSED,
+        missing,
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,5 +70,6 @@ def test_missing_periods_need_both_clocks(spun: float, wall: float, missing: int
 def test_a_period_that_began_with_the_load(
     periods: float, wall_periods: float, outcome: Outcome
 ) -> None:
-    slow = WentOn(since_load=0.1, answering=0.2)
-    assert classify(FirstTick(periods, wall_periods, 1.0), 0.5, slow) == (outcome, 0)
+    slow = ResumeTiming(since_load=0.1, answering=0.2)
+    first = FirstTick(periods, wall_periods, 1.0)
+    assert classify(first, lapic_due(0.5, slow), slow) == (outcome, 0)

@@ -1,10 +1,12 @@
 import pytest
 
 from orchestrator.guest.lapic import Lapic, Registers
+from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.tick.config import TICK_VECTOR
-from orchestrator.guest.tick.state import GuestState, Stage
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.trial.look import reasons_against
+from orchestrator.vm.config import Accel, InstanceConfig
+
+CONFIG = InstanceConfig(Accel.KVM)
 
 
 def ticking(**changes: object) -> GuestState:
@@ -22,12 +24,12 @@ RUNNING = Registers(ip=0x34, flags=0x202, halted=False)
 
 
 def test_an_eligible_save() -> None:
-    assert reasons_against(ticking(), ARMED, RUNNING, TimerMode.ONE_SHOT, 0.5) == ()
+    assert reasons_against(ticking(), ARMED, RUNNING, CONFIG, 0.5) == ()
 
 
 def test_the_phase_that_was_asked_for_is_the_one_that_counts() -> None:
     def reasons(phase: float) -> tuple[str, ...]:
-        return reasons_against(ticking(), ARMED, RUNNING, TimerMode.ONE_SHOT, phase, (0.8, 1.0))
+        return reasons_against(ticking(), ARMED, RUNNING, CONFIG, phase, (0.8, 1.0))
 
     assert reasons(0.9) == ()
     assert reasons(0.5) == ("off phase",)
@@ -52,4 +54,4 @@ def test_the_phase_that_was_asked_for_is_the_one_that_counts() -> None:
 def test_what_makes_a_save_no_evidence(
     state: GuestState, lapic: Lapic, registers: Registers, phase: float, reason: str
 ) -> None:
-    assert reasons_against(state, lapic, registers, TimerMode.ONE_SHOT, phase) == (reason,)
+    assert reasons_against(state, lapic, registers, CONFIG, phase) == (reason,)

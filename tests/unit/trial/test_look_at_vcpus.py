@@ -4,9 +4,9 @@ import pytest
 
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.lapic import Lapic, Registers
-from orchestrator.guest.tick.state import GuestState, Stage
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.state import GuestState, Stage
 from orchestrator.trial.look import ANY_PHASE, describe
+from orchestrator.vm.config import Accel, InstanceConfig
 
 
 def state(**fields: object) -> GuestState:
@@ -22,7 +22,7 @@ RUNNING = Registers(0x34, 0x246, halted=False)
 
 def saved(vcpu: int, lapic: Lapic = LAPIC, **fields: object) -> VcpuSave:
     return describe(
-        (state(**fields), lapic, RUNNING), 1000.0, TimerMode.ONE_SHOT,
+        (state(**fields), lapic, RUNNING), 1000.0, InstanceConfig(Accel.KVM),
         within=(0.35, 0.65) if vcpu == 0 else ANY_PHASE, vcpu=vcpu,
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.guest.tick.lines import Tick
+from orchestrator.guest.lines import Tick
 from orchestrator.trial.pace import Pace
 
 

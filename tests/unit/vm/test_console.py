@@ -2,7 +2,9 @@ import asyncio
 import socket
 
 from orchestrator.clock import LocalClock
-from orchestrator.guest.tick.lines import Tick, render
+from orchestrator.guest.lines import Tick
+from orchestrator.guest.tick.guest import TickFirmware
+from orchestrator.guest.tick.lines import render
 from orchestrator.vm.console import Console
 
 
@@ -13,7 +15,7 @@ def tick(vcpu: int, sequence: int) -> bytes:
 async def test_each_vcpu_s_lines_come_in_their_order_from_one_port_and_from_many() -> None:
     for streams in (1, 2):
         pairs = [socket.socketpair() for _ in range(streams)]
-        console = Console([ours for ours, _ in pairs], LocalClock())
+        console = Console([ours for ours, _ in pairs], LocalClock(), TickFirmware())
         try:
             for vcpu, sequence in [(1, 1), (0, 1), (1, 2), (1, 3), (0, 2)]:
                 pairs[vcpu % streams][1].send(tick(vcpu, sequence))

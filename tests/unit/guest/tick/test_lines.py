@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.guest.tick.config import MAX_VCPUS
-from orchestrator.guest.tick.lines import LINE, BadConfig, Tick, parse, render
+from orchestrator.guest.config import MAX_VCPUS
+from orchestrator.guest.lines import Refused, Tick
+from orchestrator.guest.tick.lines import LINE, parse, render
 
 u32 = st.integers(0, 2**32 - 1)
 
@@ -47,5 +48,5 @@ def test_what_the_guest_refuses_has_words() -> None:
     said = parse(match)
     assert said is not None
     line = said[1]
-    assert isinstance(line, BadConfig)
+    assert isinstance(line, Refused)
     assert line.reason == "the CPU has no TSC-deadline timer"

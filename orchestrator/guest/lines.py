@@ -1,0 +1,89 @@
+"""The lines that a guest prints, whatever their form on the wire."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The guest has read its configuration and is about to start its timer."""
+
+    fields: tuple[int, ...] = ()
+    """The configuration as the guest read it, for information."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One timer interrupt, as the guest counted it."""
+
+    sequence: int
+    """Number of this interrupt since the guest started, from 1."""
+    spins: int
+    """Progress since the previous tick, in turns of the guest's busy-wait loop. The time
+    that the guest spends on printing adds nothing."""
+    tsc: int
+    """TSC at the interrupt. KVM does not rewind it when a snapshot is loaded."""
+    print_cycles: int
+    """TSC cycles since the previous tick that went into printing a line, without progress."""
+    arms: int
+    """How often the guest has armed its timer since it started."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlOpened:
+    """The built-in control has begun: until its window ends the guest swallows its ticks."""
+
+    sequence: int
+    """The last tick before the window."""
+    window_spins: int
+    """Length of the window, in progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What the guest itself reads of its LAPIC, from an NMI."""
+
+    number: int
+    """NMIs since the last tick, this one included."""
+    lvtt: int
+    tmict: int
+    tmcct: int
+    irr: int
+    """The 32-bit IRR register that holds the tick vector."""
+    isr: int
+    """The 32-bit ISR register that holds the tick vector."""
+    ppr: int
+    tpr: int
+    deadline: int
+    """IA32_TSC_DEADLINE; 0 outside TSC-deadline mode."""
+    spins: int
+    """Progress since the last tick."""
+    ticks: int
+    """Interrupts taken since the guest started."""
+    arms: int
+    """How often the guest has armed its timer since it started."""
+    flags: int
+    cs: int
+    ip: int
+
+    @property
+    def interrupt_flag(self) -> bool:
+        """IF of the interrupted code."""
+        return bool(self.flags & 0x200)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The guest stopped before its first tick: it cannot do what its configuration asks."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The guest took an exception that it does not handle, and stopped."""
+
+    what: str
+    """The exception, such as `exception 13 at f000:0123`."""
+
+
+Line = Ready | Tick | ControlOpened | Testimony | Refused | Crashed

@@ -1,0 +1,114 @@
+"""What a trial needs of a guest.
+
+A guest is a program that runs in the VM and ticks. Everything that depends on which
+program runs is asked of an object with this protocol: how QEMU boots it, how its lines are
+read, where it keeps its counters, and how it can be made to testify.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.lines import Line
+from orchestrator.guest.state import GuestState
+
+
+class Memory(Protocol):
+    """Guest-physical memory, read through QEMU's monitor.
+
+    There are two ways to read it. One is quick and needs a stopped VM; the other leaves
+    the vCPUs of a running VM untouched. The caller chooses, and the guest does not notice.
+    """
+
+    async def read(self, address: int, size: int) -> bytes:
+        """Return `size` bytes from a guest-physical address; both are multiples of 4.
+
+        Raises:
+            MonitorError: QEMU failed to read.
+            ValueError: QEMU's answer is not understood.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Interrogation:
+    """How a silent guest can be asked, by NMIs that QEMU injects into every vCPU."""
+
+    testimonies: int = 0
+    """NMIs that make the guest print a testimony and change nothing; 0 if it has none."""
+    rearms: bool = False
+    """Whether one more NMI makes the guest re-arm its timer."""
+
+
+class LineReader(Protocol):
+    """Reads the lines of a guest."""
+
+    @property
+    def line(self) -> re.Pattern[bytes]:
+        """Pattern of one line, in a stream that may hold anything else."""
+        ...
+
+    def parse(self, match: re.Match[bytes]) -> tuple[int, Line] | None:
+        """Return which vCPU says what; None if the line is torn or altered."""
+        ...
+
+
+class Guest(LineReader, Protocol):
+    """A program that ticks, and how it is started, heard and questioned."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the plan axis `guest`."""
+        ...
+
+    @property
+    def timers(self) -> Collection[str]:
+        """Names of the timers that it can tick by."""
+        ...
+
+    @property
+    def vector(self) -> int:
+        """Vector of its tick interrupt."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """Files that QEMU needs to boot it, by name in QEMU's own folder."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Identity of its image, in hexadecimal digits."""
+        ...
+
+    def qemu_args(self, config: GuestConfig) -> Sequence[str]:
+        """Return the arguments that boot it, name its consoles and hand over its configuration."""
+        ...
+
+    def consoles(self, config: GuestConfig) -> int:
+        """Return how many consoles it prints to: one for all vCPUs, or one for each."""
+        ...
+
+    async def state(self, memory: Memory, vcpu: int) -> GuestState:
+        """Read the counters of one vCPU.
+
+        Raises:
+            MonitorError: QEMU failed to read memory.
+            ValueError: memory does not hold this guest's counters.
+        """
+        ...
+
+    @property
+    def interrogation(self) -> Interrogation:
+        """How it testifies and re-arms."""
+        ...
+
+    @property
+    def control_tick(self) -> int:
+        """Tick after which its built-in control should begin; 0 if it has no control.
+
+        Enough ticks must come before it to learn the guest's pace.
+        """
+        ...

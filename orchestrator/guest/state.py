@@ -1,0 +1,35 @@
+"""One vCPU of a guest, as its own counters in memory describe it."""
+
+import enum
+from dataclasses import dataclass
+
+
+class Stage(enum.IntEnum):
+    """Where a guest is in its life."""
+
+    BOOTING = 0
+    TICKING = 1
+    CONTROL_WINDOW = 2
+    """The built-in control swallows ticks."""
+    CONTROL_SILENT = 3
+    """The window of the built-in control has passed; the timer is not armed."""
+    HALTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class GuestState:
+    """The counters of one vCPU at the moment at which its memory was read."""
+
+    printing: bool
+    """Whether a line was being printed."""
+    ticks: int
+    """Interrupts taken since the guest started."""
+    arms: int
+    """How often the guest has armed its timer since it started."""
+    spins: int
+    """Progress since the last tick."""
+    printed: int
+    """Sequence number of the last tick whose line was printed."""
+    stage: Stage
+    window_spins: int
+    """Progress that is left until the window of the built-in control ends."""

@@ -1,0 +1,133 @@
+"""What the modes of the LAPIC timer share."""
+
+from collections.abc import Mapping
+
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.lapic import LVT_MASKED, Lapic
+from orchestrator.guest.lines import Testimony
+from orchestrator.guest.state import GuestState
+from orchestrator.timers.first_tick import ResumeTiming, lapic_due
+from orchestrator.timers.timer import Hearing
+
+
+class LapicTimer:
+    """A LAPIC timer. Each mode says what is different about it."""
+
+    name: str
+
+    #: The mode in a diagnosis.
+    title: str
+
+    #: Whether the timer stands still once it has fired, so that it can be seen as expired.
+    expires = True
+
+    #: A CPU that offers TSC-deadline makes an operating system use it, which hides the bug.
+    cpu_features = "-tsc-deadline"
+
+    #: Whether the first tick comes at once or after a period depends on the kernel.
+    first_tick_periods = 0.5
+
+    #: Longer than the wait for silence.
+    control_periods = 6
+
+    def armed(self, state: GuestState, lapic: Lapic) -> bool:
+        """Return whether the guest armed the timer and has not had the tick."""
+        return state.arms == state.ticks + 1 and lapic.tmict != 0
+
+    def masked(self, lapic: Lapic, vector: int) -> bool:
+        """Return whether LVTT is masked or has another vector."""
+        return lapic.masked or lapic.vector != vector
+
+    def due(self, phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[float, float]]:
+        """Return the times of `immediate`, `full-period` and `remaining`."""
+        return lapic_due(phase, resumed)
+
+    def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
+        """Return whether the vCPU was silent, and diagnosed as having lost its interrupt."""
+        return outcome is Outcome.LOST and cause is Cause.LOST_INTERRUPT
+
+    def judge(self, hearing: Hearing) -> tuple[Cause, str]:
+        """Decide from the guest's testimonies.
+
+        A lost interrupt is: the initial count as programmed, the current count zero in two
+        testimonies more than a period apart, LVTT unmasked with the tick vector, IF set,
+        nothing in IRR or ISR, one arming more than ticks, and ticks that resume after a
+        re-arm.
+        """
+        first, last = hearing.testimonies[0], hearing.testimonies[-1]
+        for testimony in (first, last):
+            hindered = _hindrance(testimony, hearing.vector)
+            if hindered:
+                cause, what = hindered
+                return cause, f"{what}: {self._read_out(testimony, hearing.vector)}."
+        read = self._read_out(last, hearing.vector)
+        if last.arms == last.ticks:
+            return (
+                Cause.NOT_REARMED,
+                f"the guest took its last tick and did not arm another: {read}.",
+            )
+        if not (self._restored(first, hearing) and self._restored(last, hearing)):
+            return (
+                Cause.NOT_RESTORED,
+                f"the guest armed its timer (TMICT was {hearing.tmict} in the save), and now "
+                f"TMICT is {last.tmict}: {read}.",
+            )
+        apart = hearing.periods_apart
+        running = self._running(first) or self._running(last)
+        if running or apart <= 1 or last.arms != last.ticks + 1 or not self.expires:
+            return (
+                Cause.UNEXPLAINED,
+                f"{hearing.why}, but the testimonies, {apart:.1f} periods apart, fit no known "
+                f"cause: {read}.",
+            )
+        if not hearing.rescued:
+            return (
+                Cause.UNEXPLAINED,
+                f"{hearing.why}; the timer reads as expired, yet a re-arm did not bring ticks "
+                f"back: {read}.",
+            )
+        return (
+            Cause.LOST_INTERRUPT,
+            f"the {self.title} LAPIC timer expired and its interrupt never reached the guest: "
+            f"{hearing.why}, and in two testimonies {apart:.1f} periods apart the timer stands "
+            "expired, unmasked, with nothing pending or in service and interrupts on "
+            f"({read}); a re-arm brought ticks back.",
+        )
+
+    def _restored(self, testimony: Testimony, hearing: Hearing) -> bool:
+        """Return whether the timer's register has the value that the save had."""
+        return testimony.tmict == hearing.tmict
+
+    def _running(self, testimony: Testimony) -> bool:
+        """Return whether the timer has yet to expire."""
+        return testimony.tmcct != 0
+
+    def _registers(self, testimony: Testimony) -> str:
+        """Return the mode's own registers, as a diagnosis quotes them."""
+        return f"TMICT {testimony.tmict}, TMCCT {testimony.tmcct}"
+
+    def _read_out(self, testimony: Testimony, vector: int) -> str:
+        t, word = testimony, vector // 32
+        return (
+            f"LVTT {t.lvtt:#x}, {self._registers(t)}, IRR[{word}] {t.irr:#x}, "
+            f"ISR[{word}] {t.isr:#x}, PPR {t.ppr:#x}, IF {int(t.interrupt_flag)}, "
+            f"{t.ticks} ticks, {t.arms} arms"
+        )
+
+
+def _hindrance(testimony: Testimony, vector: int) -> tuple[Cause, str] | None:
+    """Return what keeps the tick from the guest; None if nothing is pending or in the way."""
+    bit = 1 << (vector & 31)
+    if testimony.lvtt & LVT_MASKED or testimony.lvtt & 0xFF != vector:
+        return Cause.NOT_DELIVERABLE, "the timer's LVTT is masked or has another vector"
+    if not testimony.interrupt_flag:
+        return Cause.NOT_DELIVERABLE, "the guest runs with interrupts off"
+    if testimony.isr & bit or (testimony.ppr >> 4) >= vector >> 4:
+        return Cause.NOT_DELIVERABLE, "the priority of the processor holds the tick back"
+    if testimony.irr & bit:
+        return (
+            Cause.PENDING,
+            "the tick vector is in the IRR, nothing holds it back, and yet it is not delivered",
+        )
+    return None

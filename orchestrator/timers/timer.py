@@ -1,0 +1,93 @@
+"""What depends on the source of a guest's ticks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.lapic import Lapic
+from orchestrator.guest.lines import Testimony
+from orchestrator.guest.state import GuestState
+from orchestrator.timers.first_tick import ResumeTiming
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a silent vCPU testified, and what is needed to judge it."""
+
+    why: str
+    """What the trial saw, such as `no tick in 200 ms of vCPU time`."""
+    testimonies: Sequence[Testimony]
+    """At least two."""
+    vector: int
+    """Vector of the guest's tick interrupt."""
+    tmict: int
+    """TMICT in the save that was loaded."""
+    spins_per_period: float
+    """The guest's progress in one period."""
+    rescued: bool
+    """Whether ticks came back after the guest re-armed its timer."""
+
+    @property
+    def periods_apart(self) -> float:
+        """Progress between the first and the last testimony, in periods."""
+        first, last = self.testimonies[0], self.testimonies[-1]
+        return (last.spins - first.spins) / self.spins_per_period
+
+
+class Timer(Protocol):
+    """A source of ticks: how it is armed, classed, controlled and diagnosed."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the plan axis `mode`."""
+        ...
+
+    @property
+    def cpu_features(self) -> str:
+        """CPU features to add or remove, as QEMU's `-cpu` takes them, such as `+tsc-deadline`."""
+        ...
+
+    @property
+    def first_tick_periods(self) -> float:
+        """Likely time from a load to the first tick, in periods; for estimates of run time."""
+        ...
+
+    def armed(self, state: GuestState, lapic: Lapic) -> bool:
+        """Return whether a stopped guest waits for a tick that is yet to come."""
+        ...
+
+    def masked(self, lapic: Lapic, vector: int) -> bool:
+        """Return whether a tick of this vector cannot leave the timer."""
+        ...
+
+    def due(self, phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[float, float]]:
+        """Return when the first tick after a load is due, for each class that it can have.
+
+        Args:
+            phase: how far into the period the save was taken, 0 to 1.
+            resumed: when the loaded VM resumed.
+
+        Returns:
+            Earliest and latest time by class, in periods of the guest's progress.
+        """
+        ...
+
+    @property
+    def control_periods(self) -> int:
+        """Length of the built-in control's window, in periods."""
+        ...
+
+    def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
+        """Return whether a vCPU shows a loss, such as the built-in control injects one.
+
+        Args:
+            outcome: of the vCPU.
+            cause: of its silence; None if it was not silent.
+        """
+        ...
+
+    def judge(self, hearing: Hearing) -> tuple[Cause, str]:
+        """Return why no tick came, and the sentence that says so."""
+        ...

@@ -1,1 +1,1 @@
-"""What to test: a TOML file of axes, and the cells that they span."""
+"""Plans: a TOML file of axes, and the cells that the axes span."""

@@ -30,12 +30,12 @@ from orchestrator.snapshot.method import CycleKind, Method
 from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import DEFAULT_CPU, DEFAULT_MACHINE, DEFAULT_MEMORY_MIB, Accel, IrqChip
 
-#: Loads of one save: they share its phase and LAPIC state, so they are not independent.
+#: Most loads of one save. They share its phase and LAPIC state, so they are not independent.
 MAX_LOADS_PER_SAVE = 25
 
 
 class _OneOrMore:
-    """A value alone is a list of one; the JSON Schema says so, too."""
+    """Accepts a single value as a list of one, here and in the JSON Schema."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -59,10 +59,10 @@ Axis = Annotated[list[T], Field(min_length=1), _OneOrMore()]
 
 
 class Axes(Strict):
-    """What is varied: each axis is one value or a list of them."""
+    """The settings to vary: each axis is one value or a list of values."""
 
     accel: Axis[AccelChoice] = [AccelChoice.AUTO]
-    """Accelerator; `auto` is KVM where it works, else TCG."""
+    """Accelerator. `auto` means KVM where KVM works, else TCG."""
     mode: Axis[Annotated[str, NameIn(TIMERS)]] = [DEFAULT_TIMER]
     """The timer that makes the guest tick."""
     apic: Axis[Apic] = [Apic.XAPIC]
@@ -74,11 +74,11 @@ class Axes(Strict):
     loads_per_save: Axis[Annotated[int, Field(strict=True, ge=1, le=MAX_LOADS_PER_SAVE)]] = [
         MAX_LOADS_PER_SAVE
     ]
-    """Loads of each save, where the cycle repeats them."""
+    """Loads of each save. Used only with the cycle `repeat`."""
     cycle: Axis[CycleKind] = [CycleKind.REPEAT]
-    """Which guests are saved, and how often a save is loaded."""
+    """Which guest is saved next, and how often each save is loaded."""
     irqchip: Axis[IrqChip] = [IrqChip.ON]
-    """Where KVM has the guest's interrupt controllers."""
+    """Which interrupt controllers KVM emulates itself."""
     phase: Axis[Phase] = Field(default=[RANDOM], json_schema_extra={"default": [str(RANDOM)]})
     """Where in the timer period saves are taken: a number from 0 to 1, `"LOW-HIGH"`,
     `random`, or `expired`."""
@@ -89,7 +89,7 @@ class Axes(Strict):
     cpu: Axis[Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+(,[A-Za-z0-9._+=-]+)*$")]] = [
         DEFAULT_CPU
     ]
-    """CPU model, perhaps with features; those that the timer mode takes are added."""
+    """CPU model, optionally with features. Features that the timer mode needs are added."""
     vcpus: Axis[Annotated[int, Field(strict=True, ge=1, le=MAX_VCPUS)]] = [1]
     """vCPUs of the guest."""
     memory_mib: Axis[Annotated[int, Field(strict=True, ge=2, le=3072)]] = [DEFAULT_MEMORY_MIB]
@@ -99,7 +99,7 @@ class Axes(Strict):
 
     @property
     def size(self) -> int:
-        """Cells that they span, at most."""
+        """Number of combinations. Fewer cells result where combinations are equal."""
         return math.prod(len(getattr(self, name)) for name in type(self).model_fields)
 
     def cells(self, auto: Accel) -> "list[Cell]":
@@ -109,7 +109,7 @@ class Axes(Strict):
         return [_cell(dict(zip(names, values, strict=True)), auto) for values in spanned]
 
     def match(self, cell: "Cell", auto: Accel) -> bool:
-        """Whether a cell has one of the values of each axis that was named."""
+        """Return whether the cell matches every axis that this table names."""
         for name in self.model_fields_set:
             wanted = getattr(self, name)
             if name == "period_ms":
@@ -132,7 +132,10 @@ def _accel(choice: AccelChoice, auto: Accel) -> Accel:
 
 
 def _cell(values: dict[str, Any], auto: Accel) -> "Cell":
-    """Return the cell of one value an axis, in its plain form."""
+    """Return the cell with these values, one for each axis.
+
+    Only the cycle `repeat` has a number of loads: other cycles load each save once.
+    """
     values["accel"] = _accel(values["accel"], auto)
     values["period_ns"] = _ns(values.pop("period_ms"))
     if values["cycle"] is not CycleKind.REPEAT:

@@ -32,7 +32,7 @@ class Cell:
     loads_per_save: int
     cycle: CycleKind = CycleKind.REPEAT
     host: str = ""
-    """Its host's name, where it is not this machine."""
+    """Name of the lab on which the cell runs; empty for this computer."""
     irqchip: IrqChip = IrqChip.ON
     phase: Phase = RANDOM
     qemu: str = DEFAULT_QEMU
@@ -45,10 +45,11 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """A stable name: it depends on nothing but the values.
+        """A stable name, which depends only on the values of the cell.
 
-        It has the axes that every cell names, then whatever is not as by default, by
-        name: an axis that is added later changes no name of today.
+        First come the axes that every id contains; then `name=value` for each other axis
+        that differs from its default, in alphabetical order. A new axis therefore changes
+        no existing id.
         """
         host = f"{self.host}/" if self.host else ""
         repeat = self.cycle is CycleKind.REPEAT
@@ -69,7 +70,10 @@ class Cell:
     def instance_config(
         self, *, control_tick: int = 0, control_periods: int = 6, subject: int = 0
     ) -> InstanceConfig:
-        """Return its virtual machine; the arguments are those of the built-in control."""
+        """Return the virtual machine of this cell.
+
+        The arguments configure the guest's built-in control.
+        """
         guest = GuestConfig(
             mode=self.mode,
             apic=self.apic,

@@ -1,10 +1,10 @@
-"""The words that a plan and the command line share."""
+"""Choices that exist both in plans and on the command line."""
 
 import enum
 
 
 class AccelChoice(enum.StrEnum):
-    """An accelerator, or whichever works here."""
+    """An accelerator, or `auto` for the one that works here."""
 
     AUTO = "auto"
     KVM = "kvm"
@@ -12,6 +12,6 @@ class AccelChoice(enum.StrEnum):
 
 
 class Requirement(enum.StrEnum):
-    """What a host must have for a run to be worth anything to its user."""
+    """A property that the host must have, or the run is refused."""
 
     APICV = "apicv"

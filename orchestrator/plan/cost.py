@@ -1,27 +1,27 @@
-"""How long a cell is likely to take."""
+"""Estimates how long a cell will take."""
 
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.plan import Plan
 from orchestrator.snapshot.method import CycleKind, Method
 from orchestrator.timers.registry import TIMERS
 
-#: Seconds that one stop, load and continue take, beside the ticks; measured with QEMU 7.2
-#: on tmpfs. Whatever is not named here starts a new QEMU for each load.
+#: Seconds for one stop, load and continue, not counting ticks (QEMU 7.2, state on tmpfs).
+#: Methods that are not listed start a new QEMU for each load.
 _LOAD_S = {Method.HMP: 0.005, Method.JOBS: 0.007}
 _NEW_QEMU_S = 0.1
 
-#: Seconds that one save takes, beside the ticks.
+#: Seconds for one save, not counting ticks.
 _SAVE_S = 0.02
 
 #: Seconds from QEMU's start to its guest's first period.
 _START_S = 0.1
 
-#: Ticks before a save: three to learn the pace by, one torn by a stop, and the shots that
-#: miss.
+#: Periods before a save: three to learn the guest's pace, one that a stop cuts short, and
+#: two for attempts that miss the phase.
 _SAVE_PERIODS = 6
 
-#: Periods that a control takes, at least those seconds: its ticks, its silence, and a wait
-#: after each look.
+#: Length of a control in periods, and its least length in seconds: ticks, then silence, then
+#: a wait after each look at the guest.
 _CONTROL_PERIODS, _CONTROL_S = 32, 0.3
 
 

@@ -1,4 +1,4 @@
-"""When a cell has seen enough."""
+"""The goals of a cell: when it has run enough trials."""
 
 from pydantic import (
     Field,
@@ -8,27 +8,27 @@ from pydantic import (
 from orchestrator.plan.strict import Strict
 from orchestrator.stats.bounds import trials_needed
 
-#: Trials of a cell: some days of them.
+#: Most trials of one cell: they take some days.
 MAX_TRIALS = 10_000_000
 
 
-class PlanLimits(Strict):
-    """When a cell has seen enough."""
+class Goals(Strict):
+    """When a cell has run enough trials: the `[limits]` table of a plan."""
 
     rule_out: float = Field(default=0.01, gt=0, lt=1)
     """Loss rate that `clean` rules out."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence of verdicts and intervals."""
     stop_after: int | None = Field(default=None, strict=True, ge=1)
-    """Losses, each diagnosed as this bug, after which a cell has seen enough."""
+    """Losses diagnosed as the known bug after which a cell stops."""
     trials: int | None = Field(default=None, strict=True, ge=1, le=MAX_TRIALS)
-    """Eligible trials a cell; by default what `rule_out` takes."""
+    """Trials of each cell; by default as many as `rule_out` needs."""
     seconds: float | None = Field(default=None, gt=0, le=10_000_000)
-    """Time for a cell's trials, by its host's clock; with fewer trials than planned by then
-    its verdict rests on those. By default there is no such limit."""
+    """Time limit for the trials of a cell, by its host's clock. A cell that reaches the limit
+    is judged by the trials it has run. By default there is no limit."""
 
     @model_validator(mode="after")
-    def _within_reach(self) -> "PlanLimits":
+    def _within_reach(self) -> "Goals":
         if self.trials is None and self.needed > MAX_TRIALS:
             raise ValueError(
                 f"to rule out {self.rule_out:g} at {self.confidence:g} takes {self.needed:,} "
@@ -38,7 +38,7 @@ class PlanLimits(Strict):
 
     @property
     def needed(self) -> int:
-        """Trials that rule it out without a loss."""
+        """Trials without a loss that rule out the rate `rule_out`."""
         return trials_needed(self.rule_out, self.confidence)
 
     @property

@@ -1,4 +1,4 @@
-"""Finds and reads plans, and names every fault in one with its place."""
+"""Finds and reads plans, and reports each fault in a plan with its line."""
 
 import difflib
 import re
@@ -12,25 +12,25 @@ from pydantic import ValidationError
 
 from orchestrator.errors import InputError
 from orchestrator.plan.axes import Axes
-from orchestrator.plan.goals import PlanLimits
+from orchestrator.plan.goals import Goals
 from orchestrator.plan.names import SHIPPED, shipped_plans
 from orchestrator.plan.plan import Plan
 
-#: What a plan is called that comes from options alone.
+#: Source of a plan that was made from command-line options alone.
 COMMAND_LINE = "command line"
 
-#: Options that are not called as their settings are.
+#: Settings whose command-line option has another name.
 _OPTIONS = {"period_ms": "period", "memory_mib": "memory", "limits": "rule_out"}
 
 
-_SETTINGS = [*Plan.model_fields, *PlanLimits.model_fields, *Axes.model_fields]
+_SETTINGS = [*Plan.model_fields, *Goals.model_fields, *Axes.model_fields]
 _TABLES = (
     "[axes], [[exclude]], [[include]] and [limits], and outside of them seed, require, controls"
 )
 
 
 class PlanError(InputError):
-    """A plan can't be used: all of its faults, each with its place."""
+    """A plan can't be used. The message lists all of its faults, each with its place."""
 
     def __init__(self, source: str, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
@@ -41,15 +41,15 @@ class PlanError(InputError):
 
 
 def load_plan(wanted: str, overrides: Mapping[str, Any]) -> Plan:
-    """Read a plan and put what the command line said over it.
+    """Read a plan and apply the options of the command line to it.
 
     Args:
-        wanted: the name of a shipped plan, or else the path of a TOML file.
-        overrides: nested like the file; as `merge` takes it. Its axes hold for the cells of
-            `include` tables, too.
+        wanted: the name of a shipped plan, or the path of a TOML file.
+        overrides: nested like the file, as `merge` takes it. Its axes also replace those of
+            `include` tables.
 
     Raises:
-        PlanError: it can't be read, or is not a plan.
+        PlanError: the file can't be read, or is not a plan.
     """
     path = SHIPPED / f"{wanted}.toml" if wanted in shipped_plans() else Path(wanted)
     try:
@@ -78,11 +78,11 @@ def build_plan(data: Mapping[str, Any], source: str, text: str = "") -> Plan:
 
     Args:
         data: nested like the file.
-        source: what to call it in an error.
-        text: the TOML that it was read from, to name lines.
+        source: name of the plan in error messages.
+        text: the TOML text that the data came from, used to find line numbers.
 
     Raises:
-        PlanError: with every fault.
+        PlanError: the data has faults; the error lists all of them.
     """
     try:
         return Plan.model_validate(data)
@@ -95,7 +95,7 @@ def build_plan(data: Mapping[str, Any], source: str, text: str = "") -> Plan:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with the values of `over` that are not None put over it."""
+    """Return `base` updated, at every level, with the values of `over` that are not None."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -128,9 +128,9 @@ def _fault(
 
 
 def _line_of(place: tuple[int | str, ...], text: str) -> int | None:
-    """Return the line on which a setting or its table stands."""
+    """Return the number of the line that holds a setting, or else of its table's header."""
     wanted = list(place)
-    while wanted and isinstance(wanted[-1], int):  # which value of a list
+    while wanted and isinstance(wanted[-1], int):  # the index in a list
         wanted.pop()
     table: list[int | str] = []
     seen: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Where in the timer period saves are taken."""
+"""The phase of a save: where in the timer period it is taken."""
 
 import random
 import re
@@ -8,30 +8,30 @@ from typing import Any
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-#: Draws of `random` lie in the middle of the period, where timing tells every kind of first
+#: Range of `random`: the middle of the period, where timing can tell every class of first
 #: tick from every other.
 _MIDDLE = (0.40, 0.60)
 
-#: A drawn save may miss its draw by this and stay within what was asked for.
+#: Tolerance of a drawn phase, as a fraction of the period.
 _SLACK = 0.05
 
-#: A save at one point is good this near to it: the host's clock and QEMU's monitor take
-#: a tenth of a millisecond or more to stop a guest.
+#: Tolerance of a single point, as a fraction of the period. It is wider because stopping a
+#: guest takes a tenth of a millisecond or more.
 _AIM = 0.1
 
 _RANGE = re.compile(r"(0(?:\.\d+)?)-(0(?:\.\d+)?|1(?:\.0+)?)")
 
-#: As the JSON Schema has it.
+#: The words and ranges that a plan may contain, for the JSON Schema.
 _PATTERN = r"^(random|expired|0(\.\d+)?-(0(\.\d+)?|1(\.0+)?))$"
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A point or a range of the timer period, 0 to 1; in a plan a number or a word.
+    """A point or a range of the timer period, from 0 to 1.
 
-    `random` draws each save's phase from the middle of the period, `"0.1-0.9"` from that
-    range, `0.25` is that point; `expired` stops the guest as `random` does, and saves it
-    once its timer has run out in the stopped machine.
+    In a plan, `random` draws the phase of each save from the middle of the period,
+    `"0.1-0.9"` draws it from that range, and `0.25` is a fixed point. `expired` stops the
+    guest as `random` does, and saves it after its timer has run out while it was stopped.
     """
 
     low: float
@@ -40,10 +40,10 @@ class Phase:
 
     @classmethod
     def parse(cls, value: object) -> "Phase":
-        """Read a phase as a plan or the command line has it.
+        """Read a phase from a plan or the command line.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the value is not a phase.
         """
         if isinstance(value, cls):
             return value
@@ -66,12 +66,12 @@ class Phase:
         raise ValueError('a phase is a number from 0 to 1, "LOW-HIGH", "random" or "expired"')
 
     def draw(self, rng: random.Random) -> float:
-        """Return the phase to stop the guest at."""
+        """Return the phase at which to stop the guest."""
         return self.low if self.low == self.high else rng.uniform(self.low, self.high)
 
     @property
     def within(self) -> tuple[float, float]:
-        """What the phase of a save must lie in to be what was asked for."""
+        """The range in which the phase of a save must lie to be accepted."""
         slack = _AIM if self.low == self.high else _SLACK
         return max(0.0, self.low - slack), min(1.0, self.high + slack)
 

@@ -1,4 +1,4 @@
-"""The plan: axes, cells and limits, checked."""
+"""A plan: axes, goals and the cells that follow, all checked."""
 
 from typing import Any
 
@@ -13,47 +13,47 @@ from orchestrator.errors import InputError
 from orchestrator.plan.axes import Axes
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.choices import AccelChoice, Requirement
-from orchestrator.plan.goals import PlanLimits
+from orchestrator.plan.goals import Goals
 from orchestrator.plan.strict import Strict
 from orchestrator.vm.config import Accel
 
-#: Cells of a plan: each takes seconds at least.
+#: Most cells of a plan: each takes at least some seconds.
 MAX_CELLS = 10_000
 
 
 class NoCellsError(InputError):
-    """The plan's exclusions leave nothing."""
+    """The plan's `exclude` tables leave no cell."""
 
 
 class Plan(Strict):
     """What to run."""
 
     seed: int | None = Field(default=None, strict=True, ge=0)
-    """Chooses phases and the order of cells; drawn if left out, and journalled in any case."""
+    """Seed of the phases and of the order of cells. Drawn if left out; always journalled."""
     require: list[Requirement] = []
-    """What the host must have for the run to be worth anything."""
+    """Properties that the host must have, or the run is refused."""
     controls: int = Field(default=2, strict=True, ge=0, le=2)
-    """Injected losses in each cell: 2 are one before its trials and one after, 1 is the one
+    """Injected losses in each cell: 2 for one before and one after its trials, 1 for one
     before. With 0 no cell can be `clean`."""
     axes: Axes = Axes()
-    """What is varied: every combination is a cell."""
+    """The settings to vary. Every combination is a cell."""
     exclude: list[Axes] = []
-    """Cells to leave out of what the axes span: those that have one of the values of each
-    axis that such a table names."""
+    """Combinations of `axes` to leave out. A table matches a cell that has, on each axis that
+    the table names, one of the table's values."""
     include: list[Axes] = []
-    """Cells besides: what each such table spans. An axis that it does not name has its
-    default there, not the value under `axes`."""
-    limits: PlanLimits = PlanLimits()
-    """When a cell has seen enough."""
+    """Further cells: every combination of each table. An axis that the table does not name
+    has its default value, not the value under `axes`."""
+    limits: Goals = Goals()
+    """When a cell has run enough trials."""
 
     @property
     def qemus(self) -> list[str]:
-        """The QEMU binaries that it names."""
+        """The QEMU binaries that the plan names, each once."""
         return list(dict.fromkeys(name for table in self._tables for name in table.qemu))
 
     @property
     def leaves_accel_open(self) -> bool:
-        """Whether it depends on the host which accelerator is used."""
+        """True if a cell has the accelerator `auto`."""
         return any(AccelChoice.AUTO in table.accel for table in self._tables)
 
     @property
@@ -76,14 +76,17 @@ class Plan(Strict):
 
     @field_serializer("exclude")
     def _as_given(self, tables: list[Axes]) -> list[dict[str, Any]]:
-        # What a table does not name says nothing: it must not come back as its default.
+        # An axis that a table does not name matches every cell, so its default is left out.
         return [table.model_dump(mode="json", exclude_unset=True) for table in tables]
 
     def cells(self, auto: Accel) -> "list[Cell]":
-        """Return the cells, with `auto` for the accelerator that works here.
+        """Return the cells, each once.
+
+        Args:
+            auto: the accelerator to use for `auto`.
 
         Raises:
-            NoCellsError: all of them are excluded.
+            NoCellsError: the `exclude` tables leave no cell.
         """
         spanned = [
             cell

@@ -6,7 +6,7 @@ from orchestrator.plan.plan import Plan
 
 
 def schema_text() -> str:
-    """Return the schema as `docs/plan.schema.json` holds it."""
+    """Return the text of `docs/plan.schema.json`."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Plan.model_json_schema(),

@@ -1,9 +1,9 @@
-"""Tables of a plan file: an unknown setting is an error."""
+"""The base of all tables of a plan file."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Strict(BaseModel):
-    """A table whose settings are all known, and that does not change once it is read."""
+    """An immutable table in which an unknown setting is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from orchestrator.plan.axes import Axes
-from orchestrator.plan.goals import PlanLimits
+from orchestrator.plan.goals import Goals
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.schema import schema_text
 from tests.support.places import DOCS
@@ -16,7 +16,7 @@ def test_the_published_schema_is_that_of_the_model() -> None:
     assert published == json.loads(schema_text())
 
 
-@pytest.mark.parametrize(("model", "name"), [(Plan, None), (Axes, "Axes"), (PlanLimits, None)])
+@pytest.mark.parametrize(("model", "name"), [(Plan, None), (Axes, "Axes"), (Goals, None)])
 def test_the_schema_says_what_every_setting_is(model: type[BaseModel], name: str | None) -> None:
     for setting, field in model.model_fields.items():
         assert field.description, f"{name or model.__name__}.{setting}"

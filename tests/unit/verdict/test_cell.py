@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from orchestrator.bugs.exposure import Exposure
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.plan.goals import PlanLimits
+from orchestrator.plan.goals import Goals
 from orchestrator.stats.rate import Losses, loss_rate
 from orchestrator.verdict.cell import Tally, decide
 from orchestrator.verdict.verdict import Verdict
@@ -36,7 +36,7 @@ def verdict(
 
 
 def test_299_loads_without_a_loss_are_clean_and_298_are_not() -> None:
-    assert PlanLimits().planned == 299
+    assert Goals().planned == 299
     assert verdict({Outcome.IMMEDIATE: 299}) is Verdict.CLEAN
     assert verdict({Outcome.IMMEDIATE: 298}) is Verdict.INCONCLUSIVE
 

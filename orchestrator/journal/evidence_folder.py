@@ -10,7 +10,7 @@ from orchestrator.findings.save import Save
 from orchestrator.journal.file import Journal
 from orchestrator.journal.plain import plain
 from orchestrator.plan.cell import Cell
-from orchestrator.trial.hang import Hang
+from orchestrator.trial.examine import Hang
 from orchestrator.vm.instance import Instance
 
 

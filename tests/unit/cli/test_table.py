@@ -77,6 +77,12 @@ def test_wrapping_loses_nothing(text: str, width: int) -> None:
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
+def test_prose_wraps_between_words() -> None:
+    out = io.StringIO()
+    Screen(Console(file=out, width=12)).prose(Styled("clean", "green"), ": no loss in 299 loads")
+    assert out.getvalue() == "clean: no\nloss in 299\nloads\n"
+
+
 def test_hostile_text_cannot_steer_the_terminal() -> None:
     out = io.StringIO()
     screen = Screen(Console(file=out, width=80, force_terminal=True, color_system=None))

@@ -120,19 +120,39 @@ def exposure(
     return Exposure(ExposureState.EXPOSED, "kvm_intel runs with enable_apicv=Y", Reason.APICV_ON)
 
 
-def refine(known: Exposure, trace: str | None) -> Exposure:
+@dataclass(frozen=True, slots=True)
+class ApicvTrace:
+    """What the kernel's tracepoints showed of APICv while a guest ticked."""
+
+    listened: bool
+    """True if the trace would have shown interrupts accepted through APICv."""
+    posted: int
+    """Interrupts accepted through APICv."""
+    accepted: int
+    """Interrupts accepted without it."""
+
+
+def read_apicv(trace: str) -> ApicvTrace:
+    """Return what the text of a trace shows of APICv. Its first line names the events."""
+    return ApicvTrace(
+        listened="kvm_apicv_accept_irq" in trace.partition("\n")[0],
+        posted=trace.count("kvm_apicv_accept_irq:"),
+        accepted=trace.count("kvm_apic_accept_irq:"),
+    )
+
+
+def refine(known: Exposure, seen: ApicvTrace | None) -> Exposure:
     """Correct what the parameter says by what the kernel recorded while the guest ticked."""
-    if known.state is not ExposureState.EXPOSED or not trace:
+    if known.state is not ExposureState.EXPOSED or seen is None:
         return known
-    if "kvm_apicv_accept_irq:" in trace:
+    if seen.posted:
         return Exposure(
             ExposureState.EXPOSED,
             known.why + ", and the kernel's trace shows interrupts posted",
             Reason.APICV_SEEN,
         )
     # The event's absence means something only where the trace listened for it.
-    listened = "kvm_apicv_accept_irq" in trace.partition("\n")[0]
-    if listened and trace.count("kvm_apic_accept_irq:") >= 3:
+    if seen.listened and seen.accepted >= 3:
         return Exposure(
             ExposureState.NOT_EXPOSED,
             known.why + ", but the kernel's trace shows interrupts accepted without APICv: "

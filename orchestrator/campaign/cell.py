@@ -5,37 +5,35 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.exposure import read_apicv
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.pauses import Busyness
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save
-from orchestrator.guest.registry import GUESTS
 from orchestrator.host.protocol import Host, QemuStartError
-from orchestrator.journal.count import (
-    MAX_ATTEMPTS,
-    Arm,
-    CellCampaign,
-    Control,
-    control_seen,
-    control_subject,
+from orchestrator.journal.control import control_subject
+from orchestrator.journal.counts import MAX_ATTEMPTS, CellState
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import (
+    OutOfTimeRecord,
+    PauseRecord,
+    TraceRecord,
 )
-from orchestrator.journal.evidence_folder import Records
+from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import Cell
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.snapshot.method import CycleKind
 from orchestrator.snapshot.protocol import Snapshots
-from orchestrator.stats.save_effect import BySave
 from orchestrator.stats.stopping import Advice, StoppingRule
 from orchestrator.timers.registry import TIMERS
-from orchestrator.trial.aim import NoSaveError, Saver
-from orchestrator.trial.examine import Hang, examine
+from orchestrator.trial.aim import CONTROL_TICK, NoSaveError, Saver
+from orchestrator.trial.hang import Hang, examine
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.watch import how_it_ended
+from orchestrator.trial.watch import Quiet, how_it_ended
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import GuestStartError, launch
 
@@ -65,8 +63,7 @@ class CellRunner:
         rule: StoppingRule | None = None,
         turns: Turns | None = None,
         rng: random.Random,
-        so_far: CellCampaign | None = None,
-        records: Records,
+        recorder: Recorder,
         progress: Progress,
     ) -> None:
         """Prepare; `run` does the work.
@@ -81,8 +78,7 @@ class CellRunner:
             rule: may end the cell early; by default it does not.
             turns: those that cells take; by default it has the host for itself.
             rng: draws the phases.
-            so_far: what was counted before the run was cut short.
-            records: journal and evidence.
+            recorder: journal, evidence, and what was counted before the run was cut short.
             progress: hears of each step.
         """
         self._host = host
@@ -98,16 +94,23 @@ class CellRunner:
         self._turns = turns
         self._rule = rule or StoppingRule(planned)
         self._rng = rng
-        self._records = records
+        self._recorder = recorder
         self._progress = progress
         self._limits = Limits(cell.period_ns, cell.vcpus)
         self._known_paces: dict[tuple[int | None, ...], Paces] = {}
         self._attempt = 1
         self._loader_noted = False
-        self.campaign = so_far or CellCampaign(by_save=BySave(cell.loads_per_save))
-        self._trials = self.campaign.outcomes.total()
 
-    async def run(self) -> CellCampaign:
+    @property
+    def counts(self) -> CellState:
+        """What the cell has counted, as its journal has it."""
+        return self._recorder.state.cells[self._cell.id]
+
+    @property
+    def _trials(self) -> int:
+        return self.counts.trials
+
+    async def run(self) -> None:
         """Run the cell. What the harness could not do is noted, not raised.
 
         Raises:
@@ -123,9 +126,8 @@ class CellRunner:
                 async with self._turn():
                     await self._control()
         except InfraError as error:
-            self._records.journal.write("failure", cell=self._cell.id, error=str(error))
-            self.campaign.failure = str(error).partition("\nCommand line:")[0]
-        return self.campaign
+            said = str(error).partition("\nCommand line:")[0]
+            self._recorder.failure(self._cell, said, ends_cell=True)
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -141,25 +143,25 @@ class CellRunner:
         wanted = self._turns is not None and self._turns.wanted
         return wanted and self._trials >= self._turn_until
 
-    # --- the host's arm ---
+    # --- the host's role ---
 
     async def _trials_until_planned(self) -> None:
         barren = 0
         # A loss ends its instance, so it is enough to ask between instances.
-        while self._rule.ask(self._trials, self.campaign.bug_losses) is Advice.GO_ON:
-            if self.campaign.out_of_time:
+        while self._rule.ask(self._trials, self.counts.bug_losses) is Advice.GO_ON:
+            if self.counts.out_of_time:
                 return
-            before = self.campaign.attempts
+            before = self.counts.attempts
             async with self._turn():
                 if self._busyness.too_busy:
                     await self._rest()
                 try:
-                    async with self._start(Arm.HOST) as instance:
+                    async with self._start(Role.HOST) as instance:
                         await self._use(instance)
-                    self._note_console(instance)
+                    self._recorder.console(self._cell, instance)
                 except INSTANCE_TROUBLE as error:
-                    self._records.journal.write("failure", cell=self._cell.id, error=str(error))
-                    barren = barren + 1 if self.campaign.attempts == before else 0
+                    self._recorder.failure(self._cell, str(error))
+                    barren = barren + 1 if self.counts.attempts == before else 0
                     if barren == MAX_BARREN_INSTANCES:
                         raise
                 self._used_ns += self._host.clock.now_ns() - self._turn_began_ns
@@ -170,15 +172,18 @@ class CellRunner:
         self._progress.noted(f"{self._cell.id}: {why}; pausing")
         rested_ns = await self._busyness.rest()
         self._turn_began_ns += rested_ns
-        self._records.journal.write("pause", cell=self._cell.id, why=why, ns=rested_ns)
+        self._recorder.write(PauseRecord(self._cell.id, why, rested_ns))
         self._progress.noted(f"{self._cell.id}: going on after {rested_ns / 1e9:.0f} s")
 
     def _time_is_up(self) -> bool:
         """Whether the time for this cell's trials has passed."""
-        if self._seconds is not None and self._trials < self._planned:
-            used_ns = self._used_ns + self._host.clock.now_ns() - self._turn_began_ns
-            self.campaign.out_of_time = used_ns >= self._seconds * 1e9
-        return self.campaign.out_of_time
+        counts = self.counts
+        if self._seconds is None or counts.out_of_time or counts.trials >= self._planned:
+            return counts.out_of_time
+        used_ns = self._used_ns + self._host.clock.now_ns() - self._turn_began_ns
+        if used_ns >= self._seconds * 1e9:
+            self._recorder.write(OutOfTimeRecord(self._cell.id))
+        return counts.out_of_time
 
     async def _use(self, instance: Instance) -> None:
         """Run trials on one instance until one of them is not plain ticking.
@@ -195,7 +200,7 @@ class CellRunner:
                 if save:
                     await self._snapshots.delete(instance, save.tag)
                 save, rejected = await saver.take(
-                    f"save{self.campaign.saves + 1}", aim.draw(self._rng),
+                    f"save{self.counts.saves + 1}", aim.draw(self._rng),
                     within=aim.within, expired=aim.expired,
                 )  # fmt: skip
             except (NoSaveError, MonitorError) as error:
@@ -203,10 +208,9 @@ class CellRunner:
                     raise
                 await self._count(instance, save, await self._after_its_loads(instance, error))
                 return
-            self.campaign.begin_save()
             for attempt in rejected:
-                self._records.save(self._cell, Arm.HOST, attempt)
-            self._records.save(self._cell, Arm.HOST, save)
+                self._recorder.save(self._cell, Role.HOST, attempt)
+            self._recorder.save(self._cell, Role.HOST, save)
             for _ in range(min(self._cell.loads_per_save, self._planned - self._trials)):
                 trial = Trial(instance, self._snapshots, save, paces, self._limits)
                 result = await trial.run()
@@ -226,94 +230,76 @@ class CellRunner:
         It counts as one more trial of the last save: a silence, a crash, or unknown if QEMU
         was ended or stalled.
         """
-        quiet = error.quiet if isinstance(error, NoSaveError) else None
-        if quiet is None and not isinstance(error, NoSaveError):
-            quiet = await how_it_ended(instance)
+        silence = error.silence if isinstance(error, NoSaveError) else None
+        if silence is None and not isinstance(error, NoSaveError):
+            silence = await how_it_ended(instance)
+        outcomes = {Quiet.SILENT: Outcome.LOST, Quiet.CRASHED: Outcome.CRASHED}
         part = VcpuResult(
-            outcome=quiet.outcome if quiet else Outcome.UNKNOWN,
+            outcome=outcomes.get(silence.quiet, Outcome.UNKNOWN) if silence else Outcome.UNKNOWN,
             why=f"ticks went on after its last load; later, {error}",
             ticks_after_load=2,
-            vcpu=quiet.vcpu if quiet else 0,
+            vcpu=silence.vcpu if silence else 0,
         )
         return combine([part])
 
     async def _count(self, instance: Instance, save: Save, result: TrialResult) -> Outcome:
         """Count and journal an attempt; return its outcome, as its diagnosis corrects it."""
-        campaign = self.campaign
+        before = self.counts.trials
         result, hang = await self._examine(instance, save, result)
-        diagnosis = hang.diagnosis_of(result.telling) if hang else None
-        outcome, number, attempt = result.outcome, self._trials + 1, self._attempt
-        first = result.first_tick
-        resolved = campaign.count(
-            outcome,
-            attempt,
-            cause=diagnosis.cause if diagnosis else None,
-            of_the_bug=APICV_BUG.shows_in(self._cell.mode, result.ticks_after_load),
-            first_tick=(first.periods, first.ms) if first else None,
-            lost_vcpus=[each.vcpu for each in result.vcpus if each.outcome is Outcome.LOST],
-        )
+        outcome, attempt = result.outcome, self._attempt
+        self._recorder.trial(self._cell, Role.HOST, before + 1, attempt, save, result, hang)
+        done = self.counts.trials
+        self._attempt = 1 if done > before else attempt + 1
         self._busyness.note(outcome)
-        self._trials += resolved
-        self._attempt = 1 if resolved else attempt + 1
         for each in hang.diagnoses if hang else ():
             self._progress.diagnosed(self._cell, each)
-        self._progress.attempt_ends(self._cell, outcome, self._trials, self._planned)
-        self._records.trial(self._cell, Arm.HOST, number, attempt, save, result, hang)
+        self._progress.attempt_ends(self._cell, outcome, done, self._planned)
         return outcome
 
-    # --- the control's arm ---
+    # --- the control's role ---
 
     async def _control(self) -> None:
         """Inject a loss, and see whether it is seen. Tried again if no save could be had."""
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                control = await self._control_once(attempt)
+                outcome = await self._control_once(attempt)
             except INSTANCE_TROUBLE as error:
-                self._records.journal.write("failure", cell=self._cell.id, error=str(error))
+                self._recorder.failure(self._cell, str(error))
                 if attempt == MAX_ATTEMPTS:
                     raise
                 continue
-            if control.outcome is not Outcome.UNKNOWN:
+            if outcome is not Outcome.UNKNOWN:
                 break
-        self.campaign.controls.append(control)
-        self._progress.control_seen(self._cell, control.seen)
+        self._progress.control_seen(self._cell, self.counts.controls[-1].seen)
 
-    async def _control_once(self, attempt: int) -> Control:
-        async with self._start(Arm.CONTROL) as instance:
+    async def _control_once(self, attempt: int) -> Outcome:
+        """Run the control; return the outcome of the vCPU that it was on."""
+        number = len(self.counts.controls) + 1
+        async with self._start(Role.CONTROL) as instance:
             paces = self._paces(instance)
             saver = Saver(instance, self._snapshots, paces, self._limits)
             save = await saver.take_control("control")
-            self._records.save(self._cell, Arm.CONTROL, save)
+            self._recorder.save(self._cell, Role.CONTROL, save)
             result = await Trial(instance, self._snapshots, save, paces, self._limits).run()
             result, hang = await self._examine(instance, save, result)
-            number = len(self.campaign.controls) + 1
-            self._records.trial(self._cell, Arm.CONTROL, number, attempt, save, result, hang)
-        causes = {each.vcpu: each.cause for each in hang.diagnoses} if hang else {}
-        subject = instance.config.guest.subject
-        of_subject = result.of(subject) or result.told
-        diagnosis = hang.diagnosis_of(subject) if hang else None
-        outcomes = {each.vcpu: each.outcome for each in result.vcpus}
-        return Control(
-            seen=control_seen(TIMERS[self._cell.mode], outcomes, causes, subject),
-            outcome=of_subject.outcome,
-            cause=causes.get(subject),
-            sentence=diagnosis.sentence if diagnosis else of_subject.why,
-        )
+            subject = instance.config.guest.subject
+            self._recorder.trial(self._cell, Role.CONTROL, number, attempt, save, result, hang)
+        return (result.of(subject) or result.told).outcome
 
     # --- both ---
 
     @contextlib.asynccontextmanager
-    async def _start(self, arm: Arm) -> AsyncIterator[Instance]:
+    async def _start(self, role: Role) -> AsyncIterator[Instance]:
         cell = self._cell
         config = cell.instance_config(
-            control_tick=GUESTS[cell.guest].control_tick if arm is Arm.CONTROL else 0,
+            control_tick=CONTROL_TICK if role is Role.CONTROL else 0,
             control_periods=TIMERS[cell.mode].control_periods,
-            subject=control_subject(len(self.campaign.controls) + 1, cell.vcpus),
+            subject=control_subject(len(self.counts.controls) + 1, cell.vcpus),
         )
         config = replace(config, disk=self._snapshots.needs_disk)
-        number, console = self._records.next_console()
+        number, console = self._recorder.next_console()
         async with launch(self._host, config, console) as instance:
-            self._records.instance(cell, arm, number, instance)
+            self._recorder.instance(cell, role, number, instance)
             yield instance
 
     def _paces(self, instance: Instance) -> Paces:
@@ -329,18 +315,12 @@ class CellRunner:
             return result, None
         return await examine(instance, save, result, self._limits)
 
-    def _note_console(self, instance: Instance) -> None:
-        if instance.console.tee_error:
-            self._records.journal.write(
-                "failure", cell=self._cell.id,
-                error=f"the copy of a console ends early: {instance.console.tee_error}",
-            )  # fmt: skip
-
     def _note_loader(self, instance: Instance) -> None:
         if self._snapshots.new_process and instance.generation and not self._loader_noted:
             self._loader_noted = True
-            self._records.loader(self._cell, instance)
+            self._recorder.loader(self._cell, instance)
 
     def _note_trace(self, instance: Instance) -> None:
-        if self.campaign.trace is None and instance.process.tracer:
-            self.campaign.trace = instance.process.tracer.read()
+        if self.counts.apicv is None and instance.process.tracer:
+            seen = read_apicv(instance.process.tracer.read())
+            self._recorder.write(TraceRecord(self._cell.id, seen))

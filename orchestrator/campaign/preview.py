@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.campaign.fit import fit
-from orchestrator.campaign.run import OpenHost
+from orchestrator.campaign.schedule import OpenHost
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.phase import EXPIRED, RANDOM

@@ -76,6 +76,10 @@ LOSTTICK = Group(
             "Load snapshots while a guest ticks; does this host lose ticks?",
             "orchestrator.cli.run:run",
         ),
+        "show": Command(
+            "Print the results of finished or interrupted runs again.",
+            "orchestrator.cli.show:show",
+        ),
         "doctor": Command(
             "Print what can be tested on this host, what can't, and why.",
             "orchestrator.cli.doctor:doctor",

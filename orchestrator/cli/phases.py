@@ -1,11 +1,9 @@
 """The table of `--by-phase`: outcomes by the phase of the save."""
 
-from orchestrator.campaign.run import RunResult
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
-from orchestrator.journal.file import read_journal
-from orchestrator.results.phases import by_phase
 from orchestrator.results.summary import spread
+from orchestrator.verdict.run import RunResult
 
 
 def print_phases(screen: Screen, run: RunResult) -> None:
@@ -14,11 +12,11 @@ def print_phases(screen: Screen, run: RunResult) -> None:
         ("cell", "phase of the save", "saves", "loads", "outcomes", "first tick"),
         right=frozenset({"saves", "loads"}),
     )
-    for cell, bins in by_phase(read_journal(run.journal)).items():
-        for found in bins:
+    for result in run.cells:
+        for found in result.counts.phases.bins:
             first = spread(found.first_tick_periods)
             table.add(
-                cell,
+                result.cell.id,
                 f"{found.low:g} to {found.high:g}" + (", expired" if found.expired else ""),
                 str(found.saves),
                 str(found.trials),

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.campaign.preview import Preview, preview
-from orchestrator.campaign.run import RequirementError, require
+from orchestrator.campaign.requirements import RequirementError, require
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.options import AsJson
 from orchestrator.cli.screen import Screen
@@ -30,15 +30,14 @@ def schema() -> None:
 
 def show(
     plan: Annotated[
-        str, typer.Argument(metavar="FILE|NAME", help="A TOML file, or the name of a plan.")
+        str, typer.Argument(metavar="FILE|NAME", help="A TOML file, or a plan of losttick's own.")
     ],
     as_json: AsJson = False,
 ) -> None:
     """List a plan's cells, which of them can't run here, and the time.
 
-    The virtual machine of each cell is started for a few ticks; nothing is
-    saved or loaded. Exit codes: 0 if at least one cell would run, 2 bad plan,
-    3 if no cell would run.
+    The virtual machine of each cell is started for a few ticks; nothing is saved or
+    loaded. Exit codes: 0 if at least one cell would run, 2 bad plan, 3 if none would.
     """
     with errors_to_exits(as_json=as_json):
         chosen = load_plan(plan, {})

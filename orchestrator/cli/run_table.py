@@ -1,12 +1,13 @@
 """The table of a finished run."""
 
-from orchestrator.campaign.run import CellResult, RunResult
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled
 from orchestrator.findings.outcome import Outcome
+from orchestrator.results.hosts import other_hosts
 from orchestrator.results.meaning import meaning
 from orchestrator.results.summary import spread
+from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
 
 _STYLES = {
@@ -33,6 +34,23 @@ def print_run(screen: Screen, run: RunResult) -> None:
     if run.changed:
         changed = ", ".join(run.changed)
         screen.prose(f"The host changed while this run was interrupted: {changed}.", style="yellow")
+    for facts, cells in other_hosts(run):
+        screen.prose(
+            f"Counted on another host, with kernel {facts.kernel} on {facts.cpu}: "
+            f"{', '.join(cells)}.",
+            style="yellow",
+        )
+    print_end(screen, run)
+
+
+def print_end(screen: Screen, run: RunResult) -> None:
+    """Print whether a run was interrupted, and where its journal and evidence are."""
+    if run.interrupted is not None:
+        screen.prose(
+            f"The run has not come to its end: {run.interrupted}. The verdicts are those of "
+            "what it had counted by then.",
+            style="yellow",
+        )
     for place, what in (("journal.jsonl", "journal"), ("evidence", "evidence")):
         path = run.journal.with_name(place)
         if path.exists():
@@ -47,7 +65,7 @@ def coloured(verdict: Verdict) -> Styled:
 def interval(result: CellResult) -> str:
     """Return the interval of a cell's loss rate, in words."""
     rate = result.rate
-    if not result.campaign.outcomes.total():
+    if not result.counts.trials:
         return "-"
     words = f"< {rate.high:.2%}" if rate.low == 0 else f"{rate.low:.2%} to {rate.high:.2%}"
     return words + (" of saves" if rate.per == "save" else "")
@@ -55,25 +73,25 @@ def interval(result: CellResult) -> str:
 
 def first_tick_class(result: CellResult) -> Outcome | None:
     """Return the outcome that most trials with a tick had, or None if no tick came."""
-    kinds = [o for o, _ in result.campaign.outcomes.most_common() if o.ticked]
+    kinds = [o for o, _ in result.counts.outcomes.most_common() if o.ticked]
     return kinds[0] if kinds else None
 
 
 def controls_seen(result: CellResult) -> str:
     """Return how many of a cell's controls were seen, in words."""
-    controls = result.campaign.controls
+    controls = result.counts.controls
     return f"{sum(control.seen for control in controls)} of {len(controls)} seen"
 
 
 def _row(result: CellResult) -> tuple[str | Styled, ...]:
-    campaign, rate = result.campaign, result.rate
-    lost = campaign.outcomes[Outcome.LOST]
-    kind, first = first_tick_class(result), spread(campaign.first_tick_ms)
+    counts, rate = result.counts, result.rate
+    lost = counts.outcomes[Outcome.LOST]
+    kind, first = first_tick_class(result), spread(counts.first_tick_ms)
     estimate = "-" if rate.estimate is None else f"{rate.estimate:.3%}"
     return (
         result.cell.id,
         coloured(result.verdict),
-        str(campaign.outcomes.total()),
+        str(counts.trials),
         str(lost),
         f"{estimate} ({interval(result)})" if lost else interval(result),
         f"{kind}, {first['median']:.1f} ms" if kind and first else "-",

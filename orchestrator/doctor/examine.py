@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from orchestrator.bugs.catalogue import APICV_BUG
-from orchestrator.bugs.exposure import Exposure, ExposureState, Reason, exposure, refine
+from orchestrator.bugs.exposure import Exposure, ExposureState, Reason, exposure, read_apicv, refine
 from orchestrator.doctor.findings import Checkup, Finding, Mend
 from orchestrator.doctor.mends import ENABLE_APICV, MOUNT_TRACEFS, install
 from orchestrator.errors import LosttickError
@@ -62,10 +62,12 @@ async def examine(qemu: str | None = None) -> Checkup:
             findings.extend(tried)
             trace = recorded if accel is Accel.KVM else trace
     findings.append(_tracefs(facts))
-    exposed = refine(exposure(facts, Accel.KVM, APICV_BUG.timer), trace)
+    exposed = refine(
+        exposure(facts, Accel.KVM, APICV_BUG.timer), read_apicv(trace) if trace else None
+    )
     if facts.kvm_device == "absent":
         exposed = Exposure(ExposureState.NOT_EXPOSED, "there is no /dev/kvm", Reason.NO_KVM)
-    findings.append(apicv_finding(facts, exposed))
+    findings.append(_apicv(facts, exposed))
     return Checkup(facts, exposed, tuple(findings))
 
 
@@ -140,8 +142,7 @@ def _tracefs(facts: HostFacts) -> Finding:
     return Finding("tracefs", False, "not mounted: no kernel trace in the evidence", MOUNT_TRACEFS)
 
 
-def apicv_finding(facts: HostFacts, exposed: Exposure) -> Finding:
-    """Return whether APICv is in use, and the mend where the CPU has it but it is off."""
+def _apicv(facts: HostFacts, exposed: Exposure) -> Finding:
     off = exposed.reason is Reason.APICV_OFF
     mend = ENABLE_APICV if off and "apicv" in facts.vmx_flags else None
     return Finding("APICv", exposed.state is ExposureState.EXPOSED, exposed.why, mend)

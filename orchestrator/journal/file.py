@@ -1,21 +1,21 @@
-"""The journal: append-only JSON lines, the truth from which all else is derived.
+"""The journal's file: append-only lines, the truth from which every result is computed.
 
-Each record has its kind in `record` and the wall-clock time in `at`. It is
-handed to the kernel before the next step begins, so that a run that is killed
-leaves a readable journal: only its last line may be torn.
+Each line is handed to the kernel before the next step begins. A run that is killed
+leaves a readable journal: at most its last line is torn.
 """
 
-import datetime
 import fcntl
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from orchestrator.errors import InfraError, InputError
-from orchestrator.journal.compact import Restorer, shorten
-from orchestrator.journal.plain import plain
+from orchestrator.journal.line import LineError, decode, encode
+from orchestrator.journal.records import FORMAT, Record
+
+#: The journal's name in an output folder.
+JOURNAL = "journal.jsonl"
 
 
 class JournalError(InfraError):
@@ -24,6 +24,16 @@ class JournalError(InfraError):
 
 class BusyJournalError(InputError):
     """Another process writes to the journal: its run still goes on."""
+
+
+class JournalFormatError(InputError):
+    """A file is not a journal that can be read, with the line and the reason."""
+
+    def __init__(self, path: Path, line: int, reason: str) -> None:
+        super().__init__(f"reading the journal {path}: line {line}: {reason}")
+        self.path = path
+        self.line = line
+        self.reason = reason
 
 
 class Journal:
@@ -62,19 +72,13 @@ class Journal:
                 "Choose another place with --out DIR."
             ) from error
 
-    def write(self, record: str, **fields: object) -> None:
-        """Append one record.
+    def write(self, record: Record) -> bytes:
+        """Append a record, and return its line.
 
         Raises:
             JournalError: the disk is full, or the like.
         """
-        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        said = plain(fields)
-        if record == "trial":
-            said = shorten(said)
-        line = json.dumps({"record": record, "at": at.replace("+00:00", "Z"), **said},
-                          separators=(",", ":"))  # fmt: skip
-        data = (line + "\n").encode()
+        line = data = encode(record)
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
@@ -83,6 +87,7 @@ class Journal:
                 f"writing to the journal {self.path}: {error.strerror}. What was written so far "
                 "is good. Make room, or choose another place with --out DIR."
             ) from error
+        return line
 
     def close(self) -> None:
         """Close the file."""
@@ -105,17 +110,59 @@ def _cut_torn_line(fd: int) -> None:
     os.ftruncate(fd, end)
 
 
-def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records in full; a last line that was torn by a kill is left out."""
-    restorer = Restorer()
-    from pydantic_core import from_json  # quicker than json, where there are millions
+def read_journal(path: Path) -> Iterator[Record]:
+    """Yield the records of a journal; see `numbered_records`."""
+    for _, record in numbered_records(path):
+        yield record
 
+
+def numbered_records(path: Path) -> Iterator[tuple[int, Record]]:
+    """Yield the records of a journal with the numbers of their lines, from 1.
+
+    A last line that was torn by a kill is left out.
+
+    Raises:
+        OSError: the file can't be read.
+        JournalFormatError: it is not a journal, was written in a newer format, or has a line
+            that can't be understood.
+    """
     with path.open("rb") as journal:
-        for line in journal:
+        number = 0
+        for number, line in enumerate(journal, 1):
+            if number == 1:
+                _check_first(path, line)
             if not line.endswith(b"\n"):
                 return
-            record = from_json(line)
-            kind = record.get("record")
-            if kind == "restart":
-                restorer.forget(record["cell"])
-            yield restorer.restore(record) if kind == "trial" else record
+            try:
+                record = decode(line)
+            except LineError as error:
+                raise JournalFormatError(path, number, str(error)) from error
+            yield number, record
+        if number == 0:
+            raise JournalFormatError(path, 1, "the file is empty")
+
+
+def _check_first(path: Path, line: bytes) -> None:
+    """Check that a journal's first line begins a journal in a format that can be read.
+
+    Raises:
+        JournalFormatError: it does not.
+    """
+    foreign = "it does not begin the journal of a losttick run"
+    if not line.endswith(b"\n"):
+        raise JournalFormatError(path, 1, foreign)
+    try:
+        first = json.loads(line)
+    except ValueError as error:
+        raise JournalFormatError(path, 1, f"{foreign}: it is not JSON ({error})") from error
+    if not isinstance(first, dict) or first.get("record") not in ("run", "direct"):
+        raise JournalFormatError(path, 1, foreign)
+    written = first.get("format")
+    if not isinstance(written, int):
+        raise JournalFormatError(path, 1, f"{foreign}: it names no format")
+    if not 1 <= written <= FORMAT:
+        raise JournalFormatError(
+            path, 1,
+            f"losttick {first.get('losttick')} wrote the journal in format {written}, and this "
+            f"losttick reads formats up to {FORMAT}. Read it with the losttick that wrote it.",
+        )  # fmt: skip

@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from orchestrator.bugs.catalogue import APICV_BUG
-from orchestrator.campaign.run import CellResult
+from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.host.host import LabHost
@@ -16,7 +14,7 @@ from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.qemu import PackagedQemu
 from orchestrator.lab.kernel.kernel import Kernel
 from orchestrator.lab.kernel.variants import COUNTERS, Variant, has_wants_to_run, modified
-from orchestrator.verdict.verdict import Verdict, overall
+from orchestrator.verdict.verdict import Verdict
 
 #: What an edited arm must show, or the lab proves nothing.
 _KNOWN = {Variant.BASE: Verdict.CLEAN, Variant.REVERT_FIX: Verdict.AFFECTED}
@@ -43,6 +41,27 @@ class Choice:
             return None
         return _KNOWN.get(self.variant) if self.apicv else Verdict.CLEAN
 
+    def identity(
+        self, emulator: str, boot_s: float | None = None, counters: dict[str, int] | None = None
+    ) -> LabIdentity:
+        """Return what a host of this kind is made of, as the journal has it.
+
+        Args:
+            emulator: where it came from.
+            boot_s: from the emulator's start to the agent's first word.
+            counters: what the edited module counted.
+        """
+        return LabIdentity(
+            kernel=self.kernel.name,
+            version=self.kernel.version,
+            variant=self.variant,
+            apicv=self.apicv,
+            emulator=emulator,
+            expected=self.known,
+            boot_s=boot_s,
+            counters=counters or {},
+        )
+
 
 def bug_and_fix(kernel: Kernel) -> list[Choice]:
     """Return the arms that show the bug and its fix side by side in one kernel.
@@ -66,6 +85,8 @@ class Arm:
     choice: Choice
     boot_s: float | None = None
     """From the start of the emulator to the agent's first word, by our clock."""
+    emulator: str = ""
+    """Where the emulator came from."""
     counters: dict[str, int] = field(default_factory=dict)
     """What the edit itself counted, where it counts."""
 
@@ -97,6 +118,7 @@ class Arm:
             UnfitError: what it is made of can't be had.
         """
         choice = self.choice
+        self.emulator = bochs.origin
         bochs.check_fit_for(choice.kernel.release)
         if choice.variant is not Variant.UNTOUCHED or bochs.unedited:
             say(f"{choice.name}: building its modules")
@@ -119,44 +141,6 @@ class Arm:
                         path = f"/sys/module/kvm/parameters/{name}"
                         self.counters[name] = int(await host.read_file(path))
 
-    def described(self, bochs: Bochs) -> dict[str, Any]:
-        """Return the arm as plain data."""
-        choice = self.choice
-        return {
-            "kernel": choice.kernel.name,
-            "version": choice.kernel.version,
-            "variant": choice.variant.value,
-            "apicv": choice.apicv,
-            "emulator": bochs.origin,
-            "boot_s": self.boot_s and round(self.boot_s, 1),
-            "counters": self.counters,
-        }
-
-
-def verdict_of(arms: Sequence[tuple[Choice, Verdict]]) -> Verdict:
-    """Return a run's verdict: that of its untouched kernels, if the known arms came out.
-
-    Without an untouched kernel it is the gravest of all arms.
-    """
-    asked = [verdict for choice, verdict in arms if choice.variant is Variant.UNTOUCHED]
-    verdict = overall(asked or [verdict for _, verdict in arms])
-    surprised = any(choice.known not in (None, got) for choice, got in arms)
-    if asked and verdict is Verdict.CLEAN and surprised:
-        return Verdict.INCONCLUSIVE
-    return verdict
-
-
-def judge_arms(choices: Sequence[Choice], results: Sequence[CellResult]) -> Verdict:
-    """Return the verdict of a run; with a timer that the bug spares, the gravest of all arms."""
-    if any(not APICV_BUG.strikes(result.cell.mode) for result in results):
-        return overall([result.verdict for result in results])
-    return verdict_of([(c, r.verdict) for c, r in zip(choices, results, strict=True)])
-
-
-def surprises(choices: Sequence[Choice], results: Sequence[CellResult]) -> list[str]:
-    """Return what the arms whose answer is known showed instead of it."""
-    return [
-        f"{choice.name} is {result.verdict}, where it must be {choice.known}: {result.why}"
-        for choice, result in zip(choices, results, strict=True)
-        if choice.known not in (None, result.verdict) and APICV_BUG.strikes(result.cell.mode)
-    ]
+    def identity(self) -> LabIdentity:
+        """Return what the arm's host is made of, and what it has counted by now."""
+        return self.choice.identity(self.emulator, self.boot_s, dict(self.counters))

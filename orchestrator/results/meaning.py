@@ -2,7 +2,7 @@
 
 from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import ExposureState
-from orchestrator.campaign.run import CellResult, RunResult
+from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
 
 

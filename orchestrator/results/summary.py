@@ -5,11 +5,11 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.campaign.run import CellResult, RunResult
+from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
-from orchestrator.journal.file import read_journal
+from orchestrator.journal.phases import PhaseBin
 from orchestrator.journal.plain import plain
-from orchestrator.results.phases import PhaseBin, by_phase
+from orchestrator.verdict.run import CellResult, RunResult
 
 
 def summary(run: RunResult) -> dict[str, Any]:
@@ -17,7 +17,6 @@ def summary(run: RunResult) -> dict[str, Any]:
 
     `exposure` is that of the first cell with the run's verdict; each cell has its own.
     """
-    phases = by_phase(read_journal(run.journal))
     telling = next((c for c in run.cells if c.verdict is run.verdict), run.cells[0])
     return {
         "verdict": run.verdict.value,
@@ -26,7 +25,8 @@ def summary(run: RunResult) -> dict[str, Any]:
         "seed": run.seed,
         "statement": run.statement,
         "changed": list(run.changed),
-        "cells": [_cell(result, run, phases.get(result.cell.id, [])) for result in run.cells],
+        "interrupted": run.interrupted,
+        "cells": [_cell(result, run) for result in run.cells],
         "journal": str(run.journal),
     }
 
@@ -38,29 +38,35 @@ def _host(facts: HostFacts) -> dict[str, Any]:
     return host
 
 
-def _cell(result: CellResult, run: RunResult, phases: Sequence[PhaseBin]) -> dict[str, Any]:
-    campaign = result.campaign
+def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
+    counts = result.counts
     return {
         "id": result.cell.id,
         "verdict": result.verdict.value,
         "why": result.why,
         "exposure": plain(result.exposure),
-        "trials": campaign.outcomes.total(),
-        "attempts": campaign.attempts,
-        "unknown_attempts": campaign.unknown_attempts,
-        "saves": campaign.saves,
-        "lossy_saves": campaign.lossy_saves,
-        "outcomes": plain(campaign.outcomes),
-        "diagnoses": plain(campaign.causes),
-        "lost_by_vcpu": plain(campaign.lost_by_vcpu),
+        "trials": counts.trials,
+        "attempts": counts.attempts,
+        "unknown_attempts": counts.unknown_attempts,
+        "saves": counts.saves,
+        "lossy_saves": counts.lossy_saves,
+        "outcomes": plain(counts.outcomes),
+        "diagnoses": plain(counts.causes),
+        "lost_by_vcpu": plain(counts.lost_by_vcpu),
         "loss_rate": plain(result.rate),
-        "first_tick_periods": spread(campaign.first_tick_periods),
-        "first_tick_ms": spread(campaign.first_tick_ms),
-        "controls": plain(campaign.controls),
-        "phases": [_phase(found) for found in phases],
-        # A cell that ran on this machine, with the QEMU of the run, does not repeat them.
-        **({"host": _host(result.facts)} if result.facts is not run.facts else {}),
+        "first_tick_periods": spread(counts.first_tick_periods),
+        "first_tick_ms": spread(counts.first_tick_ms),
+        "controls": plain(counts.controls),
+        "phases": [_phase(found) for found in counts.phases.bins],
+        **({"lab": _lab(result.lab)} if result.lab else {}),
+        # Only a cell that was counted on another host, or with another QEMU, names them.
+        **({"host": _host(result.facts)} if result.facts != run.facts else {}),
     }
+
+
+def _lab(lab: LabIdentity) -> dict[str, Any]:
+    found: dict[str, Any] = plain(lab)
+    return found | {"boot_s": lab.boot_s and round(lab.boot_s, 1)}
 
 
 def _phase(found: PhaseBin) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Looks at a stopped guest, and decides whether loads of a save would be evidence."""
+"""A save: what was true of a guest in it, and whether its loads are evidence."""
 
 import math
 
@@ -10,15 +10,15 @@ from orchestrator.timers.first_tick import MISSING
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 
-#: Earliest phase of a save unless a plan says otherwise. In the middle of the period timing
-#: tells the classes of first tick apart.
+#: Saves are taken here in the period unless a plan says otherwise: the ways to tick are
+#: told apart there.
 EARLIEST_PHASE = 0.35
 
-#: Latest phase of a save unless a plan says otherwise.
+
 LATEST_PHASE = 0.65
 
 
-#: Accepted phases for every vCPU but the first: any, as long as its next tick is not overdue.
+#: Of vCPUs whose phase was not chosen: none of their ticks is overdue.
 ANY_PHASE = (-math.inf, MISSING)
 
 
@@ -30,15 +30,10 @@ def reasons_against(
     phase: float,
     within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
 ) -> tuple[str, ...]:
-    """Return why loads of this state would be no evidence; empty if they would be.
+    """Return what makes loads of this state no evidence.
 
-    Args:
-        state: the guest's own counters.
-        lapic: the vCPU's LAPIC.
-        registers: the vCPU's registers.
-        config: configuration of the instance.
-        phase: where in the period the vCPU was stopped.
-        within: phases that were asked for.
+    `within` are the phases that were asked for: a save of another one is as true, but it
+    answers another question.
     """
     timer, vector = config.timer, config.program.vector
     found = {
@@ -55,10 +50,10 @@ def reasons_against(
 
 
 async def look(instance: Instance, vcpu: int = 0) -> tuple[GuestState, Lapic, Registers]:
-    """Read the guest's counters, the LAPIC and the registers of a stopped vCPU.
+    """Read a vCPU's state block, LAPIC and registers in a stopped instance.
 
     Raises:
-        MonitorError: QEMU failed to read them, or its answer is not understood.
+        MonitorError: QEMU failed at it, or what it printed can't be understood.
     """
     try:
         state = await instance.peek_state(vcpu)
@@ -78,16 +73,9 @@ def describe(
     within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
     vcpu: int = 0,
 ) -> VcpuSave:
-    """Return what a save of a vCPU in this state records.
+    """Return what a save holds of a vCPU in the state that was seen.
 
-    Args:
-        seen: the guest's counters, the LAPIC and the registers.
-        spins_per_period: the guest's progress in one period.
-        config: configuration of the instance.
-        printing_periods: share of a period that the guest prints. Each period begins with
-            printing, which adds no progress.
-        within: phases that were asked for.
-        vcpu: number of the vCPU.
+    A period begins with `printing_periods` of printing, in which the guest does not spin.
     """
     state, lapic, registers = seen
     phase = state.spins / spins_per_period + printing_periods

@@ -13,16 +13,19 @@ from pathlib import Path
 import pytest
 
 from orchestrator.campaign.resume import read_run
-from orchestrator.campaign.run import RunResult, run_plan
-from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult
+from orchestrator.campaign.run import run_plan
+from orchestrator.findings.outcome import FirstTick, Outcome, TrialResult, VcpuResult
 from orchestrator.host.qemus import LocalQemus
-from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.file import Journal
+from orchestrator.journal.trial_record import Role, trial_record
 from orchestrator.plan.load import build_plan
-from orchestrator.results.phases import by_phase
 from orchestrator.snapshot.method import Method
+from orchestrator.verdict.run import RunResult
 from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
 from tests.support.command import losttick_command
+from tests.support.journal import journal_dicts
+from tests.support.records import heads, save_record
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]
 
@@ -48,7 +51,7 @@ def trials_per_s(result: RunResult) -> float:
 
     at = [
         datetime.datetime.fromisoformat(record["at"])
-        for record in read_journal(result.journal)
+        for record in journal_dicts(result.journal)
         if record["record"] == "trial"
     ]
     return (len(at) - 1) / (at[-1] - at[0]).total_seconds()
@@ -87,7 +90,7 @@ def test_a_new_qemu_for_each_trial(tmp_path: Path, method: Method) -> None:
     before = _cpu_s()
     result = asyncio.run(run(tmp_path / "out", {"method": method, "period_ms": 10}, 150, 1))
     used = _cpu_s() - before
-    trials = result.cells[0].campaign.outcomes.total()
+    trials = result.cells[0].counts.outcomes.total()
     print(f"{method}: {trials_per_s(result):.1f} trials/s, {trials / used:.1f} a core (asked: 8)")
 
 
@@ -116,43 +119,29 @@ def write_million(out: Path) -> Sequence[float]:
     cell = plan.cells(Accel.KVM)[0]
     costs = []
     with Journal(out / "journal.jsonl") as journal:
-        journal.write("run", losttick="bench", seed=1, firmware="")
-        journal.write("host", facts={})
-        journal.write("plan", plan=plan.model_dump(mode="json"), auto=Accel.KVM, cells=[cell.id])
+        for record in heads(plan):
+            journal.write(record)
         for _ in range(10):
             began = time.monotonic()
             for number in range(MILLION // 10):
                 if number % 25 == 0:
                     tag = f"save{number // 25 + 1}"
-                    journal.write(
-                        "save", cell=cell.id, arm="host", eligible=True, tag=tag,
-                        intended_phase=0.5, phase=rng.random(), spins=123456,
-                        spins_per_period=246913.5, ticks=123, arms=124, lvtt=64, tmict=20000000,
-                        irr=[], isr=[], interrupt_flag=True, printing=False, stage=1,
-                        ineligible=[], generation=number // 25, stopped_periods=0.2,
-                        expired=False,
-                    )  # fmt: skip
-                result = VcpuResult(
-                    Outcome.IMMEDIATE, FirstTick(rng.random() / 50, rng.random() / 9, rng.random()),
-                    ticks_after_load=2,
-                )  # fmt: skip
-                journal.write(
-                    "trial", cell=cell.id, arm="host", number=number + 1, attempt=1, save=tag,
-                    stale_bytes=0, duration_ns=24_815_064, vcpus=(),
-                    **{name: getattr(result, name) for name in VcpuResult.__dataclass_fields__},
-                )  # fmt: skip
+                    journal.write(save_record(cell, tag, rng.random()))
+                first = FirstTick(rng.random() / 50, rng.random() / 9, rng.random())
+                part = VcpuResult(Outcome.IMMEDIATE, first, ticks_after_load=2)
+                result = TrialResult((part,), duration_ns=24_815_064)
+                journal.write(trial_record(cell.id, Role.HOST, number + 1, 1, tag, result))
             costs.append((time.monotonic() - began) / MILLION * 10 * 1e6)
     return costs
 
 
 def read_million(out: str) -> None:
-    """Read that journal as `--resume` and the summary do, and print what it took."""
+    """Read that journal as `--resume` and `losttick show` do, and print what it took."""
     began = time.monotonic()
-    resumed = read_run(Path(out))
-    (campaign,) = resumed.campaigns.values()
-    bins = by_phase(read_journal(Path(out) / "journal.jsonl"))
+    state = read_run(Path(out))
+    (cell,) = state.cells.values()
     took = time.monotonic() - began
-    assert campaign.outcomes.total() == MILLION
-    assert sum(found.trials for cell in bins.values() for found in cell) == MILLION
+    assert cell.trials == MILLION
+    assert sum(found.trials for found in cell.phases.bins) == MILLION
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(f"read and summarised in {took:.1f} s (asked: 20); memory {peak_mb:.0f} MB (asked: 300)")
+    print(f"read and folded in {took:.1f} s (asked: 20); memory {peak_mb:.0f} MB (asked: 300)")

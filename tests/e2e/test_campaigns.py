@@ -8,10 +8,10 @@ from orchestrator.guest.apic import Apic
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
-from orchestrator.journal.file import read_journal
 from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
 from tests.support.campaigns import assert_clean, campaign
+from tests.support.journal import journal_dicts
 
 
 async def test_500_loads_lose_nothing(
@@ -19,9 +19,9 @@ async def test_500_loads_lose_nothing(
 ) -> None:
     cell = await campaign(host, facts, tmp_path, accel, 500)
     assert_clean(cell, 500)
-    records = list(read_journal(tmp_path / "journal.jsonl"))
+    records = journal_dicts(tmp_path / "journal.jsonl")
     saves = {r["tag"]: r for r in records if r["record"] == "save" and r["eligible"]}
-    loads = [r["save"] for r in records if r["record"] == "trial" and r["arm"] == "host"]
+    loads = [r["save"] for r in records if r["record"] == "trial" and r["role"] == "host"]
     assert len(loads) == 500
     assert max(map(loads.count, saves)) <= 25
     assert all(0.35 <= saves[tag]["phase"] <= 0.65 for tag in set(loads))
@@ -50,4 +50,4 @@ async def test_a_save_per_trial(
 ) -> None:
     cell = await campaign(host, facts, tmp_path, accel, 20, loads_per_save=1)
     assert_clean(cell, 20)
-    assert cell.campaign.saves == 20
+    assert cell.counts.saves == 20

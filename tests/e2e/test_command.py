@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.journal.file import read_journal
 from orchestrator.process import folder
 from orchestrator.vm.config import Accel
 from tests.support.command import losttick_command, started
+from tests.support.journal import journal_dicts
 from tests.support.processes import marked_processes, wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -32,7 +32,7 @@ def test_run_says_clean(losttick: Run, tmp_path: Path, accel: Accel) -> None:
     assert "2 of 2 seen" in done.stdout
     assert "out/journal.jsonl" in done.stdout
     assert "20/20" in done.stderr
-    kinds = [record["record"] for record in read_journal(tmp_path / "out" / "journal.jsonl")]
+    kinds = [record["record"] for record in journal_dicts(tmp_path / "out" / "journal.jsonl")]
     assert kinds[:3] == ["run", "host", "plan"]
     assert kinds[-2:] == ["cell", "verdict"]
     assert kinds.count("trial") == 20 + 2
@@ -138,7 +138,7 @@ def test_output_that_nobody_reads(losttick: Run, tmp_path: Path) -> None:
     assert "writing to standard output: No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
     for out in ("a", "b"):
-        records = list(read_journal(tmp_path / out / "journal.jsonl"))
+        records = journal_dicts(tmp_path / out / "journal.jsonl")
         assert records[-1]["verdict"] == "clean"
 
 
@@ -205,7 +205,7 @@ def start(tmp_path: Path, *args: str) -> contextlib.AbstractContextManager["subp
 def trials_in(journal: Path) -> int:
     if not journal.exists():
         return 0
-    return sum(record["record"] == "trial" for record in read_journal(journal))
+    return sum(record["record"] == "trial" for record in journal_dicts(journal))
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -221,7 +221,7 @@ def test_an_interrupted_run_ends_clean(
     assert "interrupted" in err
     assert "Traceback" not in err
     assert json.loads(out)["verdict"] is None
-    assert list(read_journal(journal))[-1]["record"] == "interrupted"
+    assert journal_dicts(journal)[-1]["record"] == "interrupted"
     assert marked_processes(nothing_left_behind) == {}
 
 
@@ -234,7 +234,7 @@ def test_a_killed_orchestrator_leaves_nothing(tmp_path: Path, moment_s: float) -
         process.kill()
         process.communicate(timeout=20)
     if journal.exists():
-        assert all("record" in record for record in read_journal(journal))
+        assert all("record" in record for record in journal_dicts(journal))
 
 
 def test_a_killed_orchestrator_in_mid_run(tmp_path: Path, nothing_left_behind: str) -> None:

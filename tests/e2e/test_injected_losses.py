@@ -13,12 +13,12 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.host.qemu_binary import probe_qemu
-from orchestrator.journal.file import read_journal
 from orchestrator.plan.load import build_plan
 from orchestrator.snapshot.method import Method
 from orchestrator.snapshot.table import MethodMissingError, snapshots
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
+from tests.support.journal import journal_dicts
 from tests.support.qemus import host_with_qemu
 
 
@@ -92,8 +92,8 @@ async def test_the_losses_found_are_the_losses_made(
     # The control's saves have another vector: only the host's arm is tampered with.
     attempts = [
         record
-        for record in read_journal(result.journal)
-        if record["record"] == "trial" and record["arm"] == "host"
+        for record in journal_dicts(result.journal)
+        if record["record"] == "trial" and record["role"] == "host"
     ]
     notes = log.read_text()
     noted = [(int(vcpu), done == "1") for vcpu, done in zip(notes[::2], notes[1::2], strict=True)]
@@ -109,7 +109,7 @@ async def test_the_losses_found_are_the_losses_made(
     assert len(made) == len(found) == trials
     assert made == found
     assert any(made)
-    assert cell.campaign.causes == {Cause.NOT_RESTORED: sum(map(bool, made))}
-    assert cell.campaign.lost_by_vcpu == Counter(vcpu for load in made for vcpu in load)
+    assert cell.counts.causes == {Cause.NOT_RESTORED: sum(map(bool, made))}
+    assert cell.counts.lost_by_vcpu == Counter(vcpu for load in made for vcpu in load)
     assert cell.verdict is result.verdict is Verdict.ANOMALOUS
-    assert all(control.seen for control in cell.campaign.controls)
+    assert all(control.seen for control in cell.counts.controls)

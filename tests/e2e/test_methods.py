@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign.run import CellResult
 from orchestrator.errors import UnfitError
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.host.qemu_binary import probe_qemu
-from orchestrator.journal.file import read_journal
 from orchestrator.snapshot.method import CycleKind, Method
 from orchestrator.snapshot.table import snapshots
+from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.campaigns import assert_clean, campaign
+from tests.support.journal import journal_dicts
 from tests.support.qemus import host_with_qemu
 
 MANY = 300
@@ -52,8 +52,8 @@ def assert_well(cell: CellResult, trials: int, out: Path) -> None:
     assert_clean(cell, trials)
     saves = [
         record
-        for record in read_journal(out / "journal.jsonl")
-        if record["record"] == "save" and record["arm"] == "host" and record["eligible"]
+        for record in journal_dicts(out / "journal.jsonl")
+        if record["record"] == "save" and record["role"] == "host" and record["eligible"]
     ]
     generations = [save["generation"] for save in saves]
     match cell.cell.cycle:

@@ -16,11 +16,11 @@ from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.host.protocol import QemuStartError
 from orchestrator.host.qemu_binary import probe_qemu
-from orchestrator.journal.file import read_journal
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
 from tests.support.campaigns import assert_clean, campaign
 from tests.support.faulty_guest import fallen_silent
+from tests.support.journal import journal_dicts
 
 
 class OnePort(LocalHost):
@@ -33,8 +33,8 @@ HOSTS = [LocalHost, OnePort]
 
 
 def records(out: Path, kind: str, arm: str) -> list[dict[str, Any]]:
-    journal = read_journal(out / "journal.jsonl")
-    return [r for r in journal if r["record"] == kind and r.get("arm") == arm]
+    journal = journal_dicts(out / "journal.jsonl")
+    return [r for r in journal if r["record"] == kind and r.get("role") == arm]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ async def test_every_vcpu_ticks_and_each_control_is_on_another(
             assert all(Outcome(each["outcome"]).ticked for each in trial["vcpus"])
     for save in records(tmp_path, "save", "host"):
         assert [other["vcpu"] for other in save["others"]] == list(range(1, vcpus))
-    named = [re.search(r"\(vCPU (\d)", control.sentence) for control in cell.campaign.controls]
+    named = [re.search(r"\(vCPU (\d)", control.sentence) for control in cell.counts.controls]
     assert [found and int(found[1]) for found in named] == [vcpus - 1, vcpus - 2]
     for instance in records(tmp_path, "instance", "host"):
         assert len(set(instance["vcpu_threads"])) == vcpus

@@ -19,7 +19,6 @@ from orchestrator.guest.tick.config import Fault, Switches
 from orchestrator.guest.tick.guest import TickFirmware
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost, LocalQemu
-from orchestrator.journal.file import read_journal
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.snapshot.method import Method
@@ -37,6 +36,7 @@ from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
 from tests.support.campaigns import campaign
 from tests.support.faulty_guest import fallen_silent
+from tests.support.journal import journal_dicts
 
 PERIOD_NS = 20_000_000
 
@@ -69,7 +69,7 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
     limits, paces, snapshots = Limits(period_ns), Paces(), HmpSnapshots()
     async with launch(host, config) as instance:
         saver = Saver(instance, snapshots, paces, limits)
-        await saver.learn_pace()
+        await saver.settle()
         watch = Watch(instance, limits)
         while True:
             heard = await watch.hear(Tick, limits.silence_ns, confirm=True)
@@ -136,7 +136,7 @@ async def test_a_stopped_qemu_loses_nothing(
 
     monkeypatch.setattr(Instance, "cont", cont_and_stall)
     cell = await campaign(host, facts, tmp_path / "out", accel, 10)
-    assert cell.campaign.outcomes[Outcome.LOST] == 0
+    assert cell.counts.outcomes[Outcome.LOST] == 0
     assert cell.verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE), cell.why
 
 
@@ -181,7 +181,7 @@ async def test_a_busy_host_loses_nothing(
     host: LocalHost, facts: HostFacts, accel: Accel, tmp_path: Path
 ) -> None:
     cell = await campaign(host, facts, tmp_path / "out", accel, 60, period_ms=20)
-    assert cell.campaign.outcomes[Outcome.LOST] == 0
+    assert cell.counts.outcomes[Outcome.LOST] == 0
     assert cell.verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE), cell.why
 
 
@@ -229,11 +229,11 @@ async def test_a_killed_qemu_is_replaced(
         host, facts, tmp_path / "out", accel, 4, loads_per_save=1, method=method, period_ms=20
     )
     assert seen >= use
-    assert cell.campaign.failure is None
-    assert cell.campaign.outcomes.total() == 4
-    assert cell.campaign.outcomes[Outcome.LOST] == 0
-    assert cell.campaign.unknown_attempts <= 1
-    records = list(read_journal(tmp_path / "out" / "journal.jsonl"))
+    assert cell.counts.failure is None
+    assert cell.counts.outcomes.total() == 4
+    assert cell.counts.outcomes[Outcome.LOST] == 0
+    assert cell.counts.unknown_attempts <= 1
+    records = journal_dicts(tmp_path / "out" / "journal.jsonl")
     noted = [r for r in records if r["record"] == "failure" or r.get("outcome") == "unknown"]
     assert len(noted) == 1, noted
 

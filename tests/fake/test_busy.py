@@ -6,11 +6,11 @@ import pytest
 
 from orchestrator.campaign.run import run_plan
 from orchestrator.findings.outcome import Outcome
-from orchestrator.journal.file import read_journal
 from orchestrator.plan.load import build_plan
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate
+from tests.support.journal import journal_dicts
 
 PLAN = build_plan(
     {
@@ -36,9 +36,9 @@ async def test_a_busy_host_pauses_the_campaign(tmp_path: Path, pressure: list[fl
     host.pressure = list(pressure)
     result = await run_plan(host, FACTS, PLAN, Accel.KVM, tmp_path)
     (cell,) = result.cells
-    assert cell.campaign.outcomes == {Outcome.UNKNOWN: 1, Outcome.IMMEDIATE: 2}
+    assert cell.counts.outcomes == {Outcome.UNKNOWN: 1, Outcome.IMMEDIATE: 2}
     assert cell.verdict is Verdict.INCONCLUSIVE
-    (pause,) = [r for r in read_journal(result.journal) if r["record"] == "pause"]
+    (pause,) = [r for r in journal_dicts(result.journal) if r["record"] == "pause"]
     looks = len(pressure) or 3  # without a measure: a tenth of the longest
     assert 5e9 * looks * 0.8 <= pause["ns"] < 5e9 * (looks + 4)
     assert host.pressure == []

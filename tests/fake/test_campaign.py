@@ -9,7 +9,6 @@ import pytest
 from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.journal.file import read_journal
 from orchestrator.plan.load import build_plan
 from orchestrator.process.exit import QemuExit
 from orchestrator.results.meaning import meaning
@@ -28,6 +27,7 @@ from tests.fake.host import (
     remaining,
 )
 from tests.support.fake_campaigns import campaign, only_ordinary
+from tests.support.journal import journal_dicts
 
 
 @pytest.mark.parametrize(
@@ -42,21 +42,21 @@ async def test_plain_ticking_is_clean(tmp_path: Path, behaviour: object, outcome
     result, _ = await campaign(tmp_path, Script(behaviour))  # type: ignore[arg-type]
     (cell,) = result.cells
     assert cell.verdict is Verdict.CLEAN, cell.why
-    assert cell.campaign.outcomes[outcome] >= 4
-    assert [control.seen for control in cell.campaign.controls] == [True, True]
+    assert cell.counts.outcomes[outcome] >= 4
+    assert [control.seen for control in cell.counts.controls] == [True, True]
 
 
 async def test_a_lost_interrupt_on_an_exposed_host_is_affected(tmp_path: Path) -> None:
     result, host = await campaign(tmp_path, only_ordinary(lost), trials=3)
     (cell,) = result.cells
     assert cell.verdict is Verdict.AFFECTED
-    assert cell.campaign.causes == {Cause.LOST_INTERRUPT: 3}
+    assert cell.counts.causes == {Cause.LOST_INTERRUPT: 3}
     # Sampling went on to the end, and each loss had a QEMU of its own.
-    assert cell.campaign.outcomes == {Outcome.LOST: 3}
+    assert cell.counts.outcomes == {Outcome.LOST: 3}
     assert len(host.started) == 1 + 3 + 2  # one to try the cell, two controls
     assert cell.rate.low > 0.29
-    records = [r for r in read_journal(result.journal) if r["record"] == "trial"]
-    for record in (r for r in records if r["arm"] == "host"):
+    records = [r for r in journal_dicts(result.journal) if r["record"] == "trial"]
+    for record in (r for r in records if r["role"] == "host"):
         folder = tmp_path / record["evidence"]
         assert (
             json.loads((folder / "evidence.json").read_text())["evidence"]["vcpus"][0]["rescued"]
@@ -77,9 +77,9 @@ async def test_ticks_that_a_look_brings_back_are_pending(tmp_path: Path, look: s
     result, _ = await campaign(tmp_path, only_ordinary(pending_until(look)), trials=1)
     (cell,) = result.cells
     assert cell.verdict is Verdict.ANOMALOUS
-    assert cell.campaign.causes == {Cause.PENDING: 1}
+    assert cell.counts.causes == {Cause.PENDING: 1}
     record = next(
-        r for r in read_journal(result.journal) if r["record"] == "trial" and r["arm"] == "host"
+        r for r in journal_dicts(result.journal) if r["record"] == "trial" and r["role"] == "host"
     )
     named = {"inject-nmi": "NMI 1"}.get(look, look)
     assert f"ticks came back at {named}," in record["diagnosis"]["sentence"]
@@ -108,7 +108,7 @@ async def test_other_losses_are_not_called_the_bug(
 ) -> None:
     result, _ = await campaign(tmp_path, only_ordinary(broken_guest(**fields)), trials=1)
     (cell,) = result.cells
-    assert cell.campaign.causes == {cause: 1}
+    assert cell.counts.causes == {cause: 1}
     assert cell.verdict is Verdict.ANOMALOUS
 
 
@@ -117,7 +117,7 @@ async def test_a_guest_that_does_not_rearm(tmp_path: Path) -> None:
         guest.due_ns, guest.arms = None, guest.ticks
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
-    assert result.cells[0].campaign.causes == {Cause.NOT_REARMED: 1}
+    assert result.cells[0].counts.causes == {Cause.NOT_REARMED: 1}
 
 
 async def test_a_dead_console_is_no_loss_of_ticks(tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ async def test_a_dead_console_is_no_loss_of_ticks(tmp_path: Path) -> None:
         guest.mute = True
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
-    assert result.cells[0].campaign.causes == {Cause.CONSOLE_DEAD: 1}
-    assert result.cells[0].campaign.outcomes == {Outcome.UNKNOWN: 1}
+    assert result.cells[0].counts.causes == {Cause.CONSOLE_DEAD: 1}
+    assert result.cells[0].counts.outcomes == {Outcome.UNKNOWN: 1}
     assert result.verdict is Verdict.INCONCLUSIVE
 
 
@@ -135,7 +135,7 @@ async def test_recovery_unaided(tmp_path: Path) -> None:
         guest.due_ns = guest.ran_ns + 11 * qemu.period_ns
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
-    assert result.cells[0].campaign.outcomes == {Outcome.RECOVERED: 1}
+    assert result.cells[0].counts.outcomes == {Outcome.RECOVERED: 1}
     assert result.verdict is Verdict.ANOMALOUS
 
 
@@ -144,9 +144,9 @@ async def test_missed_periods(tmp_path: Path) -> None:
         guest.due_ns = guest.ran_ns + 3 * qemu.period_ns
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
-    assert result.cells[0].campaign.outcomes == {Outcome.MISSED: 1}
+    assert result.cells[0].counts.outcomes == {Outcome.MISSED: 1}
     record = next(
-        r for r in read_journal(result.journal) if r["record"] == "trial" and r["arm"] == "host"
+        r for r in journal_dicts(result.journal) if r["record"] == "trial" and r["role"] == "host"
     )
     assert record["missing_periods"] == 2
 
@@ -156,8 +156,8 @@ async def test_a_guest_that_crashes(tmp_path: Path) -> None:
         guest.halted, qemu.state = True, "internal-error"
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
-    assert result.cells[0].campaign.outcomes == {Outcome.CRASHED: 1}
-    assert result.cells[0].campaign.causes == {Cause.GUEST_CRASHED: 1}
+    assert result.cells[0].counts.outcomes == {Outcome.CRASHED: 1}
+    assert result.cells[0].counts.causes == {Cause.GUEST_CRASHED: 1}
 
 
 async def test_a_stalled_vcpu_is_unknown_and_never_lost(tmp_path: Path) -> None:
@@ -166,9 +166,9 @@ async def test_a_stalled_vcpu_is_unknown_and_never_lost(tmp_path: Path) -> None:
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
     (cell,) = result.cells
-    assert cell.campaign.outcomes == {Outcome.UNKNOWN: 1}
-    assert cell.campaign.attempts == cell.campaign.unknown_attempts == 3
-    assert cell.campaign.causes == {Cause.VCPU_NOT_RUNNING: 1}
+    assert cell.counts.outcomes == {Outcome.UNKNOWN: 1}
+    assert cell.counts.attempts == cell.counts.unknown_attempts == 3
+    assert cell.counts.causes == {Cause.VCPU_NOT_RUNNING: 1}
     assert cell.verdict is Verdict.INCONCLUSIVE
     assert "attempts ended unknown" in cell.why
 
@@ -240,9 +240,9 @@ async def test_a_guest_that_freezes_between_saves_is_counted(tmp_path: Path) -> 
 
     result, _ = await campaign(tmp_path, late(freeze, 180_000_000), 4, loads_per_save=1)
     (cell,) = result.cells
-    assert cell.campaign.outcomes[Outcome.LOST] >= 1
-    assert cell.campaign.causes[Cause.LOST_INTERRUPT] >= 1
-    assert cell.campaign.bug_losses == 0
+    assert cell.counts.outcomes[Outcome.LOST] >= 1
+    assert cell.counts.causes[Cause.LOST_INTERRUPT] >= 1
+    assert cell.counts.bug_losses == 0
     assert cell.verdict is Verdict.ANOMALOUS, cell.why
 
 
@@ -252,7 +252,7 @@ async def test_a_qemu_that_dies_between_saves_is_counted(tmp_path: Path) -> None
 
     result, _ = await campaign(tmp_path, late(die, 180_000_000), 4, loads_per_save=1)
     (cell,) = result.cells
-    assert cell.campaign.outcomes[Outcome.CRASHED] >= 1
+    assert cell.counts.outcomes[Outcome.CRASHED] >= 1
     assert cell.verdict is Verdict.ANOMALOUS, cell.why
 
 
@@ -263,7 +263,7 @@ async def test_a_late_second_tick_is_missed(tmp_path: Path) -> None:
             qemu.stretch_next_ns = 3 * qemu.period_ns
 
     result, _ = await campaign(tmp_path, Script(on_load), trials=1)
-    assert result.cells[0].campaign.outcomes == {Outcome.MISSED: 1}
+    assert result.cells[0].counts.outcomes == {Outcome.MISSED: 1}
 
 
 async def test_a_proven_loss_stands_however_the_wait_ended(tmp_path: Path) -> None:
@@ -276,14 +276,14 @@ async def test_a_proven_loss_stands_however_the_wait_ended(tmp_path: Path) -> No
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
     (cell,) = result.cells
-    assert cell.campaign.outcomes == {Outcome.LOST: 1}, cell.campaign
+    assert cell.counts.outcomes == {Outcome.LOST: 1}, cell.counts
     assert cell.verdict is Verdict.AFFECTED
 
 
 async def test_a_timer_restored_with_another_count_is_not_the_bug(tmp_path: Path) -> None:
     broken = broken_guest(tmict=12345)
     result, _ = await campaign(tmp_path, only_ordinary(broken), trials=1)
-    assert result.cells[0].campaign.causes == {Cause.NOT_RESTORED: 1}
+    assert result.cells[0].counts.causes == {Cause.NOT_RESTORED: 1}
 
 
 async def test_periodic_on_an_exposed_host_claims_nothing(tmp_path: Path) -> None:
@@ -301,8 +301,8 @@ async def test_same_seed_same_phases(tmp_path: Path) -> None:
         intended.append(
             [
                 record["intended_phase"]
-                for record in read_journal(result.journal)
-                if record["record"] == "save" and record["arm"] == "host" and record["eligible"]
+                for record in journal_dicts(result.journal)
+                if record["record"] == "save" and record["role"] == "host" and record["eligible"]
             ]
         )
     assert intended[0] == intended[1] != []

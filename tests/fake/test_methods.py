@@ -12,7 +12,6 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import Save
 from orchestrator.guest.config import GuestConfig
 from orchestrator.host.protocol import QemuStartError
-from orchestrator.journal.file import read_journal
 from orchestrator.process.exit import QemuExit
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.snapshot.exec import ExecSnapshots
@@ -29,6 +28,7 @@ from orchestrator.vm.instance import Instance, NotOwnedError
 from orchestrator.vm.launch import launch
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
 from tests.support.fake_campaigns import campaign, only_ordinary
+from tests.support.journal import journal_dicts
 
 PERIOD_NS = 100_000_000
 NEW_PROCESS = [Method.LOADVM, Method.EXEC, Method.INCOMING]
@@ -105,10 +105,10 @@ async def test_an_event_before_the_session_is_no_answer() -> None:
 async def test_a_loss_in_a_new_process_is_found(tmp_path: Path, name: Method) -> None:
     result, _ = await campaign(tmp_path, only_ordinary(lost), 2, method=name)
     (cell,) = result.cells
-    assert cell.campaign.causes == {Cause.LOST_INTERRUPT: 2}, cell.why
+    assert cell.counts.causes == {Cause.LOST_INTERRUPT: 2}, cell.why
     assert cell.verdict is Verdict.AFFECTED
-    assert all(control.seen for control in cell.campaign.controls)
-    loaders = [r for r in read_journal(result.journal) if r["record"] == "loader"]
+    assert all(control.seen for control in cell.counts.controls)
+    loaders = [r for r in journal_dicts(result.journal) if r["record"] == "loader"]
     assert len(loaders) == 1
     assert "-S" in loaders[0]["argv"]
 
@@ -121,7 +121,7 @@ async def test_what_is_saved_in_each_cycle(
     tmp_path: Path, cycle: CycleKind, instances: int, generations: list[int]
 ) -> None:
     result, host = await campaign(tmp_path, Script(immediate), 3, cycle=cycle)
-    records = [r for r in read_journal(result.journal) if r.get("arm") == "host"]
+    records = [r for r in journal_dicts(result.journal) if r.get("role") == "host"]
     saves = [r["generation"] for r in records if r["record"] == "save" and r["eligible"]]
     assert saves == generations
     assert sum(r["record"] == "instance" for r in records) == instances
@@ -138,7 +138,7 @@ async def test_a_bug_that_shows_only_at_the_second_load(tmp_path: Path) -> None:
     for cycle in (CycleKind.FRESH, CycleKind.CHAIN):
         (tmp_path / cycle).mkdir()
         result, _ = await campaign(tmp_path / cycle, Script(on_load), 4, cycle=cycle)
-        found[cycle] = result.cells[0].campaign.outcomes[Outcome.LOST]
+        found[cycle] = result.cells[0].counts.outcomes[Outcome.LOST]
     assert found == {CycleKind.FRESH: 0, CycleKind.CHAIN: 2}
 
 

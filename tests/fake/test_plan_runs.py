@@ -9,15 +9,17 @@ import pytest
 
 from orchestrator.bugs.exposure import ExposureState
 from orchestrator.campaign.preview import preview
-from orchestrator.campaign.run import OpenHost, RunResult, run_plan
+from orchestrator.campaign.run import run_plan
+from orchestrator.campaign.schedule import OpenHost
 from orchestrator.errors import UnfitError
 from orchestrator.host.protocol import Host, QemuStartError
-from orchestrator.journal.file import read_journal
 from orchestrator.plan.load import build_plan
 from orchestrator.results.summary import summary
+from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.fake.host import FACTS, FakeHost, Script, immediate
+from tests.support.journal import journal_dicts
 
 PERIOD_MS = 100
 
@@ -36,14 +38,14 @@ async def run(
     )
     host = FakeHost(Script(immediate))
     result = await run_plan(host, FACTS, plan, auto, out, qemus=qemus)
-    return result, list(read_journal(result.journal))
+    return result, journal_dicts(result.journal)
 
 
 def saves(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         record
         for record in records
-        if record["record"] == "save" and record["arm"] == "host" and record["eligible"]
+        if record["record"] == "save" and record["role"] == "host" and record["eligible"]
     ]
 
 
@@ -134,17 +136,17 @@ async def test_time_is_up(tmp_path: Path) -> None:
     limits = {"trials": 1000, "rule_out": 0.7, "seconds": 3.0}
     result, _ = await run(tmp_path, {}, limits=limits)
     (cell,) = result.cells
-    assert cell.campaign.out_of_time
-    assert 0 < cell.campaign.outcomes.total() < 1000
-    assert len(cell.campaign.controls) == 2
+    assert cell.counts.out_of_time
+    assert 0 < cell.counts.outcomes.total() < 1000
+    assert len(cell.counts.controls) == 2
 
 
 @pytest.mark.parametrize("controls", [0, 1])
 async def test_without_a_control_nothing_is_clean(tmp_path: Path, controls: int) -> None:
     result, records = await run(tmp_path, {}, controls=controls)
     (cell,) = result.cells
-    assert len(cell.campaign.controls) == controls
-    assert sum(r["record"] == "save" and r["arm"] == "control" for r in records) == controls
+    assert len(cell.counts.controls) == controls
+    assert sum(r["record"] == "save" and r["role"] == "control" for r in records) == controls
     assert cell.verdict is (Verdict.CLEAN if controls else Verdict.INCONCLUSIVE)
 
 

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 
 from orchestrator.campaign.resume import ResumeError, read_run
-from orchestrator.campaign.run import RunResult, run_plan
+from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import events_to
 from orchestrator.cli.live import Show
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
-from orchestrator.journal.file import BusyJournalError, read_journal
+from orchestrator.journal.file import BusyJournalError
 from orchestrator.plan.load import build_plan
+from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
+from tests.support.journal import journal_dicts
 
 PLAN = build_plan(
     {
@@ -47,8 +49,8 @@ async def cut_short(
     journal = out / "journal.jsonl"
     async with asyncio.timeout(60):
         while True:
-            records = list(read_journal(journal)) if journal.exists() else []
-            if sum(r["record"] == kind and r.get("arm") != "control" for r in records) >= count:
+            records = journal_dicts(journal) if journal.exists() else []
+            if sum(r["record"] == kind and r.get("role") != "control" for r in records) >= count:
                 break
             assert not task.done(), task.result()
             await asyncio.sleep(0.002)
@@ -56,23 +58,23 @@ async def cut_short(
     await asyncio.gather(task, return_exceptions=True)
     with journal.open("a") as end:
         end.write('{"record":"trial","at":"torn by a ki')
-    return list(read_journal(journal))
+    return journal_dicts(journal)
 
 
 def trials(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [r for r in records if r["record"] == "trial" and r["arm"] == "host"]
+    return [r for r in records if r["record"] == "trial" and r["role"] == "host"]
 
 
 async def test_no_finished_cell_is_repeated(tmp_path: Path) -> None:
     before = await cut_short(tmp_path, Script(immediate), "cell", 1)
     (done,) = [record for record in before if record["record"] == "cell"]
     result = await go_on(tmp_path, Script(immediate))
-    after = list(read_journal(result.journal))
+    after = journal_dicts(result.journal)
     assert len([r for r in trials(after) if r["cell"] == done["cell"]]) == 4
     assert [r["cell"] for r in after if r["record"] == "cell"].count(done["cell"]) == 1
     assert result.verdict is Verdict.CLEAN
-    assert [cell.campaign.outcomes.total() for cell in result.cells] == [4, 4]
-    assert all(len(cell.campaign.controls) >= 1 for cell in result.cells)
+    assert [cell.counts.outcomes.total() for cell in result.cells] == [4, 4]
+    assert all(len(cell.counts.controls) >= 1 for cell in result.cells)
     numbers = [record["number"] for record in after if record["record"] == "instance"]
     assert numbers == list(range(1, len(numbers) + 1))
     assert result.changed == ()
@@ -91,12 +93,12 @@ async def test_a_loss_before_the_cut_is_not_forgotten(tmp_path: Path) -> None:
     seen.append(1)
     result = await go_on(tmp_path, Script(once))
     assert result.verdict is Verdict.AFFECTED
-    after = trials(list(read_journal(result.journal)))
-    counted = sum(cell.campaign.outcomes[Outcome.LOST] for cell in result.cells)
+    after = trials(journal_dicts(result.journal))
+    counted = sum(cell.counts.outcomes[Outcome.LOST] for cell in result.cells)
     assert counted == len([r for r in after if r["outcome"] == "lost"]) >= len(lost_before)
     for cell in result.cells:
-        assert cell.campaign.outcomes.total() == 4
-        assert len([r for r in after if r["cell"] == cell.cell.id]) == cell.campaign.attempts
+        assert cell.counts.outcomes.total() == 4
+        assert len([r for r in after if r["cell"] == cell.cell.id]) == cell.counts.attempts
 
 
 async def test_a_changed_host_is_a_changed_host(tmp_path: Path) -> None:
@@ -105,12 +107,12 @@ async def test_a_changed_host_is_a_changed_host(tmp_path: Path) -> None:
     other = replace(FACTS, kernel="6.7.0-other")
     result = await go_on(tmp_path, Script(immediate), other)
     assert result.changed == ("kernel",)
-    after = list(read_journal(result.journal))
+    after = journal_dicts(result.journal)
     (resumed,) = [record for record in after if record["record"] == "resumed"]
     assert resumed["changed"] == {"kernel": [FACTS.kernel, "6.7.0-other"]}
     assert any(record["record"] == "restart" for record in after)
     # What the other kernel did is not taken for this one's.
-    assert [cell.campaign.outcomes.total() for cell in result.cells] == [4, 4]
+    assert [cell.counts.outcomes.total() for cell in result.cells] == [4, 4]
     done = {record["cell"] for record in before if record["record"] == "cell"}
     for cell in result.cells:
         ran = [r for r in trials(after) if r["cell"] == cell.cell.id]
@@ -128,8 +130,8 @@ async def test_what_another_host_lost_is_not_this_host_s(tmp_path: Path) -> None
     assert result.changed == ("kernel",)
     assert result.verdict is Verdict.CLEAN
     for cell in result.cells:
-        assert cell.campaign.outcomes[Outcome.LOST] == 0
-        assert cell.campaign.outcomes.total() == 4
+        assert cell.counts.outcomes[Outcome.LOST] == 0
+        assert cell.counts.outcomes.total() == 4
 
 
 async def test_where_it_ran_last_it_goes_on(tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ async def test_where_it_ran_last_it_goes_on(tmp_path: Path) -> None:
     assert trials(before)
     result = await go_on(tmp_path, Script(immediate), other)
     assert result.changed == ()
-    after = list(read_journal(result.journal))
+    after = journal_dicts(result.journal)
     assert len(trials(after)) == 8
 
 
@@ -158,7 +160,7 @@ async def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "No such file"), ("", "not the journal of a run"), ("{}\n", "not the journal")],
+    [(None, "No such file"), ("", "the file is empty"), ("{}\n", "the journal of a losttick run")],
 )
 def test_what_is_no_run_is_refused(tmp_path: Path, content: str | None, words: str) -> None:
     if content is not None:

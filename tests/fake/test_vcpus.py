@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator.campaign.run import CellResult, run_plan
+from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.journal.file import read_journal
 from orchestrator.plan.load import build_plan
+from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate
+from tests.support.journal import journal_dicts
 
 Breaks = Callable[[FakeQemu, Guest], None]
 
@@ -40,11 +41,11 @@ async def campaign(
     )
     result = await run_plan(FakeHost(Script(on_load)), FACTS, plan, Accel.KVM, out)
     (cell,) = result.cells
-    assert [control.seen for control in cell.campaign.controls] == [True, True], cell.why
+    assert [control.seen for control in cell.counts.controls] == [True, True], cell.why
     trials_of_host = [
         record
-        for record in read_journal(result.journal)
-        if record["record"] == "trial" and record["arm"] == "host"
+        for record in journal_dicts(result.journal)
+        if record["record"] == "trial" and record["role"] == "host"
     ]
     return cell, trials_of_host
 
@@ -80,8 +81,8 @@ async def test_all_tick_on(tmp_path: Path) -> None:
 async def test_a_loss_names_its_vcpu(tmp_path: Path, vcpu: int) -> None:
     cell, (trial,) = await campaign(tmp_path, {vcpu: lose})
     assert cell.verdict is Verdict.AFFECTED
-    assert cell.campaign.lost_by_vcpu == {vcpu: 1}
-    assert cell.campaign.causes == {Cause.LOST_INTERRUPT: 1}
+    assert cell.counts.lost_by_vcpu == {vcpu: 1}
+    assert cell.counts.causes == {Cause.LOST_INTERRUPT: 1}
     assert (trial["vcpu"], trial["diagnosis"]["vcpu"]) == (vcpu, vcpu)
     assert trial["vcpus"][vcpu]["outcome"] == "lost"
     others = [one for one in trial["vcpus"] if one["vcpu"] != vcpu]
@@ -91,8 +92,8 @@ async def test_a_loss_names_its_vcpu(tmp_path: Path, vcpu: int) -> None:
 
 async def test_several_are_lost_in_one_load(tmp_path: Path) -> None:
     cell, _ = await campaign(tmp_path, {0: lose, 2: lose})
-    assert cell.campaign.outcomes == {Outcome.LOST: 1}
-    assert cell.campaign.lost_by_vcpu == {0: 1, 2: 1}
+    assert cell.counts.outcomes == {Outcome.LOST: 1}
+    assert cell.counts.lost_by_vcpu == {0: 1, 2: 1}
     assert "losses by vCPU: 1 on 0, 1 on 2" in cell.why
 
 
@@ -139,5 +140,5 @@ async def test_a_vcpu_that_stands_still_is_unknown_beside_others_that_tick(tmp_p
     cell, trials = await campaign(tmp_path, {1: halt})
     assert {trial["outcome"] for trial in trials} == {"unknown"}
     assert {trial["vcpu"] for trial in trials} == {1}
-    assert cell.campaign.causes == {Cause.VCPU_NOT_RUNNING: 1}
+    assert cell.counts.causes == {Cause.VCPU_NOT_RUNNING: 1}
     assert cell.verdict is Verdict.INCONCLUSIVE

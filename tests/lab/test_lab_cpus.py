@@ -20,5 +20,5 @@ def test_two_vcpus_on_two_emulated_cpus(tmp_path: Path) -> None:
     assert cell["lost_by_vcpu"].keys() == {"0", "1"}
     assert cell["verdict"] == "affected"
     assert cell["host"]["cpus"] == 2
-    instances = [m for m in records(tmp_path / "out", "instance") if m["arm"] == "host"]
+    instances = [m for m in records(tmp_path / "out", "instance") if m["role"] == "host"]
     assert {tuple(instance["pinned_cpus"]) for instance in instances} == {(1, 0)}

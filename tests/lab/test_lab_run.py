@@ -85,7 +85,7 @@ def test_the_losses_found_are_the_losses_made(tmp_path: Path) -> None:
         "losttick_restores": len(loads),
         "losttick_lost": len(made),
     }
-    host = [(n, load["outcome"]) for n, load in enumerate(loads, 1) if load["arm"] == "host"]
+    host = [(n, load["outcome"]) for n, load in enumerate(loads, 1) if load["role"] == "host"]
     assert Counter(outcome for _, outcome in host)["lost"] >= TRIALS // 4 - 1
     assert {n for n, outcome in host if outcome == "lost"} == made & {n for n, _ in host}
     assert cell["diagnoses"] == {"lost one-shot interrupt": cell["outcomes"]["lost"]}

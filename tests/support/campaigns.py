@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from orchestrator.campaign.run import CellResult, run_plan
+from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.plan.load import build_plan
+from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 
@@ -26,16 +27,16 @@ async def campaign(
     )
     out.mkdir(exist_ok=True)
     (cell,) = (await run_plan(host, facts, plan, accel, out)).cells
-    print(cell.cell.id, dict(cell.campaign.outcomes), cell.why)
+    print(cell.cell.id, dict(cell.counts.outcomes), cell.why)
     return cell
 
 
 def assert_clean(cell: CellResult, trials: int) -> None:
     assert cell.verdict is Verdict.CLEAN, cell.why
-    assert cell.campaign.outcomes.total() == trials
-    assert cell.campaign.outcomes[Outcome.LOST] == 0
-    assert len(cell.campaign.controls) == 2
-    for control in cell.campaign.controls:
+    assert cell.counts.outcomes.total() == trials
+    assert cell.counts.outcomes[Outcome.LOST] == 0
+    assert len(cell.counts.controls) == 2
+    for control in cell.counts.controls:
         assert control.seen, control.sentence
         if cell.cell.mode != TimerMode.PERIODIC:
             assert control.cause is Cause.LOST_INTERRUPT, control.sentence

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from orchestrator.campaign.run import RunResult, run_plan
+from orchestrator.campaign.run import run_plan
 from orchestrator.plan.load import build_plan
+from orchestrator.verdict.run import RunResult
 from orchestrator.vm.config import Accel
 from tests.fake.host import (
     FACTS,

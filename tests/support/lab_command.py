@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.journal.file import read_journal
 from tests.support.command import started
+from tests.support.journal import journal_dicts
 
 TRIALS = 20
 
@@ -34,4 +34,4 @@ def arms(found: dict[str, Any]) -> dict[tuple[str, bool], dict[str, Any]]:
 
 
 def records(out: Path, kind: str) -> list[dict[str, Any]]:
-    return [r for r in read_journal(out / "journal.jsonl") if r["record"] == kind]
+    return [r for r in journal_dicts(out / "journal.jsonl") if r["record"] == kind]

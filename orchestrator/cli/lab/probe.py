@@ -103,8 +103,9 @@ async def _probe(wanted: _Wanted, parallel: int, *, as_json: bool) -> ExitCode:
     from orchestrator.cli.live import Show
     from orchestrator.host.local_facts import read_facts
     from orchestrator.journal.plain import plain
-    from orchestrator.lab.arms import Choice, verdict_of
+    from orchestrator.lab.arms import Choice
     from orchestrator.lab.kernel.names import kernel
+    from orchestrator.verdict.arm import lab_verdict
 
     here = await asyncio.to_thread(read_facts, None, None)
     turns = asyncio.Semaphore(parallel)
@@ -121,7 +122,7 @@ async def _probe(wanted: _Wanted, parallel: int, *, as_json: bool) -> ExitCode:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(choice)) for choice in choices]
     found = [task.result() for task in tasks]
-    verdict = verdict_of([(each.choice, each.verdict) for each in found])
+    verdict = lab_verdict([(each.choice.identity(bochs.origin), each.verdict) for each in found])
     if as_json:
         cells: list[Any] = [
             {"id": each.choice.name, "kernel": each.choice.kernel.name, "verdict": each.verdict,

@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.bugs.exposure import ExposureState, exposure, refine
+from orchestrator.bugs.exposure import ExposureState, exposure, read_apicv, refine
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.vm.config import Accel
 from tests.fake.host import FACTS
@@ -40,9 +40,9 @@ def test_the_trace_corrects_the_parameter() -> None:
     heard = "# events: kvm/kvm_apic_accept_irq"
     accepted = f"{heard} kvm/kvm_apicv_accept_irq\n" + "kvm_apic_accept_irq: apicid 0 vec 64\n" * 3
     deaf = f"{heard}\n" + "kvm_apic_accept_irq: apicid 0 vec 64\n" * 3
-    assert refine(EXPOSED, deaf) == EXPOSED
-    assert refine(EXPOSED, accepted).state is ExposureState.NOT_EXPOSED
+    assert refine(EXPOSED, read_apicv(deaf)) == EXPOSED
+    assert refine(EXPOSED, read_apicv(accepted)).state is ExposureState.NOT_EXPOSED
     posted = accepted + "kvm_apicv_accept_irq: apicid 0 vec 64\n"
-    assert refine(EXPOSED, posted).state is ExposureState.EXPOSED
+    assert refine(EXPOSED, read_apicv(posted)).state is ExposureState.EXPOSED
     assert refine(EXPOSED, None) == EXPOSED
-    assert refine(NOT_EXPOSED, posted) == NOT_EXPOSED
+    assert refine(NOT_EXPOSED, read_apicv(posted)) == NOT_EXPOSED

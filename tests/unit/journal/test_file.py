@@ -1,28 +1,117 @@
-from collections import Counter
+"""The journal's file: written and read back, torn, foreign, newer, corrupt."""
+
+import json
+import random
 from pathlib import Path
 
 import pytest
 
-from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult, combine
-from orchestrator.journal.file import Journal, JournalError, read_journal
-from orchestrator.journal.plain import plain
+from orchestrator.bugs.exposure import ApicvTrace
+from orchestrator.errors import InputError
+from orchestrator.findings.cause import Cause, Diagnosis
+from orchestrator.findings.outcome import FirstTick, Outcome, TrialResult, VcpuResult
+from orchestrator.journal.file import Journal, JournalError, JournalFormatError, read_journal
+from orchestrator.journal.fold import read_state
+from orchestrator.journal.line import decode, encode
+from orchestrator.journal.records import (
+    FORMAT,
+    ConsoleRecord,
+    FailureRecord,
+    InterruptedRecord,
+    Record,
+    RunRecord,
+    TraceRecord,
+    VerdictRecord,
+)
+from orchestrator.journal.trial_record import Role, TrialRecord, trial_record
+from orchestrator.plan.load import build_plan
+from tests.support.records import heads, save_record
+
+PLAN = build_plan({"axes": {"accel": "kvm", "vcpus": 2}}, "test")
+(CELL,) = PLAN.cells(auto=None)  # type: ignore[arg-type]  # the plan leaves nothing open
+FIRST = FirstTick(0.123456, 0.2, 3.14159)
 
 
-def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
+def written(path: Path, *records: Record) -> Path:
     with Journal(path) as journal:
-        journal.write("trial", cell="c", outcome=Outcome.LOST, first_tick=FirstTick(1.0, 1.1, 20.0))
-        journal.write("cell", outcomes=Counter({Outcome.LOST: 1, Outcome.MISSED: 0}))
-        first, second = read_journal(path)  # readable while it is being written
-    assert first["outcome"] == "lost"
-    assert first["first_tick"] == {"periods": 1.0, "wall_periods": 1.1, "ms": 20.0}
-    assert second["outcomes"] == {"lost": 1}
+        for record in records:
+            journal.write(record)
+    return path
+
+
+def trial(result: TrialResult, role: Role = Role.HOST, attempt: int = 1) -> TrialRecord:
+    return trial_record("kvm/one-shot/xapic/hmp/20ms/25loads", role, 7, attempt, "save12", result)
+
+
+def of(*parts: VcpuResult, telling: int = 0) -> TrialResult:
+    return TrialResult(parts, telling, 0, 24_815_064)
+
+
+PLAIN = VcpuResult(Outcome.IMMEDIATE, FIRST, ticks_after_load=2)
+DEAD = VcpuResult(Outcome.LOST, why="no tick", vcpu=1)
+
+
+def test_every_kind_of_record_reads_as_it_was_written(tmp_path: Path) -> None:
+    records = [
+        *heads(PLAN),
+        save_record(CELL, "save1", ineligible=("off phase",)),
+        trial(of(PLAIN)),
+        trial(of(PLAIN), role=Role.CONTROL),
+        trial(of(PLAIN, DEAD, telling=1)),
+        TraceRecord(CELL.id, ApicvTrace(True, 3, 0)),
+        ConsoleRecord(CELL.id, 99, garbled=1),
+        FailureRecord(CELL.id, "it broke", ends_cell=True),
+        VerdictRecord("clean", {CELL.id: "clean"}, "so it is"),
+        InterruptedRecord("KeyboardInterrupt"),
+    ]
+    read = list(read_journal(written(tmp_path / "journal.jsonl", *records)))
+    for before, after in zip(records, read, strict=True):
+        if hasattr(after, "at"):
+            assert after.at.endswith("Z")
+            after = type(after)(**{f: getattr(after, f) for f in after.__slots__ if f != "at"})
+        assert after == before
+
+
+def test_a_plain_trial_has_a_short_line() -> None:
+    line = encode(trial(of(PLAIN)))
+    assert len(line) < 175
+    assert set(json.loads(line)) == {"record", "at", "cell", "save", "outcome", "first_tick"}
+    read = decode(line)
+    assert isinstance(read, TrialRecord)
+    assert (read.first_tick, read.ticks_after_load, read.attempt) == ((0.1235, 0.2, 3.142), 2, 1)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        trial(of(DEAD)),
+        trial(of(PLAIN), attempt=2),
+        trial(of(PLAIN), role=Role.CONTROL),
+        trial(of(PLAIN, PLAIN)),
+        trial(TrialResult((PLAIN,), stale_bytes=3)),
+        trial(of(VcpuResult(Outcome.IMMEDIATE, FIRST, ticks_after_load=1))),
+        trial(of(VcpuResult(Outcome.INDISTINCT, FIRST, why="QEMU waited", ticks_after_load=2))),
+        TrialRecord("c", "s", Outcome.LOST, diagnoses=(Diagnosis(Cause.PENDING, "so", 1),)),
+        TrialRecord("c", "s", Outcome.LOST, evidence="evidence/0001-host-lost"),
+    ],
+)
+def test_a_trial_that_is_not_plain_loses_nothing(record: TrialRecord) -> None:
+    assert decode(encode(record)) == record
+
+
+def test_the_vcpus_of_a_trial_come_in_their_order() -> None:
+    read = decode(encode(trial(of(PLAIN, DEAD, telling=1))))
+    assert isinstance(read, TrialRecord)
+    assert [(part.vcpu, part.outcome) for part in read.vcpus] == [(0, "immediate"), (1, "lost")]
+    assert (read.vcpu, read.outcome) == (1, Outcome.LOST)
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
-    path.write_text('{"record":"a"}\n{"record":"b"}\n{"rec')
-    assert [record["record"] for record in read_journal(path)] == ["a", "b"]
+    path = written(tmp_path / "journal.jsonl", *heads(PLAN))
+    whole = path.read_bytes()
+    for cut in range(1, len(whole.splitlines(keepends=True)[-1]) + 1):
+        path.write_bytes(whole[:-cut])
+        assert len(list(read_journal(path))) == len(heads(PLAN)) - 1
 
 
 def test_a_journal_is_never_overwritten(tmp_path: Path) -> None:
@@ -33,51 +122,63 @@ def test_a_journal_is_never_overwritten(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
 
 
-def test_a_plain_trial_has_a_short_line_and_reads_in_full(tmp_path: Path) -> None:
-    first = {"periods": 0.123456, "wall_periods": 0.2, "ms": 3.14159}
-    usual = {
-        "cell": "kvm/one-shot/xapic/hmp/20ms/25loads", "arm": "host", "save": "save12",
-        "missing_periods": 0, "why": "", "ticks_after_load": 2, "stale_bytes": 0,
-        "duration_ns": 24815064, "first_tick": first, "outcome": "immediate", "attempt": 1,
-        "vcpu": 0, "vcpus": [],
-    }  # fmt: skip
-    odd = {"outcome": "unknown", "why": "it stalled", "first_tick": None, "ticks_after_load": 0}
-    written = [
-        usual | {"number": 1},
-        usual | odd | {"number": 2},
-        usual | {"number": 2, "attempt": 2},
-        usual | {"number": 3},
-        usual | {"number": 1, "arm": "control"},
-        usual | {"number": 4, "outcome": "lost"},
-        usual | {"number": 5},
-    ]
-    with Journal(tmp_path / "journal.jsonl") as journal:
-        for fields in written:
-            journal.write("trial", **fields)
-    lines = (tmp_path / "journal.jsonl").read_text().splitlines()
-    assert len(lines[0]) < 175
-    for fields, read in zip(written, read_journal(tmp_path / "journal.jsonl"), strict=True):
-        expected = fields | {"record": "trial"}
-        if fields["first_tick"]:
-            expected["first_tick"] = {"periods": 0.1235, "wall_periods": 0.2, "ms": 3.142}
-        short = fields["outcome"] == "immediate" and fields["arm"] == "host"
-        if short and fields["attempt"] == 1:
-            del expected["duration_ns"]
-        del read["at"]
-        assert read == expected
+RUN = '{"record":"run","format":1,"losttick":"0","seed":1,"firmware":""}\n'
 
 
-def test_the_vcpus_of_a_trial_come_back(tmp_path: Path) -> None:
-    first = FirstTick(0.1235, 0.2, 3.142)
-    each = (VcpuResult(Outcome.IMMEDIATE, first, ticks_after_load=2),
-            VcpuResult(Outcome.LOST, why="no tick", vcpu=1))  # fmt: skip
-    whole = combine(each)
-    assert (whole.outcome, whole.telling) == (Outcome.LOST, 1)
-    fields = {"cell": "c", "arm": "host", "number": 1, "attempt": 1, "save": "save1"}
-    with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.write("trial", **fields, **plain(whole.told), vcpus=whole.vcpus)
-        journal.write("trial", **fields, **plain(each[0]), vcpus=each[:1] * 2)
-    lost, plainly = read_journal(tmp_path / "journal.jsonl")
-    assert lost["vcpus"][1] == plain(each[1])
-    assert [vcpu["outcome"] for vcpu in plainly["vcpus"]] == ["immediate"] * 2
-    assert plainly["first_tick"] == plain(first)
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("", 1, "the file is empty"),
+        ("Dear diary\n", 1, "does not begin the journal of a losttick run: it is not JSON"),
+        ('{"record":"run"', 1, "does not begin the journal"),
+        ('{"level":"info"}\n', 1, "does not begin the journal"),
+        ("[1]\n", 1, "does not begin the journal"),
+        ('{"record":"run","seed":1}\n', 1, "names no format"),
+        (RUN.replace("1", "2", 1), 1, "in format 2, and this losttick reads formats up to 1"),
+        ('{"record":"run","format":9,"new":{}}\n', 1, "in format 9"),
+        (RUN + "\x00\x00\n" + RUN, 2, "it is not JSON"),
+        (RUN + '{"record":"song"}\n', 2, "no record of the kind 'song' is known"),
+        (RUN + '{"kind":"trial"}\n', 2, "it has no `record`"),
+        (RUN + '{"record":"restart","cell":1,"why":""}\n', 2, "cell: Input should be a valid str"),
+        (RUN + '{"record":"trial","at":"","cell":"c","save":"s"}\n', 2, "outcome: Field required"),
+        (RUN + '{"record":"trial","cell":"c","save":\n', 2, "Invalid JSON"),
+        (RUN, 2, "there is no plan before it"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_with_file_line_and_reason(
+    text: str, line: int, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(text)
+    with pytest.raises(JournalFormatError) as caught:
+        read_state(path)
+    assert isinstance(caught.value, InputError)
+    assert caught.value.line == line
+    assert str(caught.value).startswith(f"reading the journal {path}: line {line}: ")
+    assert reason in str(caught.value)
+
+
+def test_a_format_number_is_written_first(tmp_path: Path) -> None:
+    path = written(tmp_path / "journal.jsonl", RunRecord(FORMAT, "0", 1, ""))
+    assert json.loads(path.read_text())["format"] == FORMAT
+
+
+def test_damage_is_refused_or_harmless_and_never_a_fault(tmp_path: Path) -> None:
+    """Bytes changed, cut out or doubled at random."""
+    path = written(
+        tmp_path / "journal.jsonl", *heads(PLAN), save_record(CELL, "save1"),
+        *(TrialRecord(CELL.id, "save1", Outcome.IMMEDIATE, (0.1, 0.2, 0.3)) for _ in range(5)),
+        TrialRecord(CELL.id, "save1", Outcome.LOST, why="no tick", ticks_after_load=0),
+    )  # fmt: skip
+    whole, rng = path.read_bytes(), random.Random(1)
+    refused = 0
+    for _ in range(1500):
+        at, size = rng.randrange(len(whole)), rng.randrange(1, 40)
+        junk = rng.choice([b"", rng.randbytes(size), whole[at : at + size] * 2, b"\n", b"null"])
+        path.write_bytes(whole[:at] + junk + whole[at + size :])
+        try:
+            read_state(path)
+        except JournalFormatError as error:
+            refused += 1
+            assert error.line <= path.read_bytes().count(b"\n") + 1
+    assert refused > 500

@@ -2,7 +2,7 @@ import pytest
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.journal.count import control_seen, control_subject
+from orchestrator.journal.control import control_seen, control_subject
 from orchestrator.timers.registry import TIMERS
 
 IMMEDIATE = Outcome.IMMEDIATE

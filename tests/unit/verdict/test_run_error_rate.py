@@ -1,4 +1,4 @@
-from orchestrator.verdict.family import CellBound, statement
+from orchestrator.verdict.run_error_rate import CellBound, statement
 from orchestrator.verdict.verdict import Verdict
 
 # --- the whole run ---

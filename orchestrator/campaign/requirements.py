@@ -1,0 +1,34 @@
+"""What a plan requires of the host."""
+
+from collections.abc import Sequence
+
+from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.exposure import ExposureState, exposure
+from orchestrator.errors import UnfitError
+from orchestrator.host.facts import HostFacts
+from orchestrator.plan.cell import Cell
+from orchestrator.plan.choices import Requirement
+from orchestrator.plan.plan import Plan
+
+
+class RequirementError(UnfitError):
+    """The host lacks what the plan requires."""
+
+
+def require(plan: Plan, cells: Sequence[Cell], facts: HostFacts) -> None:
+    """Check that the host has what a plan requires.
+
+    Raises:
+        RequirementError: the host lacks it.
+    """
+    if Requirement.APICV not in plan.require:
+        return
+    for cell in cells:
+        # The requirement is about the host, whatever timer the cell uses.
+        exposed = exposure(facts, cell.accel, APICV_BUG.timer, cell.irqchip)
+        if exposed.state is not ExposureState.EXPOSED:
+            raise RequirementError(
+                f"APICv is required, and this host's {cell.accel} is {exposed.state} "
+                f"({cell.id}): {exposed.why}. Run it on an Intel host with kvm_intel's "
+                "enable_apicv=Y, or without --require apicv."
+            )

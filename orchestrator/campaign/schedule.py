@@ -1,0 +1,157 @@
+"""Runs each cell of a run on its host, in its turn, until its verdict."""
+
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.campaign.cell import CellRunner
+from orchestrator.campaign.events import Progress
+from orchestrator.campaign.fit import fit
+from orchestrator.campaign.resume import counted_elsewhere
+from orchestrator.campaign.turns import Turns
+from orchestrator.errors import InfraError, UnfitError
+from orchestrator.findings.lab import LabIdentity
+from orchestrator.host.facts import HostFacts
+from orchestrator.host.protocol import Host
+from orchestrator.journal.file import JournalError
+from orchestrator.journal.plain import plain
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import (
+    CellRecord,
+    HostRecord,
+    LabRecord,
+    RestartRecord,
+    SkipRecord,
+)
+from orchestrator.plan.cell import Cell
+from orchestrator.plan.plan import Plan
+from orchestrator.stats.stopping import StoppingRule
+from orchestrator.verdict.run import CellResult, judge_cell
+
+#: Gives a cell's host for as long as the cell runs, and ends it if it was made for that.
+OpenHost = Callable[[], contextlib.AbstractAsyncContextManager[Host]]
+
+
+class Lab(Protocol):
+    """A lab that boots the host of a cell."""
+
+    def identity(self) -> LabIdentity:
+        """Return what the host is made of, as far as it is known by now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A cell, and the host that it runs on."""
+
+    cell: Cell
+    open_host: OpenHost
+    long: bool = False
+    """True if the cell takes longer than others, and should begin before them."""
+    lab: Lab | None = None
+    """The lab that boots the host. It is asked for its identity once the host is up, and
+    again when the host has ended; both answers are journalled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What the cells of a run share."""
+
+    plan: Plan
+    recorder: Recorder
+    progress: Progress
+    turns: Turns
+    interleave: bool
+    """True if cells take turns, some trials at a time."""
+
+    async def run(self, assignment: Assignment) -> None:
+        """Run a cell on its host, unless it has its verdict."""
+        cell = assignment.cell
+        try:
+            if self.recorder.state.cells[cell.id].ended:
+                self._announce(self._result(cell))
+                return
+            if self.interleave:
+                await self._on_its_host(assignment)
+            else:
+                async with self.turns.turn(cell.id):
+                    await self._on_its_host(assignment)
+        finally:
+            self.turns.leave(cell.id)
+        result = self._result(cell)
+        counts = result.counts
+        self.recorder.write(
+            CellRecord(
+                cell.id, result.verdict, result.why, plain(result.exposure), plain(result.rate),
+                plain(counts.outcomes), plain(counts.causes), tuple(plain(counts.controls)),
+            )
+        )  # fmt: skip
+        self._announce(result)
+
+    def _result(self, cell: Cell) -> CellResult:
+        state = self.recorder.state
+        return judge_cell(state.cells[cell.id], state)
+
+    def _announce(self, result: CellResult) -> None:
+        self.progress.cell_ends(result.cell, result.verdict, result.why)
+
+    async def _on_its_host(self, assignment: Assignment) -> None:
+        """Run a cell on its host; a host that fails is noted, not raised."""
+        cell = assignment.cell
+        try:
+            async with self._identified(assignment), assignment.open_host() as host:
+                facts = await host.facts()
+                self._note_host(cell, facts)
+                self._note_lab(assignment)
+                await self._campaign(host, facts, cell)
+        except JournalError:
+            raise
+        except UnfitError as error:
+            self.recorder.write(SkipRecord(cell.id, str(error)))
+        except InfraError as error:
+            self.recorder.failure(cell, str(error), ends_cell=True)
+
+    @contextlib.asynccontextmanager
+    async def _identified(self, assignment: Assignment) -> AsyncIterator[None]:
+        """Note what a lab knows of the host once the host has ended."""
+        yield
+        self._note_lab(assignment)
+
+    def _note_lab(self, assignment: Assignment) -> None:
+        if assignment.lab:
+            self.recorder.write(LabRecord(assignment.cell.id, assignment.lab.identity()))
+
+    def _note_host(self, cell: Cell, facts: HostFacts) -> None:
+        """Note the host on which a cell is counted; what it counted on another is dropped."""
+        state = self.recorder.state
+        if counted_elsewhere(state.cells[cell.id], facts, state.firmware):
+            self.recorder.write(RestartRecord(cell.id, "its host changed"))
+        own = facts != state.facts
+        self.recorder.write(HostRecord(facts if own else None, cell.id))
+
+    async def _campaign(self, host: Host, facts: HostFacts, cell: Cell) -> None:
+        """Run the cell's campaign, if the host can do what the cell asks for."""
+        limits, state = self.plan.limits, self.recorder.state
+        turn = self.turns.turn(cell.id) if self.interleave else contextlib.nullcontext()
+        assert facts.qemu is not None
+        async with turn:
+            method = await fit(host, cell, facts.qemu)
+        runner = CellRunner(
+            host, cell, method,
+            planned=limits.planned,
+            seconds=limits.seconds,
+            controls=self.plan.controls,
+            rule=StoppingRule(
+                limits.planned, stop_after=limits.stop_after,
+                error=(1 - limits.confidence) / len(state.cells), vcpus=cell.vcpus,
+            ),
+            turns=self.turns if self.interleave else None,
+            # The cell's name is part of the seed, so that its phases do not depend on the
+            # other cells.
+            rng=random.Random(f"{state.seed}/{cell.id}/{state.cells[cell.id].saves}"),
+            recorder=self.recorder,
+            progress=self.progress,
+        )  # fmt: skip
+        await runner.run()

@@ -1,0 +1,63 @@
+"""`losttick show`: the results of runs, read from their folders."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.exits import ExitCode, errors_to_exits, verdict_exit
+from orchestrator.cli.lab.arms_table import print_arms
+from orchestrator.cli.options import AsJson
+from orchestrator.cli.phases import print_phases
+from orchestrator.cli.run_table import print_run
+from orchestrator.cli.screen import Screen
+from orchestrator.results.result import read_result
+from orchestrator.results.summary import summary
+from orchestrator.verdict.run import RunResult
+
+
+def show(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Output folders of runs.", metavar="DIR...")
+    ],
+    by_phase: Annotated[
+        bool, typer.Option("--by-phase", help="Show outcomes by the phase of their save, too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the results of finished or interrupted runs again.
+
+    The table and the JSON object are those that the run printed. With several folders
+    --json prints a list of such objects. The verdicts are computed anew from the journals.
+
+    Exit codes: those of `losttick run`, for the gravest result.
+    """
+    with errors_to_exits(as_json=as_json):
+        results = [read_result(folder) for folder in folders]
+        if as_json:
+            found = [summary(result) for result in results]
+            typer.echo(json.dumps(found[0] if len(found) == 1 else found, indent=2))
+        else:
+            _print(results, by_phase=by_phase)
+    raise typer.Exit(_exit(results))
+
+
+def _print(results: list[RunResult], *, by_phase: bool) -> None:
+    screen = Screen()
+    for number, result in enumerate(results):
+        if number:
+            screen.space()
+        if any(cell.lab for cell in result.cells):
+            print_arms(screen, result)
+        else:
+            print_run(screen, result)
+        if by_phase:
+            print_phases(screen, result)
+
+
+def _exit(results: list[RunResult]) -> ExitCode:
+    """Return the exit code of the gravest result: a finding, a failure, no answer, clean."""
+    codes = {verdict_exit(result.verdict, failed=result.failed) for result in results}
+    order = (ExitCode.FOUND, ExitCode.HARNESS, ExitCode.INCONCLUSIVE)
+    return next((code for code in order if code in codes), ExitCode.CLEAN)

@@ -1,0 +1,36 @@
+"""What a lab's host is made of: the identity of an arm beside its numbers."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class LabIdentity:
+    """The kernel, the edit and the emulator of one arm of a lab run."""
+
+    kernel: str
+    """The kernel's full name, such as `6.1.0-48-amd64`."""
+    version: str
+    """The kernel's version, such as `6.1.176`."""
+    variant: str
+    """The edit of the kernel's KVM modules; `untouched` for none."""
+    apicv: bool
+    """True if kvm_intel was loaded with APICv on."""
+    emulator: str
+    """The emulator, and where it came from."""
+    expected: str | None = None
+    """The verdict that the arm must get for the lab to prove anything; None if the arm's
+    verdict is the question."""
+    boot_s: float | None = None
+    """Seconds from the emulator's start to the agent's first word, by our clock."""
+    counters: dict[str, int] = field(default_factory=dict)
+    """What the edited module itself counted, by the parameter's name."""
+
+    @property
+    def name(self) -> str:
+        """A name that is unique within a lab run."""
+        return f"{self.version}/{self.variant}" + ("" if self.apicv else "/no-apicv")
+
+    @property
+    def untouched(self) -> bool:
+        """True if the kernel runs as its distribution built it."""
+        return self.variant == "untouched"

@@ -1,0 +1,128 @@
+"""What a cell has come to: its counts and notes, folded from its records."""
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+
+from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.exposure import ApicvTrace
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.lab import LabIdentity
+from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.save import Save
+from orchestrator.host.facts import HostFacts
+from orchestrator.journal.control import Control, control_of
+from orchestrator.journal.phases import PhaseBin, Phases
+from orchestrator.journal.trial_record import Role, TrialRecord
+from orchestrator.plan.cell import Cell
+from orchestrator.stats.save_effect import BySave
+
+#: Attempts at one trial; each is journalled and counted.
+MAX_ATTEMPTS = 3
+
+#: Looked up once: a journal has millions of trials.
+_UNKNOWN, _LOST, _HOST = Outcome.UNKNOWN, Outcome.LOST, Role.HOST
+
+
+class OrderError(ValueError):
+    """A record stands where it can't: something before it is missing."""
+
+
+@dataclass(slots=True)
+class CellState:
+    """What a cell has counted so far, and what else is known of it."""
+
+    cell: Cell
+    facts: HostFacts | None = None
+    """The host on which the trials were counted; None until it came up."""
+    firmware: str = ""
+    """SHA-256 of the tick firmware with which they were counted."""
+    lab: LabIdentity | None = None
+    """What that host is made of, if a lab booted it."""
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    """Trials of eligible saves, by outcome; `unknown` for those that stayed unresolved."""
+    causes: Counter[Cause] = field(default_factory=Counter)
+    attempts: int = 0
+    unknown_attempts: int = 0
+    saves: int = 0
+    lossy_saves: int = 0
+    """Saves of which at least one load was lost."""
+    by_save: BySave = field(default_factory=BySave)
+    """How the losses fall on saves."""
+    lost_by_vcpu: Counter[int] = field(default_factory=Counter)
+    """How often each vCPU lost its timer. One load may lose several."""
+    bug_losses: int = 0
+    """Losses as the known bug makes them: the first tick of a one-shot timer, diagnosed as
+    lost."""
+    controls: list[Control] = field(default_factory=list)
+    first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))
+    first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
+    phases: Phases = field(default_factory=Phases)
+    apicv: ApicvTrace | None = None
+    """What the kernel's trace showed of APICv on the first instance."""
+    console_garbled: int = 0
+    """Console lines with a wrong checksum, on instances that have ended."""
+    console_dropped_bytes: int = 0
+    failure: str | None = None
+    """Why the cell was given up."""
+    skipped: str | None = None
+    """Why the cell can't run."""
+    out_of_time: bool = False
+    """True if the time for the trials was up before all had been run."""
+    ended: bool = False
+    """True once the cell has its verdict."""
+    _save: tuple[str, PhaseBin] | None = None
+    """The tag of the save that is being loaded, and its bin."""
+
+    @property
+    def trials(self) -> int:
+        """Trials of eligible saves, resolved or not."""
+        return self.outcomes.total()
+
+    def begin_save(self, save: Save) -> None:
+        """Count an eligible save."""
+        self.saves += 1
+        self.by_save.begin()
+        self._save = save.tag, self.phases.begin_save(save)
+
+    def count(self, trial: TrialRecord) -> None:
+        """Count an attempt at a trial; its last attempt, or a known outcome, resolves it.
+
+        Raises:
+            OrderError: it loads another save than the cell's last one.
+        """
+        if trial.role is not _HOST:
+            self._count_control(trial)
+            return
+        if self._save is None or trial.save != self._save[0]:
+            raise OrderError(f"it is a load of {trial.save}, which is not the save before it")
+        outcome, first, found = trial.outcome, trial.first_tick, self._save[1]
+        self.attempts += 1
+        if first:
+            self.first_tick_periods.append(first[0])
+            self.first_tick_ms.append(first[2])
+        if outcome is _UNKNOWN:
+            self.unknown_attempts += 1
+            if trial.attempt < MAX_ATTEMPTS:
+                return
+        else:
+            self.by_save.count(lost=outcome is _LOST)
+        self.outcomes[outcome] += 1
+        found.outcomes[outcome] += 1
+        if first:
+            found.first_tick_periods.append(first[0])
+        if outcome is _LOST:
+            self.lossy_saves += 1
+            self.lost_by_vcpu.update(p.vcpu for p in trial.vcpus if p.outcome is _LOST)
+        if trial.diagnoses and (diagnosis := trial.diagnosis):
+            self.causes[diagnosis.cause] += 1
+            of_the_bug = APICV_BUG.shows_in(self.cell.mode, trial.ticks_after_load)
+            self.bug_losses += of_the_bug and diagnosis.cause is APICV_BUG.cause
+
+    def _count_control(self, trial: TrialRecord) -> None:
+        """Note a control; one that ended unknown is tried again under the same number."""
+        control = control_of(self.cell, trial)
+        if control.outcome is _UNKNOWN and trial.attempt < MAX_ATTEMPTS:
+            return
+        del self.controls[(trial.number or 1) - 1 :]
+        self.controls.append(control)

@@ -1,0 +1,238 @@
+"""Folds records into the state of a run: the only place where trials are counted.
+
+The live run folds each record as it writes it. `--resume`, `losttick show` and every
+other output fold the whole file. All of them get the same state.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.host.facts import HostFacts
+from orchestrator.journal.counts import CellState, OrderError
+from orchestrator.journal.file import JournalFormatError, numbered_records
+from orchestrator.journal.records import (
+    CellRecord,
+    ConsoleRecord,
+    FailureRecord,
+    HostRecord,
+    InstanceRecord,
+    InterruptedRecord,
+    LabRecord,
+    OutOfTimeRecord,
+    PlanRecord,
+    Record,
+    RestartRecord,
+    ResumedRecord,
+    RunRecord,
+    SaveRecord,
+    SkipRecord,
+    TraceRecord,
+    VerdictRecord,
+)
+from orchestrator.journal.trial_record import Role, TrialRecord
+from orchestrator.plan.cell import Cell
+from orchestrator.plan.plan import Plan
+from orchestrator.stats.save_effect import BySave
+from orchestrator.timers.registry import TIMERS
+from orchestrator.vm.config import Accel
+
+
+@dataclass(slots=True)
+class RunState:
+    """The state of a run after some of its records."""
+
+    losttick: str = ""
+    """The version that ran last."""
+    seed: int = 0
+    firmware: str = ""
+    """SHA-256 of the tick firmware of the last session."""
+    began_at: str = ""
+    """UTC, in ISO 8601."""
+    ended_at: str = ""
+    auto: Accel = Accel.KVM
+    """The accelerator that stands for `auto`."""
+    cells: dict[str, CellState] = field(default_factory=dict)
+    """By id, in the plan's order."""
+    changed: tuple[str, ...] = ()
+    """Names of host facts that differ from the session before."""
+    instances: int = 0
+    """QEMUs that were started for the run's cells."""
+    hangs: int = 0
+    """Evidence folders."""
+    verdict: str | None = None
+    """The verdict that ended the run; None until then."""
+    interrupted: str | None = None
+    """Why the run ended early, if it noted a reason."""
+    _plan: Plan | None = None
+    _facts: HostFacts | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        if self._plan is None:
+            raise OrderError("there is no plan before it")
+        return self._plan
+
+    @property
+    def facts(self) -> HostFacts:
+        """Facts of the host of the last session."""
+        if self._facts is None:
+            raise OrderError("there are no facts of a host before it")
+        return self._facts
+
+    def apply(self, record: Record) -> None:
+        """Change the state by the next record.
+
+        Raises:
+            OrderError: the record can't follow those before it.
+        """
+        if type(record) is TrialRecord:  # nearly all are
+            self._cell(record.cell).count(record)
+            self.hangs += record.evidence is not None
+        elif step := _STEPS.get(type(record)):
+            step(self, record)
+
+    def _cell(self, name: str) -> CellState:
+        try:
+            return self.cells[name]
+        except KeyError:
+            raise OrderError(f"the plan has no cell {name}") from None
+
+    def _begin(self, record: RunRecord) -> None:
+        if self.began_at or self.cells:
+            raise OrderError("a second run begins in the same journal")
+        self.losttick, self.seed, self.firmware = record.losttick, record.seed, record.firmware
+        self.began_at = record.at
+
+    def _host(self, record: HostRecord) -> None:
+        if record.cell is None:
+            self._facts = record.facts
+            return
+        cell = self._cell(record.cell)
+        cell.facts = record.facts or self.facts
+        cell.firmware = self.firmware
+
+    def _plan_read(self, record: PlanRecord) -> None:
+        try:
+            self._plan = Plan.model_validate(record.plan)
+        except ValidationError as error:
+            raise OrderError(f"the plan is not valid: {error}") from error
+        for cell in record.cells:
+            if cell.mode not in TIMERS.names:
+                raise OrderError(f"{cell.id}: no timer {cell.mode} is known")
+        self.auto = record.auto
+        self.cells = {cell.id: _empty(cell) for cell in record.cells}
+
+    def _resume(self, record: ResumedRecord) -> None:
+        if self.verdict is not None:
+            raise OrderError("the run is resumed after its verdict")
+        self.losttick, self.firmware = record.losttick, record.firmware
+        self._facts, self.changed = record.facts, tuple(record.changed)
+        self.interrupted = None
+        for cell in self.cells.values():
+            if not cell.ended:  # the cell gets its time again, and another chance
+                cell.out_of_time, cell.failure, cell.skipped = False, None, None
+
+    def _restart(self, record: RestartRecord) -> None:
+        self.cells[record.cell] = _empty(self._cell(record.cell).cell)
+
+    def _instance(self, record: InstanceRecord) -> None:
+        self._cell(record.cell)
+        self.instances = max(self.instances, record.number)
+
+    def _save(self, record: SaveRecord) -> None:
+        cell = self._cell(record.cell)
+        if record.role is Role.HOST and record.save.eligible:
+            cell.begin_save(record.save)
+
+    def _console(self, record: ConsoleRecord) -> None:
+        cell = self._cell(record.cell)
+        cell.console_garbled += record.garbled
+        cell.console_dropped_bytes += record.dropped_bytes
+
+    def _lab(self, record: LabRecord) -> None:
+        self._cell(record.cell).lab = record.lab
+
+    def _trace(self, record: TraceRecord) -> None:
+        self._cell(record.cell).apicv = record.seen
+
+    def _failure(self, record: FailureRecord) -> None:
+        cell = self._cell(record.cell)
+        if record.ends_cell:
+            cell.failure = record.error
+
+    def _skip(self, record: SkipRecord) -> None:
+        self._cell(record.cell).skipped = record.why
+
+    def _out_of_time(self, record: OutOfTimeRecord) -> None:
+        self._cell(record.cell).out_of_time = True
+
+    def _cell_ends(self, record: CellRecord) -> None:
+        self._cell(record.cell).ended = True
+
+    def _verdict(self, record: VerdictRecord) -> None:
+        self.verdict, self.ended_at = record.verdict, record.at
+
+    def _interrupt(self, record: InterruptedRecord) -> None:
+        self.interrupted = f"{record.by}: {record.error}" if record.error else record.by
+        self.ended_at = record.at
+
+
+_STEPS: Mapping[type[Record], Callable[[RunState, Any], None]] = {
+    RunRecord: RunState._begin,
+    HostRecord: RunState._host,
+    PlanRecord: RunState._plan_read,
+    ResumedRecord: RunState._resume,
+    RestartRecord: RunState._restart,
+    InstanceRecord: RunState._instance,
+    SaveRecord: RunState._save,
+    ConsoleRecord: RunState._console,
+    LabRecord: RunState._lab,
+    TraceRecord: RunState._trace,
+    FailureRecord: RunState._failure,
+    SkipRecord: RunState._skip,
+    OutOfTimeRecord: RunState._out_of_time,
+    CellRecord: RunState._cell_ends,
+    VerdictRecord: RunState._verdict,
+    InterruptedRecord: RunState._interrupt,
+}
+
+
+def _empty(cell: Cell) -> CellState:
+    """Return the state of a cell that has counted nothing."""
+    return CellState(cell, by_save=BySave(cell.loads_per_save))
+
+
+def fold(records: Iterable[Record]) -> RunState:
+    """Return the state of a run after some records.
+
+    Raises:
+        OrderError: they can't follow each other.
+    """
+    state = RunState()
+    for record in records:
+        state.apply(record)
+    return state
+
+
+def read_state(path: Path) -> RunState:
+    """Return the state of the run whose journal this is.
+
+    Raises:
+        OSError: the file can't be read.
+        JournalFormatError: the file can't be understood.
+    """
+    state, last = RunState(), 0
+    try:
+        for number, record in numbered_records(path):
+            last = number
+            state.apply(record)
+        last += 1
+        _ = state.plan, state.facts
+    except OrderError as error:
+        raise JournalFormatError(path, last, str(error)) from error
+    return state

@@ -1,0 +1,111 @@
+"""A record as a line of JSON, and back."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.journal.records import (
+    KINDS,
+    Record,
+)
+from orchestrator.journal.trial_record import TrialRecord
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_NAMES: Mapping[type[Record], str] = {kind: name for name, kind in KINDS.items()}
+
+#: The beginning of a trial's line, by which it is known without parsing the line twice.
+_TRIAL = b'{"record":"trial",'
+
+#: The fields of a trial that its short line has.
+_SHORT = ("cell", "save", "outcome", "first_tick")
+
+
+class LineError(ValueError):
+    """A line is not a record."""
+
+
+_ADAPTERS: dict[type[Record], "TypeAdapter[Record]"] = {}
+
+
+def _adapter(kind: type[Record]) -> "TypeAdapter[Record]":
+    """Return what reads and writes the fields of one kind of records."""
+    found = _ADAPTERS.get(kind)
+    if found is None:
+        from pydantic import TypeAdapter  # slow to import
+
+        found = _ADAPTERS[kind] = TypeAdapter(kind)
+    return found
+
+
+def encode(record: Record) -> bytes:
+    """Return a record as its line; fields that have their default are left out."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    if type(record) is TrialRecord:
+        return _encode_trial(record, now)
+    kind = type(record)
+    fields = _adapter(kind).dump_python(record, mode="json", exclude_defaults=True)
+    return _line({"record": _NAMES[kind], "at": now, **fields})
+
+
+def _encode_trial(trial: TrialRecord, now: str) -> bytes:
+    """Return a trial's line: of a plain one without a detour through the adapter."""
+    line: dict[str, Any] = {
+        "record": "trial", "at": now, "cell": trial.cell, "save": trial.save,
+        "outcome": trial.outcome,
+    }  # fmt: skip
+    if trial.first_tick:
+        line["first_tick"] = trial.first_tick
+    if not _is_plain(trial):
+        fields = _adapter(TrialRecord).dump_python(trial, mode="json", exclude_defaults=True)
+        line |= {name: value for name, value in fields.items() if name not in _SHORT}
+    return _line(line)
+
+
+def _is_plain(trial: TrialRecord) -> bool:
+    """Return whether all fields but those of the short line have their default."""
+    return (
+        trial.number is None and trial.attempt == 1 and not trial.others and not trial.why
+        and trial.ticks_after_load == 2 and not trial.stale_bytes and not trial.vcpu
+        and trial.duration_ns is None and not trial.missing_periods and not trial.diagnoses
+        and trial.evidence is None and trial.role == "host"
+    )  # fmt: skip
+
+
+def _line(fields: Mapping[str, Any]) -> bytes:
+    return (json.dumps(fields, separators=(",", ":")) + "\n").encode()
+
+
+def decode(line: bytes) -> Record:
+    """Return the record of a line.
+
+    Raises:
+        LineError: the line is not a record, with the reason.
+    """
+    from pydantic import ValidationError
+
+    try:
+        if line.startswith(_TRIAL):
+            return _adapter(TrialRecord).validate_json(line)
+        return _decode(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise LineError(f"{place}: {first['msg']}" if place else first["msg"]) from error
+
+
+def _decode(line: bytes) -> Record:
+    """Return the record of a line whose kind is not known yet."""
+    try:
+        fields = json.loads(line)
+    except ValueError as error:
+        raise LineError(f"it is not JSON ({error})") from error
+    name = fields.get("record") if isinstance(fields, dict) else None
+    if name is None:
+        raise LineError("it has no `record`")
+    kind = KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise LineError(f"no record of the kind {name!r} is known")
+    return _adapter(kind).validate_json(line)

@@ -1,0 +1,122 @@
+"""The record of an attempt at a trial, nearly all of what a journal has."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.findings.cause import Diagnosis
+from orchestrator.findings.outcome import FirstTick, Outcome, TrialResult, VcpuResult
+
+
+class Role(StrEnum):
+    """Which question a trial answers."""
+
+    HOST = "host"
+    """Does this host lose ticks?"""
+    CONTROL = "control"
+    """Would a loss be seen? The guest swallows its own tick."""
+
+
+#: The numbers of a first tick, as a line has them: periods, wall_periods, ms.
+First = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class VcpuTrial:
+    """What a vCPU did in a trial, other than the telling one."""
+
+    vcpu: int
+    outcome: Outcome
+    first_tick: First | None = None
+    missing_periods: int = 0
+    why: str = ""
+    ticks_after_load: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """`trial`: an attempt at a trial; what the telling vCPU did, and beside it the others."""
+
+    cell: str
+    save: str
+    """The tag of the save that was loaded."""
+    outcome: Outcome
+    """As its diagnosis corrected it."""
+    first_tick: First | None = None
+    role: Role = Role.HOST
+    number: int | None = None
+    """The number of the trial in its cell and role. None if the trial plainly ticked at the
+    first attempt: then it is the number after the last."""
+    attempt: int = 1
+    missing_periods: int = 0
+    why: str = ""
+    ticks_after_load: int = 2
+    vcpu: int = 0
+    """The telling vCPU."""
+    others: tuple[VcpuTrial, ...] = ()
+    stale_bytes: int = 0
+    duration_ns: int | None = None
+    """None where the line leaves it out."""
+    diagnoses: tuple[Diagnosis, ...] = ()
+    """One for each vCPU that was silent."""
+    evidence: str | None = None
+    """The evidence folder, within the output folder."""
+
+    @property
+    def vcpus(self) -> "tuple[TrialRecord | VcpuTrial, ...]":
+        """What each vCPU did, in the order of their numbers."""
+        return tuple(sorted((self, *self.others), key=lambda part: part.vcpu))
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """What the silence of the telling vCPU was; None if it was not silent."""
+        return next((found for found in self.diagnoses if found.vcpu == self.vcpu), None)
+
+
+def trial_record(
+    cell: str,
+    role: Role,
+    number: int,
+    attempt: int,
+    save: str,
+    result: TrialResult,
+    diagnoses: tuple[Diagnosis, ...] = (),
+    evidence: str | None = None,
+) -> TrialRecord:
+    """Return the record of an attempt at a trial.
+
+    What a trial that plainly ticked at the first attempt does not need is left out, and the
+    times of first ticks are rounded to what they can mean.
+    """
+    told = result.told
+    plainly = role is Role.HOST and attempt == 1 and told.outcome.ticked
+    return TrialRecord(
+        cell=cell,
+        save=save,
+        outcome=told.outcome,
+        first_tick=_rounded(told.first_tick),
+        role=role,
+        number=None if plainly else number,
+        attempt=attempt,
+        missing_periods=told.missing_periods,
+        why=told.why,
+        ticks_after_load=told.ticks_after_load,
+        vcpu=told.vcpu,
+        others=tuple(_other(part) for part in result.vcpus if part is not told),
+        stale_bytes=result.stale_bytes,
+        duration_ns=None if plainly else result.duration_ns,
+        diagnoses=diagnoses,
+        evidence=evidence,
+    )
+
+
+def _other(part: VcpuResult) -> VcpuTrial:
+    return VcpuTrial(
+        part.vcpu, part.outcome, _rounded(part.first_tick), part.missing_periods, part.why,
+        part.ticks_after_load,
+    )  # fmt: skip
+
+
+def _rounded(first: FirstTick | None) -> First | None:
+    if first is None:
+        return None
+    return round(first.periods, 4), round(first.wall_periods, 4), round(first.ms, 3)

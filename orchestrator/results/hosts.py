@@ -1,0 +1,33 @@
+"""Which hosts the cells of a run were counted on."""
+
+from orchestrator.campaign.resume import IDENTITY
+from orchestrator.host.facts import HostFacts
+from orchestrator.verdict.run import RunResult
+
+
+def other_hosts(run: RunResult) -> list[tuple[HostFacts, list[str]]]:
+    """Return the hosts, other than the run's last one, on which cells got their verdict.
+
+    A cell that had its verdict before the run was resumed on another host keeps the host on
+    which it was counted. Labs and QEMUs that the plan names are no other hosts.
+
+    Returns:
+        Each host, with the ids of its cells.
+    """
+    found: list[tuple[HostFacts, list[str]]] = []
+    for result in run.cells:
+        if result.lab or result.cell.host or not _is_another(result.facts, run.facts):
+            continue
+        cells = next((cells for facts, cells in found if facts == result.facts), None)
+        if cells is None:
+            found.append((result.facts, cells := []))
+        cells.append(result.cell.id)
+    return found
+
+
+def _is_another(facts: HostFacts, last: HostFacts) -> bool:
+    """Return whether these facts are of another host than the run's last one."""
+    differing = {name for name in IDENTITY if getattr(facts, name) != getattr(last, name)}
+    if facts.qemu and last.qemu and facts.qemu.path != last.qemu.path:
+        differing.discard("qemu")  # the plan names it
+    return bool(differing)

@@ -1,0 +1,28 @@
+"""A result, read from the folder of a finished or an interrupted run."""
+
+from pathlib import Path
+
+from orchestrator.errors import InputError
+from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.fold import read_state
+from orchestrator.verdict.run import RunResult, judge_run
+
+
+class NoResultError(InputError):
+    """A folder has no run that can be read."""
+
+
+def read_result(folder: Path) -> RunResult:
+    """Return the run whose output is in a folder, as `run_plan` returned it.
+
+    The verdicts of an interrupted run are those of what it had counted by then.
+
+    Raises:
+        NoResultError: there is no journal.
+        JournalFormatError: the journal can't be understood, with the line and the reason.
+    """
+    journal = folder / JOURNAL
+    try:
+        return judge_run(read_state(journal), journal)
+    except OSError as error:
+        raise NoResultError(f"reading the run in {folder}: {JOURNAL}: {error.strerror}") from error

@@ -1,0 +1,181 @@
+"""The verdicts of a run and of its cells, from the state that its journal folds to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
+from orchestrator.findings.lab import LabIdentity
+from orchestrator.findings.outcome import Outcome
+from orchestrator.host.facts import HostFacts
+from orchestrator.journal.counts import CellState
+from orchestrator.journal.fold import RunState
+from orchestrator.plan.cell import Cell
+from orchestrator.plan.choices import Requirement
+from orchestrator.plan.plan import Plan
+from orchestrator.stats.rate import Losses, LossRate, loss_rate
+from orchestrator.verdict.arm import lab_verdict
+from orchestrator.verdict.cell import Tally, decide
+from orchestrator.verdict.run_error_rate import CellBound, statement
+from orchestrator.verdict.verdict import Verdict, overall
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """A cell and its verdict."""
+
+    cell: Cell
+    facts: HostFacts
+    """The host on which the cell was counted."""
+    verdict: Verdict
+    why: str
+    exposure: Exposure
+    counts: CellState
+    rate: LossRate
+
+    @property
+    def lab(self) -> LabIdentity | None:
+        """What the cell's host is made of, if a lab booted it."""
+        return self.counts.lab
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A run and its verdict."""
+
+    verdict: Verdict
+    cells: list[CellResult]
+    facts: HostFacts
+    """The host of the last session."""
+    seed: int
+    journal: Path
+    statement: str = ""
+    """The error rate at which the verdicts of all cells hold."""
+    changed: tuple[str, ...] = ()
+    """Names of host facts that differ from the session before, if the run was resumed."""
+    interrupted: str | None = None
+    """Why the run has not come to its end; None if it has."""
+
+    @property
+    def failed(self) -> bool:
+        """True if the harness failed in any cell."""
+        return any(result.counts.failure for result in self.cells)
+
+
+def judge_run(state: RunState, journal: Path) -> RunResult:
+    """Return the verdicts of a run and of each of its cells.
+
+    A cell that has not come to its end is `affected` or `anomalous` if its counts say so
+    already, and else `inconclusive`.
+
+    Args:
+        state: of the run, finished or not.
+        journal: where the records are.
+    """
+    results = [judge_cell(cell, state, cut_short=not cell.ended) for cell in state.cells.values()]
+    interrupted = None
+    if state.verdict is None:
+        interrupted = state.interrupted or "it ended without a word"
+    bounds = [
+        CellBound(result.verdict, result.counts.trials, result.counts.outcomes[Outcome.UNKNOWN])
+        for result in results
+    ]
+    return RunResult(
+        verdict=run_verdict(results),
+        cells=results,
+        facts=state.facts,
+        seed=state.seed,
+        journal=journal,
+        statement=statement(bounds, state.plan.limits.confidence),
+        changed=state.changed,
+        interrupted=interrupted,
+    )
+
+
+def run_verdict(results: Sequence[CellResult]) -> Verdict:
+    """Return the verdict of a run: the gravest of its cells, or a lab's by its known arms."""
+    arms = [(result.lab, result.verdict) for result in results if result.lab]
+    by_arms = len(arms) == len(results) > 0 and all(
+        APICV_BUG.strikes(result.cell.mode) for result in results
+    )
+    return lab_verdict(arms) if by_arms else overall([result.verdict for result in results])
+
+
+def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> CellResult:
+    """Return the verdict of a cell.
+
+    Args:
+        state: the cell's state.
+        run: the run, for its plan and the number of its cells.
+        cut_short: whether the run ended before the cell did.
+    """
+    plan, cell = run.plan, state.cell
+    rate = loss_rate(_losses(state, plan), plan.limits.confidence)
+    facts = state.facts or run.facts
+    if state.facts is None:
+        exposed = Exposure(ExposureState.UNKNOWN, "its host did not come up")
+    else:
+        exposed = refine(exposure(facts, cell.accel, cell.mode, cell.irqchip), state.apicv)
+    verdict, why = _verdict(state, run, rate, exposed, cut_short=cut_short)
+    return CellResult(cell, facts, verdict, why, exposed, state, rate)
+
+
+def _verdict(
+    state: CellState, run: RunState, rate: LossRate, exposed: Exposure, *, cut_short: bool
+) -> tuple[Verdict, str]:
+    plan = run.plan
+    if state.skipped is not None and not (state.attempts or state.controls):
+        return Verdict.SKIPPED, state.skipped
+    verdict, why = decide(_tally(state, run), rate, plan.limits.rule_out, exposed)
+    if state.out_of_time and verdict is Verdict.INCONCLUSIVE:
+        why += f"; its time of {plan.limits.seconds:g} s was up"
+    if state.cell.vcpus > 1 and state.lost_by_vcpu:
+        counts = sorted(state.lost_by_vcpu.items())
+        why += "; losses by vCPU: " + ", ".join(f"{lost} on {vcpu}" for vcpu, lost in counts)
+    if verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE):
+        if state.failure is not None:
+            verdict, why = Verdict.INCONCLUSIVE, state.failure
+        elif cut_short:
+            verdict, why = Verdict.INCONCLUSIVE, _cut_short(state, plan)
+    if Requirement.APICV in plan.require and exposed.state is ExposureState.NOT_EXPOSED:
+        why = f"APICv is required, and it is not in use: {exposed.why}"
+        verdict = Verdict.INCONCLUSIVE
+    return verdict, why
+
+
+def _cut_short(state: CellState, plan: Plan) -> str:
+    lost = state.outcomes[Outcome.LOST]
+    return (
+        f"the run was interrupted after {state.trials} of {plan.limits.planned} loads, "
+        f"{lost or 'none'} of them lost. `losttick run --resume DIR` goes on with it"
+        if state.trials
+        else "the run was interrupted before the first load. "
+        "`losttick run --resume DIR` goes on with it"
+    )
+
+
+def _tally(state: CellState, run: RunState) -> Tally:
+    return Tally(
+        outcomes=state.outcomes,
+        causes=state.causes,
+        bug_losses=state.bug_losses,
+        attempts=state.attempts,
+        unknown_attempts=state.unknown_attempts,
+        controls_seen=sum(control.seen for control in state.controls),
+        controls=len(state.controls),
+        first_loads=state.by_save.first_loads,
+        planned=run.plan.limits.planned,
+        cells=len(run.cells),
+        vcpus=state.cell.vcpus,
+    )
+
+
+def _losses(state: CellState, plan: Plan) -> Losses:
+    return Losses(
+        trials=state.trials,
+        lost=state.outcomes[Outcome.LOST],
+        unresolved=state.outcomes[Outcome.UNKNOWN],
+        by_save=state.by_save,
+        planned=plan.limits.planned,
+    )

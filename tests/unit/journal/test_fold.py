@@ -1,0 +1,109 @@
+"""Records folded to counts: by outcome, by save and by phase."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.counts import OrderError
+from orchestrator.journal.file import Journal, JournalFormatError
+from orchestrator.journal.fold import RunState, fold, read_state
+from orchestrator.journal.records import (
+    OutOfTimeRecord,
+    Record,
+    RestartRecord,
+    ResumedRecord,
+)
+from orchestrator.journal.trial_record import Role, TrialRecord
+from orchestrator.plan.load import build_plan
+from tests.fake.host import FACTS
+from tests.support.records import heads, save_record
+
+PLAN = build_plan({"axes": {"accel": "kvm"}, "limits": {"trials": 9, "rule_out": 0.5}}, "test")
+(CELL,) = PLAN.cells(auto=None)  # type: ignore[arg-type]  # the plan leaves nothing open
+IMMEDIATE, LOST, UNKNOWN = Outcome.IMMEDIATE, Outcome.LOST, Outcome.UNKNOWN
+
+
+def trial(save: str, outcome: Outcome, periods: float | None = None, attempt: int = 1) -> Record:
+    first = (periods, periods, 1.0) if periods is not None else None
+    return TrialRecord(CELL.id, save, outcome, first, attempt=attempt)
+
+
+def folded(*records: Record) -> RunState:
+    return fold([*heads(PLAN), *records])
+
+
+def test_outcomes_by_the_phase_of_their_save() -> None:
+    state = folded(
+        save_record(CELL, "save1", 0.05),
+        trial("save1", IMMEDIATE, 0.01),
+        trial("save1", LOST),
+        save_record(CELL, "off", 0.5, ineligible=("off phase",)),
+        save_record(CELL, "save2", 0.55, expired=True),
+        trial("save2", LOST),
+        save_record(CELL, "save3", 0.051),
+        trial("save3", UNKNOWN, attempt=2),
+        trial("save3", UNKNOWN, attempt=3),
+        save_record(CELL, "save4", 1.02),
+        save_record(CELL, "control", 0.0, role=Role.CONTROL),
+        TrialRecord(CELL.id, "control", LOST, role=Role.CONTROL, number=1),
+    )
+    first, last, expired = state.cells[CELL.id].phases.bins
+    assert (first.low, first.high, first.saves, first.expired) == (0.0, 0.1, 2, False)
+    assert first.outcomes == {IMMEDIATE: 1, LOST: 1, UNKNOWN: 1}
+    assert list(first.first_tick_periods) == [0.01]
+    assert (last.low, last.saves, last.trials) == (0.9, 1, 0)
+    assert (expired.low, expired.expired, expired.outcomes) == (0.5, True, {LOST: 1})
+
+
+def test_a_retry_is_an_attempt_and_no_trial_until_it_is_the_last() -> None:
+    records: list[Record] = [save_record(CELL, "save1")]
+    counted = []
+    for attempt in (1, 2, 3):
+        records.append(trial("save1", UNKNOWN, attempt=attempt))
+        cell = folded(*records).cells[CELL.id]
+        counted.append((cell.attempts, cell.unknown_attempts, cell.trials))
+    assert counted == [(1, 1, 0), (2, 2, 0), (3, 3, 1)]
+    assert cell.by_save.first_loads == 0
+
+
+def test_a_restart_drops_what_was_counted() -> None:
+    state = folded(
+        save_record(CELL, "save1"), trial("save1", LOST), RestartRecord(CELL.id, "its host changed")
+    )
+    cell = state.cells[CELL.id]
+    assert (cell.trials, cell.saves, cell.facts, cell.phases.bins) == (0, 0, None, [])
+
+
+def test_a_resumed_cell_gets_its_time_again() -> None:
+    late = OutOfTimeRecord(CELL.id)
+    assert folded(late).cells[CELL.id].out_of_time
+    on = folded(late, ResumedRecord("test", "sha", FACTS, {"kernel": ("a", "b")}))
+    assert not on.cells[CELL.id].out_of_time
+    assert on.changed == ("kernel",)
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        ([trial("save1", IMMEDIATE)], "load of save1, which is not the save before it"),
+        (
+            [save_record(CELL, "save2"), trial("save1", LOST)],
+            "load of save1, which is not the save before it",
+        ),
+        ([RestartRecord("another", "")], "the plan has no cell another"),
+        (heads(PLAN), "a second run begins"),
+    ],
+)
+def test_records_that_cannot_follow_each_other_are_refused_by_line(
+    records: list[Record], reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        for record in [*heads(PLAN), *records]:
+            journal.write(record)
+    line = len(heads(PLAN)) + (2 if "save2" in str(records[0]) else 1)
+    with pytest.raises(JournalFormatError, match=rf"line {line}: .*{reason}"):
+        read_state(path)
+    with pytest.raises(OrderError):
+        folded(*records)

@@ -7,9 +7,9 @@ import pytest
 from orchestrator.campaign.run import run_plan
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.load import build_plan
+from orchestrator.testing import FACTS, FakeHost, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate
 from tests.support.journal import journal_dicts
 
 PLAN = build_plan(
@@ -26,8 +26,8 @@ PLAN = build_plan(
 async def test_a_busy_host_pauses_the_campaign(tmp_path: Path, pressure: list[float]) -> None:
     stalled: list[int] = []
 
-    def stall_thrice(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        immediate(qemu, guest, number)
+    def stall_thrice(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
         if len(stalled) < 3:
             stalled.append(number)
             qemu.frozen = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,20 @@ from orchestrator.plan.load import build_plan
 from orchestrator.process.exit import QemuExit
 from orchestrator.results.meaning import meaning
 from orchestrator.results.summary import summary
-from orchestrator.verdict.verdict import Verdict
-from orchestrator.vm.config import Accel
-from tests.fake.host import (
+from orchestrator.testing import (
     FACTS,
     FakeHost,
     FakeQemu,
-    Guest,
+    FakeVcpu,
     Script,
     full_period,
     immediate,
     lost,
     remaining,
 )
+from orchestrator.testing.script import Behaviour
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
 from tests.support.fake_campaigns import campaign, only_ordinary
 from tests.support.journal import journal_dicts
 
@@ -38,8 +40,10 @@ from tests.support.journal import journal_dicts
         (remaining, Outcome.REMAINING),
     ],
 )
-async def test_plain_ticking_is_clean(tmp_path: Path, behaviour: object, outcome: Outcome) -> None:
-    result, _ = await campaign(tmp_path, Script(behaviour))  # type: ignore[arg-type]
+async def test_plain_ticking_is_clean(
+    tmp_path: Path, behaviour: Behaviour, outcome: Outcome
+) -> None:
+    result, _ = await campaign(tmp_path, Script(behaviour))
     (cell,) = result.cells
     assert cell.verdict is Verdict.CLEAN, cell.why
     assert cell.counts.outcomes[outcome] >= 4
@@ -65,9 +69,9 @@ async def test_a_lost_interrupt_on_an_exposed_host_is_affected(tmp_path: Path) -
         assert "lost one-shot interrupt" in (folder / "diagnosis.txt").read_text()
 
 
-def pending_until(look: str) -> object:
-    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        guest.due_ns, guest.pending = None, look
+def pending_until(look: str) -> Behaviour:
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.due_ns, vcpu.pending = None, look
 
     return break_it
 
@@ -85,11 +89,11 @@ async def test_ticks_that_a_look_brings_back_are_pending(tmp_path: Path, look: s
     assert f"ticks came back at {named}," in record["diagnosis"]["sentence"]
 
 
-def broken_guest(**fields: object) -> object:
-    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        guest.due_ns = None
+def broken_guest(**fields: object) -> Behaviour:
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.due_ns = None
         for name, value in fields.items():
-            setattr(guest, name, value)
+            setattr(vcpu, name, value)
 
     return break_it
 
@@ -113,16 +117,16 @@ async def test_other_losses_are_not_called_the_bug(
 
 
 async def test_a_guest_that_does_not_rearm(tmp_path: Path) -> None:
-    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        guest.due_ns, guest.arms = None, guest.ticks
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.due_ns, vcpu.arms = None, vcpu.ticks
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
     assert result.cells[0].counts.causes == {Cause.NOT_REARMED: 1}
 
 
 async def test_a_dead_console_is_no_loss_of_ticks(tmp_path: Path) -> None:
-    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        guest.mute = True
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.mute = True
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
     assert result.cells[0].counts.causes == {Cause.CONSOLE_DEAD: 1}
@@ -131,8 +135,8 @@ async def test_a_dead_console_is_no_loss_of_ticks(tmp_path: Path) -> None:
 
 
 async def test_recovery_unaided(tmp_path: Path) -> None:
-    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        guest.due_ns = guest.ran_ns + 11 * qemu.period_ns
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.due_ns = vcpu.ran_ns + 11 * qemu.period_ns
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
     assert result.cells[0].counts.outcomes == {Outcome.RECOVERED: 1}
@@ -140,8 +144,8 @@ async def test_recovery_unaided(tmp_path: Path) -> None:
 
 
 async def test_missed_periods(tmp_path: Path) -> None:
-    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        guest.due_ns = guest.ran_ns + 3 * qemu.period_ns
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.due_ns = vcpu.ran_ns + 3 * qemu.period_ns
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
     assert result.cells[0].counts.outcomes == {Outcome.MISSED: 1}
@@ -152,8 +156,8 @@ async def test_missed_periods(tmp_path: Path) -> None:
 
 
 async def test_a_guest_that_crashes(tmp_path: Path) -> None:
-    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        guest.halted, qemu.state = True, "internal-error"
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.halted, qemu.state = True, "internal-error"
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
     assert result.cells[0].counts.outcomes == {Outcome.CRASHED: 1}
@@ -161,7 +165,7 @@ async def test_a_guest_that_crashes(tmp_path: Path) -> None:
 
 
 async def test_a_stalled_vcpu_is_unknown_and_never_lost(tmp_path: Path) -> None:
-    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         qemu.frozen = True
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
@@ -174,9 +178,9 @@ async def test_a_stalled_vcpu_is_unknown_and_never_lost(tmp_path: Path) -> None:
 
 
 async def test_a_detector_that_misses_the_control_is_never_clean(tmp_path: Path) -> None:
-    def deaf(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        guest.window_until_ns = None  # the control's loss is undone
-        immediate(qemu, guest, number)
+    def deaf(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.window_until_ns = None  # the control's loss is undone
+        immediate(qemu, vcpu, number)
 
     result, _ = await campaign(tmp_path, Script(deaf))
     (cell,) = result.cells
@@ -220,14 +224,14 @@ async def test_a_tcg_that_does_not_start_is_a_harness_failure(tmp_path: Path) ->
     assert "unsupported machine type" in result.cells[0].why
 
 
-def late(break_it: object, after_ns: int) -> Script:
+def late(break_it: Callable[[FakeQemu], None], after_ns: int) -> Script:
     """A script that breaks ordinary guests some while after a load, between saves."""
 
-    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        immediate(qemu, guest, number)
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
         if not qemu.config.control_tick:
             loop = asyncio.get_running_loop()
-            loop.call_later(qemu.clock.wall_s(after_ns), break_it, qemu)  # type: ignore[arg-type]
+            loop.call_later(qemu.clock.wall_s(after_ns), break_it, qemu)
 
     return Script(on_load)
 
@@ -236,7 +240,7 @@ async def test_a_guest_that_freezes_between_saves_is_counted(tmp_path: Path) -> 
     """Two ticks after its load it is well; a freeze after that is found as well."""
 
     def freeze(qemu: FakeQemu) -> None:
-        qemu.guest.due_ns = None
+        qemu.vcpus[0].due_ns = None
 
     result, _ = await campaign(tmp_path, late(freeze, 180_000_000), 4, loads_per_save=1)
     (cell,) = result.cells
@@ -257,10 +261,10 @@ async def test_a_qemu_that_dies_between_saves_is_counted(tmp_path: Path) -> None
 
 
 async def test_a_late_second_tick_is_missed(tmp_path: Path) -> None:
-    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        immediate(qemu, guest, number)
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
         if not qemu.config.control_tick:
-            qemu.stretch_next_ns = 3 * qemu.period_ns
+            vcpu.stretch_next_ns = 3 * qemu.period_ns
 
     result, _ = await campaign(tmp_path, Script(on_load), trials=1)
     assert result.cells[0].counts.outcomes == {Outcome.MISSED: 1}
@@ -269,8 +273,8 @@ async def test_a_late_second_tick_is_missed(tmp_path: Path) -> None:
 async def test_a_proven_loss_stands_however_the_wait_ended(tmp_path: Path) -> None:
     """The host stalls past the cap, and the tick really is lost."""
 
-    def break_it(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        guest.due_ns, qemu.frozen = None, True
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.due_ns, qemu.frozen = None, True
         loop = asyncio.get_running_loop()
         loop.call_later(0.55, setattr, qemu, "frozen", False)  # the cap is 0.5 s of ours
 

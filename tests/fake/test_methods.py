@@ -18,6 +18,7 @@ from orchestrator.snapshot.exec import ExecSnapshots
 from orchestrator.snapshot.method import CycleKind, Method
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.snapshot.table import snapshots
+from orchestrator.testing import FACTS, FakeHost, FakeQemu, FakeVcpu, Script, immediate, lost
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
@@ -26,7 +27,6 @@ from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.instance import Instance, NotOwnedError
 from orchestrator.vm.launch import launch
-from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
 from tests.support.fake_campaigns import campaign, only_ordinary
 from tests.support.journal import journal_dicts
 
@@ -74,7 +74,7 @@ async def test_a_load_takes_a_new_qemu_and_nobody_looks_at_its_guest(name: Metho
             assert instance.generation == 1
             *ended, alive = host.started
             assert len(ended) == number
-            assert all(qemu._exit.done() for qemu in ended)
+            assert all(qemu.ended for qemu in ended)
             assert alive is instance.process
             assert list(alive.argv)[-len(LOADER[name]) - 1 :] == ["-S", *LOADER[name]]
         # From the load to the second tick: nothing but `cont`.
@@ -92,7 +92,7 @@ async def test_an_event_before_the_session_is_no_answer() -> None:
     assert FACTS.qemu
 
     def early(qemu: FakeQemu) -> None:
-        qemu._migrated()
+        qemu.monitor.announce_migration()
 
     host = FakeHost(Script(immediate, {"qmp_capabilities": early}))
     async with saved(host, snapshots(Method.INCOMING, FACTS.qemu)) as (_, _, trial):
@@ -129,10 +129,10 @@ async def test_what_is_saved_in_each_cycle(
 
 
 async def test_a_bug_that_shows_only_at_the_second_load(tmp_path: Path) -> None:
-    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         # It comes with a guest that has ticked since it was loaded.
-        (lost if guest.mark else immediate)(qemu, guest, number)
-        guest.mark = not qemu.config.control_tick
+        (lost if vcpu.mark else immediate)(qemu, vcpu, number)
+        vcpu.mark = not qemu.config.control_tick
 
     found = {}
     for cycle in (CycleKind.FRESH, CycleKind.CHAIN):
@@ -149,13 +149,13 @@ async def test_a_migration_that_fails_and_one_that_never_ends(
     host, method = FakeHost(script), ExecSnapshots()
 
     def fail(qemu: FakeQemu) -> object:
-        qemu.migration = "failed"
+        qemu.monitor.migration = "failed"
         return {}
 
     async with saved(host, method) as (instance, _, _):
         script.on_command["migrate"] = lambda qemu: {} if qemu else None
         monkeypatch.setattr("orchestrator.snapshot.migration.DEADLINE_NS", 500_000_000)
-        instance.process.migration = "active"  # type: ignore[attr-defined]
+        instance.process.monitor.migration = "active"  # type: ignore[attr-defined]
         with pytest.raises(MonitorTimeoutError, match=r"was not over in 0\.5 s"):
             await method.save(instance, "never")
         script.on_command = {"migrate": fail}
@@ -189,7 +189,7 @@ async def test_a_qemu_that_does_not_start_again() -> None:
         result = await trial().run()
         assert result.outcome is Outcome.UNKNOWN
         assert "no more processes" in result.why
-    assert all(qemu._exit.done() for qemu in host.started)
+    assert all(qemu.ended for qemu in host.started)
 
 
 async def test_a_cancelled_load_leaves_no_qemu() -> None:
@@ -201,7 +201,7 @@ async def test_a_cancelled_load_leaves_no_qemu() -> None:
             async with asyncio.timeout(0.2):
                 await trial().run()
     assert len(host.started) == 2
-    assert all(qemu._exit.done() for qemu in host.started)
+    assert all(qemu.ended for qemu in host.started)
 
 
 async def test_a_wrong_answer_at_the_start_is_told_with_the_command_line() -> None:

@@ -25,6 +25,8 @@ from orchestrator.qmp.errors import (
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.snapshot.jobs import JobSnapshots
+from orchestrator.testing import FakeHost, FakeQemu, Script, immediate
+from orchestrator.testing.monitor import messages
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
@@ -34,7 +36,6 @@ from orchestrator.vm.console import Console
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
 from orchestrator.vm.port import WINDOW_BYTES, ConsoleClosed
-from tests.fake.host import FakeHost, FakeQemu, Script, immediate, messages
 
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\n'
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -287,7 +288,7 @@ async def test_a_monitor_that_fails_in_a_trial_is_unknown(command: str, how: str
         if not qemu.snapshots:
             return None
         if how == "raw":
-            qemu.send_raw(b"!!!\n")
+            qemu.monitor.send_raw(b"!!!\n")
         else:
             qemu.end(QemuExit(-9, ""))
         return None

@@ -15,10 +15,10 @@ from orchestrator.errors import UnfitError
 from orchestrator.host.protocol import Host, QemuStartError
 from orchestrator.plan.load import build_plan
 from orchestrator.results.summary import summary
+from orchestrator.testing import FACTS, FakeHost, Script, immediate
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.fake.host import FACTS, FakeHost, Script, immediate
 from tests.support.journal import journal_dicts
 
 PERIOD_MS = 100

@@ -17,10 +17,10 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.file import BusyJournalError
 from orchestrator.plan.load import build_plan
+from orchestrator.testing import FACTS, FakeHost, FakeQemu, FakeVcpu, Script, immediate, lost
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate, lost
 from tests.support.journal import journal_dicts
 
 PLAN = build_plan(
@@ -83,8 +83,8 @@ async def test_no_finished_cell_is_repeated(tmp_path: Path) -> None:
 
 
 async def test_a_loss_before_the_cut_is_not_forgotten(tmp_path: Path) -> None:
-    def once(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        (lost if not seen else immediate)(qemu, guest, number)
+    def once(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        (lost if not seen else immediate)(qemu, vcpu, number)
 
     seen: list[int] = []
     before = await cut_short(tmp_path, Script(once), "trial", 3)

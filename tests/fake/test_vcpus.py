@@ -10,13 +10,13 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.load import build_plan
+from orchestrator.testing import FACTS, FakeHost, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.fake.host import FACTS, FakeHost, FakeQemu, Guest, Script, immediate
 from tests.support.journal import journal_dicts
 
-Breaks = Callable[[FakeQemu, Guest], None]
+Breaks = Callable[[FakeQemu, FakeVcpu], None]
 
 VCPUS = 3
 
@@ -26,10 +26,10 @@ async def campaign(
 ) -> tuple[CellResult, list[dict[str, Any]]]:
     """Run a cell whose ordinary loads break some vCPUs; return its host arm's trials, too."""
 
-    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        immediate(qemu, guest, number)
-        if guest.vcpu in broken and not qemu.config.control_tick:
-            broken[guest.vcpu](qemu, guest)
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if vcpu.vcpu in broken and not qemu.config.control_tick:
+            broken[vcpu.vcpu](qemu, vcpu)
 
     plan = build_plan(
         {
@@ -50,23 +50,23 @@ async def campaign(
     return cell, trials_of_host
 
 
-def lose(qemu: FakeQemu, guest: Guest) -> None:
-    guest.due_ns = None
+def lose(qemu: FakeQemu, vcpu: FakeVcpu) -> None:
+    vcpu.due_ns = None
 
 
-def recover(qemu: FakeQemu, guest: Guest) -> None:
-    guest.due_ns = guest.ran_ns + 11 * qemu.period_ns
+def recover(qemu: FakeQemu, vcpu: FakeVcpu) -> None:
+    vcpu.due_ns = vcpu.ran_ns + 11 * qemu.period_ns
 
 
-def miss(qemu: FakeQemu, guest: Guest) -> None:
-    guest.due_ns = guest.ran_ns + 3 * qemu.period_ns
+def miss(qemu: FakeQemu, vcpu: FakeVcpu) -> None:
+    vcpu.due_ns = vcpu.ran_ns + 3 * qemu.period_ns
 
 
 def wait_for(look: str) -> Breaks:
     """Leave the interrupt pending until a look brings it."""
 
-    def break_it(qemu: FakeQemu, guest: Guest) -> None:
-        guest.due_ns, guest.pending = None, look
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu) -> None:
+        vcpu.due_ns, vcpu.pending = None, look
 
     return break_it
 
@@ -134,8 +134,8 @@ async def test_a_look_that_cures_one_is_no_evidence_of_another(
 async def test_a_vcpu_that_stands_still_is_unknown_beside_others_that_tick(tmp_path: Path) -> None:
     """Its own CPU time tells, not theirs."""
 
-    def halt(qemu: FakeQemu, guest: Guest) -> None:
-        guest.halted = True
+    def halt(qemu: FakeQemu, vcpu: FakeVcpu) -> None:
+        vcpu.halted = True
 
     cell, trials = await campaign(tmp_path, {1: halt})
     assert {trial["outcome"] for trial in trials} == {"unknown"}

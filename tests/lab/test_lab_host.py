@@ -17,9 +17,9 @@ from orchestrator.lab.host.host import LabHost
 from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.qemu import packaged_qemu
 from orchestrator.lab.kernel.names import kernel
+from orchestrator.testing import FACTS
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
-from tests.fake.host import FACTS
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(600)

@@ -22,9 +22,9 @@ from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import Lab, LabError
 from orchestrator.lab.emulator.media import boot_cd, initrd
 from orchestrator.lab.kernel.names import kernel
+from orchestrator.testing import FACTS
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.fake.host import FACTS
 from tests.support.command import started
 from tests.support.processes import marked_processes, wait_until
 

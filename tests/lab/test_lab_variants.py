@@ -31,7 +31,7 @@ from orchestrator.lab.kernel.variants import (
     modified,
     modify,
 )
-from tests.fake.host import FACTS
+from orchestrator.testing import FACTS
 
 pytestmark = pytest.mark.timeout(1200)
 

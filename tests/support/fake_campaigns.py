@@ -4,16 +4,10 @@ from pathlib import Path
 
 from orchestrator.campaign.run import run_plan
 from orchestrator.plan.load import build_plan
+from orchestrator.testing import FACTS, FakeHost, Script, only_in_trials
+from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.run import RunResult
 from orchestrator.vm.config import Accel
-from tests.fake.host import (
-    FACTS,
-    FakeHost,
-    FakeQemu,
-    Guest,
-    Script,
-    immediate,
-)
 
 PERIOD_MS = 100
 
@@ -31,17 +25,10 @@ async def campaign(
         "test",
     )
     result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path)
-    assert all(qemu._exit.done() for qemu in host.started)
+    assert all(qemu.ended for qemu in host.started)
     return result, host
 
 
-def only_ordinary(break_it: object) -> Script:
-    """A script that breaks loads of ordinary saves and leaves the control alone."""
-
-    def on_load(qemu: FakeQemu, guest: Guest, number: int) -> None:
-        if qemu.config.control_tick:
-            immediate(qemu, guest, number)
-        else:
-            break_it(qemu, guest, number)  # type: ignore[operator]
-
-    return Script(on_load)
+def only_ordinary(behaviour: Behaviour) -> Script:
+    """Return a script that breaks loads of ordinary saves and leaves the controls alone."""
+    return Script(only_in_trials(behaviour))

@@ -16,8 +16,8 @@ from orchestrator.journal.records import (
 from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.plan import Plan
+from orchestrator.testing import FACTS
 from orchestrator.vm.config import Accel
-from tests.fake.host import FACTS
 
 _VCPU = VcpuSave(
     vcpu=0, phase=0.5, spins=1000, spins_per_period=2000.0, ticks=7, arms=8, lvtt=0x40,

@@ -2,8 +2,8 @@ import pytest
 
 from orchestrator.bugs.exposure import ExposureState, exposure, read_apicv, refine
 from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.testing import FACTS
 from orchestrator.vm.config import Accel
-from tests.fake.host import FACTS
 from tests.support.exposures import EXPOSED, NOT_EXPOSED
 
 

@@ -16,7 +16,7 @@ from orchestrator.journal.records import (
 )
 from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.plan.load import build_plan
-from tests.fake.host import FACTS
+from orchestrator.testing import FACTS
 from tests.support.records import heads, save_record
 
 PLAN = build_plan({"axes": {"accel": "kvm"}, "limits": {"trials": 9, "rule_out": 0.5}}, "test")

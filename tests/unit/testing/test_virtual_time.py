@@ -1,13 +1,11 @@
 """Virtual time jumps to the next timer, but never over what could still happen before it."""
 
 import asyncio
-import doctest
 import socket
 import threading
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
-from orchestrator.testing import virtual_time
 from orchestrator.testing.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
@@ -16,11 +14,6 @@ T = TypeVar("T")
 def run(main: Callable[[], Coroutine[None, None, T]]) -> T:
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main())
-
-
-def test_the_example_of_the_module_holds() -> None:
-    results = doctest.testmod(virtual_time)
-    assert (results.failed, results.attempted) == (0, 3)
 
 
 def test_timers_fire_in_their_order_and_at_their_time() -> None:

@@ -1,0 +1,30 @@
+"""The clock of the fake host, which runs faster than the event loop's."""
+
+import asyncio
+
+#: Nanoseconds of the fake host's time in one nanosecond of the event loop's time. Code that
+#: mistakes the one time for the other is wrong by this factor, and its test fails.
+SPEED = 10.0
+
+#: What the fake host's clock shows when the event loop's clock shows 0.
+START_NS = 7_000_000_000_000
+
+
+class FakeClock:
+    """A clock that follows the event loop's, be that real or virtual time."""
+
+    def now_ns(self) -> int:
+        """Return the fake host's time in nanoseconds."""
+        return START_NS + int(asyncio.get_running_loop().time() * 1e9 * SPEED)
+
+    def wall_s(self, ns: int) -> float:
+        """Return how long `ns` of the fake host's time take by the event loop's clock."""
+        return ns / 1e9 / SPEED
+
+    async def sleep(self, ns: int) -> None:
+        """Wait for `ns` nanoseconds of the fake host's time."""
+        await asyncio.sleep(ns / 1e9 / SPEED)
+
+    def deadline(self, ns: int) -> asyncio.Timeout:
+        """Return a context that may last `ns` nanoseconds of the fake host's time."""
+        return asyncio.timeout(ns / 1e9 / SPEED)

@@ -1,0 +1,87 @@
+"""A host whose QEMUs are scripts."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.tick.config import MODES
+from orchestrator.host.facts import HostFacts, QemuFacts
+from orchestrator.host.protocol import QemuStartError
+from orchestrator.testing.clock import FakeClock
+from orchestrator.testing.qemu import FakeQemu
+from orchestrator.testing.script import Script
+
+#: An Intel host with APICv in use: it can show the known bug.
+FACTS = HostFacts(
+    kernel="6.6.1-fake", kernel_build="#1", cpu="Fake Xeon", vendor="GenuineIntel",
+    family_model_stepping="6/85/7", microcode="0x1", cpus=4, vmx_flags=("apicv", "posted_intr"),
+    kvm_modules={"kvm_intel": {"enable_apicv": "Y"}}, kvm_device="usable", tracefs=None,
+    hypervisor=False,
+    qemu=QemuFacts("/fake/qemu", "8.0.4", "0" * 64, ("kvm", "tcg"), frozenset({"snapshot-save"})),
+)  # fmt: skip
+
+
+def guest_config(args: Sequence[str]) -> GuestConfig:
+    """Read back the guest's configuration from QEMU's command line.
+
+    Raises:
+        ValueError: the command line has no configuration record of the tick firmware.
+    """
+    record = re.search(r"string=LTK1(\w+)", " ".join(args))
+    if record is None:
+        raise ValueError(f"no tick guest on the command line: {' '.join(args)}")
+    (mode, apic, period_ns, control_tick, control_periods, _, _, _, vcpus, shared_port,
+     subject) = (int(record[1][at : at + 8], 16) for at in range(0, len(record[1]), 8))  # fmt: skip
+    return GuestConfig(
+        MODES[mode], list(Apic)[apic], period_ns, control_tick, control_periods, vcpus,
+        bool(shared_port), subject,
+    )  # fmt: skip
+
+
+class FakeHost:
+    """A host of scripted QEMUs. It satisfies `orchestrator.host.protocol.Host`."""
+
+    qemu = "/fake/qemu"
+    max_consoles = 1
+
+    def __init__(self, script: Script | None = None, facts: HostFacts = FACTS) -> None:
+        self._facts = facts
+        self.clock = FakeClock()
+        self.script = script or Script()
+        self.started: list[FakeQemu] = []
+        """Every QEMU that was started here."""
+        self.refuse: str | None = None
+        """Why no QEMU can be started; None if it can."""
+        self.pressure: list[float] = []
+        """What `pressure_percent` returns, call by call; then None."""
+
+    async def facts(self) -> HostFacts:
+        """Return what this host is."""
+        return self._facts
+
+    async def empty_disk(self) -> bytes:
+        """Return what stands for a disk image."""
+        return b""
+
+    async def read_file(self, path: str) -> str:
+        """Raise FileNotFoundError: the host has no files."""
+        raise FileNotFoundError(path)
+
+    async def pressure_percent(self) -> float | None:
+        """Return the next of `pressure`, in percent."""
+        return self.pressure.pop(0) if self.pressure else None
+
+    async def start_qemu(
+        self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
+    ) -> FakeQemu:
+        """Start a QEMU that follows the host's script.
+
+        Raises:
+            QemuStartError: `refuse` says why.
+        """
+        if self.refuse:
+            raise QemuStartError(self.refuse)
+        qemu = FakeQemu(guest_config(args), self.script, args, files)
+        self.started.append(qemu)
+        return qemu

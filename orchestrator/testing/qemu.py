@@ -1,0 +1,178 @@
+"""A QEMU that is a script: real sockets, a fake guest, and no process."""
+
+import asyncio
+import contextlib
+import pickle
+import socket
+from collections.abc import Collection, Mapping, Sequence
+
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.tick.lines import render
+from orchestrator.process.exit import QemuExit
+from orchestrator.testing.clock import FakeClock
+from orchestrator.testing.monitor import FIRST_THREAD, FakeMonitor, file_in
+from orchestrator.testing.script import Script
+from orchestrator.testing.vcpu import FakeVcpu
+
+#: The guest moves on at least so often: a script may change a vCPU at any time.
+STEP_NS = 5_000_000
+
+
+class FakeQemu:
+    """A running QEMU with the tick firmware, as a host's `start_qemu` returns one."""
+
+    tracer = None
+
+    def __init__(
+        self, config: GuestConfig, script: Script, args: Sequence[str], files: Mapping[str, bytes]
+    ) -> None:
+        self.qmp, monitor = socket.socketpair()
+        console, self._console = socket.socketpair()
+        self.consoles = [console]
+        self.argv: Sequence[str] = ["/fake/qemu", *args]
+        self.config = config
+        self.script = script
+        self.clock = FakeClock()
+        self.vcpus = [
+            FakeVcpu(vcpu, due_ns=config.period_ns, tmict=config.period_ns)
+            for vcpu in range(config.vcpus)
+        ]
+        self.running = "-S" not in args
+        """False while the vCPUs are stopped."""
+        self.state = "running"
+        """What `query-status` says while the vCPUs are not stopped."""
+        self.frozen = False
+        """True while the host gives the vCPUs no CPU time."""
+        self.loads = 0
+        self.files = dict(files)
+        """QEMU's working folder."""
+        self.snapshots: dict[str, bytes] = {}
+        self.monitor = FakeMonitor(monitor, self)
+        self._cpu_ns = [0] * config.vcpus
+        self._changed = asyncio.Event()
+        self._advanced_ns = self.clock.now_ns()
+        self._exit: asyncio.Future[QemuExit] = asyncio.get_running_loop().create_future()
+        self._tasks = [asyncio.create_task(self.monitor.serve()), asyncio.create_task(self._run())]
+        if self._argument("-loadvm"):
+            self.load(self.files["disk.qcow2"])
+        if (uri := self._argument("-incoming")) not in ("", "defer"):
+            self.load(self.files[file_in(uri)])
+            self.monitor.migration = "completed"
+
+    def _argument(self, option: str) -> str:
+        """Return what follows an option on the command line; an empty text if nothing does."""
+        return self.argv[self.argv.index(option) + 1] if option in self.argv else ""
+
+    @property
+    def period_ns(self) -> int:
+        """The guest's period."""
+        return self.config.period_ns
+
+    @property
+    def ended(self) -> bool:
+        """True once QEMU has ended."""
+        return self._exit.done()
+
+    # --- what the guest does ---
+
+    def advance(self) -> None:
+        """Let the guest do all that it does up to now."""
+        now_ns = self.clock.now_ns()
+        passed_ns, self._advanced_ns = now_ns - self._advanced_ns, now_ns
+        if not self.running or self.frozen:
+            return
+        for vcpu in self.vcpus:
+            if not vcpu.halted:
+                self._cpu_ns[vcpu.vcpu] += passed_ns
+                for line in vcpu.run(passed_ns, self.config):
+                    self.say(line)
+
+    def say(self, data: bytes) -> None:
+        """Print on the guest's console."""
+        with contextlib.suppress(OSError):  # nobody reads any more
+            self._console.send(data)
+
+    async def _run(self) -> None:
+        """Let the guest's time pass."""
+        if self.running:
+            self.say(render("R", 0))
+        while True:
+            self.advance()
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with self.clock.deadline(self._until_next_ns()):
+                    await self._changed.wait()
+
+    def _until_next_ns(self) -> int:
+        """Return the time until the next timer fires, at most a step."""
+        if not self.running or self.frozen:
+            return STEP_NS
+        due = [
+            vcpu.due_ns - vcpu.ran_ns
+            for vcpu in self.vcpus
+            if vcpu.due_ns is not None and not vcpu.halted
+        ]
+        return max(1, min([STEP_NS, *due]))
+
+    def cont(self) -> None:
+        """Let the vCPUs run."""
+        self.running = True
+        self._changed.set()
+
+    def saved_state(self) -> bytes:
+        """Return the guest's state as a save holds it."""
+        return pickle.dumps(self.vcpus)
+
+    def load(self, state: bytes) -> None:
+        """Take over a saved state, and let the script change it."""
+        self.vcpus = pickle.loads(state)
+        self.loads += 1
+        for vcpu in self.vcpus:
+            self.script.on_load(self, vcpu, self.loads)
+        self._changed.set()
+
+    # --- QemuProcess ---
+
+    async def vcpu_cpu_ns(self, thread_id: int) -> int:
+        """Return the CPU time that a vCPU thread has used, in nanoseconds."""
+        if self.ended:
+            raise ProcessLookupError
+        self.advance()
+        return self._cpu_ns[thread_id - FIRST_THREAD]
+
+    async def waited_ns(self, besides: Collection[int]) -> int:
+        """Return 0: no thread ever waits for a CPU."""
+        return 0
+
+    async def pin(self, thread_id: int) -> int | None:
+        """Return None: there is no CPU to pin a thread to."""
+        return None
+
+    async def read_file(self, name: str) -> bytes:
+        """Return a file from QEMU's working folder."""
+        try:
+            return self.files[name]
+        except KeyError:
+            raise FileNotFoundError(name) from None
+
+    async def exited(self) -> QemuExit:
+        """Wait until QEMU has ended, and say how."""
+        return await asyncio.shield(self._exit)
+
+    async def kill(self) -> QemuExit:
+        """End QEMU by SIGKILL, as far as anybody can tell."""
+        self.end(QemuExit(-9, ""))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(OSError):
+            await self.monitor.closed()
+        return await self.exited()
+
+    def end(self, how: QemuExit) -> None:
+        """End as `how` says."""
+        if not self.ended:
+            self._exit.set_result(how)
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        self.monitor.close()
+        self._console.close()

@@ -1,0 +1,129 @@
+"""The tick firmware on one vCPU, as a state machine in its own running time.
+
+A script changes the fields of a `FakeVcpu` to make a guest misbehave: `due_ns = None` loses
+the timer interrupt, `tmict = 0` is a timer that was not restored.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.state import Stage
+from orchestrator.guest.tick.lines import render
+from orchestrator.guest.tick.state import MAGIC, WORDS
+from orchestrator.guest.timer_mode import TimerMode
+
+#: Time that one turn of the guest's busy-wait loop takes.
+SPIN_NS = 1000
+
+#: NMIs without a tick between them after which the guest arms its timer again.
+RESCUE_NMIS = 3
+
+
+@dataclass
+class FakeVcpu:
+    """One vCPU with its timer, counters and registers. A save holds a copy of it."""
+
+    vcpu: int = 0
+    """APIC ID."""
+    ticks: int = 0
+    arms: int = 1
+    ran_ns: int = 0
+    """Time for which the vCPU has run."""
+    last_tick_ns: int = 0
+    """`ran_ns` at the last tick."""
+    due_ns: int | None = 0
+    """`ran_ns` at which the armed timer fires; None if it never will."""
+    stretch_next_ns: int = 0
+    """Added to the next period that the guest arms, once."""
+    nmis: int = 0
+    """NMIs since the last tick."""
+    pending: str | None = None
+    """The monitor command that delivers a pending interrupt; None if none is pending."""
+    window_until_ns: int | None = None
+    """`ran_ns` at which the built-in control's window ends, once it has begun."""
+    flags: int = 0x246
+    """EFLAGS."""
+    tmict: int = 0
+    lvtt: int = 0x40
+    mute: bool = False
+    """True if its tick lines are not printed."""
+    halted: bool = False
+    """True if it does not run."""
+    mark: bool = False
+    """For a script's own use; saved and loaded like the rest."""
+
+    def run(self, passed_ns: int, config: GuestConfig) -> Iterator[bytes]:
+        """Run for `passed_ns`; yield the lines that the guest prints meanwhile."""
+        until = self.ran_ns + passed_ns
+        while self.due_ns is not None and self.due_ns <= until:
+            fired, self.due_ns = self.due_ns, None
+            self.ran_ns = fired
+            if self.window_until_ns is None or fired >= self.window_until_ns:
+                yield from self._tick(config)
+            elif config.mode == TimerMode.PERIODIC:
+                self.due_ns = fired + config.period_ns
+        self.ran_ns = until
+
+    @property
+    def _spins(self) -> int:
+        """Turns of the busy-wait loop since the last tick."""
+        return (self.ran_ns - self.last_tick_ns) // SPIN_NS
+
+    def _tick(self, config: GuestConfig) -> Iterator[bytes]:
+        spins = self._spins
+        self.ticks += 1
+        self.arms += 1
+        self.nmis = 0
+        self.last_tick_ns = self.ran_ns
+        self.due_ns = self.ran_ns + config.period_ns + self.stretch_next_ns
+        self.stretch_next_ns = 0
+        if not self.mute:
+            tsc = self.ran_ns * 2
+            words = (tsc >> 32, tsc & 0xFFFFFFFF, 0, self.arms)
+            yield render("T", self.ticks, spins, *words, vcpu=self.vcpu)
+        if self.ticks == config.control_tick and self.vcpu == config.subject:
+            self.window_until_ns = self.ran_ns + config.control_periods * config.period_ns
+            yield render("C", self.ticks, 0, vcpu=self.vcpu)
+
+    def testify(self, config: GuestConfig) -> bytes:
+        """Take an NMI; return the line in which the guest testifies to its LAPIC's state."""
+        self.nmis += 1
+        tmcct = 0 if self.due_ns is None else max(0, self.due_ns - self.ran_ns)
+        irr = int(self.pending is not None)
+        isr = ppr = tpr = deadline_high = deadline_low = 0
+        line = render(
+            "N", self.nmis, self.lvtt, self.tmict, tmcct, irr, isr, ppr, tpr,
+            deadline_high, deadline_low, self._spins, self.ticks, self.arms, self.flags,
+            0xF000, 0x34, vcpu=self.vcpu,
+        )  # fmt: skip
+        if self.nmis == RESCUE_NMIS:
+            self.arms += 1
+            self.due_ns = self.ran_ns + config.period_ns
+        return line
+
+    def state_block(self) -> bytes:
+        """Return the guest's state block as it stands in memory."""
+        left_ns = 0 if self.window_until_ns is None else self.window_until_ns - self.ran_ns
+        stage = Stage.TICKING
+        if self.window_until_ns is not None:
+            stage = Stage.CONTROL_WINDOW if left_ns > 0 else Stage.CONTROL_SILENT
+        words = [0] * WORDS
+        words[0] = MAGIC
+        words[2], words[3], words[4] = self.ticks, self.arms, self._spins
+        words[5], words[7] = self.ticks, stage
+        words[16] = max(0, left_ns) // SPIN_NS
+        return struct.pack(f"<{len(words)}I", *words)
+
+    def info_lapic(self) -> str:
+        """Return what the monitor command `info lapic` prints."""
+        return (
+            f"LVTT\t 0x{self.lvtt:08x} active-hi edge one-shot Fixed (vec 64)\n"
+            f"Timer\t DCR=0xb (divide by 1) initial_count = {self.tmict} "
+            "current_count = 5\nISR\t (none)\nIRR\t (none)\n"
+        )
+
+    def info_registers(self) -> str:
+        """Return what losttick reads of the output of `info registers`."""
+        return f"EIP=00000034 EFL={self.flags:08x} HLT={int(self.halted)}"

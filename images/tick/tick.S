@@ -55,7 +55,7 @@ start:
         .set C_FAULT_TICK, 0x1098
         .set C_PRINT_DELAY, 0x109c      # loops before each character
         .set C_VCPUS,     0x10a0
-        .set C_SHARED,    0x10a4        # all lines go to the UART
+        .set C_SHARED,    0x10a4        # all lines go to the first vCPU's port
         .set C_SUBJECT,   0x10a8        # the vCPU with the control or the fault
         .set C_FIELDS,    11
 
@@ -68,7 +68,7 @@ start:
 
         .set G_ONLINE,    0x0800        # shared: other vCPUs that are ready
         .set G_GO,        0x0804        # they may tick
-        .set G_LOCK,      0x0808        # who prints on the shared UART: its APIC ID + 1
+        .set G_LOCK,      0x0808        # who prints on the shared port: its APIC ID + 1
 
         .set STAGE_TICKING, 1
         .set STAGE_CONTROL, 2           # inside the control window
@@ -107,7 +107,7 @@ start:
         .set MSR_APIC_BASE, 0x1b
         .set MSR_DEADLINE,  0x6e0
         .set UART, 0x3f8
-        .set DEBUG_PORT, 0xe900         # and the APIC ID: a vCPU's own port
+        .set DEBUG_PORT, 0xe900         # plus the APIC ID: a vCPU's own port
 
         .macro  apic_set reg, value
         mov     $\reg, %ecx
@@ -290,7 +290,12 @@ state_init:
         rep stosw
         movl    $0x314b544c, S_MAGIC    # "LTK1"
         movw    $UART, S_PORT
-        ret
+        mov     $DEBUG_PORT, %dx
+        in      %dx, %al
+        cmp     $0xe9, %al              # so QEMU's debug port answers; no device answers 0xff
+        jne     1f
+        mov     %dx, S_PORT
+1:      ret
 
 ivt_init:
         xor     %di, %di
@@ -746,9 +751,10 @@ line_print:
         mov     S_PORT, %dx
         cmp     $UART, %dx
         je      2f
-        mov     %di, %cx                # a debug port takes it as it comes
-        sub     %si, %cx
-        rep outsb
+1:      lodsb                           # a debug port takes it as it comes; KVM does not
+        out     %al, %dx                # have to emulate this as it would outsb
+        cmp     %di, %si
+        jb      1b
         ret
 2:      mov     $UART + 5, %dx
 3:      in      %dx, %al
@@ -775,7 +781,7 @@ line_print:
         jz      8b
         ret
 
-# port_take: wait until no other vCPU prints on a shared UART. For main loops.
+# port_take: wait until no other vCPU prints on a shared port. For main loops.
 port_take:
         cmpl    $0, C_SHARED
         je      2f

@@ -12,6 +12,7 @@ from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save
+from orchestrator.guest.registry import GUESTS
 from orchestrator.host.protocol import Host, QemuStartError
 from orchestrator.journal.control import control_subject
 from orchestrator.journal.counts import MAX_ATTEMPTS, CellState
@@ -28,12 +29,12 @@ from orchestrator.snapshot.method import CycleKind
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.stats.stopping import Advice, StoppingRule
 from orchestrator.timers.registry import TIMERS
-from orchestrator.trial.aim import CONTROL_TICK, NoSaveError, Saver
-from orchestrator.trial.hang import Hang, examine
+from orchestrator.trial.aim import NoSaveError, Saver
+from orchestrator.trial.examine import Hang, examine
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.watch import Quiet, how_it_ended
+from orchestrator.trial.watch import how_it_ended
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import GuestStartError, launch
 
@@ -230,15 +231,14 @@ class CellRunner:
         It counts as one more trial of the last save: a silence, a crash, or unknown if QEMU
         was ended or stalled.
         """
-        silence = error.silence if isinstance(error, NoSaveError) else None
-        if silence is None and not isinstance(error, NoSaveError):
-            silence = await how_it_ended(instance)
-        outcomes = {Quiet.SILENT: Outcome.LOST, Quiet.CRASHED: Outcome.CRASHED}
+        quiet = error.quiet if isinstance(error, NoSaveError) else None
+        if quiet is None and not isinstance(error, NoSaveError):
+            quiet = await how_it_ended(instance)
         part = VcpuResult(
-            outcome=outcomes.get(silence.quiet, Outcome.UNKNOWN) if silence else Outcome.UNKNOWN,
+            outcome=quiet.outcome if quiet else Outcome.UNKNOWN,
             why=f"ticks went on after its last load; later, {error}",
             ticks_after_load=2,
-            vcpu=silence.vcpu if silence else 0,
+            vcpu=quiet.vcpu if quiet else 0,
         )
         return combine([part])
 
@@ -292,7 +292,7 @@ class CellRunner:
     async def _start(self, role: Role) -> AsyncIterator[Instance]:
         cell = self._cell
         config = cell.instance_config(
-            control_tick=CONTROL_TICK if role is Role.CONTROL else 0,
+            control_tick=GUESTS[cell.guest].control_tick if role is Role.CONTROL else 0,
             control_periods=TIMERS[cell.mode].control_periods,
             subject=control_subject(len(self.counts.controls) + 1, cell.vcpus),
         )

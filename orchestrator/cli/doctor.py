@@ -70,7 +70,7 @@ def _print(screen: Screen, checkup: Checkup) -> None:
     mends = {f.subject: shlex.join(f.mend.command) for f in checkup.findings if f.mend}
     if mends:
         screen.space()
-        screen.prose("These commands would mend it:")
+        screen.prose("Commands that would mend this:")
         for subject, command in mends.items():
             screen.line(f"{subject}: {command}")
     screen.space()

@@ -30,14 +30,15 @@ def schema() -> None:
 
 def show(
     plan: Annotated[
-        str, typer.Argument(metavar="FILE|NAME", help="A TOML file, or a plan of losttick's own.")
+        str, typer.Argument(metavar="FILE|NAME", help="A TOML file, or the name of a plan.")
     ],
     as_json: AsJson = False,
 ) -> None:
     """List a plan's cells, which of them can't run here, and the time.
 
-    The virtual machine of each cell is started for a few ticks; nothing is saved or
-    loaded. Exit codes: 0 if at least one cell would run, 2 bad plan, 3 if none would.
+    The virtual machine of each cell is started for a few ticks; nothing is
+    saved or loaded. Exit codes: 0 if at least one cell would run, 2 bad plan,
+    3 if no cell would run.
     """
     with errors_to_exits(as_json=as_json):
         chosen = load_plan(plan, {})

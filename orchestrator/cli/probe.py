@@ -37,8 +37,9 @@ def probe(
 ) -> None:
     """Test KVM_SET_LAPIC on this host, without QEMU.
 
-    Each trial restores a LAPIC timer through /dev/kvm and waits for its interrupt:
-    thousands of trials a second. The exit codes are those of `losttick run`.
+    Each trial restores a LAPIC timer through /dev/kvm and waits for its
+    interrupt: thousands of trials a second. The exit codes are those of
+    `losttick run`.
     """
     tmccts = list(dict.fromkeys(tmcct or DEFAULT_TMCCTS))
     with errors_to_exits(as_json=as_json):

@@ -20,124 +20,120 @@ from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
 from orchestrator.errors import InputError
 from orchestrator.guest.apic import Apic
+from orchestrator.guest.registry import GUESTS
 from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.host.qemus import LocalQemus
 from orchestrator.journal.file import BusyJournalError
+from orchestrator.plan.axes import Axes
 from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
 from orchestrator.plan.plan import Plan
+from orchestrator.registry import Registry
 from orchestrator.results.summary import summary
 from orchestrator.snapshot.method import CycleKind, Method
 from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import Accel, IrqChip
 from orchestrator.vm.tryout import why_not
 
+_AXES = "Axes: each may be given more than once, and every combination is a cell"
+_GOALS = "How many trials"
+
+
+def _axis(name: str, text: str, names: Registry[Any] | None = None) -> Any:
+    """Return the option of an axis of a plan, with the axis's own default."""
+    (default,) = Axes.model_fields[name].get_default()
+    return typer.Option(
+        help=text,
+        show_default=str(default),
+        rich_help_panel=_AXES,
+        autocompletion=(lambda: names.names) if names else None,
+    )
+
+
+def _goal(text: str, default: str) -> Any:
+    return typer.Option(help=text, show_default=default, rich_help_panel=_GOALS)
+
 
 def run(
     accel: Annotated[
-        list[AccelChoice] | None,
-        typer.Option(help="Accelerator; auto tries KVM, then TCG.", show_default="auto"),
+        list[AccelChoice] | None, _axis("accel", "Accelerator; auto is KVM where it works.")
+    ] = None,
+    guest: Annotated[
+        list[str] | None, _axis("guest", f"Guest: {', '.join(GUESTS.names)}.", GUESTS)
     ] = None,
     mode: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"Timer of the guest: {', '.join(TIMERS.names)}.", show_default="one-shot"
-        ),
+        list[str] | None, _axis("mode", f"Timer of the guest: {', '.join(TIMERS.names)}.", TIMERS)
     ] = None,
-    apic: Annotated[
-        list[Apic] | None,
-        typer.Option(help="How the guest reaches its LAPIC.", show_default="xapic"),
-    ] = None,
+    apic: Annotated[list[Apic] | None, _axis("apic", "How the guest reaches its LAPIC.")] = None,
     method: Annotated[
-        list[Method] | None, typer.Option(help="How to save and load.", show_default="hmp")
+        list[Method] | None, _axis("method", "How state is saved and loaded.")
     ] = None,
     period: Annotated[
-        list[float] | None,
-        typer.Option(help="Timer period in milliseconds, 1 to 4294.", show_default="20"),
+        list[float] | None, _axis("period_ms", "Timer period in milliseconds, 1 to 4294.")
     ] = None,
     loads_per_save: Annotated[
         list[int] | None,
-        typer.Option(help="Loads of each save, 1 to 25; 1 is a save per trial.", show_default="25"),
+        _axis("loads_per_save", "Loads of each save, 1 to 25; 1 takes a save for each trial."),
     ] = None,
     cycle: Annotated[
         list[CycleKind] | None,
-        typer.Option(
-            help="Which guests are saved, and how often a save is loaded.", show_default="repeat"
-        ),
+        _axis("cycle", "Which guest is saved next, and how often each save is loaded."),
     ] = None,
     phase: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Where in the period to save: 0 to 1, LOW-HIGH, random (in its middle) or "
-            "expired (in a stopped guest, once its timer ran out).",
-            show_default="random",
+        _axis(
+            "phase",
+            "Where in the period to save: 0 to 1, LOW-HIGH, random (in the middle) or expired "
+            "(stop the guest, and save it when its timer has run out).",
         ),
     ] = None,
     irqchip: Annotated[
-        list[IrqChip] | None,
-        typer.Option(help="Where KVM has the interrupt controllers.", show_default="on"),
+        list[IrqChip] | None, _axis("irqchip", "Which interrupt controllers KVM emulates.")
     ] = None,
-    qemu: Annotated[
-        list[str] | None,
-        typer.Option(help="QEMU binary.", show_default="qemu-system-x86_64 on PATH"),
-    ] = None,
-    machine: Annotated[
-        list[str] | None, typer.Option(help="QEMU's machine type.", show_default="pc")
-    ] = None,
-    cpu: Annotated[
-        list[str] | None,
-        typer.Option(help="CPU model, perhaps with features.", show_default="qemu64"),
-    ] = None,
-    vcpus: Annotated[list[int] | None, typer.Option(help="vCPUs.", show_default="1")] = None,
-    memory: Annotated[
-        list[int] | None, typer.Option(help="The guest's memory in MiB.", show_default="8")
-    ] = None,
+    qemu: Annotated[list[str] | None, _axis("qemu", "QEMU binary: a path or a name.")] = None,
+    machine: Annotated[list[str] | None, _axis("machine", "QEMU's machine type.")] = None,
+    cpu: Annotated[list[str] | None, _axis("cpu", "CPU model, optionally with features.")] = None,
+    vcpus: Annotated[list[int] | None, _axis("vcpus", "vCPUs of the guest, 1 to 8.")] = None,
+    memory: Annotated[list[int] | None, _axis("memory_mib", "Memory of the guest in MiB.")] = None,
     trials: Annotated[
-        int | None,
-        typer.Option(help="Eligible trials a cell.", show_default="what --rule-out takes: 299"),
+        int | None, _goal("Trials of each cell.", "as many as --rule-out needs: 299")
     ] = None,
     rule_out: Annotated[
-        float | None,
-        typer.Option(help="Loss rate that `clean` must rule out, 0 to 1.", show_default="0.01"),
+        float | None, _goal("Loss rate that `clean` must rule out, 0 to 1.", "0.01")
     ] = None,
     confidence: Annotated[
-        float | None,
-        typer.Option(
-            help="Confidence of the verdict and the interval, 0.5 to 1.", show_default="0.95"
-        ),
+        float | None, _goal("Confidence of verdict and interval, 0.5 to 1.", "0.95")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="Time for a cell's trials.", show_default="what they take")
+        float | None, _goal("Time limit for the trials of each cell, in seconds.", "none")
     ] = None,
     controls: Annotated[
         int | None,
-        typer.Option(
-            help="Injected losses a cell, 0 to 2; with 0 none is clean.", show_default="2"
-        ),
+        _goal("Injected losses in each cell, 0 to 2; with 0 no cell can be clean.", "2"),
     ] = None,
     seed: Seed = None,
     require: Annotated[
         list[Requirement] | None,
-        typer.Option(help="What the host must have, or the run ends with exit code 3."),
+        typer.Option(help="Property that the host must have; else the run ends with exit code 3."),
     ] = None,
     plan: Annotated[
         str | None,
         typer.Option(
-            help="A TOML file with the same settings, or a plan that comes with losttick "
-            "(see `losttick plan`); options here come before it.",
+            help="A TOML file with the same settings, or the name of a plan that comes with "
+            "losttick (see `losttick plan`). Options override the plan.",
             metavar="FILE|NAME",
         ),
     ] = None,
     by_phase: Annotated[
-        bool, typer.Option("--by-phase", help="Show outcomes by the phase of their save, too.")
+        bool, typer.Option("--by-phase", help="Also print outcomes by the phase of the save.")
     ] = False,
     parallel: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=1024,
-            help="vCPUs at a time, in so many machines, each pinned to a core.",
-            show_default="one a core; of more than two, one is left to losttick",
+            help="vCPUs that run at a time, each pinned to a core.",
+            show_default="one for each core; with more than two cores, one core is left free",
         ),
     ] = None,
     events: Annotated[
@@ -147,7 +143,7 @@ def run(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Go on with the run whose output is in this folder, with its plan and seed.",
+            help="Continue the interrupted run in this folder, with its own plan and seed.",
             metavar="DIR",
         ),
     ] = None,
@@ -156,19 +152,16 @@ def run(
 ) -> None:
     """Load snapshots while a guest ticks; does this host lose ticks?
 
-    Exit codes: 0 clean, 1 affected or anomalous, 2 bad usage or plan, 3
-    inconclusive or nothing fit to run or --require not met, 4 harness failure,
+    Exit codes: 0 clean; 1 affected or anomalous; 2 bad usage or plan;
+    3 inconclusive, skipped, or --require not met; 4 harness failure;
     130 interrupted.
-
-    An option that varies the test may be given more than once: every
-    combination is a cell with a verdict of its own.
     """
     given = {
         "seed": seed,
         "require": require,
         "controls": controls,
         "axes": {
-            "accel": accel, "mode": mode, "apic": apic, "method": method,
+            "accel": accel, "guest": guest, "mode": mode, "apic": apic, "method": method,
             "period_ms": period, "loads_per_save": loads_per_save, "cycle": cycle,
             "phase": phase, "irqchip": irqchip, "qemu": qemu, "machine": machine, "cpu": cpu,
             "vcpus": vcpus, "memory_mib": memory,
@@ -189,12 +182,12 @@ def run(
 
 
 class ResumeOptionsError(InputError):
-    """Options that a resumed run can't have."""
+    """An option was given that a resumed run can't take."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What to run: a plan, or the rest of a run."""
+    """The run to start, or the run in `out` to resume."""
 
     out: Path | None
     plan: Plan | None = None
@@ -202,10 +195,10 @@ class _Work:
 
 
 def _refuse_with_resume(plan: str | None, out: Path | None, given: dict[str, Any]) -> None:
-    """Refuse what would make it another run.
+    """Refuse options that would change the run that is resumed.
 
     Raises:
-        ResumeOptionsError: something of that kind was given.
+        ResumeOptionsError: such an option was given.
     """
 
     def said(value: Any) -> bool:
@@ -213,8 +206,8 @@ def _refuse_with_resume(plan: str | None, out: Path | None, given: dict[str, Any
 
     if plan or out or said(given):
         raise ResumeOptionsError(
-            "resuming a run: its plan, seed and folder are those that it began with. Give "
-            "--resume DIR with none of them (--parallel, --events, --by-phase and --json may be)."
+            "resuming a run: it keeps the plan, seed and folder that it began with. With "
+            "--resume DIR give no other options than --parallel, --events, --by-phase and --json."
         )
 
 
@@ -250,7 +243,9 @@ async def _run(
         except BaseException:
             journal = folder / "journal.jsonl"
             if journal.exists():
-                show.say(f"journal so far: {journal}; go on with: losttick run --resume {folder}")
+                show.say(
+                    f"journal so far: {journal}; continue with: losttick run --resume {folder}"
+                )
             raise
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))

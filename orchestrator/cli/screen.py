@@ -25,7 +25,9 @@ class Screen:
 
     def prose(self, *parts: str | Styled, style: str = "") -> None:
         """Print a paragraph, wrapped between words."""
-        self._console.print(_text(parts, style), highlight=False)
+        for line in _text(parts, style).wrap(self._console, self._console.width):
+            line.rstrip()
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def line(self, *parts: str | Styled, style: str = "") -> None:
         """Print a line that somebody may copy, such as a path: it is never wrapped."""

@@ -114,9 +114,12 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def _units(line: str) -> list[str]:
-    """Split a line after each run of blanks, and in paths after each `/`."""
+    """Split a line after each run of blanks, and in paths after each `/`.
+
+    The blank between a number and its unit, as in `12 ms`, is no place to split.
+    """
     units = []
-    for word in re.findall(r"\S* *", line):
+    for word in re.findall(r"(?:\S*\d (?=[numkMG]?[sB]\b))?\S* *", line):
         # "0/100" and "trials/s" are one word: only several slashes make a path or an id.
         units += re.findall(r"[^/]*/|[^/]+", word) if word.count("/") > 1 else [word]
     return units

@@ -67,7 +67,7 @@ async def examine(qemu: str | None = None) -> Checkup:
     )
     if facts.kvm_device == "absent":
         exposed = Exposure(ExposureState.NOT_EXPOSED, "there is no /dev/kvm", Reason.NO_KVM)
-    findings.append(_apicv(facts, exposed))
+    findings.append(apicv_finding(facts, exposed))
     return Checkup(facts, exposed, tuple(findings))
 
 
@@ -142,7 +142,8 @@ def _tracefs(facts: HostFacts) -> Finding:
     return Finding("tracefs", False, "not mounted: no kernel trace in the evidence", MOUNT_TRACEFS)
 
 
-def _apicv(facts: HostFacts, exposed: Exposure) -> Finding:
+def apicv_finding(facts: HostFacts, exposed: Exposure) -> Finding:
+    """Return whether APICv is in use, and the mend where the CPU has it but it is off."""
     off = exposed.reason is Reason.APICV_OFF
     mend = ENABLE_APICV if off and "apicv" in facts.vmx_flags else None
     return Finding("APICv", exposed.state is ExposureState.EXPOSED, exposed.why, mend)

@@ -6,7 +6,7 @@ from pathlib import Path
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.journal.plain import plain
-from orchestrator.trial.hang import Hang
+from orchestrator.trial.examine import Hang
 
 
 def write_evidence(folder: Path, cell: str, save: Save, result: TrialResult, hang: Hang) -> None:

@@ -20,7 +20,7 @@ from orchestrator.journal.records import (
 )
 from orchestrator.journal.trial_record import Role, trial_record
 from orchestrator.plan.cell import Cell
-from orchestrator.trial.hang import Hang
+from orchestrator.trial.examine import Hang
 from orchestrator.vm.instance import Instance
 
 

@@ -17,41 +17,33 @@ from orchestrator.trial.look import (
     look,
 )
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.watch import Heard, Silence, Watch
+from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
 from orchestrator.vm.instance import Instance
 
-#: What a stopped instance waits, in periods, for its timer to have expired for certain.
+#: Periods after which the timer of a stopped instance has certainly expired.
 EXPIRED_PERIODS = 1.25
 
-
-#: Times to aim at a phase before giving up.
+#: Attempts to hit a phase before giving up.
 ATTEMPTS = 60
 
+#: Ticks to wait for until the pace is known.
+LEARNING_TICKS = 100
 
-#: Ticks to wait for three that follow each other.
-SETTLING_TICKS = 100
-
-
-#: The built-in control begins after this tick: by then the pace is known.
-CONTROL_TICK = 6
-
-
-#: What must be left of its window at the save: on some kernels a load restarts the
-#: timer, which must expire inside the window.
+#: Periods that must be left of the control's window at the save: on some kernels a load
+#: restarts the timer, which must expire inside the window.
 CONTROL_PERIODS_LEFT = 2.0
 
-
-#: Times to stop inside the window before giving up.
+#: Attempts to stop inside the control's window before giving up.
 CONTROL_ATTEMPTS = 10
 
 
 class NoSaveError(InfraError):
     """No save could be taken."""
 
-    def __init__(self, message: str, silence: Silence | None = None) -> None:
+    def __init__(self, message: str, quiet: Quiet | None = None) -> None:
         super().__init__(message)
-        self.silence = silence
-        """Why there was no tick, where that is the reason."""
+        self.quiet = quiet
+        """Why no tick came, if that is the reason."""
 
 
 class Saver:
@@ -63,10 +55,10 @@ class Saver:
         """Prepare.
 
         Args:
-            instance: that is to be saved.
-            snapshots: the method.
-            paces: one for each vCPU: what is learnt of them.
-            limits: of the guest's period.
+            instance: the instance to save.
+            snapshots: the snapshot method.
+            paces: the pace of each vCPU; what is learnt goes there.
+            limits: limits of silence for the guest's period.
         """
         self._instance = instance
         self._snapshots = snapshots
@@ -74,11 +66,11 @@ class Saver:
         self._limits = limits
         self._watches = [Watch(instance, limits, vcpu) for vcpu in instance.vcpus]
 
-    async def settle(self) -> None:
-        """Let the instance tick until the pace of its vCPUs is known.
+    async def learn_pace(self) -> None:
+        """Let the guest tick until the pace of each vCPU is known.
 
         Raises:
-            NoSaveError: one does not tick.
+            NoSaveError: a vCPU does not tick.
         """
         for vcpu in self._instance.vcpus:
             if not self._paces[vcpu].known:
@@ -87,7 +79,7 @@ class Saver:
     async def _learn(self, vcpu: int) -> None:
         pace = self._paces[vcpu]
         before = await self._next_tick(vcpu)
-        for _ in range(SETTLING_TICKS):
+        for _ in range(LEARNING_TICKS):
             if pace.known:
                 return
             heard = await self._next_tick(vcpu)
@@ -100,9 +92,8 @@ class Saver:
 
     async def _next_tick(self, vcpu: int = 0) -> Heard[Tick]:
         heard = await self._watches[vcpu].tick(self._limits.silence_ns, confirm=True)
-        if isinstance(heard, Silence):
-            why = heard.why or f"no tick in {heard.vcpu_ns / 1e6:.0f} ms of vCPU time"
-            raise NoSaveError(f"waiting for a tick before a save: {why}", heard)
+        if not isinstance(heard, Heard):
+            raise NoSaveError(f"waiting for a tick before a save: {heard.why}", heard)
         return heard
 
     async def take(
@@ -116,13 +107,13 @@ class Saver:
         """Take an eligible save at about `phase`, and leave the instance stopped.
 
         Args:
-            tag: its name.
-            phase: where in the period to stop.
-            within: the phases that are good enough.
-            expired: wait in the stopped instance for more than a period, then look and save.
+            tag: the save's name.
+            phase: where in the period to stop, 0 to 1.
+            within: phases that are good enough.
+            expired: whether to leave the stopped instance alone until its timer has expired.
 
         Returns:
-            The save, and the attempts that were not eligible and so not saved.
+            The save, and the attempts that were not eligible and therefore not saved.
 
         Raises:
             NoSaveError: the guest does not tick, or no attempt was eligible.
@@ -136,13 +127,13 @@ class Saver:
                 await instance.cont()
                 instance.console.drain()
                 for vcpu in instance.vcpus:
-                    await self._next_tick(vcpu)  # the period that the stop has torn
-            await self.settle()
+                    await self._next_tick(vcpu)  # the stop tore this period
+            await self.learn_pace()
             heard = await self._next_tick()
-            for _ in range(SETTLING_TICKS):
+            for _ in range(LEARNING_TICKS):
                 if instance.clock.now_ns() - heard.at_ns < period_ns / 2:
                     break
-                heard = await self._next_tick()  # that one came while others were waited for
+                heard = await self._next_tick()  # this tick came while other vCPUs were awaited
             printing_ns = self._paces[0].printing_periods * period_ns
             due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.late_ns
             left_ns = int(due_ns) - instance.clock.now_ns()
@@ -153,8 +144,8 @@ class Saver:
             if expired:
                 await asyncio.sleep(instance.clock.wall_s(int(EXPIRED_PERIODS * period_ns)))
             save = await self.look_at_all(tag, phase, within)
-            # Aim earlier or later by half of what this shot was off; a stalled host tells
-            # nothing. It may be so late that the next period had begun.
+            # Correct the aim by half of this attempt's error. An error of a period or more
+            # comes from a stalled host and teaches nothing.
             off = save.first.phase + save.first.ticks - heard.line.sequence - phase
             if abs(off) < 1:
                 self._paces.late_ns += off * period_ns / 2
@@ -172,7 +163,7 @@ class Saver:
     async def look_at_all(
         self, tag: str, phase: float, within: tuple[float, float] = ANY_PHASE
     ) -> Save:
-        """Describe every vCPU of the stopped instance; the phase is the first one's."""
+        """Describe every vCPU of the stopped instance. The phase was chosen for the first one."""
         instance = self._instance
         vcpus = [
             describe(
@@ -185,7 +176,7 @@ class Saver:
         return Save(tag, phase, tuple(vcpus), instance.generation)
 
     def _timed(self, save: Save, stopped_periods: float) -> Save:
-        """Return the save with what the host's clock says of it."""
+        """Return the save with how long it was stopped, and whether its timer expired meanwhile."""
         runs_on = not self._instance.config.lapic_is_qemus
         vcpus = (
             replace(part, expired=part.phase + stopped_periods > 1 and runs_on)
@@ -197,15 +188,22 @@ class Saver:
         """Save early in the window of the built-in control, and leave the instance stopped.
 
         Raises:
-            NoSaveError: the window did not come, or was too far gone when the instance stopped.
+            NoSaveError: the guest has no control, its window did not open, or too little of
+                the window was left when the instance stopped.
             MonitorError: QEMU failed at a command.
         """
         instance = self._instance
         subject = instance.config.guest.subject
         watch, pace = self._watches[subject], self._paces[subject]
+        control_tick = instance.config.guest.control_tick
+        if not control_tick:
+            raise NoSaveError(
+                f"saving inside the built-in control: the {instance.config.program.name} guest "
+                "has none, so no loss can be injected"
+            )
         trouble: NoSaveError | None = None
         try:
-            await self.settle()
+            await self.learn_pace()
         except NoSaveError as error:
             trouble = error
         if any(isinstance(line, ControlOpened) for line in watch.others):
@@ -216,17 +214,15 @@ class Saver:
         if trouble:
             raise trouble
         opened = await watch.hear(
-            ControlOpened, 2 * CONTROL_TICK * self._limits.period_ns, confirm=True
+            ControlOpened, 2 * control_tick * self._limits.period_ns, confirm=True
         )
-        if isinstance(opened, Silence):
-            raise NoSaveError(
-                "waiting for the built-in control: "
-                + (
-                    opened.why
-                    or "its window had passed before the guest's pace was known. "
-                    "It needs a longer --period here."
-                )
+        if not isinstance(opened, Heard):
+            passed = (
+                "its window had passed before the guest's pace was known. "
+                "It needs a longer --period here."
             )
+            why = passed if isinstance(opened, Silence) else opened.why
+            raise NoSaveError(f"waiting for the built-in control: {why}")
         await instance.pin()
         for _ in range(CONTROL_ATTEMPTS):
             await instance.stop()
@@ -237,7 +233,7 @@ class Saver:
             printing = any(part.printing for part in save.vcpus)
             if not in_window or not printing:
                 break
-            # The line has come; but the guest has not yet noted that it has printed it. Or
+            # The line has arrived, but the guest has not yet noted that it is printed. Or
             # another vCPU prints.
             await instance.cont()
             await asyncio.sleep(instance.clock.wall_s(self._limits.period_ns // 10))
@@ -247,7 +243,7 @@ class Saver:
                 f"{CONTROL_PERIODS_LEFT} are needed"
             )
         if printing:
-            # Another tick came before the window began: its line is yet to be printed.
+            # A tick came just before the window began, and its line is not printed yet.
             raise NoSaveError(
                 "saving inside the built-in control: the guest was a tick late in its printing. "
                 "A longer --period gives more room."

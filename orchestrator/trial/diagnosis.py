@@ -1,10 +1,8 @@
-"""Says what a hang was, from the evidence alone.
+"""Says why a vCPU was silent, from the evidence alone.
 
-A lost one-shot interrupt is: the initial count as programmed, the current count
-zero in two testimonies more than a period apart, LVTT unmasked with the tick
-vector, IF set, nothing in IRR or ISR, one arming more than ticks, and ticks that
-resume after a re-arm. Re-arming is necessary and never sufficient: it revives
-most of the other cases, too.
+Causes that do not depend on the timer are decided here, and the timer judges the guest's
+testimonies. That a re-arm brings ticks back is necessary for a lost interrupt and never
+sufficient: it revives most of the other cases, too.
 """
 
 from dataclasses import replace
@@ -19,11 +17,11 @@ from orchestrator.trial.watch import CRASHED_STATES
 from orchestrator.vm.config import InstanceConfig
 
 
-def settle(result: VcpuResult, diagnosis: Diagnosis) -> VcpuResult:
+def correct(result: VcpuResult, diagnosis: Diagnosis) -> VcpuResult:
     """Return a vCPU's result as its diagnosis corrects it.
 
-    An interrupt that is proven lost is lost, however the wait for it ended; and where
-    only console or harness failed, nothing is known of the ticks.
+    An interrupt that is proven lost is `lost`, however the wait for it ended. If only the
+    console or the harness failed, the outcome is `unknown`.
     """
     if result.outcome is Outcome.UNKNOWN and diagnosis.cause is Cause.LOST_INTERRUPT:
         return replace(result, outcome=Outcome.LOST)
@@ -35,13 +33,13 @@ def settle(result: VcpuResult, diagnosis: Diagnosis) -> VcpuResult:
 def diagnose(
     result: VcpuResult, evidence: Evidence, save: Save, config: InstanceConfig
 ) -> Diagnosis:
-    """Decide what a vCPU's silence was.
+    """Return why a vCPU was silent.
 
     Args:
-        result: what the vCPU did: `lost`, `crashed` or `unknown`.
-        evidence: what was read of the machine and of this vCPU after that.
+        result: the vCPU's result: `lost`, `crashed` or `unknown`.
+        evidence: what was read of QEMU and of this vCPU afterwards.
         save: the save that was loaded.
-        config: of the instance that was silent.
+        config: configuration of the instance.
     """
     vcpu, part = result.vcpu, save.vcpus[result.vcpu]
     where = f"vCPU {vcpu}, " if len(save.vcpus) > 1 else ""
@@ -63,7 +61,7 @@ def _decide(
         return Cause.HARNESS_FAULT, f"{result.why}. {evidence.failure or 'Nothing could be read'}."
     if evidence.run_state != "running":
         said = f"{result.why}; QEMU says that the guest is {evidence.run_state!r}."
-        if result.outcome is Outcome.UNKNOWN:  # a command failed, and left it so
+        if result.outcome is Outcome.UNKNOWN:  # a failed command left the guest stopped
             return Cause.HARNESS_FAULT, said
         return Cause.VCPU_NOT_RUNNING, said
     part = evidence.of(result.vcpu)

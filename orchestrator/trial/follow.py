@@ -1,4 +1,6 @@
-"""The ticks of one vCPU after a load, and what they say."""
+"""Follows the ticks of one vCPU after a load, and says what they show."""
+
+from dataclasses import dataclass
 
 from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult
 from orchestrator.findings.save import VcpuSave
@@ -6,17 +8,20 @@ from orchestrator.guest.lines import Tick
 from orchestrator.timers.first_tick import MISSING, ResumeTiming, classify
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
+from orchestrator.trial.watch import Heard, Silence, Watch
 from orchestrator.vm.instance import Instance
 
-#: What silence of each kind makes of a trial, once `SILENT` is dealt with.
-OUTCOMES = {
-    Quiet.STALLED: Outcome.UNKNOWN,
-    Quiet.NO_ANSWER: Outcome.UNKNOWN,
-    Quiet.PAUSED: Outcome.UNKNOWN,
-    Quiet.KILLED: Outcome.UNKNOWN,
-    Quiet.CRASHED: Outcome.CRASHED,
-}
+#: A line whose sequence number is further ahead than this is not believed.
+MOST_LINES_AHEAD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What the ticks of a vCPU show."""
+
+    outcome: Outcome
+    why: str = ""
+    missing_periods: int = 0
 
 
 class Follower:
@@ -35,11 +40,11 @@ class Follower:
         """Prepare.
 
         Args:
-            instance: in which the save has been loaded, and that goes on.
-            save: what was true of this vCPU in it.
-            pace: of this vCPU.
-            limits: of its period.
-            cont_ns: when the instance was told to go on, by its host's clock.
+            instance: has loaded the save and resumed.
+            save: the vCPU's state in the save.
+            pace: the vCPU's pace.
+            limits: limits of silence for the guest's period.
+            cont_ns: when `cont` was sent, by the host's clock.
             resumed: when the instance resumed.
         """
         self._instance = instance
@@ -53,71 +58,71 @@ class Follower:
         self._heard = 0
 
     async def run(self) -> VcpuResult:
-        """Follow it, and say what its ticks did."""
-        outcome, why, missing = await self._run()
+        """Follow the vCPU, and return what its ticks show."""
+        found = await self._follow()
         return VcpuResult(
-            outcome=outcome,
+            outcome=found.outcome,
             first_tick=self._first,
-            missing_periods=missing,
-            why=why,
+            missing_periods=found.missing_periods,
+            why=found.why,
             ticks_after_load=self._heard,
             vcpu=self._save.vcpu,
         )
 
-    async def _run(self) -> tuple[Outcome, str, int]:
+    async def _follow(self) -> _Finding:
         first = await self._await_tick(self._save.ticks)
         if not isinstance(first, Heard):
             return first
         second = await self._await_tick(first.line.sequence)
         if not isinstance(second, Heard):
-            outcome, why, missing = second
-            return outcome, f"one tick came after the load, then: {why}", missing
+            why = f"one tick came after the load, then: {second.why}"
+            return _Finding(second.outcome, why, second.missing_periods)
         if first.line.sequence != self._save.ticks + 1:
-            # Its ticks go on; but a load that did not load would look the same.
+            # The vCPU ticks; but a load that did not load anything would look the same.
             number = first.line.sequence - self._save.ticks
-            return Outcome.UNKNOWN, f"the first line that arrived was tick {number}'s", 0
-        self._pace.observe(first.line, second.line)
-        return await self._judge(first, second)
-
-    async def _await_tick(self, after: int) -> Heard[Tick] | tuple[Outcome, str, int]:
-        """Wait for a tick with a sequence number beyond `after`; else say what it was."""
-        heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
-        if isinstance(heard, Heard):
-            if after < heard.line.sequence <= after + 4:
-                self._heard += 1
-                return heard
-            return (
-                Outcome.UNKNOWN,
-                f"a line of tick {heard.line.sequence}, where {after + 1} was due",
-                0,
+            return _Finding(
+                Outcome.UNKNOWN, f"the first line after the load was that of tick {number}"
             )
-        if heard.quiet is not Quiet.SILENT:
-            return OUTCOMES[heard.quiet], heard.why, 0
-        return await self._untouched(heard)
+        self._pace.observe(first.line, second.line)
+        return await self._classify(first, second)
 
-    async def _untouched(self, silence: Silence) -> tuple[Outcome, str, int]:
-        """Leave a silent guest alone for some more periods: does it tick by itself?"""
-        why = f"no tick in {silence.vcpu_ns / 1e6:.0f} ms of vCPU time"
+    async def _await_tick(self, after: int) -> Heard[Tick] | _Finding:
+        """Wait for a tick with a sequence number beyond `after`."""
+        heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
+        if isinstance(heard, Silence):
+            return await self._leave_alone(heard)
+        if not isinstance(heard, Heard):
+            return _Finding(heard.outcome, heard.why)
+        if after < heard.line.sequence <= after + MOST_LINES_AHEAD:
+            self._heard += 1
+            return heard
+        return _Finding(
+            Outcome.UNKNOWN, f"a line of tick {heard.line.sequence}, where {after + 1} was due"
+        )
+
+    async def _leave_alone(self, silence: Silence) -> _Finding:
+        """Leave a silent vCPU alone for some more periods: it may tick unaided."""
         after = await self._watch.tick(self._limits.untouched_ns, since=silence.until)
         if isinstance(after, Heard):
-            return Outcome.RECOVERED, f"{why}, then it ticked unaided", 0
-        if after.quiet is not Quiet.SILENT:
-            return OUTCOMES[after.quiet], f"{why}, then: {after.why}", 0
+            return _Finding(Outcome.RECOVERED, f"{silence.why}, then it ticked unaided")
+        if not isinstance(after, Silence):
+            return _Finding(after.outcome, f"{silence.why}, then: {after.why}")
         total_ms = (silence.vcpu_ns + after.vcpu_ns) / 1e6
-        return Outcome.LOST, f"no tick in {total_ms:.0f} ms of vCPU time", 0
+        return _Finding(Outcome.LOST, f"no tick in {total_ms:.0f} ms of vCPU time")
 
-    async def _judge(self, first: Heard[Tick], second: Heard[Tick]) -> tuple[Outcome, str, int]:
-        period_ns, pace = self._limits.period_ns, self._pace
+    async def _classify(self, first: Heard[Tick], second: Heard[Tick]) -> _Finding:
+        """Return the class of the first tick, if the second one came a period after it."""
+        period_ns, pace, config = self._limits.period_ns, self._pace, self._instance.config
         elapsed_ns = first.at_ns - self._cont_ns
         self._first = FirstTick(
             periods=(first.line.spins - self._save.spins) / pace.spins_per_period,
             wall_periods=max(0.0, elapsed_ns / period_ns - pace.printing_periods),
             ms=elapsed_ns / 1e6,
         )
-        due = self._instance.config.timer.due(self._save.phase, self._resumed)
+        due = config.timer.due(self._save.phase, self._resumed)
         outcome, missing = classify(self._first, due, self._resumed)
         late = min(self._first.periods, self._first.wall_periods) - 1
-        # The second tick must come a period after the first, by both clocks.
+        # Guest progress and host time must both say that the second tick is late.
         gap = min(
             second.line.spins / pace.spins_per_period + pace.printing_periods,
             (second.at_ns - first.at_ns) / period_ns,
@@ -126,16 +131,15 @@ class Follower:
             outcome, missing = Outcome.MISSED, missing + (round(gap) - 1 or 1)
             late = max(late, gap - 1)
         if outcome is not Outcome.MISSED:
-            return outcome, "", 0
+            return _Finding(outcome)
         prompt = self._instance.clock.now_ns() - second.at_ns < period_ns
-        if self._instance.config.lapic_is_qemus and prompt:
-            # Then a tick is late whenever QEMU's main loop does not get to run.
+        if config.lapic_is_qemus and prompt:
+            # QEMU's main loop fires this LAPIC: a tick is late whenever that loop waits.
             waited = await self._instance.waited_ns() / period_ns
             if late - waited < MISSING - 1:
-                return (
+                return _Finding(
                     Outcome.INDISTINCT,
                     f"a tick came {late:.1f} periods late, but QEMU's threads had to wait "
                     f"{waited:.1f} periods for a CPU",
-                    0,
                 )
-        return outcome, f"{missing} period(s) passed without their tick", missing
+        return _Finding(outcome, f"{missing} period(s) passed without their tick", missing)

@@ -1,8 +1,8 @@
-"""Gathers what can be read at a hang, from the least to the most invasive.
+"""Reads what can be read at a hang, from the least to the most invasive look.
 
-Each look may cure the patient: a vCPU that was kicked out of the guest re-reads
-its pending interrupts. So after each one the guest is watched for two periods (one
-more for each further vCPU), and ticks that come back name the look that brought them.
+Each look may cure the patient: a vCPU that leaves guest mode re-reads its pending
+interrupts. So the guest is watched after each look for two periods (one more for each
+further vCPU), and if ticks come back, the evidence names the look that brought them.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from orchestrator.guest.lines import Testimony
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.trace import last_load
-from orchestrator.trial.watch import Heard, Mark, Quiet, Watch
+from orchestrator.trial.watch import Ended, Heard, Mark, Watch
 from orchestrator.vm.instance import Instance
 
 
@@ -25,19 +25,23 @@ class _Look:
 
     name: str
     rearms: bool = False
-    """Whether the guest re-arms its timer at it, so that ticks are no cure but a rescue."""
+    """Whether the look makes the guest re-arm its timer: ticks after it are a rescue, not a
+    cure."""
 
 
 async def gather(
     instance: Instance, limits: Limits, vcpus: Sequence[int] = (0,), *, look: bool = True
 ) -> Evidence:
-    """Gather the evidence of an instance and of some vCPUs; never raise for a broken QEMU.
+    """Gather the evidence of an instance and of some of its vCPUs.
+
+    A QEMU that fails meanwhile ends the reading early; it raises nothing.
 
     Args:
         instance: the instance, as its trial left it.
-        limits: of its period.
-        vcpus: those that did not plainly tick.
-        look: whether to look at the guest; without, only what is there already is kept.
+        limits: limits of silence for the guest's period.
+        vcpus: vCPUs that did not plainly tick.
+        look: whether to look at the guest. If false, only console, trace and QMP log are
+            kept, which exist already.
     """
     found = Evidence(vcpus=tuple(VcpuEvidence(vcpu) for vcpu in vcpus))
     instance.keep_trace()
@@ -61,7 +65,7 @@ async def gather(
 
 
 class _Subject:
-    """A vCPU that is looked at, and its evidence."""
+    """One vCPU under examination."""
 
     def __init__(
         self, instance: Instance, limits: Limits, whole: Evidence, evidence: VcpuEvidence
@@ -77,19 +81,20 @@ class _Subject:
         self._limits = limits
 
     def look_begins(self, look: _Look) -> None:
-        """Note when; what ticks later may be cured by it."""
+        """Note the time of a look: a tick that comes later may be its doing."""
         self._looks.append((self._clock.now_ns(), look))
 
     async def look_ends(self) -> None:
-        """Begin to count how long it is watched."""
+        """Start the count of the time for which the vCPU is watched."""
         if self.runs:
-            with contextlib.suppress(ProcessLookupError):  # the watch will say how it ended
+            with contextlib.suppress(ProcessLookupError):  # the watch reports how QEMU ended
                 self._since = await self._watch.mark()
 
     async def ticks(self) -> bool:
-        """Watch until it has run for `look_ns`; note the look that brought a tick back.
+        """Watch the vCPU until it has run for `look_ns`; return whether it ticked.
 
-        Several vCPUs are watched one after another: what is heard may have come earlier.
+        vCPUs are watched one after another, so a tick may have arrived before this call:
+        its arrival time decides which look brought it back.
         """
         if not self.runs:
             return False
@@ -107,14 +112,14 @@ class _Subject:
             self.evidence.rescued = by is not None and by.rearms
             self.evidence.cured_by = by.name if by is not None and not by.rearms else None
             return True
-        if after.quiet in (Quiet.CRASHED, Quiet.KILLED):
+        if isinstance(after, Ended):
             self._whole.failure = after.why
             raise ProcessLookupError
         return False
 
 
 class _Examination:
-    """The looks, in their order. A vCPU that ticks again is looked at no more."""
+    """The looks in their order. A vCPU that ticks again is left alone from then on."""
 
     def __init__(self, instance: Instance, limits: Limits, found: Evidence) -> None:
         self._instance = instance
@@ -130,8 +135,8 @@ class _Examination:
         for each in self._silent:
             advanced_ns = await instance.vcpu_cpu_ns(each.vcpu) - before_ns[each.vcpu]
             each.evidence.advanced_ns = advanced_ns
-            # A vCPU in a busy wait uses all the time that it is given. One that used none
-            # can't tick, and can't testify: the rest is read without waiting for that.
+            # A vCPU in a busy wait uses all the CPU time it can get. A vCPU that used none
+            # can neither tick nor testify: the other looks do not wait for it.
             each.runs = advanced_ns >= self._limits.period_ns // 20
         async with self._look("pmemsave"):
             await self._read_memory()
@@ -163,7 +168,7 @@ class _Examination:
 
     @contextlib.asynccontextmanager
     async def _look(self, name: str, *, rearms: bool = False) -> AsyncIterator[None]:
-        """Note what is a look; then watch who is still silent, and let go of who ticks."""
+        """Look at the vCPUs that are still silent, watch them, and release those that tick."""
         for each in self._silent:
             each.look_begins(_Look(name, rearms))
         yield
@@ -172,7 +177,7 @@ class _Examination:
         self._silent = [each for each in self._silent if not await each.ticks()]
 
     async def _stats(self) -> object | None:
-        """Return KVM's counters; None from an older QEMU, or without KVM."""
+        """Return KVM's counters; None if QEMU is too old or runs without KVM."""
         try:
             stats: object = await self._instance.monitor.execute("query-stats", {"target": "vcpu"})
         except CommandFailedError:
@@ -184,6 +189,6 @@ class _Examination:
             each.evidence.memory.append(await self._instance.guest_state(each.vcpu))
 
     async def _nmi(self) -> None:
-        """Have every vCPU testify."""
+        """Inject an NMI into every vCPU, unless all of them tick again."""
         if self._silent:
             await self._instance.monitor.execute("inject-nmi")

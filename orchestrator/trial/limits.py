@@ -1,49 +1,49 @@
-"""How long a trial waits, and by which clock."""
+"""How long a trial waits for a tick, and by which clock."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of silence for one period.
+    """The limits of silence for one timer period.
 
-    Silence is measured in CPU time of the vCPU thread: it stops when the host
-    stalls, and a stalled host has lost nothing.
+    Silence is measured in CPU time of the vCPU's thread, which stands still while the host
+    stalls: a stalled host has lost nothing.
     """
 
     period_ns: int
     vcpus: int = 1
-    """Of the guest: they may have to share a CPU, which takes them so much longer."""
+    """vCPUs of the guest. They may have to share one CPU, so waits in host time grow with them."""
 
     @property
     def silence_ns(self) -> int:
         """vCPU time without a tick after which the guest is silent.
 
-        Five periods, and at least 40 ms: the kernel updates that time only at
-        scheduler ticks, 4 ms apart at worst.
+        Five periods, and at least 40 ms: the kernel updates a thread's CPU time only at
+        scheduler ticks, which are up to 4 ms apart.
         """
         return max(5 * self.period_ns, 40_000_000)
 
     @property
     def confirm_ns(self) -> int:
-        """vCPU time that must pass silently once more after QEMU has answered.
+        """vCPU time that must pass without a tick after QEMU has answered.
 
-        Under TCG and with an irqchip in QEMU it is QEMU's main loop that fires
-        timers: an answer shows that it has had its turn.
+        Under TCG, and with the irqchip in QEMU, QEMU's main loop fires the timers. Its
+        answer shows that the main loop has run.
         """
         return max(self.period_ns, 10_000_000)
 
     @property
     def untouched_ns(self) -> int:
-        """vCPU time to wait, hands off, once silence is established."""
+        """vCPU time for which a silent guest is left alone before the first look."""
         return max(5 * self.period_ns, 40_000_000)
 
     @property
     def look_ns(self) -> int:
-        """vCPU time to wait after each look, to see whether it cured the guest.
+        """vCPU time to wait after each look, in case the look cured the guest.
 
-        A vCPU that re-arms at an NMI does so once it has testified; on a shared port, once
-        the others have.
+        A vCPU that re-arms at an NMI prints its testimony first. On a shared console it
+        also waits until the other vCPUs have printed theirs.
         """
         return max((1 + self.vcpus) * self.period_ns, 12_000_000)
 
@@ -61,6 +61,6 @@ class Limits:
         """Return the host time until the next look at the vCPU's CPU time.
 
         Args:
-            left_ns: vCPU time that is left to the limit; not known to less than 4 ms.
+            left_ns: vCPU time that is left until the limit, with an uncertainty of 4 ms.
         """
         return min(max(left_ns, 0) + 5_000_000, max(self.period_ns, 5_000_000))

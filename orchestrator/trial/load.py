@@ -1,4 +1,4 @@
-"""One load of one save, and what the ticks did after it."""
+"""A trial: one load of one save, and what the ticks did after it."""
 
 from dataclasses import replace
 
@@ -8,23 +8,23 @@ from orchestrator.host.protocol import QemuStartError
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.timers.first_tick import ResumeTiming
-from orchestrator.trial.follow import OUTCOMES, Follower
+from orchestrator.trial.follow import Follower
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.watch import CRASH_SIGNALS, how_it_ended
 from orchestrator.vm.instance import Instance
 
-#: Markers in the kernel's trace.
+#: Marker that begins a load in the kernel's trace.
 MARK_LOAD = "losttick: load"
 
-
+#: Marker before `cont` in the kernel's trace.
 MARK_CONT = "losttick: cont"
 
 
 class Trial:
     """Loads one save and watches the ticks: stop, load, drain, continue, watch.
 
-    Where a load takes a new QEMU, the instance's old one ends instead of being stopped.
+    A method that loads into a new QEMU ends the old QEMU instead of stopping it.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Trial:
         """Prepare.
 
         Args:
-            instance: that the save is of.
-            snapshots: the method.
-            save: what to load.
-            paces: one for each vCPU.
-            limits: of the guest's period.
+            instance: the instance that was saved.
+            snapshots: the snapshot method.
+            save: the save to load.
+            paces: the pace of each vCPU.
+            limits: limits of silence for the guest's period.
         """
         self._instance = instance
         self._snapshots = snapshots
@@ -52,7 +52,7 @@ class Trial:
         self._stale_bytes = 0
 
     async def run(self) -> TrialResult:
-        """Run the trial. After any outcome that is not plain ticking, end this instance."""
+        """Run the trial. After any outcome but plain ticking the caller must end the instance."""
         clock = self._instance.clock
         began_ns = clock.now_ns()
         try:
@@ -65,7 +65,7 @@ class Trial:
             results = [VcpuResult(outcome, why=str(error))]
         except MonitorError as error:
             ended = await how_it_ended(self._instance)
-            results = [VcpuResult(OUTCOMES[ended.quiet], why=f"{error}; {ended.why}")]
+            results = [VcpuResult(ended.outcome, why=f"{error}; {ended.why}")]
         return replace(
             combine(results),
             stale_bytes=self._stale_bytes,
@@ -81,8 +81,8 @@ class Trial:
         await self._snapshots.load(instance, self._save.tag)
         loaded_ns = instance.clock.now_ns()
         instance.generation = self._save.generation + 1
-        tracer = instance.process.tracer  # perhaps that of a new QEMU
-        # The instance stands still: all that the console holds is from before the load.
+        tracer = instance.process.tracer  # the load may have started a new QEMU
+        # The vCPUs are stopped: everything on the console is from before the load.
         self._stale_bytes = instance.console.drain()
         instance.monitor.take_stops()
         if tracer:
@@ -91,9 +91,9 @@ class Trial:
             await instance.mark_waiting()
         cont_ns = instance.clock.now_ns()
         await instance.cont()
-        # QEMU tells it by an event, too, which is quicker than its answer.
-        told_ns = instance.monitor.resumed_ns
-        answered_ns = told_ns if told_ns > cont_ns else instance.clock.now_ns()
+        # The RESUME event arrives sooner than the answer to `cont`.
+        event_ns = instance.monitor.resumed_ns
+        answered_ns = event_ns if event_ns > cont_ns else instance.clock.now_ns()
         period_ns, stands = self._limits.period_ns, instance.config.lapic_is_qemus
         resumed = ResumeTiming(
             since_load=0.0 if stands else (cont_ns - loaded_ns) / period_ns,
@@ -102,7 +102,7 @@ class Trial:
         )
 
         results: list[VcpuResult] = []
-        for vcpu in instance.vcpus:  # the lines of the others wait meanwhile
+        for vcpu in instance.vcpus:  # the console keeps the lines of the other vCPUs
             follower = Follower(
                 instance, self._save.vcpus[vcpu], self._paces[vcpu], self._limits,
                 cont_ns=cont_ns, resumed=resumed,

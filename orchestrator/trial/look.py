@@ -1,4 +1,4 @@
-"""A save: what was true of a guest in it, and whether its loads are evidence."""
+"""Looks at a stopped guest, and decides whether loads of a save would be evidence."""
 
 import math
 
@@ -10,15 +10,15 @@ from orchestrator.timers.first_tick import MISSING
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 
-#: Saves are taken here in the period unless a plan says otherwise: the ways to tick are
-#: told apart there.
+#: Earliest phase of a save unless a plan says otherwise. In the middle of the period timing
+#: tells the classes of first tick apart.
 EARLIEST_PHASE = 0.35
 
-
+#: Latest phase of a save unless a plan says otherwise.
 LATEST_PHASE = 0.65
 
 
-#: Of vCPUs whose phase was not chosen: none of their ticks is overdue.
+#: Accepted phases for every vCPU but the first: any, as long as its next tick is not overdue.
 ANY_PHASE = (-math.inf, MISSING)
 
 
@@ -30,10 +30,15 @@ def reasons_against(
     phase: float,
     within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
 ) -> tuple[str, ...]:
-    """Return what makes loads of this state no evidence.
+    """Return why loads of this state would be no evidence; empty if they would be.
 
-    `within` are the phases that were asked for: a save of another one is as true, but it
-    answers another question.
+    Args:
+        state: the guest's own counters.
+        lapic: the vCPU's LAPIC.
+        registers: the vCPU's registers.
+        config: configuration of the instance.
+        phase: where in the period the vCPU was stopped.
+        within: phases that were asked for.
     """
     timer, vector = config.timer, config.program.vector
     found = {
@@ -50,10 +55,10 @@ def reasons_against(
 
 
 async def look(instance: Instance, vcpu: int = 0) -> tuple[GuestState, Lapic, Registers]:
-    """Read a vCPU's state block, LAPIC and registers in a stopped instance.
+    """Read the guest's counters, the LAPIC and the registers of a stopped vCPU.
 
     Raises:
-        MonitorError: QEMU failed at it, or what it printed can't be understood.
+        MonitorError: QEMU failed to read them, or its answer is not understood.
     """
     try:
         state = await instance.peek_state(vcpu)
@@ -73,9 +78,16 @@ def describe(
     within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
     vcpu: int = 0,
 ) -> VcpuSave:
-    """Return what a save holds of a vCPU in the state that was seen.
+    """Return what a save of a vCPU in this state records.
 
-    A period begins with `printing_periods` of printing, in which the guest does not spin.
+    Args:
+        seen: the guest's counters, the LAPIC and the registers.
+        spins_per_period: the guest's progress in one period.
+        config: configuration of the instance.
+        printing_periods: share of a period that the guest prints. Each period begins with
+            printing, which adds no progress.
+        within: phases that were asked for.
+        vcpu: number of the vCPU.
     """
     state, lapic, registers = seen
     phase = state.spins / spins_per_period + printing_periods

@@ -1,8 +1,8 @@
-"""How fast the guest spins: the clock by which progress across a load is measured.
+"""How fast the guest makes progress: the clock that measures time across a load.
 
-The guest counts turns of its busy-wait loop, but not while it prints. Printing
-is part of each period, so a tick line also says how many TSC cycles that took.
-TSC differences are taken only between two ticks with no load between them.
+A guest counts its progress (the firmware: turns of its busy-wait loop), but not while it
+prints. Printing is part of each period, so each tick also says how many TSC cycles it took.
+TSC differences are taken only between two ticks without a load between them.
 """
 
 import collections
@@ -12,12 +12,12 @@ from orchestrator.guest.lines import Tick
 
 _TSC_MASK = (1 << 64) - 1
 
-#: Intervals remembered.
+#: Number of recent intervals that are remembered.
 WINDOW = 32
 
 
 class Pace:
-    """Spins in a period that is not disturbed."""
+    """Progress of one vCPU in an undisturbed period."""
 
     def __init__(self) -> None:
         self._rates: collections.deque[float] = collections.deque(maxlen=WINDOW)
@@ -25,7 +25,7 @@ class Pace:
         self._printing: collections.deque[float] = collections.deque(maxlen=WINDOW)
 
     def observe(self, before: Tick, tick: Tick) -> None:
-        """Learn from two successive ticks, with neither stop nor load between them."""
+        """Learn from two successive ticks without a stop or load between them."""
         cycles = (tick.tsc - before.tsc) & _TSC_MASK
         spinning = cycles - tick.print_cycles
         if tick.sequence != before.sequence + 1 or spinning < cycles / 4 or cycles > 1 << 60:
@@ -36,27 +36,27 @@ class Pace:
 
     @property
     def known(self) -> bool:
-        """Whether enough has been seen."""
+        """Whether enough intervals were seen."""
         return len(self._rates) >= 3
 
     @property
     def printing_periods(self) -> float:
-        """Share of a period that a line takes to print: the middle one of those seen."""
+        """Median share of a period that the guest spends on printing a line."""
         return statistics.median(self._printing) if self._printing else 0.0
 
     @property
     def spins_per_period(self) -> float:
-        """Spins in a period that no other load on the host has shortened.
+        """Progress in a period if no other program takes CPU time from the vCPU.
 
-        An upper quantile of the rates, as other load can only take spins away, times
-        the middle length of a period.
+        It is an upper quantile of the rates, as other programs can only slow the guest,
+        times the median length of a period.
         """
         rates = sorted(self._rates)
         return rates[(len(rates) * 9) // 10] * statistics.median(self._cycles)
 
 
 class Paces(collections.UserList[Pace]):
-    """The pace of each vCPU of an instance, and how late it stops when it is told to."""
+    """The pace of each vCPU of an instance, and how late `stop` takes effect."""
 
     def __init__(self, vcpus: int = 1) -> None:
         super().__init__(Pace() for _ in range(vcpus))

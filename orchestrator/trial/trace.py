@@ -1,4 +1,4 @@
-"""What the kernel's tracepoints say of one load."""
+"""Reads what the kernel's tracepoints recorded of one load."""
 
 import re
 from dataclasses import dataclass
@@ -14,12 +14,13 @@ _VCPU = re.compile(r"^(?:vcpu|apicid) (\d+)\b")
 
 @dataclass(frozen=True, slots=True)
 class TraceFinding:
-    """How often the LAPIC accepted the timer's vector after a load."""
+    """How often the LAPIC accepted the tick vector after a load."""
 
     in_load: int
-    """From the load until the guest ran: to the first `kvm_entry` after `cont`, or to
-    `cont` itself where the back end has no such event."""
+    """Acceptances between the load and the first `kvm_entry` after `cont`, or `cont` itself
+    if KVM's back end has no such event."""
     later: int
+    """Acceptances after that."""
 
     @property
     def vanished(self) -> bool:
@@ -27,7 +28,7 @@ class TraceFinding:
         return self.in_load > 0 and self.later == 0
 
     def sentence(self, vector: int) -> str:
-        """Say it."""
+        """Return the finding in words."""
         said = (
             f"The kernel's trace shows vector {vector:#x} accepted {self.in_load} time(s) between "
             f"the load and the guest's next instruction, and {self.later} time(s) after that"
@@ -36,13 +37,13 @@ class TraceFinding:
 
 
 def last_load(text: str) -> str:
-    """Return the part of a trace that begins with the last load."""
+    """Return the part of a trace from the last load on."""
     at = text.rfind(MARK_LOAD)
     return text[text.rfind("\n", 0, at) + 1 :] if at >= 0 else text
 
 
 def read_trace(text: str, vector: int, vcpu: int = 0) -> TraceFinding:
-    """Find a vCPU's timer vector in what the kernel recorded since the last load."""
+    """Count acceptances of a vCPU's tick vector since the last load."""
     events = _EVENT.findall(last_load(text))
     continued = next((n for n, (_, detail) in enumerate(events) if MARK_CONT in detail), None)
     if continued is None:
@@ -68,6 +69,6 @@ def read_trace(text: str, vector: int, vcpu: int = 0) -> TraceFinding:
 
 
 def _is_of(vcpu: int, detail: str) -> bool:
-    """Whether an event is of a vCPU; one that does not say is of any."""
+    """Return whether an event belongs to a vCPU; an event that names none belongs to all."""
     said = _VCPU.match(detail)
     return said is None or int(said[1]) == vcpu

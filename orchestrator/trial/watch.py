@@ -1,10 +1,10 @@
-"""Waits for a tick, and tells silence from a host that stands still."""
+"""Waits for a line of the guest, and tells a silent guest from a host that stands still."""
 
-import enum
 import signal
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.lines import Crashed, Line, Tick
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.limits import Limits
@@ -13,33 +13,16 @@ from orchestrator.vm.port import ConsoleClosed
 
 L = TypeVar("L", bound=Line)
 
-#: Signals by which a QEMU ends itself; others were sent by somebody else.
+#: Signals by which a QEMU ends itself. Other signals come from outside.
 CRASH_SIGNALS = frozenset(
     {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
 )
 
-#: Run states that mean a crashed guest.
+#: QEMU's run states that mean a crashed guest.
 CRASHED_STATES = frozenset({"shutdown", "internal-error", "guest-panicked", "io-error"})
 
-#: Each wait lasts so long at least: what has arrived is heard in it.
+#: Shortest wait: long enough to hear a line that has already arrived.
 SHORTEST_WAIT_NS = 2_000_000
-
-
-class Quiet(enum.Enum):
-    """Why no tick came."""
-
-    SILENT = enum.auto()
-    """The vCPU ran past the limit, and QEMU still answers."""
-    STALLED = enum.auto()
-    """The vCPU did not get to run: nothing can be said."""
-    NO_ANSWER = enum.auto()
-    """QEMU's monitor does not answer, or not as it should."""
-    PAUSED = enum.auto()
-    """Somebody stopped the vCPUs."""
-    CRASHED = enum.auto()
-    """The guest or QEMU itself crashed."""
-    KILLED = enum.auto()
-    """QEMU was ended from outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +30,66 @@ class Mark:
     """A moment from which a vCPU's silence is counted."""
 
     cpu_ns: int
-    """The CPU time that the vCPU had used."""
+    """CPU time that the vCPU's thread had used."""
     at_ns: int
-    """By the host's clock."""
+    """The host's time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """No tick came."""
+    """A proven silence: the vCPU ran past the limit, and QEMU still answers."""
 
-    quiet: Quiet
-    why: str
-    vcpu_ns: int = 0
-    """vCPU CPU time that passed without a tick, at least."""
+    vcpu_ns: int
+    """vCPU CPU time that passed without the line, at least."""
+    until: Mark
+    """The end of that time."""
     vcpu: int = 0
-    until: Mark | None = None
-    """When it had lasted so long, where the vCPU ran past the limit."""
+
+    @property
+    def why(self) -> str:
+        """The silence in words."""
+        return f"no tick in {self.vcpu_ns / 1e6:.0f} ms of vCPU time"
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the silence makes of a trial, unless the vCPU ticks again unaided."""
+        return Outcome.LOST
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The guest crashed, or QEMU ended: no line will come any more."""
+
+    why: str
+    crashed: bool
+    """False if QEMU was ended from outside."""
+    vcpu: int = 0
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the end makes of a trial."""
+        return Outcome.CRASHED if self.crashed else Outcome.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """No line came, and nothing follows from that.
+
+    The vCPU did not get to run, QEMU's monitor does not answer, or somebody stopped the
+    vCPUs.
+    """
+
+    why: str
+    vcpu: int = 0
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it makes of a trial."""
+        return Outcome.UNKNOWN
+
+
+#: Why no line came.
+Quiet = Silence | Ended | Unclear
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +100,27 @@ class Heard(Generic[L]):
     at_ns: int
 
 
-async def how_it_ended(instance: Instance) -> Silence:
-    """Say how a QEMU that has hung up ended; what the kernel recorded of it is kept."""
+async def how_it_ended(instance: Instance) -> Ended:
+    """End a QEMU that has hung up, and say how it ended. What the kernel traced is kept."""
     instance.keep_trace()
     end = await instance.kill()
     if -end.code in CRASH_SIGNALS:
-        return Silence(Quiet.CRASHED, f"QEMU crashed: {end}")
-    return Silence(Quiet.KILLED, f"QEMU ended while its guest was watched: {end}")
+        return Ended(f"QEMU crashed: {end}", crashed=True)
+    return Ended(f"QEMU ended while its guest was watched: {end}", crashed=False)
 
 
 class Watch:
-    """Watches what one vCPU of an instance says."""
+    """Watches the lines of one vCPU."""
 
     def __init__(self, instance: Instance, limits: Limits, vcpu: int = 0) -> None:
         self._instance = instance
         self._limits = limits
         self._vcpu = vcpu
         self.others: list[Line] = []
-        """Lines that nobody waited for."""
+        """Lines that arrived while another kind was waited for."""
 
     async def mark(self) -> Mark:
-        """Return now, as a beginning from which silence may be counted.
+        """Return the present moment, from which silence may be counted.
 
         Raises:
             ProcessLookupError: QEMU is gone.
@@ -108,8 +135,8 @@ class Watch:
         confirm: bool = False,
         since: Mark | None = None,
         wall_cap_ns: int | None = None,
-    ) -> Heard[Tick] | Silence:
-        """Wait for the next tick line; see `hear`."""
+    ) -> Heard[Tick] | Quiet:
+        """Wait for the next tick; arguments as for `hear`."""
         return await self.hear(
             Tick, limit_ns, confirm=confirm, since=since, wall_cap_ns=wall_cap_ns
         )
@@ -122,15 +149,16 @@ class Watch:
         confirm: bool = False,
         since: Mark | None = None,
         wall_cap_ns: int | None = None,
-    ) -> Heard[L] | Silence:
+    ) -> Heard[L] | Quiet:
         """Wait for the next line of one kind.
 
         Args:
-            wanted: the kind; lines of others are put aside.
-            limit_ns: vCPU time after which there is silence. Its count begins after
-                two quiet periods, so that a tick that comes costs no look at the vCPU.
-            confirm: at the limit, ask QEMU for a sign of life and wait once more.
-            since: the guest has been silent already: the count began there.
+            wanted: the kind. Lines of other kinds go to `others`.
+            limit_ns: vCPU CPU time without the line that counts as silence. By default the
+                count begins after two quiet periods, so that a tick in time costs no look
+                at the vCPU.
+            confirm: at the limit, ask QEMU for its run state and wait once more.
+            since: where the count begins, for a vCPU that has been silent already.
             wall_cap_ns: host time after which the wait ends in any case.
         """
         instance, clock, limits = self._instance, self._instance.clock, self._limits
@@ -148,7 +176,7 @@ class Watch:
                         return Heard(line, at_ns)
                     self.others.append(line)
                     if isinstance(line, Crashed):
-                        return self._silence(Quiet.CRASHED, f"the guest took {line.what}")
+                        return Ended(f"the guest took {line.what}", crashed=True, vcpu=self._vcpu)
                     continue
                 vcpu_now = await instance.vcpu_cpu_ns(self._vcpu)
             except (ConsoleClosed, ProcessLookupError):
@@ -159,7 +187,7 @@ class Watch:
             at_limit = ran_ns >= limit_ns
             capped = clock.now_ns() >= cap_ns
             if capped or instance.monitor.take_stops() or (at_limit and confirm):
-                trouble = await self._sign_of_life(ran_ns)
+                trouble = await self._sign_of_life()
                 if trouble is not None:
                     return trouble
             if at_limit and confirm:
@@ -167,27 +195,23 @@ class Watch:
                 limit_ns = ran_ns + limits.confirm_ns
                 cap_ns += limits.wall_cap_ns
             elif at_limit:
-                return self._silence(Quiet.SILENT, "", ran_ns, Mark(vcpu_now, clock.now_ns()))
+                return Silence(ran_ns, Mark(vcpu_now, clock.now_ns()), self._vcpu)
             elif capped:
-                return self._silence(
-                    Quiet.STALLED,
+                return Unclear(
                     f"no tick, but the vCPU ran for only {ran_ns / 1e6:.0f} ms "
                     f"of the {limit_ns / 1e6:.0f} ms that it takes to call that silence",
-                    ran_ns,
+                    self._vcpu,
                 )
 
-    async def _sign_of_life(self, ran_ns: int) -> Silence | None:
-        """Ask QEMU for its run state: None if all is as it should be."""
+    async def _sign_of_life(self) -> Ended | Unclear | None:
+        """Ask QEMU for its run state; return None if it is `running`."""
         try:
             state = await self._instance.run_state()
         except MonitorError as error:
-            return self._silence(Quiet.NO_ANSWER, f"QEMU does not answer: {error}", ran_ns)
+            return Unclear(f"QEMU does not answer: {error}", self._vcpu)
         if state == "running":
             return None
-        quiet = Quiet.CRASHED if state in CRASHED_STATES else Quiet.PAUSED
-        return self._silence(quiet, f"QEMU says that the guest is {state!r}", ran_ns)
-
-    def _silence(
-        self, quiet: Quiet, why: str, vcpu_ns: int = 0, until: Mark | None = None
-    ) -> Silence:
-        return Silence(quiet, why, vcpu_ns, self._vcpu, until)
+        said = f"QEMU says that the guest is {state!r}"
+        if state in CRASHED_STATES:
+            return Ended(said, crashed=True, vcpu=self._vcpu)
+        return Unclear(said, self._vcpu)

@@ -69,7 +69,7 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
     limits, paces, snapshots = Limits(period_ns), Paces(), HmpSnapshots()
     async with launch(host, config) as instance:
         saver = Saver(instance, snapshots, paces, limits)
-        await saver.settle()
+        await saver.learn_pace()
         watch = Watch(instance, limits)
         while True:
             heard = await watch.hear(Tick, limits.silence_ns, confirm=True)

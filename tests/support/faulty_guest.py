@@ -32,7 +32,7 @@ async def fallen_silent(
         async with launch(host, InstanceConfig(accel, guest, program)) as instance:
             paces = Paces(len(instance.vcpus))
             saver = Saver(instance, snapshots, paces, limits)
-            await saver.settle()
+            await saver.learn_pace()
             watch = Watch(instance, limits, subject)
             sequence = 0
             while sequence < FAULT_TICK - 1:

@@ -7,7 +7,7 @@ from orchestrator.lab.emulator.bochs import Bochs, bochs, debian_bochs
 from orchestrator.lab.emulator.build import NoBuildToolsError
 
 
-async def emulator(show: Show, *, smp: bool = False) -> Bochs:
+async def emulator(show: Show) -> Bochs:
     """Return the emulator: built, with a bar, or Debian's own where it can't be built.
 
     Raises:
@@ -15,7 +15,7 @@ async def emulator(show: Show, *, smp: bool = False) -> Bochs:
     """
     with show.bar("building Bochs from Debian's source, once: about two minutes") as progress:
         try:
-            return await bochs(progress, smp=smp)
+            return await bochs(progress)
         except NoBuildToolsError as error:
             show.say(f"{error} Debian's own Bochs is used instead, with realigned modules.")
             return await asyncio.to_thread(debian_bochs)

@@ -56,8 +56,6 @@ class Bochs:
     unedited: bool = False
     """It is without `EDITS`: kvm_intel must be built with the descriptor at the start of a
     page."""
-    smp: bool = False
-    """It can emulate more than one CPU."""
     display: str = "nogui"
     """The display_library with which it runs unseen."""
 
@@ -86,15 +84,12 @@ class Bochs:
 async def bochs(
     progress: Callable[[int, int], None] = lambda done, total: None,
     cache: Path | None = None,
-    *,
-    smp: bool = False,
 ) -> Bochs:
     """Return a Bochs, built from Debian's source the first time (about two minutes).
 
     Args:
         progress: hears how many of how many files are compiled.
         cache: where to keep it; losttick's cache folder by default.
-        smp: whether it must emulate more than one CPU; that is another build.
 
     Raises:
         PackagesError: its source or firmware can't be had.
@@ -102,24 +97,21 @@ async def bochs(
         BochsBuildError: the build failed.
     """
     place = (cache or cache_folder()) / "bochs"
-    options = (*CONFIGURE, "--enable-smp") if smp else CONFIGURE
-    key = hashlib.sha256(repr((SOURCE_SHA256, options, EDITS)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((SOURCE_SHA256, CONFIGURE, EDITS)).encode()).hexdigest()[:16]
     built = _built(place, key)
     if built is None:
         with workshop(place) as work:
             built = _built(place, key)  # by another, while we waited
             if built is None:
-                program = await build_bochs(work, options, progress, cache)
-                what = "Bochs with several CPUs" if smp else "Bochs"
-                record = Record(what, VERSION, time.time(), {"configure": options})
+                program = await build_bochs(work, progress, cache)
+                record = Record("Bochs", VERSION, time.time(), {"configure": CONFIGURE})
                 built = Store(place).add(key, program.parent, record).content / program.name
     firmware = (await asyncio.to_thread(unpack, SUITE, FIRMWARE, cache)).root
     return Bochs(
         (str(built),),
         firmware / BIOS,
         firmware / VGA_BIOS,
-        f"Bochs {VERSION}, built from Debian's source with two edits",
-        smp=smp,
+        f"Bochs {VERSION}, built from Debian's source with {len(EDITS)} edits",
     )
 
 
@@ -160,6 +152,5 @@ def debian_bochs(cache: Path | None = None) -> Bochs:
             "TERMINFO_DIRS": ":".join(map(str, terminals)),
         },
         unedited=True,
-        smp=True,
         display="term",
     )

@@ -89,7 +89,7 @@ class LabClock:
     #: Spans of our clock over which the ratio is taken.
     SPAN_S = 0.05
     #: Weight of the newest ratio.
-    WEIGHT = 0.2
+    WEIGHT = 0.5
 
     def __init__(self) -> None:
         self.speed = 2.0

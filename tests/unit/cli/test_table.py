@@ -66,6 +66,7 @@ def test_a_row_becomes_a_block_where_columns_do_not_fit() -> None:
 
 def test_fractions_and_units_stay_whole() -> None:
     assert wrap("100/100 at 20 trials/s", 9) == ["100/100", "at 20", "trials/s"]
+    assert wrap("immediate, 1.8 ms", 14) == ["immediate,", "1.8 ms"]
     assert wrap("kvm/one-shot/xapic", 10) == ["kvm/", "one-shot/", "xapic"]
 
 
@@ -75,6 +76,12 @@ def test_wrapping_loses_nothing(text: str, width: int) -> None:
     lines = wrap(text, width)
     assert all(cell_len(line) <= width for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+def test_prose_wraps_between_words() -> None:
+    out = io.StringIO()
+    Screen(Console(file=out, width=12)).prose(Styled("clean", "green"), ": no loss in 299 loads")
+    assert out.getvalue() == "clean: no\nloss in 299\nloads\n"
 
 
 def test_hostile_text_cannot_steer_the_terminal() -> None:

@@ -1,4 +1,4 @@
-"""What a trial that did not plainly tick leaves: evidence of its vCPUs, and what it was."""
+"""Examines an instance whose trial did not end in plain ticking."""
 
 from dataclasses import dataclass, replace
 
@@ -6,12 +6,12 @@ from orchestrator.findings.cause import Cause, Diagnosis
 from orchestrator.findings.evidence import Evidence
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine, gravity
 from orchestrator.findings.save import Save
-from orchestrator.trial.diagnosis import diagnose, settle
+from orchestrator.trial.diagnosis import correct, diagnose
 from orchestrator.trial.gather import gather
 from orchestrator.trial.limits import Limits
 from orchestrator.vm.instance import Instance
 
-#: Outcomes of which the ticks themselves are the evidence.
+#: Outcomes that need no look at the guest: its ticks are the evidence.
 _WENT_ON = frozenset({Outcome.MISSED, Outcome.RECOVERED})
 
 
@@ -23,40 +23,40 @@ class Hang:
     diagnoses: tuple[Diagnosis, ...] = ()
 
     def diagnosis_of(self, vcpu: int) -> Diagnosis | None:
-        """Return what a vCPU's silence was; None if it was not silent."""
+        """Return why a vCPU was silent; None if it was not."""
         return next((each for each in self.diagnoses if each.vcpu == vcpu), None)
 
 
 async def examine(
     instance: Instance, save: Save, result: TrialResult, limits: Limits
 ) -> tuple[TrialResult, Hang]:
-    """Gather the evidence of an outcome that was not plain ticking, and say what it was.
+    """Gather the evidence of a trial that did not end in plain ticking, and diagnose it.
 
     Returns:
-        The result, as its diagnoses correct it, and the evidence. The result is of the vCPU
-        that lost its interrupt as the bug does, if one did; else of one that lost it
-        otherwise; else of the gravest.
+        The result as its diagnoses correct it, and the evidence. The telling vCPU is one
+        that lost its first interrupt after the load, if there is one; else one that lost a
+        later interrupt; else the vCPU with the gravest outcome.
     """
     parts = result.vcpus
     silent = [each for each in parts if not (each.outcome.ticked or each.outcome in _WENT_ON)]
     subjects = [each.vcpu for each in silent] or [result.telling]
     evidence = await gather(instance, limits, subjects, look=bool(silent))
-    settled, diagnoses = {each.vcpu: each for each in parts}, {}
+    corrected, diagnoses = {each.vcpu: each for each in parts}, {}
     for each in silent:
         if evidence.of(each.vcpu).unaided and each.outcome is not Outcome.UNKNOWN:
-            # that was no proven silence
-            settled[each.vcpu] = replace(each, outcome=Outcome.RECOVERED)
+            # It ticked before anybody looked: the silence was not proven.
+            corrected[each.vcpu] = replace(each, outcome=Outcome.RECOVERED)
             continue
         found = diagnoses[each.vcpu] = diagnose(each, evidence, save, instance.config)
-        settled[each.vcpu] = settle(each, found)
+        corrected[each.vcpu] = correct(each, found)
 
     def order(one: VcpuResult) -> tuple[bool, bool, int]:
         found = diagnoses.get(one.vcpu)
         lost = found is not None and found.cause is Cause.LOST_INTERRUPT
         return not (lost and one.ticks_after_load == 0), not lost, gravity(one)
 
-    corrected = replace(
-        combine(list(settled.values()), key=order),
+    whole = replace(
+        combine(list(corrected.values()), key=order),
         stale_bytes=result.stale_bytes, duration_ns=result.duration_ns,
     )  # fmt: skip
-    return corrected, Hang(evidence, tuple(diagnoses.values()))
+    return whole, Hang(evidence, tuple(diagnoses.values()))

@@ -47,8 +47,8 @@ def print_end(screen: Screen, run: RunResult) -> None:
     """Print whether a run was interrupted, and where its journal and evidence are."""
     if run.interrupted is not None:
         screen.prose(
-            f"The run has not come to its end: {run.interrupted}. The verdicts are those of "
-            "what it had counted by then.",
+            f"The run has not ended: {run.interrupted}. The verdicts are based on the trials "
+            "until then.",
             style="yellow",
         )
     for place, what in (("journal.jsonl", "journal"), ("evidence", "evidence")):

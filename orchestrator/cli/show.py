@@ -22,16 +22,15 @@ def show(
         list[Path], typer.Argument(help="Output folders of runs.", metavar="DIR...")
     ],
     by_phase: Annotated[
-        bool, typer.Option("--by-phase", help="Show outcomes by the phase of their save, too.")
+        bool, typer.Option("--by-phase", help="Also print outcomes by the phase of the save.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the results of finished or interrupted runs again.
 
-    The table and the JSON object are those that the run printed. With several folders
-    --json prints a list of such objects. The verdicts are computed anew from the journals.
-
-    Exit codes: those of `losttick run`, for the gravest result.
+    The verdicts are computed again from the journals. With several folders,
+    --json prints a list of the objects that the runs printed. The exit code
+    is that of `losttick run`, for the gravest result.
     """
     with errors_to_exits(as_json=as_json):
         results = [read_result(folder) for folder in folders]

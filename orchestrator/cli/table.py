@@ -1,7 +1,7 @@
 """Tables that fit the width they are given.
 
-A cell's text breaks at blanks; paths and ids of cells also break after a `/`. No word is
-broken anywhere else. A column is as wide as its longest line if all columns fit so;
+A cell's text breaks at blanks; paths and ids of cells also break after `/` and `,`. No
+word is broken anywhere else. A column is as wide as its longest line if all columns fit so;
 otherwise the widest columns give way first, each down to its longest word. Where even
 that is too wide, each row becomes a block of lines, one name and value each. Only a word
 that is wider than a whole line is cut.
@@ -114,14 +114,14 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def _units(line: str) -> list[str]:
-    """Split a line after each run of blanks, and in paths after each `/`.
+    """Split a line after each run of blanks, and in paths and ids after each `/` and `,`.
 
     The blank between a number and its unit, as in `12 ms`, is no place to split.
     """
     units = []
     for word in re.findall(r"(?:\S*\d (?=[numkMG]?[sB]\b))?\S* *", line):
         # "0/100" and "trials/s" are one word: only several slashes make a path or an id.
-        units += re.findall(r"[^/]*/|[^/]+", word) if word.count("/") > 1 else [word]
+        units += re.findall(r"[^/,]*[/,]|[^/,]+", word) if word.count("/") > 1 else [word]
     return units
 
 

@@ -92,9 +92,8 @@ def _kvm_device(facts: HostFacts) -> Finding:
             "absent: the module is not loaded, or virtualization is off in the firmware setup",
             Mend(("modprobe", vendor), safe=False),
         )  # fmt: skip
-    if state != "permission denied":
-        return Finding("/dev/kvm", False, state)
-    return Finding("/dev/kvm", False, state, _access_to_kvm())
+    denied = not os.access("/dev/kvm", os.R_OK | os.W_OK)
+    return Finding("/dev/kvm", False, state, _access_to_kvm() if denied else None)
 
 
 def _access_to_kvm() -> Mend:

@@ -9,7 +9,6 @@ import struct
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.guest.tick.state import STATE_ADDRESS, STATE_STRIDE, WORDS
 from orchestrator.testing.vcpu import FakeVcpu
 
 if TYPE_CHECKING:
@@ -123,7 +122,8 @@ class FakeMonitor:
             case "cont":
                 qemu.cont()
             case "pmemsave":
-                qemu.files[arguments["filename"]] = self._memory(int(arguments["val"]))
+                address, size = int(arguments["val"]), int(arguments["size"])
+                qemu.files[arguments["filename"]] = qemu.memory(address, size)
             case "migrate":
                 later_s = qemu.clock.wall_s(FILE_LATER_NS)
                 put = qemu.files.__setitem__
@@ -150,9 +150,7 @@ class FakeMonitor:
             case "loadvm":
                 qemu.load(qemu.snapshots[argument])
             case "xp":
-                block = self._memory(int(argument.split()[-1], 16))
-                words = struct.unpack(f"<{WORDS}I", block)
-                return "1000: " + " ".join(f"0x{word:08x}" for word in words)
+                return self._dump(argument)
             case "info":
                 return vcpu.info_lapic() if argument == "lapic" else vcpu.info_registers()
         return ""
@@ -165,6 +163,12 @@ class FakeMonitor:
                 vcpu.pending = None
                 vcpu.due_ns = vcpu.ran_ns
 
-    def _memory(self, address: int) -> bytes:
-        """Return the state block at an address of the guest's memory."""
-        return self._qemu.vcpus[(address - STATE_ADDRESS) // STATE_STRIDE].state_block()
+    def _dump(self, argument: str) -> str:
+        """Return words of the guest's memory as `xp` prints them, such as for `/17xw 0x1000`."""
+        asked = re.fullmatch(r"/(\d+)xw 0x([0-9a-f]+)", argument)
+        if asked is None:
+            return f"unexpected arguments: xp {argument}"
+        count, address = asked.groups()
+        data = self._qemu.memory(int(address, 16), 4 * int(count))
+        words = struct.unpack(f"<{count}I", data)
+        return f"{address}: " + " ".join(f"0x{word:08x}" for word in words)

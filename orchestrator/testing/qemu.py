@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.lines import render
+from orchestrator.guest.tick.state import STATE_ADDRESS, STATE_STRIDE
 from orchestrator.process.exit import QemuExit
 from orchestrator.testing.clock import FakeClock
 from orchestrator.testing.monitor import FIRST_THREAD, FakeMonitor, file_in
@@ -86,6 +87,11 @@ class FakeQemu:
                 self._cpu_ns[vcpu.vcpu] += passed_ns
                 for line in vcpu.run(passed_ns, self.config):
                     self.say(line)
+
+    def memory(self, address: int, size: int) -> bytes:
+        """Return bytes of the guest's memory, where the guest keeps its state blocks."""
+        vcpu, offset = divmod(address - STATE_ADDRESS, STATE_STRIDE)
+        return self.vcpus[vcpu].state_block()[offset : offset + size]
 
     def say(self, data: bytes) -> None:
         """Print on the guest's console."""

@@ -1,31 +1,69 @@
-"""A host's clock, and this machine's."""
+"""A host's clock, the clock of the computer that losttick runs on, and the deadlines.
 
+A host may have a clock of its own (a lab's runs at another pace). Whatever happens on a
+host is timed by that host's clock: `now_ns` reads it, `sleep` and `deadline` wait by it.
+"""
+
+import asyncio
+import contextlib
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 
-class LocalClock:
-    """CLOCK_MONOTONIC."""
-
-    def now_ns(self) -> int:
-        """Return monotonic nanoseconds."""
-        return time.monotonic_ns()
-
-    def wall_s(self, ns: int) -> float:
-        """Return the same span in seconds."""
-        return ns / 1e9
-
-
 class Clock(Protocol):
-    """The host's own clock."""
+    """The clock of a host."""
 
     def now_ns(self) -> int:
         """Return the host's monotonic time in nanoseconds."""
         ...
 
-    def wall_s(self, ns: int) -> float:
-        """Return about how long, in seconds of ours, the host takes for `ns` of its own.
+    async def sleep(self, ns: int) -> None:
+        """Wait until about `ns` nanoseconds of the host's time have passed."""
+        ...
 
-        For polling intervals and deadlines; what is measured is measured by `now_ns`.
+    def deadline(self, ns: int) -> contextlib.AbstractAsyncContextManager[object]:
+        """Return a context that may last about `ns` nanoseconds of the host's time.
+
+        Like `asyncio.timeout`, the context cancels its body when the time is up and then
+        raises TimeoutError.
         """
         ...
+
+
+class LocalClock:
+    """CLOCK_MONOTONIC of the computer that losttick runs on."""
+
+    def now_ns(self) -> int:
+        """Return monotonic nanoseconds."""
+        return time.monotonic_ns()
+
+    async def sleep(self, ns: int) -> None:
+        """Wait for `ns` nanoseconds."""
+        await asyncio.sleep(ns / 1e9)
+
+    def deadline(self, ns: int) -> asyncio.Timeout:
+        """Return a context that may last `ns` nanoseconds."""
+        return asyncio.timeout(ns / 1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long each kind of step may take before it counts as failed.
+
+    The defaults are generous: a loaded host is slow, not broken. Raise `state_ns` for a slow
+    disk or a guest with much memory, and the others for a very slow host.
+    """
+
+    command_ns: int = 10_000_000_000
+    """A monitor command that QEMU answers at once; also QEMU's greeting."""
+    state_ns: int = 30_000_000_000
+    """A save, a load, a migration, or the removal of a snapshot."""
+    ready_ns: int = 10_000_000_000
+    """From QEMU's greeting to the guest's first line."""
+    first_ticks_ns: int = 3_000_000_000
+    """From the guest's first line to each of its first ticks, two periods not counted."""
+
+
+#: The deadlines where nothing else was asked for.
+DEFAULT_DEADLINES = Deadlines()

@@ -1,6 +1,5 @@
 """Pauses while a host is too busy to measure anything on it."""
 
-import asyncio
 import collections
 
 from orchestrator.findings.outcome import Outcome
@@ -43,7 +42,7 @@ class Busyness:
         clock = self._host.clock
         began_ns = clock.now_ns()
         while True:
-            await asyncio.sleep(clock.wall_s(_LOOK_NS))
+            await clock.sleep(_LOOK_NS)
             rested_ns = clock.now_ns() - began_ns
             percent = await self._host.pressure_percent()
             longest_ns = LONGEST_NS // 10 if percent is None else LONGEST_NS

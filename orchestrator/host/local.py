@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.clock import LocalClock
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines, LocalClock
 from orchestrator.guest.config import MAX_VCPUS
 from orchestrator.host import pressure, tracefs
 from orchestrator.host.chardevs import chardev_args
@@ -30,17 +30,25 @@ SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 class LocalHost:
     """The machine itself, with one QEMU binary."""
 
-    def __init__(self, qemu: str | None = None, *, qemu_prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        qemu: str | None = None,
+        *,
+        qemu_prefix: Sequence[str] = (),
+        deadlines: Deadlines = DEFAULT_DEADLINES,
+    ) -> None:
         """Find QEMU.
 
         Args:
             qemu: path or name of the binary; the one on PATH by default.
             qemu_prefix: a command that runs it, such as a dynamic loader with its library path.
+            deadlines: how long each kind of step may take.
 
         Raises:
             NoQemuError, NotQemuError: it is not there.
         """
         self.clock = LocalClock()
+        self.deadlines = deadlines
         self.qemu = find_qemu(qemu)
         self._prefix = tuple(qemu_prefix)
         self._disk: bytes | None = None

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from orchestrator.clock import Clock
+from orchestrator.clock import Clock, Deadlines
 from orchestrator.errors import InfraError
 from orchestrator.host.facts import HostFacts
 from orchestrator.process.exit import QemuExit
@@ -102,6 +102,11 @@ class Host(Protocol):
     @property
     def clock(self) -> Clock:
         """The host's clock."""
+        ...
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """How long each kind of step may take on this host."""
         ...
 
     async def facts(self) -> HostFacts:

@@ -67,7 +67,7 @@ async def probe_qemu(host: _HasQemu) -> QemuFacts:
     )  # fmt: skip
     monitor = None
     try:
-        monitor = await Monitor.connect(process, host.clock)
+        monitor = await Monitor.connect(process.qmp, host.clock, host.deadlines)
         version = await monitor.execute("query-version")
         commands = await monitor.execute("query-commands")
         kvm = await monitor.execute("query-kvm")

@@ -11,7 +11,7 @@ LOG_MESSAGES = 200
 
 
 class _Client(QMPClient):
-    """A client that logs into a bounded deque, instead of formatting for a logger."""
+    """A client that keeps its last messages, unformatted."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -20,15 +20,15 @@ class _Client(QMPClient):
         )
         self._clock = clock
         self.resumed_ns = 0
-        # The library's own listener keeps every event of the session for ever.
+        # The library's own listener would keep every event of the session.
         self.events.event_filter = lambda _: False
 
     async def _recv(self) -> Message:
         """Skip events that come before the answer to `qmp_capabilities`.
 
-        QEMU may emit one (of a migration that comes in, say) between carrying that command
-        out and answering, which its dispatcher does when it is woken again (7.2, 1 of some
-        hundred starts); qemu.qmp takes whatever comes first for the answer.
+        QEMU carries out that command first and answers when its dispatcher runs again. In
+        between it may emit an event, for instance of an incoming migration (seen with QEMU
+        7.2 in about 1 of 100 starts). qemu.qmp takes the first message for the answer.
         """
         message = await super()._recv()
         while "event" in message and self.runstate is Runstate.CONNECTING:

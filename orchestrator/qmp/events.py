@@ -14,7 +14,7 @@ STOPPING_EVENTS = frozenset({"SHUTDOWN", "STOP", "GUEST_PANICKED", "GUEST_CRASHL
 
 
 class _StopWatch(EventListener):
-    """Notices events after which the guest may have stopped, and keeps none."""
+    """Notes the names of events after which the guest may have stopped."""
 
     def __init__(self) -> None:
         super().__init__(STOPPING_EVENTS)
@@ -26,7 +26,7 @@ class _StopWatch(EventListener):
 
 
 class EventStream:
-    """Events as they come, until the connection ends."""
+    """Events in the order in which they arrive, until the connection ends."""
 
     def __init__(self, client: _Client, listener: EventListener) -> None:
         self._client = client
@@ -39,7 +39,7 @@ class EventStream:
         """Wait for the next event.
 
         Raises:
-            MonitorClosedError: there will be none: the connection is lost.
+            MonitorClosedError: the connection is lost, so that no event will come.
         """
         event = asyncio.create_task(self._listener.get())
         lost = asyncio.create_task(self._client.runstate_changed())

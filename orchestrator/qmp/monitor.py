@@ -1,68 +1,69 @@
 """QEMU's monitor: QMP by `qemu.qmp`, with a deadline on every command.
 
-`qemu.qmp` waits for ever; here no command does. Past its deadline a command's
-outcome is unknown, and so is the state of that QEMU: the only thing left to do
-with it is to kill it.
+`qemu.qmp` waits for ever; here no command does. After a missed deadline nobody knows
+whether the command ran, nor in which state that QEMU is: it can only be killed.
 """
 
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from qemu.qmp import ExecuteError, QMPError
 
-from orchestrator.clock import Clock
-from orchestrator.host.protocol import QemuProcess
+from orchestrator.clock import DEFAULT_DEADLINES, Clock, Deadlines
 from orchestrator.qmp.client import _Client
 from orchestrator.qmp.errors import CommandFailedError, MonitorClosedError, MonitorTimeoutError
 from orchestrator.qmp.events import EventStream, _StopWatch
 
-#: For commands that answer at once. Generous: a loaded host is slow, not broken.
-DEADLINE_NS = 10_000_000_000
-
-
-#: For a connection to end whose QEMU is gone.
+#: How long a connection may take to end after its QEMU has gone.
 _LEAVING_S = 1.0
 
 
-# The connection's ends and faults reach the caller as exceptions; without a
+# A connection's end and its faults reach the caller as exceptions; without a
 # handler, logging would print them to the user's terminal as well.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
 class Monitor:
-    """A connected monitor."""
+    """A connected monitor. Made by `Monitor.connect`."""
 
-    @property
-    def clock(self) -> Clock:
+    def __init__(self, client: _Client, clock: Clock, deadlines: Deadlines) -> None:
+        self.clock = clock
         """The host's clock, by which deadlines run."""
-        return self._clock
-
-    def __init__(self, client: _Client, clock: Clock) -> None:
+        self.deadlines = deadlines
         self._client = client
-        self._clock = clock
         self._stops = _StopWatch()
         client.register_listener(self._stops)
 
     @classmethod
-    async def connect(cls, process: QemuProcess, clock: Clock) -> "Monitor":
+    async def connect(
+        cls, stream: socket.socket, clock: Clock, deadlines: Deadlines = DEFAULT_DEADLINES
+    ) -> "Monitor":
         """Negotiate with QEMU.
+
+        Args:
+            stream: connected to QEMU's monitor.
+            clock: the clock of the host on which QEMU runs.
+            deadlines: `command_ns` is the default for every command.
 
         Raises:
             MonitorTimeoutError: QEMU does not greet within the deadline.
-            MonitorClosedError: it hung up, or what it said is not QMP.
+            MonitorClosedError: QEMU hung up, or said something that is not QMP.
         """
         client = _Client(clock)
         try:
-            async with asyncio.timeout(clock.wall_s(DEADLINE_NS)):
-                await client.connect(process.qmp)
+            async with clock.deadline(deadlines.command_ns):
+                await client.connect(stream)
         except TimeoutError:
-            raise MonitorTimeoutError("qmp_capabilities", "no greeting in time") from None
+            raise MonitorTimeoutError(
+                "qmp_capabilities", f"no greeting in {deadlines.command_ns / 1e9:g} s"
+            ) from None
         except QMPError as error:
             raise MonitorClosedError("qmp_capabilities", str(error)) from error
-        return cls(client, clock)
+        return cls(client, clock, deadlines)
 
     async def execute(
         self,
@@ -76,28 +77,34 @@ class Monitor:
         Args:
             command: its name.
             arguments: as JSON has them.
-            deadline_ns: of the host's time; `DEADLINE_NS` if left out.
+            deadline_ns: of the host's time; `deadlines.command_ns` by default.
 
         Raises:
-            CommandFailedError: QEMU refused it.
-            MonitorTimeoutError: it did not answer within the deadline.
+            CommandFailedError: QEMU answered with an error.
+            MonitorTimeoutError: QEMU did not answer within the deadline.
             MonitorClosedError: the connection ended.
         """
-        deadline_ns = deadline_ns or DEADLINE_NS
+        deadline_ns = deadline_ns or self.deadlines.command_ns
         try:
-            async with asyncio.timeout(self._clock.wall_s(deadline_ns)):
+            async with self.clock.deadline(deadline_ns):
                 return await self._client.execute(command, arguments)
         except TimeoutError:
             seen = f"no answer in {deadline_ns / 1e9:g} s"
-            raise MonitorTimeoutError(command, seen) from None
+            raise MonitorTimeoutError(command, seen, arguments=arguments) from None
         except ExecuteError as error:
-            raise CommandFailedError(command, f"QEMU says: {error.error.error.desc}") from error
+            raise CommandFailedError(
+                command,
+                error.error.error.desc,
+                error_class=error.error_class,
+                arguments=arguments,
+                answer=dict(error.received),
+            ) from error
         except (QMPError, EOFError, OSError) as error:
             seen = f"the connection is lost ({type(error).__name__}: {error})"
-            raise MonitorClosedError(command, seen) from error
+            raise MonitorClosedError(command, seen, arguments=arguments) from error
 
     async def hmp(self, line: str, *, vcpu: int = 0, deadline_ns: int | None = None) -> str:
-        """Run a command of the human monitor, of this vCPU, and return what it prints."""
+        """Run a command of the human monitor on a vCPU, and return what it prints."""
         arguments: dict[str, object] = {"command-line": line}
         if vcpu:
             arguments["cpu-index"] = vcpu
@@ -109,21 +116,21 @@ class Monitor:
         """Run a command of the human monitor that prints nothing when it succeeds.
 
         Raises:
-            CommandFailedError: it printed something: that is its error.
+            CommandFailedError: the command printed something, which is its error.
         """
         text = await self.hmp(line, deadline_ns=deadline_ns)
         if text.strip():
-            raise CommandFailedError(line, f"QEMU says: {text.strip()}")
+            raise CommandFailedError(line, text.strip(), answer=text)
 
     @contextlib.contextmanager
     def listen(self, *names: str) -> Iterator["EventStream"]:
-        """Hear events of these names, as a stream, for as long as the context lasts."""
+        """Give a stream of the events with these names, for as long as the context lasts."""
         with self._client.listener(names) as listener:
             yield EventStream(self._client, listener)
 
     @property
     def resumed_ns(self) -> int:
-        """When QEMU last said that its vCPUs go on, by the host's clock; 0 if it never did."""
+        """When QEMU last announced that its vCPUs run, by the host's clock; 0 if it never did."""
         return self._client.resumed_ns
 
     def take_stops(self) -> list[str]:
@@ -139,10 +146,10 @@ class Monitor:
         ]
 
     async def close(self) -> None:
-        """Disconnect. Errors of a connection that is going away are of no interest.
+        """Disconnect; errors of the ending connection are ignored.
 
-        In a task of its own: a `disconnect` of qemu.qmp that is cancelled leaves an error
-        behind that nobody retrieves, and asyncio says so on the terminal.
+        qemu.qmp's `disconnect` runs in a task of its own: when it is cancelled, it leaves an
+        error behind that nobody retrieves, and asyncio prints that on the terminal.
         """
         leaving = asyncio.create_task(self._client.disconnect())
         leaving.add_done_callback(lambda task: task.cancelled() or task.exception())

@@ -2,9 +2,6 @@
 
 from orchestrator.vm.instance import Instance
 
-#: A loaded host writes slowly; a QEMU that takes longer than this is broken.
-DEADLINE_NS = 30_000_000_000
-
 
 class HmpSnapshots:
     """Snapshots by HMP; each command prints nothing when it succeeds."""
@@ -14,12 +11,16 @@ class HmpSnapshots:
 
     async def save(self, instance: Instance, tag: str) -> None:
         """Run `savevm`."""
-        await instance.monitor.hmp_do(f"savevm {tag}", deadline_ns=DEADLINE_NS)
+        await _do(instance, f"savevm {tag}")
 
     async def load(self, instance: Instance, tag: str) -> None:
         """Run `loadvm`."""
-        await instance.monitor.hmp_do(f"loadvm {tag}", deadline_ns=DEADLINE_NS)
+        await _do(instance, f"loadvm {tag}")
 
     async def delete(self, instance: Instance, tag: str) -> None:
         """Run `delvm`."""
-        await instance.monitor.hmp_do(f"delvm {tag}", deadline_ns=DEADLINE_NS)
+        await _do(instance, f"delvm {tag}")
+
+
+async def _do(instance: Instance, line: str) -> None:
+    await instance.monitor.hmp_do(line, deadline_ns=instance.monitor.deadlines.state_ns)

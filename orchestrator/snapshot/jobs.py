@@ -1,14 +1,11 @@
 """QMP's snapshot jobs: `snapshot-save`, `snapshot-load`, `snapshot-delete` (QEMU 6.0 on)."""
 
-import asyncio
 import itertools
 
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.argv import DISK_NODE
 from orchestrator.vm.instance import Instance
-
-DEADLINE_NS = 30_000_000_000
 
 
 class JobSnapshots:
@@ -40,16 +37,18 @@ class JobSnapshots:
         with monitor.listen("JOB_STATUS_CHANGE") as changes:
             await monitor.execute(command, arguments)
             try:
-                async with asyncio.timeout(monitor.clock.wall_s(DEADLINE_NS)):
+                async with monitor.clock.deadline(monitor.deadlines.state_ns):
                     async for change in changes:
                         data = change["data"]
                         if data["id"] == job and data["status"] == "concluded":
                             break
             except TimeoutError:
-                seen = f"job {job} did not conclude in {DEADLINE_NS / 1e9:g} s"
-                raise MonitorTimeoutError(command, seen) from None
+                seen = f"job {job} did not conclude in {monitor.deadlines.state_ns / 1e9:g} s"
+                raise MonitorTimeoutError(command, seen, arguments=arguments) from None
         jobs = await monitor.execute("query-jobs")
         error = next((j.get("error") for j in jobs if j["id"] == job), "the job is gone")
         await monitor.execute("job-dismiss", {"id": job})
         if error:
-            raise CommandFailedError(command, f"its job ended with: {error}")
+            raise CommandFailedError(
+                command, f"its job ended with: {error}", arguments=arguments, answer=jobs
+            )

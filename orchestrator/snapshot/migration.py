@@ -1,12 +1,8 @@
 """Migration to a file, and from it into a new QEMU: what the methods by migration share."""
 
-import asyncio
-
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.qmp.events import EventStream
 from orchestrator.vm.instance import Instance
-
-DEADLINE_NS = 30_000_000_000
 
 #: Between two looks for a file that QEMU does not announce.
 _LOOK_NS = 1_000_000
@@ -78,15 +74,15 @@ class MigrationSnapshots:
             CommandFailedError: it failed.
             MonitorTimeoutError: it was not over within the deadline.
         """
-        monitor = instance.monitor
+        monitor, deadline_ns = instance.monitor, instance.monitor.deadlines.state_ns
         # It may have been over before anybody listened.
         status = (await monitor.execute("query-migrate")).get("status")
         try:
-            async with asyncio.timeout(instance.clock.wall_s(DEADLINE_NS)):
+            async with instance.clock.deadline(deadline_ns):
                 while status not in ("completed", "failed"):
                     status = (await anext(changes))["data"]["status"]
         except TimeoutError:
-            seen = f"the migration was not over in {DEADLINE_NS / 1e9:g} s"
+            seen = f"the migration was not over in {deadline_ns / 1e9:g} s"
             raise MonitorTimeoutError(command, seen) from None
         if status == "failed":
             said = (await monitor.execute("query-migrate")).get("error-desc", "for no reason given")
@@ -98,13 +94,14 @@ class MigrationSnapshots:
         QEMU can be done before a shell that it writes to is, and says nothing of the
         latter's end: the file's name tells, which the file gets last.
         """
+        deadline_ns = instance.monitor.deadlines.state_ns
         try:
-            async with asyncio.timeout(instance.clock.wall_s(DEADLINE_NS)):
+            async with instance.clock.deadline(deadline_ns):
                 while True:
                     try:
                         return await instance.process.read_file(_file_of(tag))
                     except FileNotFoundError:
-                        await asyncio.sleep(instance.clock.wall_s(_LOOK_NS))
+                        await instance.clock.sleep(_LOOK_NS)
         except TimeoutError:
-            seen = f"no file after {DEADLINE_NS / 1e9:g} s"
+            seen = f"no file after {deadline_ns / 1e9:g} s"
             raise MonitorTimeoutError("migrate", seen) from None

@@ -17,10 +17,6 @@ class FakeClock:
         """Return the fake host's time in nanoseconds."""
         return START_NS + int(asyncio.get_running_loop().time() * 1e9 * SPEED)
 
-    def wall_s(self, ns: int) -> float:
-        """Return how long `ns` of the fake host's time take by the event loop's clock."""
-        return ns / 1e9 / SPEED
-
     async def sleep(self, ns: int) -> None:
         """Wait for `ns` nanoseconds of the fake host's time."""
         await asyncio.sleep(ns / 1e9 / SPEED)

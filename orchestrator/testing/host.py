@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.config import MODES
@@ -45,9 +46,15 @@ class FakeHost:
     qemu = "/fake/qemu"
     max_consoles = 1
 
-    def __init__(self, script: Script | None = None, facts: HostFacts = FACTS) -> None:
+    def __init__(
+        self,
+        script: Script | None = None,
+        facts: HostFacts = FACTS,
+        deadlines: Deadlines = DEFAULT_DEADLINES,
+    ) -> None:
         self._facts = facts
         self.clock = FakeClock()
+        self.deadlines = deadlines
         self.script = script or Script()
         self.started: list[FakeQemu] = []
         """Every QEMU that was started here."""

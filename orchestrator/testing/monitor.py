@@ -1,6 +1,7 @@
 """The QMP side of a fake QEMU: it reads commands from a socket and answers them."""
 
 import asyncio
+import functools
 import inspect
 import json
 import re
@@ -125,12 +126,8 @@ class FakeMonitor:
                 address, size = int(arguments["val"]), int(arguments["size"])
                 qemu.files[arguments["filename"]] = qemu.memory(address, size)
             case "migrate":
-                later_s = qemu.clock.wall_s(FILE_LATER_NS)
-                put = qemu.files.__setitem__
-                saved = qemu.saved_state()
-                asyncio.get_running_loop().call_later(
-                    later_s, put, file_in(arguments["uri"]), saved
-                )
+                put = functools.partial(qemu.files.__setitem__, file_in(arguments["uri"]))
+                qemu.do_later(FILE_LATER_NS, functools.partial(put, qemu.saved_state()))
                 self.announce_migration()
             case "migrate-incoming":
                 qemu.load(qemu.files[file_in(arguments["uri"])])

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import pickle
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.lines import render
@@ -97,6 +97,15 @@ class FakeQemu:
         """Print on the guest's console."""
         with contextlib.suppress(OSError):  # nobody reads any more
             self._console.send(data)
+
+    def do_later(self, ns: int, action: Callable[[], object]) -> None:
+        """Call `action` after `ns` nanoseconds of the host's time, unless QEMU ends before."""
+
+        async def wait() -> None:
+            await self.clock.sleep(ns)
+            action()
+
+        self._tasks.append(asyncio.create_task(wait()))
 
     async def _run(self) -> None:
         """Let the guest's time pass."""

@@ -1,6 +1,5 @@
 """Takes saves at a chosen phase of the timer period, and in the built-in control."""
 
-import asyncio
 from dataclasses import replace
 
 from orchestrator.errors import InfraError
@@ -138,11 +137,11 @@ class Saver:
             due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.late_ns
             left_ns = int(due_ns) - instance.clock.now_ns()
             if left_ns > 0:
-                await asyncio.sleep(instance.clock.wall_s(left_ns))
+                await instance.clock.sleep(left_ns)
             await instance.stop()
             stopped_ns = instance.clock.now_ns()
             if expired:
-                await asyncio.sleep(instance.clock.wall_s(int(EXPIRED_PERIODS * period_ns)))
+                await instance.clock.sleep(int(EXPIRED_PERIODS * period_ns))
             save = await self.look_at_all(tag, phase, within)
             # Correct the aim by half of this attempt's error. An error of a period or more
             # comes from a stalled host and teaches nothing.
@@ -236,7 +235,7 @@ class Saver:
             # The line has arrived, but the guest has not yet noted that it is printed. Or
             # another vCPU prints.
             await instance.cont()
-            await asyncio.sleep(instance.clock.wall_s(self._limits.period_ns // 10))
+            await instance.clock.sleep(self._limits.period_ns // 10)
         if not in_window or state.printing:
             raise NoSaveError(
                 f"saving inside the built-in control: {left:.1f} periods of its window were left, "

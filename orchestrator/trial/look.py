@@ -5,7 +5,7 @@ import math
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lapic import Lapic, Registers, parse_lapic, parse_registers
 from orchestrator.guest.state import GuestState, Stage
-from orchestrator.qmp.errors import MonitorError
+from orchestrator.qmp.errors import AnswerError
 from orchestrator.timers.first_tick import MISSING
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
@@ -65,7 +65,7 @@ async def look(instance: Instance, vcpu: int = 0) -> tuple[GuestState, Lapic, Re
         lapic = parse_lapic(await instance.monitor.hmp("info lapic", vcpu=vcpu))
         registers = parse_registers(await instance.monitor.hmp("info registers", vcpu=vcpu))
     except ValueError as error:
-        raise MonitorError("human-monitor-command", f"not understood: {error}") from error
+        raise AnswerError("human-monitor-command", f"not understood: {error}") from error
     return state, lapic, registers
 
 

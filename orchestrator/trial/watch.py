@@ -169,7 +169,7 @@ class Watch:
             vcpu_start, wait_ns = since.cpu_ns, max(left_ns, SHORTEST_WAIT_NS)
         while True:
             try:
-                arrived = await instance.console.next_line(clock.wall_s(wait_ns), self._vcpu)
+                arrived = await instance.console.next_line(wait_ns, self._vcpu)
                 if arrived is not None:
                     line, at_ns = arrived
                     if isinstance(line, wanted):

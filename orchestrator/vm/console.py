@@ -1,6 +1,5 @@
-"""What a guest says: each of its vCPUs to a port of its own, or all of them to one."""
+"""A guest's console: each vCPU prints to a port of its own, or all of them share one."""
 
-import asyncio
 import collections
 import socket
 from collections.abc import Sequence
@@ -28,38 +27,42 @@ class Console:
             streams: one for each vCPU, in their order, or one for all.
             clock: by which lines arrive.
             reader: knows the form of the guest's lines.
-            tee: a file that gets all that is said.
+            tee: a file that gets everything the guest prints.
         """
+        self._clock = clock
         self._tee = tee
         self.tee_error: OSError | None = None
-        """Why the copy in the tee file ends early, if it does."""
+        """Why the copy in the tee file ends early; None if it does not."""
         self._ports = [Port(stream, clock, reader, self._copy) for stream in streams]
         self._put_aside: collections.defaultdict[int, collections.deque[tuple[Line, int]]] = (
             collections.defaultdict(collections.deque)
         )
 
     def _copy(self, data: bytes) -> None:
-        """Tee what has come; a full disk ends the copy, not the watch."""
+        """Copy what has arrived to the tee file. A full disk ends the copy, not the watch."""
         if self._tee and self.tee_error is None:
             try:
                 self._tee.write(data)
             except OSError as error:
                 self.tee_error = error
 
-    async def next_line(self, timeout_s: float, vcpu: int = 0) -> tuple[Line, int] | None:
-        """Wait for the next line of a vCPU. Those of others are kept for whoever asks.
+    async def next_line(self, within_ns: int, vcpu: int = 0) -> tuple[Line, int] | None:
+        """Wait for the next line of a vCPU. Lines of other vCPUs are kept for later calls.
+
+        Args:
+            within_ns: how long to wait, in the host's time.
+            vcpu: whose line.
 
         Returns:
-            The line and when it arrived, in the host's nanoseconds; None if none came in time.
+            The line and when it arrived, by the host's clock; None if none came in time.
 
         Raises:
-            ConsoleClosed: its stream ended.
+            ConsoleClosed: the stream ended.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
+        until_ns = self._clock.now_ns() + within_ns
         kept, port = self._put_aside[vcpu], self._ports[vcpu % len(self._ports)]
         while not kept:
-            said = await port.next_line(max(0, deadline - loop.time()))
+            said = await port.next_line(until_ns - self._clock.now_ns())
             if said is None:
                 return None
             speaker, line, at_ns = said
@@ -67,10 +70,10 @@ class Console:
         return kept.popleft()
 
     def drain(self) -> int:
-        """Throw away all that has arrived so far; return how many bytes nobody had looked at.
+        """Throw away everything that has arrived; return how many bytes nobody had read.
 
-        In a stopped instance this is the whole of the past: what comes later was
-        printed later.
+        While the vCPUs are stopped this is everything that was printed so far: lines
+        that come later were printed later.
         """
         self._put_aside.clear()
         return sum(port.drain() for port in self._ports)
@@ -87,7 +90,7 @@ class Console:
 
     @property
     def dropped_bytes(self) -> int:
-        """Bytes dropped because no pattern claimed them before the window was full."""
+        """Bytes that were no line of the guest, or that nobody read in time."""
         return sum(port.dropped_bytes for port in self._ports)
 
     def tail(self) -> bytes:
@@ -95,14 +98,14 @@ class Console:
         return b"".join(port.tail() for port in self._ports)
 
     def release_tee(self) -> BinaryIO | None:
-        """Give up the tee file, still open: another console goes on with it."""
+        """Give up the tee file, still open, so that another console can go on with it."""
         tee, self._tee = self._tee, None
         return tee
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop reading."""
         for port in self._ports:
-            port.close()
+            await port.close()
         if self._tee:
             try:
                 self._tee.close()

@@ -8,14 +8,11 @@ from typing import BinaryIO
 from orchestrator.errors import InfraError
 from orchestrator.guest.lines import Line, Ready, Refused
 from orchestrator.host.protocol import Host
-from orchestrator.qmp.errors import MonitorError
+from orchestrator.qmp.errors import MonitorClosedError
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.port import ConsoleClosed
 from orchestrator.vm.qemu import Qemu, starting
-
-#: Time that the guest may take from QEMU's greeting to its first line.
-READY_DEADLINE_NS = 10_000_000_000
 
 
 class GuestStartError(InfraError):
@@ -63,9 +60,9 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> None:
         MonitorError: QEMU ended.
     """
     try:
-        arrived = await qemu.console.next_line(host.clock.wall_s(READY_DEADLINE_NS))
+        arrived = await qemu.console.next_line(host.deadlines.ready_ns)
     except ConsoleClosed:
-        raise MonitorError("query-cpus-fast", "QEMU ended while its guest started") from None
+        raise MonitorClosedError("query-cpus-fast", "QEMU ended while its guest started") from None
     line: Line | None = arrived[0] if arrived else None
     if isinstance(line, Ready):
         return
@@ -77,7 +74,7 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> None:
         raise GuestStartError(f"starting the {name} guest: its first line was {line}")
     status = await qemu.monitor.execute("query-status")
     raise GuestStartError(
-        f"starting the {name} guest: it said nothing in {READY_DEADLINE_NS / 1e9:g} s "
+        f"starting the {name} guest: it said nothing in {host.deadlines.ready_ns / 1e9:g} s "
         f"(QEMU's run state: {status['status']!r}). "
         "`losttick doctor` tells whether this accelerator works here."
     )

@@ -1,28 +1,27 @@
-"""One port that a guest prints to, watched by pexpect.
+"""One stream that a guest prints to, in which pexpect finds the lines.
 
-One reader takes bytes from the stream, timestamps them, passes a copy on and
-feeds pexpect; nobody else reads that descriptor. What pexpect keeps is bounded,
-so that a guest that floods its port costs no memory.
+One reader takes bytes from the stream, notes when they arrived and passes a copy on.
+Whole lines go to pexpect through a socketpair, one piece at a time and only while
+somebody waits for a line, so that pexpect never holds more than one piece. Everything
+else that is kept is bounded as well: a guest that floods its console costs no memory.
 """
 
 import asyncio
 import collections
-import io
 import re
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from pexpect import EOF, TIMEOUT
-from pexpect._async import PatternWaiter
-from pexpect.expect import Expecter, searcher_re
-from pexpect.spawnbase import SpawnBase
+from pexpect import EOF
+from pexpect.fdpexpect import fdspawn
 
 from orchestrator.clock import Clock
 from orchestrator.guest.lines import Line
 from orchestrator.guest.protocol import LineReader
 
-#: Unmatched bytes that are kept; what came before them is dropped and counted.
+#: Bytes of lines that nobody has read, and of a line that does not end: when there are
+#: more, the oldest are dropped and counted.
 WINDOW_BYTES = 64 * 1024
 
 #: Bytes kept for evidence.
@@ -31,69 +30,12 @@ TAIL_BYTES = 4096
 _CHUNK_BYTES = 64 * 1024
 
 
-class _NoTransport(asyncio.ReadTransport):
-    """Stands where pexpect expects the transport that it would pause: ours never pauses."""
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-
-if TYPE_CHECKING:
-    _Spawn = SpawnBase[bytes]
-    _Waiter = PatternWaiter[bytes]
-else:
-    _Spawn, _Waiter = SpawnBase, PatternWaiter
-
-
-class _Fed(_Spawn):
-    """A pexpect spawn that is fed, instead of reading a descriptor.
-
-    `PatternWaiter` is pexpect's own receiver of asynchronous data; it is given the
-    data here, and a transport that does nothing.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(timeout=None)
-        self.dropped = 0
-        transport = _NoTransport()
-        self._waiter = _Waiter()
-        self._waiter.connection_made(transport)
-        # Before the first expect: an expecter that leads here, and nobody waiting.
-        self._waiter.set_expecter(Expecter(self, searcher_re([])))
-        self._waiter.fut.cancel()
-        self.async_pw_transport = (self._waiter, transport)
-
-    @property
-    def unclaimed(self) -> int:
-        """Bytes that no pattern has claimed yet."""
-        return self._buffer.tell()
-
-    def feed(self, data: bytes) -> None:
-        self._waiter.data_received(data)
-        if max(self.unclaimed, self._before.tell()) > WINDOW_BYTES:
-            tail = self._buffer.getvalue()[-WINDOW_BYTES // 2 :]
-            self.dropped += self.unclaimed - len(tail)
-            self.keep(tail)
-
-    def feed_eof(self) -> None:
-        self.flag_eof = True
-        if not self._waiter.fut.done():
-            self._waiter.eof_received()
-
-    def keep(self, data: bytes) -> None:
-        """Hold only `data`."""
-        self._buffer, self._before = io.BytesIO(), io.BytesIO()
-        self._buffer.write(data)
-        self._before.write(data)
-
-
 class ConsoleClosed(Exception):  # noqa: N818  # an end, not an error: QEMU may end it
     """The stream has ended."""
 
 
 class Port:
-    """A stream, and the lines of a guest in it."""
+    """A stream, and the guest's lines in it."""
 
     def __init__(
         self,
@@ -105,10 +47,10 @@ class Port:
         """Begin to read.
 
         Args:
-            stream: what the guest prints.
-            clock: by which it arrives.
+            stream: carries what the guest prints.
+            clock: timestamps what arrives.
             reader: knows the form of the guest's lines.
-            copy: gets all that arrives, whole lines at a time where they are lines.
+            copy: gets everything that arrives, in whole lines where possible.
         """
         stream.setblocking(False)
         self._stream = stream
@@ -116,25 +58,41 @@ class Port:
         self._reader = reader
         self._copy = copy
         self._loop = asyncio.get_running_loop()
-        self._spawn = _Fed()
+        self._arrival: asyncio.Future[None] | None = None
+        """Done when bytes have arrived; there while somebody waits for them."""
         self._partial = b""
-        self._fed = 0
-        self._arrivals: collections.deque[tuple[int, int]] = collections.deque(maxlen=4096)
+        """The beginning of a line whose end has not arrived."""
+        self._waiting: collections.deque[tuple[bytes, int]] = collections.deque()
+        """Whole lines that pexpect has not got yet, and when they arrived."""
+        self._waiting_bytes = 0
+        self._feed, theirs = socket.socketpair()
+        self._feed.setblocking(False)
+        self._spawn = fdspawn(theirs.detach(), timeout=None)
+        self._patterns = self._spawn.compile_pattern_list(
+            [reader.line, _other_line(reader.line), EOF]
+        )
+        self._unclaimed = 0
+        """Bytes that pexpect has got and has not found a line in yet."""
+        self._stale = 0
+        """How many of the unclaimed bytes were drained."""
+        self._fed_ns = 0
+        """When the piece that pexpect has got had arrived."""
         self._tail: collections.deque[bytes] = collections.deque(maxlen=512)
         self.closed = False
         self.received_bytes = 0
         self.garbled = 0
         """Lines whose form fitted but whose checksum did not."""
-        self._patterns = self._spawn.compile_pattern_list([reader.line, EOF, TIMEOUT])
+        self.dropped_bytes = 0
+        """Bytes that were no line of the guest, or that nobody read in time."""
         self._loop.add_reader(stream.fileno(), self._pump)
 
     @property
-    def dropped_bytes(self) -> int:
-        """Bytes dropped because no pattern claimed them before the window was full."""
-        return self._spawn.dropped
+    def held_bytes(self) -> int:
+        """Bytes that are kept for a reader, wherever they are."""
+        return self._unclaimed + self._waiting_bytes + len(self._partial)
 
     def _pump(self) -> None:
-        """Take all that has arrived."""
+        """Take everything that has arrived."""
         while not self.closed:
             try:
                 data = self._stream.recv(_CHUNK_BYTES)
@@ -143,63 +101,107 @@ class Port:
             except OSError:
                 data = b""
             if not data:
-                self.close()
-                self._spawn.feed_eof()
+                self._end()
                 return
             self.received_bytes += len(data)
             self._tail.append(data[-TAIL_BYTES:])
-            # Bytes come one at a time; pexpect need look only when a line is whole.
-            self._partial += data
-            whole = self._partial.rfind(b"\n") + 1
-            if whole or len(self._partial) > WINDOW_BYTES:
-                whole = whole or len(self._partial)
-                self._fed += whole
-                self._arrivals.append((self._fed, self._clock.now_ns()))
-                ready, self._partial = self._partial[:whole], self._partial[whole:]
-                self._copy(ready)
-                self._spawn.feed(ready)
+            self._take(data)
 
-    def _arrived_ns(self) -> int:
-        """Return when the last byte that was matched arrived."""
-        offset = self._fed - self._spawn.unclaimed
-        while len(self._arrivals) > 1 and self._arrivals[0][0] < offset:
-            self._arrivals.popleft()
-        return self._arrivals[0][1]
+    def _take(self, data: bytes) -> None:
+        """Put whole lines where a reader finds them. Bytes may come one at a time."""
+        self._partial += data
+        whole = self._partial.rfind(b"\n") + 1
+        if whole:
+            ready, self._partial = self._partial[:whole], self._partial[whole:]
+            self._copy(ready)
+            self._waiting.append((ready, self._clock.now_ns()))
+            self._waiting_bytes += whole
+            while self._waiting_bytes > WINDOW_BYTES and len(self._waiting) > 1:
+                oldest, _ = self._waiting.popleft()
+                self._waiting_bytes -= len(oldest)
+                self.dropped_bytes += len(oldest)
+            self._wake()
+        elif len(self._partial) > WINDOW_BYTES:
+            excess = len(self._partial) - WINDOW_BYTES // 2
+            self._copy(self._partial[:excess])
+            self._partial = self._partial[excess:]
+            self.dropped_bytes += excess
 
-    async def next_line(self, timeout_s: float) -> tuple[int, Line, int] | None:
+    def _wake(self) -> None:
+        """Let the reader look again, if there is one."""
+        if self._arrival and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    async def next_line(self, within_ns: int) -> tuple[int, Line, int] | None:
         """Wait for the next line of the guest.
 
+        Args:
+            within_ns: how long to wait for bytes to arrive, in the host's time.
+
         Returns:
-            The vCPU, its line, and when that arrived, in the host's nanoseconds; None if
-            none came in time.
+            The vCPU, its line, and when the line arrived, by the host's clock; None if none
+            came in time.
 
         Raises:
             ConsoleClosed: the stream ended.
         """
-        deadline = self._loop.time() + timeout_s
+        until_ns = self._clock.now_ns() + within_ns
         while True:
-            left = 0 if self.closed else max(0, deadline - self._loop.time())
-            match await self._spawn.expect_list(self._patterns, timeout=left, async_=True):
-                case 0:
-                    said = self._reader.parse(cast(re.Match[bytes], self._spawn.match))
-                    if said is not None:
-                        return *said, self._arrived_ns()
-                    self.garbled += 1
-                case _ if self.closed:
-                    raise ConsoleClosed
-                case _:
-                    return None
+            if self._unclaimed:
+                if said := await self._claim():
+                    return *said, self._fed_ns
+            elif self._waiting:
+                self._feed_pexpect()
+            elif self.closed:
+                raise ConsoleClosed
+            elif not await self._arrived(until_ns - self._clock.now_ns()):
+                return None
+
+    async def _arrived(self, within_ns: int) -> bool:
+        """Wait for whole lines, or the end of the stream; return False if none came."""
+        self._arrival = self._loop.create_future()
+        try:
+            async with self._clock.deadline(max(0, within_ns)):
+                await self._arrival
+        except TimeoutError:
+            return bool(self._waiting)
+        return True
+
+    def _feed_pexpect(self) -> None:
+        """Give pexpect the oldest piece."""
+        piece, self._fed_ns = self._waiting.popleft()
+        self._unclaimed = self._feed.send(piece)
+        self._waiting_bytes -= self._unclaimed
+        if self._unclaimed < len(piece):
+            self._waiting.appendleft((piece[self._unclaimed :], self._fed_ns))
+
+    async def _claim(self) -> tuple[int, Line] | None:
+        """Have pexpect find a line in what it has got; return it if it is one of the guest."""
+        found = await self._spawn.expect_list(self._patterns, timeout=None, async_=True)
+        match = cast(re.Match[bytes], self._spawn.match)
+        self._unclaimed -= match.end()
+        if self._stale:
+            self._stale = max(0, self._stale - match.end())
+            return None
+        if found != 0:
+            self.dropped_bytes += match.end()
+            return None
+        self.dropped_bytes += match.start()
+        said = self._reader.parse(match)
+        self.garbled += said is None
+        return said
 
     def drain(self) -> int:
-        """Throw away all that has arrived so far; return how many bytes nobody had read.
+        """Throw away everything that has arrived; return how many bytes nobody had read.
 
-        In a stopped instance this is the whole of the past: what comes later was
-        printed later.
+        While the vCPUs are stopped this is everything that was printed so far: lines
+        that come later were printed later.
         """
         self._pump()
-        unread = self._spawn.unclaimed + len(self._partial)
+        unread = self.held_bytes - self._stale
         self._copy_partial()
-        self._spawn.keep(b"")
+        self._waiting.clear()
+        self._waiting_bytes, self._stale = 0, self._unclaimed
         return unread
 
     def _copy_partial(self) -> None:
@@ -208,12 +210,30 @@ class Port:
         self._partial = b""
 
     def tail(self) -> bytes:
-        """Return the last bytes seen."""
+        """Return the last bytes that arrived."""
         return b"".join(self._tail)[-TAIL_BYTES:]
 
-    def close(self) -> None:
-        """Stop reading."""
+    def _end(self) -> None:
+        """Stop reading; what has arrived can still be read."""
         if not self.closed:
             self.closed = True
             self._loop.remove_reader(self._stream.fileno())
             self._copy_partial()
+            self._wake()
+
+    async def close(self) -> None:
+        """Stop reading, and close what pexpect reads from."""
+        self._end()
+        if self._feed.fileno() < 0:
+            return
+        self._feed.close()
+        try:
+            # pexpect's transport closes its end of the socketpair when it sees the end.
+            await self._spawn.expect([EOF], timeout=None, async_=True)
+        finally:
+            self._spawn.close()
+
+
+def _other_line(line: re.Pattern[bytes]) -> re.Pattern[bytes]:
+    """Return a pattern of lines that hold no line of the guest, so that pexpect drops them."""
+    return re.compile(rb"(?m:^)(?:(?!" + line.pattern + rb")[^\n])*\n", line.flags)

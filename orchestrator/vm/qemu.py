@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from orchestrator.host.protocol import Host, QemuProcess, QemuStartError
 from orchestrator.process.exit import QemuExit
-from orchestrator.qmp.errors import MonitorClosedError, MonitorError
+from orchestrator.qmp.errors import AnswerError, MonitorClosedError, MonitorError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.argv import DISK_FILE, qemu_args
 from orchestrator.vm.config import InstanceConfig
@@ -79,7 +79,7 @@ async def starting(
     console = monitor = None
     try:
         console = Console(process.consoles, host.clock, config.program, tee)
-        monitor = await Monitor.connect(process, host.clock)
+        monitor = await Monitor.connect(process.qmp, host.clock, host.deadlines)
         threads = await _vcpu_threads(monitor, config.guest.vcpus)
         pinned = tuple([await process.pin(thread) if pin else None for thread in threads])
         if process.tracer:
@@ -102,19 +102,21 @@ async def _vcpu_threads(monitor: Monitor, vcpus: int) -> tuple[int, ...]:
     try:
         return tuple(int(answer[n]["thread-id"]) for n in range(vcpus))
     except (LookupError, TypeError, ValueError):
-        raise MonitorError("query-cpus-fast", f"threads are missing in {answer!r}") from None
+        raise AnswerError(
+            "query-cpus-fast", f"threads are missing in {answer!r}", answer=answer
+        ) from None
 
 
 async def _end(process: QemuProcess, monitor: Monitor | None, console: Console | None) -> QemuExit:
     """Kill QEMU, then close the streams: a monitor whose peer is gone closes at once."""
-    if console:
-        console.close()
     try:
         return await process.kill()
     finally:
         try:
             if monitor:
                 await monitor.close()
+            if console:
+                await console.close()
         finally:
             for stream in (process.qmp, *process.consoles):
                 stream.close()

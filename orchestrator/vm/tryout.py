@@ -17,8 +17,6 @@ TICKS = 3
 #: Where the period is of no importance.
 PERIOD_NS = 5_000_000
 
-_DEADLINE_NS = 3_000_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class Tryout:
@@ -48,9 +46,9 @@ async def try_out(host: Host, config: InstanceConfig) -> Tryout:
     period_ns = config.guest.period_ns
     try:
         async with launch(host, config) as instance:
-            deadline_s = instance.clock.wall_s(_DEADLINE_NS + 2 * period_ns)
+            deadline_ns = host.deadlines.first_ticks_ns + 2 * period_ns
             for vcpu in [*instance.vcpus] * TICKS:
-                arrived = await instance.console.next_line(deadline_s, vcpu)
+                arrived = await instance.console.next_line(deadline_ns, vcpu)
                 if arrived is None:
                     state = await instance.run_state()
                     return Tryout(f"the guest started, but does not tick (QEMU says: {state})")

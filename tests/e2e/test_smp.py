@@ -92,14 +92,14 @@ async def test_an_nmi_has_every_vcpu_testify(accel: Accel) -> None:
     guest = GuestConfig(period_ns=50_000_000, vcpus=4)
     async with launch(OnePort(), InstanceConfig(accel, guest)) as instance:
         for vcpu in instance.vcpus:
-            assert await instance.console.next_line(5, vcpu)
+            assert await instance.console.next_line(5_000_000_000, vcpu)
         for _ in range(10):
             await instance.monitor.execute("inject-nmi")
         seen = dict.fromkeys(instance.vcpus, 0)
         ticks = dict(seen)
         for vcpu in instance.vcpus:
             while ticks[vcpu] < 8:
-                arrived = await instance.console.next_line(5, vcpu)
+                arrived = await instance.console.next_line(5_000_000_000, vcpu)
                 assert arrived is not None, (vcpu, ticks)
                 ticks[vcpu] += isinstance(arrived[0], Tick)
                 seen[vcpu] += not isinstance(arrived[0], Tick)

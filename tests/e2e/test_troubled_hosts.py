@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.clock import Deadlines
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import Save
@@ -143,7 +144,7 @@ async def test_a_stopped_qemu_loses_nothing(
 async def test_a_qemu_that_stays_stopped_is_unknown(
     host: LocalHost, best_accel: Accel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.qmp.monitor.DEADLINE_NS", 1_000_000_000)
+    host.deadlines = Deadlines(command_ns=1_000_000_000)
     limits, paces, snapshots = Limits(PERIOD_NS), Paces(), HmpSnapshots()
     async with launch(host, InstanceConfig(best_accel)) as instance:
         save, _ = await Saver(instance, snapshots, paces, limits).take("save", 0.5)

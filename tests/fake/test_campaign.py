@@ -230,8 +230,7 @@ def late(break_it: Callable[[FakeQemu], None], after_ns: int) -> Script:
     def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         immediate(qemu, vcpu, number)
         if not qemu.config.control_tick:
-            loop = asyncio.get_running_loop()
-            loop.call_later(qemu.clock.wall_s(after_ns), break_it, qemu)
+            qemu.do_later(after_ns, lambda: break_it(qemu))
 
     return Script(on_load)
 

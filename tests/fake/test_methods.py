@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.clock import Deadlines
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import Save
@@ -142,11 +143,9 @@ async def test_a_bug_that_shows_only_at_the_second_load(tmp_path: Path) -> None:
     assert found == {CycleKind.FRESH: 0, CycleKind.CHAIN: 2}
 
 
-async def test_a_migration_that_fails_and_one_that_never_ends(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_migration_that_fails_and_one_that_never_ends() -> None:
     script = Script(immediate)
-    host, method = FakeHost(script), ExecSnapshots()
+    host, method = FakeHost(script, deadlines=Deadlines(state_ns=500_000_000)), ExecSnapshots()
 
     def fail(qemu: FakeQemu) -> object:
         qemu.monitor.migration = "failed"
@@ -154,7 +153,6 @@ async def test_a_migration_that_fails_and_one_that_never_ends(
 
     async with saved(host, method) as (instance, _, _):
         script.on_command["migrate"] = lambda qemu: {} if qemu else None
-        monkeypatch.setattr("orchestrator.snapshot.migration.DEADLINE_NS", 500_000_000)
         instance.process.monitor.migration = "active"  # type: ignore[attr-defined]
         with pytest.raises(MonitorTimeoutError, match=r"was not over in 0\.5 s"):
             await method.save(instance, "never")

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from orchestrator.clock import LocalClock
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines, LocalClock
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Tick
@@ -37,15 +37,10 @@ from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
 from orchestrator.vm.port import WINDOW_BYTES, ConsoleClosed
 
+SECOND_NS = 1_000_000_000
+
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\n'
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-class Process:
-    """As much of a QEMU process as a monitor needs."""
-
-    def __init__(self, qmp: socket.socket) -> None:
-        self.qmp = qmp
 
 
 @pytest.fixture
@@ -53,7 +48,7 @@ async def peer() -> AsyncIterator[Callable[[Peer], Awaitable[Monitor]]]:
     """Connect a monitor to a scripted peer."""
     tasks, monitors = [], []
 
-    async def connect(script: Peer) -> Monitor:
+    async def connect(script: Peer, deadlines: Deadlines = DEFAULT_DEADLINES) -> Monitor:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=theirs)
@@ -66,7 +61,7 @@ async def peer() -> AsyncIterator[Callable[[Peer], Awaitable[Monitor]]]:
 
         tasks.append(asyncio.create_task(run()))
         try:
-            monitor = await Monitor.connect(Process(ours), LocalClock())  # type: ignore[arg-type]
+            monitor = await Monitor.connect(ours, LocalClock(), deadlines)
         except BaseException:
             ours.close()
             raise
@@ -101,16 +96,12 @@ async def test_a_peer_that_hangs(peer: Callable[[Peer], Awaitable[Monitor]]) -> 
         await monitor.execute("query-status", deadline_ns=50_000_000)
 
 
-async def test_a_peer_that_never_greets(
-    peer: Callable[[Peer], Awaitable[Monitor]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orchestrator.qmp.monitor.DEADLINE_NS", 50_000_000)
-
+async def test_a_peer_that_never_greets(peer: Callable[..., Awaitable[Monitor]]) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
-    with pytest.raises(MonitorTimeoutError, match="no greeting"):
-        await peer(script)
+    with pytest.raises(MonitorTimeoutError, match=r"no greeting in 0\.05 s"):
+        await peer(script, Deadlines(command_ns=50_000_000))
 
 
 @pytest.mark.parametrize(
@@ -148,14 +139,22 @@ async def test_errors_carry_what_qemu_says(peer: Callable[[Peer], Awaitable[Moni
             writer.write(b'{%b, "id": "%b"}\n' % (answer, str(message["id"]).encode()))
 
     monitor = await peer(script)
-    with pytest.raises(CommandFailedError, match=r"'query-x': QEMU says: no such thing"):
-        await monitor.execute("query-x")
-    with pytest.raises(CommandFailedError, match=r"'savevm a': QEMU says: Error: no disk$"):
+    with pytest.raises(CommandFailedError, match=r"'query-x': QEMU says: no such thing") as failed:
+        await monitor.execute("query-x", {"deep": True})
+    error = failed.value
+    assert (error.command, error.arguments) == ("query-x", {"deep": True})
+    assert (error.error_class, error.desc) == ("GenericError", "no such thing")
+    assert isinstance(error.answer, dict)
+    assert error.answer["error"] == {"class": "GenericError", "desc": "no such thing"}
+    with pytest.raises(
+        CommandFailedError, match=r"'savevm a': QEMU says: Error: no disk$"
+    ) as failed:
         await monitor.hmp_do("savevm a")
+    assert failed.value.answer == "Error: no disk\r\n"
 
 
 async def test_a_job_that_fails_and_one_that_never_ends(
-    peer: Callable[[Peer], Awaitable[Monitor]], monkeypatch: pytest.MonkeyPatch
+    peer: Callable[[Peer], Awaitable[Monitor]],
 ) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async for message in await negotiate(reader, writer):
@@ -176,7 +175,7 @@ async def test_a_job_that_fails_and_one_that_never_ends(
     method, instance = JobSnapshots(), cast(Instance, SimpleNamespace(monitor=monitor))
     with pytest.raises(CommandFailedError, match="its job ended with: no such snapshot"):
         await method.load(instance, "tag")
-    monkeypatch.setattr("orchestrator.snapshot.jobs.DEADLINE_NS", 50_000_000)
+    monitor.deadlines = Deadlines(state_ns=50_000_000)
     with pytest.raises(MonitorTimeoutError, match="did not conclude"):
         await method.load(instance, "tag")
 
@@ -204,7 +203,7 @@ async def console() -> AsyncIterator[tuple[Console, socket.socket]]:
     console = Console([ours], LocalClock(), TickFirmware())
     with ours, theirs:
         yield console, theirs
-        console.close()
+        await console.close()
 
 
 TICK = render("T", 7, 500, 0, 1000, 10, 8)
@@ -224,15 +223,14 @@ async def test_a_console_flooded_with_noise(
         await loop.sock_sendall(guest, b"\n" + TICK)
 
     sender = asyncio.create_task(flood())
-    heard = await watched.next_line(20)
+    heard = await watched.next_line(20 * SECOND_NS)
     await sender
     assert heard is not None
     assert isinstance(heard[0], Tick)
     assert watched.received_bytes == len(noise) + 1 + len(TICK)
     assert watched.dropped_bytes > len(noise) / 2
     (port,) = watched._ports
-    assert port._spawn.unclaimed <= WINDOW_BYTES
-    assert port._spawn._before.tell() <= WINDOW_BYTES
+    assert port.held_bytes <= WINDOW_BYTES
 
 
 async def test_drained_lines_are_never_heard(console: tuple[Console, socket.socket]) -> None:
@@ -240,9 +238,9 @@ async def test_drained_lines_are_never_heard(console: tuple[Console, socket.sock
     guest.send(TICK + TICK[:20])
     assert watched.drain() == len(TICK) + 20
     guest.send(TICK[20:])  # the tail of a line whose head is drained
-    assert await watched.next_line(0.05) is None
+    assert await watched.next_line(SECOND_NS // 20) is None
     guest.send(TICK)
-    heard = await watched.next_line(1)
+    heard = await watched.next_line(SECOND_NS)
     assert heard is not None
     assert heard[0] == Tick(7, 500, 1000, 10, 8)
 
@@ -252,9 +250,9 @@ async def test_a_line_in_pieces_and_two_at_once(console: tuple[Console, socket.s
     for byte in TICK[:-1]:
         guest.send(bytes([byte]))
         await asyncio.sleep(0)
-    assert await watched.next_line(0.02) is None
+    assert await watched.next_line(SECOND_NS // 50) is None
     guest.send(TICK[-1:] + render("T", 8, 1, 0, 1, 1, 9))
-    first, second = await watched.next_line(1), await watched.next_line(1)
+    first, second = await watched.next_line(SECOND_NS), await watched.next_line(SECOND_NS)
     assert first is not None
     assert second is not None
     assert isinstance(first[0], Tick)
@@ -269,12 +267,12 @@ async def test_a_console_that_closes_gives_what_it_had(
     watched, guest = console
     guest.send(TICK)
     guest.close()
-    heard = await watched.next_line(1)
+    heard = await watched.next_line(SECOND_NS)
     assert heard is not None
     with pytest.raises(ConsoleClosed):
-        await watched.next_line(1)
+        await watched.next_line(SECOND_NS)
     with pytest.raises(ConsoleClosed):
-        await watched.next_line(1)
+        await watched.next_line(SECOND_NS)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> N
             launch(host, TICKING) as two,
         ):
             for instance in (one, two):
-                assert await instance.console.next_line(30)
+                assert await instance.console.next_line(30_000_000_000)
                 assert await instance.vcpu_cpu_ns() > 0
                 assert await instance.process.waited_ns(instance.facts.vcpu_threads) >= 0
             # One that is ended from inside says how; the other goes on.
@@ -94,7 +94,7 @@ async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> N
             assert (await one.process.exited()).code == -signal.SIGKILL
             while two.console.drain():  # what came meanwhile
                 pass
-            assert await two.console.next_line(30)
+            assert await two.console.next_line(30_000_000_000)
     assert b"LAB kernel 6.1" in log.getvalue()
     assert emulators(runtime_folder) == []
 

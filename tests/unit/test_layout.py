@@ -20,7 +20,6 @@ LINES = 350
 #: Still to be mended.
 PENDING = {
     "host/local.py:guest", "process/supervised.py:host",
-    "qmp/monitor.py:host",
 }  # fmt: skip
 
 

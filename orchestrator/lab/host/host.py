@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
 
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.errors import LosttickError
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.protocol import QemuStartError
@@ -23,15 +24,23 @@ BOOT_S = 180.0
 class LabHost:
     """A booted lab, on which QEMU can be started."""
 
-    def __init__(self, image: LabImage, host: HostFacts, log: BinaryIO | None = None) -> None:
+    def __init__(
+        self,
+        image: LabImage,
+        host: HostFacts,
+        log: BinaryIO | None = None,
+        deadlines: Deadlines = DEFAULT_DEADLINES,
+    ) -> None:
         """Prepare; `booted` boots it.
 
         Args:
             image: what to boot.
             host: this machine's facts: those of the lab take the place of what it emulates.
             log: gets the words of the lab's serial port.
+            deadlines: how long each kind of step may take, in the lab's time.
         """
         self.image = image
+        self.deadlines = deadlines
         self.cpus = image.cpus
         self.qemu = image.qemu
         self.trouble: LabError | None = None

@@ -114,9 +114,13 @@ class LabClock:
         told_ns, wall = self._told
         return told_ns + min(int((time.monotonic() - wall) * 1e9 * self.speed), self.BEYOND_NS)
 
-    def wall_s(self, ns: int) -> float:
-        """Return about how long the lab takes for `ns` of its own, in our seconds."""
-        return ns / 1e9 / self.speed
+    async def sleep(self, ns: int) -> None:
+        """Wait until about `ns` nanoseconds of the lab's time have passed."""
+        await asyncio.sleep(ns / 1e9 / self.speed)
+
+    def deadline(self, ns: int) -> asyncio.Timeout:
+        """Return a context that may last about `ns` nanoseconds of the lab's time."""
+        return asyncio.timeout(ns / 1e9 / self.speed)
 
 
 class Link(asyncio.Protocol):

@@ -115,9 +115,11 @@ class Schedule:
 
     @contextlib.asynccontextmanager
     async def _identified(self, assignment: Assignment) -> AsyncIterator[None]:
-        """Note what a lab knows of the host once the host has ended."""
-        yield
-        self._note_lab(assignment)
+        """Note what a lab knows of the host once the host has ended, or did not come up."""
+        try:
+            yield
+        finally:
+            self._note_lab(assignment)
 
     def _note_lab(self, assignment: Assignment) -> None:
         if assignment.lab:

@@ -44,6 +44,8 @@ class DirectRecord:
 
     format: int
     losttick: str
+    hosts: tuple[str, ...]
+    """Names of the hosts that are to be tested."""
     confidence: float
     """Confidence of the intervals."""
     at: str = ""
@@ -55,7 +57,7 @@ class HostRecord:
 
     Without `cell`, the host of the session, from which losttick runs. With `cell`, the host
     on which that cell is counted from here on; `facts` is None if it is the session's own.
-    In a direct test, `cell` is the name of the host that is tested next.
+    In a direct test, `cell` is the name of a tested host, and `facts` are its facts.
     """
 
     facts: HostFacts | None = None
@@ -216,8 +218,10 @@ class CellRecord:
 
 @dataclass(frozen=True, slots=True)
 class SeriesRecord:
-    """`series`: trials of a direct test with one current count, on the host named last."""
+    """`series`: trials of a direct test with one current count."""
 
+    host: str
+    """The name of the tested host, as its `host` record has it."""
     series: Series
     role: Role = Role.HOST
     """`control` for timers restored with TMICT 0, which never fire: each must be lost."""

@@ -1,0 +1,125 @@
+"""Folds the records of a direct test of KVM_SET_LAPIC.
+
+The journal of a direct test begins with a `direct` record. Each tested host then has a
+`host` record with its facts, a `lab` record if a lab booted it, one `series` record for
+each restored current count, and one in the role `control`. A `verdict` record ends it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.findings.lab import LabIdentity
+from orchestrator.findings.series import Series
+from orchestrator.host.facts import HostFacts
+from orchestrator.journal.counts import OrderError
+from orchestrator.journal.file import JournalFormatError, numbered_records
+from orchestrator.journal.records import (
+    DirectRecord,
+    FailureRecord,
+    HostRecord,
+    InterruptedRecord,
+    LabRecord,
+    Record,
+    SeriesRecord,
+    SkipRecord,
+    VerdictRecord,
+)
+from orchestrator.journal.trial_record import Role
+
+
+@dataclass(slots=True)
+class TestedHost:
+    """What a direct test has found on one host so far."""
+
+    facts: HostFacts | None = None
+    """None until the host came up."""
+    lab: LabIdentity | None = None
+    series: list[Series] = field(default_factory=list)
+    control: Series | None = None
+    """Timers that were restored with TMICT 0, which never fire: each must be lost."""
+    failure: str | None = None
+    """Why the test of this host ended early."""
+    skipped: str | None = None
+    """Why this host can't be tested."""
+
+
+@dataclass(slots=True)
+class DirectState:
+    """The state of a direct test after some of its records."""
+
+    losttick: str = ""
+    confidence: float = 0.95
+    began_at: str = ""
+    hosts: dict[str, TestedHost] = field(default_factory=dict)
+    """By name, in the order of the first record."""
+    verdict: str | None = None
+    """The verdict that ended the test; None until then."""
+    interrupted: str | None = None
+
+    def apply(self, record: Record) -> None:
+        """Change the state by the next record.
+
+        Raises:
+            OrderError: the record can't follow those before it.
+        """
+        match record:
+            case DirectRecord():
+                if self.hosts:
+                    raise OrderError("a second direct test begins in the same journal")
+                self.losttick, self.confidence = record.losttick, record.confidence
+                self.began_at = record.at
+                self.hosts = {name: TestedHost() for name in record.hosts}
+            case HostRecord():
+                self._host(record.cell or "").facts = record.facts
+            case LabRecord():
+                self._host(record.cell).lab = record.lab
+            case SeriesRecord(role=Role.CONTROL):
+                self._host(record.host).control = record.series
+            case SeriesRecord():
+                self._host(record.host).series.append(record.series)
+            case FailureRecord():
+                self._host(record.cell).failure = record.error
+            case SkipRecord():
+                self._host(record.cell).skipped = record.why
+            case VerdictRecord():
+                self.verdict = record.verdict
+            case InterruptedRecord():
+                self.interrupted = record.error or record.by
+            case _:
+                raise OrderError("the record does not belong in the journal of a direct test")
+
+    def _host(self, name: str) -> TestedHost:
+        try:
+            return self.hosts[name]
+        except KeyError:
+            raise OrderError(f"the test has no host {name!r}") from None
+
+
+def fold_direct(records: Iterable[Record]) -> DirectState:
+    """Return the state of a direct test after some records.
+
+    Raises:
+        OrderError: they can't follow each other.
+    """
+    state = DirectState()
+    for record in records:
+        state.apply(record)
+    return state
+
+
+def read_direct_state(path: Path) -> DirectState:
+    """Return the state of the direct test whose journal this is.
+
+    Raises:
+        OSError: the file can't be read.
+        JournalFormatError: the file can't be understood.
+    """
+    state, last = DirectState(), 0
+    try:
+        for number, record in numbered_records(path):
+            last = number
+            state.apply(record)
+    except OrderError as error:
+        raise JournalFormatError(path, last, str(error)) from error
+    return state

@@ -1,7 +1,6 @@
 """What is in the cache: listed, checked, and removed."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.cache.store import RECORD, Entry, read
-from orchestrator.cache.workshop import LOCK, locked
+from orchestrator.cache.workshop import LOCK, locked_at_once
 
 #: What a person brought: never removed.
 BROUGHT = "debs"
@@ -59,7 +58,7 @@ def items(cache: Path, *, check: bool = False) -> Iterator[Item]:
         rest = _size(place)
         for entry in _entries(place):
             rest -= _size(entry.folder)
-            requests = answers.get(entry.folder.name, [entry.record.what])
+            requests = answers.get(entry.folder.name, [entry.info.what])
             yield _item(entry, place.name, tuple(requests), check=check)
         if rest >= _WORTH_A_LINE_BYTES:
             made_s = place.stat().st_mtime
@@ -76,10 +75,10 @@ def _entries(place: Path) -> Iterator[Entry]:
 
 
 def _item(entry: Entry, kind: str, what: tuple[str, ...], *, check: bool) -> Item:
-    record = entry.record
+    info = entry.info
     damage = tuple(entry.damage(whole=True)) if check else None
     return Item(
-        kind, what, record.version, record.size_bytes, record.made_s, entry.used_s, entry.folder,
+        kind, what, info.version, info.size_bytes, info.made_s, entry.used_s, entry.folder,
         damage,
     )  # fmt: skip
 
@@ -141,7 +140,7 @@ def _clear(path: Path, before_s: float, done: Cleaned, depth: int = 1) -> None:
         return
     with contextlib.suppress(FileNotFoundError):
         lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
-        if not locked(lock, path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if not locked_at_once(lock, path):
             done.in_use.append(path)
             return
         try:

@@ -2,11 +2,11 @@
 
 import hashlib
 import shutil
-import subprocess
 from pathlib import Path
 
 from orchestrator.cache.workshop import cache_folder, workshop
-from orchestrator.errors import InfraError, UnfitError
+from orchestrator.errors import UnfitError
+from orchestrator.process.tool import run_tool
 
 #: Static, so that they also run where there is nothing but a kernel.
 FLAGS = ("-O2", "-static", "-Wall", "-Wextra")
@@ -29,7 +29,7 @@ def static_program(source: Path, cache: Path | None = None) -> Path:
 
     Raises:
         NoCompilerError: there is no C compiler.
-        InfraError: the compiler failed.
+        ToolError: the compiler failed.
     """
     key = hashlib.sha256(source.read_bytes() + repr(FLAGS).encode()).hexdigest()[:16]
     folder = (cache or cache_folder()) / source.stem
@@ -44,11 +44,6 @@ def static_program(source: Path, cache: Path | None = None) -> Path:
         )
     with workshop(folder) as work:
         fresh = work / source.stem
-        done = subprocess.run(
-            [compiler, *FLAGS, "-o", str(fresh), str(source)],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            raise InfraError(f"building {source.name} by {compiler}: {done.stderr.strip()}")
+        run_tool([compiler, *FLAGS, "-o", str(fresh), str(source)], f"building {source.name}")
         fresh.replace(program)  # whole or not at all, whoever else builds it
     return program

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cache.workshop import LOCK, locked
+from orchestrator.cache.workshop import LOCK, is_current, wait_for_lock
 
 RECORD = "record.json"
 
@@ -47,7 +47,7 @@ _held: dict[tuple[Path, int], int] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class EntryInfo:
     """What an entry is."""
 
     what: str
@@ -67,7 +67,7 @@ class Entry:
     """One whole thing in the cache."""
 
     folder: Path
-    record: Record
+    info: EntryInfo
 
     @property
     def content(self) -> Path:
@@ -92,7 +92,7 @@ class Entry:
             manifest = self._manifest()
         except (OSError, ValueError) as error:
             return [f"{_MANIFEST}: {error}"]
-        everything = whole or self.record.size_bytes <= _ALWAYS_READ_BYTES
+        everything = whole or self.info.size_bytes <= _ALWAYS_READ_BYTES
         found = [
             f"{name}: {what}"
             for name, kept in manifest.items()
@@ -105,7 +105,7 @@ class Entry:
 
     def _manifest(self) -> dict[str, list[Any]]:
         text = (self.folder / _MANIFEST).read_bytes()
-        if hashlib.sha256(text).hexdigest() != self.record.manifest_sha256:
+        if hashlib.sha256(text).hexdigest() != self.info.manifest_sha256:
             raise ValueError("its SHA-256 is another")
         manifest: dict[str, list[Any]] = json.loads(text)
         return manifest
@@ -137,13 +137,13 @@ class Store:
         folders = sorted(self._place.iterdir()) if self._place.is_dir() else []
         return [entry for folder in folders if (entry := read(folder))]
 
-    def add(self, key: str, made: Path, record: Record) -> Entry:
+    def add(self, key: str, made: Path, info: EntryInfo) -> Entry:
         """Keep a folder; one that is there under this key is replaced.
 
         Args:
             key: its name in the store.
             made: what to keep, in a workshop of the same cache; it is moved away.
-            record: what it is; its number of files, size and digest are filled in.
+            info: what it is; its number of files, size and digest are filled in.
         """
         fresh = Path(tempfile.mkdtemp(prefix="entry-", dir=made.parent))
         fresh.chmod(0o755)
@@ -151,7 +151,7 @@ class Store:
         manifest = _list(fresh / _CONTENT)
         text = json.dumps(manifest).encode()
         (fresh / _MANIFEST).write_bytes(text)
-        filled = asdict(record) | {
+        filled = asdict(info) | {
             "files": len(manifest),
             "size_bytes": sum(size for size, _, _ in manifest.values()),
             "manifest_sha256": hashlib.sha256(text).hexdigest(),
@@ -167,13 +167,13 @@ class Store:
         except OSError:
             if read(folder) is None:  # else another came first, with the same
                 raise
-        return self.find(key) or Entry(folder, Record(**filled))
+        return self.find(key) or Entry(folder, EntryInfo(**filled))
 
 
 def read(folder: Path) -> Entry | None:
     """Return the entry in a folder, or None where there is no readable one."""
     try:
-        return Entry(folder, Record(**json.loads((folder / RECORD).read_bytes())))
+        return Entry(folder, EntryInfo(**json.loads((folder / RECORD).read_bytes())))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -190,7 +190,13 @@ def _hold(folder: Path) -> bool:
         lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
-    if not locked(lock, folder, fcntl.LOCK_SH):
+    try:
+        wait_for_lock(lock, fcntl.LOCK_SH)
+    except BaseException:
+        os.close(lock)
+        raise
+    if not is_current(lock, folder):
+        os.close(lock)
         return False
     with contextlib.suppress(OSError):  # someone else's cache will do, too
         os.utime(lock)

@@ -8,8 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-#: The file that is locked, in a workshop as in an entry.
+from orchestrator.process.background import current_job
+
+#: Name of the lock file, in a workshop as in an entry.
 LOCK = "lock"
+
+
+#: Time between two attempts to take a lock that another process holds. (flock can't be
+#: awaited, and a thread that waits in it can't be stopped.)
+_RETRY_S = 0.1
 
 
 def cache_folder() -> Path:
@@ -22,13 +29,17 @@ def cache_folder() -> Path:
 def workshop(place: Path) -> Iterator[Path]:
     """Give an empty folder in `place` to build in, to one process at a time.
 
-    What a process that was killed has left in it is removed by the next.
+    Blocks while another process builds there: coroutines call it through `in_thread`. What a
+    killed process left in `place` is removed.
+
+    Raises:
+        WorkCancelled: nobody waits for the build any more.
     """
     lock = _lock_made(place)
     try:
         for left in place.glob("work*"):
             shutil.rmtree(left, ignore_errors=True)
-        # A name of its own: a tool of the killed process may still write to the last one.
+        # A new name each time: a tool of a killed process may still write to the last one.
         work = Path(tempfile.mkdtemp(prefix="work-", dir=place))
         try:
             yield work
@@ -39,28 +50,55 @@ def workshop(place: Path) -> Iterator[Path]:
 
 
 def _lock_made(place: Path) -> int:
-    """Lock a folder alone, making it where it is missing; wait for whoever has it."""
+    """Make a folder if it is missing, and lock it; wait while another process holds the lock."""
     while True:
         place.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # removed since
             lock = os.open(place / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            if locked(lock, place, fcntl.LOCK_EX):
+            try:
+                wait_for_lock(lock)
+            except BaseException:
+                os.close(lock)
+                raise
+            if is_current(lock, place):
                 return lock
+            os.close(lock)
 
 
-def locked(lock: int, folder: Path, how: int) -> bool:
-    """Lock a folder's opened lock file; close it and return False if that was in vain.
+def wait_for_lock(lock: int, how: int = fcntl.LOCK_EX) -> None:
+    """Lock an open file; wait while another process holds the lock.
 
     Args:
         lock: the open file.
-        folder: whose lock it was when it was opened; another may have removed it since.
-        how: as of flock(2).
+        how: the operation for flock(2): alone, or shared.
+
+    Raises:
+        WorkCancelled: nobody waits for this work any more.
     """
+    job = current_job()
+    while True:
+        try:
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            job.pause(_RETRY_S)
+
+
+def locked_at_once(lock: int, folder: Path) -> bool:
+    """Lock a folder's opened lock file alone; close the file and return False if it is held."""
     try:
-        fcntl.flock(lock, how)
-        if (folder / LOCK).stat().st_ino == os.fstat(lock).st_ino:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_current(lock, folder):
             return True
-    except OSError:  # busy, or removed
+    except OSError:  # held by another process
         pass
     os.close(lock)
     return False
+
+
+def is_current(lock: int, folder: Path) -> bool:
+    """Return whether an open lock file is still its folder's: another process may remove that."""
+    try:
+        return (folder / LOCK).stat().st_ino == os.fstat(lock).st_ino
+    except OSError:
+        return False

@@ -19,6 +19,7 @@ from orchestrator.direct.program import build
 from orchestrator.direct.run import ProbeResult, judge, run_probe
 from orchestrator.host.local_facts import read_facts
 from orchestrator.journal.plain import plain
+from orchestrator.process.background import in_thread
 from orchestrator.vm.config import Accel
 
 _COLUMNS = ("TMCCT", "trials", "lost", "loss rate", "tick after", "trials/s")
@@ -54,7 +55,7 @@ async def _probe(
 ) -> ExitCode:
     facts = await asyncio.to_thread(read_facts, None, None)
     exposed = exposure(facts, Accel.KVM, APICV_BUG.timer)
-    program = await asyncio.to_thread(build)
+    program = await in_thread(build)
     stderr = Console(stderr=True)
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         task = bar.add_task("probe", total=trials * len(tmccts))

@@ -1,6 +1,5 @@
 """The direct test in a lab: a kernel of one's choice on an emulated CPU with APICv."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from orchestrator.lab.emulator.media import boot_cd, initrd
 from orchestrator.lab.host.host import lab_facts
 from orchestrator.lab.host.image import lab_files
 from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.process.background import in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ async def probe_in_lab(
         PackagesError, NoCompilerError: what it is made of can't be had.
     """
     arguments = probe_arguments(trials, period_ns, tmccts_ns)
-    lab = Lab(bochs, await asyncio.to_thread(_cd, kernel, arguments, apicv))
+    lab = Lab(bochs, await in_thread(_cd, kernel, arguments, apicv))
     async with contextlib.aclosing(lab.lines()) as lines:
         result = await collect(lines, len(tmccts_ns), confidence, progress)
     facts = lab_facts(host, lab, cpus=1)

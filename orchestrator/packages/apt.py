@@ -3,16 +3,24 @@
 import functools
 from pathlib import Path
 
-from orchestrator.errors import UnfitError
+from orchestrator.errors import InfraError, UnfitError
 from orchestrator.process.tool import run_tool
 
 
 class PackagesError(UnfitError):
-    """Packages could not be had."""
+    """Packages can't be had here: no apt, no network, or no such package."""
 
 
-#: Runs a tool that packages are fetched or read with.
-package_tool = functools.partial(run_tool, error=PackagesError)
+class PackageFaultError(InfraError):
+    """What was fetched is not what it should be."""
+
+
+#: Runs a tool that reads packages which are there. A failure is an error, not a skip.
+package_tool = functools.partial(run_tool, missing=PackagesError)
+
+
+#: Runs apt to look for packages or fetch them. A failure means that they can't be had here.
+fetching_tool = functools.partial(run_tool, failed=PackagesError, missing=PackagesError)
 
 
 def apt(state: Path, sources: str, default_release: str | None = None) -> list[str]:
@@ -66,7 +74,7 @@ def suite_sources(suite: str) -> str:
 
 def _mirror(*, security: bool) -> str:
     """Return the mirror that this machine's apt uses for Debian itself or its security updates."""
-    listed = package_tool(
+    listed = fetching_tool(
         ["apt-get", "indextargets", "--format", "$(SITE) $(SUITE) $(ORIGIN)"],
         "asking apt for its mirror",
     )

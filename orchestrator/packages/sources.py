@@ -6,9 +6,9 @@ import shutil
 import time
 from pathlib import Path
 
-from orchestrator.cache.store import Record, Store
+from orchestrator.cache.store import EntryInfo, Store
 from orchestrator.cache.workshop import cache_folder
-from orchestrator.packages.apt import PackagesError, apt, package_tool
+from orchestrator.packages.apt import PackageFaultError, PackagesError, apt, fetching_tool
 from orchestrator.packages.by_hand import drop_folder
 
 
@@ -58,20 +58,20 @@ def source_archive(
                 f"or copy {cache} from a machine that has it."
             ) from error
         (folder / name).rename(content / name)
-    record = Record(
+    info = EntryInfo(
         what=f"source of {package} of {suite}",
         version=name.removeprefix(f"{package}_").partition(".orig.")[0],
         made_s=time.time(),
         details={"file": name, "sha256": digest, "by_hand": brought is not None},
     )
-    return store.add(digest, content, record).content / name
+    return store.add(digest, content, info).content / name
 
 
 def _kept(store: Store, sha256: str) -> Path | None:
     entry = store.find(sha256)
     if entry is None or entry.damage():
         return None
-    return entry.content / str(entry.record.details["file"])
+    return entry.content / str(entry.info.details["file"])
 
 
 def _brought(drop: Path, package: str, sha256: str) -> Path | None:
@@ -85,9 +85,11 @@ def _fetch(suite: str, package: str, folder: Path, sha256: str | None) -> tuple[
     """Fetch it by apt into a folder; return its name and SHA-256."""
     command = apt(folder / "apt", f"deb-src {{mirror}} {suite} main\n")
     doing = f"fetching the source of {package}"
-    package_tool([*command, "update"], f"{doing}: reading the index of {suite}")
+    fetching_tool([*command, "update"], f"{doing}: reading the index of {suite}")
     source = [*command, "-o", "Acquire::ForceHash=SHA256", "source", "--only-source"]
-    listed = package_tool([*source, "--print-uris", package], f"{doing}: looking for it in {suite}")
+    listed = fetching_tool(
+        [*source, "--print-uris", package], f"{doing}: looking for it in {suite}"
+    )
     found = re.search(r"^'[^']+' (\S+\.orig\.tar\.\w+) \d+ SHA256:([0-9a-f]{64})$", listed, re.M)
     if found is None:
         raise PackagesError(f"{doing}: {suite} lists no archive of it")
@@ -97,9 +99,9 @@ def _fetch(suite: str, package: str, folder: Path, sha256: str | None) -> tuple[
             f"{doing}: {suite} has {name} now, whose SHA-256 is not the one that losttick knows"
         )
     # It fails where the .dsc is missing; what matters is checked below.
-    package_tool([*source, "--download-only", package], doing, cwd=folder, must=False)
+    fetching_tool([*source, "--download-only", package], doing, cwd=folder, must=False)
     if not (folder / name).exists():
         raise PackagesError(f"{doing}: {name} did not come")
     if hashlib.sha256((folder / name).read_bytes()).hexdigest() != listed_sha256:
-        raise PackagesError(f"{doing}: {name} has the wrong SHA-256")
+        raise PackageFaultError(f"{doing}: {name} has the wrong SHA-256")
     return name, listed_sha256

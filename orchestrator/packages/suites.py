@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestrator.cache.workshop import cache_folder, workshop
-from orchestrator.packages.apt import apt, package_tool
+from orchestrator.packages.apt import apt, fetching_tool, package_tool
 
 _KERNEL_PACKAGE = r"^linux-(image|binary|modules|headers|kbuild|source)-"
 
@@ -35,7 +35,7 @@ def fetch(wanted: Sequence[Package], folder: Path) -> list[Path]:
     files = []
     for package in wanted:
         file = folder / package.uri.rpartition("/")[2]
-        package_tool(
+        fetching_tool(
             [*helper, package.uri, str(file), f"SHA256:{package.sha256}"], f"fetching {file.name}"
         )
         files.append(file)
@@ -68,7 +68,7 @@ def _read_suite(suite: str, state: Path) -> Iterator[Package]:
     mirror = "{security}" if suite.endswith("-security") else "{mirror}"
     command = apt(state, f"deb {mirror} {suite} main\n")
     doing = f"reading the package lists of {suite}"
-    package_tool([*command, "update"], doing)
+    fetching_tool([*command, "update"], doing)
     targets = [*command, "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
     site = package_tool(targets, doing).split()[0]
     query = ["apt-cache", *command[1:]]

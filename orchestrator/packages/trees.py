@@ -20,9 +20,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from orchestrator.cache.store import Entry, Record, Store, in_words
+from orchestrator.cache.store import Entry, EntryInfo, Store, in_words
 from orchestrator.cache.workshop import cache_folder, workshop
-from orchestrator.packages.apt import PackagesError, apt, package_tool, suite_sources
+from orchestrator.packages.apt import (
+    PackageFaultError,
+    PackagesError,
+    apt,
+    fetching_tool,
+    package_tool,
+    suite_sources,
+)
 from orchestrator.packages.by_hand import drop_folder, drop_source
 
 _log = logging.getLogger(__name__)
@@ -55,14 +62,14 @@ class Unpacked:
     @property
     def archives(self) -> tuple[Archive, ...]:
         """What it came from."""
-        details = self.entry.record.details if self.entry else {}
+        details = self.entry.info.details if self.entry else {}
         return tuple(Archive(**archive) for archive in details.get("archives", ()))
 
     def command(self, program: str) -> tuple[str, list[str]]:
         """Return a program of the tree and the command that it must be run by.
 
         Raises:
-            PackagesError: the tree has no dynamic loader.
+            PackageFaultError: the tree has no dynamic loader.
         """
         folders = [
             folder
@@ -76,7 +83,7 @@ class Unpacked:
         found = (loader for name in names for folder in folders for loader in folder.glob(name))
         loader = next((each for each in found if self.root in each.resolve().parents), None)
         if loader is None:
-            raise PackagesError(f"running {program}: {self.root} has no dynamic loader")
+            raise PackageFaultError(f"running {program}: {self.root} has no dynamic loader")
         library_path = ":".join(str(folder) for folder in folders)
         return str(self.root / program), [str(loader), "--library-path", library_path]
 
@@ -157,7 +164,7 @@ class _Request:
         ready = self.whole(digest)
         if ready is None:
             tree = self._unpack(command, archives, work)
-            record = Record(
+            info = EntryInfo(
                 what=str(self),
                 version=_versions(self.packages, archives),
                 made_s=time.time(),
@@ -167,7 +174,7 @@ class _Request:
                     "archives": [asdict(archive) for archive in archives],
                 },
             )
-            entry = self.trees.add(digest, tree, record)
+            entry = self.trees.add(digest, tree, info)
             ready = Unpacked(entry.content, entry)
         answer = {"suite": self.suite, "packages": self.packages, "tree": digest}
         (work / "answer").write_text(json.dumps(answer))
@@ -201,13 +208,13 @@ class _Request:
             ) from error
 
     def _listed(self, command: list[str]) -> tuple[list[str], list[Archive]]:
-        package_tool([*command, "update"], f"fetching {self}: reading the package lists")
-        uris = package_tool([*command, *self._install("--print-uris")], f"looking for {self}")
+        fetching_tool([*command, "update"], f"fetching {self}: reading the package lists")
+        uris = fetching_tool([*command, *self._install("--print-uris")], f"looking for {self}")
         archives = []
         for line in (line for line in uris.splitlines() if line.startswith("'")):
             found = re.fullmatch(r"'([^']+)' ((\S+)_(\S+)_\w+\.deb) (\d+) SHA256:(\w+)", line)
             if found is None:
-                raise PackagesError(f"looking for {self}: apt says {line!r}")
+                raise PackageFaultError(f"looking for {self}: apt says {line!r}")
             uri, file, name, version, size, sha256 = found.groups()
             version = urllib.parse.unquote(version)
             by_hand = uri.startswith("copy:")
@@ -219,14 +226,16 @@ class _Request:
                 *self.packages]  # fmt: skip
 
     def _unpack(self, command: list[str], archives: Sequence[Archive], work: Path) -> Path:
-        package_tool([*command, *self._install("--download-only")], f"fetching {self}")
+        fetching_tool([*command, *self._install("--download-only")], f"fetching {self}")
         (cache,) = (part for part in command if part.startswith("Dir::Cache="))
         place = Path(cache.removeprefix("Dir::Cache=")) / "archives"
         for archive in archives:
             path = place / archive.file
             with path.open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != archive.sha256:
-                    raise PackagesError(f"fetching {self}: {archive.file} has the wrong SHA-256")
+                    raise PackageFaultError(
+                        f"fetching {self}: {archive.file} has the wrong SHA-256"
+                    )
             package_tool(
                 ["dpkg-deb", "-x", str(path), str(work / "tree")], f"unpacking {path.name}"
             )

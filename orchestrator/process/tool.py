@@ -1,20 +1,30 @@
-"""Runs a tool of this machine to its end."""
+"""Runs a program of this host to its end."""
 
+import collections
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orchestrator.errors import InfraError, LosttickError
+from orchestrator.errors import InfraError, LosttickError, UnfitError
+from orchestrator.process.background import current_job
 
-#: apt adds this to every list that did not come.
+#: apt adds this line for every list that it could not download. It names nothing.
 _SAYS_NOTHING = "Some index files failed to download."
 
 
+#: Lines of the output that an error may quote.
+_TAIL_LINES = 20
+
+
 class ToolError(InfraError):
-    """A tool failed, or is not there."""
+    """A tool failed."""
+
+
+class MissingToolError(UnfitError):
+    """A tool is not installed."""
 
 
 def run_tool(
@@ -23,31 +33,64 @@ def run_tool(
     *,
     cwd: Path | None = None,
     must: bool = True,
-    error: type[LosttickError] = ToolError,
+    failed: type[LosttickError] = ToolError,
+    missing: type[LosttickError] = MissingToolError,
+    on_line: Callable[[str], None] | None = None,
+    hold: Sequence[int] = (),
 ) -> str:
-    """Run a tool and return its output; should we be killed, so is it.
+    """Run a tool and return its standard output.
+
+    The tool is killed if this process ends, or if the task that waits for it is cancelled
+    (`in_thread`).
 
     Args:
         command: the tool and its arguments.
-        doing: what for, in a message.
-        cwd: where.
-        must: whether its failure is an error.
-        error: what to raise.
+        doing: what the tool is run for; the error's message begins with it.
+        cwd: the tool's working directory.
+        must: whether it is an error if the tool fails.
+        failed: the error to raise if the tool fails.
+        missing: the error to raise if the tool is not installed.
+        on_line: is called with each line of output, standard error included, as it comes.
+        hold: file descriptors that the tool and its children keep open.
 
     Raises:
-        LosttickError: as chosen: the tool failed, or is not there.
+        LosttickError: `failed` or `missing`.
+        WorkCancelled: nobody waits for the tool any more.
     """
     if shutil.which(command[0]) is None:
-        raise error(f"{doing}: there is no {command[0]}")
+        raise missing(f"{doing}: {command[0]} is not installed")
     bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-    done = subprocess.run(
+    job = current_job()
+    process = job.start(
         [*bound, *command],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=cwd,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, errors="replace",
+        stderr=subprocess.STDOUT if on_line else subprocess.PIPE,
+        cwd=cwd, pass_fds=hold,
         env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
     )  # fmt: skip
-    if must and done.returncode != 0:
-        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        words = [line.removeprefix("E: ") for line in lines if _SAYS_NOTHING not in line]
-        unmet = re.findall(r"(?:\S+ : )?Depends: .* but .*", done.stdout)  # apt names them there
-        raise error(f"{doing}: {'; '.join(unmet[-3:] or words[-3:]).rstrip('.')}")
-    return done.stdout
+    try:
+        if on_line and process.stdout:
+            tail: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
+            for line in process.stdout:
+                on_line(line.strip())
+                tail.append(line.strip())
+            output, errors = "\n".join(tail), ""
+        else:
+            output, errors = process.communicate()
+        code = process.wait()
+    finally:
+        job.end(process)
+    if must and code != 0:
+        raise failed(f"{doing}: {_reason(command[0], code, output, errors)}")
+    return output
+
+
+def _reason(tool: str, code: int, output: str, errors: str) -> str:
+    """Return the lines of a tool's output that say why it failed."""
+    lines = (errors.strip() or output.strip()).splitlines()
+    words = [line.removeprefix("E: ") for line in lines if _SAYS_NOTHING not in line]
+    unmet = re.findall(r"(?:\S+ : )?Depends: .* but .*", output)  # apt names them there
+    if not errors:  # a build: its errors stand among much else
+        words = [line for line in words if re.search(r"[Ee]rror|not found", line)] or words
+        return "; ".join(unmet[-3:] or words[:3]).rstrip(".") or f"{tool} ended with {code}"
+    return "; ".join(unmet[-3:] or words[-3:]).rstrip(".")

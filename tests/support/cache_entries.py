@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from orchestrator.cache.store import Entry, Record, Store
+from orchestrator.cache.store import Entry, EntryInfo, Store
 from orchestrator.cache.workshop import workshop
 
 
@@ -15,4 +15,4 @@ def keep(cache: Path, key: str = "key", words: str = "words", place: str = "boch
         (made / "bin" / "tool").write_text(words)
         (made / "link").symlink_to("bin/tool")
         (made / "folder").symlink_to("bin")
-        return Store(cache / place).add(key, made, Record("a tool", "1.0", time.time()))
+        return Store(cache / place).add(key, made, EntryInfo("a tool", "1.0", time.time()))

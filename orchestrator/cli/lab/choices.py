@@ -1,12 +1,12 @@
 """The options that choose kernels, and what they choose."""
 
-import asyncio
 import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.lab.kernel.variants import Variant
+from orchestrator.process.background import in_thread
 
 if TYPE_CHECKING:
     from orchestrator.cli.live import Show
@@ -61,10 +61,10 @@ async def choose(
 
     show.say("fetching kernels")
     if kernels is None and variants is None and apicv:
-        return await asyncio.to_thread(lambda: bug_and_fix(default_kernel()))
-    fetched = [await asyncio.to_thread(kernel, name) for name in dict.fromkeys(kernels or [])]
+        return await in_thread(lambda: bug_and_fix(default_kernel()))
+    fetched = [await in_thread(kernel, name) for name in dict.fromkeys(kernels or [])]
     return [
         Choice(each, variant, apicv)
-        for each in fetched or [await asyncio.to_thread(default_kernel)]
+        for each in fetched or [await in_thread(default_kernel)]
         for variant in dict.fromkeys(variants or [Variant.UNTOUCHED])
     ]

@@ -17,6 +17,7 @@ from orchestrator.cli.lab.choices import (
 )
 from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence
 from orchestrator.lab.kernel.variants import Variant
+from orchestrator.process.background import in_thread
 
 if TYPE_CHECKING:
     from orchestrator.bugs.exposure import Exposure
@@ -113,7 +114,7 @@ async def _probe(wanted: _Wanted, parallel: int, *, as_json: bool) -> ExitCode:
         bochs = await emulator(show)
         choices = await choose(wanted.kernels, wanted.variants, show, apicv=wanted.apicv)
         if wanted.kernels is None and wanted.variants is None:
-            choices.append(Choice(await asyncio.to_thread(kernel, NARROW_RACE), apicv=wanted.apicv))
+            choices.append(Choice(await in_thread(kernel, NARROW_RACE), apicv=wanted.apicv))
 
         async def one(choice: Choice) -> _Found:
             async with turns:

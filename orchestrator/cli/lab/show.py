@@ -1,10 +1,9 @@
 """The lab's emulator, with a bar while it is built."""
 
-import asyncio
-
 from orchestrator.cli.live import Show
 from orchestrator.lab.emulator.bochs import Bochs, bochs, debian_bochs
 from orchestrator.lab.emulator.build import NoBuildToolsError
+from orchestrator.process.background import in_thread
 
 
 async def emulator(show: Show) -> Bochs:
@@ -18,4 +17,4 @@ async def emulator(show: Show) -> Bochs:
             return await bochs(progress)
         except NoBuildToolsError as error:
             show.say(f"{error} Debian's own Bochs is used instead, with realigned modules.")
-            return await asyncio.to_thread(debian_bochs)
+            return await in_thread(debian_bochs)

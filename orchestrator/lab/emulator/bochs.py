@@ -9,7 +9,6 @@ delivers vector 0 instead, as before Linux 6 it did at the first tick after a lo
 built to note the vector.
 """
 
-import asyncio
 import hashlib
 import logging
 import time
@@ -17,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.cache.store import Record, Store, in_words
+from orchestrator.cache.store import EntryInfo, Store, in_words
 from orchestrator.cache.workshop import cache_folder, workshop
 from orchestrator.errors import UnfitError
 from orchestrator.lab.emulator.build import (
@@ -31,6 +30,7 @@ from orchestrator.lab.emulator.build import (
     build_bochs,
 )
 from orchestrator.packages.trees import unpack
+from orchestrator.process.background import in_thread, on_loop
 
 _log = logging.getLogger(__name__)
 
@@ -96,17 +96,21 @@ async def bochs(
         NoBuildToolsError: no compiler or make.
         BochsBuildError: the build failed.
     """
-    place = (cache or cache_folder()) / "bochs"
+    return await in_thread(_bochs, on_loop(progress), cache or cache_folder())
+
+
+def _bochs(progress: Callable[[int, int], None], cache: Path) -> Bochs:
+    place = cache / "bochs"
     key = hashlib.sha256(repr((SOURCE_SHA256, CONFIGURE, EDITS)).encode()).hexdigest()[:16]
     built = _built(place, key)
     if built is None:
         with workshop(place) as work:
-            built = _built(place, key)  # by another, while we waited
+            built = _built(place, key)  # by another process, while we waited
             if built is None:
-                program = await build_bochs(work, progress, cache)
-                record = Record("Bochs", VERSION, time.time(), {"configure": CONFIGURE})
-                built = Store(place).add(key, program.parent, record).content / program.name
-    firmware = (await asyncio.to_thread(unpack, SUITE, FIRMWARE, cache)).root
+                program = build_bochs(work, progress, cache)
+                info = EntryInfo("Bochs", VERSION, time.time(), {"configure": CONFIGURE})
+                built = Store(place).add(key, program.parent, info).content / program.name
+    firmware = unpack(SUITE, FIRMWARE, cache).root
     return Bochs(
         (str(built),),
         firmware / BIOS,

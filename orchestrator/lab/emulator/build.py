@@ -4,18 +4,16 @@ Two edits correct the emulated CPU (see `bochs.py`). The others let a serial por
 move as many bytes at once as its FIFO holds, instead of a byte each 87 microseconds.
 """
 
-import asyncio
-import collections
+import functools
 import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.packages.sources import source_archive
+from orchestrator.process.tool import run_tool
 
 #: The Debian suite that has Bochs 3.0. (3.1 miscomputes a signed division, and Linux
 #: dies in it; 2.7 has no posted interrupts.)
@@ -144,7 +142,7 @@ EDITS = (
 )
 
 
-async def build_bochs(
+def build_bochs(
     work: Path,
     progress: Callable[[int, int], None],
     cache: Path | None,
@@ -164,13 +162,12 @@ async def build_bochs(
         )
     tree = work / "tree"
     tree.mkdir()
-    archive = await asyncio.to_thread(
-        source_archive, SUITE, "bochs", work, cache=cache, sha256=SOURCE_SHA256
-    )
-    await _step(["tar", "-xf", str(archive), "--strip-components=1"], tree)
+    archive = source_archive(SUITE, "bochs", work, cache=cache, sha256=SOURCE_SHA256)
+    step = functools.partial(run_tool, doing="building Bochs", failed=BochsBuildError, cwd=tree)
+    step(["tar", "-xf", str(archive), "--strip-components=1"])
     for edit in EDITS:
         edit.apply(tree)
-    await _step(["./configure", *CONFIGURE], tree)
+    step(["/bin/sh", "./configure", *CONFIGURE], on_line=lambda line: None)
     compiled = 0
 
     def count(line: str) -> None:
@@ -179,32 +176,7 @@ async def build_bochs(
             compiled += 1
             progress(min(compiled, COMPILED), COMPILED)
 
-    await _step(["make", f"-j{os.cpu_count() or 1}"], tree, count)
+    step(["make", f"-j{os.cpu_count() or 1}"], on_line=count)
     alone = work / "built" / PROGRAM
     alone.parent.mkdir()
     return (tree / PROGRAM).rename(alone)
-
-
-async def _step(
-    command: list[str], tree: Path, on_line: Callable[[str], None] = lambda line: None
-) -> None:
-    """Run one step of the build; it ends with us, however we end."""
-    process = await asyncio.create_subprocess_exec(
-        # Should we be killed, so is it (and make stops after the files at hand).
-        "setpriv", "--pdeathsig", "KILL", *command,
-        cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    tail: collections.deque[str] = collections.deque(maxlen=3)
-    try:
-        async for line in process.stdout:
-            text = line.decode(errors="replace").strip()
-            on_line(text)
-            tail.append(text)
-        if await process.wait() != 0:
-            raise BochsBuildError(f"building Bochs: {command[0]}: {'; '.join(tail)}")
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()

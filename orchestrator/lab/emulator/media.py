@@ -2,13 +2,12 @@
 
 import gzip
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from orchestrator.cache.workshop import cache_folder, workshop
-from orchestrator.errors import InfraError
 from orchestrator.packages.trees import Unpacked, unpack
+from orchestrator.process.tool import run_tool
 
 #: The suite that the tools come from; what they make depends little on it.
 TOOLS_SUITE = "bookworm"
@@ -53,7 +52,7 @@ def boot_cd(kernel: Path, initial: bytes, cache: Path | None = None) -> bytes:
     """Return an ISO image that boots a kernel with an initial RAM disk.
 
     Raises:
-        InfraError: the image could not be made.
+        ToolError: the image could not be made.
     """
     tools = unpack(TOOLS_SUITE, ["genisoimage", "isolinux", "syslinux-common"], cache)
     with workshop((cache or cache_folder()) / "media") as work:
@@ -72,12 +71,10 @@ def _make_cd(tools: Unpacked, work: Path, kernel: Path, initial: bytes) -> bytes
         f" kernel /vmlinuz\n append initrd=/initrd {COMMAND_LINE}\n"
     )
     program, prefix = tools.command("usr/bin/genisoimage")
-    done = subprocess.run(
+    run_tool(
         [*prefix, program, "-quiet", "-o", str(output), "-b", "isolinux/isolinux.bin",
          "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4",
          "-boot-info-table", str(tree)],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        "making the lab's CD",
     )  # fmt: skip
-    if done.returncode != 0:
-        raise InfraError(f"making the lab's CD: {done.stderr.strip()}")
     return output.read_bytes()

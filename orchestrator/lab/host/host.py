@@ -16,6 +16,7 @@ from orchestrator.lab.emulator.boot import Lab, LabError
 from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.link import Frame, LabClock, Link
 from orchestrator.lab.host.process import QEMUS, LabQemu
+from orchestrator.process.background import in_thread
 
 #: From the start of the emulator to the agent's first word, by our clock.
 BOOT_S = 180.0
@@ -86,7 +87,7 @@ class LabHost:
         )
         port = server.sockets[0].getsockname()[1]
         image = self.image
-        cd = await asyncio.to_thread(image.cd, token.decode())
+        cd = await in_thread(image.cd, token.decode())
         self._lab = lab = Lab(
             image.bochs, cd, memory_mib=image.memory_mib, cpus=image.cpus, port=port, log=self._log
         )

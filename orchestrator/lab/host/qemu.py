@@ -1,17 +1,16 @@
 """The QEMU that runs inside a lab: one and the same, whatever this machine has."""
 
-import asyncio
 import re
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import InfraError
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.host.qemu_binary import probe_qemu
 from orchestrator.packages.trees import unpack
+from orchestrator.process.background import in_thread
+from orchestrator.process.tool import run_tool
 
 #: Debian's 7.2: its `info lapic` and its snapshots are those that the lab was tried with.
 SUITE = "bookworm"
@@ -46,18 +45,18 @@ async def packaged_qemu(cache: Path | None = None) -> PackagedQemu:
         PackagesError: it can't be had.
         QemuStartError: it does not run.
     """
-    unpacked = await asyncio.to_thread(unpack, SUITE, PACKAGES, cache)
+    unpacked = await in_thread(unpack, SUITE, PACKAGES, cache)
     program, prefix = unpacked.command(PATH.lstrip("/"))
     here = LocalHost(program, qemu_prefix=prefix)
     here.environment["QEMU_MODULE_DIR"] = str(unpacked.root / "usr" / _LIBRARIES / "qemu")
     facts = await probe_qemu(here)
-    files = await asyncio.to_thread(_files, unpacked.root, program, prefix)
+    files = await in_thread(_files, unpacked.root, program, prefix)
     tool, prefix = unpacked.command("usr/bin/qemu-img")
-    return PackagedQemu(facts, files, await asyncio.to_thread(_disk, [*prefix, tool]))
+    return PackagedQemu(facts, files, await in_thread(_disk, [*prefix, tool]))
 
 
 def _files(root: Path, program: str, prefix: list[str]) -> dict[str, bytes]:
-    listed = _run([*prefix, "--list", program], "asking for the libraries of QEMU")
+    listed = run_tool([*prefix, "--list", program], "asking for the libraries of QEMU")
     files = {
         PATH.lstrip("/"): Path(program).read_bytes(),
         "lib64/ld-linux-x86-64.so.2": Path(prefix[0]).read_bytes(),
@@ -72,14 +71,5 @@ def _files(root: Path, program: str, prefix: list[str]) -> dict[str, bytes]:
 def _disk(tool: list[str]) -> bytes:
     with tempfile.TemporaryDirectory() as place:
         disk = Path(place) / "disk.qcow2"
-        _run([*tool, "create", "-q", "-f", "qcow2", str(disk), "1M"], "making an empty disk")
+        run_tool([*tool, "create", "-q", "-f", "qcow2", str(disk), "1M"], "making an empty disk")
         return disk.read_bytes()
-
-
-def _run(command: list[str], doing: str) -> str:
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise InfraError(f"{doing}: {done.stderr.strip()}")
-    return done.stdout

@@ -6,26 +6,24 @@ differs. Debian's build tools run by the C library of their own suite.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from orchestrator.cache.store import Record, Store
-from orchestrator.cache.workshop import cache_folder, workshop
+from orchestrator.cache.store import EntryInfo, Store
+from orchestrator.cache.workshop import cache_folder, wait_for_lock, workshop
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.lab.kernel.debian import build_packages
 from orchestrator.lab.kernel.kernel import Kernel, build_place
-from orchestrator.lab.kernel.steps import ModuleBuildError, Steps
-from orchestrator.packages.apt import PackagesError, package_tool
+from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.suites import Package, fetch
 from orchestrator.packages.trees import unpack
+from orchestrator.process.tool import run_tool
 
 #: The modules that are built.
 BUILT = ("kvm", "kvm-intel")
@@ -62,6 +60,10 @@ class NoModuleToolsError(UnfitError):
     """What modules are built with is missing."""
 
 
+class ModuleBuildError(InfraError):
+    """Modules could not be built."""
+
+
 class EditError(InfraError):
     """An edit of the kernel's source did not find its place."""
 
@@ -71,7 +73,6 @@ def build_modules(
     edits: Sequence[Path],
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    steps: Steps | None = None,
 ) -> dict[str, bytes]:
     """Return a kernel's modules, built with some edits; what was built before is used again.
 
@@ -82,7 +83,6 @@ def build_modules(
         edits: programs that take the folder of the source tree.
         cache: where to keep it; losttick's cache folder by default.
         progress: hears how many of about how many files are compiled.
-        steps: to cancel it by.
 
     Raises:
         PackagesError: source, headers or build tools can't be had.
@@ -96,22 +96,21 @@ def build_modules(
     store = Store(cache / "modules")
     if ready := _kept(store, key):
         return ready
-    steps = steps or Steps()
     with workshop(place) as work, _alone(place) as busy:
         if ready := _kept(store, key):
             return ready
-        _prepare(kernel, place, work, cache, steps)
+        _prepare(kernel, place, work, cache)
         _edit(kernel, place / "tree", edits, work)
-        made = _make(kernel, place / "tree", work, progress, steps, busy)
+        made = _make(kernel, place / "tree", work, progress, busy)
         names = [edit.stem for edit in edits]
-        record = Record("modules", kernel.version, time.time(), {"edits": names})
-        store.add(key, made, record)
+        info = EntryInfo("modules", kernel.version, time.time(), {"edits": names})
+        store.add(key, made, info)
     if ready := _kept(store, key):
         return ready
     raise ModuleBuildError(f"building modules of {kernel.version}: they are damaged in {cache}")
 
 
-def lapic_source(kernel: Kernel, cache: Path | None = None, steps: Steps | None = None) -> str:
+def lapic_source(kernel: Kernel, cache: Path | None = None) -> str:
     """Return the source of a kernel's emulated LAPIC, as it was packaged.
 
     Raises:
@@ -122,7 +121,7 @@ def lapic_source(kernel: Kernel, cache: Path | None = None, steps: Steps | None 
     place = build_place(kernel, cache)
     if not (place / "tree").exists():
         with workshop(place) as work:
-            _prepare(kernel, place, work, cache, steps or Steps())
+            _prepare(kernel, place, work, cache)
     return (place / "tree" / "pristine" / "arch/x86/kvm/lapic.c").read_text()
 
 
@@ -134,7 +133,7 @@ def _alone(place: Path) -> Iterator[int]:
     the descriptor holds the lock until it ends.
     """
     with (place / "busy").open("w") as busy:
-        fcntl.flock(busy, fcntl.LOCK_EX)
+        wait_for_lock(busy.fileno())
         yield busy.fileno()
 
 
@@ -152,7 +151,7 @@ def _kept(store: Store, key: str) -> dict[str, bytes] | None:
     return {module: (entry.content / f"{module}.ko").read_bytes() for module in BUILT}
 
 
-def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path, steps: Steps) -> None:
+def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path) -> None:
     """Unpack what modules are built from, once for each kernel.
 
     The tree has `usr`, as packaged but for paths, and `pristine`, KVM's source.
@@ -175,8 +174,8 @@ def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path, steps: Steps)
     for archive in kernel.files or fetch(wanted, work):
         if not re.match("linux-(image|binary|modules)", archive.name):
             command = ["dpkg-deb", "-x", str(archive), str(tree)]
-            steps.run(command, f"unpacking {archive.name}")
-    _unpack_source(kernel, tree, steps)
+            run_tool(command, f"unpacking {archive.name}", failed=ModuleBuildError)
+    _unpack_source(kernel, tree)
     headers, common = _headers(kernel, tree)
     final = place / "tree"
     makefile = headers / "Makefile"
@@ -193,7 +192,7 @@ def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path, steps: Steps)
     tree.rename(final)
 
 
-def _unpack_source(kernel: Kernel, tree: Path, steps: Steps) -> None:
+def _unpack_source(kernel: Kernel, tree: Path) -> None:
     archives = [*tree.glob("usr/src/linux-source-*.tar.xz")]
     if len(archives) != 1:
         raise PackagesError(
@@ -204,10 +203,10 @@ def _unpack_source(kernel: Kernel, tree: Path, steps: Steps) -> None:
     top = archive.name.removesuffix(".tar.xz")
     pristine = tree / "pristine"
     pristine.mkdir()
-    steps.run(
+    run_tool(
         ["tar", "-xf", str(archive), "-C", str(pristine), "--strip-components=1",
          *(f"{top}/{source}" for source in SOURCES)],
-        f"unpacking {archive.name}",
+        f"unpacking {archive.name}", failed=ModuleBuildError,
     )  # fmt: skip
     archive.unlink()
 
@@ -257,13 +256,10 @@ def _edit(kernel: Kernel, tree: Path, edits: Sequence[Path], work: Path) -> None
     edited = work / "edited"
     shutil.copytree(tree / "pristine", edited, symlinks=True)
     for program in edits:
-        done = subprocess.run(
+        run_tool(
             [sys.executable, str(program), str(edited)],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            f"editing the kernel's source by {program.name}", failed=EditError,
         )  # fmt: skip
-        if done.returncode != 0:
-            words = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
-            raise EditError(f"editing the kernel's source by {program.name}: {words[-1]}")
     _, common = _headers(kernel, tree)
     mark = tree / "building"
     if mark.exists():  # a build was killed: its objects may be torn
@@ -283,7 +279,6 @@ def _make(
     tree: Path,
     work: Path,
     progress: Callable[[int, int], None],
-    steps: Steps,
     busy: int,
 ) -> Path:
     """Compile; return a folder with the modules."""
@@ -298,10 +293,11 @@ def _make(
 
     lacking = [f"{name}=" for name, flag in COMPILER_FEATURES.items() if not _compiles(flag)]
     folder = common / "arch/x86/kvm"
-    steps.run(
+    run_tool(
         ["make", f"-j{os.cpu_count() or 1}", "-C", str(headers), f"M={folder}",
          *MAKE_VARIABLES, *lacking, "modules"],
-        f"building modules of {kernel.version}", count, (busy,),
+        f"building modules of {kernel.version}", failed=ModuleBuildError,
+        on_line=count, hold=(busy,),
     )  # fmt: skip
     made = work / "modules"
     made.mkdir()
@@ -312,8 +308,5 @@ def _make(
 
 
 def _compiles(flag: str) -> bool:
-    done = package_tool(
-        ["sh", "-c", f"gcc {flag} -E -x c /dev/null >/dev/null 2>&1 && echo yes"],
-        "asking the compiler what it can do", must=False,
-    )  # fmt: skip
-    return done.strip() == "yes"
+    asked = f"gcc {flag} -E -x c /dev/null >/dev/null 2>&1 && echo yes"
+    return run_tool(["sh", "-c", asked], "asking gcc for an option", must=False).strip() == "yes"

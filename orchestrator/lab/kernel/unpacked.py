@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.cache.store import Entry, Record, Store
+from orchestrator.cache.store import Entry, EntryInfo, Store
 from orchestrator.lab.kernel.kernel import MODULES, Kernel
 from orchestrator.packages.apt import PackagesError, package_tool
 
@@ -26,8 +26,8 @@ def loaded(name: str, kept: Entry, files: tuple[Path, ...] = ()) -> Kernel:
         for module in MODULES
         if (path := content / f"{module}.ko").exists()
     }
-    release = str(kept.record.details["release"])
-    return Kernel(name, kept.record.version, release, content / "vmlinuz", modules, files)
+    release = str(kept.info.details["release"])
+    return Kernel(name, kept.info.version, release, content / "vmlinuz", modules, files)
 
 
 def keep(store: Store, key: str, version: str, archives: Sequence[Path], work: Path) -> Entry:
@@ -54,7 +54,7 @@ def keep(store: Store, key: str, version: str, archives: Sequence[Path], work: P
             "Where a kernel is split, linux-modules belongs to it."
         )
     details = {"release": release, "packages": [archive.name for archive in archives]}
-    return store.add(key, made, Record("kernel", version, time.time(), details))
+    return store.add(key, made, EntryInfo("kernel", version, time.time(), details))
 
 
 def _module(root: Path, name: str) -> bytes | None:

@@ -1,7 +1,5 @@
 """Edits of a kernel's KVM modules whose effect is known: they prove what a lab can see."""
 
-import asyncio
-import contextlib
 import enum
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +9,7 @@ from orchestrator.cache.program import shipped
 from orchestrator.errors import InputError
 from orchestrator.lab.kernel.kernel import Kernel
 from orchestrator.lab.kernel.modules import build_modules, lapic_source
-from orchestrator.lab.kernel.steps import Steps
+from orchestrator.process.background import in_thread, on_loop
 
 #: Parameters of kvm.ko in the variant `partial`: how many restores mattered, and how many
 #: of their interrupts were lost.
@@ -87,7 +85,6 @@ def modify(
     every: int | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    steps: Steps | None = None,
 ) -> Kernel:
     """Return a kernel with rebuilt modules; itself where nothing is to be done.
 
@@ -102,7 +99,6 @@ def modify(
         every: N of the variant `partial`, 1 by default; the parameter `EVERY` overrides it.
         cache: where to keep the modules; losttick's cache folder by default.
         progress: hears, in this thread, how many of about how many files are compiled.
-        steps: to cancel it by, from another thread.
 
     Raises:
         VariantError: the kernel has no such variant.
@@ -117,7 +113,7 @@ def modify(
     _refuse_trees(kernel)
     if "kvm" not in kernel.modules or "kvm-intel" not in kernel.modules:
         raise VariantError(f"kernel {kernel.name}: KVM is built in, so that no module replaces it")
-    source = lapic_source(kernel, cache, steps)
+    source = lapic_source(kernel, cache)
     wants_to_run = "wants_to_run" in source
     if variant is Variant.BASE and not wants_to_run:
         raise VariantError(
@@ -135,7 +131,7 @@ def modify(
         *(("align_pi_desc",) if realigned else ()),
     )
     edits = [shipped(f"edits/{name}.py") for name in names]
-    built = build_modules(kernel, edits, cache, progress, steps)
+    built = build_modules(kernel, edits, cache, progress)
     if every is not None:
         built["kvm"] = _with_every(built["kvm"], every)
     said = f"{variant}, realigned" if realigned else str(variant)
@@ -151,21 +147,11 @@ async def modified(
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Kernel:
-    """Do as `modify` in a thread of its own, and end the build if cancelled."""
-    loop, steps = asyncio.get_running_loop(), Steps()
-
-    def hear(done: int, total: int) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens
-            loop.call_soon_threadsafe(progress, done, total)
-
-    try:
-        return await asyncio.to_thread(
-            modify, kernel, variant, realigned=realigned, every=every, cache=cache, progress=hear,
-            steps=steps,
-        )  # fmt: skip
-    except asyncio.CancelledError:
-        steps.cancel()
-        raise
+    """Do as `modify` in a thread, and end the build if cancelled; `progress` runs on the loop."""
+    return await in_thread(
+        modify, kernel, variant, realigned=realigned, every=every, cache=cache,
+        progress=on_loop(progress),
+    )  # fmt: skip
 
 
 def _refuse_trees(kernel: Kernel) -> None:

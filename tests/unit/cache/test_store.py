@@ -22,7 +22,7 @@ def test_what_was_kept_is_found_again(cache: Path) -> None:
     found = Store(cache / "bochs").find("key")
     assert found == kept
     assert (found.content / "link").read_text() == "words"
-    assert (found.record.files, found.record.size_bytes) == (3, 5)
+    assert (found.info.files, found.info.size_bytes) == (3, 5)
     assert found.damage(whole=True) == []
     assert Store(cache / "bochs").find("another") is None
     assert sorted(path.name for path in (cache / "bochs").iterdir()) == ["key", "lock"]

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,12 +5,10 @@ import pytest
 
 from orchestrator.lab.kernel import variants
 from orchestrator.lab.kernel.kernel import Kernel
-from orchestrator.lab.kernel.steps import ModuleBuildError, Steps
 from orchestrator.lab.kernel.variants import (
     Variant,
     VariantError,
     has_wants_to_run,
-    modified,
     modify,
 )
 from tests.support.lapic_source import PLAIN, STATIC_CALL, source
@@ -100,33 +97,3 @@ def test_what_cannot_be_edited_is_refused(lapic: Callable[[str], None]) -> None:
         modify(a_kernel("tree:/x", **BOTH), Variant.REVERT_FIX)
     with pytest.raises(VariantError, match="only kernels of packages are edited"):
         has_wants_to_run(a_kernel("tree:/x"))
-
-
-async def test_a_cancelled_build_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def build(
-        kernel: Kernel, variant: Variant, *, progress: Callable[[int, int], None], steps: Steps,
-        **options: object,
-    ) -> Kernel:  # fmt: skip
-        progress(1, 2)
-        with pytest.raises(ModuleBuildError):
-            steps.run(["sh", "-c", "sleep 60 & wait"], "building")
-        with pytest.raises(ModuleBuildError, match="cancelled"):
-            steps.run(["true"], "building")
-        loop.call_soon_threadsafe(ended.set)
-        return kernel
-
-    ended = asyncio.Event()
-    monkeypatch.setattr(variants, "modify", build)
-    task = asyncio.create_task(
-        modified(a_kernel(), Variant.REVERT_FIX, progress=lambda done, total: begun.set())
-    )
-    await begun.wait()
-    await asyncio.sleep(0.1)  # either way it ends: before the step begins, or in it
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    async with asyncio.timeout(10):
-        await ended.wait()

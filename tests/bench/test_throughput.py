@@ -26,6 +26,7 @@ from orchestrator.vm.argv import DISK_FILE, qemu_args
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
 from orchestrator.vm.tryout import why_not
+from tests.support.needs import not_applicable
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
 
@@ -111,9 +112,9 @@ async def test_a_new_qemu_per_trial(method: Method) -> None:
     try:
         way = snapshots(method, await probe_qemu(host))
     except MethodMissingError as error:
-        pytest.skip(str(error))
+        not_applicable(str(error))
     if not way.new_process:
-        pytest.skip("it loads in the QEMU that runs")
+        not_applicable("it loads in the QEMU that runs")
     guest = GuestConfig(period_ns=limits.period_ns)
     config = InstanceConfig(await accelerator(), guest, disk=way.needs_disk)
     trials = 100
@@ -171,7 +172,7 @@ def test_the_probe() -> None:
         [*command, "--trials", "100000"], capture_output=True, text=True, check=False
     )
     if done.returncode == 3:
-        pytest.skip(done.stderr)
+        not_applicable(done.stderr)
     (series,) = json.loads(done.stdout)["series"]
     print(f"\nlosttick probe: {series['trials'] / series['seconds']:,.0f} trials/s")
 

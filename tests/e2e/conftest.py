@@ -19,12 +19,17 @@ from orchestrator.process import folder
 from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
 from tests.support.command import losttick_command
+from tests.support.needs import Need, lacking
 from tests.support.processes import MARKER, marked_processes, wait_until
 
 
 def trace_instances() -> set[Path]:
     place = tracefs.find()
     return set((place / "instances").glob(folder.PREFIX + "*")) if place else set()
+
+
+#: What each accelerator needs.
+NEEDS = {Accel.KVM: Need.KVM, Accel.TCG: Need.QEMU}
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +65,7 @@ def accel(request: pytest.FixtureRequest, unusable: dict[Accel, str | None]) -> 
     """Each accelerator that works here."""
     chosen: Accel = request.param
     if why := unusable[chosen]:
-        pytest.skip(f"{chosen} does not work here: {why}")
+        lacking(NEEDS[chosen], why)
     return chosen
 
 
@@ -74,7 +79,7 @@ def best_accel(unusable: dict[Accel, str | None]) -> Accel:
 def kvm(unusable: dict[Accel, str | None]) -> Accel:
     """KVM, or a skip."""
     if why := unusable[Accel.KVM]:
-        pytest.skip(f"needs a KVM that works: {why}")
+        lacking(Need.KVM, why)
     return Accel.KVM
 
 

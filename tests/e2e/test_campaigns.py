@@ -12,6 +12,7 @@ from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
 from tests.support.campaigns import assert_clean, campaign
 from tests.support.journal import journal_dicts
+from tests.support.needs import not_applicable
 
 
 async def test_500_loads_lose_nothing(
@@ -41,7 +42,9 @@ async def test_every_timer_mode(
     host: LocalHost, facts: HostFacts, tmp_path: Path, accel: Accel, mode: TimerMode, apic: Apic
 ) -> None:
     if why := await why_not(host, accel, mode, apic):
-        pytest.skip(f"{accel} of QEMU {facts.qemu and facts.qemu.version} has no such mode: {why}")
+        not_applicable(
+            f"{accel} of QEMU {facts.qemu and facts.qemu.version} has no such mode: {why}"
+        )
     assert_clean(await campaign(host, facts, tmp_path, accel, 30, mode=mode, apic=apic), 30)
 
 

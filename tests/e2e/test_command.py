@@ -17,6 +17,7 @@ from orchestrator.process import folder
 from orchestrator.vm.config import Accel
 from tests.support.command import losttick_command, started
 from tests.support.journal import journal_dicts
+from tests.support.needs import Need, lacking, not_applicable
 from tests.support.processes import marked_processes, wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -113,7 +114,7 @@ def test_bad_input_gets_a_sentence(
 def test_what_a_host_cannot_do_is_skipped(losttick: Run) -> None:
     done = losttick("run", "--accel", "tcg", "--mode", "tsc-deadline", "--json")
     if "no TSC-deadline timer" not in done.stdout:
-        pytest.skip("this QEMU's TCG has a TSC-deadline timer")
+        not_applicable("this QEMU's TCG has a TSC-deadline timer")
     assert done.returncode == 3
     data = json.loads(done.stdout)
     assert data["verdict"] == data["cells"][0]["verdict"] == "skipped"
@@ -184,7 +185,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "-r"]
     script = 'mount -t tmpfs -o size=32k none "$1" && shift && "$@"; code=$?; cat small/out/*.jsonl'
     if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode != 0:
-        pytest.skip("needs a mount namespace of its own (unshare --mount)")
+        lacking(Need.NAMESPACES, "unshare --mount fails")
     done = subprocess.run(
         [*unshare, "sh", "-c", script + " | tail -n 2; exit $code", "sh", str(small),
          *losttick_command("run", "--accel", "tcg", "--trials", "200", "--out", "small/out")],
@@ -281,7 +282,7 @@ def test_doctor_says_what_this_host_is(losttick: Run, best_accel: Accel) -> None
 def test_require_apicv(losttick: Run) -> None:
     state = json.loads(losttick("doctor", "--json").stdout)["exposure"]["state"]
     if state == "exposed":
-        pytest.skip("this host meets the requirement: there is nothing to refuse")
+        not_applicable("this host meets the requirement: there is nothing to refuse")
     done = losttick("run", "--require", "apicv")
     assert done.returncode == 3
     assert "APICv is required" in done.stderr

@@ -12,6 +12,7 @@ from orchestrator.guest.tick.image import firmware
 from orchestrator.guest.tick.lines import LINE
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.trees import unpack
+from tests.support.needs import Need, lacking
 from tests.support.places import IMAGES
 from tests.support.processes import wait_until
 
@@ -23,7 +24,7 @@ def test_the_same_bytes_from_each_suites_binutils(suite: str, tmp_path: Path) ->
     try:
         tree = unpack(suite, ["binutils"])
     except PackagesError as error:
-        pytest.skip(f"needs the binutils of Debian {suite}: {error}")
+        lacking(Need.PACKAGES, f"the binutils of Debian {suite}: {error}")
     for tool in ("as", "objcopy", "objdump"):
         program, prefix = tree.command(f"usr/bin/x86_64-linux-gnu-{tool}")
         wrapper = tmp_path / tool

@@ -19,6 +19,7 @@ from orchestrator.snapshot.table import MethodMissingError, snapshots
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.journal import journal_dicts
+from tests.support.needs import Need, lacking
 from tests.support.qemus import host_with_qemu
 
 
@@ -27,7 +28,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shim, compiled."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        pytest.skip("needs a C compiler for the ioctl shim: apt-get install gcc libc6-dev")
+        lacking(Need.COMPILER, "apt-get install gcc libc6-dev")
     library = tmp_path_factory.mktemp("shim") / "shim.so"
     source = Path(__file__).with_name("shim.c")
     subprocess.run(

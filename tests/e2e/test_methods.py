@@ -21,6 +21,7 @@ from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.campaigns import assert_clean, campaign
 from tests.support.journal import journal_dicts
+from tests.support.needs import not_applicable
 from tests.support.qemus import host_with_qemu
 
 MANY = 300
@@ -44,7 +45,7 @@ def require(method: Method, qemu: QemuFacts | None) -> None:
     try:
         snapshots(method, qemu)
     except UnfitError as error:
-        pytest.skip(str(error))
+        not_applicable(str(error))
 
 
 def assert_well(cell: CellResult, trials: int, out: Path) -> None:
@@ -76,7 +77,7 @@ async def test_every_method_in_every_cycle(
 ) -> None:  # fmt: skip
     require(method, facts.qemu)
     if TRIALS < MANY and accel is not best_accel and cycle is not CycleKind.REPEAT:
-        pytest.skip(f"tried under {best_accel}; here with LOSTTICK_TEST_TRIALS={MANY}")
+        not_applicable(f"tried under {best_accel}; here with LOSTTICK_TEST_TRIALS={MANY}")
     cell = await campaign(
         host, facts, tmp_path, accel, TRIALS, method=method, cycle=cycle, period_ms=PERIOD_MS
     )

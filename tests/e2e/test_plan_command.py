@@ -6,10 +6,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from orchestrator.plan.names import shipped_plans
 from orchestrator.vm.config import Accel
+from tests.support.needs import Need, lacking, not_applicable
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -51,7 +50,7 @@ def test_where_nothing_would_run(losttick: Run, tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_text('[axes]\naccel = "tcg"\nmode = "tsc-deadline"\n')
     done = losttick("plan", "show", "plan.toml")
     if "skipped" not in done.stdout:
-        pytest.skip("this TCG has a TSC-deadline timer")
+        not_applicable("this TCG has a TSC-deadline timer")
     assert done.returncode == 3
     assert "the CPU has no TSC-deadline" in done.stdout
 
@@ -68,7 +67,7 @@ def test_two_qemus_of_which_one_is_missing(losttick: Run, tmp_path: Path) -> Non
     """Each cell has the QEMU that it names, and says so."""
     real = shutil.which("qemu-system-x86_64")
     if real is None:
-        pytest.skip("needs QEMU")
+        lacking(Need.QEMU, "apt-get install qemu-system-x86")
     other = tmp_path / "other-qemu"
     other.write_text(f'#!/bin/sh\nexec {real} "$@"\n')
     other.chmod(0o755)

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.vm.config import Accel
 from tests.support.command import started
+from tests.support.needs import not_applicable
 from tests.support.processes import marked_processes, wait_until
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -45,7 +46,7 @@ def test_a_timer_is_waited_for_as_long_as_it_has_to_go(losttick: Run, kvm: Accel
 
 def test_without_kvm_it_says_so(losttick: Run) -> None:
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
-        pytest.skip("/dev/kvm can be opened here")
+        not_applicable("/dev/kvm can be opened here")
     done = losttick("probe", "--trials", "10")
     assert done.returncode == 3
     assert "/dev/kvm:" in done.stderr

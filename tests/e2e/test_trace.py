@@ -19,27 +19,28 @@ from orchestrator.trial.pace import Paces
 from orchestrator.trial.trace import read_trace
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
+from tests.support.needs import Need, lacking
 
 
 @pytest.fixture
 def tracing(tmp_path: Path) -> Iterator[Path]:
     """A tracefs with KVM's events, mounted for the test if it isn't anyway."""
     if os.geteuid() != 0:
-        pytest.skip("needs root, to read tracefs")
+        lacking(Need.TRACEFS, "only root reads it")
     mounted = None
     if tracefs.find() is None:
         mounted = tmp_path / "tracing"
         mounted.mkdir()
         command = ["mount", "-t", "tracefs", "nodev", str(mounted)]
         if subprocess.run(command, check=False, capture_output=True).returncode != 0:
-            pytest.skip("needs tracefs, and it can't be mounted here")
+            lacking(Need.TRACEFS, "it cannot be mounted")
     found = tracefs.find()
     if found is not None:
         yield found
     if mounted:
         subprocess.run(["umount", str(mounted)], check=True)
     if found is None:
-        pytest.skip("needs a kernel with KVM's tracepoints")
+        lacking(Need.TRACEFS, "the kernel has no tracepoints of KVM")
 
 
 async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: Accel) -> None:

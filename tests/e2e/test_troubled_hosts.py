@@ -38,6 +38,7 @@ from orchestrator.vm.launch import launch
 from tests.support.campaigns import campaign
 from tests.support.faulty_guest import fallen_silent
 from tests.support.journal import journal_dicts
+from tests.support.needs import not_applicable
 
 PERIOD_NS = 20_000_000
 
@@ -203,7 +204,7 @@ async def test_a_killed_qemu_is_replaced(
     """SIGKILL of QEMU as a command is sent: an outcome or a new machine, and the rest goes on."""
     jobs = phase.startswith("snapshot-")
     if jobs and facts.qemu and not facts.qemu.has_snapshot_jobs:
-        pytest.skip(f"QEMU {facts.qemu.version} has no snapshot jobs")
+        not_applicable(f"QEMU {facts.qemu.version} has no snapshot jobs")
     plain_execute = Monitor.execute
     seen = 0
     qemus: list[LocalQemu] = []

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.errors import UnfitError
 from orchestrator.lab.emulator.bochs import Bochs, bochs
+from tests.support.needs import Need, lacking
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,7 +21,7 @@ def emulator() -> Bochs:
     try:
         return asyncio.run(bochs())
     except UnfitError as error:
-        pytest.skip(f"needs Bochs: {error}")
+        lacking(Need.LAB, f"Bochs: {error}")
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,7 @@ from orchestrator.lab.kernel.names import kernel
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.sources import source_archive
 from orchestrator.packages.trees import Unpacked, unpack
+from tests.support.needs import Need, lacking
 from tests.support.processes import marked_processes, wait_until
 
 TOOLS = ("apt-get", "dpkg-deb")
@@ -36,7 +37,7 @@ TOOLS = ("apt-get", "dpkg-deb")
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache of our own on a machine without network; what was used in it is let go."""
     if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
-        pytest.skip(f"needs {' and '.join(missing)}")
+        lacking(Need.PACKAGES, f"there is no {' and no '.join(missing)}")
     offline = tmp_path / "apt.conf"
     closed = "http://127.0.0.1:9/"
     offline.write_text(
@@ -158,7 +159,7 @@ def test_damage_is_named_and_mended(cache: Path, caplog: pytest.LogCaptureFixtur
 UNPACK = """
 import sys
 from pathlib import Path
-from orchestrator.lab.packages import unpack
+from orchestrator.packages.trees import unpack
 print(unpack("bookworm", ["app"], Path(sys.argv[1])).root)
 """
 
@@ -242,7 +243,7 @@ def test_debians_own_bochs_boots_the_cd() -> None:
         emulator = debian_bochs()
         cd = boot_cd(kernel("debian:bookworm").image, initrd({"init": _INIT.encode()}))
     except UnfitError as error:
-        pytest.skip(f"needs Debian's Bochs and a kernel: {error}")
+        lacking(Need.LAB, f"Debian's Bochs and a kernel: {error}")
     assert emulator.unedited
 
     async def boot() -> list[str]:

@@ -20,6 +20,7 @@ from orchestrator.lab.kernel.names import kernel
 from orchestrator.testing import FACTS
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
+from tests.support.needs import Need, lacking
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(600)
@@ -33,7 +34,7 @@ async def lab(emulator: Bochs, log: io.BytesIO) -> LabHost:
         packaged = await packaged_qemu()
         booted = kernel("debian:bookworm")
     except UnfitError as error:
-        pytest.skip(f"needs a lab: {error}")
+        lacking(Need.LAB, str(error))
     return LabHost(LabImage(emulator, booted, packaged), FACTS, log)
 
 

@@ -26,6 +26,7 @@ from orchestrator.testing import FACTS
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.command import started
+from tests.support.needs import Need, lacking
 from tests.support.processes import marked_processes, wait_until
 
 pytestmark = pytest.mark.timeout(900)
@@ -39,7 +40,7 @@ def run_probe(emulator: Bochs, suite: str, **options: bool) -> LabProbe:
     try:
         fetched = kernel(f"debian:{suite}")
     except UnfitError as error:
-        pytest.skip(f"needs a kernel: {error}")
+        lacking(Need.LAB, f"a kernel: {error}")
     return asyncio.run(probe_in_lab(emulator, fetched, FACTS, 20, 200_000, TMCCTS, 0.95, **options))
 
 

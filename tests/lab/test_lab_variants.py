@@ -32,6 +32,7 @@ from orchestrator.lab.kernel.variants import (
     modify,
 )
 from orchestrator.testing import FACTS
+from tests.support.needs import Need, lacking
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -50,14 +51,14 @@ def fetched(name: str | None = None) -> Kernel:
     try:
         return kernel(name) if name else default_kernel()
     except UnfitError as error:
-        pytest.skip(f"needs {name or 'a kernel'}: {error}")
+        lacking(Need.LAB, f"{name or 'a kernel'}: {error}")
 
 
 def built(source: Kernel, variant: Variant, **options: Any) -> Kernel:
     try:
         return asyncio.run(modified(source, variant, **options))
     except UnfitError as error:
-        pytest.skip(f"needs {variant} of {source.version}: {error}")
+        lacking(Need.LAB, f"{variant} of {source.version}: {error}")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def newer() -> Kernel:
             reasons.append(f"{found.version} has it not")
         except UnfitError as error:
             reasons.append(str(error))
-    pytest.skip(f"needs a kernel with wants_to_run: {'; '.join(reasons)}")
+    return lacking(Need.OLD_KERNELS, f"one with wants_to_run: {'; '.join(reasons)}")
 
 
 def probed(emulator: Bochs, tested: Kernel, *, apicv: bool = True) -> Series:
@@ -104,7 +105,7 @@ def test_the_default_kernel(emulator: Bochs, variant: Variant, apicv: bool, lost
 def test_the_default_kernel_is_its_own_base() -> None:
     found = fetched()
     if found.version != DEFAULT_VERSION:
-        pytest.skip(f"needs {DEFAULT_VERSION}: the mirror has {found.version} instead")
+        lacking(Need.OLD_KERNELS, f"{DEFAULT_VERSION}: the mirror has {found.version} instead")
     assert not has_wants_to_run(found)
     with pytest.raises(VariantError, match="base and untouched are the same"):
         modify(found, Variant.BASE)
@@ -173,7 +174,7 @@ def test_realigned_modules_run_on_debians_own_emulator(variant: Variant, lost: i
     try:
         packaged = debian_bochs()
     except UnfitError as error:
-        pytest.skip(f"needs Debian's Bochs: {error}")
+        lacking(Need.LAB, f"Debian's Bochs: {error}")
     tested = built(fetched(), variant, realigned=True)
     assert tested.variant == f"{variant}, realigned"
     assert probed(packaged, tested).lost == lost

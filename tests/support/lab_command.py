@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support.command import started
 from tests.support.journal import journal_dicts
+from tests.support.needs import Need, lacking
 
 TRIALS = 20
 
@@ -21,11 +20,11 @@ def lab_run(out: Path, *options: str, trials: int = TRIALS) -> dict[str, Any]:
     assert "Traceback" not in stderr
     found: dict[str, Any] = json.loads(stdout)
     if "error" in found and process.returncode == 3:
-        pytest.skip(f"needs a lab: {found['error']}")
+        lacking(Need.LAB, found["error"])
     assert "error" not in found, found
     for cell in found["cells"]:
         if cell["verdict"] == "skipped":
-            pytest.skip(f"needs {cell['lab']['version']}: {cell['why']}")
+            lacking(Need.LAB, f"{cell['lab']['version']}: {cell['why']}")
     return found
 
 

@@ -1,10 +1,9 @@
 """QEMUs of other Debian releases than this one's."""
 
-import pytest
-
 from orchestrator.host.local import LocalHost
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.trees import unpack
+from tests.support.needs import Need, lacking
 
 
 def host_with_qemu(suite: str | None) -> LocalHost:
@@ -14,6 +13,6 @@ def host_with_qemu(suite: str | None) -> LocalHost:
     try:
         tree = unpack(suite, ["qemu-system-x86"])
     except PackagesError as error:
-        pytest.skip(f"needs the QEMU of Debian {suite}: {error}")
+        lacking(Need.PACKAGES, f"the QEMU of Debian {suite}: {error}")
     binary, prefix = tree.command("usr/bin/qemu-system-x86_64")
     return LocalHost(binary, qemu_prefix=prefix)

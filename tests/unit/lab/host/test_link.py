@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from orchestrator.cache.program import shipped, static_program
 from orchestrator.lab.host.link import Decoder, Frame, LabClock, Link, LinkError, encode
+from tests.support.needs import Need, lacking
 
 
 def frame(kind: bytes, payload: bytes) -> bytes:
@@ -65,7 +66,7 @@ async def test_the_clock_draws_on_for_a_moment_only(monkeypatch: pytest.MonkeyPa
 def agent(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """The real agent, on a pseudo-terminal of this machine."""
     if shutil.which("cc") is None and shutil.which("gcc") is None:
-        pytest.skip("needs a C compiler")
+        lacking(Need.COMPILER, "apt-get install gcc libc6-dev")
     program = static_program(shipped("agent.c"), tmp_path)
     ours, theirs = os.openpty()
     tty.setraw(theirs)

@@ -9,12 +9,13 @@ from orchestrator.lab.kernel.kernel import KernelNameError, build_place
 from orchestrator.lab.kernel.names import kernel
 from orchestrator.packages.apt import PackagesError
 from tests.support.debian_kernels import RELEASE
+from tests.support.needs import Need, lacking
 
 
 def deb(folder: Path, name: str, files: dict[str, bytes]) -> Path:
     """Build a package."""
     if shutil.which("dpkg-deb") is None:
-        pytest.skip("needs dpkg-deb")
+        lacking(Need.PACKAGES, "there is no dpkg-deb")
     place = folder / name
     control = f"Package: {name}\nVersion: 9.1.1-1\nArchitecture: all\nMaintainer: x <x@x>\n"
     for path, content in {**files, "DEBIAN/control": f"{control}Description: x\n".encode()}.items():

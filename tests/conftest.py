@@ -1,0 +1,12 @@
+"""What holds for all tests."""
+
+import hypothesis
+
+from tests.support.needs import pytest_configure, pytest_runtest_makereport
+
+__all__ = ["pytest_configure", "pytest_runtest_makereport"]
+
+# Hypothesis fails an example that takes longer than 200 ms. On a busy computer any example can:
+# that says nothing of the code. A test that hangs is ended by pytest-timeout.
+hypothesis.settings.register_profile("losttick", deadline=None)
+hypothesis.settings.load_profile("losttick")

@@ -39,22 +39,28 @@ def read_run(folder: Path) -> RunState:
 
 
 def changed_facts(
-    before: HostFacts, now: HostFacts, firmware: tuple[str, str] = ("", "")
+    before: HostFacts, now: HostFacts, guests: tuple[object, object] = ("", "")
 ) -> dict[str, tuple[Any, Any]]:
     """Return the facts that make a host another one, before and now, by their names.
 
     Args:
         before: facts of the host then.
         now: facts of the host now.
-        firmware: the SHA-256 of the tick firmware, then and now; it counts as a fact, too.
+        guests: identity of the guests' images, then and now. It counts as a fact, too.
     """
     facts = {name: (getattr(before, name), getattr(now, name)) for name in IDENTITY}
-    facts["firmware"] = firmware
+    facts["guests"] = guests
     return {name: (plain(a), plain(b)) for name, (a, b) in facts.items() if a != b}
 
 
-def counted_elsewhere(cell: CellState, facts: HostFacts, firmware: str) -> bool:
-    """Return whether a cell's trials were counted on another host than this one."""
+def counted_elsewhere(cell: CellState, facts: HostFacts, image: str) -> bool:
+    """Return whether a cell's trials were counted on another host, or with another guest image.
+
+    Args:
+        cell: the cell, with what it has counted.
+        facts: the present host.
+        image: SHA-256 of the guest's present image.
+    """
     if cell.facts is None:
         return False
-    return bool(changed_facts(cell.facts, facts, (cell.firmware, firmware)))
+    return bool(changed_facts(cell.facts, facts, (cell.image, image)))

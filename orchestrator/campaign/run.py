@@ -13,7 +13,6 @@ from orchestrator.campaign.resume import changed_facts
 from orchestrator.campaign.schedule import Assignment, OpenHost, Schedule
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import UnfitError
-from orchestrator.guest.config import DEFAULT_GUEST
 from orchestrator.guest.registry import GUESTS
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.protocol import Host
@@ -167,15 +166,21 @@ def _begin(
 ) -> None:
     """Write the records that a run begins with."""
     seed = plan.seed if plan.seed is not None else secrets.randbits(32)
-    recorder.write(RunRecord(FORMAT, __version__, seed, GUESTS[DEFAULT_GUEST].sha256))
+    recorder.write(RunRecord(FORMAT, __version__, seed, _images(cells)))
     recorder.write(HostRecord(facts))
     recorder.write(PlanRecord(plan.model_dump(mode="json"), tuple(cells), auto))
 
 
+def _images(cells: Sequence[Cell]) -> dict[str, str]:
+    """Return the SHA-256 of each guest's image, by the guest's name."""
+    return {name: GUESTS[name].sha256 for name in sorted({cell.guest for cell in cells})}
+
+
 def _go_on(recorder: Recorder, facts: HostFacts, progress: Progress) -> None:
     """Note that a run goes on, and on which host."""
-    state, now = recorder.state, GUESTS[DEFAULT_GUEST].sha256
-    changed = changed_facts(state.facts, facts, (state.firmware, now))
+    state = recorder.state
+    now = _images([each.cell for each in state.cells.values()])
+    changed = changed_facts(state.facts, facts, (state.guests, now))
     recorder.write(ResumedRecord(__version__, now, facts, changed))
     if changed:
         progress.noted(

@@ -128,7 +128,7 @@ class Schedule:
     def _note_host(self, cell: Cell, facts: HostFacts) -> None:
         """Note the host on which a cell is counted; what it counted on another is dropped."""
         state = self.recorder.state
-        if counted_elsewhere(state.cells[cell.id], facts, state.firmware):
+        if counted_elsewhere(state.cells[cell.id], facts, state.guests[cell.guest]):
             self.recorder.write(RestartRecord(cell.id, "its host changed"))
         own = facts != state.facts
         self.recorder.write(HostRecord(facts if own else None, cell.id))

@@ -35,8 +35,8 @@ class CellState:
     cell: Cell
     facts: HostFacts | None = None
     """The host on which the trials were counted; None until it came up."""
-    firmware: str = ""
-    """SHA-256 of the tick firmware with which they were counted."""
+    image: str = ""
+    """SHA-256 of the guest's image with which they were counted."""
     lab: LabIdentity | None = None
     """What that host is made of, if a lab booted it."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)

@@ -48,8 +48,8 @@ class RunState:
     losttick: str = ""
     """The version that ran last."""
     seed: int = 0
-    firmware: str = ""
-    """SHA-256 of the tick firmware of the last session."""
+    guests: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each guest's image in the last session, by the guest's name."""
     began_at: str = ""
     """UTC, in ISO 8601."""
     ended_at: str = ""
@@ -105,7 +105,7 @@ class RunState:
     def _begin(self, record: RunRecord) -> None:
         if self.began_at or self.cells:
             raise OrderError("a second run begins in the same journal")
-        self.losttick, self.seed, self.firmware = record.losttick, record.seed, record.firmware
+        self.losttick, self.seed, self.guests = record.losttick, record.seed, record.guests
         self.began_at = record.at
 
     def _host(self, record: HostRecord) -> None:
@@ -114,7 +114,7 @@ class RunState:
             return
         cell = self._cell(record.cell)
         cell.facts = record.facts or self.facts
-        cell.firmware = self.firmware
+        cell.image = self.guests.get(cell.cell.guest, "")
 
     def _plan_read(self, record: PlanRecord) -> None:
         try:
@@ -130,7 +130,7 @@ class RunState:
     def _resume(self, record: ResumedRecord) -> None:
         if self.verdict is not None:
             raise OrderError("the run is resumed after its verdict")
-        self.losttick, self.firmware = record.losttick, record.firmware
+        self.losttick, self.guests = record.losttick, record.guests
         self._facts, self.changed = record.facts, tuple(record.changed)
         self.interrupted = None
         for cell in self.cells.values():

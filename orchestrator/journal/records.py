@@ -33,8 +33,8 @@ class RunRecord:
     losttick: str
     """The version of losttick."""
     seed: int
-    firmware: str
-    """SHA-256 of the tick firmware."""
+    guests: dict[str, str]
+    """SHA-256 of the image of each guest that the run's cells name, by the guest's name."""
     at: str = ""
 
 
@@ -79,7 +79,7 @@ class ResumedRecord:
     """`resumed`: the run goes on after an interruption."""
 
     losttick: str
-    firmware: str
+    guests: dict[str, str]
     facts: HostFacts
     """Facts of the host on which it goes on."""
     changed: dict[str, tuple[Any, Any]]

@@ -26,6 +26,7 @@ from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.tick import lines as firmware
 from orchestrator.host.facts import HostFacts
+from orchestrator.journal.file import JOURNAL
 from orchestrator.plan.load import PlanError, build_plan
 from orchestrator.registry import UnknownNameError
 from orchestrator.testing import (
@@ -45,6 +46,7 @@ from orchestrator.timers.timer import Hearing
 from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
+from tests.support.journal import journal_dicts
 
 VECTOR = 0x50
 ADDRESS = 0x4000
@@ -201,6 +203,8 @@ async def test_plain_beats_are_clean(tmp_path: Path) -> None:
     assert all(control.seen for control in cell.counts.controls)
     assert cell.cell.id.endswith("/guest=listener")
     assert "/metronome/" in cell.cell.id
+    begun = journal_dicts(tmp_path / JOURNAL)[0]
+    assert begun["guests"] == {"listener": "f" * 64}
     controls = [qemu.config for qemu in host.started if qemu.config.control_tick]
     assert [(told.control_tick, told.control_periods) for told in controls] == [(9, 7)] * 2
     assert cell.exposure.reason is Reason.OTHER_TIMER

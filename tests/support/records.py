@@ -29,7 +29,7 @@ def heads(plan: Plan, *, seed: int = 1) -> list[Record]:
     """Return the records that the journal of this plan's run begins with."""
     cells: tuple[Cell, ...] = tuple(plan.cells(Accel.KVM))
     return [
-        RunRecord(FORMAT, "test", seed, "sha"),
+        RunRecord(FORMAT, "test", seed, {"tick": "sha"}),
         HostRecord(FACTS),
         PlanRecord(plan.model_dump(mode="json"), cells, Accel.KVM),
         *(HostRecord(cell=cell.id) for cell in cells),

@@ -122,7 +122,7 @@ def test_a_journal_is_never_overwritten(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
 
 
-RUN = '{"record":"run","format":1,"losttick":"0","seed":1,"firmware":""}\n'
+RUN = '{"record":"run","format":1,"losttick":"0","seed":1,"guests":{}}\n'
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_what_cannot_be_understood_is_refused_with_file_line_and_reason(
 
 
 def test_a_format_number_is_written_first(tmp_path: Path) -> None:
-    path = written(tmp_path / "journal.jsonl", RunRecord(FORMAT, "0", 1, ""))
+    path = written(tmp_path / "journal.jsonl", RunRecord(FORMAT, "0", 1, {}))
     assert json.loads(path.read_text())["format"] == FORMAT
 
 

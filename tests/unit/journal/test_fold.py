@@ -78,7 +78,7 @@ def test_a_restart_drops_what_was_counted() -> None:
 def test_a_resumed_cell_gets_its_time_again() -> None:
     late = OutOfTimeRecord(CELL.id)
     assert folded(late).cells[CELL.id].out_of_time
-    on = folded(late, ResumedRecord("test", "sha", FACTS, {"kernel": ("a", "b")}))
+    on = folded(late, ResumedRecord("test", {"tick": "sha"}, FACTS, {"kernel": ("a", "b")}))
     assert not on.cells[CELL.id].out_of_time
     assert on.changed == ("kernel",)
 

@@ -1,11 +1,12 @@
-"""A kernel and its KVM modules."""
+"""A kernel with its KVM modules, and where a kernel can come from."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator.cache.workshop import cache_folder
 from orchestrator.errors import InputError
+from orchestrator.packages.suites import Package
 
 #: KVM's modules, in the order in which they load.
 MODULES = ("irqbypass", "kvm", "kvm-intel")
@@ -15,36 +16,90 @@ _FORMS = "name it as debian:SUITE, debian:VERSION, deb:FILE,… or tree:DIR"
 
 
 class KernelNameError(InputError):
-    """A kernel was named in a way that is not known."""
+    """A kernel's name has no known form, or names what is not there."""
 
     def __init__(self, name: str, seen: str = "that is no kernel") -> None:
         super().__init__(f"kernel {name!r}: {seen}; {_FORMS}, such as debian:bookworm")
+
+
+class NoKernelSourceError(InputError):
+    """The modules of a kernel can't be built, because the kernel came without its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildInput:
+    """The packages from which a kernel's modules are built: source, headers and build tools."""
+
+    archives: tuple[Path, ...]
+    build_tools: Package | None = None
+    """The package of Debian's build tools, if they must run by the C library of its suite."""
+
+
+class KernelSource(Protocol):
+    """Where a kernel comes from.
+
+    To add one: write a class with these methods in a file of its own, and name it in `SOURCES`
+    of `names.py`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name by which the user asked for the kernel, such as `debian:bookworm`."""
+        ...
+
+    def fetch(self, cache: Path, *, refresh: bool = False) -> "Kernel":
+        """Return the kernel, from the cache if it is there.
+
+        Args:
+            cache: where fetched kernels are kept.
+            refresh: look again for what is newest.
+
+        Raises:
+            KernelNameError: the name names nothing.
+            PackagesError: the kernel can't be had here.
+        """
+        ...
+
+    def build_key(self, kernel: "Kernel") -> str:
+        """Return a name that differs between kernels whose modules are built from other files."""
+        ...
+
+    def build_input(self, kernel: "Kernel", folder: Path, cache: Path) -> BuildInput:
+        """Return what the kernel's modules are built from.
+
+        Args:
+            kernel: the fetched kernel.
+            folder: where to put fetched packages.
+            cache: where lists of packages are kept.
+
+        Raises:
+            NoKernelSourceError: this kernel has no source.
+            PackagesError: the packages can't be had here.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """A kernel and its KVM modules."""
 
-    name: str
-    """As it was asked for."""
+    source: KernelSource
     version: str
-    """Debian's version of the package; of a tree, its release."""
+    """Version of Debian's package, or the release of a tree."""
     release: str
-    """As `uname -r` says it."""
+    """The release as `uname -r` prints it."""
     image: Path
     modules: dict[str, bytes]
-    """The modules of `MODULES` that are not built in, by name."""
-    files: tuple[Path, ...] = ()
-    """The .deb files that it came from, if they were the user's."""
+    """Those of `MODULES` that are not built in, by name."""
     variant: str = "untouched"
-    """What was done to its modules."""
+    """What was done to the modules."""
+
+    @property
+    def name(self) -> str:
+        """The name by which the user asked for the kernel."""
+        return self.source.name
 
 
 def build_place(kernel: Kernel, cache: Path | None = None) -> Path:
     """Return the folder in which a kernel's modules are built."""
-    key = kernel.version
-    if kernel.files:
-        states = ((file, file.stat()) for file in kernel.files)
-        files = [(str(file), state.st_size, state.st_mtime_ns) for file, state in states]
-        key += "-" + hashlib.sha256(repr(files).encode()).hexdigest()[:16]
-    return (cache or cache_folder()) / "builds" / key
+    return (cache or cache_folder()) / "builds" / kernel.source.build_key(kernel)

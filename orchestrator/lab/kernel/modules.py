@@ -18,10 +18,9 @@ from pathlib import Path
 from orchestrator.cache.store import EntryInfo, Store
 from orchestrator.cache.workshop import cache_folder, wait_for_lock, workshop
 from orchestrator.errors import InfraError, UnfitError
-from orchestrator.lab.kernel.debian import build_packages
 from orchestrator.lab.kernel.kernel import Kernel, build_place
 from orchestrator.packages.apt import PackagesError
-from orchestrator.packages.suites import Package, fetch
+from orchestrator.packages.suites import Package
 from orchestrator.packages.trees import unpack
 from orchestrator.process.tool import run_tool
 
@@ -85,7 +84,8 @@ def build_modules(
         progress: hears how many of about how many files are compiled.
 
     Raises:
-        PackagesError: source, headers or build tools can't be had.
+        NoKernelSourceError: the kernel came without its source.
+        PackagesError: source, headers or build tools can't be had here.
         NoModuleToolsError: no compiler or make.
         EditError: an edit refused the source.
         ModuleBuildError: the build failed.
@@ -170,8 +170,8 @@ def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path) -> None:
             "Set XDG_CACHE_HOME to one without white space, colons and hashes."
         )
     tree = work / "tree"
-    wanted = [] if kernel.files else build_packages(kernel, cache)
-    for archive in kernel.files or fetch(wanted, work):
+    given = kernel.source.build_input(kernel, work, cache)
+    for archive in given.archives:
         if not re.match("linux-(image|binary|modules)", archive.name):
             command = ["dpkg-deb", "-x", str(archive), str(tree)]
             run_tool(command, f"unpacking {archive.name}", failed=ModuleBuildError)
@@ -187,8 +187,8 @@ def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path) -> None:
     )
     for source in SOURCES:
         shutil.rmtree(common / source, ignore_errors=True)
-    if tools := [package for package in wanted if package.name.startswith("linux-kbuild-")]:
-        _bring_library(tools[0], tree, final, cache)
+    if given.build_tools:
+        _bring_library(given.build_tools, tree, final, cache)
     tree.rename(final)
 
 

@@ -1,77 +1,87 @@
-"""Kernels to boot in a lab: Debian's, of its packages, or of a tree that was built by hand.
+"""Kernels by name, and the kernel that is used when none is named.
 
-Of Debian's packages only what a lab needs is kept: the kernel and KVM's modules, as they
-were packaged. What the mirror has is read once for each suite and stands until a version
-is asked for that was not there, or a refresh: two runs with one cache boot the same.
+What a mirror has is read once for each suite. It stands until a version is asked for that was
+not there, or a refresh: two runs with one cache boot the same kernel.
 """
 
-import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from orchestrator.cache.workshop import cache_folder
-from orchestrator.lab.kernel.brought import brought
-from orchestrator.lab.kernel.debian import META, SUITE, VERSION, build_packages, debian
-from orchestrator.lab.kernel.kernel import Kernel, KernelNameError, build_place
-from orchestrator.lab.kernel.tree import tree_kernel
+from orchestrator.lab.kernel.deb_files import DebFiles
+from orchestrator.lab.kernel.debian import Debian
+from orchestrator.lab.kernel.debian_index import build_packages
+from orchestrator.lab.kernel.kernel import Kernel, KernelNameError, KernelSource, build_place
+from orchestrator.lab.kernel.tree import Tree
 from orchestrator.packages.apt import PackagesError
-from orchestrator.packages.suites import packages
 
-#: The newest kernel in which the one edit is enough that reverts the fix: an expiry outside
-#: KVM_RUN is still injected (no `wants_to_run`), so base and untouched are the same.
+#: What parses the rest of a kernel's name, by what stands before the colon.
+SOURCES: Mapping[str, Callable[[str], KernelSource]] = MappingProxyType(
+    {"debian": Debian.parse, "deb": DebFiles.parse, "tree": Tree.parse}
+)
+
+
+#: The newest Debian kernel without the condition `wants_to_run`. One edit is enough to revert
+#: the fix there, and base and untouched are the same.
 DEFAULT_VERSION = "6.1.176-1"
 
 
-#: Where that is pruned: suites whose newest kernel needs both edits, the quickest to boot first.
+#: Where the mirror has pruned that version: suites whose newest kernel needs both edits, the
+#: quickest to boot first.
 DEFAULT_SUITES = ("bookworm-security", "bookworm", "trixie-security", "trixie")
 
 
-def kernel(name: str, cache: Path | None = None, *, refresh: bool = False) -> Kernel:
-    """Fetch a kernel; it is never edited.
+def kernel_source(name: str) -> KernelSource:
+    """Return where a kernel comes from.
 
     Args:
         name: `debian:SUITE`, the newest `linux-image-cloud-amd64` of that suite;
             `debian:VERSION`, that version of it from any suite; `deb:FILE,FILE…`, the
-            packages of one kernel (image, and -binary and -modules where it is split so;
+            packages of one kernel (image, or -binary and -modules where the kernel is split;
             for variants also -headers, -headers-common, -kbuild and linux-source);
             `tree:DIR`, a source tree in which bzImage and modules are built.
-        cache: where to keep it; losttick's cache folder by default.
-        refresh: read anew what a suite has.
+
+    Raises:
+        KernelNameError: the name has another form.
+    """
+    kind, _, what = name.partition(":")
+    try:
+        parse = SOURCES[kind]
+    except KeyError:
+        raise KernelNameError(name) from None
+    return parse(what)
+
+
+def kernel(name: str, cache: Path | None = None, *, refresh: bool = False) -> Kernel:
+    """Fetch a kernel, as it was packaged or built.
+
+    Args:
+        name: see `kernel_source`.
+        cache: where to keep the kernel; losttick's cache folder by default.
+        refresh: look again for what a suite has.
 
     Raises:
         KernelNameError: the name has another form, or names what is not there.
-        PackagesError: it can't be had.
+        PackagesError: the kernel can't be had here.
     """
-    cache = cache or cache_folder()
-    kind, _, what = name.partition(":")
-    if kind == "debian" and SUITE.fullmatch(what):
-        listed = packages(what, cache, older_than_s=time.time() if refresh else 0.0)
-        newest = next((package for package in listed if package.name == META), None)
-        if newest is None:
-            raise PackagesError(f"kernel {name}: {what} has no {META}")
-        return debian(name, newest.version, cache)
-    if kind == "debian" and VERSION.fullmatch(what):
-        return debian(name, what, cache)
-    if kind == "deb" and what:
-        return brought(name, tuple(Path(file) for file in what.split(",")), cache)
-    if kind == "tree" and what:
-        return tree_kernel(name, Path(what))
-    raise KernelNameError(name)
+    return kernel_source(name).fetch(cache or cache_folder(), refresh=refresh)
 
 
 def default_kernel(cache: Path | None = None) -> Kernel:
-    """Fetch the newest kernel that makes the shortest proof.
+    """Fetch the kernel that makes the shortest proof.
 
-    That is `DEFAULT_VERSION`, in which base and untouched are the same; where the mirror
-    has it no more (or not its source), the newest of a suite in which both edits are
-    needed. `Kernel.version` says which it is, `variants.has_wants_to_run` whether a base is needed.
+    This is `DEFAULT_VERSION`. If the mirror does not have it any more, or not its source, it is
+    the newest kernel of a suite in which both edits are needed. `Kernel.version` says which one
+    it is, and `variants.has_wants_to_run` whether the proof needs a base.
 
     Raises:
-        PackagesError: none can be had.
+        PackagesError: none can be had here.
     """
     try:
         found = kernel(f"debian:{DEFAULT_VERSION}", cache)
         if not build_place(found, cache).is_dir():
-            build_packages(found, cache)
+            build_packages(found.version, found.release, cache or cache_folder())
         return found
     except PackagesError as error:
         refused = error

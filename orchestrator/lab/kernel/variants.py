@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.cache.program import shipped
 from orchestrator.errors import InputError
-from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.kernel import Kernel, build_place
 from orchestrator.lab.kernel.modules import build_modules, lapic_source
 from orchestrator.process.background import in_thread, on_loop
 
@@ -70,10 +70,10 @@ def has_wants_to_run(kernel: Kernel, cache: Path | None = None) -> bool:
     If not, base and untouched are the same.
 
     Raises:
-        VariantError: the kernel is a tree.
+        NoKernelSourceError: the kernel came without its source.
         PackagesError: its source can't be had.
     """
-    _refuse_trees(kernel)
+    build_place(kernel, cache)  # raises for a kernel without source
     return "wants_to_run" in lapic_source(kernel, cache)
 
 
@@ -102,6 +102,7 @@ def modify(
 
     Raises:
         VariantError: the kernel has no such variant.
+        NoKernelSourceError: the kernel came without its source.
         PackagesError, NoModuleToolsError: what it is built from, or with, can't be had.
         EditError: an edit refused the source.
         ModuleBuildError: the build failed.
@@ -110,7 +111,7 @@ def modify(
         raise VariantError(f"one loss in {every} restores: that is for {Variant.PARTIAL}, from 0")
     if variant is Variant.UNTOUCHED and not realigned:
         return kernel
-    _refuse_trees(kernel)
+    build_place(kernel, cache)  # raises for a kernel without source
     if "kvm" not in kernel.modules or "kvm-intel" not in kernel.modules:
         raise VariantError(f"kernel {kernel.name}: KVM is built in, so that no module replaces it")
     source = lapic_source(kernel, cache)
@@ -152,15 +153,6 @@ async def modified(
         modify, kernel, variant, realigned=realigned, every=every, cache=cache,
         progress=on_loop(progress),
     )  # fmt: skip
-
-
-def _refuse_trees(kernel: Kernel) -> None:
-    if kernel.name.startswith("tree:"):
-        folder = shipped("edits/revert_fix.py").parent
-        raise VariantError(
-            f"kernel {kernel.name}: only kernels of packages are edited. Edit the tree by a "
-            f"program of {folder}, and build it"
-        )
 
 
 def _with_every(module: bytes, every: int) -> bytes:

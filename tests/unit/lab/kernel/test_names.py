@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.lab.kernel import names as kernels
-from orchestrator.lab.kernel.kernel import Kernel, KernelNameError, build_place
+from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError, build_place
 from orchestrator.lab.kernel.names import DEFAULT_VERSION, default_kernel, kernel
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.suites import Package
@@ -44,7 +44,7 @@ def test_the_default_falls_back_to_what_can_be_had(
             raise PackagesError(f"{name} is pruned")
         return of_debian(name.removeprefix("debian:"))
 
-    def sources(found: Kernel, cache: Path) -> list[Package]:
+    def sources(version: str, release: str, cache: Path) -> list[Package]:
         raise PackagesError("its source is pruned")
 
     monkeypatch.setattr(kernels, "kernel", fetch)
@@ -57,3 +57,25 @@ def test_the_default_falls_back_to_what_can_be_had(
     had.clear()
     with pytest.raises(PackagesError, match="debian:trixie is pruned"):
         default_kernel(tmp_path)
+
+
+def test_another_source_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Parcel:
+        """A source of a test's own: `parcel:NAME`."""
+
+        def __init__(self, what: str) -> None:
+            self.name = f"parcel:{what}"
+
+        def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
+            return Kernel(self, "9.9", "9.9.0", tmp_path / "image", {"kvm": b"k"})
+
+        def build_key(self, kernel: Kernel) -> str:
+            return f"parcel-{kernel.version}"
+
+        def build_input(self, kernel: Kernel, folder: Path, cache: Path) -> BuildInput:
+            return BuildInput((tmp_path / "source.deb",))
+
+    monkeypatch.setattr(kernels, "SOURCES", {**kernels.SOURCES, "parcel": Parcel})
+    found = kernel("parcel:one", tmp_path)
+    assert (found.name, found.version) == ("parcel:one", "9.9")
+    assert build_place(found, tmp_path) == tmp_path / "builds" / "parcel-9.9"

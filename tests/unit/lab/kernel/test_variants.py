@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.lab.kernel import variants
-from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.kernel import Kernel, NoKernelSourceError
+from orchestrator.lab.kernel.names import kernel_source
 from orchestrator.lab.kernel.variants import (
     Variant,
     VariantError,
@@ -15,7 +16,7 @@ from tests.support.lapic_source import PLAIN, STATIC_CALL, source
 
 
 def a_kernel(name: str = "debian:9.1.1-1", **modules: bytes) -> Kernel:
-    return Kernel(name, "9.1.1-1", "9.1.0", Path("vmlinuz"),
+    return Kernel(kernel_source(name), "9.1.1-1", "9.1.0", Path("vmlinuz"),
                   {each.replace("_", "-"): data for each, data in modules.items()})  # fmt: skip
 
 
@@ -93,7 +94,9 @@ def test_what_cannot_be_edited_is_refused(lapic: Callable[[str], None]) -> None:
             modify(a_kernel(**BOTH), variant)
     with pytest.raises(VariantError, match="KVM is built in"):
         modify(a_kernel(), Variant.DROP_TIMER)
-    with pytest.raises(VariantError, match=r"Edit the tree by a program of .*edits, and build it"):
+    with pytest.raises(
+        NoKernelSourceError, match=r"Edit the tree by a program of .*edits, and build it"
+    ):
         modify(a_kernel("tree:/x", **BOTH), Variant.REVERT_FIX)
-    with pytest.raises(VariantError, match="only kernels of packages are edited"):
+    with pytest.raises(NoKernelSourceError, match="only kernels of packages are edited"):
         has_wants_to_run(a_kernel("tree:/x"))

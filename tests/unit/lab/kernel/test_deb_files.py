@@ -36,7 +36,7 @@ def test_packages_of_ones_own(tmp_path: Path) -> None:
     found = kernel(f"deb:{image}", tmp_path / "cache")
     assert (found.version, found.release) == ("9.1.1-1", RELEASE)
     assert found.modules == {"irqbypass": b"b", "kvm-intel": b"i"}
-    assert found.files == (image,)
+    assert found.source.build_input(found, tmp_path, tmp_path).archives == (image,)
     image_bytes = found.image.read_bytes()
     assert image_bytes == b"kernel"
     assert kernel(f"deb:{image}", tmp_path / "cache") == found

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lab.kernel import debian
-from orchestrator.lab.kernel.debian import SUITES, build_packages
+from orchestrator.lab.kernel import debian_index
+from orchestrator.lab.kernel.debian_index import SUITES, build_packages
 from orchestrator.lab.kernel.names import kernel
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.suites import Package
-from tests.support.debian_kernels import RELEASE, of_debian
+from tests.support.debian_kernels import RELEASE
 
 
 def package(name: str, version: str, *needs: str, suite: str = "sid") -> Package:
@@ -43,7 +43,7 @@ def whole(version: str, release: str = RELEASE) -> list[Package]:
 
 def test_modules_are_built_from_one_version(tmp_path: Path) -> None:
     listed(tmp_path, {"sid": whole("9.1.2-1") + whole("9.1.1-1")})
-    found = build_packages(of_debian("9.1.1-1"), tmp_path)
+    found = build_packages("9.1.1-1", RELEASE, tmp_path)
     assert {each.version for each in found} == {"9.1.1-1"}
     assert {each.name for each in found} == {
         f"linux-headers-{RELEASE}", "linux-headers-9.1.0-1-common", "linux-kbuild-9.1.0-1",
@@ -54,7 +54,7 @@ def test_modules_are_built_from_one_version(tmp_path: Path) -> None:
 def test_build_tools_may_be_newer(tmp_path: Path) -> None:
     older = [each for each in whole("9.1.1-1") if "kbuild" not in each.name]
     listed(tmp_path, {"sid": whole("9.1.2-1") + older})
-    found = {each.name: each.version for each in build_packages(of_debian("9.1.1-1"), tmp_path)}
+    found = {each.name: each.version for each in build_packages("9.1.1-1", RELEASE, tmp_path)}
     assert found["linux-kbuild-9.1.0-1"] == "9.1.2-1"
     assert found["linux-source-9.1"] == "9.1.1-1"
 
@@ -62,17 +62,17 @@ def test_build_tools_may_be_newer(tmp_path: Path) -> None:
 def test_parts_of_a_version_may_be_in_two_suites(tmp_path: Path) -> None:
     split = whole("9.1.1-1")
     listed(tmp_path, {"trixie-security": split[:5], "trixie": split[5:]})
-    assert len(build_packages(of_debian("9.1.1-1"), tmp_path)) == 4
+    assert len(build_packages("9.1.1-1", RELEASE, tmp_path)) == 4
 
 
 def test_what_is_pruned_is_said_with_what_can_be_had(tmp_path: Path) -> None:
     pruned = [each for each in whole("9.1.1-1") if "source" not in each.name]
     listed(tmp_path, {"sid": pruned + whole("9.1.3-1"), "bookworm": whole("6.1.9-1")})
     with pytest.raises(PackagesError) as caught:
-        build_packages(of_debian("9.1.1-1"), tmp_path)
+        build_packages("9.1.1-1", RELEASE, tmp_path)
     assert str(caught.value) == (
         "kernel 9.1.1-1: no suite of this mirror has what modules are built from (headers, "
-        "source) any more. Of these it has: 9.1.3-1. Or bring the packages: deb:FILE,…"
+        "source) any more. It has: 9.1.3-1. Or bring the packages: deb:FILE,…"
     )
     with pytest.raises(
         PackagesError, match=r"the kernel any more\. .*: 9.1.1-1, 9.1.3-1, 6.1.9-1\."
@@ -99,6 +99,6 @@ def test_without_its_modules_a_kernel_cannot_be_had(tmp_path: Path) -> None:
     ],
 )
 def test_suites_are_read_in_the_likely_order(version: str, first: str) -> None:
-    order = debian._likely_first(version)
+    order = debian_index._likely_first(version)
     assert order[0] == first
     assert sorted(order) == sorted(SUITES)

@@ -1,4 +1,4 @@
-"""What a lab needs of a kernel's packages, unpacked and kept."""
+"""Kernels in the cache: of their packages only what a lab needs, the image and KVM's modules."""
 
 import lzma
 import re
@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.cache.store import Entry, EntryInfo, Store
-from orchestrator.lab.kernel.kernel import MODULES, Kernel
+from orchestrator.lab.kernel.kernel import MODULES, Kernel, KernelSource
 from orchestrator.packages.apt import PackagesError, package_tool
 
 
-def kept(store: Store, key: str) -> Entry | None:
+def kept_kernel(store: Store, key: str) -> Entry | None:
     """Return a kernel's entry in the cache, unless it is damaged."""
     entry = store.find(key)
     return entry if entry and not entry.damage() else None
 
 
-def loaded(name: str, kept: Entry, files: tuple[Path, ...] = ()) -> Kernel:
-    """Read a kernel and its modules from its entry in the cache."""
+def read_kernel(source: KernelSource, kept: Entry) -> Kernel:
+    """Read a kernel and its modules from the kernel's entry in the cache."""
     content = kept.content
     modules = {
         module: path.read_bytes()
@@ -27,11 +27,18 @@ def loaded(name: str, kept: Entry, files: tuple[Path, ...] = ()) -> Kernel:
         if (path := content / f"{module}.ko").exists()
     }
     release = str(kept.info.details["release"])
-    return Kernel(name, kept.info.version, release, content / "vmlinuz", modules, files)
+    return Kernel(source, kept.info.version, release, content / "vmlinuz", modules)
 
 
-def keep(store: Store, key: str, version: str, archives: Sequence[Path], work: Path) -> Entry:
-    """Keep the kernel and KVM's modules of some .deb files."""
+def keep_kernel(
+    store: Store, key: str, version: str, archives: Sequence[Path], work: Path
+) -> Entry:
+    """Keep the kernel and KVM's modules that some .deb files hold.
+
+    Raises:
+        PackagesError: they hold no kernel that a lab can use.
+        ToolError: a file can't be unpacked.
+    """
     root, made = work / "root", work / "kernel"
     made.mkdir()
     for archive in archives:

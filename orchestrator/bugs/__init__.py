@@ -1,1 +1,1 @@
-"""The catalogue of known bugs: who is exposed to them, and how they show."""
+"""The catalogue of known bugs: how they show, who is exposed to them, and what helps."""

@@ -44,7 +44,7 @@ class FirstTick:
     """When the first tick came after a load."""
 
     periods: float
-    """By the guest's progress: its spins since the save, over spins per period."""
+    """By the guest's progress since the save, over its progress per period."""
     wall_periods: float
     """By the host's clock, from `cont` to the line's arrival, less the time of printing it."""
     ms: float

@@ -11,9 +11,9 @@ class VcpuSave:
 
     vcpu: int
     phase: float
-    """Position in the timer period, 0 to 1, from the guest's spins and its printing time."""
-    spins: int
-    spins_per_period: float
+    """Position in the timer period, 0 to 1, from the guest's progress and its printing time."""
+    progress: int
+    progress_per_period: float
     ticks: int
     arms: int
     lvtt: int

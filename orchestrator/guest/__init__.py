@@ -1,1 +1,1 @@
-"""What runs in the VM and prints ticks."""
+"""The programs that run in the VM and tick."""

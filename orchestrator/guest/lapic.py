@@ -1,4 +1,4 @@
-"""Reads what QEMU's `info lapic` and `info registers` print."""
+"""Parses the output of QEMU's `info lapic` and `info registers`."""
 
 import re
 from dataclasses import dataclass
@@ -8,10 +8,7 @@ LVT_MASKED = 0x10000
 
 @dataclass(frozen=True, slots=True)
 class Lapic:
-    """A LAPIC as QEMU shows it.
-
-    The current count is left out: under KVM QEMU makes it up.
-    """
+    """A LAPIC as QEMU shows it, without the current count, which QEMU makes up under KVM."""
 
     lvtt: int
     tmict: int
@@ -22,20 +19,20 @@ class Lapic:
 
     @property
     def vector(self) -> int:
-        """The timer's vector."""
+        """Vector in LVTT."""
         return self.lvtt & 0xFF
 
     @property
     def masked(self) -> bool:
-        """Whether the timer is masked."""
+        """Whether LVTT is masked."""
         return bool(self.lvtt & LVT_MASKED)
 
 
 def parse_lapic(text: str) -> Lapic:
-    """Read `info lapic`.
+    """Parse the output of `info lapic`.
 
     Raises:
-        ValueError: a line that should be there is not.
+        ValueError: a line is missing.
     """
     lvtt = re.search(r"^LVTT\s+0x([0-9a-f]+)", text, re.M)
     timer = re.search(r"initial_count = (\d+)", text)
@@ -59,7 +56,7 @@ def _vectors(name: str, text: str) -> frozenset[int]:
 
 @dataclass(frozen=True, slots=True)
 class Registers:
-    """The few registers that decide whether an interrupt can be delivered."""
+    """The registers that decide whether an interrupt can be delivered."""
 
     ip: int
     flags: int
@@ -67,15 +64,15 @@ class Registers:
 
     @property
     def interrupt_flag(self) -> bool:
-        """IF."""
+        """The interrupt flag, IF."""
         return bool(self.flags & 0x200)
 
 
 def parse_registers(text: str) -> Registers:
-    """Read `info registers`.
+    """Parse the output of `info registers`.
 
     Raises:
-        ValueError: a register that should be there is not.
+        ValueError: a register is missing.
     """
     ip = re.search(r"\b[ER]IP=([0-9a-f]+)", text)
     flags = re.search(r"\b[ER]FL=([0-9a-f]+)", text)

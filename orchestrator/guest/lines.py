@@ -17,7 +17,7 @@ class Tick:
 
     sequence: int
     """Number of this interrupt since the guest started, from 1."""
-    spins: int
+    progress: int
     """Progress since the previous tick, in turns of the guest's busy-wait loop. The time
     that the guest spends on printing adds nothing."""
     tsc: int
@@ -34,7 +34,7 @@ class ControlOpened:
 
     sequence: int
     """The last tick before the window."""
-    window_spins: int
+    window: int
     """Length of the window, in progress."""
 
 
@@ -55,7 +55,7 @@ class Testimony:
     tpr: int
     deadline: int
     """IA32_TSC_DEADLINE; 0 outside TSC-deadline mode."""
-    spins: int
+    progress: int
     """Progress since the last tick."""
     ticks: int
     """Interrupts taken since the guest started."""

@@ -26,10 +26,10 @@ class GuestState:
     """Interrupts taken since the guest started."""
     arms: int
     """How often the guest has armed its timer since it started."""
-    spins: int
+    progress: int
     """Progress since the last tick."""
     printed: int
     """Sequence number of the last tick whose line was printed."""
     stage: Stage
-    window_spins: int
+    window_left: int
     """Progress that is left until the window of the built-in control ends."""

@@ -24,7 +24,7 @@ class Hearing:
     """Vector of the guest's tick interrupt."""
     tmict: int
     """TMICT in the save that was loaded."""
-    spins_per_period: float
+    progress_per_period: float
     """The guest's progress in one period."""
     rescued: bool
     """Whether ticks came back after the guest re-armed its timer."""
@@ -33,7 +33,7 @@ class Hearing:
     def periods_apart(self) -> float:
         """Progress between the first and the last testimony, in periods."""
         first, last = self.testimonies[0], self.testimonies[-1]
-        return (last.spins - first.spins) / self.spins_per_period
+        return (last.progress - first.progress) / self.progress_per_period
 
 
 class Timer(Protocol):

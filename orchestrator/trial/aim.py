@@ -85,7 +85,7 @@ class Saver:
             pace.observe(before.line, heard.line)
             before = heard
         raise NoSaveError(
-            "learning how fast the guest spins: it spends nearly all of its period on printing. "
+            "learning the guest's pace: it spends nearly all of its period on printing. "
             "It needs a longer --period here."
         )
 
@@ -166,7 +166,7 @@ class Saver:
         instance = self._instance
         vcpus = [
             describe(
-                await look(instance, vcpu), self._paces[vcpu].spins_per_period,
+                await look(instance, vcpu), self._paces[vcpu].progress_per_period,
                 instance.config, printing_periods=self._paces[vcpu].printing_periods,
                 within=within if vcpu == 0 else ANY_PHASE, vcpu=vcpu,
             )
@@ -227,7 +227,7 @@ class Saver:
             await instance.stop()
             save = await self.look_at_all(tag, 0.0)
             state = await instance.peek_state(subject)
-            left = state.window_spins / pace.spins_per_period
+            left = state.window_left / pace.progress_per_period
             in_window = state.stage is Stage.CONTROL_WINDOW and left >= CONTROL_PERIODS_LEFT
             printing = any(part.printing for part in save.vcpus)
             if not in_window or not printing:

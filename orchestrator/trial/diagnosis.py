@@ -102,7 +102,7 @@ def _decide(
         testimonies=part.testimonies,
         vector=config.program.vector,
         tmict=save.tmict,
-        spins_per_period=save.spins_per_period,
+        progress_per_period=save.progress_per_period,
         rescued=bool(part.rescued),
     )
     return config.timer.judge(hearing)

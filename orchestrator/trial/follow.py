@@ -115,7 +115,7 @@ class Follower:
         period_ns, pace, config = self._limits.period_ns, self._pace, self._instance.config
         elapsed_ns = first.at_ns - self._cont_ns
         self._first = FirstTick(
-            periods=(first.line.spins - self._save.spins) / pace.spins_per_period,
+            periods=(first.line.progress - self._save.progress) / pace.progress_per_period,
             wall_periods=max(0.0, elapsed_ns / period_ns - pace.printing_periods),
             ms=elapsed_ns / 1e6,
         )
@@ -124,7 +124,7 @@ class Follower:
         late = min(self._first.periods, self._first.wall_periods) - 1
         # Guest progress and host time must both say that the second tick is late.
         gap = min(
-            second.line.spins / pace.spins_per_period + pace.printing_periods,
+            second.line.progress / pace.progress_per_period + pace.printing_periods,
             (second.at_ns - first.at_ns) / period_ns,
         )
         if gap >= MISSING:

@@ -71,7 +71,7 @@ async def look(instance: Instance, vcpu: int = 0) -> tuple[GuestState, Lapic, Re
 
 def describe(
     seen: tuple[GuestState, Lapic, Registers],
-    spins_per_period: float,
+    progress_per_period: float,
     config: InstanceConfig,
     *,
     printing_periods: float = 0.0,
@@ -82,7 +82,7 @@ def describe(
 
     Args:
         seen: the guest's counters, the LAPIC and the registers.
-        spins_per_period: the guest's progress in one period.
+        progress_per_period: the guest's progress in one period.
         config: configuration of the instance.
         printing_periods: share of a period that the guest prints. Each period begins with
             printing, which adds no progress.
@@ -90,12 +90,12 @@ def describe(
         vcpu: number of the vCPU.
     """
     state, lapic, registers = seen
-    phase = state.spins / spins_per_period + printing_periods
+    phase = state.progress / progress_per_period + printing_periods
     return VcpuSave(
         vcpu=vcpu,
         phase=phase,
-        spins=state.spins,
-        spins_per_period=spins_per_period,
+        progress=state.progress,
+        progress_per_period=progress_per_period,
         ticks=state.ticks,
         arms=state.arms,
         lvtt=lapic.lvtt,

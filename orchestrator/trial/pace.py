@@ -27,11 +27,11 @@ class Pace:
     def observe(self, before: Tick, tick: Tick) -> None:
         """Learn from two successive ticks without a stop or load between them."""
         cycles = (tick.tsc - before.tsc) & _TSC_MASK
-        spinning = cycles - tick.print_cycles
-        if tick.sequence != before.sequence + 1 or spinning < cycles / 4 or cycles > 1 << 60:
+        counted = cycles - tick.print_cycles
+        if tick.sequence != before.sequence + 1 or counted < cycles / 4 or cycles > 1 << 60:
             return
         self._cycles.append(cycles)
-        self._rates.append(tick.spins / spinning)
+        self._rates.append(tick.progress / counted)
         self._printing.append(tick.print_cycles / cycles)
 
     @property
@@ -45,7 +45,7 @@ class Pace:
         return statistics.median(self._printing) if self._printing else 0.0
 
     @property
-    def spins_per_period(self) -> float:
+    def progress_per_period(self) -> float:
         """Progress in a period if no other program takes CPU time from the vCPU.
 
         It is an upper quantile of the rates, as other programs can only slow the guest,

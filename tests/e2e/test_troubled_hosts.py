@@ -86,7 +86,7 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
         await instance.stop()
         seen = await look(instance)
         assert seen[0].printing
-        part = describe(seen, paces[0].spins_per_period, config)
+        part = describe(seen, paces[0].progress_per_period, config)
         save = Save("stale", 0.5, (part,))
         assert "printing" in save.ineligible
         await snapshots.save(instance, "stale")

@@ -112,7 +112,7 @@ class Listener:
             case b"hush":
                 return vcpu, ControlOpened(n[0], n[1])
         return vcpu, lines.Testimony(
-            n[0], 0, 0, 0, 0, 0, 0, 0, 0, spins=n[1], ticks=n[2], arms=0, flags=0x202, cs=0, ip=0
+            n[0], 0, 0, 0, 0, 0, 0, 0, 0, progress=n[1], ticks=n[2], arms=0, flags=0x202, cs=0, ip=0
         )
 
     async def state(self, memory: Memory, vcpu: int) -> GuestState:
@@ -141,7 +141,7 @@ class ListenerQemu(FakeQemu):
                 case ControlOpened(sequence, window):
                     text = f"hush 0 {sequence} {window}"
                 case lines.Testimony() as word:
-                    text = f"word 0 {word.number} {word.spins} {word.ticks}"
+                    text = f"word 0 {word.number} {word.progress} {word.ticks}"
                 case _:
                     text = "ready 0"
             super().say(f"{text};\n".encode())

@@ -20,7 +20,7 @@ from orchestrator.testing import FACTS
 from orchestrator.vm.config import Accel
 
 _VCPU = VcpuSave(
-    vcpu=0, phase=0.5, spins=1000, spins_per_period=2000.0, ticks=7, arms=8, lvtt=0x40,
+    vcpu=0, phase=0.5, progress=1000, progress_per_period=2000.0, ticks=7, arms=8, lvtt=0x40,
     tmict=20_000_000, irr=(), isr=(), interrupt_flag=True, printing=False, stage=Stage.TICKING,
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """The image and its identity."""
+    """The firmware image and its identity."""
 
     content: bytes
     sha256: str

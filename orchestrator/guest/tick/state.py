@@ -37,8 +37,8 @@ def parse_state(block: bytes) -> GuestState:
         printing=bool(words[1]),
         ticks=words[2],
         arms=words[3],
-        spins=words[4],
+        progress=words[4],
         printed=words[5],
         stage=Stage(words[7]),
-        window_spins=words[16],
+        window_left=words[16],
     )

@@ -11,8 +11,8 @@ CONFIG = InstanceConfig(Accel.KVM)
 
 def ticking(**changes: object) -> GuestState:
     fields: dict[str, object] = {
-        "printing": False, "ticks": 9, "arms": 10, "spins": 500, "printed": 9,
-        "stage": Stage.TICKING, "window_spins": 0,
+        "printing": False, "ticks": 9, "arms": 10, "progress": 500, "printed": 9,
+        "stage": Stage.TICKING, "window_left": 0,
     }  # fmt: skip
     return GuestState(**{**fields, **changes})  # type: ignore[arg-type]
 

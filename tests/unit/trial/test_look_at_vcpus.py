@@ -31,8 +31,8 @@ def saved(vcpu: int, lapic: Lapic = LAPIC, **fields: object) -> VcpuSave:
     ("second", "reason"),
     [
         ({}, None),
-        ({"spins": 990}, None),  # its phase was not chosen
-        ({"spins": 1600}, "off phase on vCPU 1"),  # its tick is overdue: it may be dead already
+        ({"progress": 990}, None),  # its phase was not chosen
+        ({"progress": 1600}, "off phase on vCPU 1"),  # its tick is overdue: it may be dead already
         ({"printing": True}, "printing on vCPU 1"),
         ({"arms": 7}, "not armed on vCPU 1"),
     ],

@@ -14,7 +14,7 @@ def test_pace_allows_for_printing() -> None:
     for n in range(5):
         pace.observe(tick(n, n * 1000, 50), tick(n + 1, (n + 1) * 1000, 50, print_cycles=500))
     assert pace.known
-    assert pace.spins_per_period == pytest.approx(100)
+    assert pace.progress_per_period == pytest.approx(100)
     assert pace.printing_periods == pytest.approx(0.5)
 
 
@@ -23,7 +23,7 @@ def test_pace_is_not_pulled_down_by_other_load() -> None:
     for n in range(20):
         spins = 100 if n % 5 == 0 else 40
         pace.observe(tick(n, n * 1000, 0), tick(n + 1, (n + 1) * 1000, spins))
-    assert pace.spins_per_period == pytest.approx(100)
+    assert pace.progress_per_period == pytest.approx(100)
 
 
 def test_one_line_that_a_busy_host_held_up_moves_no_phase() -> None:

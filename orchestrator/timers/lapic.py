@@ -47,8 +47,8 @@ class LapicTimer:
         """Return whether the vCPU was silent, and diagnosed as having lost its interrupt."""
         return outcome is Outcome.LOST and cause is Cause.LOST_INTERRUPT
 
-    def judge(self, hearing: Hearing) -> tuple[Cause, str]:
-        """Decide from the guest's testimonies.
+    def explain_silence(self, hearing: Hearing) -> tuple[Cause, str]:
+        """Return the cause of a silence from the guest's testimonies.
 
         A lost interrupt is: the initial count as programmed, the current count zero in two
         testimonies more than a period apart, LVTT unmasked with the tick vector, IF set,

@@ -14,7 +14,7 @@ from orchestrator.timers.first_tick import ResumeTiming
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """What a silent vCPU testified, and what is needed to judge it."""
+    """What a silent vCPU testified, and what is needed to explain its silence."""
 
     why: str
     """What the trial saw, such as `no tick in 200 ms of vCPU time`."""
@@ -88,6 +88,6 @@ class Timer(Protocol):
         """
         ...
 
-    def judge(self, hearing: Hearing) -> tuple[Cause, str]:
+    def explain_silence(self, hearing: Hearing) -> tuple[Cause, str]:
         """Return why no tick came, and the sentence that says so."""
         ...

@@ -1,6 +1,6 @@
 """Says why a vCPU was silent, from the evidence alone.
 
-Causes that do not depend on the timer are decided here, and the timer judges the guest's
+Causes that do not depend on the timer are decided here, and the timer reads the guest's
 testimonies. That a re-arm brings ticks back is necessary for a lost interrupt and never
 sufficient: it revives most of the other cases, too.
 """
@@ -105,4 +105,4 @@ def _decide(
         progress_per_period=save.progress_per_period,
         rescued=bool(part.rescued),
     )
-    return config.timer.judge(hearing)
+    return config.timer.explain_silence(hearing)

@@ -74,7 +74,7 @@ class Metronome:
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
         return outcome is Outcome.LOST and cause is Cause.NOT_RESTORED
 
-    def judge(self, hearing: Hearing) -> tuple[Cause, str]:
+    def explain_silence(self, hearing: Hearing) -> tuple[Cause, str]:
         assert hearing.vector == VECTOR
         return Cause.NOT_RESTORED, f"the metronome stands still: {hearing.why}."
 

@@ -1,0 +1,116 @@
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest import lines
+from orchestrator.guest.lapic import Lapic
+from orchestrator.guest.state import GuestState, Stage
+from orchestrator.timers.registry import TIMERS
+from orchestrator.timers.timer import Hearing
+
+VECTOR, TMICT = 0x40, 20_000_000
+
+NO_CHANGE: Mapping[str, int] = {}
+
+#: A timer that expired, with nothing pending or in the way, one arming more than ticks.
+EXPIRED = lines.Testimony(
+    number=1, lvtt=VECTOR, tmict=TMICT, tmcct=0, irr=0, isr=0, ppr=0, tpr=0, deadline=0,
+    progress=10_000, ticks=7, arms=8, flags=0x246, cs=0xF000, ip=0x34,
+)  # fmt: skip
+
+
+def cause_of(
+    mode: str, fields: Mapping[str, int] = NO_CHANGE, *, apart: float = 2.0, rescued: bool = True
+) -> Cause:
+    """Return what a timer makes of two testimonies; a period takes 1000 of progress."""
+    first = replace(EXPIRED, **fields)
+    last = replace(first, number=2, progress=first.progress + round(1000 * apart))
+    cause, sentence = TIMERS[mode].explain_silence(
+        Hearing("no tick in 200 ms of vCPU time", [first, last], VECTOR, TMICT, 1000.0, rescued)
+    )
+    print(sentence)
+    return cause
+
+
+@pytest.mark.parametrize(
+    ("mode", "cause"),
+    [
+        ("one-shot", Cause.LOST_INTERRUPT),
+        ("tsc-deadline", Cause.LOST_INTERRUPT),
+        ("periodic", Cause.UNEXPLAINED),  # it never stands expired
+    ],
+)
+def test_an_expired_timer(mode: str, cause: Cause) -> None:
+    assert cause_of(mode) is cause
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields", "cause"),
+    [
+        ("one-shot", {"arms": 7}, Cause.NOT_REARMED),
+        ("one-shot", {"arms": 9}, Cause.UNEXPLAINED),
+        ("one-shot", {"tmict": 0}, Cause.NOT_RESTORED),
+        ("tsc-deadline", {"tmict": 0}, Cause.LOST_INTERRUPT),  # this mode leaves TMICT at 0
+        ("one-shot", {"tmcct": 1}, Cause.UNEXPLAINED),
+        ("tsc-deadline", {"tmcct": 1}, Cause.LOST_INTERRUPT),  # TMCCT is another mode's
+        ("tsc-deadline", {"deadline": 1}, Cause.UNEXPLAINED),
+        ("one-shot", {"deadline": 1}, Cause.LOST_INTERRUPT),
+        ("one-shot", {"lvtt": 0x10040}, Cause.NOT_DELIVERABLE),
+        ("one-shot", {"lvtt": 0x41}, Cause.NOT_DELIVERABLE),
+        ("one-shot", {"flags": 0x46}, Cause.NOT_DELIVERABLE),
+        ("one-shot", {"isr": 1}, Cause.NOT_DELIVERABLE),
+        ("one-shot", {"ppr": 0x40}, Cause.NOT_DELIVERABLE),
+        ("one-shot", {"irr": 1}, Cause.PENDING),
+        ("one-shot", {"irr": 2}, Cause.LOST_INTERRUPT),  # another vector is pending
+        ("periodic", {"irr": 1}, Cause.PENDING),
+    ],
+)
+def test_one_thing_is_different(mode: str, fields: dict[str, int], cause: Cause) -> None:
+    assert cause_of(mode, fields) is cause
+
+
+def test_a_lost_interrupt_needs_a_rescue_and_more_than_a_period_between_testimonies() -> None:
+    assert cause_of("one-shot", rescued=False) is Cause.UNEXPLAINED
+    assert cause_of("one-shot", apart=1.0) is Cause.UNEXPLAINED
+    assert cause_of("one-shot", apart=1.1) is Cause.LOST_INTERRUPT
+
+
+@pytest.mark.parametrize(
+    ("mode", "tmict", "armed"),
+    [("one-shot", 0, False), ("periodic", 0, False), ("tsc-deadline", 0, True)],
+)
+def test_what_counts_as_armed(mode: str, tmict: int, armed: bool) -> None:
+    state = GuestState(False, 7, 8, 500, 7, Stage.TICKING, 0)
+    lapic = Lapic(VECTOR, tmict, frozenset(), frozenset())
+    assert TIMERS[mode].armed(state, lapic) is armed
+    assert TIMERS[mode].armed(state, replace(lapic, tmict=TMICT))
+    assert not TIMERS[mode].armed(replace(state, arms=7), replace(lapic, tmict=TMICT))
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome", "cause", "seen"),
+    [
+        ("one-shot", Outcome.LOST, Cause.LOST_INTERRUPT, True),
+        ("one-shot", Outcome.LOST, Cause.UNEXPLAINED, False),
+        ("one-shot", Outcome.MISSED, None, False),
+        ("tsc-deadline", Outcome.LOST, Cause.LOST_INTERRUPT, True),
+        ("periodic", Outcome.MISSED, None, True),
+        ("periodic", Outcome.LOST, Cause.LOST_INTERRUPT, False),
+    ],
+)
+def test_what_an_injected_loss_looks_like(
+    mode: str, outcome: Outcome, cause: Cause | None, seen: bool
+) -> None:
+    assert TIMERS[mode].control_lost(outcome, cause) is seen
+
+
+def test_only_tsc_deadline_has_a_cpu_that_offers_it() -> None:
+    features = {timer.name: timer.cpu_features for timer in TIMERS}
+    assert features == {
+        "one-shot": "-tsc-deadline",
+        "periodic": "-tsc-deadline",
+        "tsc-deadline": "+tsc-deadline",
+    }

@@ -1,19 +1,23 @@
 """`losttick show`: the results of runs, read from their folders."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from orchestrator.cli.direct_table import print_direct
 from orchestrator.cli.exits import ExitCode, errors_to_exits, verdict_exit
 from orchestrator.cli.lab.arms_table import print_arms
 from orchestrator.cli.options import AsJson
 from orchestrator.cli.phases import print_phases
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
+from orchestrator.results.direct import direct_summary, is_direct, read_direct_result
 from orchestrator.results.result import read_result
 from orchestrator.results.summary import summary
+from orchestrator.verdict.direct import DirectResult
 from orchestrator.verdict.run import RunResult
 
 
@@ -33,20 +37,30 @@ def show(
     is that of `losttick run`, for the gravest result.
     """
     with errors_to_exits(as_json=as_json):
-        results = [read_result(folder) for folder in folders]
+        results = [_read(folder) for folder in folders]
         if as_json:
-            found = [summary(result) for result in results]
+            found = [
+                direct_summary(result) if isinstance(result, DirectResult) else summary(result)
+                for result in results
+            ]
             typer.echo(json.dumps(found[0] if len(found) == 1 else found, indent=2))
         else:
             _print(results, by_phase=by_phase)
     raise typer.Exit(_exit(results))
 
 
-def _print(results: list[RunResult], *, by_phase: bool) -> None:
+def _read(folder: Path) -> RunResult | DirectResult:
+    return read_direct_result(folder) if is_direct(folder) else read_result(folder)
+
+
+def _print(results: Sequence[RunResult | DirectResult], *, by_phase: bool) -> None:
     screen = Screen()
     for number, result in enumerate(results):
         if number:
             screen.space()
+        if isinstance(result, DirectResult):
+            print_direct(screen, result)
+            continue
         if any(cell.lab for cell in result.cells):
             print_arms(screen, result)
         else:
@@ -55,7 +69,7 @@ def _print(results: list[RunResult], *, by_phase: bool) -> None:
             print_phases(screen, result)
 
 
-def _exit(results: list[RunResult]) -> ExitCode:
+def _exit(results: Sequence[RunResult | DirectResult]) -> ExitCode:
     """Return the exit code of the gravest result: a finding, a failure, no answer, clean."""
     codes = {verdict_exit(result.verdict, failed=result.failed) for result in results}
     order = (ExitCode.FOUND, ExitCode.HARNESS, ExitCode.INCONCLUSIVE)

@@ -20,6 +20,9 @@ _GAP = 2
 
 _HEADER = "bold"
 
+#: Words with a slash that are neither paths nor ids: fractions and rates.
+_WHOLE = re.compile(r"\d+/\d+\W*$|\w+/s\W*$")
+
 
 @dataclass(slots=True)
 class Table:
@@ -120,8 +123,8 @@ def _units(line: str) -> list[str]:
     """
     units = []
     for word in re.findall(r"(?:\S*\d (?=[numkMG]?[sB]\b))?\S* *", line):
-        # "0/100" and "trials/s" are one word: only several slashes make a path or an id.
-        units += re.findall(r"[^/,]*[/,]|[^/,]+", word) if word.count("/") > 1 else [word]
+        whole = _WHOLE.match(word) or "/" not in word
+        units += [word] if whole else re.findall(r"[^/,]*[/,]|[^/,]+", word)
     return units
 
 

@@ -1,4 +1,4 @@
-"""Runs the probe, and says what its losses amount to."""
+"""Runs the program of the direct test, and reads its answers."""
 
 import asyncio
 import contextlib
@@ -7,44 +7,27 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.bugs.exposure import Exposure, ExposureState
 from orchestrator.errors import InfraError, UnfitError
-from orchestrator.stats.rate import Losses, LossRate, loss_rate
-from orchestrator.verdict.verdict import Verdict
+from orchestrator.findings.series import Series
 
-#: Trials of the control: each costs 20 ms of silence.
+#: Trials of the control. Each takes 20 ms of silence.
 CONTROL_TRIALS = 5
 
 
 class NoKvmError(UnfitError):
-    """The probe can't use /dev/kvm here."""
+    """The direct test can't use /dev/kvm here."""
 
 
 class ShortAnswerError(InfraError):
-    """The probe ended before it had answered everything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Trials with one forced current count."""
-
-    tmcct_ns: int
-    """What TMCCT was restored as; QEMU always restores 0."""
-    trials: int
-    lost: int
-    pending: int
-    """Trials in which KVM_GET_LAPIC showed the vector in the IRR right after KVM_SET_LAPIC."""
-    mean_ns: int
-    """From the restore to the interrupt, on average."""
-    seconds: float
-    loss_rate: LossRate
+    """The program ended before it had answered everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What the probe found."""
+    """The counts of a finished direct test on one host."""
 
     series: tuple[Series, ...]
+    """One for each TMCCT."""
     control: Series
     """Timers restored with TMICT 0, which never fire: each must be lost."""
 
@@ -54,22 +37,20 @@ async def run_probe(
     trials: int,
     period_ns: int,
     tmccts_ns: Sequence[int],
-    confidence: float,
     progress: Callable[[int], None] = lambda done: None,
 ) -> ProbeResult:
-    """Run the probe and read its answers.
+    """Run the program on this host and read its answers.
 
     Args:
-        program: as `build` returns it.
-        trials: for each TMCCT.
+        program: the path that `build` returned.
+        trials: number of trials for each TMCCT.
         period_ns: the timer's initial count.
         tmccts_ns: current counts to restore.
-        confidence: of the intervals.
-        progress: hears how many trials are done, now and then.
+        progress: called now and then with the number of trials done.
 
     Raises:
         NoKvmError: /dev/kvm can't be opened.
-        InfraError: the probe failed.
+        InfraError: the program failed.
     """
     process = await asyncio.create_subprocess_exec(
         str(program), *probe_arguments(trials, period_ns, tmccts_ns),
@@ -81,17 +62,17 @@ async def run_probe(
     assert process.stderr is not None
     try:
         return await collect(
-            (line.decode() async for line in process.stdout), len(tmccts_ns), confidence, progress
+            (line.decode() async for line in process.stdout), len(tmccts_ns), progress
         )
     except ShortAnswerError as error:
         words = (await process.stderr.read()).decode(errors="replace").strip()
         if words.startswith("/dev/kvm"):
             raise NoKvmError(
-                f"running the probe: {words}. `losttick doctor` says what would mend it."
+                f"running the direct test: {words}. `losttick doctor` says what would mend it."
             ) from error
         code = await process.wait()
         raise InfraError(
-            f"running the probe: it ended with {code}: {words or 'without a word'}"
+            f"running the direct test: it ended with exit code {code}: {words or 'no message'}"
         ) from error
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -100,7 +81,7 @@ async def run_probe(
 
 
 def probe_arguments(trials: int, period_ns: int, tmccts_ns: Sequence[int]) -> list[str]:
-    """Return the probe's arguments; its control comes last."""
+    """Return the arguments of the program; the control comes last."""
     series = [str(number) for number in (trials, period_ns, *tmccts_ns)]
     return [*series, "--", "control", str(CONTROL_TRIALS)]
 
@@ -108,19 +89,17 @@ def probe_arguments(trials: int, period_ns: int, tmccts_ns: Sequence[int]) -> li
 async def collect(
     lines: AsyncIterator[str],
     series_expected: int,
-    confidence: float,
     progress: Callable[[int], None],
 ) -> ProbeResult:
-    """Read the probe's answers.
+    """Read the answers of the program, wherever it runs.
 
     Args:
-        lines: what it prints, wherever it runs; lines that are no JSON objects are left out.
-        series_expected: how many series it was asked for, the control not counted.
-        confidence: of the intervals.
-        progress: hears how many trials are done.
+        lines: what the program prints; lines that are not JSON objects are ignored.
+        series_expected: number of series, not counting the control.
+        progress: called with the number of trials done.
 
     Raises:
-        ShortAnswerError: it ended before its last series.
+        ShortAnswerError: the program ended before its last series.
     """
     series: list[Series] = []
     async for line in lines:
@@ -131,37 +110,10 @@ async def collect(
             progress(said["progress"])
         else:
             del said["series"]
-            rate = loss_rate(Losses(said["trials"], said["lost"]), confidence)
-            series.append(Series(**said, loss_rate=rate))
+            series.append(Series(**said))
     if len(series) != series_expected + 1:
         raise ShortAnswerError(
-            f"running the probe: it answered {len(series)} of {series_expected + 1} series"
+            f"running the direct test: it answered {len(series)} of {series_expected + 1} series"
         )
     *restored, control = series
     return ProbeResult(tuple(restored), control)
-
-
-def judge(result: ProbeResult, exposure: Exposure) -> tuple[Verdict, str]:
-    """Return the verdict and what it rests on."""
-    control = result.control
-    lossy = [series for series in result.series if series.lost]
-    if lossy:
-        shown = ", ".join(f"{s.lost} of {s.trials} at TMCCT {s.tmcct_ns} ns" for s in lossy)
-        if exposure.state is ExposureState.NOT_EXPOSED:
-            return Verdict.ANOMALOUS, f"lost {shown}; {exposure.why}, so this is not the APICv bug"
-        narrow = all(s.tmcct_ns for s in lossy)
-        return Verdict.AFFECTED, f"lost {shown}" + (
-            ": the narrow race; QEMU always restores TMCCT 0, and does not meet it"
-            if narrow
-            else ""
-        )
-    if control.lost < control.trials:
-        return (
-            Verdict.INCONCLUSIVE,
-            f"only {control.lost} of {control.trials} timers that never fire were called lost",
-        )
-    worst = max(series.loss_rate.high for series in result.series)
-    return (
-        Verdict.CLEAN,
-        f"no loss at any TMCCT rules out a loss rate above {worst:.3%} at each",
-    )

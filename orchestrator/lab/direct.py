@@ -32,7 +32,6 @@ async def probe_in_lab(
     trials: int,
     period_ns: int,
     tmccts_ns: Sequence[int],
-    confidence: float,
     *,
     apicv: bool = True,
     progress: Callable[[int], None] = lambda done: None,
@@ -46,7 +45,6 @@ async def probe_in_lab(
         trials: for each TMCCT.
         period_ns: the timer's initial count.
         tmccts_ns: current counts to restore.
-        confidence: of the intervals.
         apicv: whether kvm_intel is loaded with `enable_apicv=1`.
         progress: hears how many trials are done, now and then.
 
@@ -57,7 +55,7 @@ async def probe_in_lab(
     arguments = probe_arguments(trials, period_ns, tmccts_ns)
     lab = Lab(bochs, await in_thread(_cd, kernel, arguments, apicv))
     async with contextlib.aclosing(lab.lines()) as lines:
-        result = await collect(lines, len(tmccts_ns), confidence, progress)
+        result = await collect(lines, len(tmccts_ns), progress)
     facts = lab_facts(host, lab, cpus=1)
     return LabProbe(kernel.name, facts, result)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from orchestrator.bugs.exposure import ExposureState, exposure
-from orchestrator.direct.run import judge
 from orchestrator.errors import UnfitError
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.lab.direct import LabProbe, probe_in_lab
@@ -23,7 +22,6 @@ from orchestrator.lab.emulator.boot import Lab, LabError
 from orchestrator.lab.emulator.media import boot_cd, initrd
 from orchestrator.lab.kernel.names import kernel
 from orchestrator.testing import FACTS
-from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.command import started
 from tests.support.needs import Need, lacking
@@ -41,7 +39,7 @@ def run_probe(emulator: Bochs, suite: str, **options: bool) -> LabProbe:
         fetched = kernel(f"debian:{suite}")
     except UnfitError as error:
         lacking(Need.LAB, f"a kernel: {error}")
-    return asyncio.run(probe_in_lab(emulator, fetched, FACTS, 20, 200_000, TMCCTS, 0.95, **options))
+    return asyncio.run(probe_in_lab(emulator, fetched, FACTS, 20, 200_000, TMCCTS, **options))
 
 
 def losses(probe: LabProbe) -> dict[int, int]:
@@ -55,9 +53,6 @@ def test_stock_5_10_has_the_narrow_race(emulator: Bochs) -> None:
     assert losses(found) == {0: 0, 1: 20, 100: 20, 1_000: 20, 10_000: 0, 100_000: 0}
     exposed = exposure(found.facts, Accel.KVM, TimerMode.ONE_SHOT)
     assert exposed.state is ExposureState.EXPOSED
-    verdict, why = judge(found.result, exposed)
-    assert verdict is Verdict.AFFECTED
-    assert "the narrow race" in why
 
 
 def test_it_is_gone_without_apicv(emulator: Bochs) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from orchestrator.direct.program import build
-from orchestrator.direct.run import Series, probe_arguments
+from orchestrator.direct.run import probe_arguments
 from orchestrator.errors import UnfitError
+from orchestrator.findings.series import Series
 from orchestrator.lab.direct import probe_in_lab
 from orchestrator.lab.emulator.bochs import Bochs, debian_bochs
 from orchestrator.lab.emulator.boot import Lab, LabError
@@ -78,9 +79,7 @@ def newer() -> Kernel:
 
 def probed(emulator: Bochs, tested: Kernel, *, apicv: bool = True) -> Series:
     """Run the probe; its control must be lost."""
-    found = asyncio.run(
-        probe_in_lab(emulator, tested, FACTS, TRIALS, PERIOD_NS, (0,), 0.95, apicv=apicv)
-    )
+    found = asyncio.run(probe_in_lab(emulator, tested, FACTS, TRIALS, PERIOD_NS, (0,), apicv=apicv))
     assert found.facts.kernel == tested.release
     assert found.facts.kvm_modules["kvm_intel"]["enable_apicv"] == "NY"[apicv]
     assert found.result.control.lost == found.result.control.trials

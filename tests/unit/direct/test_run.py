@@ -1,32 +1,37 @@
+"""The answers of the direct test's program."""
+
+from collections.abc import AsyncIterator
+
 import pytest
 
-from orchestrator.bugs.exposure import Exposure
-from orchestrator.direct.run import ProbeResult, Series, judge
-from orchestrator.stats.rate import Losses, loss_rate
-from orchestrator.verdict.verdict import Verdict
-from tests.support.exposures import EXPOSED, NOT_EXPOSED
+from orchestrator.direct.run import ShortAnswerError, collect, probe_arguments
+from orchestrator.findings.series import Series
 
-
-def series(tmcct_ns: int, lost: int, trials: int = 100) -> Series:
-    return Series(tmcct_ns, trials, lost, 0, 0, 1.0, loss_rate(Losses(trials, lost), 0.95))
-
-
-@pytest.mark.parametrize(
-    ("losses", "control_lost", "exposure", "verdict", "words"),
-    [
-        ({0: 0, 1: 0}, 5, EXPOSED, Verdict.CLEAN, "above 2.951% at each"),
-        ({0: 100, 1: 100}, 5, EXPOSED, Verdict.AFFECTED, "100 of 100 at TMCCT 0 ns"),
-        ({0: 0, 1: 100, 1000: 99}, 5, EXPOSED, Verdict.AFFECTED, "the narrow race"),
-        ({0: 1}, 5, NOT_EXPOSED, Verdict.ANOMALOUS, "so this is not the APICv bug"),
-        ({0: 0}, 4, EXPOSED, Verdict.INCONCLUSIVE, "only 4 of 5"),
-    ],
+RESTORE = (
+    '{"series": "restore", "tmcct_ns": 7, "trials": 100, "lost": 3, "pending": 0, '
+    '"mean_ns": 12, "seconds": 0.5}\n'
 )
-def test_verdicts(
-    losses: dict[int, int], control_lost: int, exposure: Exposure, verdict: Verdict, words: str
-) -> None:
-    found = ProbeResult(
-        tuple(series(tmcct, lost) for tmcct, lost in losses.items()), series(0, control_lost, 5)
-    )
-    given, why = judge(found, exposure)
-    assert given is verdict
-    assert words in why
+CONTROL = RESTORE.replace("restore", "control")
+
+
+async def lines(*texts: str) -> AsyncIterator[str]:
+    for text in texts:
+        yield text
+
+
+async def test_series_control_and_progress_are_read() -> None:
+    done: list[int] = []
+    words = ("BIOS says hello\n", '{"progress": 64}\n', RESTORE, CONTROL)
+    found = await collect(lines(*words), 1, done.append)
+    assert found.series == (Series(7, 100, 3, 0, 12, 0.5),)
+    assert found.control.lost == 3
+    assert done == [64]
+
+
+async def test_a_program_that_ends_early_is_no_result() -> None:
+    with pytest.raises(ShortAnswerError, match="it answered 1 of 3 series"):
+        await collect(lines(RESTORE), 2, lambda done: None)
+
+
+def test_the_control_comes_last() -> None:
+    assert probe_arguments(100, 2000, (0, 7)) == ["100", "2000", "0", "7", "--", "control", "5"]

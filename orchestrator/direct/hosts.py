@@ -1,0 +1,108 @@
+"""A direct test of one or more hosts: runs it, and journals everything that it counts."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.direct.run import ProbeResult
+from orchestrator.errors import InfraError, UnfitError
+from orchestrator.findings.lab import LabIdentity
+from orchestrator.host.facts import HostFacts
+from orchestrator.journal.direct import DirectState
+from orchestrator.journal.file import JOURNAL, Journal, JournalError
+from orchestrator.journal.records import (
+    FORMAT,
+    DirectRecord,
+    FailureRecord,
+    HostRecord,
+    InterruptedRecord,
+    LabRecord,
+    Record,
+    SeriesRecord,
+    SkipRecord,
+    VerdictRecord,
+)
+from orchestrator.journal.trial_record import Role
+from orchestrator.verdict.direct import DirectResult, judge_direct
+from orchestrator.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The counts of one host."""
+
+    facts: HostFacts
+    found: ProbeResult
+    lab: LabIdentity | None = None
+    """The identity of the lab, if a lab booted the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One host to test."""
+
+    name: str
+    test: Callable[[], Awaitable[Counted]]
+    """Tests the host. An UnfitError skips the host; an InfraError is journalled."""
+
+
+async def run_direct(
+    subjects: Sequence[Subject], confidence: float, out: Path, parallel: int = 1
+) -> DirectResult:
+    """Test hosts, and return the verdicts that their journal gives.
+
+    Args:
+        subjects: the hosts; their names differ.
+        confidence: confidence of the intervals.
+        out: folder for the journal.
+        parallel: number of hosts that are tested at a time.
+
+    Raises:
+        JournalError: the journal can't be written.
+    """
+    state = DirectState()
+    with Journal(out / JOURNAL) as journal:
+
+        def write(record: Record) -> None:
+            journal.write(record)
+            state.apply(record)
+
+        names = tuple(subject.name for subject in subjects)
+        write(DirectRecord(FORMAT, __version__, names, confidence))
+        turns = asyncio.Semaphore(parallel)
+        tasks = [asyncio.create_task(_test(subject, turns, write)) for subject in subjects]
+        try:
+            await asyncio.gather(*tasks)
+            result = judge_direct(state, journal.path)
+            write(VerdictRecord(result.verdict, {each.name: each.verdict for each in result.hosts}))
+        except BaseException as error:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            # If the journal can't be written, the first error counts.
+            with contextlib.suppress(JournalError):
+                write(InterruptedRecord(type(error).__name__, str(error)))
+            raise
+    return judge_direct(state, journal.path)
+
+
+async def _test(
+    subject: Subject, turns: asyncio.Semaphore, write: Callable[[Record], None]
+) -> None:
+    async with turns:
+        try:
+            counted = await subject.test()
+        except UnfitError as error:
+            write(SkipRecord(subject.name, str(error)))
+            return
+        except InfraError as error:
+            write(FailureRecord(subject.name, str(error)))
+            return
+    write(HostRecord(counted.facts, subject.name))
+    if counted.lab:
+        write(LabRecord(subject.name, counted.lab))
+    for series in counted.found.series:
+        write(SeriesRecord(subject.name, series))
+    write(SeriesRecord(subject.name, counted.found.control, Role.CONTROL))

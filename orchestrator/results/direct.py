@@ -1,0 +1,68 @@
+"""The result of a direct test, read from its folder, and the object that `--json` prints."""
+
+from pathlib import Path
+from typing import Any
+
+from orchestrator.host.facts import HostFacts
+from orchestrator.journal.direct import read_direct_state
+from orchestrator.journal.file import JOURNAL, read_journal
+from orchestrator.journal.plain import plain
+from orchestrator.journal.records import DirectRecord
+from orchestrator.results.result import NoResultError
+from orchestrator.verdict.direct import DirectResult, HostResult, SeriesResult, judge_direct
+
+
+def is_direct(folder: Path) -> bool:
+    """Return whether the journal in a folder is that of a direct test.
+
+    Raises:
+        NoResultError: there is no journal.
+        JournalFormatError: the journal can't be understood.
+    """
+    try:
+        return isinstance(next(read_journal(folder / JOURNAL), None), DirectRecord)
+    except OSError as error:
+        raise NoResultError(f"reading the run in {folder}: {JOURNAL}: {error.strerror}") from error
+
+
+def read_direct_result(folder: Path) -> DirectResult:
+    """Return the direct test whose output is in a folder, as `run_direct` returned it.
+
+    Raises:
+        OSError: the journal can't be read.
+        JournalFormatError: the journal can't be understood.
+    """
+    journal = folder / JOURNAL
+    return judge_direct(read_direct_state(journal), journal)
+
+
+def direct_summary(result: DirectResult) -> dict[str, Any]:
+    """Return the verdicts of a direct test and what they rest on, as plain data."""
+    return {
+        "verdict": result.verdict.value,
+        "interrupted": result.interrupted,
+        "hosts": [_host(host) for host in result.hosts],
+        "journal": str(result.journal),
+    }
+
+
+def _host(host: HostResult) -> dict[str, Any]:
+    return {
+        "name": host.name,
+        "verdict": host.verdict.value,
+        "why": host.why,
+        "exposure": plain(host.exposure),
+        "series": [_series(each) for each in host.series],
+        "control": _series(host.control) if host.control else None,
+        "host": _facts(host.facts) if host.facts else None,
+        **({"lab": plain(host.lab)} if host.lab else {}),
+    }
+
+
+def _series(result: SeriesResult) -> dict[str, Any]:
+    return {**plain(result.series), "loss_rate": plain(result.loss_rate)}
+
+
+def _facts(facts: HostFacts) -> dict[str, Any]:
+    found: dict[str, Any] = plain(facts)
+    return found

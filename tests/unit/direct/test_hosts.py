@@ -1,0 +1,114 @@
+"""A direct test of several hosts: what is journalled is what is returned and shown."""
+
+import asyncio
+import io
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from typer.testing import CliRunner
+
+from orchestrator.cli.app import whole_app
+from orchestrator.cli.direct_table import print_direct
+from orchestrator.cli.screen import Screen
+from orchestrator.direct.hosts import Counted, Subject, run_direct
+from orchestrator.direct.run import ProbeResult
+from orchestrator.errors import InfraError, UnfitError
+from orchestrator.findings.lab import LabIdentity
+from orchestrator.findings.series import Series
+from orchestrator.results.direct import direct_summary, read_direct_result
+from orchestrator.testing import FACTS
+from orchestrator.verdict.direct import DirectResult
+from orchestrator.verdict.verdict import Verdict
+
+CONTROL = Series(0, 5, 5, 0, 0, 1.0)
+
+TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000, 1_000_000)
+
+
+def counted(lost: int, lab: LabIdentity | None = None) -> Callable[[], Awaitable[Counted]]:
+    async def test() -> Counted:
+        series = tuple(Series(tmcct, 100, lost, 0, 20, 1.0) for tmcct in TMCCTS)
+        return Counted(FACTS, ProbeResult(series, CONTROL), lab)
+
+    return test
+
+
+def failing(error: Exception) -> Callable[[], Awaitable[Counted]]:
+    async def test() -> Counted:
+        raise error
+
+    return test
+
+
+def shown(result: DirectResult, width: int) -> str:
+    out = io.StringIO()
+    print_direct(Screen(Console(file=out, width=width)), result)
+    return out.getvalue()
+
+
+async def test_the_result_is_what_its_journal_says(tmp_path: Path) -> None:
+    result = await run_direct([Subject("this host", counted(0))], 0.95, tmp_path)
+    assert (result.verdict, result.interrupted) == (Verdict.CLEAN, None)
+    assert read_direct_result(tmp_path) == result
+    assert direct_summary(read_direct_result(tmp_path)) == direct_summary(result)
+
+
+async def test_show_prints_what_the_test_printed(tmp_path: Path) -> None:
+    result = await run_direct([Subject("this host", counted(100))], 0.95, tmp_path)
+    runner, environment = CliRunner(), {"COLUMNS": "80"}
+    again = runner.invoke(whole_app(), ["show", str(tmp_path)], env=environment)
+    assert (again.exit_code, again.stdout) == (1, shown(result, 80))
+    again = runner.invoke(whole_app(), ["show", "--json", str(tmp_path)])
+    assert json.loads(again.stdout) == json.loads(json.dumps(direct_summary(result)))
+
+
+async def test_a_host_that_fails_does_not_hide_the_others(tmp_path: Path) -> None:
+    subjects = [
+        Subject("a", counted(0)),
+        Subject("b", failing(UnfitError("no /dev/kvm \x1b[2J"))),
+        Subject("c", failing(InfraError("it stalled"))),
+    ]
+    result = await run_direct(subjects, 0.95, tmp_path, parallel=3)
+    assert [host.verdict for host in result.hosts] == ["clean", "skipped", "inconclusive"]
+    assert [host.why for host in result.hosts[1:]] == ["no /dev/kvm \x1b[2J", "it stalled"]
+    assert result.failed
+    assert read_direct_result(tmp_path) == result
+    assert "no /dev/kvm \\x1b[2J" in shown(result, 80)
+
+
+async def test_an_interrupted_test_says_so(tmp_path: Path) -> None:
+    reached = asyncio.Event()
+
+    async def endless() -> Counted:
+        reached.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    task = asyncio.create_task(run_direct([Subject("a", endless)], 0.95, tmp_path))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    result = read_direct_result(tmp_path)
+    assert (result.verdict, result.interrupted) == (Verdict.INCONCLUSIVE, "CancelledError")
+    assert "The test has not ended: CancelledError." in shown(result, 80)
+
+
+async def test_the_arms_of_a_lab_fit_80_columns(tmp_path: Path) -> None:
+    subjects = []
+    for variant in ("untouched", "revert-fix"):
+        lab = LabIdentity(
+            "6.1.0-48-amd64", "6.1.176-1~bpo13+1", variant, True, "Bochs 3.0",
+            expected=Verdict.AFFECTED if variant == "revert-fix" else None,
+        )  # fmt: skip
+        subjects.append(Subject(lab.name, counted(100 * (variant == "revert-fix"), lab)))
+    result = await run_direct(subjects, 0.95, tmp_path)
+    assert result.verdict is Verdict.CLEAN
+    lines = shown(result, 80).splitlines()
+    assert max(cell_len(line) for line in lines if not line.startswith("journal: ")) <= 80
+    assert lines[2].split() == ["6.1.176-1~bpo13+1/", *["0"] * len(TMCCTS), "clean"]
+    assert lines[4].split() == ["6.1.176-1~bpo13+1/", *["100"] * len(TMCCTS), "affected"]

@@ -178,7 +178,9 @@ class RunState:
         self.verdict, self.ended_at = record.verdict, record.at
 
     def _interrupt(self, record: InterruptedRecord) -> None:
-        self.interrupted = f"{record.by}: {record.error}" if record.error else record.by
+        stopped = record.by in ("CancelledError", "KeyboardInterrupt")
+        by = "a signal stopped it" if stopped else record.by
+        self.interrupted = f"{by}: {record.error}" if record.error else by
         self.ended_at = record.at
 
 

@@ -68,7 +68,7 @@ def judge_direct(state: DirectState, journal: Path) -> DirectResult:
     by_arms = len(arms) == len(hosts) > 0
     interrupted = None
     if state.verdict is None:
-        interrupted = state.interrupted or "it ended without a word"
+        interrupted = state.interrupted or "its journal names no reason"
     return DirectResult(
         lab_verdict(arms) if by_arms else overall([host.verdict for host in hosts]),
         hosts, journal, interrupted,

@@ -76,7 +76,7 @@ def judge_run(state: RunState, journal: Path) -> RunResult:
     results = [judge_cell(cell, state, cut_short=not cell.ended) for cell in state.cells.values()]
     interrupted = None
     if state.verdict is None:
-        interrupted = state.interrupted or "it ended without a word"
+        interrupted = state.interrupted or "its journal names no reason"
     bounds = [
         CellBound(result.verdict, result.counts.trials, result.counts.outcomes[Outcome.UNKNOWN])
         for result in results

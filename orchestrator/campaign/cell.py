@@ -75,7 +75,8 @@ class CellRunner:
             snapshots: the cell's method.
             planned: trials of eligible saves.
             seconds: time for them, by the host's clock; by default as long as it takes.
-            controls: injected losses: 2 are one before the trials and one after.
+            controls: injected losses: 2 are one before the trials and one after. A guest
+                without a built-in control has none, so that no verdict of it is `clean`.
             rule: may end the cell early; by default it does not.
             turns: those that cells take; by default it has the host for itself.
             rng: draws the phases.
@@ -87,7 +88,7 @@ class CellRunner:
         self._snapshots = snapshots
         self._planned = planned
         self._seconds = seconds
-        self._controls = controls
+        self._controls = controls if GUESTS[cell.guest].control_tick else 0
         self._busyness = Busyness(host)
         self._used_ns = 0
         self._turn_began_ns = 0

@@ -227,6 +227,14 @@ async def test_lost_beats_are_diagnosed_by_their_own_timer(tmp_path: Path) -> No
     assert "the metronome stands still" in folder.read_text()
 
 
+async def test_without_a_control_no_verdict_is_clean(tmp_path: Path) -> None:
+    with GUESTS.added(Listener("unchecked", control_tick=0)):
+        cell, _ = await campaign(tmp_path, Script(remaining), guest="unchecked")
+    assert cell.verdict is Verdict.INCONCLUSIVE
+    assert cell.counts.outcomes == {Outcome.REMAINING: 5}
+    assert cell.counts.controls == []
+
+
 async def test_a_guest_without_the_timer_is_skipped(tmp_path: Path) -> None:
     cell, _ = await campaign(tmp_path, Script(remaining), mode="one-shot")
     assert cell.verdict is Verdict.SKIPPED

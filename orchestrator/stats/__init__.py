@@ -1,1 +1,1 @@
-"""The statistics of rare losses: pure functions of counts."""
+"""Statistics of rare losses, as pure functions of counts."""

@@ -1,4 +1,4 @@
-"""Exact bounds for rare losses."""
+"""Loss rates with exact bounds."""
 
 from dataclasses import dataclass, field
 
@@ -9,44 +9,45 @@ from orchestrator.stats.sequence import confidence_sequence
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What there was to lose, and what was lost."""
+    """The counts on which a loss rate is based."""
 
     trials: int
     lost: int
     unresolved: int = 0
-    """Trials that stayed unknown: the upper end counts them as losses."""
+    """Trials that stayed unknown. The upper end counts them as losses."""
     by_save: BySave = field(default_factory=BySave)
-    """How the losses fall on saves: loads of one save share a phase and a LAPIC state."""
+    """The losses of each save. Loads of one save share a phase and a LAPIC state."""
     planned: int | None = None
-    """Trials that were planned, if the campaign could end at another number."""
+    """Planned number of trials, if the campaign could end at another number."""
 
     @property
     def as_planned(self) -> bool:
-        """Whether the number of trials is no outcome: then fixed-number intervals hold."""
+        """True if exactly the planned number of trials ran: fixed-sample intervals are valid."""
         return self.planned is None or self.trials == self.planned
 
 
 @dataclass(frozen=True, slots=True)
 class LossRate:
-    """A loss rate, and what the trials rule out below and above.
+    """A loss rate and its interval.
 
-    Each end errs with a probability of 1 - confidence at most, by itself. (Ends that
-    were two-sided with a loss and one-sided without one would together err more often
-    than either says.)
+    Each end errs with a probability of at most 1 - confidence, by itself. (Two-sided ends
+    after a loss and a one-sided end without a loss would together err more often than
+    either states.)
     """
 
     estimate: float | None
-    """None without trials."""
+    """None if there were no trials."""
     low: float
     high: float
     confidence: float
-    """Of each end."""
+    """Confidence of each end."""
     per: str = "load"
-    """`load`; or `save`, where saves differ: the chance that the first load of a save is lost."""
+    """`load`; or `save` if saves differ: then the rate is the probability that the first load
+    of a save is lost."""
 
 
 def loss_rate(losses: Losses, confidence: float) -> LossRate:
-    """Return the loss rate over loads, or over saves where they differ."""
+    """Return the loss rate over loads, or over saves if saves differ."""
     if losses.trials == 0:
         return LossRate(None, 0.0, 1.0, confidence)
     if losses.by_save.differ:
@@ -64,11 +65,11 @@ def loss_rate(losses: Losses, confidence: float) -> LossRate:
 
 
 def rate_over_saves(by_save: BySave, confidence: float) -> LossRate:
-    """Return the chance that the first load of a new save is lost.
+    """Return the probability that the first load of a new save is lost.
 
-    First loads are independent draws whatever saves are like; how many there are depends
-    on the losses, so the interval is a confidence sequence. Without any loss the number
-    of saves is no outcome, and 1 - (1 - confidence)^(1 / saves) holds.
+    First loads are independent draws, however saves differ. Their number depends on the
+    losses, so the interval is a confidence sequence. Without any loss, the number of saves
+    does not depend on outcomes, and 1 - (1 - confidence)^(1 / saves) holds.
     """
     saves, lost = by_save.first_loads, by_save.first_losses
     if saves == 0:

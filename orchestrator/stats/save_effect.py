@@ -1,4 +1,4 @@
-"""How losses fall on saves, and whether they depend on the save."""
+"""The losses of each save, and an exact test of whether losses depend on the save."""
 
 from array import array
 from dataclasses import dataclass, field
@@ -10,80 +10,80 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-#: At or below this p-value, saves are said to differ.
+#: Saves differ if the p-value is at most this.
 SIGNIFICANCE = 0.05
 
 
-#: Rearrangements that the test draws; with the one that was seen, a round number.
+#: Arrangements that the test draws. With the observed arrangement they are 1,000.
 _DRAWS = 999
 
 
-#: Loads that the test looks at, the first ones: with more, saves are known well enough.
+#: Loads that the test uses, from the first on. Further loads would add little.
 _TESTED = 50_000
 
 
 @dataclass(slots=True)
 class BySave:
-    """The loads of each save, in order, and whether the last of them was lost.
+    """The number of loads of each save, in order, and whether the last load was lost.
 
-    A loss ends its save; so do a stall, a crash and the end of the plan.
+    A save ends at a loss, a stall, a crash or the end of the plan.
     """
 
     loads_per_save: int = 1
-    """After so many loads a save ends by itself."""
+    """Most loads of one save."""
     loads: "array[int]" = field(default_factory=lambda: array("L"))
-    """Loads of each save whose outcome is known."""
+    """For each save, the number of loads whose outcome is known."""
     lost: bytearray = field(default_factory=bytearray)
-    """1 where the last of them was lost."""
+    """For each save, 1 if its last load was lost, else 0."""
 
     def begin(self) -> None:
-        """Note a new save."""
+        """Begin a new save."""
         self.loads.append(0)
         self.lost.append(0)
 
     def count(self, *, lost: bool) -> None:
-        """Note a load of the last save, whose outcome is known."""
+        """Count a load of the last save. Its outcome is known."""
         self.loads[-1] += 1
         self.lost[-1] = lost
 
     @property
     def first_loads(self) -> int:
-        """Saves of which the first load's outcome is known: one independent draw each."""
+        """Number of saves whose first load has a known outcome. Each is an independent draw."""
         return sum(loads > 0 for loads in self.loads)
 
     @property
     def first_losses(self) -> int:
-        """Those of which the first load was lost."""
+        """Number of saves whose first load was lost."""
         return sum(
             lost and loads == 1 for loads, lost in zip(self.loads, self.lost, strict=True)
         )  # fmt: skip
 
     @property
     def differ(self) -> bool:
-        """Whether losses depend on the save, by an exact test at `SIGNIFICANCE`."""
+        """True if losses depend on the save, by an exact test at `SIGNIFICANCE`."""
         return self.p_value <= SIGNIFICANCE
 
     @property
     def p_value(self) -> float:
-        """How often alike saves would have their losses so early, by rearrangement.
+        """Probability that losses come this early in their saves if all saves are alike.
 
-        If every load is lost with the same probability, each arrangement of the losses
-        among the loads, in order, is as probable as any other, and an arrangement says
-        where saves would have begun: after each loss, after `loads_per_save` loads, and
-        where something else ended one. If saves differ, bad ones are lost early and good
-        ones not at all. So the losses' places in their saves are compared with those of
-        drawn arrangements, by the sum of their logarithms (Fisher's test of first loads
-        against later ones has half of its power where the rates of saves vary, and is
-        not exact here: how many first loads there are depends on the losses).
+        If every load is lost with the same probability, all arrangements of the losses among
+        the loads are equally probable. An arrangement determines where saves begin: after a
+        loss, after `loads_per_save` loads, and where something else ended a save. If saves
+        differ, bad saves are lost early and good saves not at all. The test compares the
+        places of the losses in their saves with those of drawn arrangements, by the sum of
+        their logarithms. (Fisher's test of first loads against later loads has half of the
+        power if the rates of saves vary, and is not exact here, because the number of first
+        loads depends on the losses.)
 
-        The p-value of drawn rearrangements, (1 + as early) / (1 + drawn), is exact, not
-        approximate: Phipson and Smyth 2010. The seed is fixed, so that a journal gives
-        the same verdict again.
+        The p-value (1 + arrangements that are as early) / (1 + drawn arrangements) is exact,
+        not approximate (Phipson and Smyth 2010). The seed is fixed, so that a journal always
+        gives the same verdict.
         """
         loads, lost, breaks = self._tested()
         if self.loads_per_save == 1 or not 0 < lost < loads:
             return 1.0
-        import numpy as np  # slow to import, and needed after a loss only
+        import numpy as np  # slow to import, and needed only after a loss
 
         ends = np.cumsum(np.array(self.loads, dtype=np.int64))
         losses = ends[np.frombuffer(bytes(self.lost), dtype=np.uint8) > 0] - 1
@@ -93,7 +93,7 @@ class BySave:
         return float(1 + as_early) / (1 + _DRAWS)
 
     def _tested(self) -> tuple[int, int, tuple[int, ...]]:
-        """Return how many loads the test looks at, their losses, and where else saves began."""
+        """Return the loads that the test uses, their losses, and where else saves ended."""
         total = lost = 0
         breaks = [0]
         for loads, ended_lost in zip(self.loads, self.lost, strict=True):
@@ -112,9 +112,9 @@ def _lateness(
     """Return the sum of the logarithms of the losses' places in their saves.
 
     Args:
-        losses: their places among all loads, from 0, in order.
-        breaks: where saves began for another reason than a loss or a full save before.
-        loads_per_save: in a full save.
+        losses: places of the losses among all loads, from 0, in order.
+        breaks: places where a save begins although the last one was neither lost nor full.
+        loads_per_save: number of loads in a full save.
     """
     import numpy as np
 
@@ -129,7 +129,7 @@ def _lateness(
 def _drawn(
     loads: int, lost: int, breaks: tuple[int, ...], loads_per_save: int
 ) -> "npt.NDArray[np.float64]":
-    """Return the lateness of drawn arrangements, sorted."""
+    """Return the lateness of each drawn arrangement, sorted."""
     import numpy as np
 
     rng = np.random.default_rng(loads)

@@ -1,19 +1,20 @@
-"""What may be read of a campaign at any time: a confidence sequence."""
+"""Confidence sequences: intervals that may be read at any time during a campaign."""
 
 import math
 
 
 def evidence_against(rate: float, lost: int, trials: int) -> float:
-    """Return the logarithm of what a bettor against this loss rate has made of 1.
+    """Return the logarithm of the capital of a bettor against this loss rate who began with 1.
 
     The bettor spreads the stake over all other rates by Jeffreys' prior, Beta(1/2, 1/2).
-    At the true rate that is a martingale: it ever reaches 1 / error with a probability of
-    `error` at most (Ville's inequality), however the trials' number was chosen.
+    At the true rate the capital is a martingale: the probability that it ever reaches
+    1 / error is at most `error` (Ville's inequality), however the number of trials was
+    chosen.
 
     Args:
-        rate: between 0 and 1, ends excluded.
-        lost: of the trials, so far.
-        trials: so far.
+        rate: the loss rate, greater than 0 and less than 1.
+        lost: number of losses so far.
+        trials: number of trials so far.
     """
     ticked = trials - lost
     mixture = (
@@ -24,10 +25,11 @@ def evidence_against(rate: float, lost: int, trials: int) -> float:
 
 
 def confidence_sequence(lost: int, trials: int, confidence: float) -> tuple[float, float]:
-    """Return an interval for the loss rate that may be read at any time, and as often as wanted.
+    """Return an interval for the loss rate that may be read at any time and any number of times.
 
-    It is the rates that `evidence_against` has not refuted: all of its readings hold at
-    once at the stated confidence, so that a campaign may end, or go on, for any reason.
+    The interval contains the rates that `evidence_against` has not refuted. All of its
+    readings hold at once at the stated confidence, so that a campaign may end, or continue,
+    for any reason.
     """
     bound = -math.log1p(-confidence)
     middle = lost / trials if trials else 0.5
@@ -37,7 +39,7 @@ def confidence_sequence(lost: int, trials: int, confidence: float) -> tuple[floa
 
 
 def _crossing(inside: float, outside: float, lost: int, trials: int, bound: float) -> float:
-    """Return where the evidence passes the bound, from the side where it is refuted."""
+    """Return the rate at which the evidence crosses the bound, rounded outwards."""
     for _ in range(60):
         between = (inside + outside) / 2
         if not 0 < between < 1:

@@ -1,27 +1,29 @@
-"""When a campaign may end, and what may be read of it at any time.
+"""The rule by which a campaign ends.
 
-An interval for a fixed number of trials errs more often than it says when it is read
-at a moment that the losses chose. Two things may be read then: a confidence sequence,
-which holds at all times at once, and a count that was stated beforehand.
+An interval for a fixed number of trials errs more often than stated if it is read at a
+moment that depends on the losses. Two things may be read at such a moment: a confidence
+sequence, which holds at all times at once, and whether a count has reached a number that
+was stated beforehand.
 """
 
 import enum
 from dataclasses import dataclass
 from functools import lru_cache
 
-#: How often, per load of a vCPU, one that ticked is taken for a loss and diagnosed as this bug:
-#: at most. That takes a tick that is missed for eleven periods while QEMU answers and the
-#: vCPU runs, and then two testimonies that agree on a loss that was none. It is stated,
-#: not measured: hosts that can't have the bug measure it, and none has shown one yet.
+#: Upper bound of the probability that a load after which a vCPU ticked is diagnosed as this bug.
+#: For such an error, a tick must be overlooked for eleven periods while QEMU answers and the
+#: vCPU runs, and then two testimonies must agree on a loss that did not happen. The bound is
+#: stated, not measured: no host that can't have the bug has shown such an error yet.
 FALSE_DIAGNOSIS = 1e-6
 
 
 @lru_cache
 def losses_to_be_sure(planned: int, error: float) -> int:
-    """Return how many diagnosed losses can't be the observer's errors.
+    """Return how many diagnosed losses are too many to be the observer's errors.
 
-    The smallest count that `planned` loads, none of them lost, reach with a probability
-    of `error` at most, each being falsely diagnosed with probability `FALSE_DIAGNOSIS`.
+    The number is the smallest count that `planned` loads without a loss reach with a
+    probability of at most `error`, if each is wrongly diagnosed with probability
+    `FALSE_DIAGNOSIS`.
     """
     from scipy.special import betainc  # slow to import
 
@@ -32,7 +34,7 @@ def losses_to_be_sure(planned: int, error: float) -> int:
 
 
 class Advice(enum.StrEnum):
-    """What a campaign is to do after a trial."""
+    """What a campaign does after a trial."""
 
     GO_ON = "go on"
     ENOUGH_LOSSES = "enough losses to be sure"
@@ -41,31 +43,31 @@ class Advice(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoppingRule:
-    """Says after each trial whether to go on; without `stop_after`, up to the planned number.
+    """Decides after each trial whether the campaign goes on.
 
-    Stopping early is sound because it can't change the verdict. Diagnosed losses only
-    grow in number, so the count is reached at some time within the planned trials just
-    when it has been reached at their end: whoever stops there calls `affected` exactly
-    the campaigns that would have been called so at the end, with the same error rate
-    (curtailed sampling). `clean` needs all planned trials, and is never reached early.
-    The loss rate is then read from a confidence sequence.
+    Without `stop_after` a campaign runs the planned number of trials. Stopping early can't
+    change the verdict: the number of diagnosed losses only grows, so a count that is reached
+    on the way is also reached at the end. The rule calls exactly those campaigns `affected`
+    that would have been called so at the end, with the same error rate (curtailed sampling).
+    `clean` needs all planned trials. After an early stop, the loss rate is read from a
+    confidence sequence.
     """
 
     planned: int
-    """Trials."""
+    """Planned number of trials."""
     stop_after: int | None = None
-    """Diagnosed losses after which to end, or as many as it takes to be sure, if more."""
+    """Number of diagnosed losses after which to end. More are needed if fewer could be errors."""
     error: float = 0.05
     """This cell's share of the run's error rate for a false `affected`."""
     vcpus: int = 1
-    """Watched in each trial: chances to err in it."""
+    """vCPUs watched in each trial. The observer can err once for each."""
 
     def ask(self, trials: int, diagnosed_losses: int) -> Advice:
         """Return what to do.
 
         Args:
-            trials: done, unresolved ones counted.
-            diagnosed_losses: diagnosed as this bug.
+            trials: number of trials done, including those that stayed unknown.
+            diagnosed_losses: number of losses diagnosed as this bug.
         """
         if (
             self.stop_after is not None

@@ -1,4 +1,4 @@
-"""What a verdict means for this host, in two sentences."""
+"""The meaning of a verdict for this host, in words."""
 
 from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import ExposureState
@@ -7,10 +7,10 @@ from orchestrator.verdict.verdict import Verdict
 
 
 def meaning(run: RunResult) -> str:
-    """Return two sentences: what was seen, and what that does and does not show."""
+    """Return what was seen, and what that shows and does not show about this host."""
     telling = next((c for c in run.cells if c.verdict is run.verdict), None)
     if telling is None:
-        return "Nothing was run. There is nothing to say about this host."
+        return "Nothing was run, so nothing is known about this host."
     return f"{_seen(telling)} {_shows(telling)}"
 
 
@@ -26,17 +26,17 @@ def _shows(result: CellResult) -> str:
             return f"Guests on this host freeze when a snapshot is loaded: {APICV_BUG.advice}"
         case Verdict.ANOMALOUS:
             return (
-                "This is not the known bug, but ticks do not go on as they should: "
-                "the evidence folders say what was read at each hang."
+                "This is not the known bug, but ticks do not go on as they should. The evidence "
+                "folders have what was read at each hang."
             )
         case Verdict.INCONCLUSIVE:
-            return "That is no evidence for or against this host."
+            return "This is no evidence for or against this host."
         case Verdict.SKIPPED:
             return "Nothing was learnt about this host."
         case Verdict.CLEAN if exposed.state is ExposureState.EXPOSED:
             return (
-                f"The bug could have shown here ({exposed.why}) and would have frozen nearly "
-                "every load: this kernel does not have it."
+                f"The APICv bug could have shown here ({exposed.why}) and would have frozen nearly "
+                "every load, so this kernel does not have the bug."
             )
         case Verdict.CLEAN if exposed.state is ExposureState.NOT_EXPOSED:
             return (
@@ -45,6 +45,6 @@ def _shows(result: CellResult) -> str:
             )
         case _:
             return (
-                f"Whether the APICv bug could have shown here is not known ({exposed.why}), so "
-                "this is weak evidence about it."
+                f"It is not known whether the APICv bug could have shown here ({exposed.why}), so "
+                "this is only weak evidence."
             )

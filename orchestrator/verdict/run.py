@@ -129,17 +129,17 @@ def _verdict(
         return Verdict.SKIPPED, state.skipped
     verdict, why = decide(_tally(state, run), rate, plan.limits.rule_out, exposed)
     if state.out_of_time and verdict is Verdict.INCONCLUSIVE:
-        why += f"; its time of {plan.limits.seconds:g} s was up"
+        why += f". The time limit of {plan.limits.seconds:g} s was reached"
     if state.cell.vcpus > 1 and state.lost_by_vcpu:
         counts = sorted(state.lost_by_vcpu.items())
-        why += "; losses by vCPU: " + ", ".join(f"{lost} on {vcpu}" for vcpu, lost in counts)
+        why += ". Losses by vCPU: " + ", ".join(f"{lost} on {vcpu}" for vcpu, lost in counts)
     if verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE):
         if state.failure is not None:
             verdict, why = Verdict.INCONCLUSIVE, state.failure
         elif cut_short:
             verdict, why = Verdict.INCONCLUSIVE, _cut_short(state, plan)
     if Requirement.APICV in plan.require and exposed.state is ExposureState.NOT_EXPOSED:
-        why = f"APICv is required, and it is not in use: {exposed.why}"
+        why = f"APICv is required, but not in use: {exposed.why}"
         verdict = Verdict.INCONCLUSIVE
     return verdict, why
 
@@ -148,10 +148,10 @@ def _cut_short(state: CellState, plan: Plan) -> str:
     lost = state.outcomes[Outcome.LOST]
     return (
         f"the run was interrupted after {state.trials} of {plan.limits.planned} loads, "
-        f"{lost or 'none'} of them lost. `losttick run --resume DIR` goes on with it"
+        f"{lost or 'none'} of them lost. `losttick run --resume DIR` continues it"
         if state.trials
         else "the run was interrupted before the first load. "
-        "`losttick run --resume DIR` goes on with it"
+        "`losttick run --resume DIR` continues it"
     )
 
 

@@ -1,4 +1,4 @@
-"""What holds for a run of many cells at once."""
+"""The error rates that hold for a run of many cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from orchestrator.verdict.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class CellBound:
-    """A cell's verdict, and what its bound rests on."""
+    """A cell's verdict, and the counts on which its bound is based."""
 
     verdict: Verdict
     trials: int
@@ -18,23 +18,22 @@ class CellBound:
 
 
 def statement(cells: Sequence[CellBound], confidence: float) -> str:
-    """Say at which error rate the verdicts of a whole run hold.
+    """Return a sentence about the error rates of all verdicts of a run.
 
-    `clean` for a run needs every cell to be clean. If any one is not what it claims, that
-    one would have to be called clean by mistake, which has a probability of 1 - confidence
-    at most, however many others there are: no correction is due. (An intersection-union
-    test: Berger 1982.) The cells' bounds taken one by one are another matter: that all of
-    them hold at once is certain to `confidence` at the wider bound that gives each cell an
-    equal share of the error (Bonferroni). Their average is bounded by all loads together:
-    n loads of each rate p stay whole with ∏ (1 - p)^n, and the mean of logarithms is at
-    most the logarithm of the mean.
+    A run is clean only if every cell is clean. If one cell had a higher loss rate than its
+    bound, that cell would have to be called clean by mistake. The probability is at most
+    1 - confidence, however many other cells there are, so no correction is needed (an
+    intersection-union test, Berger 1982). All bounds hold at once only if they are wider:
+    each cell gets an equal share of the error (Bonferroni). The average loss rate is bounded
+    by all loads together: the probability that n loads at each rate p have no loss is
+    ∏ (1 - p)^n, and the mean of logarithms is at most the logarithm of the mean.
 
-    `affected` for a run needs one cell only, so there the error is shared from the start:
-    a cell is affected at as many diagnosed losses as can't be errors at its share.
+    A run is affected if one cell is, so the cells share the error: a cell is affected at a
+    number of diagnosed losses that is too high for errors at its share.
 
     Args:
-        cells: all of the run, skipped ones too: it was planned for so many.
-        confidence: as planned.
+        cells: all cells of the plan, including skipped ones.
+        confidence: the confidence of the plan.
     """
     error = 1 - confidence
     clean = [cell for cell in cells if cell.verdict is Verdict.CLEAN]
@@ -49,14 +48,13 @@ def statement(cells: Sequence[CellBound], confidence: float) -> str:
         trials = sum(cell.trials for cell in clean)
         said.append(
             (f"All {len(clean)}" if len(clean) == len(ran) else f"{len(clean)} of {len(ran)}")
-            + " cells are clean, with an error of at most "
-            f"{error:.2g} each; that the bounds of all hold at once is certain to "
-            f"{confidence:.0%} for {widest:.3%}"
+            + f" cells are clean, each with an error of at most {error:.2g}. At {confidence:.0%} "
+            f"confidence for all of them at once, their loss rates are at most {widest:.3%}"
         )
         if len(clean) == len(ran):
             said.append(
-                f"If any cell lost more than its bound, a clean run would have a probability of "
-                f"at most {error:.2g}"
+                "If any cell had a higher loss rate than its bound, the probability of a clean run "
+                f"would be at most {error:.2g}"
             )
             if not any(cell.unresolved for cell in clean):
                 said.append(
@@ -65,13 +63,13 @@ def statement(cells: Sequence[CellBound], confidence: float) -> str:
                 )
     if any(cell.verdict is Verdict.AFFECTED for cell in cells):
         said.append(
-            f"That any of {len(cells)} cells is called affected by mistake has a probability of "
-            f"at most {error:.2g}, if the observer takes at most one ticking load in "
+            f"The probability that any of {len(cells)} cells is called affected by mistake is at "
+            f"most {error:.2g}, if the observer takes at most one ticking load in "
             f"{1 / FALSE_DIAGNOSIS:,.0f} for a diagnosed loss"
         )
     if not said:
         said.append(
-            f"{len(clean)} of {len(ran)} cells clean, none affected; "
+            f"Of {len(ran)} cells, {len(clean)} are clean and none is affected; "
             f"each verdict has an error of at most {error:.2g}"
         )
     return ". ".join(said) + "."

@@ -1,10 +1,10 @@
-"""The answers that there are."""
+"""The verdicts."""
 
 import enum
 
 
 class Verdict(enum.StrEnum):
-    """The answer for a cell or a run, the gravest first."""
+    """The verdict of a cell or a run, the gravest first."""
 
     AFFECTED = "affected"
     ANOMALOUS = "anomalous"
@@ -14,5 +14,5 @@ class Verdict(enum.StrEnum):
 
 
 def overall(verdicts: list[Verdict]) -> Verdict:
-    """Return the gravest; `skipped` only where nothing ran."""
+    """Return the gravest verdict; `skipped` only if nothing ran."""
     return min(verdicts, key=list(Verdict).index, default=Verdict.SKIPPED)

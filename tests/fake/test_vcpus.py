@@ -94,7 +94,7 @@ async def test_several_are_lost_in_one_load(tmp_path: Path) -> None:
     cell, _ = await campaign(tmp_path, {0: lose, 2: lose})
     assert cell.counts.outcomes == {Outcome.LOST: 1}
     assert cell.counts.lost_by_vcpu == {0: 1, 2: 1}
-    assert "losses by vCPU: 1 on 0, 1 on 2" in cell.why
+    assert "Losses by vCPU: 1 on 0, 1 on 2" in cell.why
 
 
 async def test_one_that_recovers_hides_no_loss(tmp_path: Path) -> None:

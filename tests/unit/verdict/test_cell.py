@@ -98,31 +98,31 @@ def why(
 def test_a_clean_verdict_says_what_it_rules_out_and_what_a_tenth_takes() -> None:
     assert why({Outcome.IMMEDIATE: 299}, first_loads=12, unknown_attempts=2) == (
         Verdict.CLEAN,
-        "no loss in 299 loads; they rule out a loss rate above 0.997% at 95% confidence "
-        "(above 2.077% if all 2 attempts that ended unknown lost it; above 22.092% if some "
-        "saves lose and others don't, as there were 12); to rule out a tenth of that takes 2,705 "
-        "more without a loss",
+        "no loss in 299 loads; this rules out loss rates above 0.997% at 95% confidence "
+        "(only rates above 2.077% if each of the 2 unknown attempts was a loss; only rates above "
+        "22.092% if losses depend on the save: 12 saves were tested). To rule out a tenth of this "
+        "rate, run 2,705 more loads",
     )
 
 
 def test_an_affected_verdict_does_too() -> None:
     _, text = why({Outcome.LOST: 10, Outcome.IMMEDIATE: 10}, bug_losses=10)
-    assert "they rule out a loss rate below 30.195% and above 69.805% at 95%" in text
-    assert "a tenth of 30.195%, once mended, is ruled out by 98 loads without a loss" in text
+    assert "this rules out loss rates below 30.195% and above 69.805% at 95%" in text
+    assert "98 loads without a loss rule out a tenth of 30.195%" in text
 
 
 @pytest.mark.parametrize("how", [{"controls_seen": 1}, {"unknown_attempts": 100}])
 def test_where_the_observer_can_not_be_trusted_nothing_is_ruled_out(how: dict[str, int]) -> None:
     found, text = why({Outcome.IMMEDIATE: 299}, **how)
     assert found is Verdict.INCONCLUSIVE
-    assert text.endswith("; nothing is ruled out")
+    assert text.endswith("; no loss rate is ruled out")
 
 
 def test_one_diagnosed_loss_in_a_million_loads_may_be_the_observers_error() -> None:
     million = {Outcome.IMMEDIATE: 999_999, Outcome.LOST: 1}
     found, text = why(million, bug_losses=1, planned=1_000_000)
     assert found is Verdict.ANOMALOUS
-    assert "could be the observer's error in so many loads: it takes 4 to be sure" in text
+    assert "could be the observer's error in so many loads: 4 are needed to be sure" in text
     assert why(million, bug_losses=4, planned=1_000_000)[0] is Verdict.AFFECTED
     assert why({Outcome.IMMEDIATE: 298, Outcome.LOST: 1}, bug_losses=1)[0] is Verdict.AFFECTED
 

@@ -7,8 +7,8 @@ from orchestrator.verdict.verdict import Verdict
 def test_a_clean_run_needs_no_correction_and_says_what_holds_at_once() -> None:
     text = statement([CellBound(Verdict.CLEAN, 299, 0)] * 12, 0.95)
     assert "All 12 cells are clean" in text
-    assert "for 1.816%" in text
-    assert "If any cell lost more than its bound" in text
+    assert "at most 1.816%" in text
+    assert "If any cell had a higher loss rate than its bound" in text
     assert "3,588 loads rule out an average loss rate above 0.083%" in text
 
 
@@ -16,7 +16,7 @@ def test_an_affected_run_says_how_often_that_would_be_wrong() -> None:
     cells = [CellBound(Verdict.AFFECTED, 299, 0)] + [CellBound(Verdict.CLEAN, 299, 0)] * 2
     text = statement(cells, 0.95)
     assert "2 of 3 cells are clean" in text
-    assert "any of 3 cells is called affected by mistake has a probability of at most 0.05" in text
+    assert "that any of 3 cells is called affected by mistake is at most 0.05" in text
 
 
 def test_a_run_of_which_nothing_ran_says_so() -> None:

@@ -113,7 +113,8 @@ def printed(run: RunResult) -> str:
 
 def counts(state: RunState) -> dict[str, Any]:
     """Return what a resumed run goes on from."""
-    return {
+    whole = (state.instances, state.hangs, state.seed, state.auto, state.guests, state.facts)
+    return {"": whole} | {
         name: (
             dict(cell.outcomes), cell.attempts, cell.unknown_attempts, cell.saves,
             dict(cell.causes), dict(cell.lost_by_vcpu), cell.bug_losses, list(cell.controls),

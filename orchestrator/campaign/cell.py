@@ -38,14 +38,14 @@ from orchestrator.trial.watch import how_it_ended
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import GuestStartError, launch
 
-#: Trials after which a cell gives its turn to another that waits: some seconds of them,
-#: against which the start of an instance is little.
+#: Trials after which a cell gives its turn to another cell that waits. They take some seconds,
+#: far longer than the start of an instance.
 TURN_TRIALS = 150
 
-#: Instances in a row that give no trial before the cell is given up.
+#: A cell is given up after this many instances in a row without a trial.
 MAX_BARREN_INSTANCES = 3
 
-#: What one instance may come to without an end of the cell: the next may do better.
+#: Failures of one instance that do not end the cell: the next instance may do better.
 INSTANCE_TROUBLE = (NoSaveError, MonitorError, QemuStartError, GuestStartError)
 
 
@@ -113,7 +113,7 @@ class CellRunner:
         return self.counts.trials
 
     async def run(self) -> None:
-        """Run the cell. What the harness could not do is noted, not raised.
+        """Run the cell. A failure of the harness is journalled, not raised.
 
         Raises:
             JournalError: nothing can be recorded any more.
@@ -141,7 +141,7 @@ class CellRunner:
             yield
 
     def _turn_is_over(self) -> bool:
-        """Whether another cell waits, and this one has had its share."""
+        """Whether another cell waits and this cell has had its share of trials."""
         wanted = self._turns is not None and self._turns.wanted
         return wanted and self._trials >= self._turn_until
 
@@ -149,7 +149,7 @@ class CellRunner:
 
     async def _trials_until_planned(self) -> None:
         barren = 0
-        # A loss ends its instance, so it is enough to ask between instances.
+        # A loss ends its instance, so it is enough to ask the rule between instances.
         while self._rule.ask(self._trials, self.counts.bug_losses) is Advice.GO_ON:
             if self.counts.out_of_time:
                 return
@@ -169,7 +169,7 @@ class CellRunner:
                 self._used_ns += self._host.clock.now_ns() - self._turn_began_ns
 
     async def _rest(self) -> None:
-        """Pause while the host is too busy, and say so."""
+        """Pause while the host is too busy, and announce the pause."""
         why = "many attempts ended unknown: the host is too busy to measure"
         self._progress.noted(f"{self._cell.id}: {why}; pausing")
         rested_ns = await self._busyness.rest()
@@ -178,7 +178,7 @@ class CellRunner:
         self._progress.noted(f"{self._cell.id}: going on after {rested_ns / 1e9:.0f} s")
 
     def _time_is_up(self) -> bool:
-        """Whether the time for this cell's trials has passed."""
+        """Whether the time limit for the cell's trials has passed."""
         counts = self.counts
         if self._seconds is None or counts.out_of_time or counts.trials >= self._planned:
             return counts.out_of_time
@@ -190,8 +190,8 @@ class CellRunner:
     async def _use(self, instance: Instance) -> None:
         """Run trials on one instance until one of them is not plain ticking.
 
-        Each save is of the guest as its last load left it; a cell that wants only guests
-        that were never loaded gets a new instance after each.
+        Each save continues from the guest as its last load left it. With the cycle `fresh`,
+        the instance ends after the loads of one save, so that no saved guest was ever loaded.
         """
         paces = self._paces(instance)
         saver = Saver(instance, self._snapshots, paces, self._limits)
@@ -227,10 +227,10 @@ class CellRunner:
     async def _after_its_loads(
         self, instance: Instance, error: NoSaveError | MonitorError
     ) -> TrialResult:
-        """Say what a guest came to that had plainly ticked after its loads, and then did not.
+        """Return the result for a guest that ticked after all its loads and stopped ticking later.
 
-        It counts as one more trial of the last save: a silence, a crash, or unknown if QEMU
-        was ended or stalled.
+        It counts as one more trial of the last save: `lost` for a silence, `crashed` for a
+        crash, and `unknown` if QEMU was killed or stalled.
         """
         quiet = error.quiet if isinstance(error, NoSaveError) else None
         if quiet is None and not isinstance(error, NoSaveError):
@@ -244,7 +244,7 @@ class CellRunner:
         return combine([part])
 
     async def _count(self, instance: Instance, save: Save, result: TrialResult) -> Outcome:
-        """Count and journal an attempt; return its outcome, as its diagnosis corrects it."""
+        """Examine and journal an attempt; return its outcome as corrected by the diagnosis."""
         before = self.counts.trials
         result, hang = await self._examine(instance, save, result)
         outcome, attempt = result.outcome, self._attempt
@@ -260,7 +260,7 @@ class CellRunner:
     # --- the control's role ---
 
     async def _control(self) -> None:
-        """Inject a loss, and see whether it is seen. Tried again if no save could be had."""
+        """Inject a loss and check that it is seen. Retry if no save could be taken."""
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 outcome = await self._control_once(attempt)
@@ -304,14 +304,14 @@ class CellRunner:
             yield instance
 
     def _paces(self, instance: Instance) -> Paces:
-        """Return what is known of vCPUs on these CPUs, from the instances before."""
+        """Return the paces learnt on these CPUs from earlier instances."""
         fresh = Paces(len(instance.vcpus))
         return self._known_paces.setdefault(instance.facts.pinned_cpus, fresh)
 
     async def _examine(
         self, instance: Instance, save: Save, result: TrialResult
     ) -> tuple[TrialResult, Hang | None]:
-        """Examine what was not plain ticking."""
+        """Examine an outcome that is not plain ticking."""
         if result.outcome.ticked:
             return result, None
         return await examine(instance, save, result, self._limits)

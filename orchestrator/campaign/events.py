@@ -1,4 +1,4 @@
-"""What a campaign tells whoever watches it run."""
+"""The steps of a run, as they are announced to whoever watches. Each is journalled first."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,10 +10,10 @@ from orchestrator.verdict.verdict import Verdict
 
 
 class Progress(Protocol):
-    """Hears of each step."""
+    """Is called at each step of a run, after the step was journalled."""
 
     def run_begins(self, cells: Sequence[Cell], planned: int) -> None:
-        """Hear what is to be run; `planned` is of each cell."""
+        """Hear that the run begins, with `planned` trials for each cell."""
         ...
 
     def noted(self, text: str) -> None:
@@ -25,24 +25,24 @@ class Progress(Protocol):
         ...
 
     def cell_ends(self, cell: Cell, verdict: Verdict, why: str) -> None:
-        """Hear a cell's verdict; one that was skipped has not begun."""
+        """Hear a cell's verdict. For a skipped cell, `cell_begins` was not called."""
         ...
 
     def control_seen(self, cell: Cell, seen: bool) -> None:
-        """Hear that a control has been judged."""
+        """Hear whether the injected loss of a control was seen."""
         ...
 
     def attempt_ends(self, cell: Cell, outcome: Outcome, done: int, planned: int) -> None:
-        """Hear that an attempt at a trial has ended."""
+        """Hear that an attempt at a trial has ended; `done` trials are finished by now."""
         ...
 
     def diagnosed(self, cell: Cell, diagnosis: Diagnosis) -> None:
-        """Hear what a loss, a crash or an unknown outcome was diagnosed as."""
+        """Hear the diagnosis of a vCPU that was lost, crashed or unknown."""
         ...
 
 
 class _NoProgress:
-    """Hears nothing."""
+    """Ignores every step."""
 
     def run_begins(self, cells: Sequence[Cell], planned: int) -> None:
         """Ignore it."""

@@ -1,11 +1,11 @@
-"""Pauses while a host is too busy to measure anything on it."""
+"""Pauses a campaign while the host is too busy for measurements."""
 
 import collections
 
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.protocol import Host
 
-#: Attempts that are remembered, and how many of them must have ended unknown.
+#: Number of recent attempts that count, and how many of them must have ended unknown.
 REMEMBERED, TOO_MANY = 8, 3
 
 
@@ -13,8 +13,8 @@ REMEMBERED, TOO_MANY = 8, 3
 FREE_PERCENT = 40.0
 
 
-#: … and after so long in any case, by the host's clock: a tenth of it where the host does
-#: not say how busy it is.
+#: … or after this time, by the host's clock. A host that does not say how busy it is gets a
+#: tenth of this time.
 LONGEST_NS = 120_000_000_000
 
 
@@ -22,23 +22,23 @@ _LOOK_NS = 5_000_000_000
 
 
 class Busyness:
-    """Notices that a host stalls its guests, attempt by attempt."""
+    """Watches the outcomes of attempts for signs that the host stalls its guests."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._unknown: collections.deque[bool] = collections.deque(maxlen=REMEMBERED)
 
     def note(self, outcome: Outcome) -> None:
-        """Take note of an attempt."""
+        """Note the outcome of an attempt."""
         self._unknown.append(outcome is Outcome.UNKNOWN)
 
     @property
     def too_busy(self) -> bool:
-        """Whether so many of the last attempts ended unknown that it is no accident."""
+        """True if too many of the last attempts ended unknown to be chance."""
         return sum(self._unknown) >= TOO_MANY
 
     async def rest(self) -> int:
-        """Wait until the host is free, or long enough; return for how long, in its nanoseconds."""
+        """Wait until the host is less busy, or for the longest pause; return the pause in ns."""
         clock = self._host.clock
         began_ns = clock.now_ns()
         while True:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.campaign.fit import fit
+from orchestrator.campaign.cell_fit import check_cell_fits
 from orchestrator.campaign.schedule import OpenHost
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.plan.cell import Cell
@@ -50,7 +50,7 @@ async def _try(cell: Cell, open_host: OpenHost) -> Preview:
         async with open_host() as host:
             facts = await host.facts()
             assert facts.qemu is not None
-            await fit(host, cell, facts.qemu)
+            await check_cell_fits(host, cell, facts.qemu)
     except UnfitError as error:
         return Preview(cell, str(error))
     except InfraError as error:

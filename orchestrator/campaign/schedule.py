@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.campaign.cell import CellRunner
+from orchestrator.campaign.cell_fit import check_cell_fits
 from orchestrator.campaign.events import Progress
-from orchestrator.campaign.fit import fit
 from orchestrator.campaign.resume import counted_elsewhere
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError, UnfitError
@@ -139,7 +139,7 @@ class Schedule:
         turn = self.turns.turn(cell.id) if self.interleave else contextlib.nullcontext()
         assert facts.qemu is not None
         async with turn:
-            method = await fit(host, cell, facts.qemu)
+            method = await check_cell_fits(host, cell, facts.qemu)
         runner = CellRunner(
             host, cell, method,
             planned=limits.planned,

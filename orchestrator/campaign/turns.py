@@ -1,8 +1,8 @@
-"""Who runs next: cells take turns, in an order that the seed draws.
+"""Cells take turns, in an order that the seed draws.
 
-A host changes over hours; cells that were run one after another would each have met
-another host. So a cell gives its turn back after a block of trials, and whichever cell
-is drawn next goes on.
+A host changes over hours. If cells ran one after another, each would be tested on a
+different state of the host. So a cell ends its turn after a block of trials, and the next
+turn is drawn among the cells that wait.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 
 
 class Turns:
-    """Gives out turns, to as many at a time as there are CPUs for."""
+    """Gives turns to cells, to as many at a time as there are CPUs for."""
 
     def __init__(
         self,
@@ -24,12 +24,12 @@ class Turns:
         """Prepare.
 
         Args:
-            cpus_of: who will take turns, and how many CPUs each keeps busy. Nobody is drawn
-                while one of them neither waits nor holds a turn, so that the order does not
-                depend on who is quicker.
-            parallel: CPUs that can be busy at a time; who wants more has all of them.
-            rng: draws who is next.
-            first: who is drawn before the others.
+            cpus_of: the cells that will take turns, each with the number of CPUs that it keeps
+                busy. A turn is drawn only when every cell is either waiting or running, so
+                the order depends on the seed and not on speed.
+            parallel: CPUs that can be busy at a time. A cell that wants more gets all.
+            rng: draws the next turn.
+            first: cells that are drawn before all others.
         """
         self._first = first
         self._cpus_of = {name: min(cpus, parallel) for name, cpus in cpus_of.items()}
@@ -38,16 +38,16 @@ class Turns:
         self._rng = rng
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._next: str | None = None
-        """Who has been drawn, and waits for enough CPUs."""
+        """The cell that has been drawn and waits for enough CPUs."""
 
     @property
     def wanted(self) -> bool:
-        """Whether another one waits for a turn."""
+        """True if a cell waits for a turn."""
         return bool(self._waiting)
 
     @contextlib.asynccontextmanager
     async def turn(self, name: str) -> AsyncIterator[None]:
-        """Wait for a turn, and hold it."""
+        """Wait for a turn, and hold it for as long as the context lasts."""
         drawn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[name] = drawn
         self._absent.discard(name)
@@ -55,7 +55,7 @@ class Turns:
         try:
             await drawn
         except BaseException:
-            if not self._withdraw(name):  # it was drawn meanwhile
+            if not self._withdraw(name):  # its turn was drawn meanwhile
                 self._free += self._cpus_of[name]
             self._draw()
             raise
@@ -64,16 +64,16 @@ class Turns:
         finally:
             self._free += self._cpus_of[name]
             self._absent.add(name)
-            self._draw()  # who has been drawn already may have waited for these
+            self._draw()  # the cell drawn before may have waited for these CPUs
 
     def leave(self, name: str) -> None:
-        """Take no more turns."""
+        """Take no more turns. The draw no longer waits for this cell."""
         self._absent.discard(name)
         self._withdraw(name)
         self._draw()
 
     def _withdraw(self, name: str) -> bool:
-        """Let one wait no more; return whether it did."""
+        """Take a cell out of the queue; return whether it was waiting."""
         if self._next == name:
             self._next = None
         return self._waiting.pop(name, None) is not None
@@ -88,6 +88,6 @@ class Turns:
             drawn.set_result(None)
 
     def _candidates(self) -> list[str]:
-        # In the order of their names: that in which they came may depend on time.
+        # Sorted by name, because the order of arrival may depend on timing.
         waiting = sorted(self._waiting)
         return [name for name in waiting if name in self._first] or waiting

@@ -1,4 +1,4 @@
-"""Whether a host can do what a cell asks for: found by trying it."""
+"""Checks by trying whether a host can do what a cell asks for."""
 
 from orchestrator.errors import UnfitError
 from orchestrator.host.facts import QemuFacts
@@ -14,13 +14,13 @@ class UnfitCellError(UnfitError):
     """The host can't do what a cell asks for."""
 
 
-async def fit(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
-    """Return a cell's method, once its instance has ticked on its host.
+async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
+    """Start the cell's instance once, and return the cell's method when its guest has ticked.
 
     Raises:
-        UnfitError: the cell makes no sense, or what it asks for can't be had here. (A QEMU
-            that does not even run its plainest instance under TCG is broken, and the cell's
-            campaign will say how.)
+        UnfitError: the cell's values contradict each other, or the host lacks what the cell
+            asks for. A QEMU that can't run even the plainest instance under TCG is broken:
+            it raises nothing here, and the cell's campaign will report the failure.
     """
     config = cell.instance_config()
     if cell.accel is Accel.TCG and cell.irqchip is not IrqChip.ON:
@@ -45,5 +45,5 @@ async def fit(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
 
 
 def _plainest(config: InstanceConfig) -> bool:
-    """Whether every QEMU must be able to run it."""
+    """Return whether every QEMU must be able to run this configuration."""
     return config.guest.vcpus == 1 and config == InstanceConfig(Accel.TCG, config.guest)

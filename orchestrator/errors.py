@@ -1,15 +1,15 @@
 """The error tree.
 
-Three families, by who must act::
+Three families, by who has to act::
 
     LosttickError
     ├── InputError     the user gave something that can't be used (exit code 2)
     ├── UnfitError     this host can't do what was asked: becomes a skip (exit code 3)
     └── InfraError     the harness or its QEMU failed (exit code 4)
 
-Leaves live beside the code that raises them. A verdict is data, never an
-exception. Every message says what was being done, what was seen, and, where
-there is something to do, what to do next.
+Each concrete error is defined beside the code that raises it. A verdict is
+data, never an exception. Every message says what was being done, what was
+seen and, if there is something to do, what to do next.
 """
 
 
@@ -18,7 +18,7 @@ class LosttickError(Exception):
 
 
 class InputError(LosttickError):
-    """What the user gave can't be used."""
+    """The user gave something that can't be used."""
 
 
 class UnfitError(LosttickError):
@@ -26,4 +26,4 @@ class UnfitError(LosttickError):
 
 
 class InfraError(LosttickError):
-    """The harness, or the QEMU under it, failed: nothing was learnt about the host."""
+    """The harness or its QEMU failed, so nothing was learnt about the host."""

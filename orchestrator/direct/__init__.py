@@ -1,1 +1,1 @@
-"""KVM_SET_LAPIC on /dev/kvm, without QEMU."""
+"""The direct test of KVM_SET_LAPIC on /dev/kvm, without QEMU."""

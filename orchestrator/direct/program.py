@@ -1,4 +1,4 @@
-"""The probe's program, built from its source."""
+"""The program of the direct test, built from its source."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from orchestrator.cache.program import shipped, static_program
 
 
 def build(cache: Path | None = None) -> Path:
-    """Return the built probe.
+    """Build the program if needed, and return its path.
 
     Raises:
         NoCompilerError: there is no C compiler.

@@ -1,4 +1,4 @@
-"""Values as JSON has them."""
+"""Python values as plain JSON data."""
 
 import dataclasses
 import enum
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: dataclasses as objects, enums as their values."""
+    """Return a value as plain JSON data: dataclasses as objects, enums as their values."""
     kind = type(value)
     if kind in _JSON:
         return value
@@ -28,12 +28,12 @@ def plain(value: Any) -> Any:
     return value
 
 
-#: What JSON has as it is: most of what is written.
+#: Types that JSON has itself. Most values are of these types.
 _JSON = frozenset({str, int, float, bool, type(None)})
 
 
 @cache
 def _field_names(kind: type) -> tuple[str, ...]:
-    """Return the names of a dataclass's fields; none of another type."""
+    """Return the names of a dataclass's fields; nothing for any other type."""
     fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
     return tuple(field.name for field in fields)

@@ -1,1 +1,1 @@
-"""Ways to save and load an instance's state, one a file, behind one protocol."""
+"""Methods to save and load the state of an instance, one in each file, behind one protocol."""

@@ -1,10 +1,10 @@
-"""`savevm` and `loadvm` of the human monitor: every QEMU has them."""
+"""`savevm` and `loadvm` of the human monitor, which every QEMU has."""
 
 from orchestrator.vm.instance import Instance
 
 
 class HmpSnapshots:
-    """Snapshots by HMP; each command prints nothing when it succeeds."""
+    """Snapshots by HMP commands, which print nothing if they succeed."""
 
     needs_disk = True
     new_process = False

@@ -1,4 +1,4 @@
-"""Migration to a file by `exec:`; loaded by `-incoming URI`, in every QEMU."""
+"""Migration to a file through `exec:`; loaded by `-incoming URI`, which every QEMU has."""
 
 from orchestrator.snapshot.exec import ExecSnapshots
 from orchestrator.vm.instance import Instance

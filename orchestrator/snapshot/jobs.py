@@ -1,4 +1,4 @@
-"""QMP's snapshot jobs: `snapshot-save`, `snapshot-load`, `snapshot-delete` (QEMU 6.0 on)."""
+"""The snapshot jobs of QMP, since QEMU 6.0."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from orchestrator.vm.instance import Instance
 
 
 class JobSnapshots:
-    """Snapshots by jobs: each is waited for until it concludes, and dismissed."""
+    """Snapshots by the jobs `snapshot-save`, `snapshot-load` and `snapshot-delete`."""
 
     needs_disk = True
     new_process = False
@@ -30,6 +30,7 @@ class JobSnapshots:
         await self._run(instance.monitor, "snapshot-delete", tag, vmstate=False)
 
     async def _run(self, monitor: Monitor, command: str, tag: str, *, vmstate: bool) -> None:
+        """Start a job, wait until it has concluded, and dismiss it."""
         job = f"losttick-{next(self._numbers)}"
         arguments: dict[str, object] = {"job-id": job, "tag": tag, "devices": [DISK_NODE]}
         if vmstate:

@@ -1,4 +1,4 @@
-"""`savevm`; then a new QEMU with `-loadvm`, on a copy of the disk."""
+"""`savevm`; then a new QEMU with `-loadvm` on a copy of the disk."""
 
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.vm.argv import DISK_FILE
@@ -6,10 +6,10 @@ from orchestrator.vm.instance import Instance
 
 
 class LoadvmSnapshots(HmpSnapshots):
-    """Snapshots by HMP, each loaded by a QEMU that does so as it starts.
+    """Snapshots by HMP, each loaded by a new QEMU as it starts.
 
-    Two QEMUs can't have one disk open: QEMU locks its images. The new one gets a copy
-    of the disk as it was after the save.
+    QEMU locks its disk images, so two QEMUs can't open the same disk. The new QEMU gets a
+    copy of the disk as it was after the save.
     """
 
     new_process = True
@@ -17,8 +17,8 @@ class LoadvmSnapshots(HmpSnapshots):
     async def save(self, instance: Instance, tag: str) -> None:
         """Run `savevm`, and copy the disk."""
         await super().save(instance, tag)
-        # Of an instance that stands still `stop` only flushes the disks: what QEMU keeps of
-        # qcow2's tables reaches the file (vm_stop_force_state in QEMU's system/cpus.c).
+        # In a stopped instance, `stop` only flushes the disks: QEMU then writes its cached
+        # qcow2 tables to the file (vm_stop_force_state in QEMU's system/cpus.c).
         await instance.stop()
         instance.states[tag] = await instance.process.read_file(DISK_FILE)
 
@@ -28,6 +28,6 @@ class LoadvmSnapshots(HmpSnapshots):
         await instance.replace_qemu(("-loadvm", tag), disk, pin=False)
 
     async def delete(self, instance: Instance, tag: str) -> None:
-        """Forget the copy; the instance's own disk has the snapshot as well."""
+        """Forget the copy, and delete the snapshot on the instance's own disk."""
         del instance.states[tag]
         await super().delete(instance, tag)

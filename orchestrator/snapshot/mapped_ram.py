@@ -1,9 +1,9 @@
-"""Migration by `file:` with `mapped-ram` (QEMU 9.0 on): a page's place in the file is fixed."""
+"""Migration to `file:` with the capability `mapped-ram`, since QEMU 9.0."""
 
 from orchestrator.snapshot.file import FileSnapshots
 
 
 class MappedRamSnapshots(FileSnapshots):
-    """Migration to a file of the RAM's own layout, sparse where pages are zero."""
+    """Migration to a file in which each page has a fixed place; zero pages are holes."""
 
     capabilities = ("mapped-ram",)

@@ -1,37 +1,33 @@
-"""The names of methods and cycles."""
+"""Names of the snapshot methods and of the cycles of saves and loads."""
 
 import enum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # keeps `losttick --help` from importing the monitor
-    pass
 
 
 class Method(enum.StrEnum):
-    """How state is saved and loaded."""
+    """A way to save and load state."""
 
     HMP = "hmp"
-    """`savevm` and `loadvm` of the human monitor: in every QEMU."""
+    """`savevm` and `loadvm` of the human monitor. Every QEMU has them."""
     JOBS = "jobs"
-    """QMP `snapshot-save` and `snapshot-load`: since QEMU 6.0."""
+    """QMP `snapshot-save` and `snapshot-load`, since QEMU 6.0."""
     LOADVM = "loadvm"
     """`savevm`; then a new QEMU with `-loadvm`."""
     EXEC = "exec"
-    """Migration to a file by `exec:`; then a new QEMU, `-incoming defer` and `migrate-incoming`."""
+    """Migration to `exec:`; then a new QEMU with `-incoming defer`, and `migrate-incoming`."""
     FILE = "file"
-    """The same by `file:`: since QEMU 8.2."""
+    """As `exec`, but migration to `file:`, since QEMU 8.2."""
     MAPPED_RAM = "mapped-ram"
-    """The same, with each page at its own place in the file: since QEMU 9.0."""
+    """As `file`, but each page has a fixed place in the file, since QEMU 9.0."""
     INCOMING = "incoming"
-    """Migration to a file; then a new QEMU with `-incoming URI`, which loads as it starts."""
+    """Migration to `exec:`; then a new QEMU with `-incoming URI`, which loads as it starts."""
 
 
 class CycleKind(enum.StrEnum):
-    """Which guests are saved, and how often a save is loaded."""
+    """Which guest is saved next, and how often each save is loaded."""
 
     REPEAT = "repeat"
-    """Save once, load up to n times; then the next save."""
+    """Save once and load up to n times; then save again."""
     FRESH = "fresh"
-    """Save and load each time; what is saved is a guest that was never loaded."""
+    """Load each save once. Every save is of a guest that was never loaded."""
     CHAIN = "chain"
-    """Load, run, save, load …: each save is of the guest that the load before gave."""
+    """Load each save once. Every save is of the guest that the previous load left."""

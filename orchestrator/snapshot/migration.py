@@ -1,39 +1,39 @@
-"""Migration to a file, and from it into a new QEMU: what the methods by migration share."""
+"""The common part of all methods that migrate to a file and from it into a new QEMU."""
 
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.qmp.events import EventStream
 from orchestrator.vm.instance import Instance
 
-#: Between two looks for a file that QEMU does not announce.
+#: Time between two checks for a file whose completion QEMU does not announce.
 _LOOK_NS = 1_000_000
 
-#: The capability `events`, for a QEMU that may load before it can be asked for it.
+#: Sets the capability `events` on the command line: QEMU may load before QMP can set it.
 _EVENTS = ("-global", "migration.x-events=on")
 
 
 def _file_of(tag: str) -> str:
-    """Return where a state lies: never where the QEMU that writes it found its own."""
+    """Return the name of a state's file. QEMU never reads and writes the same file."""
     return f"{tag}.state"
 
 
 class MigrationSnapshots:
-    """Snapshots by migration: a subclass says through what.
+    """Snapshots by migration. A subclass chooses the transport.
 
-    The saving QEMU is left in the state `postmigrate`, in which it can be continued.
+    The QEMU that was saved stays in the run state `postmigrate`, from which it can continue.
     """
 
     needs_disk = False
     new_process = True
 
     to_file: str
-    """URI that writes a file in QEMU's folder, whose name stands for `{0}`."""
+    """URI that writes the file `{0}` in QEMU's folder."""
     from_file: str
-    """URI that reads it."""
+    """URI that reads that file."""
     capabilities: tuple[str, ...] = ()
-    """Capabilities that both sides need."""
+    """Migration capabilities that both QEMUs need."""
 
     async def save(self, instance: Instance, tag: str) -> None:
-        """Migrate to the file, and take it."""
+        """Migrate to the file, and keep its contents."""
         monitor = instance.monitor
         await self._set(instance, "events", *self.capabilities)
         with monitor.listen("MIGRATION") as changes:
@@ -42,7 +42,7 @@ class MigrationSnapshots:
         instance.states[tag] = await self._written(instance, tag)
 
     async def load(self, instance: Instance, tag: str) -> None:
-        """Start a QEMU that waits, and have it migrate from the file."""
+        """Start a QEMU that waits for migration, and let it migrate from the file."""
         files = {_file_of(tag): instance.states[tag]}
         await instance.replace_qemu(("-incoming", "defer", *_EVENTS), files)
         if self.capabilities:
@@ -60,7 +60,7 @@ class MigrationSnapshots:
             await self._completed(instance, "-incoming", changes)
 
     async def delete(self, instance: Instance, tag: str) -> None:
-        """Forget it."""
+        """Forget the state."""
         del instance.states[tag]
 
     async def _set(self, instance: Instance, *capabilities: str) -> None:
@@ -68,14 +68,14 @@ class MigrationSnapshots:
         await instance.monitor.execute("migrate-set-capabilities", {"capabilities": switched})
 
     async def _completed(self, instance: Instance, command: str, changes: EventStream) -> None:
-        """Wait until the migration is over.
+        """Wait until the migration has ended.
 
         Raises:
-            CommandFailedError: it failed.
-            MonitorTimeoutError: it was not over within the deadline.
+            CommandFailedError: the migration failed.
+            MonitorTimeoutError: the migration did not end within the deadline.
         """
         monitor, deadline_ns = instance.monitor, instance.monitor.deadlines.state_ns
-        # It may have been over before anybody listened.
+        # The migration may have ended before the events were listened to.
         status = (await monitor.execute("query-migrate")).get("status")
         try:
             async with instance.clock.deadline(deadline_ns):
@@ -89,10 +89,10 @@ class MigrationSnapshots:
             raise CommandFailedError(command, f"the migration failed: {said}")
 
     async def _written(self, instance: Instance, tag: str) -> bytes:
-        """Return what was written.
+        """Return the contents of the file.
 
-        QEMU can be done before a shell that it writes to is, and says nothing of the
-        latter's end: the file's name tells, which the file gets last.
+        QEMU can end the migration before the shell that it writes to has ended, and does not
+        report the end of the shell. The file is complete when it has its final name.
         """
         deadline_ns = instance.monitor.deadlines.state_ns
         try:

@@ -1,9 +1,8 @@
-"""Ways to save and load an instance's state, one a file, behind one protocol."""
+"""The protocol of all methods to save and load the state of an instance."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:  # keeps `losttick --help` from importing the monitor
-    from orchestrator.vm.instance import Instance
+from orchestrator.vm.instance import Instance
 
 
 class Snapshots(Protocol):
@@ -11,35 +10,35 @@ class Snapshots(Protocol):
 
     @property
     def needs_disk(self) -> bool:
-        """Whether it keeps state on the instance's disk."""
+        """True if the method keeps state on the instance's disk."""
         ...
 
     @property
     def new_process(self) -> bool:
-        """Whether a load takes a new QEMU: the instance's old one then ends, running or not."""
+        """True if each load starts a new QEMU. The instance's old QEMU then ends."""
         ...
 
-    async def save(self, instance: "Instance", tag: str) -> None:
-        """Save the state of a stopped instance under a name.
+    async def save(self, instance: Instance, tag: str) -> None:
+        """Save the state of a stopped instance under the name `tag`.
 
         Raises:
-            MonitorError: QEMU did not do it.
+            MonitorError: QEMU did not save the state.
         """
         ...
 
-    async def load(self, instance: "Instance", tag: str) -> None:
-        """Load it again; the instance then stands still, though perhaps in another QEMU.
+    async def load(self, instance: Instance, tag: str) -> None:
+        """Load the state. The instance is then stopped, perhaps in another QEMU.
 
         Raises:
-            MonitorError: QEMU did not do it.
+            MonitorError: QEMU did not load the state.
             QemuStartError: the new QEMU did not start, or ended before it had loaded.
         """
         ...
 
-    async def delete(self, instance: "Instance", tag: str) -> None:
-        """Remove it.
+    async def delete(self, instance: Instance, tag: str) -> None:
+        """Remove the saved state.
 
         Raises:
-            MonitorError: QEMU did not do it.
+            MonitorError: QEMU did not remove the state.
         """
         ...

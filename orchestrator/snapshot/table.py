@@ -1,4 +1,4 @@
-"""Chooses a method's implementation."""
+"""Chooses the implementation of a method."""
 
 from orchestrator.errors import UnfitError
 from orchestrator.host.facts import QemuFacts
@@ -34,10 +34,10 @@ class MethodMissingError(UnfitError):
 
 
 def snapshots(method: Method, qemu: QemuFacts) -> Snapshots:
-    """Return a method's implementation.
+    """Return the implementation of a method.
 
     Raises:
-        MethodMissingError: this QEMU, by its own word, lacks it.
+        MethodMissingError: this QEMU lacks the method.
     """
     if method is Method.JOBS and not qemu.has_snapshot_jobs:
         lacking = "snapshot-save and snapshot-load (they came with 6.0)"

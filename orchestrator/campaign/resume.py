@@ -1,21 +1,19 @@
-"""Goes on with a run that was cut short."""
+"""Reads an interrupted run, to go on with it."""
 
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError
 from orchestrator.host.facts import HostFacts
+from orchestrator.host.identity import differing_facts
 from orchestrator.journal.counts import CellState
 from orchestrator.journal.file import JOURNAL, JournalFormatError
 from orchestrator.journal.fold import RunState, read_state
 from orchestrator.journal.plain import plain
 
-#: Facts that make a host another one, so that its trials are not those of the one before.
-IDENTITY = ("kernel", "kernel_build", "cpu", "microcode", "kvm_modules", "qemu")
-
 
 class ResumeError(InputError):
-    """A run can't be gone on with."""
+    """The run can't be resumed."""
 
 
 def read_run(folder: Path) -> RunState:
@@ -48,8 +46,7 @@ def changed_facts(
         now: facts of the host now.
         guests: identity of the guests' images, then and now. It counts as a fact, too.
     """
-    facts = {name: (getattr(before, name), getattr(now, name)) for name in IDENTITY}
-    facts["guests"] = guests
+    facts = {**differing_facts(before, now), "guests": guests}
     return {name: (plain(a), plain(b)) for name, (a, b) in facts.items() if a != b}
 
 

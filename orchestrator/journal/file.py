@@ -102,6 +102,20 @@ class Journal:
         self.close()
 
 
+def is_being_written(path: Path) -> bool:
+    """Return whether a process has this journal open for writing: its run still goes on.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    with path.open("rb") as journal:
+        try:
+            fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def _cut_torn_line(fd: int) -> None:
     """Remove what stands after the last whole line."""
     end = os.lseek(fd, 0, os.SEEK_END)

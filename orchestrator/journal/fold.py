@@ -17,6 +17,7 @@ from orchestrator.journal.file import JournalFormatError, numbered_records
 from orchestrator.journal.records import (
     CellRecord,
     ConsoleRecord,
+    DirectRecord,
     FailureRecord,
     HostRecord,
     InstanceRecord,
@@ -29,6 +30,7 @@ from orchestrator.journal.records import (
     ResumedRecord,
     RunRecord,
     SaveRecord,
+    SeriesRecord,
     SkipRecord,
     TraceRecord,
     VerdictRecord,
@@ -108,6 +110,9 @@ class RunState:
         self.losttick, self.seed, self.guests = record.losttick, record.seed, record.guests
         self.began_at = record.at
 
+    def _refuse_direct(self, record: DirectRecord | SeriesRecord) -> None:
+        raise OrderError("the record belongs in the journal of a direct test, not of a run")
+
     def _host(self, record: HostRecord) -> None:
         if record.cell is None:
             self._facts = record.facts
@@ -186,6 +191,8 @@ class RunState:
 
 _STEPS: Mapping[type[Record], Callable[[RunState, Any], None]] = {
     RunRecord: RunState._begin,
+    DirectRecord: RunState._refuse_direct,
+    SeriesRecord: RunState._refuse_direct,
     HostRecord: RunState._host,
     PlanRecord: RunState._plan_read,
     ResumedRecord: RunState._resume,

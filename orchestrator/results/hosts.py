@@ -1,7 +1,7 @@
 """Which hosts the cells of a run were counted on."""
 
-from orchestrator.campaign.resume import IDENTITY
 from orchestrator.host.facts import HostFacts
+from orchestrator.host.identity import differing_facts
 from orchestrator.verdict.run import RunResult
 
 
@@ -27,7 +27,7 @@ def other_hosts(run: RunResult) -> list[tuple[HostFacts, list[str]]]:
 
 def _is_another(facts: HostFacts, last: HostFacts) -> bool:
     """Return whether these facts are of another host than the run's last one."""
-    differing = {name for name in IDENTITY if getattr(facts, name) != getattr(last, name)}
+    differing = set(differing_facts(facts, last))
     if facts.qemu and last.qemu and facts.qemu.path != last.qemu.path:
         differing.discard("qemu")  # the plan names it
     return bool(differing)

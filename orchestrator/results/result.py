@@ -1,9 +1,10 @@
 """A result, read from the folder of a finished or an interrupted run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import InputError
-from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.file import JOURNAL, is_being_written
 from orchestrator.journal.fold import read_state
 from orchestrator.verdict.run import RunResult, judge_run
 
@@ -23,6 +24,9 @@ def read_result(folder: Path) -> RunResult:
     """
     journal = folder / JOURNAL
     try:
-        return judge_run(read_state(journal), journal)
+        result = judge_run(read_state(journal), journal)
+        if result.interrupted is not None and is_being_written(journal):
+            result = replace(result, interrupted="it still goes on, in another process")
     except OSError as error:
         raise NoResultError(f"reading the run in {folder}: {JOURNAL}: {error.strerror}") from error
+    return result

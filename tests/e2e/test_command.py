@@ -37,11 +37,13 @@ def test_run_says_clean(losttick: Run, tmp_path: Path, accel: Accel) -> None:
     assert kinds[:3] == ["run", "host", "plan"]
     assert kinds[-2:] == ["cell", "verdict"]
     assert kinds.count("trial") == 20 + 2
+    assert losttick("show", "out").stdout == done.stdout
 
 
 def test_json_is_one_object_and_nothing_else(losttick: Run, best_accel: Accel) -> None:
-    done = losttick(*QUICK, "--json", "--seed", "5")
+    done = losttick(*QUICK, "--json", "--seed", "5", "--out", "out")
     assert done.returncode == 0, done.stderr
+    assert losttick("show", "--json", "out").stdout == done.stdout
     data = json.loads(done.stdout)
     assert data["verdict"] == "clean"
     assert data["seed"] == 5

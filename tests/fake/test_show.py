@@ -155,3 +155,17 @@ async def test_a_trial_is_journalled_before_it_is_announced(tmp_path: Path) -> N
     await run_plan(host, FACTS, PLAN, Accel.KVM, tmp_path, progress)
     await asyncio.sleep(0)
     assert (heard.count("trial"), heard.count("control"), heard.count("cell")) == (8, 2, 2)
+
+
+async def test_a_run_that_goes_on_is_shown_as_one(tmp_path: Path) -> None:
+    shown = []
+
+    class Listener(type(NO_PROGRESS)):  # type: ignore[misc]  # the class is private
+        def attempt_ends(self, cell: Cell, outcome: Outcome, done: int, planned: int) -> None:
+            shown.append(read_result(tmp_path).interrupted)
+
+    await run_plan(
+        FakeHost(Script(immediate)), FACTS, PLAN, Accel.KVM, tmp_path, Listener()
+    )  # fmt: skip
+    assert set(shown) == {"it still goes on, in another process"}
+    assert read_result(tmp_path).interrupted is None

@@ -9,6 +9,8 @@ from orchestrator.journal.counts import OrderError
 from orchestrator.journal.file import Journal, JournalFormatError
 from orchestrator.journal.fold import RunState, fold, read_state
 from orchestrator.journal.records import (
+    FORMAT,
+    DirectRecord,
     OutOfTimeRecord,
     Record,
     RestartRecord,
@@ -93,6 +95,7 @@ def test_a_resumed_cell_gets_its_time_again() -> None:
         ),
         ([RestartRecord("another", "")], "the plan has no cell another"),
         (heads(PLAN), "a second run begins"),
+        ([DirectRecord(FORMAT, "test", (), 0.9)], "belongs in the journal of a direct test"),
     ],
 )
 def test_records_that_cannot_follow_each_other_are_refused_by_line(

@@ -88,7 +88,11 @@ class Show:
 
     def say(self, text: str) -> None:
         """Print a line above the rows."""
-        self._progress.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
+        # A terminal wraps between words. In a file, one note is one line.
+        self._progress.console.print(
+            printable(text), highlight=False, markup=False,
+            soft_wrap=not self._console.is_terminal,
+        )  # fmt: skip
 
     noted = say
 

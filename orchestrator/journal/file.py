@@ -4,6 +4,7 @@ Each line is handed to the kernel before the next step begins. A run that is kil
 leaves a readable journal: at most its last line is torn.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -83,6 +84,8 @@ class Journal:
             while data:
                 data = data[os.write(self._fd, data) :]
         except OSError as error:
+            with contextlib.suppress(OSError):  # else a later record would be joined to the rest
+                _cut_torn_line(self._fd)
             raise JournalError(
                 f"writing to the journal {self.path}: {error.strerror}. What was written so far "
                 "is good. Make room, or choose another place with --out DIR."

@@ -53,6 +53,7 @@ async def test_show_prints_what_the_run_printed(
         code, text = shown(capsys, monkeypatch, str(tmp_path / name))
         assert text == table(result)
         assert code == {"clean": 0, "affected": 1}[name]
+        assert read_result(tmp_path / name) == result
         _, text = shown(capsys, monkeypatch, str(tmp_path / name), "--json")
         assert text == json.dumps(summary(result), indent=2) + "\n"
     both = [str(tmp_path / name) for name in ("clean", "affected")]

@@ -1,6 +1,8 @@
 """The journal's file: written and read back, torn, foreign, newer, corrupt."""
 
+import errno
 import json
+import os
 import random
 from pathlib import Path
 
@@ -120,6 +122,29 @@ def test_a_journal_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=r"File exists.*--out"):
         Journal(path)
     assert path.read_text() == "precious"
+
+
+def test_a_record_that_is_written_in_part_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full for a moment leaves no line that the next record would be joined to."""
+    path, write = tmp_path / "journal.jsonl", os.write
+    with Journal(path) as journal:
+        for record in heads(PLAN):
+            journal.write(record)
+
+        def full(fd: int, data: bytes) -> int:
+            if len(data) > 20:
+                return write(fd, data[:20])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patched, pytest.raises(JournalError, match="No space left"):
+            patched.setattr(os, "write", full)
+            journal.write(save_record(CELL, "save1"))
+        journal.write(InterruptedRecord("JournalError"))
+    assert [type(record) for record in read_journal(path)] == [
+        *map(type, heads(PLAN)), InterruptedRecord
+    ]  # fmt: skip
 
 
 RUN = '{"record":"run","format":1,"losttick":"0","seed":1,"guests":{}}\n'

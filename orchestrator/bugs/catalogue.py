@@ -28,7 +28,7 @@ class KnownBug:
     fixed_by: str
     """The commit that fixes it, with the first releases that have it."""
     advice: str
-    """What to do on a host that has it."""
+    """The advice to the owner of a host that has the bug."""
 
     def strikes(self, timer: str) -> bool:
         """Return whether guests that tick by this timer can be frozen by it."""

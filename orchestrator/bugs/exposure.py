@@ -1,4 +1,4 @@
-"""Whether a host could show a known bug at all.
+"""Exposure: whether a host could show a known bug at all.
 
 The bug needs posted interrupts: an Intel host with APICv in use. The answer comes from
 APICv as it is, by the module's parameter and by the kernel's tracepoints, never from a
@@ -22,7 +22,7 @@ class ExposureState(enum.StrEnum):
 
 
 class Reason(enum.StrEnum):
-    """What the answer rests on."""
+    """The reason for the answer."""
 
     NOT_EXAMINED = "not-examined"
     NO_KVM = "no-kvm"
@@ -44,7 +44,7 @@ class Reason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """The answer, and what it rests on."""
+    """The answer, with its reason."""
 
     state: ExposureState
     why: str
@@ -122,7 +122,7 @@ def exposure(
 
 @dataclass(frozen=True, slots=True)
 class ApicvTrace:
-    """What the kernel's tracepoints showed of APICv while a guest ticked."""
+    """The interrupts that the kernel's tracepoints showed while a guest ticked."""
 
     listened: bool
     """True if the trace would have shown interrupts accepted through APICv."""

@@ -105,7 +105,7 @@ class CellRunner:
 
     @property
     def counts(self) -> CellState:
-        """What the cell has counted, as its journal has it."""
+        """The counts of the cell, folded from its journal."""
         return self._recorder.state.cells[self._cell.id]
 
     @property

@@ -1,4 +1,4 @@
-"""What a run would do on this host: found by trying each cell's instance, without a trial."""
+"""A preview of a run: starts the instance of each cell on this host, without a trial."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What a plan requires of the host."""
+"""The requirements of a plan that the host must meet."""
 
 from collections.abc import Sequence
 

@@ -57,7 +57,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What the cells of a run share."""
+    """The objects that all cells of a run share."""
 
     plan: Plan
     recorder: Recorder

@@ -15,7 +15,7 @@ class Command:
     """One command."""
 
     help: str
-    """What it does, in one line of at most 66 characters: the first line of its docstring."""
+    """The first line of the command's docstring, at most 66 characters."""
     function: str
     """Module and name of the function, as `module:name`."""
 

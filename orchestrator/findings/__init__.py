@@ -1,1 +1,1 @@
-"""What was found, as data: outcome, cause, save and evidence."""
+"""The findings of a trial, as data: outcome, cause, save and evidence."""

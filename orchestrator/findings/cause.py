@@ -1,11 +1,11 @@
-"""Why a tick did not come."""
+"""Causes of a missing tick."""
 
 import enum
 from dataclasses import dataclass
 
 
 class Cause(enum.StrEnum):
-    """What kept the tick away."""
+    """The cause of a silence."""
 
     LOST_INTERRUPT = "lost one-shot interrupt"
     PENDING = "pending but undelivered"
@@ -16,17 +16,17 @@ class Cause(enum.StrEnum):
     VCPU_NOT_RUNNING = "vCPU not running"
     CONSOLE_DEAD = "console dead"
     UNEXPLAINED = "unexplained"
-    """Silent, and the evidence fits none of the others."""
+    """The guest is silent, but the evidence fits no other cause."""
     HARNESS_FAULT = "harness fault"
 
 
-#: Causes that say nothing of the ticks themselves.
+#: Causes that show nothing about the ticks themselves.
 NOT_THE_TICKS = frozenset({Cause.CONSOLE_DEAD, Cause.HARNESS_FAULT, Cause.VCPU_NOT_RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A cause, and the sentence that a kernel developer would sign."""
+    """A cause, and the sentence that explains it to a kernel developer."""
 
     cause: Cause
     sentence: str

@@ -1,4 +1,4 @@
-"""What was read of a machine after an outcome that was not plain ticking."""
+"""Evidence: everything that was read after an outcome other than normal ticks."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from orchestrator.guest.state import GuestState
 
 @dataclass(slots=True)
 class VcpuEvidence:
-    """What was read of one vCPU. A field that is None was not reached, or not readable."""
+    """Evidence about one vCPU. A field is None if it was not reached or could not be read."""
 
     vcpu: int = 0
     advanced_ns: int | None = None
@@ -31,7 +31,7 @@ class VcpuEvidence:
 
 @dataclass(slots=True)
 class Evidence:
-    """What was read of a machine, and of each vCPU that did not tick as it should."""
+    """Evidence about an instance and about each of its vCPUs without normal ticks."""
 
     run_state: str | None = None
     """QEMU's run state; None if QEMU was not asked, or did not answer."""
@@ -40,7 +40,7 @@ class Evidence:
     failure: str | None = None
     """Why reading ended early."""
     trace: str | None = None
-    """What the kernel's tracepoints recorded since the last load."""
+    """The kernel's trace since the last load."""
     console_tail: str = ""
     console_garbled: int = 0
     """Lines in the form of the guest's lines, but with a wrong checksum."""
@@ -49,5 +49,5 @@ class Evidence:
     vcpus: tuple[VcpuEvidence, ...] = ()
 
     def of(self, vcpu: int) -> VcpuEvidence:
-        """Return what was read of one vCPU."""
+        """Return the evidence about one vCPU."""
         return next(part for part in self.vcpus if part.vcpu == vcpu)

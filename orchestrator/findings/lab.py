@@ -1,4 +1,4 @@
-"""What a lab's host is made of: the identity of an arm beside its numbers."""
+"""The identity of a lab's host, which stands beside the numbers of an arm."""
 
 from dataclasses import dataclass, field
 
@@ -21,9 +21,9 @@ class LabIdentity:
     """The verdict that the arm must get for the lab to prove anything; None if the arm's
     verdict is the question."""
     boot_s: float | None = None
-    """Seconds from the emulator's start to the agent's first word, by our clock."""
+    """Seconds from the start of the emulator to the first message of the agent."""
     counters: dict[str, int] = field(default_factory=dict)
-    """What the edited module itself counted, by the parameter's name."""
+    """Counts of the edited module itself, by the name of its parameter."""
 
     @property
     def name(self) -> str:

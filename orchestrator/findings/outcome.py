@@ -1,4 +1,4 @@
-"""Outcomes, and the result of a trial: of each vCPU, and of the whole."""
+"""Outcomes, and the results of trials and of their vCPUs."""
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
@@ -16,23 +16,23 @@ class Outcome(enum.StrEnum):
     REMAINING = "remaining"
     """Ticks went on; the first came when it was due."""
     INDISTINCT = "indistinct"
-    """Ticks went on, but timing can't tell which of those it was."""
+    """Ticks went on, but timing can't tell which of these classes the first had."""
     MISSED = "missed"
     """Ticks went on with periods missing."""
     LOST = "lost"
     RECOVERED = "recovered"
-    """Silent past the limit, then ticked unaided."""
+    """The guest was silent past the limit, and then ticked again without help."""
     CRASHED = "crashed"
     UNKNOWN = "unknown"
     """The harness could not tell. Never counted as good."""
 
     @property
     def ticked(self) -> bool:
-        """Whether ticks went on as they should: not a loss, not an anomaly."""
+        """True if ticks went on normally."""
         return self in TICKED
 
 
-#: By name, as a journal has it.
+#: Outcomes by their names in a journal.
 OUTCOME_BY_NAME: Mapping[str, Outcome] = {outcome.value: outcome for outcome in Outcome}
 
 
@@ -53,22 +53,22 @@ class FirstTick:
 
 @dataclass(frozen=True, slots=True)
 class VcpuResult:
-    """What one vCPU did in a trial."""
+    """The result of one vCPU in a trial."""
 
     outcome: Outcome
     first_tick: FirstTick | None = None
     missing_periods: int = 0
-    """Periods that passed without their tick; not 0 only for `missed`."""
+    """Number of periods without a tick. It is 0 for every outcome but `missed`."""
     why: str = ""
-    """What was seen, for an outcome that is not plain ticking."""
+    """The reason for an outcome other than normal ticks."""
     ticks_after_load: int = 0
-    """Ticks that were heard after the load. The known bug loses the first: it leaves 0."""
+    """Ticks after the load. It is 0 after a loss by the known bug, which loses the first tick."""
     vcpu: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """What was seen in one trial.
+    """The result of one trial.
 
     The trial's outcome is the outcome of one vCPU, the telling one.
     """
@@ -83,11 +83,11 @@ class TrialResult:
 
     @property
     def told(self) -> VcpuResult:
-        """What the telling vCPU did."""
+        """The result of the telling vCPU."""
         return self.of(self.telling) or self.vcpus[0]
 
     def of(self, vcpu: int) -> VcpuResult | None:
-        """Return what one vCPU did; None if it was not watched."""
+        """Return the result of one vCPU; None if it was not watched."""
         return next((part for part in self.vcpus if part.vcpu == vcpu), None)
 
     @property
@@ -102,21 +102,21 @@ class TrialResult:
 
     @property
     def missing_periods(self) -> int:
-        """Periods in which the telling vCPU should have ticked and did not."""
+        """Number of periods in which the telling vCPU missed its tick."""
         return self.told.missing_periods
 
     @property
     def why(self) -> str:
-        """What was seen of the telling vCPU."""
+        """The reason for the outcome of the telling vCPU."""
         return self.told.why
 
     @property
     def ticks_after_load(self) -> int:
-        """Ticks of the telling vCPU that were heard after the load."""
+        """Ticks of the telling vCPU after the load."""
         return self.told.ticks_after_load
 
 
-#: Outcomes that are not plain ticking, the gravest first. `missed` comes after `lost`,
+#: Outcomes other than normal ticks, the gravest first. `missed` comes after `lost`,
 #: `crashed` and `unknown`: a stall of one vCPU can make another one miss its tick.
 _GRAVITY = (Outcome.LOST, Outcome.CRASHED, Outcome.RECOVERED, Outcome.UNKNOWN, Outcome.MISSED)
 

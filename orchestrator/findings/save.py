@@ -1,4 +1,4 @@
-"""What was true of a guest in a save."""
+"""Saves, and the state of the guest in each."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from orchestrator.guest.state import Stage
 
 @dataclass(frozen=True, slots=True)
 class VcpuSave:
-    """One vCPU in a save."""
+    """The state of one vCPU in a save."""
 
     vcpu: int
     phase: float

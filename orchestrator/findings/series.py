@@ -1,4 +1,4 @@
-"""What a direct test of KVM_SET_LAPIC counted."""
+"""The counts of a direct test of KVM_SET_LAPIC."""
 
 from dataclasses import dataclass
 
@@ -14,5 +14,5 @@ class Series:
     pending: int
     """Trials in which KVM_GET_LAPIC showed the vector in the IRR right after KVM_SET_LAPIC."""
     mean_ns: int
-    """Time from the restore to the interrupt, on average."""
+    """Mean time from the restore to the interrupt."""
     seconds: float

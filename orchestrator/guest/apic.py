@@ -1,10 +1,10 @@
-"""How a guest reaches its LAPIC."""
+"""The two ways in which a guest reaches its LAPIC."""
 
 import enum
 
 
 class Apic(enum.StrEnum):
-    """How the guest reaches its LAPIC: the MMIO page or MSRs."""
+    """Access to the LAPIC: through the MMIO page (xAPIC) or through MSRs (x2APIC)."""
 
     XAPIC = "xapic"
     X2APIC = "x2apic"

@@ -1,4 +1,4 @@
-"""What every guest is told before it starts."""
+"""The configuration that every guest gets before it starts."""
 
 from dataclasses import dataclass
 
@@ -27,10 +27,10 @@ DEFAULT_GUEST = "tick"
 
 @dataclass(frozen=True, slots=True)
 class GuestConfig:
-    """What every guest is told; how it is told depends on the guest."""
+    """The configuration of a guest. How the guest receives it depends on the guest."""
 
     mode: str = DEFAULT_TIMER
-    """Name of the timer that makes it tick."""
+    """Name of the timer that makes the guest tick."""
     apic: Apic = Apic.XAPIC
     period_ns: int = 20_000_000
     control_tick: int = 0
@@ -40,6 +40,6 @@ class GuestConfig:
     vcpus: int = 1
     """vCPUs that tick. Each has its own timer, counters and lines."""
     shared_port: bool = False
-    """Whether all vCPUs print to one console, one at a time."""
+    """True if all vCPUs print to one console, one at a time."""
     subject: int = 0
     """APIC ID of the vCPU on which the control (or a test's fault) happens."""

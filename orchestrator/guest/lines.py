@@ -40,7 +40,7 @@ class ControlOpened:
 
 @dataclass(frozen=True, slots=True)
 class Testimony:
-    """What the guest itself reads of its LAPIC, from an NMI."""
+    """The state of the LAPIC as the guest itself reads it in an NMI handler."""
 
     number: int
     """NMIs since the last tick, this one included."""

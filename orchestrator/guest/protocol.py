@@ -1,4 +1,4 @@
-"""What a trial needs of a guest.
+"""The protocol of a guest: everything that a trial needs from one.
 
 A guest is a program that runs in the VM and ticks. Everything that depends on which
 program runs is asked of an object with this protocol: how QEMU boots it, how its lines are

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 class Stage(enum.IntEnum):
-    """Where a guest is in its life."""
+    """The stage that a guest has reached."""
 
     BOOTING = 0
     TICKING = 1
@@ -21,7 +21,7 @@ class GuestState:
     """The counters of one vCPU at the moment at which its memory was read."""
 
     printing: bool
-    """Whether a line was being printed."""
+    """True if a line was being printed."""
     ticks: int
     """Interrupts taken since the guest started."""
     arms: int

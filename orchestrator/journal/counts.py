@@ -1,4 +1,4 @@
-"""What a cell has come to: its counts and notes, folded from its records."""
+"""The state of a cell: its counts and notes, folded from its records."""
 
 from array import array
 from collections import Counter
@@ -30,7 +30,7 @@ class OrderError(ValueError):
 
 @dataclass(slots=True)
 class CellState:
-    """What a cell has counted so far, and what else is known of it."""
+    """The counts of a cell so far, and everything else that its records say."""
 
     cell: Cell
     facts: HostFacts | None = None
@@ -38,7 +38,7 @@ class CellState:
     image: str = ""
     """SHA-256 of the guest's image with which they were counted."""
     lab: LabIdentity | None = None
-    """What that host is made of, if a lab booted it."""
+    """The identity of the lab, if a lab booted the host."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """Trials of eligible saves, by outcome; `unknown` for those that stayed unresolved."""
     causes: Counter[Cause] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ class CellState:
     first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
     phases: Phases = field(default_factory=Phases)
     apicv: ApicvTrace | None = None
-    """What the kernel's trace showed of APICv on the first instance."""
+    """The use of APICv in the kernel's trace of the first instance."""
     console_garbled: int = 0
     """Console lines with a wrong checksum, on instances that have ended."""
     console_dropped_bytes: int = 0

@@ -30,7 +30,7 @@ from orchestrator.journal.trial_record import Role
 
 @dataclass(slots=True)
 class TestedHost:
-    """What a direct test has found on one host so far."""
+    """The counts of a direct test on one host so far."""
 
     facts: HostFacts | None = None
     """None until the host came up."""

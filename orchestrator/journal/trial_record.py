@@ -1,4 +1,4 @@
-"""The record of an attempt at a trial, nearly all of what a journal has."""
+"""The record of an attempt at a trial. Nearly all records of a journal are of this kind."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +22,7 @@ First = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class VcpuTrial:
-    """What a vCPU did in a trial, other than the telling one."""
+    """The result of a vCPU other than the telling one."""
 
     vcpu: int
     outcome: Outcome
@@ -34,13 +34,13 @@ class VcpuTrial:
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """`trial`: an attempt at a trial; what the telling vCPU did, and beside it the others."""
+    """`trial`: an attempt at a trial, with the result of the telling vCPU and of the others."""
 
     cell: str
     save: str
     """The tag of the save that was loaded."""
     outcome: Outcome
-    """As its diagnosis corrected it."""
+    """The outcome, corrected by the diagnosis."""
     first_tick: First | None = None
     role: Role = Role.HOST
     number: int | None = None
@@ -63,12 +63,12 @@ class TrialRecord:
 
     @property
     def vcpus(self) -> "tuple[TrialRecord | VcpuTrial, ...]":
-        """What each vCPU did, in the order of their numbers."""
+        """The result of each vCPU, in the order of their numbers."""
         return tuple(sorted((self, *self.others), key=lambda part: part.vcpu))
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What the silence of the telling vCPU was; None if it was not silent."""
+        """The diagnosis of the telling vCPU; None if it was not silent."""
         return next((found for found in self.diagnoses if found.vcpu == self.vcpu), None)
 
 

@@ -80,7 +80,7 @@ class Axes(Strict):
     irqchip: Axis[IrqChip] = [IrqChip.ON]
     """Which interrupt controllers KVM emulates itself."""
     phase: Axis[Phase] = Field(default=[RANDOM], json_schema_extra={"default": [str(RANDOM)]})
-    """Where in the timer period saves are taken: a number from 0 to 1, `"LOW-HIGH"`,
+    """Phase of the timer period at which saves are taken: a number from 0 to 1, `"LOW-HIGH"`,
     `random`, or `expired`."""
     qemu: Axis[Annotated[str, Field(min_length=1)]] = [DEFAULT_QEMU]
     """QEMU binary: a path, or a name on PATH."""

@@ -26,7 +26,7 @@ class NoCellsError(InputError):
 
 
 class Plan(Strict):
-    """What to run."""
+    """A plan, as its file or the command line gives it."""
 
     seed: int | None = Field(default=None, strict=True, ge=0)
     """Seed of the phases and of the order of cells. Drawn if left out; always journalled."""

@@ -15,9 +15,9 @@ class Method(enum.StrEnum):
     EXEC = "exec"
     """Migration to `exec:`; then a new QEMU with `-incoming defer`, and `migrate-incoming`."""
     FILE = "file"
-    """As `exec`, but migration to `file:`, since QEMU 8.2."""
+    """Like `exec`, but migration to `file:`, since QEMU 8.2."""
     MAPPED_RAM = "mapped-ram"
-    """As `file`, but each page has a fixed place in the file, since QEMU 9.0."""
+    """Like `file`, but each page has a fixed place in the file, since QEMU 9.0."""
     INCOMING = "incoming"
     """Migration to `exec:`; then a new QEMU with `-incoming URI`, which loads as it starts."""
 

@@ -34,7 +34,7 @@ def losses_to_be_sure(planned: int, error: float) -> int:
 
 
 class Advice(enum.StrEnum):
-    """What a campaign does after a trial."""
+    """The next step of a campaign after a trial."""
 
     GO_ON = "go on"
     ENOUGH_LOSSES = "enough losses to be sure"

@@ -6,7 +6,7 @@ import asyncio
 #: mistakes the one time for the other is wrong by this factor, and its test fails.
 SPEED = 10.0
 
-#: What the fake host's clock shows when the event loop's clock shows 0.
+#: Time of the fake host's clock when the event loop's clock shows 0.
 START_NS = 7_000_000_000_000
 
 

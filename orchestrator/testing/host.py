@@ -61,7 +61,7 @@ class FakeHost:
         self.refuse: str | None = None
         """Why no QEMU can be started; None if it can."""
         self.pressure: list[float] = []
-        """What `pressure_percent` returns, call by call; then None."""
+        """Results of `pressure_percent`, one for each call; afterwards None."""
 
     async def facts(self) -> HostFacts:
         """Return what this host is."""

@@ -52,7 +52,7 @@ class FakeMonitor:
         self._qemu = qemu
         self._writer: asyncio.StreamWriter | None = None
         self.migration = "none"
-        """What `query-migrate` says."""
+        """The answer to `query-migrate`."""
 
     async def serve(self) -> None:
         """Answer commands until the peer hangs up."""

@@ -41,7 +41,7 @@ class FakeQemu:
         self.running = "-S" not in args
         """False while the vCPUs are stopped."""
         self.state = "running"
-        """What `query-status` says while the vCPUs are not stopped."""
+        """The answer to `query-status` while the vCPUs run."""
         self.frozen = False
         """True while the host gives the vCPUs no CPU time."""
         self.loads = 0

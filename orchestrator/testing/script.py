@@ -1,4 +1,4 @@
-"""What goes wrong in a fake QEMU, and when.
+"""Scripts: what goes wrong in a fake QEMU, and when.
 
 A script is called with each vCPU as a load has restored it. The behaviours here are those of
 a host's KVM; a test writes others:
@@ -58,7 +58,7 @@ def only_in_trials(behaviour: Behaviour) -> Behaviour:
 
 @dataclass
 class Script:
-    """What a host's QEMUs do."""
+    """The behaviour of all QEMUs of a fake host."""
 
     on_load: Behaviour = immediate
     on_command: dict[str, Command] = field(default_factory=dict)

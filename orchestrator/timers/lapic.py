@@ -1,4 +1,4 @@
-"""What the modes of the LAPIC timer share."""
+"""The common part of all modes of the LAPIC timer."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What depends on the source of a guest's ticks."""
+"""The protocol of a timer: everything that depends on the source of a guest's ticks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from orchestrator.timers.first_tick import ResumeTiming
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """What a silent vCPU testified, and what is needed to explain its silence."""
+    """The testimonies of a silent vCPU, and the facts that are needed to explain its silence."""
 
     why: str
-    """What the trial saw, such as `no tick in 200 ms of vCPU time`."""
+    """The observation of the trial, such as `no tick in 200 ms of vCPU time`."""
     testimonies: Sequence[Testimony]
     """At least two."""
     vector: int
@@ -27,7 +27,7 @@ class Hearing:
     progress_per_period: float
     """The guest's progress in one period."""
     rescued: bool
-    """Whether ticks came back after the guest re-armed its timer."""
+    """True if ticks came back after the guest re-armed its timer."""
 
     @property
     def periods_apart(self) -> float:

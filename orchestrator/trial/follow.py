@@ -17,7 +17,7 @@ MOST_LINES_AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """What the ticks of a vCPU show."""
+    """The ticks of a vCPU, and what they mean for the trial."""
 
     outcome: Outcome
     why: str = ""

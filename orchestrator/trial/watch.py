@@ -52,7 +52,7 @@ class Silence:
 
     @property
     def outcome(self) -> Outcome:
-        """What the silence makes of a trial, unless the vCPU ticks again unaided."""
+        """The outcome of the trial, unless the vCPU ticks again without help."""
         return Outcome.LOST
 
 
@@ -67,7 +67,7 @@ class Ended:
 
     @property
     def outcome(self) -> Outcome:
-        """What the end makes of a trial."""
+        """The outcome of the trial."""
         return Outcome.CRASHED if self.crashed else Outcome.UNKNOWN
 
 
@@ -84,7 +84,7 @@ class Unclear:
 
     @property
     def outcome(self) -> Outcome:
-        """What it makes of a trial."""
+        """The outcome of the trial."""
         return Outcome.UNKNOWN
 
 

@@ -36,7 +36,7 @@ class CellResult:
 
     @property
     def lab(self) -> LabIdentity | None:
-        """What the cell's host is made of, if a lab booted it."""
+        """The identity of the lab, if a lab booted the cell's host."""
         return self.counts.lab
 
 
@@ -55,7 +55,7 @@ class RunResult:
     changed: tuple[str, ...] = ()
     """Names of host facts that differ from the session before, if the run was resumed."""
     interrupted: str | None = None
-    """Why the run has not come to its end; None if it has."""
+    """Why the run has not ended; None if it has."""
 
     @property
     def failed(self) -> bool:

@@ -28,7 +28,7 @@ MODES = tuple(mode.value for mode in TimerMode)
 
 
 class Fault(enum.IntEnum):
-    """What the firmware does wrong at one tick: switches for tests."""
+    """A fault that the firmware commits at one tick, for tests."""
 
     NONE = 0
     NO_REARM = 1

@@ -30,7 +30,7 @@ class TickFirmware:
     """A 64 KiB firmware image that does nothing but tick."""
 
     switches: Switches = field(default_factory=Switches)
-    """What it is to do wrong, in tests."""
+    """Faults for the firmware to commit, in tests."""
     name: str = field(default="tick", init=False)
 
     @property

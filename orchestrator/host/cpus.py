@@ -1,17 +1,17 @@
-"""Which of this machine's CPUs each vCPU thread is pinned to."""
+"""The CPUs of this computer to which vCPU threads are pinned."""
 
 import collections
 import os
 
 
 class Cpus:
-    """Gives out CPUs, the last first: IRQs favour the first."""
+    """Hands out CPUs, the last one first, because the first CPUs serve most interrupts."""
 
     def __init__(self) -> None:
         self._taken: collections.Counter[int] = collections.Counter()
 
     def take(self, pins: list[int]) -> int | None:
-        """Take the CPU that has the fewest vCPUs, and note it in `pins`.
+        """Return the CPU with the fewest vCPUs, and add it to `pins`.
 
         Where there are more than two, the first is left to the harness. Returns None where
         there is only one.
@@ -26,16 +26,16 @@ class Cpus:
         return cpu
 
     def give_back(self, pins: list[int]) -> None:
-        """Free what was taken."""
+        """Free the CPUs in `pins`."""
         while pins:
             self._taken[pins.pop()] -= 1
 
 
 def vcpus_at_a_time() -> int:
-    """Return how many vCPUs run at a time: one a core, less the harness's own."""
+    """Return how many vCPUs run at a time: one for each core, less one core for losttick."""
     cpus = len(os.sched_getaffinity(0))
     return cpus - 1 if cpus > 2 else cpus
 
 
-#: Those of this process.
+#: CPUs available to this process, shared by every QEMU it starts.
 OUR_CPUS = Cpus()

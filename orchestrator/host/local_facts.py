@@ -1,4 +1,4 @@
-"""Reads the facts of this machine from /proc and /sys."""
+"""Reads the facts of this computer from /proc and /sys."""
 
 import os
 import platform
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from orchestrator.host.facts import HostFacts, QemuFacts
 
-#: Modules whose parameters matter: `kvm` and whichever back end it has.
+#: Modules whose parameters are facts: `kvm` and its back ends.
 KVM_MODULES = ("kvm", "kvm_intel", "kvm_amd", "kvm_pvm")
 
 
 def read_facts(qemu: QemuFacts | None, tracefs: Path | None) -> HostFacts:
-    """Return the facts; what can't be read is None or empty, never guessed."""
+    """Return the facts. A fact that can't be read is None or empty, never guessed."""
     cpu = cpuinfo(_read("/proc/cpuinfo") or "")
     uname = platform.uname()
     return HostFacts(
@@ -34,7 +34,7 @@ def read_facts(qemu: QemuFacts | None, tracefs: Path | None) -> HostFacts:
 
 
 def cpuinfo(text: str) -> dict[str, str]:
-    """Return the first processor's fields of /proc/cpuinfo."""
+    """Return the fields of the first processor in /proc/cpuinfo."""
     fields = {}
     for line in text.split("\n\n")[0].splitlines():
         name, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""KVM's tracepoints, recorded in a trace instance of our own.
+"""Records KVM's tracepoints in a separate trace instance.
 
 An instance has its own buffer and its own set of events: whoever else traces on
 this host is not disturbed.
@@ -9,8 +9,8 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-#: What shows an interrupt accepted and then vanished, and whether APICv is in use.
-#: The absent ones are skipped: they differ between kernels.
+#: Events that show whether an interrupt was accepted and vanished, and whether APICv is in use.
+#: Events that this kernel lacks are skipped.
 EVENTS = (
     "kvm/kvm_apic_accept_irq",
     "kvm/kvm_apicv_accept_irq",
@@ -25,7 +25,7 @@ BUFFER_KB = 512
 
 
 def find() -> Path | None:
-    """Return where tracefs is mounted with KVM events that we may use, or None."""
+    """Return the place where tracefs is mounted, writable and with KVM's events; else None."""
     mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
     places = [Path(mount[1]) for mount in mounts if mount[2] == "tracefs"]
     for place in places:
@@ -35,7 +35,7 @@ def find() -> Path | None:
 
 
 class TraceInstance:
-    """One recording."""
+    """One recording of KVM's events."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -44,7 +44,7 @@ class TraceInstance:
 
     @classmethod
     def create(cls, root: Path, name: str) -> "TraceInstance | None":
-        """Make an instance; None where the kernel refuses one."""
+        """Return a new trace instance; None if the kernel refuses it."""
         place = root / "instances" / name
         try:
             place.mkdir()
@@ -68,12 +68,12 @@ class TraceInstance:
                     self._events.append(event)
 
     def mark(self, text: str) -> None:
-        """Put a marker among the events."""
+        """Write a marker into the trace."""
         with contextlib.suppress(OSError):
             os.write(self._marker, text.encode())
 
     def read(self) -> str:
-        """Return what was recorded, below a line that names the events listened for."""
+        """Return the trace, after a line that names the recorded events."""
         try:
             recorded = (self.place / "trace").read_text(errors="replace")
         except OSError as error:
@@ -81,7 +81,7 @@ class TraceInstance:
         return f"# events: {' '.join(self._events)}\n{recorded}"
 
     def close(self) -> None:
-        """Stop recording and remove the instance (its supervisor would, too)."""
+        """Stop recording, and remove the instance, as the supervisor would do as well."""
         if self._marker >= 0:
             os.close(self._marker)
             self._marker = -1

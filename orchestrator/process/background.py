@@ -1,4 +1,4 @@
-"""Blocking work in a thread, which ends when the task that waits for it is cancelled.
+"""Blocking work in a thread. The work ends when the task that waits for it is cancelled.
 
 A thread can't be interrupted. Work that may take long therefore asks, at each place where it
 waits, whether it still is wanted: `pause` does so for a wait, and `Job.start` for a program,
@@ -26,7 +26,7 @@ class WorkCancelled(BaseException):
 
 
 class Job:
-    """Some blocking work, and the programs that it runs at the moment."""
+    """A piece of blocking work, and the programs that it is running."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class Job:
         return process
 
     def end(self, process: "subprocess.Popen[str]") -> None:
-        """Kill a program and all that it started, if it still runs.
+        """Kill a program and everything that it started, if it is still running.
 
         Raises:
             WorkCancelled: the work is not wanted any more.
@@ -61,14 +61,14 @@ class Job:
         self.check()
 
     def cancel(self) -> None:
-        """Kill the programs that run, and have the work end at its next step."""
+        """Kill the running programs, and end the work at its next step."""
         with self._lock:
             self._cancelled.set()
             for process in self._running:
                 _kill(process)
 
     def check(self) -> None:
-        """Go on, if the work is still wanted.
+        """Raise an exception if the work is no longer wanted.
 
         Raises:
             WorkCancelled: it is not.
@@ -96,12 +96,12 @@ _job: contextvars.ContextVar[Job] = contextvars.ContextVar("job")
 
 
 def current_job() -> Job:
-    """Return the job that this thread works on; outside `in_thread`, one that nobody cancels."""
+    """Return the job of this thread. Outside `in_thread`, the job is never cancelled."""
     return _job.get(None) or Job()
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do blocking work in a thread; if this task is cancelled, end the work first."""
+    """Do blocking work in a thread. If this task is cancelled, the work is ended first."""
     job, loop, context = Job(), asyncio.get_running_loop(), contextvars.copy_context()
     context.run(_job.set, job)
     done = loop.run_in_executor(None, lambda: context.run(work, *args, **kwargs))
@@ -116,7 +116,7 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
 
 def on_loop(callback: Callable[P, object]) -> Callable[P, None]:
-    """Return a function for other threads that has the running loop call `callback`."""
+    """Return a function that other threads call to run `callback` in the running loop."""
     loop = asyncio.get_running_loop()
 
     def call(*args: P.args, **kwargs: P.kwargs) -> None:

@@ -1,10 +1,10 @@
 """Tables that fit the width they are given.
 
-A cell's text breaks at blanks; paths and ids of cells also break after `/` and `,`. No
-word is broken anywhere else. A column is as wide as its longest line if all columns fit so;
-otherwise the widest columns give way first, each down to its longest word. Where even
-that is too wide, each row becomes a block of lines, one name and value each. Only a word
-that is wider than a whole line is cut.
+A cell's text breaks at blanks; paths and ids of cells also break after `/` and `,`, and
+long versions after `-` and `+`. No word is broken anywhere else. A column is as wide as its
+longest line if all columns fit so; otherwise the widest columns give way first, each down
+to its longest word. Where even that is too wide, each row becomes a block of lines, one name
+and value each. Only a word that is wider than a whole line is cut.
 """
 
 import re
@@ -19,6 +19,9 @@ from orchestrator.cli.text import Styled, printable
 _GAP = 2
 
 _HEADER = "bold"
+
+#: Words longer than this also break after `-` and `+`: names and versions of packages.
+_LONG = 24
 
 #: Words with a slash that are neither paths nor ids: fractions and rates.
 _WHOLE = re.compile(r"\d+/\d+\W*$|\w+/s\W*$")
@@ -124,7 +127,9 @@ def _units(line: str) -> list[str]:
     units = []
     for word in re.findall(r"(?:\S*\d (?=[numkMG]?[sB]\b))?\S* *", line):
         whole = _WHOLE.match(word) or "/" not in word
-        units += [word] if whole else re.findall(r"[^/,]*[/,]|[^/,]+", word)
+        for unit in [word] if whole else re.findall(r"[^/,]*[/,]|[^/,]+", word):
+            long = len(unit.rstrip(" ")) > _LONG
+            units += re.findall(r"[^-+]*[-+]|[^-+]+", unit) if long else [unit]
     return units
 
 

@@ -1,18 +1,22 @@
 """`losttick lab list` and `losttick lab clean`: what the lab keeps on disk."""
 
 import json
+import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from orchestrator.cache.inventory import BROUGHT, Item, items
+from orchestrator.cache.inventory import clean as clean_cache
+from orchestrator.cache.workshop import cache_folder
 from orchestrator.cli.exits import ExitCode, errors_to_exits
 from orchestrator.cli.options import AsJson
-
-if TYPE_CHECKING:
-    from orchestrator.cache.inventory import Item
-
+from orchestrator.cli.screen import Screen
+from orchestrator.cli.table import Table
+from orchestrator.cli.text import Styled
 
 _DAY_S = 86400
 
@@ -25,12 +29,9 @@ def list_(
 ) -> None:
     """List what the lab has fetched and built, and where it is.
 
-    Exit code 3 if --check finds damage: what is damaged is fetched or built
-    again when it is next needed.
+    Exit code 3 if --check finds damaged items. They are fetched or built
+    again when they are next needed.
     """
-    from orchestrator.cache.inventory import items
-    from orchestrator.cache.workshop import cache_folder
-
     cache = cache_folder()
     with errors_to_exits(as_json=as_json):
         found = list(items(cache, check=check))
@@ -40,72 +41,62 @@ def list_(
             plain = {"cache": cache, "size_bytes": total, "items": [asdict(i) for i in found]}
             typer.echo(json.dumps(plain, indent=2, default=str))
         else:
-            _print(cache, found, check=check)
+            _print(Screen(), cache, found, check=check)
     raise typer.Exit(ExitCode.INCONCLUSIVE if damaged else ExitCode.CLEAN)
 
 
-def _print(cache: Path, found: "list[Item]", *, check: bool) -> None:
-    import time
-
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    if not console.is_terminal:
-        console.width = 140
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("what", "version", "size", "made", "last used", *(["check"] if check else [])):
-        table.add_column(column, overflow="fold", justify="right" if column == "size" else "left")
+def _print(screen: Screen, cache: Path, found: Sequence[Item], *, check: bool) -> None:
+    columns = ("what", "version", "size", "made", "last used", *(["check"] if check else []))
+    table = Table(columns, right=frozenset({"size"}))
     for item in sorted(found, key=lambda item: item.what):
         times = (
             time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
             for at in (item.made_s, item.used_s)
         )  # fmt: skip
-        state = "" if item.damage is None else "[red]damaged[/]" if item.damage else "whole"
         row = ("\n".join(item.what), item.version, _size(item.size_bytes), *times)
-        table.add_row(*row, *([state] if check else []))
-    if found:
-        console.print(table)
+        table.add(*row, *([_state(item)] if check else []))
+    screen.table(table)
     total = _size(sum(item.size_bytes for item in found))
     hint = "" if found else ": `losttick lab run` and `lab probe` fetch what they need"
-    console.print(f"{total} in {cache}{hint}", markup=False, highlight=False, soft_wrap=True)
+    screen.line(f"{total} in {cache}{hint}")
     for item in found:
         for line in item.damage or ():
-            console.print(
-                f"damaged: {item.path}: {line}", markup=False, highlight=False, soft_wrap=True
-            )
+            screen.line(f"damaged: {item.path}: {line}")
+
+
+def _state(item: Item) -> Styled:
+    if item.damage is None:
+        return Styled("")
+    return Styled("damaged", "red") if item.damage else Styled("whole")
 
 
 def clean(
     older_than: Annotated[
-        float, typer.Option(min=0, help="Only what was not used in so many days.")
+        float, typer.Option(min=0, help="Remove only items not used for this many days.")
     ] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Remove what the lab has fetched and built.
 
-    What another process uses or builds now stays; so do the files that you put
-    under debs/ yourself.
+    Items that another process is using or building stay, and so do the files
+    that you put under debs/ yourself.
     """
-    from orchestrator.cache.inventory import BROUGHT
-    from orchestrator.cache.inventory import clean as clean_cache
-    from orchestrator.cache.workshop import cache_folder
-
     cache = cache_folder()
     with errors_to_exits(as_json=as_json):
         done = clean_cache(cache, older_than * _DAY_S)
         if as_json:
             typer.echo(json.dumps(asdict(done), indent=2, default=str))
             return
-        typer.echo(f"freed {_size(done.freed_bytes)} in {cache}")
+        screen = Screen()
+        screen.line(f"freed {_size(done.freed_bytes)} in {cache}")
         for path in done.in_use:
-            typer.echo(f"left {path}: another process uses it")
+            screen.line(f"left {path}: another process uses it")
         if (cache / BROUGHT).exists():
-            typer.echo(f"left {cache / BROUGHT}: you brought that")
+            screen.line(f"left {cache / BROUGHT}: you put these files there")
 
 
 def _size(size_bytes: int) -> str:
-    """Return a size in the unit that suits it."""
+    """Return a size in the largest unit of which it has at least one."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size_bytes >= size:
             return f"{size_bytes / size:.1f} {unit}"

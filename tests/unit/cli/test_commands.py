@@ -19,7 +19,7 @@ CLI = Path(__file__).parents[3] / "orchestrator" / "cli"
 SLOW = {"asyncio", "pexpect", "pydantic", "qemu", "rich", "scipy", "typer"}
 
 #: Modules whose imports inside of functions are still to be moved to the top.
-PENDING = {"lab/cache.py", "lab/choices.py", "lab/run.py"}
+PENDING = {"lab/choices.py", "lab/run.py"}
 
 
 def commands(group: Group, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Command]]:

@@ -66,6 +66,8 @@ def test_a_row_becomes_a_block_where_columns_do_not_fit() -> None:
 
 def test_fractions_and_units_stay_whole() -> None:
     assert wrap("100/100 at 20 trials/s", 9) == ["100/100", "at 20", "trials/s"]
+    assert wrap("1:7.2+dfsg-7+deb12u18+b3.2-1", 12) == ["1:7.2+dfsg-", "7+deb12u18+", "b3.2-1"]
+    assert wrap("revert-the-fix", 8) == ["revert-t", "he-fix"], "a short word is not broken at -"
     assert wrap("6.1.176-1/revert-fix", 12) == ["6.1.176-1/", "revert-fix"]
     assert wrap("immediate, 1.8 ms", 14) == ["immediate,", "1.8 ms"]
     assert wrap("kvm/one-shot/xapic", 10) == ["kvm/", "one-shot/", "xapic"]

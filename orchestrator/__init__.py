@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from orchestrator.campaign.run import run_plan as run_plan
     from orchestrator.findings.outcome import Outcome as Outcome
     from orchestrator.guest.config import GuestConfig as GuestConfig
-    from orchestrator.host.local import LocalHost as LocalHost
-    from orchestrator.host.qemu_binary import probe_qemu as probe_qemu
+    from orchestrator.host.local import open_host as open_host
     from orchestrator.plan.plan import Plan as Plan
     from orchestrator.verdict.verdict import Verdict as Verdict
     from orchestrator.vm.config import Accel as Accel
@@ -27,12 +26,11 @@ _HOMES = {
     "GuestConfig": "guest.config",
     "Instance": "vm.instance",
     "InstanceConfig": "vm.config",
-    "LocalHost": "host.local",
     "Outcome": "findings.outcome",
     "Plan": "plan.plan",
     "Verdict": "verdict.verdict",
     "launch": "vm.launch",
-    "probe_qemu": "host.qemu_binary",
+    "open_host": "host.local",
     "run_plan": "campaign.run",
 }
 

@@ -13,7 +13,8 @@ from orchestrator.errors import InfraError
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save
 from orchestrator.guest.registry import GUESTS
-from orchestrator.host.protocol import Host, QemuStartError
+from orchestrator.host.errors import QemuStartError
+from orchestrator.host.protocol import Host
 from orchestrator.journal.control import control_subject
 from orchestrator.journal.counts import MAX_ATTEMPTS, CellState
 from orchestrator.journal.recorder import Recorder
@@ -128,8 +129,7 @@ class CellRunner:
                 async with self._turn():
                     await self._control()
         except InfraError as error:
-            said = str(error).partition("\nCommand line:")[0]
-            self._recorder.failure(self._cell, said, ends_cell=True)
+            self._recorder.failure(self._cell, error, ends_cell=True)
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -162,7 +162,7 @@ class CellRunner:
                         await self._use(instance)
                     self._recorder.console(self._cell, instance)
                 except INSTANCE_TROUBLE as error:
-                    self._recorder.failure(self._cell, str(error))
+                    self._recorder.failure(self._cell, error)
                     barren = barren + 1 if self.counts.attempts == before else 0
                     if barren == MAX_BARREN_INSTANCES:
                         raise
@@ -265,7 +265,7 @@ class CellRunner:
             try:
                 outcome = await self._control_once(attempt)
             except INSTANCE_TROUBLE as error:
-                self._recorder.failure(self._cell, str(error))
+                self._recorder.failure(self._cell, error)
                 if attempt == MAX_ATTEMPTS:
                     raise
                 continue

@@ -48,11 +48,9 @@ def _tried_as(cell: Cell) -> Cell:
 async def _try(cell: Cell, open_host: OpenHost) -> Preview:
     try:
         async with open_host() as host:
-            facts = await host.facts()
-            assert facts.qemu is not None
-            await check_cell_fits(host, cell, facts.qemu)
+            await check_cell_fits(host, cell, host.facts.need_qemu())
     except UnfitError as error:
         return Preview(cell, str(error))
     except InfraError as error:
-        return Preview(cell, str(error).partition("\nCommand line:")[0], fails=True)
+        return Preview(cell, str(error), fails=True)
     return Preview(cell, None)

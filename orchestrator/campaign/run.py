@@ -38,7 +38,6 @@ from orchestrator.vm.config import Accel
 
 async def run_plan(
     host: Host,
-    facts: HostFacts,
     plan: Plan,
     auto: Accel,
     out: Path,
@@ -53,9 +52,8 @@ async def run_plan(
     Cells take turns in an order that the seed draws, some trials at a time.
 
     Args:
-        host: where.
-        facts: what the host is.
-        plan: what.
+        host: where cells run that name no other QEMU.
+        plan: what to run.
         auto: the accelerator to use where the plan leaves it open.
         out: an existing, empty folder for the journal and the evidence.
         progress: hears of each step.
@@ -71,12 +69,12 @@ async def run_plan(
         JournalError: nothing can be recorded.
     """
     cells = plan.cells(auto)
-    require(plan, cells, facts)
+    require(plan, cells, host.facts)
     assignments = [
         Assignment(cell, qemus(cell.qemu) if qemus else _only(host, cell)) for cell in cells
     ]
     return await run_cells(
-        assignments, facts, plan, out, progress, parallel=parallel, interleave=True, auto=auto,
+        assignments, host.facts, plan, out, progress, parallel=parallel, interleave=True, auto=auto,
         resumed=resumed,
     )  # fmt: skip
 

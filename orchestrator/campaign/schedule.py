@@ -102,16 +102,15 @@ class Schedule:
         cell = assignment.cell
         try:
             async with self._identified(assignment), assignment.open_host() as host:
-                facts = await host.facts()
-                self._note_host(cell, facts)
+                self._note_host(cell, host.facts)
                 self._note_lab(assignment)
-                await self._campaign(host, facts, cell)
+                await self._campaign(host, cell)
         except JournalError:
             raise
         except UnfitError as error:
             self.recorder.write(SkipRecord(cell.id, str(error)))
         except InfraError as error:
-            self.recorder.failure(cell, str(error), ends_cell=True)
+            self.recorder.failure(cell, error, ends_cell=True)
 
     @contextlib.asynccontextmanager
     async def _identified(self, assignment: Assignment) -> AsyncIterator[None]:
@@ -133,13 +132,12 @@ class Schedule:
         own = facts != state.facts
         self.recorder.write(HostRecord(facts if own else None, cell.id))
 
-    async def _campaign(self, host: Host, facts: HostFacts, cell: Cell) -> None:
+    async def _campaign(self, host: Host, cell: Cell) -> None:
         """Run the cell's campaign, if the host can do what the cell asks for."""
         limits, state = self.plan.limits, self.recorder.state
         turn = self.turns.turn(cell.id) if self.interleave else contextlib.nullcontext()
-        assert facts.qemu is not None
         async with turn:
-            method = await check_cell_fits(host, cell, facts.qemu)
+            method = await check_cell_fits(host, cell, host.facts.need_qemu())
         runner = CellRunner(
             host, cell, method,
             planned=limits.planned,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.out import DEFAULT_OUT
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")
@@ -34,3 +35,34 @@ Tmcct = Annotated[
         show_default=", ".join(map(str, DEFAULT_TMCCTS)),
     ),
 ]
+
+CommandDeadline = Annotated[
+    float | None,
+    typer.Option(
+        min=1,
+        help="Seconds that QEMU may take to answer a command; raise it on a very slow host.",
+        show_default=f"{DEFAULT_DEADLINES.command_ns / 1e9:g}",
+        rich_help_panel="Deadlines",
+    ),
+]
+
+StateDeadline = Annotated[
+    float | None,
+    typer.Option(
+        min=1,
+        help="Seconds that a save, load or migration may take; raise it for a slow disk or a "
+        "big guest.",
+        show_default=f"{DEFAULT_DEADLINES.state_ns / 1e9:g}",
+        rich_help_panel="Deadlines",
+    ),
+]
+
+
+def raised_deadlines(command_s: float | None, state_s: float | None) -> Deadlines:
+    """Return the deadlines that the options ask for."""
+    default = DEFAULT_DEADLINES
+    return Deadlines(
+        command_ns=int(command_s * 1e9) if command_s else default.command_ns,
+        state_ns=int(state_s * 1e9) if state_s else default.state_ns,
+        ready_ns=max(int((command_s or 0) * 1e9), default.ready_ns),
+    )

@@ -47,7 +47,11 @@ def show(
 
 
 async def _show(plan: Plan, *, as_json: bool) -> ExitCode:
-    qemus = LocalQemus(plan.qemus)
+    async with LocalQemus(plan.qemus) as qemus:
+        return await _show_on(qemus, plan, as_json=as_json)
+
+
+async def _show_on(qemus: LocalQemus, plan: Plan, *, as_json: bool) -> ExitCode:
     host = await qemus.first()
     why = await why_not(host, Accel.KVM) if plan.leaves_accel_open else None
     cells = plan.cells(Accel.TCG if why else Accel.KVM)
@@ -60,7 +64,7 @@ async def _show(plan: Plan, *, as_json: bool) -> ExitCode:
             status.update(f"starting virtual machines: {len(found)} of {len(cells)} cells")
     unmet = None
     try:
-        require(plan, cells, await host.facts())
+        require(plan, cells, host.facts)
     except RequirementError as error:
         unmet = str(error)
     if as_json:

@@ -13,11 +13,19 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import events_to
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
 from orchestrator.cli.live import Show
-from orchestrator.cli.options import AsJson, Out, Seed
+from orchestrator.cli.options import (
+    AsJson,
+    CommandDeadline,
+    Out,
+    Seed,
+    StateDeadline,
+    raised_deadlines,
+)
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.phases import print_phases
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
+from orchestrator.clock import Deadlines
 from orchestrator.errors import InputError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.registry import GUESTS
@@ -136,6 +144,8 @@ def run(
             show_default="one for each core; with more than two cores, one core is left free",
         ),
     ] = None,
+    command_deadline: CommandDeadline = None,
+    state_deadline: StateDeadline = None,
     events: Annotated[
         Path | None,
         typer.Option(help="Append each step as a JSON line to a file, a FIFO or /dev/fd/N."),
@@ -170,13 +180,14 @@ def run(
             "rule_out": rule_out, "confidence": confidence, "trials": trials, "seconds": seconds,
         },
     }  # fmt: skip
+    deadlines = raised_deadlines(command_deadline, state_deadline)
     with errors_to_exits(as_json=as_json):
         if resume:
             _refuse_with_resume(plan, out, given)
-            work = _Work(out=resume, resume=True)
+            work = _Work(resume, deadlines, resume=True)
         else:
             built = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
-            work = _Work(plan=built, out=out)
+            work = _Work(out, deadlines, built)
         code = run_async(lambda: _run(work, parallel, events, by_phase=by_phase, as_json=as_json))
     raise typer.Exit(code)
 
@@ -190,6 +201,7 @@ class _Work:
     """The run to start, or the run in `out` to resume."""
 
     out: Path | None
+    deadlines: Deadlines
     plan: Plan | None = None
     resume: bool = False
 
@@ -207,7 +219,8 @@ def _refuse_with_resume(plan: str | None, out: Path | None, given: dict[str, Any
     if plan or out or said(given):
         raise ResumeOptionsError(
             "resuming a run: it keeps the plan, seed and folder that it began with. With "
-            "--resume DIR give no other options than --parallel, --events, --by-phase and --json."
+            "--resume DIR give no other options than --parallel, --command-deadline, "
+            "--state-deadline, --events, --by-phase and --json."
         )
 
 
@@ -217,7 +230,6 @@ async def _run(
     resumed = read_run(work.out) if work.resume and work.out else None
     plan = resumed.plan if resumed else work.plan
     assert plan is not None
-    qemus = LocalQemus(plan.qemus)
     folder_of = contextlib.nullcontext(work.out) if resumed else out_folder(work.out)
     with (
         folder_of as folder,
@@ -225,19 +237,13 @@ async def _run(
         events_to(events, show) as progress,
     ):
         assert folder is not None
-        host = await qemus.first()
-        facts = await host.facts()
-        auto = resumed.auto if resumed else Accel.TCG
-        if plan.leaves_accel_open and not resumed:
-            why = await why_not(host, Accel.KVM)
-            auto = Accel.TCG if why else Accel.KVM
-            if why:
-                show.say(f"KVM does not work here, so this runs under TCG: {why}")
         try:
-            result = await run_plan(
-                host, facts, plan, auto, folder, progress,
-                qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
-            )  # fmt: skip
+            async with LocalQemus(plan.qemus, work.deadlines) as qemus:
+                auto = resumed.auto if resumed else await _auto(plan, qemus, show)
+                result = await run_plan(
+                    await qemus.first(), plan, auto, folder, progress,
+                    qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
+                )  # fmt: skip
         except BusyJournalError:
             raise
         except BaseException:
@@ -255,3 +261,13 @@ async def _run(
         if by_phase:
             print_phases(screen, result)
     return verdict_exit(result.verdict, failed=result.failed)
+
+
+async def _auto(plan: Plan, qemus: LocalQemus, show: Show) -> Accel:
+    """Return what the accelerator `auto` means here: KVM if it works, else TCG."""
+    if not plan.leaves_accel_open:
+        return Accel.TCG
+    why = await why_not(await qemus.first(), Accel.KVM)
+    if why:
+        show.say(f"KVM does not work here, so this runs under TCG: {why}")
+    return Accel.TCG if why else Accel.KVM

@@ -7,6 +7,7 @@ import grp
 import os
 import shutil
 from pathlib import Path
+from typing import TypeGuard
 
 from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import Exposure, ExposureState, Reason, exposure, read_apicv, refine
@@ -17,10 +18,10 @@ from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import DEFAULT_GUEST, DEFAULT_TIMER, GuestConfig
 from orchestrator.guest.registry import GUESTS
 from orchestrator.host import tracefs
+from orchestrator.host.errors import QemuStartError
 from orchestrator.host.facts import HostFacts
-from orchestrator.host.local import LocalHost
+from orchestrator.host.local import LocalHost, open_host
 from orchestrator.host.local_facts import read_facts
-from orchestrator.host.qemu_binary import probe_qemu
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.tryout import PERIOD_NS, Tryout, try_out
 
@@ -34,33 +35,44 @@ async def examine(qemu: str | None = None) -> Checkup:
     Args:
         qemu: path or name of the QEMU binary; by default the one on PATH.
     """
-    findings: list[Finding] = []
-    host = facts = trace = None
     try:
-        host = LocalHost(qemu)
-        facts = await host.facts(await probe_qemu(host))
-        assert facts.qemu is not None
-        findings.append(Finding("QEMU", True, f"{facts.qemu.version}, {facts.qemu.path}"))
+        async with open_host(qemu) as host:
+            return await _examine(host)
     except LosttickError as error:
         mend = None if qemu else install("qemu-system-x86", "qemu-utils")
-        findings.append(Finding("QEMU", False, str(error), mend))
-    if facts is None:
+        command = f" (command line: {' '.join(error.argv)})" if _has_argv(error) else ""
+        finding = Finding("QEMU", False, f"{error}{command}", mend)
         facts = await asyncio.to_thread(read_facts, None, tracefs.find())
-    findings.append(_qemu_img())
-    findings.append(_kvm_device(facts))
-    if host is not None and facts.qemu is not None:
-        jobs = facts.qemu.has_snapshot_jobs
-        findings.append(
-            Finding(
-                "snapshot jobs", jobs,
-                "QEMU has snapshot-save and snapshot-load" if jobs
-                else f"QEMU {facts.qemu.version} lacks them (6.0 on has them): --method hmp works",
-            )
-        )  # fmt: skip
-        for accel in Accel:
-            tried, recorded = await _try(host, facts, accel)
-            findings.extend(tried)
-            trace = recorded if accel is Accel.KVM else trace
+        return _checkup(facts, [finding, _qemu_img(), _kvm_device(facts)], None)
+
+
+def _has_argv(error: LosttickError) -> TypeGuard[QemuStartError]:
+    return isinstance(error, QemuStartError) and bool(error.argv)
+
+
+async def _examine(host: LocalHost) -> Checkup:
+    """Examine a host that has a QEMU."""
+    facts, trace = host.facts, None
+    qemu = facts.need_qemu()
+    findings = [
+        Finding("QEMU", True, f"{qemu.version}, {qemu.path}"),
+        _qemu_img(),
+        _kvm_device(facts),
+        Finding(
+            "snapshot jobs", qemu.has_snapshot_jobs,
+            "QEMU has snapshot-save and snapshot-load" if qemu.has_snapshot_jobs
+            else f"QEMU {qemu.version} lacks them (6.0 on has them): --method hmp works",
+        ),
+    ]  # fmt: skip
+    for accel in Accel:
+        tried, recorded = await _try(host, accel)
+        findings.extend(tried)
+        trace = recorded if accel is Accel.KVM else trace
+    return _checkup(facts, findings, trace)
+
+
+def _checkup(facts: HostFacts, findings: list[Finding], trace: str | None) -> Checkup:
+    """Add what can be found without a guest."""
     findings.append(_tracefs(facts))
     exposed = refine(
         exposure(facts, Accel.KVM, APICV_BUG.timer), read_apicv(trace) if trace else None
@@ -107,7 +119,7 @@ def _access_to_kvm() -> Mend:
     return Mend(("setfacl", "-m", f"u:{user}:rw", "/dev/kvm"), safe=False)
 
 
-async def _try(host: LocalHost, facts: HostFacts, accel: Accel) -> tuple[list[Finding], str | None]:
+async def _try(host: LocalHost, accel: Accel) -> tuple[list[Finding], str | None]:
     """Run the tick guest in each mode.
 
     Returns:
@@ -117,8 +129,8 @@ async def _try(host: LocalHost, facts: HostFacts, accel: Accel) -> tuple[list[Fi
     trace = None
     timers = [(timer, Apic.XAPIC) for timer in GUESTS[DEFAULT_GUEST].timers]
     for mode, apic in [*timers, (DEFAULT_TIMER, Apic.X2APIC)]:
-        if accel is Accel.KVM and facts.kvm_device != "usable":
-            tried = Tryout(f"/dev/kvm: {facts.kvm_device}")
+        if accel is Accel.KVM and host.facts.kvm_device != "usable":
+            tried = Tryout(f"/dev/kvm: {host.facts.kvm_device}")
         else:
             guest = GuestConfig(mode=mode, apic=apic, period_ns=PERIOD_NS)
             tried = await try_out(host, InstanceConfig(accel, guest))

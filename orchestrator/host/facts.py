@@ -1,6 +1,8 @@
-"""What a host is: the identity that stands beside every number."""
+"""Facts of a host: they are kept beside every number that was measured on it."""
 
 from dataclasses import dataclass, field
+
+from orchestrator.host.errors import NoFactsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,21 +13,21 @@ class QemuFacts:
     version: str
     sha256: str
     accelerators: tuple[str, ...]
-    """Of `kvm` and `tcg`: what this build has, not what the host can use."""
+    """`kvm` and `tcg`, as far as this build has them, whether or not the host can use them."""
     commands: frozenset[str] = field(default=frozenset(), repr=False)
     """QMP commands."""
     migration: frozenset[str] = field(default=frozenset(), repr=False)
-    """Capabilities of its migration, such as `mapped-ram`, and transports, such as `file`."""
+    """Migration capabilities, such as `mapped-ram`, and transports, such as `file`."""
 
     @property
     def has_snapshot_jobs(self) -> bool:
-        """Whether it has `snapshot-save` and `snapshot-load` (since 6.0)."""
+        """Whether this QEMU has `snapshot-save` and `snapshot-load` (since 6.0)."""
         return "snapshot-save" in self.commands
 
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """The machine, its kernel and its KVM. None means: could not be read."""
+    """A computer, its kernel, its KVM and its QEMU. None means that a fact could not be read."""
 
     kernel: str
     """`uname -r`."""
@@ -44,7 +46,18 @@ class HostFacts:
     kvm_device: str
     """State of /dev/kvm: `usable`, `absent`, or why it can't be opened."""
     tracefs: str | None
-    """Where tracefs is mounted and writable."""
+    """Mount point of a tracefs that is writable."""
     hypervisor: bool
-    """Whether this machine is itself a virtual one."""
+    """Whether the computer is itself a virtual one."""
     qemu: QemuFacts | None
+    """None only where there is no QEMU, as in a checkup of a computer without one."""
+
+    def need_qemu(self) -> QemuFacts:
+        """Return the facts of the host's QEMU.
+
+        Raises:
+            NoFactsError: they were never read.
+        """
+        if self.qemu is None:
+            raise NoFactsError
+        return self.qemu

@@ -1,69 +1,36 @@
-"""The machine that losttick itself runs on."""
+"""The computer that losttick itself runs on, as a host."""
 
 import asyncio
 import contextlib
-import os
 import shutil
-import socket
 import subprocess
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines, LocalClock
-from orchestrator.guest.config import MAX_VCPUS
 from orchestrator.host import pressure, tracefs
-from orchestrator.host.chardevs import chardev_args
-from orchestrator.host.cpus import OUR_CPUS
-from orchestrator.host.facts import HostFacts, QemuFacts
+from orchestrator.host.errors import NoQemuError, QemuStartError
+from orchestrator.host.facts import HostFacts
 from orchestrator.host.local_facts import read_facts
-from orchestrator.host.protocol import QemuStartError
-from orchestrator.host.qemu_binary import NoQemuError, find_qemu
-from orchestrator.host.thread_times import cpu_ns, waited_ns
-from orchestrator.process.exit import QemuExit
-from orchestrator.process.supervised import Supervised
+from orchestrator.host.local_qemu import LocalBinary, LocalQemu
+from orchestrator.host.qemu_binary import find_qemu, read_qemu_facts
 
-#: Room for a burst of one-byte writes: each costs the kernel a whole buffer.
-SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
+#: QEMU can have many more; no guest needs as many.
+MAX_CONSOLES = 64
 
 
 class LocalHost:
-    """The machine itself, with one QEMU binary."""
+    """The computer itself, with one QEMU binary. Made by `open_host`."""
 
-    def __init__(
-        self,
-        qemu: str | None = None,
-        *,
-        qemu_prefix: Sequence[str] = (),
-        deadlines: Deadlines = DEFAULT_DEADLINES,
-    ) -> None:
-        """Find QEMU.
-
-        Args:
-            qemu: path or name of the binary; the one on PATH by default.
-            qemu_prefix: a command that runs it, such as a dynamic loader with its library path.
-            deadlines: how long each kind of step may take.
-
-        Raises:
-            NoQemuError, NotQemuError: it is not there.
-        """
+    def __init__(self, binary: LocalBinary, facts: HostFacts, deadlines: Deadlines) -> None:
         self.clock = LocalClock()
         self.deadlines = deadlines
-        self.qemu = find_qemu(qemu)
-        self._prefix = tuple(qemu_prefix)
+        self.facts = facts
+        """Identity of this computer and of its QEMU, read when the host was opened."""
+        self.max_consoles = MAX_CONSOLES
+        self._binary = binary
         self._disk: bytes | None = None
-        self._facts: HostFacts | None = None
-        self._tracefs = tracefs.find()
-        self.environment: dict[str, str] = {}
-        """Variables added to QEMU's environment."""
-
-    max_consoles = MAX_VCPUS
-
-    async def facts(self, qemu: QemuFacts | None = None) -> HostFacts:
-        """Return what this machine is, with the QEMU given or as read before."""
-        if self._facts is None or qemu is not None:
-            self._facts = await asyncio.to_thread(read_facts, qemu, self._tracefs)
-        return self._facts
 
     async def read_file(self, path: str) -> str:
         """Return a text file."""
@@ -81,6 +48,7 @@ class LocalHost:
 
         Raises:
             NoQemuError: qemu-img is not installed.
+            QemuStartError: qemu-img failed.
         """
         if self._disk is None:
             tool = shutil.which("qemu-img")
@@ -91,26 +59,37 @@ class LocalHost:
 
     async def start_qemu(
         self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
-    ) -> "LocalQemu":
+    ) -> LocalQemu:
         """Start QEMU under a supervisor; see `Host.start_qemu`."""
-        qmp, qmp_theirs = socket.socketpair()
-        pairs = [socket.socketpair() for _ in range(consoles)]
-        with contextlib.ExitStack() as stack:
-            for theirs in (qmp_theirs, *(pair[1] for pair in pairs)):
-                stack.enter_context(theirs)
-                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-            fds = [qmp_theirs.fileno(), *(theirs.fileno() for _, theirs in pairs)]
-            argv = [*self._prefix, self.qemu, *chardev_args(fds[0], fds[1:]), *args]
-            ours = [ours for ours, _ in pairs]
-            process = LocalQemu(qmp, ours, argv, tracefs_root=self._tracefs)
-            try:
-                await process.start(files, pass_fds=tuple(fds), environment=self.environment)
-            except BaseException:
-                await process.kill()
-                for stream in (qmp, *ours):
-                    stream.close()
-                raise
-            return process
+        return await self._binary.start_qemu(args, files, consoles=consoles)
+
+
+@contextlib.asynccontextmanager
+async def open_host(
+    qemu: str | None = None,
+    *,
+    qemu_prefix: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    deadlines: Deadlines = DEFAULT_DEADLINES,
+) -> AsyncIterator[LocalHost]:
+    """Find QEMU on this computer, ask it what it is, and give the host.
+
+    Args:
+        qemu: path or name of the binary; by default `qemu-system-x86_64` on PATH.
+        qemu_prefix: a command that runs the binary, such as a dynamic loader.
+        environment: variables to add to QEMU's environment.
+        deadlines: how long each kind of step may take.
+
+    Raises:
+        NoQemuError: QEMU is not installed.
+        NotQemuError: the named QEMU is not there.
+        QemuStartError: the binary does not start, or does not answer as QEMU does.
+    """
+    trace_root = tracefs.find()
+    binary = LocalBinary(find_qemu(qemu), tuple(qemu_prefix), environment, trace_root)
+    qemu_facts = await read_qemu_facts(binary, LocalClock(), deadlines)
+    facts = await asyncio.to_thread(read_facts, qemu_facts, trace_root)
+    yield LocalHost(binary, facts, deadlines)
 
 
 def _make_disk(tool: str) -> bytes:
@@ -124,46 +103,4 @@ def _make_disk(tool: str) -> bytes:
             return disk.read_bytes()
     except (OSError, subprocess.CalledProcessError) as error:
         said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
-        raise QemuStartError(f"making an empty disk by {tool}: {said}") from error
-
-
-class LocalQemu(Supervised):
-    """A QEMU on this machine."""
-
-    def __init__(
-        self,
-        qmp: socket.socket,
-        consoles: Sequence[socket.socket],
-        argv: Sequence[str],
-        *,
-        tracefs_root: Path | None = None,
-    ) -> None:
-        super().__init__(argv, what="QEMU", tracefs_root=tracefs_root)
-        self.qmp = qmp
-        self.consoles = consoles
-        self._cpus = OUR_CPUS
-        self._pins: list[int] = []
-
-    async def vcpu_cpu_ns(self, thread_id: int) -> int:
-        """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
-        return cpu_ns(self.pid, thread_id)
-
-    async def waited_ns(self, besides: Collection[int]) -> int:
-        """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""
-        return waited_ns(self.pid, besides)
-
-    async def pin(self, thread_id: int) -> int | None:
-        """Pin a vCPU thread to a CPU that no other one has, the last first; else to None."""
-        cpu = self._cpus.take(self._pins)
-        if cpu is None:
-            return None
-        try:
-            os.sched_setaffinity(thread_id, {cpu})
-        except OSError:
-            return None
-        return cpu
-
-    async def kill(self) -> QemuExit:
-        """End it; its CPUs are free again."""
-        self._cpus.give_back(self._pins)
-        return await super().kill()
+        raise QemuStartError(str(said), doing=f"making an empty disk with {tool}") from error

@@ -1,8 +1,8 @@
-"""What the rest of losttick may ask of a host, and nothing more.
+"""Everything that the rest of losttick may ask of a host.
 
 Trial, diagnosis and campaign speak to a host through these protocols only. They
-never look at a clock, a pid or /proc themselves: a host may be an emulated
-machine with its own clock, reached over serial lines.
+never read a clock, a pid or /proc themselves: a host may be an emulated computer
+with its own clock, reached over serial lines.
 """
 
 import socket
@@ -10,18 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from orchestrator.clock import Clock, Deadlines
-from orchestrator.errors import InfraError
 from orchestrator.host.facts import HostFacts
-from orchestrator.process.exit import QemuExit
-
-
-class QemuStartError(InfraError):
-    """QEMU could not be started, or ended before it answered."""
-
-    def __init__(self, message: str, end: QemuExit | None = None) -> None:
-        super().__init__(message)
-        self.end = end
-        """How it ended, where it ran."""
+from orchestrator.process.exit import ProcessExit
 
 
 class Tracer(Protocol):
@@ -32,11 +22,11 @@ class Tracer(Protocol):
         ...
 
     def mark(self, text: str) -> None:
-        """Put a marker among the events."""
+        """Write a marker into the recording."""
         ...
 
     def read(self) -> str:
-        """Return what was recorded, as the kernel prints it."""
+        """Return the recorded events as the kernel prints them."""
         ...
 
     def close(self) -> None:
@@ -59,7 +49,7 @@ class QemuProcess(Protocol):
 
     @property
     def argv(self) -> Sequence[str]:
-        """The command line as it was run."""
+        """The command line that was run."""
         ...
 
     @property
@@ -76,28 +66,28 @@ class QemuProcess(Protocol):
         ...
 
     async def waited_ns(self, besides: Collection[int]) -> int:
-        """Return how long QEMU's threads, besides some, have waited for a CPU, in nanoseconds."""
+        """Return how long QEMU's threads, except `besides`, have waited for a CPU, in ns."""
         ...
 
     async def pin(self, thread_id: int) -> int | None:
-        """Pin a vCPU thread to one CPU; return which, or None where that can't be done."""
+        """Pin a vCPU thread to one CPU; return that CPU, or None if pinning is not possible."""
         ...
 
     async def read_file(self, name: str) -> bytes:
         """Return a file from QEMU's working folder."""
         ...
 
-    async def exited(self) -> QemuExit:
-        """Wait until QEMU has ended, and say how."""
+    async def exited(self) -> ProcessExit:
+        """Wait until QEMU has ended, and return how."""
         ...
 
-    async def kill(self) -> QemuExit:
-        """End QEMU at once and remove what it left behind. The streams are the caller's."""
+    async def kill(self) -> ProcessExit:
+        """End QEMU at once and remove its folder. The caller closes the streams."""
         ...
 
 
 class Host(Protocol):
-    """A machine on which QEMU can be started."""
+    """A computer, real or emulated, on which QEMU can be started."""
 
     @property
     def clock(self) -> Clock:
@@ -109,13 +99,14 @@ class Host(Protocol):
         """How long each kind of step may take on this host."""
         ...
 
-    async def facts(self) -> HostFacts:
-        """Return what this host is."""
+    @property
+    def facts(self) -> HostFacts:
+        """Identity of this host and of its QEMU, read when the host was opened."""
         ...
 
     @property
     def max_consoles(self) -> int:
-        """Consoles that a QEMU can have here."""
+        """Largest number of consoles that a QEMU can have here."""
         ...
 
     async def start_qemu(
@@ -124,9 +115,9 @@ class Host(Protocol):
         """Start QEMU in a new folder that holds `files`.
 
         Args:
-            args: arguments that follow those of its character devices (`chardevs.py`).
+            args: arguments that follow those of the character devices (`chardevs.py`).
             files: content by name, put into QEMU's working folder.
-            consoles: streams for what its guest prints, at most `max_consoles`.
+            consoles: number of streams for what the guest prints, at most `max_consoles`.
 
         Raises:
             QemuStartError: there is no QEMU, or it could not be run.
@@ -148,6 +139,6 @@ class Host(Protocol):
     async def pressure_percent(self) -> float | None:
         """Return the share of the last 10 s in which some task waited for a CPU, in percent.
 
-        None where the host does not count it.
+        Returns None if the host does not count this.
         """
         ...

@@ -1,4 +1,4 @@
-"""A QEMU binary: where it is, what it is and what it can do, asked of the binary itself."""
+"""A QEMU binary: where it is, and what it says that it is and can do."""
 
 import asyncio
 import hashlib
@@ -7,34 +7,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.errors import InputError, UnfitError
+from orchestrator.clock import Clock, Deadlines
 from orchestrator.host.chardevs import QMP_CHARDEV
+from orchestrator.host.errors import NoQemuError, NotQemuError, QemuStartError
 from orchestrator.host.facts import QemuFacts
-from orchestrator.host.protocol import Host, QemuStartError
+from orchestrator.host.protocol import QemuProcess
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.qmp.monitor import Monitor
 
-
-class NoQemuError(UnfitError):
-    """QEMU, or a tool that comes with it, is not installed."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"looking for QEMU: there is no {name} on PATH. "
-            "`losttick doctor --fix` installs it (as root), "
-            "or apt-get install qemu-system-x86 qemu-utils."
-        )
+#: Name of the binary that is looked for on PATH.
+DEFAULT_QEMU = "qemu-system-x86_64"
 
 
-class NotQemuError(InputError):
-    """The QEMU that was named is not there."""
+class QemuBinary(Protocol):
+    """A QEMU binary that can be started."""
+
+    @property
+    def path(self) -> str:
+        """Where the binary is."""
+        ...
+
+    async def start_qemu(
+        self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
+    ) -> QemuProcess:
+        """Start the binary; see `Host.start_qemu`."""
+        ...
 
 
 def find_qemu(wanted: str | None) -> str:
-    """Return the path of the QEMU binary: the one that is wanted, or the one on PATH.
+    """Return the path of the QEMU binary: the wanted one, or the one on PATH.
 
     Raises:
-        NotQemuError: the one that is wanted is not there.
+        NotQemuError: the wanted one is not there.
         NoQemuError: there is none on PATH.
     """
     name = wanted or DEFAULT_QEMU
@@ -42,43 +46,33 @@ def find_qemu(wanted: str | None) -> str:
     if found is not None:
         return str(Path(found).absolute())
     if wanted:
-        raise NotQemuError(f"looking for QEMU: {wanted!r} is not an executable file")
+        raise NotQemuError(wanted)
     raise NoQemuError(name)
 
 
-#: Looked for on PATH.
-DEFAULT_QEMU = "qemu-system-x86_64"
-
-
-class _HasQemu(Host, Protocol):
-    @property
-    def qemu(self) -> str: ...
-
-
-async def probe_qemu(host: _HasQemu) -> QemuFacts:
-    """Start the binary without a machine and ask it.
+async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines) -> QemuFacts:
+    """Start a binary without a guest and ask it what it is.
 
     Raises:
-        QemuStartError: it does not start, or it is not QEMU.
+        QemuStartError: the binary does not start, or it is not QEMU.
     """
-    process = await host.start_qemu(
+    doing = f"asking {binary.path} what it is"
+    process = await binary.start_qemu(
         ["-nodefaults", "-no-user-config", "-display", "none", "-machine", "none",
          "-mon", f"chardev={QMP_CHARDEV},mode=control"], {},
     )  # fmt: skip
     monitor = None
     try:
-        monitor = await Monitor.connect(process.qmp, host.clock, host.deadlines)
+        monitor = await Monitor.connect(process.qmp, clock, deadlines)
         version = await monitor.execute("query-version")
         commands = await monitor.execute("query-commands")
         kvm = await monitor.execute("query-kvm")
         capabilities = await monitor.execute("query-migrate-capabilities")
         schema = await monitor.execute("query-qmp-schema")
     except MonitorError as error:
+        seen = f"it does not answer as QEMU does ({error.seen})"
         end = await process.kill()
-        raise QemuStartError(
-            f"asking {host.qemu} what it is: it does not answer as QEMU does ({error.seen}). "
-            f"It ended with {end}"
-        ) from error
+        raise QemuStartError(seen, doing=doing, end=end, argv=process.argv) from error
     finally:
         await process.kill()
         if monitor:
@@ -86,12 +80,12 @@ async def probe_qemu(host: _HasQemu) -> QemuFacts:
         process.qmp.close()
         for console in process.consoles:
             console.close()
-    sha256 = await asyncio.to_thread(_sha256, host.qemu)
+    sha256 = await asyncio.to_thread(_sha256, binary.path)
     try:
         numbers = version["qemu"]
         package = version["package"].strip()
         return QemuFacts(
-            path=host.qemu,
+            path=binary.path,
             version=f"{numbers['major']}.{numbers['minor']}.{numbers['micro']}"
             + (f" ({package.strip('()')})" if package else ""),
             sha256=sha256,
@@ -100,14 +94,15 @@ async def probe_qemu(host: _HasQemu) -> QemuFacts:
             migration=frozenset(each["capability"] for each in capabilities) | _transports(schema),
         )
     except (KeyError, TypeError) as error:
-        raise QemuStartError(f"probing {host.qemu}: its answers are not QEMU's: {error}") from error
+        seen = f"its answers are not QEMU's: {error}"
+        raise QemuStartError(seen, doing=doing, argv=process.argv) from error
 
 
 def _transports(schema: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """Return what `migrate` can send through, by QMP's own description.
+    """Return the transports of `migrate`, from QMP's own description.
 
-    The schema hides the names of types. `MigrationAddressType` (QEMU 8.2 on) is known by
-    two of its values; before, transports were words that only the parser of URIs knew.
+    The schema hides the names of types, so `MigrationAddressType` (QEMU 8.2 on) is recognized
+    by two of its values. Older QEMUs do not describe their transports.
     """
     return frozenset(
         value

@@ -1,12 +1,15 @@
-"""The machine itself, once for each QEMU binary that a plan names."""
+"""The computer as several hosts, one for each QEMU binary that a plan names."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from types import TracebackType
 
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.errors import LosttickError, UnfitError
-from orchestrator.host.local import LocalHost
-from orchestrator.host.qemu_binary import DEFAULT_QEMU, NotQemuError, probe_qemu
+from orchestrator.host.errors import NotQemuError
+from orchestrator.host.local import LocalHost, open_host
+from orchestrator.host.qemu_binary import DEFAULT_QEMU
 
 
 class QemuMissingError(UnfitError):
@@ -14,33 +17,53 @@ class QemuMissingError(UnfitError):
 
 
 class LocalQemus:
-    """Local hosts by their QEMU; each binary is looked for and asked what it is once."""
+    """Local hosts by the name of their QEMU. Each binary is asked once what it is."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        """Note what a plan names; nothing is started.
+    def __init__(self, names: Sequence[str], deadlines: Deadlines = DEFAULT_DEADLINES) -> None:
+        """Note the names; nothing is started.
 
         Args:
             names: paths, or names on PATH.
+            deadlines: how long each kind of step may take.
         """
         self.names = tuple(dict.fromkeys(names))
+        self._deadlines = deadlines
+        self._open = contextlib.AsyncExitStack()
         self._hosts: dict[str, asyncio.Task[LocalHost]] = {}
 
+    async def __aenter__(self) -> "LocalQemus":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every host."""
+        for opening in self._hosts.values():
+            opening.cancel()
+        await asyncio.gather(*self._hosts.values(), return_exceptions=True)
+        await self._open.aclose()
+
     async def host(self, name: str) -> LocalHost:
-        """Return the host with that QEMU.
+        """Return the host with the named QEMU.
 
         Raises:
-            NotQemuError, NoQemuError: it is not there.
-            QemuStartError: it does not start, or is not QEMU.
+            NotQemuError: the named QEMU is not there.
+            NoQemuError: QEMU is not installed.
+            QemuStartError: the binary does not start, or is not QEMU.
         """
         if name not in self._hosts:
-            self._hosts[name] = asyncio.create_task(_probed(name))
+            host = open_host(None if name == DEFAULT_QEMU else name, deadlines=self._deadlines)
+            self._hosts[name] = asyncio.create_task(self._open.enter_async_context(host))
         return await asyncio.shield(self._hosts[name])
 
     async def first(self) -> LocalHost:
-        """Return the host of the first QEMU that can be had.
+        """Return the host of the first QEMU that is there and answers.
 
         Raises:
-            LosttickError: none can; what came of the first.
+            LosttickError: none does; the error of the first.
         """
         errors = []
         for name in self.names:
@@ -50,26 +73,19 @@ class LocalQemus:
                 errors.append(error)
         raise errors[0]
 
-    def opener(
-        self, name: str
-    ) -> "Callable[[], contextlib.AbstractAsyncContextManager[LocalHost]]":
-        """Return what gives a cell its host.
+    def opener(self, name: str) -> Callable[[], contextlib.AbstractAsyncContextManager[LocalHost]]:
+        """Return a function that gives a cell its host.
 
-        It raises QemuMissingError where the binary is not there: its cells are skipped.
+        The function raises QemuMissingError if the binary is not there, so that the cell is
+        skipped.
         """
 
         @contextlib.asynccontextmanager
-        async def open_host() -> AsyncIterator[LocalHost]:
+        async def open_named() -> AsyncIterator[LocalHost]:
             try:
                 host = await self.host(name)
             except NotQemuError as error:  # a user's mistake, were it the only one
                 raise QemuMissingError(str(error)) from error
             yield host
 
-        return open_host
-
-
-async def _probed(name: str) -> LocalHost:
-    host = LocalHost(None if name == DEFAULT_QEMU else name)
-    await host.facts(await probe_qemu(host))
-    return host
+        return open_named

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import BinaryIO
 
-from orchestrator.errors import InfraError
+from orchestrator.errors import InfraError, LosttickError
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
+from orchestrator.host.errors import QemuStartError
 from orchestrator.journal.evidence_folder import write_evidence
 from orchestrator.journal.file import Journal
 from orchestrator.journal.fold import RunState
@@ -90,9 +91,10 @@ class Recorder:
             )
         )
 
-    def failure(self, cell: Cell, error: str, *, ends_cell: bool = False) -> None:
+    def failure(self, cell: Cell, error: LosttickError, *, ends_cell: bool = False) -> None:
         """Note that the harness failed at something."""
-        self.write(FailureRecord(cell.id, error, ends_cell))
+        argv = error.argv if isinstance(error, QemuStartError) else ()
+        self.write(FailureRecord(cell.id, str(error), ends_cell, argv))
 
     def save(self, cell: Cell, role: Role, save: Save) -> None:
         """Note a save, or an attempt at one that was not eligible."""

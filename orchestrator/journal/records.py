@@ -178,6 +178,8 @@ class FailureRecord:
     error: str
     ends_cell: bool = False
     """True if the cell was given up for it."""
+    argv: tuple[str, ...] = ()
+    """Command line of a QEMU that did not start."""
 
 
 @dataclass(frozen=True, slots=True)

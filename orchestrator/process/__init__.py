@@ -1,1 +1,1 @@
-"""Programs that cannot outlive us."""
+"""Programs that cannot outlive losttick."""

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class QemuExit:
-    """How a QEMU process ended."""
+class ProcessExit:
+    """How a process ended."""
 
     code: int
-    """Exit status; minus the signal number when a signal ended it."""
+    """Exit status; minus the signal number when a signal ended the process."""
     stderr: str
-    """The end of what it wrote to its standard error."""
+    """The end of what the process wrote to its standard error."""
 
     def __str__(self) -> str:
         how = f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"

@@ -1,4 +1,4 @@
-"""Where QEMU's folders are made, and what a killed supervisor left of them."""
+"""Where programs get their folders, and the removal of folders that nobody holds."""
 
 import contextlib
 import fcntl
@@ -8,19 +8,19 @@ import tempfile
 import time
 from pathlib import Path
 
-#: A snapshot of the tick guest takes a few MB; leave the rest of a tmpfs alone.
+#: A tmpfs with less room than this is left alone; a snapshot of the tick guest takes some MB.
 ROOM_BYTES = 128 * 1024 * 1024
 
 
 PREFIX = "losttick-qemu-"
 
 
-#: The supervisor puts it into each folder: nothing without it is ever removed.
+#: The supervisor puts this file into each folder. A folder without it is never removed.
 MARKER = ".supervised"
 
 
 def base_folder() -> Path:
-    """Return a tmpfs with room, the user's own first; else the folder for temporary files."""
+    """Return a tmpfs with room, preferably the user's own; else the folder for temporary files."""
     for place in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):
         if place and os.access(place, os.W_OK | os.X_OK):
             fs = os.statvfs(place)
@@ -29,11 +29,11 @@ def base_folder() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def sweep(base: Path, tracefs: Path | None = None, older_than_s: float = 10) -> list[Path]:
+def sweep(base: Path, twins: Path | None = None, older_than_s: float = 10) -> list[Path]:
     """Remove folders under `base` that no supervisor holds any more; return them.
 
-    With each goes the trace instance of its name. A living supervisor keeps its
-    folder locked; the age spares one that has only just been made.
+    A folder of the same name in `twins` is removed, too, if it is empty. A living supervisor
+    keeps its folder locked; the age limit spares a folder that was only just made.
     """
     removed = []
     for folder in base.glob(PREFIX + "*"):
@@ -48,9 +48,9 @@ def sweep(base: Path, tracefs: Path | None = None, older_than_s: float = 10) -> 
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
-            if tracefs:
+            if twins:
                 with contextlib.suppress(OSError):
-                    (tracefs / "instances" / folder.name).rmdir()
+                    (twins / folder.name).rmdir()
             removed.append(folder)
         except OSError:
             pass

@@ -1,4 +1,4 @@
-"""A process that can't outlive us: a supervisor runs it in a folder of its own."""
+"""A program that cannot outlive losttick: a supervisor runs it in a folder of its own."""
 
 import asyncio
 import collections
@@ -9,69 +9,97 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.host import tracefs
-from orchestrator.host.protocol import QemuStartError
+from orchestrator.errors import InfraError
 from orchestrator.process import folder, supervisor
-from orchestrator.process.exit import QemuExit
+from orchestrator.process.exit import ProcessExit
 
-#: Chunks of its output that are kept, for an error message.
+#: Chunks of the program's output that are kept, for an error message.
 OUTPUT_CHUNKS = 40
 
 
+class ProcessStartError(InfraError):
+    """A program could not be started."""
+
+    def __init__(self, what: str, seen: str, end: ProcessExit | None = None) -> None:
+        self.seen = seen
+        self.end = end
+        """How the program or its supervisor ended, if either ran."""
+        super().__init__(f"starting {what}: {seen}" + (f": {end}" if end else ""))
+
+
 class Supervised:
-    """One program under a supervisor (`supervisor.py`), which kills it when we end, however."""
+    """One program under a supervisor (`supervisor.py`), which kills it when losttick ends.
+
+    `prepare` makes the folder, `run` starts the program in it, and `kill` ends both.
+    """
 
     def __init__(
         self,
         argv: Sequence[str],
         *,
         what: str,
-        tracefs_root: Path | None = None,
+        twins: Path | None = None,
         on_output: Callable[[bytes], None] = lambda chunk: None,
     ) -> None:
-        """Prepare; `start` does the work.
+        """Note what to run.
 
         Args:
             argv: the program and its arguments.
-            what: its name in messages.
-            tracefs_root: where to record kernel events while it runs, if anywhere.
-            on_output: hears what it writes to standard output and error.
+            what: the program's name in messages.
+            twins: a folder in which the program may have another folder with the name of its
+                own. The supervisor removes that folder, too, which must be empty by then.
+            on_output: gets what the program writes to standard output and error.
         """
         self.argv = argv
         self.pid = 0
         self.folder = Path()
-        self.tracer: tracefs.TraceInstance | None = None
         self._what = what
-        self._tracefs = tracefs_root
+        self._twins = twins
         self._on_output = on_output
         self._lifeline = -1
         self._output: collections.deque[str] = collections.deque(maxlen=OUTPUT_CHUNKS)
         self._said: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-        self._end: asyncio.Task[QemuExit] | None = None
+        self._end: asyncio.Task[ProcessExit] | None = None
 
     async def start(
         self, files: Mapping[str, bytes], pass_fds: tuple[int, ...], environment: Mapping[str, str]
     ) -> None:
-        """Start the supervisor, fill the folder, and have the program started in it.
+        """Prepare and run.
 
         Raises:
-            QemuStartError: the folder could not be made or filled, or the program not run.
+            ProcessStartError: the folder could not be made or filled, or the program not run.
+        """
+        await self.prepare(files, pass_fds, environment)
+        await self.run()
+
+    async def prepare(
+        self, files: Mapping[str, bytes], pass_fds: tuple[int, ...], environment: Mapping[str, str]
+    ) -> None:
+        """Start the supervisor and fill the folder.
+
+        Args:
+            files: content by name.
+            pass_fds: descriptors that the program inherits.
+            environment: variables to add to the program's environment.
+
+        Raises:
+            ProcessStartError: the folder could not be made or filled.
         """
         base = folder.base_folder()
-        await asyncio.to_thread(folder.sweep, base, self._tracefs)
+        await asyncio.to_thread(folder.sweep, base, self._twins)
         lifeline_theirs, self._lifeline = os.pipe()
         status, status_theirs = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-I", "-S", supervisor.__file__,
                 str(lifeline_theirs), str(status_theirs),
-                str(base / folder.PREFIX), str(self._tracefs or "-"), "--", *self.argv,
+                str(base / folder.PREFIX), str(self._twins or "-"), "--", *self.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=(lifeline_theirs, status_theirs, *pass_fds),
                 env={**os.environ, **environment},
-                start_new_session=True,  # a Ctrl-C at the terminal is ours to handle
+                start_new_session=True,  # losttick handles a Ctrl-C at the terminal
             )  # fmt: skip
         except BaseException:
             os.close(status)
@@ -83,33 +111,34 @@ class Supervised:
 
         word, place = await self._said.get()
         if word != "folder":
-            raise QemuStartError(
-                f"starting {self._what}: no folder for it could be made under {base}: "
-                f"{await self.exited()}"
-            )
+            seen = f"no folder for it could be made under {base}"
+            raise ProcessStartError(self._what, seen, await self.exited())
         self.folder = Path(place)
         try:
             await asyncio.to_thread(self._fill, files)
         except OSError as error:
-            raise QemuStartError(
-                f"starting {self._what}: writing its files to {self.folder}: {error.strerror}. "
-                f"Make room in {base}."
-            ) from error
-        if self._tracefs:
-            self.tracer = tracefs.TraceInstance.create(self._tracefs, self.folder.name)
-        with contextlib.suppress(BrokenPipeError):  # then the supervisor says how it ended
+            seen = f"writing its files to {self.folder}: {error.strerror}. Make room in {base}."
+            raise ProcessStartError(self._what, seen) from error
+
+    async def run(self) -> None:
+        """Have the supervisor start the program.
+
+        Raises:
+            ProcessStartError: the program could not be run.
+        """
+        with contextlib.suppress(BrokenPipeError):  # the supervisor ended and says why
             os.write(self._lifeline, b"s")
         word, number = await self._said.get()
         if word != "pid":
-            raise QemuStartError(f"starting {self._what}: {await self.exited()}")
+            raise ProcessStartError(self._what, "it did not run", await self.exited())
         self.pid = int(number)
 
     def _fill(self, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
             (self.folder / name).write_bytes(content)
 
-    async def _follow(self, process: asyncio.subprocess.Process, status: int) -> QemuExit:
-        """Read what the supervisor says until it has ended."""
+    async def _follow(self, process: asyncio.subprocess.Process, status: int) -> ProcessExit:
+        """Read the supervisor's messages until it has ended."""
         assert process.stdout is not None
         said = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -126,7 +155,7 @@ class Supervised:
         await process.wait()
         await output
         self._said.put_nowait(("end", ""))
-        return QemuExit(code, "".join(self._output))
+        return ProcessExit(code, "".join(self._output))
 
     async def _keep_output(self, stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(4096):
@@ -134,19 +163,17 @@ class Supervised:
             self._on_output(chunk)
 
     async def read_file(self, name: str) -> bytes:
-        """Return a file from its folder."""
+        """Return a file from the program's folder."""
         return await asyncio.to_thread((self.folder / name).read_bytes)
 
-    async def exited(self) -> QemuExit:
-        """Wait until it has ended and its folder is gone."""
+    async def exited(self) -> ProcessExit:
+        """Wait until the program has ended and its folder is gone."""
         assert self._end is not None
         return await asyncio.shield(self._end)
 
-    async def kill(self) -> QemuExit:
-        """Break the lifeline: the supervisor kills it and removes its folder."""
+    async def kill(self) -> ProcessExit:
+        """Break the lifeline: the supervisor kills the program and removes the folder."""
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
-        if self.tracer:
-            self.tracer.close()
-        return await self.exited() if self._end else QemuExit(1, "it never ran")
+        return await self.exited() if self._end else ProcessExit(1, "it never ran")

@@ -1,20 +1,21 @@
-"""Keeps one QEMU from outliving the orchestrator. Run as a script, in a process of its own.
+"""Keeps one program from outliving the orchestrator. Run as a script, in its own process.
 
-It makes QEMU's folder, waits for the word to start, runs QEMU in it, and, as
-soon as QEMU ends or the lifeline breaks, kills QEMU, and removes the folder (and
-the trace instance of the same name). The lifeline is a pipe whose other end only
-the orchestrator has: however that ends, the kernel closes it.
+The supervisor makes the program's folder, waits for the word to start, and runs the
+program there. As soon as the program ends or the lifeline breaks, it kills the program
+and removes the folder, and a folder of the same name in TWINS if there is one. The
+lifeline is a pipe whose other end only the orchestrator has: however the orchestrator
+ends, the kernel closes the pipe.
 
-The folder stays locked while its supervisor lives, so that a later run can tell
-what a supervisor that was itself killed has left (`sweep` in folder.py).
+The folder stays locked while its supervisor lives, so that a later run can recognize
+what a killed supervisor has left (`sweep` in folder.py).
 
-Usage: supervisor.py LIFELINE_FD STATUS_FD FOLDER_PREFIX TRACEFS|- -- ARGV...
+Usage: supervisor.py LIFELINE_FD STATUS_FD FOLDER_PREFIX TWINS|- -- ARGV...
 
-On LIFELINE_FD it reads one byte, the word to start. To STATUS_FD it writes lines:
-`folder PATH`, then `pid N`, then `exit CODE` (minus the signal number).
+The supervisor reads one byte, the word to start, from LIFELINE_FD. It writes lines to
+STATUS_FD: `folder PATH`, then `pid N`, then `exit CODE` (minus the signal number).
 """
 
-# Only what starts fast: this runs before every QEMU, and pathlib, tempfile and shutil
+# Imports only fast modules: this runs before every QEMU, and pathlib, tempfile and shutil
 # take as long to import as QEMU takes to start.
 import ctypes
 import fcntl
@@ -26,14 +27,14 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-#: That of folder.py, which is not imported here.
+#: As in folder.py, which is not imported here.
 MARKER = ".supervised"
 
 
 def main() -> None:
-    """Run one QEMU."""
+    """Run one program."""
     lifeline, status = int(sys.argv[1]), int(sys.argv[2])
-    prefix, tracefs = sys.argv[3], sys.argv[4]
+    prefix, twins = sys.argv[3], sys.argv[4]
     argv = sys.argv[6:]
     folder = prefix + os.urandom(8).hex()
     try:
@@ -49,12 +50,12 @@ def main() -> None:
         if os.read(lifeline, 1):
             code = run(argv, folder, lifeline, status, keep={lifeline, status, lock})
     except BrokenPipeError:
-        pass  # the orchestrator is gone: what is left is to clean up
+        pass  # the orchestrator is gone: only the folder is left to remove
     finally:
         remove(folder, lock)
-        if tracefs != "-":
+        if twins != "-":
             try:
-                os.rmdir(os.path.join(tracefs, "instances", os.path.basename(folder)))
+                os.rmdir(os.path.join(twins, os.path.basename(folder)))
             except OSError:
                 pass  # there is none
     if code is not None:
@@ -83,8 +84,8 @@ def run(argv: list[str], folder: str, lifeline: int, status: int, keep: set[int]
     pid = os.fork()
     if pid == 0:
         try:
-            # The backstop, should this supervisor be killed. It follows the thread
-            # that forked: here there is only one.
+            # The backstop if this supervisor is killed. The signal follows the thread
+            # that forked; this process has only one.
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != me:
                 os._exit(1)

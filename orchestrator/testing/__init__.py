@@ -8,12 +8,12 @@ every load. In virtual time the campaign takes a fraction of a second.
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from orchestrator import Accel, Plan, run_plan
-    >>> from orchestrator.testing import FACTS, FakeHost, Script, VirtualTimeLoop
+    >>> from orchestrator.testing import FakeHost, Script, VirtualTimeLoop
     >>> from orchestrator.testing import lost, only_in_trials
     >>> async def main(out: str) -> None:
     ...     host = FakeHost(Script(only_in_trials(lost)))
     ...     plan = Plan.model_validate({"limits": {"trials": 3, "rule_out": 0.7}})
-    ...     result = await run_plan(host, FACTS, plan, Accel.KVM, Path(out))
+    ...     result = await run_plan(host, plan, Accel.KVM, Path(out))
     ...     print(result.verdict, len(host.started), "QEMUs")
     >>> with (
     ...     TemporaryDirectory() as out,

@@ -7,8 +7,8 @@ from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.config import MODES
+from orchestrator.host.errors import QemuStartError
 from orchestrator.host.facts import HostFacts, QemuFacts
-from orchestrator.host.protocol import QemuStartError
 from orchestrator.testing.clock import FakeClock
 from orchestrator.testing.qemu import FakeQemu
 from orchestrator.testing.script import Script
@@ -63,8 +63,9 @@ class FakeHost:
         self.pressure: list[float] = []
         """Results of `pressure_percent`, one for each call; afterwards None."""
 
-    async def facts(self) -> HostFacts:
-        """Return what this host is."""
+    @property
+    def facts(self) -> HostFacts:
+        """Identity of this host and of its QEMU."""
         return self._facts
 
     async def empty_disk(self) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.lines import render
 from orchestrator.guest.tick.state import STATE_ADDRESS, STATE_STRIDE
-from orchestrator.process.exit import QemuExit
+from orchestrator.process.exit import ProcessExit
 from orchestrator.testing.clock import FakeClock
 from orchestrator.testing.monitor import FIRST_THREAD, FakeMonitor, file_in
 from orchestrator.testing.script import Script
@@ -52,7 +52,7 @@ class FakeQemu:
         self._cpu_ns = [0] * config.vcpus
         self._changed = asyncio.Event()
         self._advanced_ns = self.clock.now_ns()
-        self._exit: asyncio.Future[QemuExit] = asyncio.get_running_loop().create_future()
+        self._exit: asyncio.Future[ProcessExit] = asyncio.get_running_loop().create_future()
         self._tasks = [asyncio.create_task(self.monitor.serve()), asyncio.create_task(self._run())]
         if self._argument("-loadvm"):
             self.load(self.files["disk.qcow2"])
@@ -170,19 +170,19 @@ class FakeQemu:
         except KeyError:
             raise FileNotFoundError(name) from None
 
-    async def exited(self) -> QemuExit:
+    async def exited(self) -> ProcessExit:
         """Wait until QEMU has ended, and say how."""
         return await asyncio.shield(self._exit)
 
-    async def kill(self) -> QemuExit:
+    async def kill(self) -> ProcessExit:
         """End QEMU by SIGKILL, as far as anybody can tell."""
-        self.end(QemuExit(-9, ""))
+        self.end(ProcessExit(-9, ""))
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(OSError):
             await self.monitor.closed()
         return await self.exited()
 
-    def end(self, how: QemuExit) -> None:
+    def end(self, how: ProcessExit) -> None:
         """End as `how` says."""
         if not self.ended:
             self._exit.set_result(how)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save
-from orchestrator.host.protocol import QemuStartError
+from orchestrator.host.errors import QemuStartError
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.timers.first_tick import ResumeTiming

@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.errors import UnfitError
 from orchestrator.guest.state import GuestState
 from orchestrator.host.protocol import Host, QemuProcess
-from orchestrator.process.exit import QemuExit
+from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.console import Console
@@ -165,7 +165,7 @@ class Instance:
         if self.process.tracer and self.trace is None:
             self.trace = self.process.tracer.read()
 
-    async def kill(self) -> QemuExit:
+    async def kill(self) -> ProcessExit:
         """End QEMU at once and remove what it left.
 
         Raises:

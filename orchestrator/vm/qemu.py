@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
 
-from orchestrator.host.protocol import Host, QemuProcess, QemuStartError
-from orchestrator.process.exit import QemuExit
+from orchestrator.host.errors import QemuStartError
+from orchestrator.host.protocol import Host, QemuProcess
+from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.errors import AnswerError, MonitorClosedError, MonitorError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.argv import DISK_FILE, qemu_args
@@ -36,7 +37,7 @@ class Qemu:
     started_ns: int
     """When the process was started, by the host's clock."""
 
-    async def end(self) -> QemuExit:
+    async def end(self) -> ProcessExit:
         """Kill the process and close its streams."""
         return await _end(self.process, self.monitor, self.console)
 
@@ -90,9 +91,7 @@ async def starting(
         end = await _end(process, monitor, console)
         if isinstance(error, MonitorError):
             how = "it ended" if isinstance(error, MonitorClosedError) else error.seen
-            raise QemuStartError(
-                f"starting QEMU: {how}: {end}\nCommand line: {' '.join(process.argv)}", end
-            ) from error
+            raise QemuStartError(how, end=end, argv=process.argv) from error
         raise
 
 
@@ -107,7 +106,9 @@ async def _vcpu_threads(monitor: Monitor, vcpus: int) -> tuple[int, ...]:
         ) from None
 
 
-async def _end(process: QemuProcess, monitor: Monitor | None, console: Console | None) -> QemuExit:
+async def _end(
+    process: QemuProcess, monitor: Monitor | None, console: Console | None
+) -> ProcessExit:
     """Kill QEMU, then close the streams: a monitor whose peer is gone closes at once."""
     try:
         return await process.kill()

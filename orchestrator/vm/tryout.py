@@ -61,5 +61,4 @@ async def try_out(host: Host, config: InstanceConfig) -> Tryout:
     except GuestRefusedError as error:
         return Tryout(str(error), refused=True)
     except LosttickError as error:
-        said = str(error).partition("\nCommand line:")[0]
-        return Tryout("; ".join(said.splitlines()))
+        return Tryout("; ".join(str(error).splitlines()))

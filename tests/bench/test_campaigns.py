@@ -36,13 +36,11 @@ async def run(out: Path, axes: dict[str, object], trials: int, parallel: int) ->
     plan = build_plan(
         {"axes": axes, "limits": {"trials": trials, "rule_out": 0.99}, "controls": 0}, "bench"
     )
-    qemus = LocalQemus(plan.qemus)
-    host = await qemus.first()
-    auto = Accel.TCG if await why_not(host, Accel.KVM) else Accel.KVM
-    out.mkdir()
-    return await run_plan(
-        host, await host.facts(), plan, auto, out, qemus=qemus.opener, parallel=parallel
-    )
+    async with LocalQemus(plan.qemus) as qemus:
+        host = await qemus.first()
+        auto = Accel.TCG if await why_not(host, Accel.KVM) else Accel.KVM
+        out.mkdir()
+        return await run_plan(host, plan, auto, out, qemus=qemus.opener, parallel=parallel)
 
 
 def trials_per_s(result: RunResult) -> float:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.guest.config import GuestConfig
-from orchestrator.host.local import LocalHost
-from orchestrator.host.qemu_binary import find_qemu, probe_qemu
+from orchestrator.host.local import open_host
+from orchestrator.host.qemu_binary import find_qemu
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.snapshot.method import Method
 from orchestrator.snapshot.table import MethodMissingError, snapshots
@@ -35,7 +35,8 @@ BLOCKS = 12
 
 
 async def accelerator() -> Accel:
-    return Accel.TCG if await why_not(LocalHost(), Accel.KVM) else Accel.KVM
+    async with open_host() as host:
+        return Accel.TCG if await why_not(host, Accel.KVM) else Accel.KVM
 
 
 class Bare:
@@ -73,10 +74,10 @@ async def test_the_trial_loop_beside_a_bare_loop(period_ms: int, tmp_path: Path)
     """Figure to reach: at least 0.85 of the bare loop's trials per second."""
     period_ns = period_ms * 1_000_000
     config = InstanceConfig(await accelerator(), GuestConfig(period_ns=period_ns))
-    host, limits, paces, snapshots = LocalHost(), Limits(period_ns), Paces(), HmpSnapshots()
-    bare = Bare(config, await host.empty_disk(), tmp_path)
+    limits, paces, snapshots = Limits(period_ns), Paces(), HmpSnapshots()
     ratios, rates = [], []
-    async with launch(host, config) as instance:
+    async with open_host() as host, launch(host, config) as instance:
+        bare = Bare(config, await host.empty_disk(), tmp_path)
         saver = Saver(instance, snapshots, paces, limits)
         save, _ = await saver.take("bench", 0.5)
         for _ in range(BLOCKS):
@@ -108,9 +109,10 @@ def cpu_s() -> float:
 @pytest.mark.parametrize("method", list(Method))
 async def test_a_new_qemu_per_trial(method: Method) -> None:
     """Figure to reach: at least 8 trials per second of a core."""
-    host, limits, paces = LocalHost(), Limits(10_000_000), Paces()
+    limits, paces = Limits(10_000_000), Paces()
     try:
-        way = snapshots(method, await probe_qemu(host))
+        async with open_host() as host:
+            way = snapshots(method, host.facts.need_qemu())
     except MethodMissingError as error:
         not_applicable(str(error))
     if not way.new_process:
@@ -118,7 +120,7 @@ async def test_a_new_qemu_per_trial(method: Method) -> None:
     guest = GuestConfig(period_ns=limits.period_ns)
     config = InstanceConfig(await accelerator(), guest, disk=way.needs_disk)
     trials = 100
-    async with launch(host, config) as instance:
+    async with open_host() as host, launch(host, config) as instance:
         save, _ = await Saver(instance, way, paces, limits).take("bench", 0.5)
         began, spent = time.perf_counter(), cpu_s()
         for _ in range(trials):
@@ -138,7 +140,7 @@ async def test_memory_over_20000_trials() -> None:
     config = InstanceConfig(await accelerator(), GuestConfig(period_ns=period_ns))
     limits, paces, snapshots = Limits(period_ns), Paces(), HmpSnapshots()
     print()
-    async with launch(LocalHost(), config) as instance:
+    async with open_host() as host, launch(host, config) as instance:
         save, _ = await Saver(instance, snapshots, paces, limits).take("bench", 0.5)
         for trial in range(20_001):
             if trial % 4000 == 0 or trial == 500:
@@ -154,7 +156,7 @@ async def test_first_tick_after_the_start_of_qemu() -> None:
     config = InstanceConfig(await accelerator())
     took = []
     for _ in range(15):
-        async with launch(LocalHost(), config) as instance:
+        async with open_host() as host, launch(host, config) as instance:
             arrived = await instance.console.next_line(2_000_000_000)
             assert arrived is not None
             took.append((arrived[1] - instance.started_ns) / 1e6)

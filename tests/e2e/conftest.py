@@ -13,8 +13,7 @@ import pytest
 from orchestrator.errors import LosttickError
 from orchestrator.host import tracefs
 from orchestrator.host.facts import HostFacts
-from orchestrator.host.local import LocalHost
-from orchestrator.host.qemu_binary import probe_qemu
+from orchestrator.host.local import LocalHost, open_host
 from orchestrator.process import folder
 from orchestrator.vm.config import Accel
 from orchestrator.vm.tryout import why_not
@@ -51,8 +50,8 @@ def unusable() -> dict[Accel, str | None]:
     """Why each accelerator does not work here; found by trying it."""
 
     async def probe() -> dict[Accel, str | None]:
-        host = LocalHost()
-        return {accel: await why_not(host, accel) for accel in Accel}
+        async with open_host() as host:
+            return {accel: await why_not(host, accel) for accel in Accel}
 
     try:
         return asyncio.run(probe())
@@ -85,12 +84,13 @@ def kvm(unusable: dict[Accel, str | None]) -> Accel:
 
 @pytest.fixture
 async def host() -> AsyncIterator[LocalHost]:
-    yield LocalHost()
+    async with open_host() as host:
+        yield host
 
 
 @pytest.fixture
-async def facts(host: LocalHost) -> HostFacts:
-    return await host.facts(await probe_qemu(host))
+def facts(host: LocalHost) -> HostFacts:
+    return host.facts
 
 
 @pytest.fixture

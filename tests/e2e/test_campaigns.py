@@ -18,7 +18,7 @@ from tests.support.needs import not_applicable
 async def test_500_loads_lose_nothing(
     host: LocalHost, facts: HostFacts, tmp_path: Path, accel: Accel
 ) -> None:
-    cell = await campaign(host, facts, tmp_path, accel, 500)
+    cell = await campaign(host, tmp_path, accel, 500)
     assert_clean(cell, 500)
     records = journal_dicts(tmp_path / "journal.jsonl")
     saves = {r["tag"]: r for r in records if r["record"] == "save" and r["eligible"]}
@@ -45,12 +45,12 @@ async def test_every_timer_mode(
         not_applicable(
             f"{accel} of QEMU {facts.qemu and facts.qemu.version} has no such mode: {why}"
         )
-    assert_clean(await campaign(host, facts, tmp_path, accel, 30, mode=mode, apic=apic), 30)
+    assert_clean(await campaign(host, tmp_path, accel, 30, mode=mode, apic=apic), 30)
 
 
 async def test_a_save_per_trial(
     host: LocalHost, facts: HostFacts, tmp_path: Path, accel: Accel
 ) -> None:
-    cell = await campaign(host, facts, tmp_path, accel, 20, loads_per_save=1)
+    cell = await campaign(host, tmp_path, accel, 20, loads_per_save=1)
     assert_clean(cell, 20)
     assert cell.counts.saves == 20

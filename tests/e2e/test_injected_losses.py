@@ -1,8 +1,10 @@
 """Real losses, injected into a real KVM: those found are those made, one by one."""
 
+import contextlib
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,7 @@ import pytest
 from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.host.facts import HostFacts
-from orchestrator.host.local import LocalHost
-from orchestrator.host.qemu_binary import probe_qemu
+from orchestrator.host.local import LocalHost, open_host
 from orchestrator.plan.load import build_plan
 from orchestrator.snapshot.method import Method
 from orchestrator.snapshot.table import MethodMissingError, snapshots
@@ -38,16 +38,17 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-async def fit_host(method: Method) -> tuple[LocalHost, HostFacts]:
-    """This machine, with a newer QEMU where its own lacks the method."""
-    host = LocalHost()
-    qemu = await probe_qemu(host)
-    try:
-        snapshots(method, qemu)
-    except MethodMissingError:
-        host = host_with_qemu("trixie-backports")
-        qemu = await probe_qemu(host)
-    return host, await host.facts(qemu)
+@contextlib.asynccontextmanager
+async def fit_host(method: Method, environment: dict[str, str]) -> AsyncIterator[LocalHost]:
+    """Give this host, with a newer QEMU where its own lacks the method."""
+    async with contextlib.AsyncExitStack() as stack:
+        host = await stack.enter_async_context(open_host(environment=environment))
+        try:
+            snapshots(method, host.facts.need_qemu())
+        except MethodMissingError:
+            newer = host_with_qemu("trixie-backports", environment)
+            host = await stack.enter_async_context(newer)
+        yield host
 
 
 @pytest.mark.parametrize(
@@ -62,9 +63,8 @@ async def fit_host(method: Method) -> tuple[LocalHost, HostFacts]:
 async def test_the_losses_found_are_the_losses_made(
     tmp_path: Path, kvm: Accel, shim: Path, permille: int, trials: int, method: Method, vcpus: int
 ) -> None:
-    host, facts = await fit_host(method)
     log = tmp_path / "shim.log"
-    host.environment = {
+    environment = {
         "LD_PRELOAD": str(shim),
         "SHIM_LOG": str(log),
         "SHIM_SEED": "3",
@@ -87,7 +87,8 @@ async def test_the_losses_found_are_the_losses_made(
     )
     out = tmp_path / "out"
     out.mkdir()
-    result = await run_plan(host, facts, plan, kvm, out)
+    async with fit_host(method, environment) as host:
+        result = await run_plan(host, plan, kvm, out)
     (cell,) = result.cells
 
     # The control's saves have another vector: only the host's arm is tampered with.

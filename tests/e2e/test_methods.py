@@ -13,7 +13,6 @@ import pytest
 from orchestrator.errors import UnfitError
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.local import LocalHost
-from orchestrator.host.qemu_binary import probe_qemu
 from orchestrator.snapshot.method import CycleKind, Method
 from orchestrator.snapshot.table import snapshots
 from orchestrator.verdict.run import CellResult
@@ -79,7 +78,7 @@ async def test_every_method_in_every_cycle(
     if TRIALS < MANY and accel is not best_accel and cycle is not CycleKind.REPEAT:
         not_applicable(f"tried under {best_accel}; here with LOSTTICK_TEST_TRIALS={MANY}")
     cell = await campaign(
-        host, facts, tmp_path, accel, TRIALS, method=method, cycle=cycle, period_ms=PERIOD_MS
+        host, tmp_path, accel, TRIALS, method=method, cycle=cycle, period_ms=PERIOD_MS
     )
     assert_well(cell, TRIALS, tmp_path)
 
@@ -90,7 +89,7 @@ async def test_many_loads(
     host: LocalHost, facts: HostFacts, tmp_path: Path, best_accel: Accel, method: Method
 ) -> None:
     require(method, facts.qemu)
-    cell = await campaign(host, facts, tmp_path, best_accel, MANY, method=method)
+    cell = await campaign(host, tmp_path, best_accel, MANY, method=method)
     assert_well(cell, MANY, tmp_path)
 
 
@@ -100,18 +99,17 @@ async def test_qemu_old_and_new(
     tmp_path: Path, best_accel: Accel, method: Method, suite: str
 ) -> None:
     """One of 2020 and one of 2026, unpacked beside the system."""
-    host = host_with_qemu(suite)
-    qemu = await probe_qemu(host)
-    facts = await host.facts(qemu)
     lacking = {Method.JOBS, Method.FILE, Method.MAPPED_RAM} if suite == OLD else set()
     cycles = list(CycleKind) if TRIALS >= MANY else [CycleKind.REPEAT]
-    for cycle in cycles:
-        out = tmp_path / cycle
-        cell = await campaign(
-            host, facts, out, best_accel, TRIALS, method=method, cycle=cycle, period_ms=PERIOD_MS
-        )
-        if method in lacking:
-            assert cell.verdict is Verdict.SKIPPED
-            assert f"QEMU {qemu.version} has no " in cell.why
-        else:
-            assert_well(cell, TRIALS, out)
+    async with host_with_qemu(suite) as host:
+        qemu = host.facts.need_qemu()
+        for cycle in cycles:
+            out = tmp_path / cycle
+            cell = await campaign(
+                host, out, best_accel, TRIALS, method=method, cycle=cycle, period_ms=PERIOD_MS
+            )
+            if method in lacking:
+                assert cell.verdict is Verdict.SKIPPED
+                assert f"QEMU {qemu.version} has no " in cell.why
+            else:
+                assert_well(cell, TRIALS, out)

@@ -12,24 +12,17 @@ from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.tick.config import Fault
 from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.host.errors import QemuStartError
 from orchestrator.host.facts import HostFacts
-from orchestrator.host.local import LocalHost
-from orchestrator.host.protocol import QemuStartError
-from orchestrator.host.qemu_binary import probe_qemu
+from orchestrator.host.local import MAX_CONSOLES, LocalHost
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
 from tests.support.campaigns import assert_clean, campaign
 from tests.support.faulty_guest import fallen_silent
 from tests.support.journal import journal_dicts
 
-
-class OnePort(LocalHost):
-    """This machine, with one stream for all that a guest prints, as a lab has it."""
-
-    max_consoles = 1
-
-
-HOSTS = [LocalHost, OnePort]
+#: Consoles that a host can have; with one, all vCPUs of a guest share it, as in a lab.
+CONSOLES = [MAX_CONSOLES, 1]
 
 
 def records(out: Path, kind: str, arm: str) -> list[dict[str, Any]]:
@@ -38,15 +31,14 @@ def records(out: Path, kind: str, arm: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "vcpus", "period_ms"), [(LocalHost, 2, 20), (OnePort, 2, 20), (OnePort, 4, 60)]
+    ("consoles", "vcpus", "period_ms"), [(MAX_CONSOLES, 2, 20), (1, 2, 20), (1, 4, 60)]
 )
 async def test_every_vcpu_ticks_and_each_control_is_on_another(
-    tmp_path: Path, accel: Accel, kind: type[LocalHost], vcpus: int, period_ms: int
+    host: LocalHost, tmp_path: Path, accel: Accel, consoles: int, vcpus: int, period_ms: int
 ) -> None:
-    host = kind()
-    facts = await host.facts(await probe_qemu(host))
+    host.max_consoles = consoles
     cell = await campaign(
-        host, facts, tmp_path, accel, 20, vcpus=vcpus, period_ms=period_ms, loads_per_save=5
+        host, tmp_path, accel, 20, vcpus=vcpus, period_ms=period_ms, loads_per_save=5
     )
     assert_clean(cell, 20)
     for trial in records(tmp_path, "trial", "host"):
@@ -65,21 +57,22 @@ async def test_every_vcpu_ticks_and_each_control_is_on_another(
 async def test_other_timers(
     host: LocalHost, facts: HostFacts, tmp_path: Path, kvm: Accel, mode: TimerMode
 ) -> None:
-    cell = await campaign(host, facts, tmp_path, kvm, 10, vcpus=2, period_ms=20, mode=mode)
+    cell = await campaign(host, tmp_path, kvm, 10, vcpus=2, period_ms=20, mode=mode)
     assert_clean(cell, 10)
 
 
-@pytest.mark.parametrize("kind", HOSTS)
+@pytest.mark.parametrize("consoles", CONSOLES)
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [(Fault.NO_REARM, Cause.NOT_REARMED), (Fault.IF_CLEAR, Cause.NOT_DELIVERABLE)],
 )
 async def test_a_silence_is_the_vcpu_s_own(
-    accel: Accel, kind: type[LocalHost], fault: Fault, cause: Cause
+    host: LocalHost, accel: Accel, consoles: int, fault: Fault, cause: Cause
 ) -> None:
     """The others go on, and do not talk the harness out of it."""
+    host.max_consoles = consoles
     guest = GuestConfig(period_ns=40_000_000, vcpus=2, subject=1)
-    result, found = await fallen_silent(kind(), accel, guest, fault)
+    result, found = await fallen_silent(host, accel, guest, fault)
     ticked = {each.vcpu: each.outcome.ticked for each in result.vcpus}
     assert ticked == {0: True, 1: False}
     assert (result.outcome, result.telling) == (Outcome.LOST, 1)
@@ -87,10 +80,11 @@ async def test_a_silence_is_the_vcpu_s_own(
     assert "(vCPU 1, " in found.sentence
 
 
-async def test_an_nmi_has_every_vcpu_testify(accel: Accel) -> None:
+async def test_an_nmi_has_every_vcpu_testify(host: LocalHost, accel: Accel) -> None:
     """On one port, too: none of them waits for ever for another to have printed."""
+    host.max_consoles = 1
     guest = GuestConfig(period_ns=50_000_000, vcpus=4)
-    async with launch(OnePort(), InstanceConfig(accel, guest)) as instance:
+    async with launch(host, InstanceConfig(accel, guest)) as instance:
         for vcpu in instance.vcpus:
             assert await instance.console.next_line(5_000_000_000, vcpu)
         for _ in range(10):
@@ -107,14 +101,19 @@ async def test_an_nmi_has_every_vcpu_testify(accel: Accel) -> None:
         assert all(seen.values())
 
 
-async def test_a_qemu_with_too_few_vcpus_is_none(accel: Accel) -> None:
-    class Fewer(LocalHost):
-        async def start_qemu(self, args: Any, files: Any, *, consoles: int = 1) -> Any:
-            smp = args.index("-smp") + 1
-            args = [*args[:smp], "2,sockets=2", *args[smp + 1 :]]
-            return await super().start_qemu(args, files, consoles=consoles)
+async def test_a_qemu_with_too_few_vcpus_is_none(
+    host: LocalHost, accel: Accel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_qemu = host.start_qemu
 
+    async def start_fewer(args: Any, files: Any, *, consoles: int = 1) -> Any:
+        smp = args.index("-smp") + 1
+        args = [*args[:smp], "2,sockets=2", *args[smp + 1 :]]
+        return await start_qemu(args, files, consoles=consoles)
+
+    monkeypatch.setattr(host, "start_qemu", start_fewer)
     guest = GuestConfig(period_ns=20_000_000, vcpus=3)
-    with pytest.raises(QemuStartError, match="threads are missing"):
-        async with launch(Fewer(), InstanceConfig(accel, guest)):
+    with pytest.raises(QemuStartError, match="threads are missing") as failed:
+        async with launch(host, InstanceConfig(accel, guest)):
             pytest.fail("it started")
+    assert "2,sockets=2" in failed.value.argv

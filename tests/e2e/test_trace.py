@@ -10,7 +10,8 @@ import pytest
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.config import TICK_VECTOR
 from orchestrator.host import tracefs
-from orchestrator.host.local import LocalHost, LocalQemu
+from orchestrator.host.local import open_host
+from orchestrator.host.local_qemu import LocalQemu
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
@@ -44,9 +45,11 @@ def tracing(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: Accel) -> None:
-    host = LocalHost()
     limits, paces, snapshots = Limits(20_000_000), Paces(), HmpSnapshots()
-    async with launch(host, InstanceConfig(kvm, GuestConfig())) as instance:
+    async with (
+        open_host() as host,
+        launch(host, InstanceConfig(kvm, GuestConfig())) as instance,
+    ):
         process = instance.process
         assert isinstance(process, LocalQemu)
         recording = tracing / "instances" / process.folder.name

@@ -19,7 +19,8 @@ from orchestrator.guest.lines import ControlOpened, Tick
 from orchestrator.guest.tick.config import Fault, Switches
 from orchestrator.guest.tick.guest import TickFirmware
 from orchestrator.host.facts import HostFacts
-from orchestrator.host.local import LocalHost, LocalQemu
+from orchestrator.host.local import LocalHost
+from orchestrator.host.local_qemu import LocalQemu
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.snapshot.method import Method
@@ -137,7 +138,7 @@ async def test_a_stopped_qemu_loses_nothing(
         loop.call_later(0.15, os.kill, process.pid, signal.SIGCONT)
 
     monkeypatch.setattr(Instance, "cont", cont_and_stall)
-    cell = await campaign(host, facts, tmp_path / "out", accel, 10)
+    cell = await campaign(host, tmp_path / "out", accel, 10)
     assert cell.counts.outcomes[Outcome.LOST] == 0
     assert cell.verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE), cell.why
 
@@ -182,7 +183,7 @@ def hogs() -> Iterator[None]:
 async def test_a_busy_host_loses_nothing(
     host: LocalHost, facts: HostFacts, accel: Accel, tmp_path: Path
 ) -> None:
-    cell = await campaign(host, facts, tmp_path / "out", accel, 60, period_ms=20)
+    cell = await campaign(host, tmp_path / "out", accel, 60, period_ms=20)
     assert cell.counts.outcomes[Outcome.LOST] == 0
     assert cell.verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE), cell.why
 
@@ -228,7 +229,7 @@ async def test_a_killed_qemu_is_replaced(
     # A save per trial: each phase comes often.
     method = Method.EXEC if phase.startswith("migrate") else Method.JOBS if jobs else Method.HMP
     cell = await campaign(
-        host, facts, tmp_path / "out", accel, 4, loads_per_save=1, method=method, period_ms=20
+        host, tmp_path / "out", accel, 4, loads_per_save=1, method=method, period_ms=20
     )
     assert seen >= use
     assert cell.counts.failure is None

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.campaign.run import run_plan
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.load import build_plan
-from orchestrator.testing import FACTS, FakeHost, FakeQemu, FakeVcpu, Script, immediate
+from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.journal import journal_dicts
@@ -34,7 +34,7 @@ async def test_a_busy_host_pauses_the_campaign(tmp_path: Path, pressure: list[fl
 
     host = FakeHost(Script(stall_thrice))
     host.pressure = list(pressure)
-    result = await run_plan(host, FACTS, PLAN, Accel.KVM, tmp_path)
+    result = await run_plan(host, PLAN, Accel.KVM, tmp_path)
     (cell,) = result.cells
     assert cell.counts.outcomes == {Outcome.UNKNOWN: 1, Outcome.IMMEDIATE: 2}
     assert cell.verdict is Verdict.INCONCLUSIVE

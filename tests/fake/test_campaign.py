@@ -11,11 +11,10 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.load import build_plan
-from orchestrator.process.exit import QemuExit
+from orchestrator.process.exit import ProcessExit
 from orchestrator.results.meaning import meaning
 from orchestrator.results.summary import summary
 from orchestrator.testing import (
-    FACTS,
     FakeHost,
     FakeQemu,
     FakeVcpu,
@@ -207,18 +206,18 @@ async def test_summary_has_what_readers_rely_on(tmp_path: Path) -> None:
 
 async def test_a_kvm_that_does_not_start_is_a_skip_with_its_words(tmp_path: Path) -> None:
     host = FakeHost()
-    host.refuse = "starting QEMU: Could not access KVM kernel module"
+    host.refuse = "Could not access KVM kernel module"
     plan = build_plan({"axes": {"accel": "kvm"}}, "test")
-    result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path)
+    result = await run_plan(host, plan, Accel.KVM, tmp_path)
     assert result.verdict is Verdict.SKIPPED
     assert "Could not access KVM" in result.cells[0].why
 
 
 async def test_a_tcg_that_does_not_start_is_a_harness_failure(tmp_path: Path) -> None:
     host = FakeHost()
-    host.refuse = "starting QEMU: unsupported machine type"
+    host.refuse = "unsupported machine type"
     plan = build_plan({"axes": {"accel": "tcg"}}, "test")
-    result = await run_plan(host, FACTS, plan, Accel.TCG, tmp_path)
+    result = await run_plan(host, plan, Accel.TCG, tmp_path)
     assert result.failed
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "unsupported machine type" in result.cells[0].why
@@ -251,7 +250,7 @@ async def test_a_guest_that_freezes_between_saves_is_counted(tmp_path: Path) -> 
 
 async def test_a_qemu_that_dies_between_saves_is_counted(tmp_path: Path) -> None:
     def die(qemu: FakeQemu) -> None:
-        qemu.end(QemuExit(-11, "segfault"))
+        qemu.end(ProcessExit(-11, "segfault"))
 
     result, _ = await campaign(tmp_path, late(die, 180_000_000), 4, loads_per_save=1)
     (cell,) = result.cells

@@ -165,9 +165,7 @@ async def run(rng: random.Random, out: Path, seen: Seen) -> RunResult | None:
         seen.stop_at = seen.records + rng.randrange(HEADS + 1, 60) if cut else 0
         host = FakeHost(Script(drawn_behaviour(rng)), facts)
         resumed = read_run(out) if session else None
-        seen.task = asyncio.create_task(
-            run_plan(host, facts, plan, Accel.KVM, out, resumed=resumed)
-        )
+        seen.task = asyncio.create_task(run_plan(host, plan, Accel.KVM, out, resumed=resumed))
         with contextlib.suppress(asyncio.CancelledError):
             return await seen.task
         if b'{"record":"verdict"' in (out / "journal.jsonl").read_bytes():

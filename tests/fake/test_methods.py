@@ -12,8 +12,8 @@ from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import Save
 from orchestrator.guest.config import GuestConfig
-from orchestrator.host.protocol import QemuStartError
-from orchestrator.process.exit import QemuExit
+from orchestrator.host.errors import QemuStartError
+from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.snapshot.exec import ExecSnapshots
 from orchestrator.snapshot.method import CycleKind, Method
@@ -170,7 +170,7 @@ async def test_a_qemu_that_ends_as_it_loads(code: int, outcome: Outcome) -> None
     async with saved(host, method) as (_, _, trial):
 
         def end(qemu: FakeQemu) -> object:
-            qemu.end(QemuExit(code, "error while loading state"))
+            qemu.end(ProcessExit(code, "error while loading state"))
             return None
 
         for command in ("query-cpus-fast", "migrate-incoming"):
@@ -183,7 +183,7 @@ async def test_a_qemu_that_ends_as_it_loads(code: int, outcome: Outcome) -> None
 async def test_a_qemu_that_does_not_start_again() -> None:
     host, method = FakeHost(), ExecSnapshots()
     async with saved(host, method) as (_, _, trial):
-        host.refuse = "starting QEMU: no more processes"
+        host.refuse = "no more processes"
         result = await trial().run()
         assert result.outcome is Outcome.UNKNOWN
         assert "no more processes" in result.why
@@ -202,13 +202,16 @@ async def test_a_cancelled_load_leaves_no_qemu() -> None:
     assert all(qemu.ended for qemu in host.started)
 
 
-async def test_a_wrong_answer_at_the_start_is_told_with_the_command_line() -> None:
+async def test_a_wrong_answer_at_the_start_keeps_the_command_line() -> None:
     script = Script(immediate)
     host, method = FakeHost(script), ExecSnapshots()
     async with saved(host, method) as (instance, _, _):
         script.on_command["query-cpus-fast"] = lambda qemu: [{}]
-        with pytest.raises(QemuStartError, match=r"(?s)threads are missing in .*-incoming defer"):
+        with pytest.raises(QemuStartError, match=r"threads are missing in \[\{\}\]") as failed:
             await method.load(instance, "save")
+        assert failed.value.argv[-4:-2] == ("-incoming", "defer")
+        assert failed.value.end is not None
+        assert "-incoming" not in str(failed.value)
 
 
 async def test_a_qemu_of_somebody_else_is_neither_replaced_nor_ended() -> None:

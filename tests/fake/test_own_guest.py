@@ -25,12 +25,10 @@ from orchestrator.guest.protocol import Interrogation, Memory
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.tick import lines as firmware
-from orchestrator.host.facts import HostFacts
 from orchestrator.journal.file import JOURNAL
 from orchestrator.plan.load import PlanError, build_plan
 from orchestrator.registry import UnknownNameError
 from orchestrator.testing import (
-    FACTS,
     FakeHost,
     FakeQemu,
     FakeVcpu,
@@ -189,9 +187,8 @@ async def campaign(
         },
         "test",
     )
-    facts: HostFacts = FACTS
     host = ListenerHost(script)
-    (cell,) = (await run_plan(host, facts, plan, Accel.KVM, tmp_path)).cells
+    (cell,) = (await run_plan(host, plan, Accel.KVM, tmp_path)).cells
     return cell, host
 
 

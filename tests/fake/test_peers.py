@@ -15,7 +15,7 @@ from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.tick.guest import TickFirmware
 from orchestrator.guest.tick.lines import render
-from orchestrator.process.exit import QemuExit
+from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.errors import (
     CommandFailedError,
     MonitorClosedError,
@@ -288,7 +288,7 @@ async def test_a_monitor_that_fails_in_a_trial_is_unknown(command: str, how: str
         if how == "raw":
             qemu.monitor.send_raw(b"!!!\n")
         else:
-            qemu.end(QemuExit(-9, ""))
+            qemu.end(ProcessExit(-9, ""))
         return None
 
     script = Script(immediate)

@@ -12,10 +12,11 @@ from orchestrator.campaign.preview import preview
 from orchestrator.campaign.run import run_plan
 from orchestrator.campaign.schedule import OpenHost
 from orchestrator.errors import UnfitError
-from orchestrator.host.protocol import Host, QemuStartError
+from orchestrator.host.errors import QemuStartError
+from orchestrator.host.protocol import Host
 from orchestrator.plan.load import build_plan
 from orchestrator.results.summary import summary
-from orchestrator.testing import FACTS, FakeHost, Script, immediate
+from orchestrator.testing import FakeHost, Script, immediate
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -37,7 +38,7 @@ async def run(
         {"axes": {"period_ms": PERIOD_MS, **axes}, "limits": limits, "seed": 7, **settings}, "test"
     )
     host = FakeHost(Script(immediate))
-    result = await run_plan(host, FACTS, plan, auto, out, qemus=qemus)
+    result = await run_plan(host, plan, auto, out, qemus=qemus)
     return result, journal_dicts(result.journal)
 
 
@@ -124,7 +125,7 @@ async def test_a_lapic_of_qemus_own_is_not_exposed(tmp_path: Path) -> None:
 async def test_a_machine_that_tcg_does_not_have_is_a_skip(tmp_path: Path) -> None:
     def without(name: str) -> OpenHost:
         host = FakeHost()
-        host.refuse = "starting QEMU: unsupported machine type"
+        host.refuse = "unsupported machine type"
         return lambda: contextlib.nullcontext(host)
 
     result, _ = await run(tmp_path, {"machine": "pc-i440fx-0.1"}, Accel.TCG, without)
@@ -155,7 +156,7 @@ class Qemus:
 
     def __init__(self) -> None:
         self.hosts = {"there": FakeHost(Script(immediate)), "broken": FakeHost()}
-        self.hosts["broken"].refuse = "starting QEMU: it is broken"
+        self.hosts["broken"].refuse = "it is broken"
 
     def __call__(self, name: str) -> OpenHost:
         @contextlib.asynccontextmanager
@@ -163,7 +164,7 @@ class Qemus:
             if name == "absent":
                 raise UnfitError(f"looking for QEMU: {name!r} is not an executable file")
             if name == "silly":
-                raise QemuStartError(f"asking {name} what it is: it does not answer")
+                raise QemuStartError("it does not answer", doing=f"asking {name} what it is")
             yield self.hosts[name]
 
         return open_host

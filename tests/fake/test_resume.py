@@ -37,7 +37,7 @@ PLAN = build_plan(
 async def go_on(out: Path, script: Script, facts: HostFacts = FACTS) -> RunResult:
     host = FakeHost(script, facts)
     return await run_plan(
-        host, facts, PLAN, Accel.KVM, out, resumed=read_run(out) if any(out.iterdir()) else None
+        host, PLAN, Accel.KVM, out, resumed=read_run(out) if any(out.iterdir()) else None
     )
 
 
@@ -172,7 +172,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, content: str | None, words: s
 async def test_events_follow_the_run(tmp_path: Path) -> None:
     (out := tmp_path / "out").mkdir()
     with Show(0.95) as show, events_to(tmp_path / "events", show) as progress:
-        await run_plan(FakeHost(Script(immediate)), FACTS, PLAN, Accel.KVM, out, progress)
+        await run_plan(FakeHost(Script(immediate)), PLAN, Accel.KVM, out, progress)
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     kinds = [event["event"] for event in events]
     assert kinds[0] == "run_begins"
@@ -195,5 +195,5 @@ async def test_a_reader_of_events_may_go_away(tmp_path: Path) -> None:
     with Show(0.95) as show, contextlib.suppress(TypeError):
         events = Events(Broken(), show)  # type: ignore[arg-type]
         host = FakeHost(Script(immediate))
-        result = await run_plan(host, FACTS, PLAN, Accel.KVM, out, events)
+        result = await run_plan(host, PLAN, Accel.KVM, out, events)
         assert result.verdict is Verdict.CLEAN

@@ -153,7 +153,7 @@ async def test_a_trial_is_journalled_before_it_is_announced(tmp_path: Path) -> N
 
     progress: Progress = Listener()
     host = FakeHost(Script(immediate))
-    await run_plan(host, FACTS, PLAN, Accel.KVM, tmp_path, progress)
+    await run_plan(host, PLAN, Accel.KVM, tmp_path, progress)
     await asyncio.sleep(0)
     assert (heard.count("trial"), heard.count("control"), heard.count("cell")) == (8, 2, 2)
 

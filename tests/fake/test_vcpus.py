@@ -10,7 +10,7 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.load import build_plan
-from orchestrator.testing import FACTS, FakeHost, FakeQemu, FakeVcpu, Script, immediate
+from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -39,7 +39,7 @@ async def campaign(
         },
         "test",
     )
-    result = await run_plan(FakeHost(Script(on_load)), FACTS, plan, Accel.KVM, out)
+    result = await run_plan(FakeHost(Script(on_load)), plan, Accel.KVM, out)
     (cell,) = result.cells
     assert [control.seen for control in cell.counts.controls] == [True, True], cell.why
     trials_of_host = [

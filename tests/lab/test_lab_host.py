@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.errors import LosttickError, UnfitError
 from orchestrator.guest.config import GuestConfig
-from orchestrator.host.protocol import QemuStartError
+from orchestrator.host.errors import QemuStartError
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import LabError
 from orchestrator.lab.host.host import LabHost
@@ -56,7 +56,7 @@ async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> N
     log = io.BytesIO()
     host = await lab(emulator, log)
     async with host.booted():
-        facts = await host.facts()
+        facts = host.facts
         assert facts.kernel in await host.read_file("/proc/version")
         assert {"apicv", "posted_intr", "vid"} <= set(facts.vmx_flags)
 

@@ -6,7 +6,6 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.timer_mode import TimerMode
-from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.plan.load import build_plan
 from orchestrator.verdict.run import CellResult
@@ -15,7 +14,7 @@ from orchestrator.vm.config import Accel
 
 
 async def campaign(
-    host: LocalHost, facts: HostFacts, out: Path, accel: Accel, trials: int, **axes: object
+    host: LocalHost, out: Path, accel: Accel, trials: int, **axes: object
 ) -> CellResult:
     """Run one cell, with a loss rate to rule out that the trials suffice for."""
     plan = build_plan(
@@ -26,7 +25,7 @@ async def campaign(
         "test",
     )
     out.mkdir(exist_ok=True)
-    (cell,) = (await run_plan(host, facts, plan, accel, out)).cells
+    (cell,) = (await run_plan(host, plan, accel, out)).cells
     print(cell.cell.id, dict(cell.counts.outcomes), cell.why)
     return cell
 

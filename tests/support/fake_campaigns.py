@@ -4,7 +4,7 @@ from pathlib import Path
 
 from orchestrator.campaign.run import run_plan
 from orchestrator.plan.load import build_plan
-from orchestrator.testing import FACTS, FakeHost, Script, only_in_trials
+from orchestrator.testing import FakeHost, Script, only_in_trials
 from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.run import RunResult
 from orchestrator.vm.config import Accel
@@ -24,7 +24,7 @@ async def campaign(
         },
         "test",
     )
-    result = await run_plan(host, FACTS, plan, Accel.KVM, tmp_path)
+    result = await run_plan(host, plan, Accel.KVM, tmp_path)
     assert all(qemu.ended for qemu in host.started)
     return result, host
 

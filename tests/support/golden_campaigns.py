@@ -17,7 +17,6 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.plan.load import build_plan
 from orchestrator.results.summary import summary
 from orchestrator.testing import (
-    FACTS,
     FakeHost,
     FakeQemu,
     FakeVcpu,
@@ -99,7 +98,7 @@ def course(plan: Mapping[str, Any], script: Script) -> dict[str, Any]:
 
     async def main(out: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         built = build_plan(dict(plan), "golden")
-        result = await run_plan(FakeHost(script), FACTS, built, Accel.KVM, out)
+        result = await run_plan(FakeHost(script), built, Accel.KVM, out)
         return summary(result), journal_dicts(result.journal)
 
     with TemporaryDirectory() as out, asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:

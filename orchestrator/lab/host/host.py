@@ -10,12 +10,12 @@ from typing import Any, BinaryIO
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.errors import LosttickError
+from orchestrator.host.errors import QemuStartError
 from orchestrator.host.facts import HostFacts, QemuFacts
-from orchestrator.host.protocol import QemuStartError
 from orchestrator.lab.emulator.boot import Lab, LabError
 from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.link import Frame, LabClock, Link
-from orchestrator.lab.host.process import QEMUS, LabQemu
+from orchestrator.lab.host.process import QEMUS, STARTING, LabQemu
 from orchestrator.process.background import in_thread
 
 #: From the start of the emulator to the agent's first word, by our clock.
@@ -61,7 +61,7 @@ class LabHost:
     @property
     def _connected(self) -> Link:
         if self._link is None:
-            raise QemuStartError("starting QEMU in the lab: it is not booted")
+            raise QemuStartError("it is not booted", doing=STARTING)
         return self._link
 
     @contextlib.asynccontextmanager
@@ -141,10 +141,12 @@ class LabHost:
         """Note that a QEMU is over."""
         self._qemus.pop(number, None)
 
-    async def facts(self) -> HostFacts:
-        """Return what the lab is."""
+    @property
+    def facts(self) -> HostFacts:
+        """Identity of the booted lab and of its QEMU."""
         lab = self._lab
-        assert lab is not None
+        if lab is None:
+            raise LabError("reading the lab's facts: it is not booted", [])
         return lab_facts(self._host, lab, self.cpus, self.image.packaged.facts)
 
     #: All that QEMU's guest says comes over one line, in its order.
@@ -156,7 +158,7 @@ class LabHost:
         """Start QEMU in the lab; see `Host.start_qemu`."""
         number = next((n for n in range(QEMUS) if n not in self._qemus), None)
         if number is None:
-            raise QemuStartError(f"starting QEMU in the lab: it runs {QEMUS} already")
+            raise QemuStartError(f"it runs {QEMUS} already", doing=STARTING)
         qemu = self._qemus[number] = LabQemu(self, self._connected, number)
         try:
             await qemu.start(args, files)

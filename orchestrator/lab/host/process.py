@@ -8,13 +8,16 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.host.chardevs import chardev_args, console_chardev
-from orchestrator.host.protocol import QemuStartError
+from orchestrator.host.errors import QemuStartError
 from orchestrator.lab.host.image import FILES
 from orchestrator.lab.host.link import PAYLOAD_BYTES, Frame, Link, LinkError
-from orchestrator.process.exit import QemuExit
+from orchestrator.process.exit import ProcessExit
 
 if TYPE_CHECKING:
     from orchestrator.lab.host.host import LabHost
+
+#: What was being done, in the error of a QEMU that did not start.
+STARTING = "starting QEMU in the lab"
 
 #: QEMUs that the agent can run at a time.
 QEMUS = 4
@@ -80,7 +83,7 @@ class LabQemu:
         self._stderr = b""
         self._to_qmp: asyncio.Transport | None = None
         self._to_console: asyncio.Transport | None = None
-        self._exit: asyncio.Future[QemuExit] = asyncio.get_running_loop().create_future()
+        self._exit: asyncio.Future[ProcessExit] = asyncio.get_running_loop().create_future()
 
     async def start(self, args: Sequence[str], files: Mapping[str, bytes]) -> None:
         """Fill its folder and start it.
@@ -108,11 +111,10 @@ class LabQemu:
             argv = b"".join(arg.encode() + b"\0" for arg in self.argv)
             self.pid = int(await link.ask(b"S", number, argv))
         except OSError as error:
-            raise QemuStartError(f"starting QEMU in the lab: {error.strerror}") from error
+            raise QemuStartError(str(error.strerror), doing=STARTING, argv=self.argv) from error
         except LinkError as error:
-            raise QemuStartError(
-                f"starting QEMU in the lab: {self._lab.trouble or error}"
-            ) from error
+            seen = str(self._lab.trouble or error)
+            raise QemuStartError(seen, doing=STARTING, argv=self.argv) from error
 
     async def _put(self, name: bytes, content: bytes) -> None:
         """Copy what the lab was booted with, and send only the rest."""
@@ -139,7 +141,7 @@ class LabQemu:
     def end(self, code: int, why: str = "") -> None:
         """Note its end, or that of its lab."""
         if not self._exit.done():
-            self._exit.set_result(QemuExit(code, why or self._stderr.decode(errors="replace")))
+            self._exit.set_result(ProcessExit(code, why or self._stderr.decode(errors="replace")))
         for transport in (self._to_qmp, self._to_console):
             if transport:
                 transport.close()
@@ -190,11 +192,11 @@ class LabQemu:
         except LinkError as error:
             raise OSError(str(error)) from error
 
-    async def exited(self) -> QemuExit:
+    async def exited(self) -> ProcessExit:
         """Wait until it has ended."""
         return await asyncio.shield(self._exit)
 
-    async def kill(self) -> QemuExit:
+    async def kill(self) -> ProcessExit:
         """End it; its folder in the lab goes with it."""
         if not self._exit.done():
             try:

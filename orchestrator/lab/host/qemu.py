@@ -5,9 +5,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.clock import DEFAULT_DEADLINES, LocalClock
 from orchestrator.host.facts import QemuFacts
-from orchestrator.host.local import LocalHost
-from orchestrator.host.qemu_binary import probe_qemu
+from orchestrator.host.local_qemu import LocalBinary
+from orchestrator.host.qemu_binary import read_qemu_facts
 from orchestrator.packages.trees import unpack
 from orchestrator.process.background import in_thread
 from orchestrator.process.tool import run_tool
@@ -47,9 +48,9 @@ async def packaged_qemu(cache: Path | None = None) -> PackagedQemu:
     """
     unpacked = await in_thread(unpack, SUITE, PACKAGES, cache)
     program, prefix = unpacked.command(PATH.lstrip("/"))
-    here = LocalHost(program, qemu_prefix=prefix)
-    here.environment["QEMU_MODULE_DIR"] = str(unpacked.root / "usr" / _LIBRARIES / "qemu")
-    facts = await probe_qemu(here)
+    modules = str(unpacked.root / "usr" / _LIBRARIES / "qemu")
+    binary = LocalBinary(program, tuple(prefix), {"QEMU_MODULE_DIR": modules})
+    facts = await read_qemu_facts(binary, LocalClock(), DEFAULT_DEADLINES)
     files = await in_thread(_files, unpacked.root, program, prefix)
     tool, prefix = unpacked.command("usr/bin/qemu-img")
     return PackagedQemu(facts, files, await in_thread(_disk, [*prefix, tool]))

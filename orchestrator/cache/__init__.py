@@ -1,1 +1,1 @@
-"""losttick's own cache: what is in it is whole, and is made by one process at a time."""
+"""losttick's own cache. Its entries are complete, and one process at a time makes them."""

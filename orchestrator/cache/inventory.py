@@ -1,4 +1,4 @@
-"""What is in the cache: listed, checked, and removed."""
+"""Lists, checks and removes the contents of the cache."""
 
 import contextlib
 import json
@@ -12,46 +12,46 @@ from pathlib import Path
 from orchestrator.cache.store import RECORD, Entry, read
 from orchestrator.cache.workshop import LOCK, locked_at_once
 
-#: What a person brought: never removed.
+#: Folder of the files that a user brought. It is never removed.
 BROUGHT = "debs"
 
 
-#: What is no entry is summed up for each folder, unless it is but locks and indices.
+#: Files outside of entries are summed up for each folder if they are larger than this.
 _WORTH_A_LINE_BYTES = 100_000
 
 
-#: How deep folders without a lock are looked into for folders with one.
+#: Depth to which folders without a lock are searched for folders with one.
 _DEPTH = 2
 
 
-#: The folder of the answers to requests: they go with the trees that they name.
+#: Folder of the index files. They are removed together with the trees that they name.
 _INDEX = "index"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing in the cache."""
+    """One item of the cache: an entry, or the other files of a folder."""
 
     kind: str
-    """The folder of the cache that it is in."""
+    """Name of the item's folder in the cache."""
     what: tuple[str, ...]
-    """Each of the requests that it answers."""
+    """The requests for which the item is used."""
     version: str
     size_bytes: int
     made_s: float
     used_s: float
-    """Since the epoch, as `made_s`."""
+    """Time of last use, in s since the epoch, like `made_s`."""
     path: Path
     damage: tuple[str, ...] | None = None
-    """None: it was not checked."""
+    """Damaged files; None if the item was not checked."""
 
 
 def items(cache: Path, *, check: bool = False) -> Iterator[Item]:
-    """Yield what is in the cache.
+    """Yield the items of the cache.
 
     Args:
         cache: losttick's cache folder.
-        check: read every file, and compare it with what was kept.
+        check: read every file, and compare it with its SHA-256.
     """
     answers = _answers(cache)
     for place in _files(cache):
@@ -84,7 +84,7 @@ def _item(entry: Entry, kind: str, what: tuple[str, ...], *, check: bool) -> Ite
 
 
 def _answers(cache: Path) -> dict[str, list[str]]:
-    """Return the requests that each tree of packages answers."""
+    """Return the requests for which each tree of packages is used."""
     found: dict[str, list[str]] = {}
     for path in _files(cache / "packages" / _INDEX):
         try:
@@ -98,18 +98,18 @@ def _answers(cache: Path) -> dict[str, list[str]]:
 
 @dataclass(slots=True)
 class Cleaned:
-    """What a cleaning did."""
+    """The result of cleaning the cache."""
 
     freed_bytes: int = 0
     in_use: list[Path] = field(default_factory=list)
-    """What another process builds or uses, and was left."""
+    """Items that were left because another process builds or uses them."""
 
 
 def clean(cache: Path, older_than_s: float = 0.0) -> Cleaned:
-    """Remove what is in the cache, except what a person brought.
+    """Remove the items of the cache, except files that a user brought.
 
-    What another process builds or uses now stays; so does what was used less than
-    `older_than_s` ago.
+    Items that another process is building or using stay, and so do items that were used
+    less than `older_than_s` ago.
 
     Raises:
         OSError: something can't be removed.
@@ -129,7 +129,7 @@ def clean(cache: Path, older_than_s: float = 0.0) -> Cleaned:
 
 
 def _clear(path: Path, before_s: float, done: Cleaned, depth: int = 1) -> None:
-    """Remove what was not used since, and the folders that are empty then."""
+    """Remove the entries not used since a time, and the folders that are then empty."""
     if not (path / LOCK).exists():
         if path.is_symlink() or not path.is_dir() or depth > _DEPTH:
             _remove(path, before_s, done)
@@ -150,14 +150,16 @@ def _clear(path: Path, before_s: float, done: Cleaned, depth: int = 1) -> None:
 
 
 def _clear_locked(path: Path, before_s: float, done: Cleaned, depth: int) -> None:
-    """Clear an entry, or a workshop with what is beside it; the lock goes last."""
+    """Remove an entry, or a workshop and the files beside it; the lock file comes last."""
     if entry := read(path):
         if entry.used_s > before_s:
             return
-        (path / RECORD).unlink()  # from here on, it is not whole
+        (path / RECORD).unlink()  # from here on, the entry is incomplete
         before_s = time.time()
     for child in sorted(path.iterdir()):
-        if child.name.startswith("work"):  # nobody builds there: we have the lock
+        if child.name.startswith(
+            "work"
+        ):  # nobody is building there, because this process has the lock
             _remove(child, time.time(), done)
         elif (child / LOCK).exists():
             _clear(child, before_s, done, depth + 1)
@@ -180,7 +182,7 @@ def _remove(path: Path, before_s: float, done: Cleaned) -> None:
 
 
 def _leave(folder: Path) -> None:
-    """Remove a folder that is empty."""
+    """Remove a folder if it is empty."""
     with contextlib.suppress(OSError):
         folder.rmdir()
 
@@ -190,7 +192,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _tree(answer: Path) -> str:
-    """Return the name of the tree that an answer of the index points to."""
+    """Return the name of the tree that an index file names."""
     try:
         return str(json.loads(answer.read_bytes())["tree"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -198,7 +200,7 @@ def _tree(answer: Path) -> str:
 
 
 def _size(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder; others may be at work in it."""
+    """Return the size of a file, or of all files in a folder that other processes may change."""
     if path.is_dir() and not path.is_symlink():
         return sum(
             _size(Path(folder) / name) for folder, _, files in os.walk(path) for name in files

@@ -1,4 +1,4 @@
-"""Builds the static C programs that run in a lab, once for each of their sources."""
+"""Builds static C programs, once for each version of their source."""
 
 import hashlib
 import shutil
@@ -8,7 +8,7 @@ from orchestrator.cache.workshop import cache_folder, workshop
 from orchestrator.errors import UnfitError
 from orchestrator.process.tool import run_tool
 
-#: Static, so that they also run where there is nothing but a kernel.
+#: The programs are static, so that they run in a lab that has nothing but a kernel.
 FLAGS = ("-O2", "-static", "-Wall", "-Wextra")
 
 
@@ -25,7 +25,7 @@ def shipped(name: str, folder: str = "lab") -> Path:
 
 
 def static_program(source: Path, cache: Path | None = None) -> Path:
-    """Return the built program; it is kept under the hash of its source and flags.
+    """Return the program that was built from a source. The cache keeps it.
 
     Raises:
         NoCompilerError: there is no C compiler.
@@ -45,5 +45,5 @@ def static_program(source: Path, cache: Path | None = None) -> Path:
     with workshop(folder) as work:
         fresh = work / source.stem
         run_tool([compiler, *FLAGS, "-o", str(fresh), str(source)], f"building {source.name}")
-        fresh.replace(program)  # whole or not at all, whoever else builds it
+        fresh.replace(program)  # atomic, even if another process builds the same program
     return program

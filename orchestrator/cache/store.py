@@ -1,10 +1,11 @@
-"""losttick's cache: what is in it is whole, and is made by one process at a time.
+"""The entries of losttick's cache. An entry is always complete.
 
-An entry is a folder `STORE/KEY` with four things in it: `content` (what was kept), a
-`manifest.json` of its files (size, time, SHA-256), a `record.json` of what it is, and a
-`lock`, held shared by whoever uses the entry and alone by whoever removes it. It is made
-in a workshop and comes to its place by one rename: a kill at any point leaves either a
-whole entry, or something in a workshop that the next builder removes.
+An entry is a folder `STORE/KEY` that contains `content`, a `manifest.json` with the size,
+time and SHA-256 of its files, a `record.json` that describes the entry, and a `lock`.
+Processes that use the entry hold the lock shared; a process that removes the entry holds it
+exclusively. An entry is made in a workshop and moved to its place by one rename. A kill at
+any moment leaves either a complete entry, or files in a workshop that the next builder
+removes.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ _CONTENT = "content"
 _MANIFEST = "manifest.json"
 
 
-#: Names what a complete check found; the entry is taken for damaged from then on.
+#: File with the damage that a complete check found. An entry with this file is damaged.
 _DAMAGED = "damaged"
 
 
@@ -38,25 +39,25 @@ _DAMAGED = "damaged"
 _ALWAYS_READ_BYTES = 256 << 20
 
 
-#: Damaged files that a message names.
+#: Number of damaged files that a message names.
 _NAMED = 3
 
 
-#: Locks that this process keeps until it ends, by the folder and inode that they are of.
+#: Locks that this process holds until it ends, by folder and inode.
 _held: dict[tuple[Path, int], int] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class EntryInfo:
-    """What an entry is."""
+    """The description of an entry."""
 
     what: str
-    """In words."""
+    """The contents of the entry, in words."""
     version: str
     made_s: float
-    """Since the epoch."""
+    """Time of creation, in s since the epoch."""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """Where it came from."""
+    """The origin of the entry."""
     files: int = 0
     size_bytes: int = 0
     manifest_sha256: str = ""
@@ -64,26 +65,26 @@ class EntryInfo:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One whole thing in the cache."""
+    """One complete entry of the cache."""
 
     folder: Path
     info: EntryInfo
 
     @property
     def content(self) -> Path:
-        """The folder that was kept."""
+        """The folder with the contents."""
         return self.folder / _CONTENT
 
     @property
     def used_s(self) -> float:
-        """When a process last used it, since the epoch."""
+        """Time of last use by any process, in s since the epoch."""
         return (self.folder / LOCK).stat().st_mtime
 
     def damage(self, *, whole: bool = False) -> list[str]:
-        """Return what is not as it was kept, a line for each file.
+        """Return the damage of the entry, one line for each file.
 
         Args:
-            whole: read every file, and remember what was found, for whoever uses it next.
+            whole: read every file, and record the damage for later users of the entry.
         """
         known = self.folder / _DAMAGED
         with contextlib.suppress(OSError):
@@ -112,38 +113,38 @@ class Entry:
 
 
 def in_words(damage: list[str]) -> str:
-    """Return a finding of damage, short enough for a message."""
+    """Return a list of damaged files, short enough for a message."""
     more = len(damage) - _NAMED
     return "; ".join(damage[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 class Store:
-    """Entries of one kind, each under a key that says what must be in it."""
+    """Entries of one kind. The key of an entry determines its contents."""
 
     def __init__(self, place: Path) -> None:
-        """Take a folder, which need not exist."""
+        """Use a folder, which need not exist."""
         self._place = place
 
     def find(self, key: str) -> Entry | None:
-        """Return an entry and keep others from removing it while this process runs.
+        """Return an entry, and prevent its removal as long as this process runs.
 
-        Whether it is damaged is not looked at.
+        The entry may be damaged: see `Entry.damage`.
         """
         folder = self._place / key
         return read(folder) if _hold(folder) else None
 
     def entries(self) -> list[Entry]:
-        """Return all entries, without a hold on them."""
+        """Return all entries, without preventing their removal."""
         folders = sorted(self._place.iterdir()) if self._place.is_dir() else []
         return [entry for folder in folders if (entry := read(folder))]
 
     def add(self, key: str, made: Path, info: EntryInfo) -> Entry:
-        """Keep a folder; one that is there under this key is replaced.
+        """Move a folder into the cache, and replace an entry that has this key.
 
         Args:
-            key: its name in the store.
-            made: what to keep, in a workshop of the same cache; it is moved away.
-            info: what it is; its number of files, size and digest are filled in.
+            key: name of the entry in the store.
+            made: the folder, in a workshop of the same cache. It is moved.
+            info: description; the number of files, size and digest are filled in.
         """
         fresh = Path(tempfile.mkdtemp(prefix="entry-", dir=made.parent))
         fresh.chmod(0o755)
@@ -165,13 +166,13 @@ class Store:
         try:
             fresh.rename(folder)
         except OSError:
-            if read(folder) is None:  # else another came first, with the same
+            if read(folder) is None:  # otherwise another process has added the same entry
                 raise
         return self.find(key) or Entry(folder, EntryInfo(**filled))
 
 
 def read(folder: Path) -> Entry | None:
-    """Return the entry in a folder, or None where there is no readable one."""
+    """Return the entry in a folder; None if there is no readable entry."""
     try:
         return Entry(folder, EntryInfo(**json.loads((folder / RECORD).read_bytes())))
     except (OSError, ValueError, TypeError):
@@ -179,7 +180,7 @@ def read(folder: Path) -> Entry | None:
 
 
 def let_go() -> None:
-    """Give up the hold on every entry that this process has used."""
+    """Allow the removal of every entry that this process has used."""
     while _held:
         os.close(_held.popitem()[1])
 
@@ -198,7 +199,7 @@ def _hold(folder: Path) -> bool:
     if not is_current(lock, folder):
         os.close(lock)
         return False
-    with contextlib.suppress(OSError):  # someone else's cache will do, too
+    with contextlib.suppress(OSError):  # the cache may belong to another user
         os.utime(lock)
     key = (folder, os.fstat(lock).st_ino)
     if key in _held:
@@ -227,7 +228,7 @@ def _state(path: Path) -> list[Any]:
 
 
 def _difference(path: Path, kept: list[Any], *, read: bool) -> str | None:
-    """Return how a file is not as it was kept."""
+    """Return how a file differs from its description in the entry."""
     size, mtime_ns, digest = kept
     try:
         if digest.startswith("-> "):

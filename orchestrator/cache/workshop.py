@@ -1,4 +1,4 @@
-"""Where losttick's cache is, and how one process at a time builds in it."""
+"""The folder of losttick's cache, and workshops: folders in which one process builds at a time."""
 
 import contextlib
 import fcntl
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.process.background import current_job
 
-#: Name of the lock file, in a workshop as in an entry.
+#: Name of the lock file, in workshops and in entries.
 LOCK = "lock"
 
 
@@ -27,10 +27,10 @@ def cache_folder() -> Path:
 
 @contextlib.contextmanager
 def workshop(place: Path) -> Iterator[Path]:
-    """Give an empty folder in `place` to build in, to one process at a time.
+    """Provide an empty folder in `place` to build in, to one process at a time.
 
-    Blocks while another process builds there: coroutines call it through `in_thread`. What a
-    killed process left in `place` is removed.
+    Blocks while another process is building there, so coroutines call it through `in_thread`.
+    Files that a killed process left in `place` are removed.
 
     Raises:
         WorkCancelled: nobody waits for the build any more.

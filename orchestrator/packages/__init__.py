@@ -1,1 +1,1 @@
-"""Debian's packages, by this machine's own apt."""
+"""Debian packages, fetched by this computer's own apt."""

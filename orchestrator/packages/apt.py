@@ -1,4 +1,4 @@
-"""Debian's apt as this machine has it set up, but with a state and sources of its own."""
+"""Runs apt with this computer's configuration, but with separate state and sources."""
 
 import functools
 from pathlib import Path
@@ -8,32 +8,32 @@ from orchestrator.process.tool import run_tool
 
 
 class PackagesError(UnfitError):
-    """Packages can't be had here: no apt, no network, or no such package."""
+    """Packages can't be fetched here: there is no apt, no network, or no such package."""
 
 
 class PackageFaultError(InfraError):
-    """What was fetched is not what it should be."""
+    """A fetched file is not the expected one."""
 
 
-#: Runs a tool that reads packages which are there. A failure is an error, not a skip.
+#: Runs a tool on packages that have been fetched. A failure is an error, not a skip.
 package_tool = functools.partial(run_tool, missing=PackagesError)
 
 
-#: Runs apt to look for packages or fetch them. A failure means that they can't be had here.
+#: Runs apt to find or fetch packages. A failure means that the packages can't be fetched here.
 fetching_tool = functools.partial(run_tool, failed=PackagesError, missing=PackagesError)
 
 
 def apt(state: Path, sources: str, default_release: str | None = None) -> list[str]:
-    """Return an `apt-get` command with state and sources of its own.
+    """Return an `apt-get` command with separate state and sources.
 
     Args:
-        state: folder for its lists and archives.
-        sources: its sources.list; `{mirror}` stands for this machine's mirror of Debian,
-            `{security}` for that of its security updates.
+        state: folder for apt's lists and archives.
+        sources: contents of sources.list. `{mirror}` stands for this computer's Debian mirror,
+            `{security}` for its mirror of the security updates.
         default_release: the suite to prefer.
 
     Raises:
-        PackagesError: this machine's apt knows no such mirror.
+        PackagesError: this computer's apt has no such mirror.
     """
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (state / folder).mkdir(parents=True, exist_ok=True)
@@ -48,10 +48,10 @@ def apt(state: Path, sources: str, default_release: str | None = None) -> list[s
         f"Dir::Cache={state}/cache",
         f"Dir::Etc::sourcelist={state}/sources.list",
         "Dir::Etc::sourceparts=-",
-        "APT::Sandbox::User=",  # as the user who called: the folder may be private
-        "APT::Update::Error-Mode=any",  # else a list that did not come is only a warning
+        "APT::Sandbox::User=",  # run as the calling user, because the folder may be private
+        "APT::Update::Error-Mode=any",  # otherwise a missing list is only a warning
         "Acquire::Languages=none",
-        "Acquire::Check-Valid-Until=false",  # an archived suite is never signed anew
+        "Acquire::Check-Valid-Until=false",  # an archived suite is never signed again
         *([f"APT::Default-Release={default_release}"] if default_release else []),
     ]
     return ["apt-get", "-q", *(part for option in options for part in ("-o", option))]
@@ -60,8 +60,8 @@ def apt(state: Path, sources: str, default_release: str | None = None) -> list[s
 def suite_sources(suite: str) -> str:
     """Return the sources.list of a suite, or of several joined by commas.
 
-    A suite of backports or of security updates holds only what differs from the suite
-    that it is for: that one is added.
+    A suite of backports or security updates contains only packages that differ from its base
+    suite, so the base suite is added.
     """
     lines: dict[str, None] = {}
     for each in suite.split(","):
@@ -73,7 +73,7 @@ def suite_sources(suite: str) -> str:
 
 
 def _mirror(*, security: bool) -> str:
-    """Return the mirror that this machine's apt uses for Debian itself or its security updates."""
+    """Return the mirror from which this computer's apt gets Debian or its security updates."""
     listed = fetching_tool(
         ["apt-get", "indextargets", "--format", "$(SITE) $(SUITE) $(ORIGIN)"],
         "asking apt for its mirror",

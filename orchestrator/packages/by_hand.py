@@ -1,8 +1,8 @@
-"""Packages that a person has put into the cache by hand, as a source for apt.
+"""Packages that a user has put into the cache by hand, as a source for apt.
 
-A .deb does not say which suite it is from: the folder that it lies in does,
-`debs/SUITE` in the cache. Nobody signed these files; their SHA-256 is recorded with
-whatever is made of them.
+A .deb file does not say from which suite it is. Its folder does:
+`debs/SUITE` in the cache. The files are not signed; their SHA-256 is recorded with
+everything that is made from them.
 """
 
 import hashlib
@@ -13,19 +13,19 @@ from orchestrator.packages.apt import package_tool
 
 
 def drop_folder(cache: Path, suite: str) -> Path:
-    """Return where a person may put the .deb files and source archives of a suite."""
+    """Return the folder for .deb files and source archives of a suite that a user brings."""
     return cache / "debs" / suite
 
 
 def drop_source(drop: Path, place: Path) -> str | None:
-    """Return the sources.list line of the .deb files in a folder, None if there are none.
+    """Return the sources.list line for the .deb files in a folder; None if there are none.
 
     Args:
         drop: the folder.
-        place: where to make apt's index of them; it must be new.
+        place: folder to create for apt's index of the files; it must not exist.
 
     Raises:
-        PackagesError: one of them is no Debian package.
+        PackagesError: a file is not a Debian package.
     """
     archives = sorted(drop.glob("*.deb"))
     if not archives:
@@ -42,5 +42,5 @@ def drop_source(drop: Path, place: Path) -> str | None:
             f"Size: {archive.stat().st_size}\nSHA256: {digest}\n"
         )
     (place / "Packages").write_text("\n".join(index))
-    # copy, not file: then apt leaves all that it takes in one folder.
+    # With copy instead of file, apt collects all archives in one folder.
     return f"deb [trusted=yes] copy:{urllib.parse.quote(str(place))} ./\n"

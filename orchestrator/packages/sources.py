@@ -1,4 +1,4 @@
-"""Source archives of Debian's source packages, by this machine's own apt."""
+"""Source archives of Debian's source packages, fetched by this computer's own apt."""
 
 import hashlib
 import re
@@ -20,23 +20,23 @@ def source_archive(
     cache: Path | None = None,
     sha256: str | None = None,
 ) -> Path:
-    """Fetch the upstream source archive of a package; return it, checked.
+    """Return the upstream source archive of a package, with a checked SHA-256.
 
-    It is kept in the cache. Where its SHA-256 is known beforehand, it is taken from
-    there, or from the files that a person brought, without a look at the network.
+    The archive is kept in the cache. If the caller knows its SHA-256, it is taken from the
+    cache, or from the files that a user brought, without access to the network.
 
-    The .dsc may be missing on a mirror where the archive is there: only the archive's
-    own SHA-256, from the caller or the signed source index, counts.
+    A mirror may have the archive but not the .dsc file. Only the archive's own SHA-256,
+    from the caller or from the signed source index, is checked.
 
     Args:
         suite: such as `trixie`.
-        package: the source package.
-        folder: to work in, in a workshop of the same cache.
-        cache: where to keep it; losttick's cache folder by default.
-        sha256: what it must have; that of the source index by default.
+        package: name of the source package.
+        folder: working folder, in a workshop of the same cache.
+        cache: folder of the cache; losttick's own by default.
+        sha256: expected SHA-256; by default the one in the source index.
 
     Raises:
-        PackagesError: it can't be had.
+        PackagesError: the archive can't be fetched.
     """
     cache = cache or cache_folder()
     store = Store(cache / "sources")
@@ -82,7 +82,7 @@ def _brought(drop: Path, package: str, sha256: str) -> Path | None:
 
 
 def _fetch(suite: str, package: str, folder: Path, sha256: str | None) -> tuple[str, str]:
-    """Fetch it by apt into a folder; return its name and SHA-256."""
+    """Fetch an archive by apt into a folder; return its name and SHA-256."""
     command = apt(folder / "apt", f"deb-src {{mirror}} {suite} main\n")
     doing = f"fetching the source of {package}"
     fetching_tool([*command, "update"], f"{doing}: reading the index of {suite}")
@@ -98,7 +98,7 @@ def _fetch(suite: str, package: str, folder: Path, sha256: str | None) -> tuple[
         raise PackagesError(
             f"{doing}: {suite} has {name} now, whose SHA-256 is not the one that losttick knows"
         )
-    # It fails where the .dsc is missing; what matters is checked below.
+    # This fails if the .dsc file is missing. The archive is checked below.
     fetching_tool([*source, "--download-only", package], doing, cwd=folder, must=False)
     if not (folder / name).exists():
         raise PackagesError(f"{doing}: {name} did not come")

@@ -1,4 +1,4 @@
-"""What a suite of Debian has of the kernel's packages, and how they are fetched."""
+"""The kernel packages of a Debian suite, and how they are fetched."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _KERNEL_PACKAGE = r"^linux-(image|binary|modules|headers|kbuild|source)-"
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package of a suite."""
+    """A package in a suite."""
 
     name: str
     version: str
@@ -26,10 +26,10 @@ class Package:
 
 
 def fetch(wanted: Sequence[Package], folder: Path) -> list[Path]:
-    """Fetch packages into a folder; each is what its suite's signed index says.
+    """Fetch packages into a folder. Each has the SHA-256 of the suite's signed index.
 
     Raises:
-        PackagesError: one did not come.
+        PackagesError: a package could not be fetched.
     """
     helper = ["/usr/lib/apt/apt-helper", "-o", "APT::Sandbox::User=", "download-file"]
     files = []
@@ -47,8 +47,8 @@ def packages(suite: str, cache: Path | None = None, *, older_than_s: float = 0.0
 
     Args:
         suite: such as `bookworm-security`.
-        cache: where the list is kept.
-        older_than_s: a list that was read before this time (since the epoch) is read anew.
+        cache: folder of the cache that keeps the list.
+        older_than_s: a list that was read before this time, in s since the epoch, is read again.
 
     Raises:
         PackagesError: apt does not know the suite, or has no network.

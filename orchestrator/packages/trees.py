@@ -1,13 +1,13 @@
-"""Debian packages of any suite, unpacked beside the system instead of installed on it.
+"""Debian packages of any suite, unpacked into a separate tree instead of being installed.
 
-Everything goes through this machine's own apt configuration (mirror, proxy, keys),
+Packages are fetched with this computer's own apt configuration (mirror, proxy, keys),
 with a private state folder and an empty list of installed packages, so that a
-package's whole closure is fetched: what is unpacked runs by its own dynamic
-loader and libraries. Needs `apt-get` and `dpkg-deb`; root is not needed.
+package's whole closure is fetched. The programs in the tree run with their own dynamic
+loader and libraries. This needs `apt-get` and `dpkg-deb`, but not root.
 
-A tree is kept under the digest of the .deb files that it came from, and an index says
-which tree answers a request. That answer stands, without a look at the network, until a
-refresh is asked for or the cache is cleaned: two runs with one cache use the same files.
+A tree is kept under the digest of its .deb files, and an index maps each request to a tree.
+The index is used without access to the network until a refresh is requested or the cache is
+cleaned, so that two runs with one cache use the same files.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ _SUITES = re.compile(r"[a-z][a-z0-9-]*(,[a-z][a-z0-9-]*)*")
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """One .deb file that a tree came from."""
+    """One .deb file of a tree."""
 
     name: str
     version: str
@@ -48,7 +48,7 @@ class Archive:
     size_bytes: int
     file: str
     by_hand: bool
-    """From the folder of files that a person brought: nobody signed it."""
+    """True if a user brought the file. It is not signed then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,16 @@ class Unpacked:
 
     root: Path
     entry: Entry | None = None
-    """What the cache knows of it."""
+    """The tree's entry in the cache."""
 
     @property
     def archives(self) -> tuple[Archive, ...]:
-        """What it came from."""
+        """The .deb files of the tree."""
         details = self.entry.info.details if self.entry else {}
         return tuple(Archive(**archive) for archive in details.get("archives", ()))
 
     def command(self, program: str) -> tuple[str, list[str]]:
-        """Return a program of the tree and the command that it must be run by.
+        """Return a program of the tree, and the command that must run it.
 
         Raises:
             PackageFaultError: the tree has no dynamic loader.
@@ -77,8 +77,8 @@ class Unpacked:
             for where in ("x86_64-linux-gnu", "x86_64-linux-gnu/pulseaudio", "")
             if (folder := self.root / base / where).is_dir()
         ]
-        # /lib64/ld-linux-x86-64.so.2 may be an absolute link, out of the tree: older
-        # suites have the loader itself under its version.
+        # /lib64/ld-linux-x86-64.so.2 may be an absolute link that leaves the tree. Older
+        # suites name the loader itself by its version.
         names = ("ld-linux-x86-64.so.2", "ld-2.*.so")
         found = (loader for name in names for folder in folders for loader in folder.glob(name))
         loader = next((each for each in found if self.root in each.resolve().parents), None)
@@ -91,17 +91,17 @@ class Unpacked:
 def unpack(
     suite: str, packages: Sequence[str], cache: Path | None = None, *, refresh: bool = False
 ) -> Unpacked:
-    """Fetch packages of a suite with all they depend on, and unpack them.
+    """Fetch packages of a suite with all their dependencies, and unpack them.
 
-    What was unpacked before is used again, without a look at the network. Safe under two
-    processes, and under a kill at any point.
+    A tree that was unpacked before is used again, without access to the network. Two processes
+    may do this at the same time, and each may be killed at any moment.
 
     Args:
         suite: such as `bullseye`, `trixie-backports` or `bookworm-security`, or several
             joined by commas.
         packages: names of packages, or `name=version`.
-        cache: where; losttick's cache folder by default.
-        refresh: ask the mirror for what is newest now.
+        cache: folder of the cache; losttick's own by default.
+        refresh: ask the mirror for the newest versions.
 
     Raises:
         PackagesError: apt is missing, has no network, or does not know the suite or a package.
@@ -112,7 +112,7 @@ def unpack(
     if not refresh and (ready := request.cached()):
         return ready
     with workshop(request.store / "work" / suite) as work:
-        # Another process may have fetched it while we waited.
+        # Another process may have fetched the tree while this one waited.
         return (None if refresh else request.cached()) or request.fetch(work)
 
 
@@ -135,12 +135,12 @@ class _Request:
 
     @property
     def answer(self) -> Path:
-        """The file that names the tree for this request."""
+        """The index file that names the tree of this request."""
         key = hashlib.sha256(repr((self.suite, self.packages)).encode()).hexdigest()[:16]
         return self.store / "index" / f"{key}.json"
 
     def cached(self) -> Unpacked | None:
-        """Return the tree that was kept for this request, if it is whole."""
+        """Return the tree of this request, if the cache has it undamaged."""
         try:
             digest = json.loads(self.answer.read_bytes())["tree"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -158,7 +158,7 @@ class _Request:
         return Unpacked(entry.content, entry)
 
     def fetch(self, work: Path) -> Unpacked:
-        """Fetch the closure, unless its tree is there, and note the answer."""
+        """Fetch the closure unless the cache has its tree, and write the index."""
         command, archives = self._resolve(work)
         digest = _digest(archives)
         ready = self.whole(digest)
@@ -183,10 +183,10 @@ class _Request:
         return ready
 
     def _resolve(self, work: Path) -> tuple[list[str], list[Archive]]:
-        """Return an apt with the closure in its lists, and the closure.
+        """Return an apt command whose lists contain the closure, and the closure.
 
         Raises:
-            PackagesError: neither the files brought by hand nor the mirror have all of it.
+            PackagesError: neither the user's files nor the mirror have all packages.
         """
         drop = drop_folder(self.cache, self.suite)
         brought = drop_source(drop, work / "drop")
@@ -197,7 +197,7 @@ class _Request:
                 return self._listed(apt(work / "by-hand", brought))
             except PackagesError as error:
                 lacking = f"The files in {drop} do not suffice ({error}): add those"
-        # The first of several has no more right than the others: the newest wins.
+        # Of several suites, none is preferred: the newest version wins.
         release = None if "," in self.suite else self.suite
         sources = (brought or "") + suite_sources(self.suite)
         try:
@@ -239,7 +239,7 @@ class _Request:
             package_tool(
                 ["dpkg-deb", "-x", str(path), str(work / "tree")], f"unpacking {path.name}"
             )
-            path.unlink()  # as much room again
+            path.unlink()  # frees its space
         return work / "tree"
 
 
@@ -250,6 +250,6 @@ def _digest(archives: Sequence[Archive]) -> str:
 
 
 def _versions(packages: Sequence[str], archives: Sequence[Archive]) -> str:
-    """Return the versions of the packages that were asked for, each said once."""
+    """Return the versions of the requested packages, each once."""
     asked = {package.partition("=")[0] for package in packages}
     return ", ".join(dict.fromkeys(a.version for a in archives if a.name in asked))

@@ -67,7 +67,8 @@ def _converted(old: list[dict[str, Any]]) -> Iterator[Record]:
                 hosted.clear()
                 yield ResumedRecord(
                     record["losttick"], _guests(record),
-                    _FACTS.validate_python(record["facts"]), record["changed"],
+                    _FACTS.validate_python(record["facts"]),
+                    {name: tuple(pair) for name, pair in record["changed"].items()},
                 )  # fmt: skip
             case "restart":
                 yield RestartRecord(cell, record["why"])
@@ -115,7 +116,8 @@ def _cell(record: dict[str, Any], hosted: set[str]) -> Iterator[Record]:
     if "; its time of " in record["why"]:
         yield OutOfTimeRecord(cell)
     named = ("verdict", "why", "exposure", "loss_rate", "outcomes", "diagnoses", "controls")
-    yield CellRecord(cell, **{name: record[name] for name in named})
+    fields = {name: record[name] for name in named}
+    yield CellRecord(cell, **fields | {"controls": tuple(fields["controls"])})
 
 
 def _save(record: dict[str, Any]) -> SaveRecord:

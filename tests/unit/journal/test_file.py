@@ -27,6 +27,8 @@ from orchestrator.journal.records import (
 )
 from orchestrator.journal.trial_record import Role, TrialRecord, trial_record
 from orchestrator.plan.load import build_plan
+from orchestrator.results.summary import summary
+from orchestrator.verdict.run import judge_run
 from tests.support.records import heads, save_record
 
 PLAN = build_plan({"axes": {"accel": "kvm", "vcpus": 2}}, "test")
@@ -202,8 +204,10 @@ def test_damage_is_refused_or_harmless_and_never_a_fault(tmp_path: Path) -> None
         junk = rng.choice([b"", rng.randbytes(size), whole[at : at + size] * 2, b"\n", b"null"])
         path.write_bytes(whole[:at] + junk + whole[at + size :])
         try:
-            read_state(path)
+            state = read_state(path)
         except JournalFormatError as error:
             refused += 1
             assert error.line <= path.read_bytes().count(b"\n") + 1
+        else:
+            json.dumps(summary(judge_run(state, path)))
     assert refused > 500

@@ -46,7 +46,7 @@ async def test_every_vcpu_ticks_and_each_control_is_on_another(
             assert [each["vcpu"] for each in trial["vcpus"]] == list(range(vcpus))
             assert all(Outcome(each["outcome"]).ticked for each in trial["vcpus"])
     for save in records(tmp_path, "save", "host"):
-        assert [other["vcpu"] for other in save["others"]] == list(range(1, vcpus))
+        assert [part["vcpu"] for part in save["vcpus"]] == list(range(vcpus))
     named = [re.search(r"\(vCPU (\d)", control.sentence) for control in cell.counts.controls]
     assert [found and int(found[1]) for found in named] == [vcpus - 1, vcpus - 2]
     for instance in records(tmp_path, "instance", "host"):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.cli.table import Table
+from orchestrator.cli.table import Table, wrap
 from orchestrator.cli.text import Styled, printable
 
 #: Columns of a line where no terminal says how wide it is.
@@ -24,10 +24,12 @@ class Screen:
         self._console = console or with_width(Console())
 
     def prose(self, *parts: str | Styled, style: str = "") -> None:
-        """Print a paragraph, wrapped between words."""
-        for line in _text(parts, style).wrap(self._console, self._console.width):
-            line.rstrip()
-            self._console.print(line, highlight=False, soft_wrap=True)
+        """Print a paragraph, wrapped as the cells of a table are."""
+        text, at = _text(parts, style), 0
+        for line in wrap(text.plain, self._console.width):
+            at = text.plain.index(line, at)
+            self._console.print(text[at : at + len(line)], highlight=False, soft_wrap=True)
+            at += len(line)
 
     def line(self, *parts: str | Styled, style: str = "") -> None:
         """Print a line that somebody may copy, such as a path: it is never wrapped."""

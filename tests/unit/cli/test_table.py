@@ -85,6 +85,10 @@ def test_prose_wraps_between_words() -> None:
     out = io.StringIO()
     Screen(Console(file=out, width=12)).prose(Styled("clean", "green"), ": no loss in 299 loads")
     assert out.getvalue() == "clean: no\nloss in 299\nloads\n"
+    out = io.StringIO()
+    console = Console(file=out, width=9, force_terminal=True, color_system="standard")
+    Screen(console).prose(Styled("affected", "red"), ": at 100 ns")
+    assert out.getvalue() == "\x1b[31maffected\x1b[0m:\nat 100 ns\n"
 
 
 def test_hostile_text_cannot_steer_the_terminal() -> None:

@@ -1,1 +1,1 @@
-"""Trials of a cell until its verdict."""
+"""Campaigns: trials of each cell until its verdict."""

@@ -17,19 +17,19 @@ class Preview:
 
     cell: Cell
     why_not: str | None
-    """Why it would not; None if it would."""
+    """Why the cell can't run here; None if it can."""
     fails: bool = False
-    """Whether the harness or its QEMU would fail at it: not a skip, but an error."""
+    """True if the harness or QEMU fails at the cell: an error, not a skip."""
 
 
 async def preview(
     cells: Sequence[Cell], qemus: Callable[[str], OpenHost]
 ) -> AsyncIterator[Preview]:
-    """Try what cells ask for, in their order; what two of them share is tried once.
+    """Try the instance of each cell, in order. Cells with the same instance share one try.
 
     Args:
-        cells: a plan's.
-        qemus: gives a cell's host by the QEMU that it names.
+        cells: the cells of a plan.
+        qemus: opens a cell's host by the name of the cell's QEMU.
     """
     known: dict[Cell, Preview] = {}
     for cell in cells:
@@ -40,7 +40,7 @@ async def preview(
 
 
 def _tried_as(cell: Cell) -> Cell:
-    """Return a cell that stands for all whose instance and method are the same."""
+    """Return the cell that stands for all cells with the same instance and method."""
     phase = EXPIRED if cell.phase.expired else RANDOM
     return replace(cell, period_ns=0, loads_per_save=1, cycle=CycleKind.REPEAT, phase=phase)
 

@@ -1,4 +1,4 @@
-"""A whole run: plan, host, cells, verdicts. One direction; nothing later reaches back."""
+"""A whole run: the cells of a plan on their hosts, the journal, and the verdicts."""
 
 import asyncio
 import contextlib
@@ -80,7 +80,7 @@ async def run_plan(
 
 
 def _only(host: Host, cell: Cell) -> OpenHost:
-    """Return what gives the one host there is to a cell that names no other QEMU."""
+    """Return what opens the only host, for a cell that names no other QEMU."""
 
     @contextlib.asynccontextmanager
     async def open_host() -> AsyncIterator[Host]:
@@ -106,16 +106,16 @@ async def run_cells(
     """Run cells, each on its host, and journal it all.
 
     Args:
-        assignments: what runs where.
-        facts: what this machine is.
-        plan: the limits.
-        out: a folder for the journal and the evidence: empty, or that of the run resumed.
+        assignments: the cells, each with its host.
+        facts: facts of the host on which losttick itself runs.
+        plan: the goals of every cell.
+        out: a folder for the journal and the evidence: empty, or that of the resumed run.
         progress: hears of each step, after it was journalled.
-        parallel: cells that run at a time; where they are interleaved, vCPUs.
-        interleave: whether cells take turns, some trials at a time, on hosts that are always
-            there; else each has its host from its beginning to its end.
-        auto: what stands for the accelerator `auto`, for a later resume.
-        resumed: the state of this run, of which `out` has the journal.
+        parallel: number of cells that run at a time; with `interleave`, number of vCPUs.
+        interleave: whether cells take turns, some trials at a time, on hosts that always
+            exist. Otherwise a cell keeps its host from its first trial to its last.
+        auto: the accelerator that stands for `auto`, for a later resume.
+        resumed: the state of the run whose journal is in `out`.
 
     Returns:
         What `read_result(out)` returns from the journal.
@@ -149,10 +149,10 @@ async def run_cells(
             )  # fmt: skip
         except BaseException as error:
             for task in tasks:
-                if not task.cancelling():  # a second time would cut short its cleaning up
+                if not task.cancelling():  # cancelling again would cut its clean-up short
                     task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            # The reason may be that nothing can be written: then the first error counts.
+            # If the journal can't be written, the error that ended the run counts.
             with contextlib.suppress(JournalError):
                 recorder.write(InterruptedRecord(type(error).__name__, str(error)))
             raise
@@ -182,6 +182,6 @@ def _go_on(recorder: Recorder, facts: HostFacts, progress: Progress) -> None:
     recorder.write(ResumedRecord(__version__, now, facts, changed))
     if changed:
         progress.noted(
-            f"This is not the host on which the run ran last: its {', '.join(changed)} changed. "
-            "Cells that have their verdict keep it; the others begin anew."
+            f"The host differs from the previous session's: {', '.join(changed)} changed. "
+            "Cells with a verdict keep it; all other cells start again."
         )

@@ -1,7 +1,7 @@
 """Outcomes, and the results of trials and of their vCPUs."""
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,10 +30,6 @@ class Outcome(enum.StrEnum):
     def ticked(self) -> bool:
         """True if ticks went on normally."""
         return self in TICKED
-
-
-#: Outcomes by their names in a journal.
-OUTCOME_BY_NAME: Mapping[str, Outcome] = {outcome.value: outcome for outcome in Outcome}
 
 
 TICKED = frozenset({Outcome.IMMEDIATE, Outcome.FULL_PERIOD, Outcome.REMAINING, Outcome.INDISTINCT})

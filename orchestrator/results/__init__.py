@@ -1,1 +1,1 @@
-"""The journal, and what is derived from it."""
+"""Results of runs, read from their folders, in the forms that people and programs read."""

@@ -1,4 +1,4 @@
-"""A run as one object: what `--json` prints."""
+"""A run as one object, as `--json` prints it."""
 
 import math
 import statistics
@@ -15,7 +15,7 @@ from orchestrator.verdict.run import CellResult, RunResult
 def summary(run: RunResult) -> dict[str, Any]:
     """Return a run's verdict, host and cells as plain data.
 
-    `exposure` is that of the first cell with the run's verdict; each cell has its own.
+    The run's `exposure` is the exposure of the first cell with the run's verdict.
     """
     telling = next((c for c in run.cells if c.verdict is run.verdict), run.cells[0])
     return {
@@ -59,7 +59,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "controls": plain(counts.controls),
         "phases": [_phase(found) for found in counts.phases.bins],
         **({"lab": _lab(result.lab)} if result.lab else {}),
-        # Only a cell that was counted on another host, or with another QEMU, names them.
+        # A cell names its host only if it was counted on another host or with another QEMU.
         **({"host": _host(result.facts)} if result.facts != run.facts else {}),
     }
 
@@ -82,7 +82,7 @@ def _phase(found: PhaseBin) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float] | None:
-    """Return the median and the 99th percentile (nearest rank), or None of nothing."""
+    """Return the median and the 99th percentile (nearest rank), or None without values."""
     if not values:
         return None
     nearest = sorted(values)[math.ceil(len(values) * 0.99) - 1]

@@ -1,1 +1,1 @@
-"""From counts to verdicts."""
+"""Verdicts, computed from the counts of a journal."""

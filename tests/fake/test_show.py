@@ -166,7 +166,7 @@ async def test_a_run_that_goes_on_is_shown_as_one(tmp_path: Path) -> None:
             shown.append(read_result(tmp_path).interrupted)
 
     await run_plan(
-        FakeHost(Script(immediate)), FACTS, PLAN, Accel.KVM, tmp_path, Listener()
+        FakeHost(Script(immediate)), PLAN, Accel.KVM, tmp_path, Listener()
     )  # fmt: skip
     assert set(shown) == {"it still goes on, in another process"}
     assert read_result(tmp_path).interrupted is None

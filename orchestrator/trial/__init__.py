@@ -1,1 +1,1 @@
-"""One load of one save, what the ticks did after it, and why."""
+"""Trials: a save, its loads, what the ticks did after each, and why."""

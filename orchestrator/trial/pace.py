@@ -61,4 +61,4 @@ class Paces(collections.UserList[Pace]):
     def __init__(self, vcpus: int = 1) -> None:
         super().__init__(Pace() for _ in range(vcpus))
         self.late_ns = 0.0
-        """From when a stop is due to when the vCPUs stand still."""
+        """Time from the moment a stop is due until the vCPUs stand still."""

@@ -33,13 +33,17 @@ class Memory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Interrogation:
-    """How a silent guest can be asked, by NMIs that QEMU injects into every vCPU."""
+class Question:
+    """One way to make a silent guest testify or re-arm its timer."""
 
-    testimonies: int = 0
-    """NMIs that make the guest print a testimony and change nothing; 0 if it has none."""
+    look: str
+    """Its name in the evidence, such as `NMI 1`."""
+    nmi: bool = True
+    """Whether QEMU injects an NMI into every vCPU. If false, the guest testifies by itself
+    after some time without a tick, and is only watched."""
     rearms: bool = False
-    """Whether one more NMI makes the guest re-arm its timer."""
+    """Whether the guest re-arms its timer then: ticks that come back are a rescue. Without
+    it a question changes nothing."""
 
 
 class LineReader(Protocol):
@@ -101,8 +105,11 @@ class Guest(LineReader, Protocol):
         ...
 
     @property
-    def interrogation(self) -> Interrogation:
-        """How it testifies and re-arms."""
+    def questions(self) -> Sequence[Question]:
+        """Questions to a silent guest, in their order; empty if it cannot testify.
+
+        A diagnosis from testimonies needs two of them.
+        """
         ...
 
     @property

@@ -89,7 +89,7 @@ def _decide(
             f"{part.advanced_ns / 1e6:.2f} ms of CPU in two periods"
             + (" (it is halted)." if halted else "."),
         )
-    if not config.program.interrogation.testimonies:
+    if not config.program.questions:
         return Cause.UNEXPLAINED, f"{result.why}, and this guest cannot testify."
     if len(part.testimonies) < 2:
         return (

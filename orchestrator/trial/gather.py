@@ -155,16 +155,13 @@ class _Examination:
         if self._found.run_state != "running":
             return
         self._silent = [each for each in self._silent if each.runs]
-        asked = instance.config.program.interrogation
-        for number in range(1, asked.testimonies + 1):
-            async with self._look(f"NMI {number}"):
-                await self._nmi()
-        if not asked.rearms:
-            return
-        for each in self._silent:
-            each.evidence.rescued = False
-        async with self._look(f"NMI {asked.testimonies + 1}, which re-arms", rearms=True):
-            await self._nmi()
+        for question in instance.config.program.questions:
+            if question.rearms:
+                for each in self._silent:
+                    each.evidence.rescued = False
+            async with self._look(question.look, rearms=question.rearms):
+                if question.nmi:
+                    await self._nmi()
 
     @contextlib.asynccontextmanager
     async def _look(self, name: str, *, rearms: bool = False) -> AsyncIterator[None]:

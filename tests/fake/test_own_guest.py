@@ -21,7 +21,7 @@ from orchestrator.guest import lines
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lapic import Lapic
 from orchestrator.guest.lines import ControlOpened, Line, Ready, Tick
-from orchestrator.guest.protocol import Interrogation, Memory
+from orchestrator.guest.protocol import Memory, Question
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.tick import lines as firmware
@@ -85,7 +85,7 @@ class Listener:
     timers: tuple[str, ...] = ("metronome",)
     vector: int = VECTOR
     sha256: str = "f" * 64
-    interrogation: Interrogation = Interrogation(testimonies=2)  # noqa: RUF009  # frozen
+    questions: tuple[Question, ...] = (Question("first word"), Question("second word"))
     control_tick: int = 9
     line: re.Pattern[bytes] = re.compile(rb"(ready|beat|hush|word) (\d+)((?: \d+)*);\n")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Line
-from orchestrator.guest.protocol import Interrogation, Memory
+from orchestrator.guest.protocol import Memory, Question
 from orchestrator.guest.state import GuestState
 from orchestrator.guest.tick.config import (
     CONFIG_FILE,
@@ -85,9 +85,13 @@ class TickFirmware:
         return parse_state(await memory.read(STATE_ADDRESS + vcpu * STATE_STRIDE, SIZE))
 
     @property
-    def interrogation(self) -> Interrogation:
+    def questions(self) -> tuple[Question, ...]:
         """Two NMIs only testify; the third also re-arms the timer."""
-        return Interrogation(testimonies=2, rearms=True)
+        return (
+            Question("NMI 1"),
+            Question("NMI 2"),
+            Question("NMI 3, which re-arms", rearms=True),
+        )
 
     @property
     def control_tick(self) -> int:

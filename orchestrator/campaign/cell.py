@@ -1,4 +1,4 @@
-"""One cell's campaign: a control, the trials, a control."""
+"""The campaign of one cell: a control, the trials, another control."""
 
 import contextlib
 import random
@@ -68,21 +68,21 @@ class CellRunner:
         recorder: Recorder,
         progress: Progress,
     ) -> None:
-        """Prepare; `run` does the work.
+        """Prepare the campaign; `run` runs it.
 
         Args:
-            host: where.
-            cell: what.
-            snapshots: the cell's method.
-            planned: trials of eligible saves.
-            seconds: time for them, by the host's clock; by default as long as it takes.
-            controls: injected losses: 2 are one before the trials and one after. A guest
+            host: the host.
+            cell: the cell.
+            snapshots: implementation of the cell's snapshot method.
+            planned: number of trials to run.
+            seconds: time limit for the trials, by the host's clock; None for no limit.
+            controls: injected losses: 2 for one before and one after the trials. A guest
                 without a built-in control has none, so that no verdict of it is `clean`.
-            rule: may end the cell early; by default it does not.
-            turns: those that cells take; by default it has the host for itself.
+            rule: may end the cell early; by default it never does.
+            turns: turns that the cell takes; by default the cell has the host for itself.
             rng: draws the phases.
-            recorder: journal, evidence, and what was counted before the run was cut short.
-            progress: hears of each step.
+            recorder: journal and evidence, and the counts of earlier sessions.
+            progress: receives each step.
         """
         self._host = host
         self._cell = cell
@@ -133,7 +133,7 @@ class CellRunner:
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Hold a turn, and keep count of the host's time in it."""
+        """Hold a turn, and add its duration to the host's time that the cell has used."""
         turn = self._turns.turn(self._cell.id) if self._turns else contextlib.nullcontext()
         async with turn:
             self._turn_began_ns = self._host.clock.now_ns()
@@ -141,11 +141,11 @@ class CellRunner:
             yield
 
     def _turn_is_over(self) -> bool:
-        """Whether another cell waits and this cell has had its share of trials."""
+        """Return whether another cell is waiting and this cell has had its block of trials."""
         wanted = self._turns is not None and self._turns.wanted
         return wanted and self._trials >= self._turn_until
 
-    # --- the host's role ---
+    # --- trials of the host ---
 
     async def _trials_until_planned(self) -> None:
         barren = 0
@@ -175,10 +175,10 @@ class CellRunner:
         rested_ns = await self._busyness.rest()
         self._turn_began_ns += rested_ns
         self._recorder.write(PauseRecord(self._cell.id, why, rested_ns))
-        self._progress.noted(f"{self._cell.id}: going on after {rested_ns / 1e9:.0f} s")
+        self._progress.noted(f"{self._cell.id}: continuing after {rested_ns / 1e9:.0f} s")
 
     def _time_is_up(self) -> bool:
-        """Whether the time limit for the cell's trials has passed."""
+        """Return whether the time limit for the trials of the cell has passed."""
         counts = self.counts
         if self._seconds is None or counts.out_of_time or counts.trials >= self._planned:
             return counts.out_of_time
@@ -257,7 +257,7 @@ class CellRunner:
         self._progress.attempt_ends(self._cell, outcome, done, self._planned)
         return outcome
 
-    # --- the control's role ---
+    # --- controls ---
 
     async def _control(self) -> None:
         """Inject a loss and check that it is seen. Retry if no save could be taken."""
@@ -287,7 +287,7 @@ class CellRunner:
             self._recorder.trial(self._cell, Role.CONTROL, number, attempt, save, result, hang)
         return (result.of(subject) or result.told).outcome
 
-    # --- both ---
+    # --- trials and controls ---
 
     @contextlib.asynccontextmanager
     async def _start(self, role: Role) -> AsyncIterator[Instance]:

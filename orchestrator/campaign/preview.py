@@ -13,7 +13,7 @@ from orchestrator.snapshot.method import CycleKind
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A cell, and whether it would run."""
+    """A cell, and whether it can run."""
 
     cell: Cell
     why_not: str | None

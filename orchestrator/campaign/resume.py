@@ -1,4 +1,4 @@
-"""Reads an interrupted run, to go on with it."""
+"""Reads an interrupted run, so that it can continue."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def read_run(folder: Path) -> RunState:
         raise ResumeError(f"{doing}: {error}") from error
     if state.verdict is not None:
         raise ResumeError(
-            f"{doing}: it has its verdict, {state.verdict}: there is nothing left to do"
+            f"{doing}: it has ended with the verdict {state.verdict}, so nothing is left to do"
         )
     return state
 

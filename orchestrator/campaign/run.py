@@ -49,23 +49,23 @@ async def run_plan(
 ) -> RunResult:
     """Run every cell of a plan and journal it.
 
-    Cells take turns in an order that the seed draws, some trials at a time.
+    Cells take turns, a block of trials at a time, in an order that the seed draws.
 
     Args:
-        host: where cells run that name no other QEMU.
-        plan: what to run.
-        auto: the accelerator to use where the plan leaves it open.
+        host: the host of all cells that name no other QEMU.
+        plan: the plan.
+        auto: the accelerator for cells whose accelerator is `auto`.
         out: an existing, empty folder for the journal and the evidence.
         progress: hears of each step.
-        qemus: gives the host of a cell by the QEMU that it names, for plans with several;
-            by default only cells that name none can run, on `host`.
-        parallel: vCPUs that run at a time.
-        resumed: the state of this plan's run, of which `out` has the journal, to go on
-            with it.
+        qemus: returns a function that opens the host with a named QEMU, for plans that name
+            QEMUs. By default, only cells that name no QEMU can run.
+        parallel: number of vCPUs that run at a time.
+        resumed: the state of an interrupted run of this plan, whose journal is in `out`. The
+            run continues from this state.
 
     Raises:
         RequirementError: the host lacks what the plan requires.
-        NoCellsError: the plan has none.
+        NoCellsError: the plan has no cells.
         JournalError: nothing can be recorded.
     """
     cells = plan.cells(auto)
@@ -103,7 +103,7 @@ async def run_cells(
     auto: Accel = Accel.KVM,
     resumed: RunState | None = None,
 ) -> RunResult:
-    """Run cells, each on its host, and journal it all.
+    """Run cells, each on its host, and journal them.
 
     Args:
         assignments: the cells, each with its host.
@@ -118,7 +118,7 @@ async def run_cells(
         resumed: the state of the run whose journal is in `out`.
 
     Returns:
-        What `read_result(out)` returns from the journal.
+        The same result that `read_result(out)` returns.
 
     Raises:
         JournalError: nothing can be recorded.
@@ -175,7 +175,7 @@ def _images(cells: Sequence[Cell]) -> dict[str, str]:
 
 
 def _go_on(recorder: Recorder, facts: HostFacts, progress: Progress) -> None:
-    """Note that a run goes on, and on which host."""
+    """Journal that a run continues, and on which host."""
     state = recorder.state
     now = _images([each.cell for each in state.cells.values()])
     changed = changed_facts(state.facts, facts, (state.guests, now))

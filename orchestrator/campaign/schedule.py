@@ -30,7 +30,7 @@ from orchestrator.plan.plan import Plan
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.verdict.run import CellResult, judge_cell
 
-#: Gives a cell's host for as long as the cell runs, and ends it if it was made for that.
+#: Opens the host of a cell for as long as the cell runs.
 OpenHost = Callable[[], contextlib.AbstractAsyncContextManager[Host]]
 
 
@@ -38,13 +38,13 @@ class Lab(Protocol):
     """A lab that boots the host of a cell."""
 
     def identity(self) -> LabIdentity:
-        """Return what the host is made of, as far as it is known by now."""
+        """Return the identity of the host, as far as it is known by now."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A cell, and the host that it runs on."""
+    """A cell and its host."""
 
     cell: Cell
     open_host: OpenHost
@@ -98,7 +98,7 @@ class Schedule:
         self.progress.cell_ends(result.cell, result.verdict, result.why)
 
     async def _on_its_host(self, assignment: Assignment) -> None:
-        """Run a cell on its host; a host that fails is noted, not raised."""
+        """Run a cell on its host. The failure of a host is journalled, not raised."""
         cell = assignment.cell
         try:
             async with self._identified(assignment), assignment.open_host() as host:
@@ -114,7 +114,7 @@ class Schedule:
 
     @contextlib.asynccontextmanager
     async def _identified(self, assignment: Assignment) -> AsyncIterator[None]:
-        """Note what a lab knows of the host once the host has ended, or did not come up."""
+        """Journal the lab's identity once the host has ended, or has failed to boot."""
         try:
             yield
         finally:
@@ -125,7 +125,7 @@ class Schedule:
             self.recorder.write(LabRecord(assignment.cell.id, assignment.lab.identity()))
 
     def _note_host(self, cell: Cell, facts: HostFacts) -> None:
-        """Note the host on which a cell is counted; what it counted on another is dropped."""
+        """Journal the host on which a cell is counted. Its counts from another host are dropped."""
         state = self.recorder.state
         if counted_elsewhere(state.cells[cell.id], facts, state.guests[cell.guest]):
             self.recorder.write(RestartRecord(cell.id, "its host changed"))
@@ -133,7 +133,7 @@ class Schedule:
         self.recorder.write(HostRecord(facts if own else None, cell.id))
 
     async def _campaign(self, host: Host, cell: Cell) -> None:
-        """Run the cell's campaign, if the host can do what the cell asks for."""
+        """Run the campaign of a cell, if the host supports everything that the cell needs."""
         limits, state = self.plan.limits, self.recorder.state
         turn = self.turns.turn(cell.id) if self.interleave else contextlib.nullcontext()
         async with turn:

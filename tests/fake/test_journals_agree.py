@@ -183,7 +183,7 @@ async def test_live_show_and_resume_agree(number: int, tmp_path: Path, seen: See
     whole = journal.read_bytes()
     if finished:
         assert printed(read_result(out)) == printed(finished)
-        with pytest.raises(ResumeError, match="it has its verdict"):
+        with pytest.raises(ResumeError, match="it has ended with the verdict"):
             read_run(out)
     (out / "evidence").mkdir(exist_ok=True)  # it is named where it is
     for size, live, counted in random.Random(number).choices(seen.at, k=CUTS):

@@ -78,7 +78,7 @@ async def test_no_finished_cell_is_repeated(tmp_path: Path) -> None:
     numbers = [record["number"] for record in after if record["record"] == "instance"]
     assert numbers == list(range(1, len(numbers) + 1))
     assert result.changed == ()
-    with pytest.raises(ResumeError, match="it has its verdict, clean"):
+    with pytest.raises(ResumeError, match="it has ended with the verdict clean"):
         read_run(tmp_path)
 
 

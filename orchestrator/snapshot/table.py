@@ -1,4 +1,7 @@
-"""Chooses the implementation of a method."""
+"""The snapshot methods, and what each of them needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from orchestrator.errors import UnfitError
 from orchestrator.host.facts import QemuFacts
@@ -12,24 +15,59 @@ from orchestrator.snapshot.mapped_ram import MappedRamSnapshots
 from orchestrator.snapshot.method import Method
 from orchestrator.snapshot.protocol import Snapshots
 
-_CLASSES: dict[Method, type[Snapshots]] = {
-    Method.HMP: HmpSnapshots,
-    Method.JOBS: JobSnapshots,
-    Method.LOADVM: LoadvmSnapshots,
-    Method.EXEC: ExecSnapshots,
-    Method.FILE: FileSnapshots,
-    Method.MAPPED_RAM: MappedRamSnapshots,
-    Method.INCOMING: IncomingSnapshots,
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that a method needs of QEMU."""
+
+    what: str
+    """The need, and since which version QEMU meets it, for a person."""
+    met: Callable[[QemuFacts], bool]
+    """Whether this QEMU meets the need, by its own description."""
+    instead: Method
+    """The method to use where the need is not met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A method's implementation, and its needs in the order in which they are checked."""
+
+    implementation: type[Snapshots]
+    needs: tuple[Need, ...] = ()
+
+
+_JOBS = Need(
+    "snapshot-save and snapshot-load (they came with 6.0)",
+    lambda qemu: qemu.has_snapshot_jobs,
+    Method.HMP,
+)
+_FILE = Need(
+    "migration by file: (it came with 8.2)", lambda qemu: "file" in qemu.migration, Method.EXEC
+)
+_MAPPED_RAM = Need(
+    "mapped-ram (it came with 9.0)", lambda qemu: "mapped-ram" in qemu.migration, Method.FILE
+)
+
+METHODS: dict[Method, Entry] = {
+    Method.HMP: Entry(HmpSnapshots),
+    Method.JOBS: Entry(JobSnapshots, (_JOBS,)),
+    Method.LOADVM: Entry(LoadvmSnapshots),
+    Method.EXEC: Entry(ExecSnapshots),
+    Method.FILE: Entry(FileSnapshots, (_FILE,)),
+    Method.MAPPED_RAM: Entry(MappedRamSnapshots, (_FILE, _MAPPED_RAM)),
+    Method.INCOMING: Entry(IncomingSnapshots),
 }
 
 
 class MethodMissingError(UnfitError):
     """The QEMU does not have the method."""
 
-    def __init__(self, qemu: QemuFacts, lacking: str, instead: Method) -> None:
+    def __init__(self, method: Method, qemu: QemuFacts, need: Need) -> None:
+        self.method = method
+        self.need = need
         super().__init__(
-            f"QEMU {qemu.version} has no {lacking}: "
-            f"use --method {instead}, or a newer QEMU with --qemu"
+            f"QEMU {qemu.version} has no {need.what}: "
+            f"use --method {need.instead}, or a newer QEMU with --qemu"
         )
 
 
@@ -37,15 +75,10 @@ def snapshots(method: Method, qemu: QemuFacts) -> Snapshots:
     """Return the implementation of a method.
 
     Raises:
-        MethodMissingError: this QEMU lacks the method.
+        MethodMissingError: this QEMU lacks something that the method needs.
     """
-    if method is Method.JOBS and not qemu.has_snapshot_jobs:
-        lacking = "snapshot-save and snapshot-load (they came with 6.0)"
-        raise MethodMissingError(qemu, lacking, Method.HMP)
-    if method in (Method.FILE, Method.MAPPED_RAM) and "file" not in qemu.migration:
-        lacking = "migration by file: (it came with 8.2)"
-        raise MethodMissingError(qemu, lacking, Method.EXEC)
-    if method is Method.MAPPED_RAM and "mapped-ram" not in qemu.migration:
-        lacking = "mapped-ram (it came with 9.0)"
-        raise MethodMissingError(qemu, lacking, Method.FILE)
-    return _CLASSES[method]()
+    entry = METHODS[method]
+    for need in entry.needs:
+        if not need.met(qemu):
+            raise MethodMissingError(method, qemu, need)
+    return entry.implementation()

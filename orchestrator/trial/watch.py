@@ -9,7 +9,7 @@ from orchestrator.guest.lines import Crashed, Line, Tick
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.limits import Limits
 from orchestrator.vm.instance import Instance
-from orchestrator.vm.port import ConsoleClosed
+from orchestrator.vm.port import ConsoleClosedError
 
 L = TypeVar("L", bound=Line)
 
@@ -179,7 +179,7 @@ class Watch:
                         return Ended(f"the guest took {line.what}", crashed=True, vcpu=self._vcpu)
                     continue
                 vcpu_now = await instance.vcpu_cpu_ns(self._vcpu)
-            except (ConsoleClosed, ProcessLookupError):
+            except (ConsoleClosedError, ProcessLookupError):
                 return await how_it_ended(instance)
             vcpu_start = vcpu_now if vcpu_start is None else vcpu_start
             ran_ns = vcpu_now - vcpu_start

@@ -57,7 +57,7 @@ class Console:
             The line and when it arrived, by the host's clock; None if none came in time.
 
         Raises:
-            ConsoleClosed: the stream ended.
+            ConsoleClosedError: the stream ended.
         """
         until_ns = self._clock.now_ns() + within_ns
         kept, port = self._put_aside[vcpu], self._ports[vcpu % len(self._ports)]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import UnfitError
+from orchestrator.guest.lines import Tick
 from orchestrator.guest.state import GuestState
 from orchestrator.host.protocol import Host, QemuProcess
 from orchestrator.process.exit import ProcessExit
@@ -15,6 +16,9 @@ from orchestrator.vm.console import Console
 from orchestrator.vm.memory import RunningMemory, StoppedMemory
 from orchestrator.vm.qemu import InstanceFacts, Qemu, starting
 
+#: How long `Instance.next_tick` waits by default: many periods of any usual guest.
+NEXT_TICK_NS = 2_000_000_000
+
 
 class NotOwnedError(UnfitError):
     """The request would end or replace a QEMU that losttick did not start."""
@@ -23,6 +27,16 @@ class NotOwnedError(UnfitError):
         super().__init__(
             f"{request}: this QEMU was running before losttick came and must stay. "
             "Use a snapshot method that loads into the running QEMU (hmp or jobs)."
+        )
+
+
+class NeedsDiskError(UnfitError):
+    """A snapshot method needs a disk, and the instance has none."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            f"saving or loading by {method}: the instance has no disk. "
+            "Give its InstanceConfig disk=True, or use a method by migration, such as exec."
         )
 
 
@@ -129,6 +143,24 @@ class Instance:
         """Let the vCPUs run."""
         await self.monitor.execute("cont")
         self.running = True
+
+    async def next_tick(self, within_ns: int = NEXT_TICK_NS, vcpu: int = 0) -> Tick | None:
+        """Wait for the next tick of a vCPU that the guest reports.
+
+        Args:
+            within_ns: how long to wait for each line of the guest, in the host's time.
+            vcpu: whose tick.
+
+        Returns:
+            The tick; None if no line came in time.
+
+        Raises:
+            ConsoleClosedError: QEMU closed the console.
+        """
+        while arrived := await self.console.next_line(within_ns, vcpu):
+            if isinstance(arrived[0], Tick):
+                return arrived[0]
+        return None
 
     async def run_state(self) -> str:
         """Return QEMU's run state, such as `running`. Does not touch the vCPU."""

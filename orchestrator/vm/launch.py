@@ -11,7 +11,7 @@ from orchestrator.host.protocol import Host
 from orchestrator.qmp.errors import MonitorClosedError
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
-from orchestrator.vm.port import ConsoleClosed
+from orchestrator.vm.port import ConsoleClosedError
 from orchestrator.vm.qemu import Qemu, starting
 
 
@@ -61,7 +61,7 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> None:
     """
     try:
         arrived = await qemu.console.next_line(host.deadlines.ready_ns)
-    except ConsoleClosed:
+    except ConsoleClosedError:
         raise MonitorClosedError("query-cpus-fast", "QEMU ended while its guest started") from None
     line: Line | None = arrived[0] if arrived else None
     if isinstance(line, Ready):

@@ -17,6 +17,7 @@ from pexpect import EOF
 from pexpect.fdpexpect import fdspawn
 
 from orchestrator.clock import Clock
+from orchestrator.errors import InfraError
 from orchestrator.guest.lines import Line
 from orchestrator.guest.protocol import LineReader
 
@@ -30,8 +31,11 @@ TAIL_BYTES = 4096
 _CHUNK_BYTES = 64 * 1024
 
 
-class ConsoleClosed(Exception):  # noqa: N818  # an end, not an error: QEMU may end it
+class ConsoleClosedError(InfraError):
     """The stream has ended."""
+
+    def __init__(self) -> None:
+        super().__init__("hearing the guest: QEMU has closed the console")
 
 
 class Port:
@@ -143,7 +147,7 @@ class Port:
             came in time.
 
         Raises:
-            ConsoleClosed: the stream ended.
+            ConsoleClosedError: the stream ended.
         """
         until_ns = self._clock.now_ns() + within_ns
         while True:
@@ -153,7 +157,7 @@ class Port:
             elif self._waiting:
                 self._feed_pexpect()
             elif self.closed:
-                raise ConsoleClosed
+                raise ConsoleClosedError
             elif not await self._arrived(until_ns - self._clock.now_ns()):
                 return None
 

@@ -9,7 +9,7 @@ from orchestrator.guest.lines import Tick
 from orchestrator.host.protocol import Host
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import GuestRefusedError, launch
-from orchestrator.vm.port import ConsoleClosed
+from orchestrator.vm.port import ConsoleClosedError
 
 #: Ticks to wait for: the second shows that the guest could re-arm its timer.
 TICKS = 3
@@ -56,7 +56,7 @@ async def try_out(host: Host, config: InstanceConfig) -> Tryout:
                     return Tryout(f"the guest said {arrived[0]}")
             tracer = instance.process.tracer
             return Tryout(None, trace=tracer.read() if tracer else None)
-    except ConsoleClosed:
+    except ConsoleClosedError:
         return Tryout("QEMU ended while its guest ticked")
     except GuestRefusedError as error:
         return Tryout(str(error), refused=True)

@@ -35,7 +35,7 @@ from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.console import Console
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
-from orchestrator.vm.port import WINDOW_BYTES, ConsoleClosed
+from orchestrator.vm.port import WINDOW_BYTES, ConsoleClosedError
 
 SECOND_NS = 1_000_000_000
 
@@ -269,9 +269,9 @@ async def test_a_console_that_closes_gives_what_it_had(
     guest.close()
     heard = await watched.next_line(SECOND_NS)
     assert heard is not None
-    with pytest.raises(ConsoleClosed):
+    with pytest.raises(ConsoleClosedError):
         await watched.next_line(SECOND_NS)
-    with pytest.raises(ConsoleClosed):
+    with pytest.raises(ConsoleClosedError):
         await watched.next_line(SECOND_NS)
 
 

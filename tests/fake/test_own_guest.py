@@ -27,7 +27,6 @@ from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.tick import lines as firmware
 from orchestrator.journal.file import JOURNAL
 from orchestrator.plan.load import PlanError, build_plan
-from orchestrator.registry import UnknownNameError
 from orchestrator.testing import (
     FakeHost,
     FakeQemu,
@@ -247,12 +246,3 @@ def test_an_unknown_name_is_a_fault_of_the_plan_that_lists_the_known_ones(
         build_plan({"axes": {axis: "sundial"}}, "test")
     (fault,) = caught.value.faults
     assert f"there is no {kind} 'sundial'. Known: {', '.join(names)}" in fault
-
-
-def test_an_entry_leaves_with_its_context() -> None:
-    with pytest.raises(ValueError, match="there is a timer named 'metronome' already"):
-        TIMERS.add(Metronome())
-    with TIMERS.added(Metronome("sundial")):
-        assert TIMERS["sundial"].control_periods == 7
-    with pytest.raises(UnknownNameError, match="no timer 'sundial'"):
-        TIMERS["sundial"]

@@ -13,7 +13,6 @@ from orchestrator.campaign.resume import counted_elsewhere
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.host.facts import HostFacts
 from orchestrator.host.protocol import Host
 from orchestrator.journal.file import JournalError
 from orchestrator.journal.plain import plain
@@ -102,7 +101,7 @@ class Schedule:
         cell = assignment.cell
         try:
             async with self._identified(assignment), assignment.open_host() as host:
-                self._note_host(cell, host.facts)
+                self._note_host(cell, host)
                 self._note_lab(assignment)
                 await self._campaign(host, cell)
         except JournalError:
@@ -124,13 +123,13 @@ class Schedule:
         if assignment.lab:
             self.recorder.write(LabRecord(assignment.cell.id, assignment.lab.identity()))
 
-    def _note_host(self, cell: Cell, facts: HostFacts) -> None:
+    def _note_host(self, cell: Cell, host: Host) -> None:
         """Journal the host on which a cell is counted. Its counts from another host are dropped."""
-        state = self.recorder.state
+        facts, state = host.facts, self.recorder.state
         if counted_elsewhere(state.cells[cell.id], facts, state.guests[cell.guest]):
             self.recorder.write(RestartRecord(cell.id, "its host changed"))
         own = facts != state.facts
-        self.recorder.write(HostRecord(facts if own else None, cell.id))
+        self.recorder.write(HostRecord(facts if own else None, cell.id, host.deadlines))
 
     async def _campaign(self, host: Host, cell: Cell) -> None:
         """Run the campaign of a cell, if the host supports everything that the cell needs."""

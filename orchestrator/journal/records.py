@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.bugs.exposure import ApicvTrace
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.save import Save
 from orchestrator.findings.series import Series
@@ -62,6 +63,8 @@ class HostRecord:
 
     facts: HostFacts | None = None
     cell: str | None = None
+    deadlines: Deadlines = DEFAULT_DEADLINES
+    """How long each kind of step may take on the host of that cell."""
 
 
 @dataclass(frozen=True, slots=True)

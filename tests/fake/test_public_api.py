@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator import (
     Accel,
+    Deadlines,
     GuestConfig,
     InfraError,
     InstanceConfig,
@@ -112,6 +113,16 @@ async def test_equal_facts_are_the_same_host(tmp_path: Path) -> None:
     kinds = [[(r["record"], r.get("facts") is None) for r in records] for records in journals]
     assert kinds[0] == kinds[1]
     assert ("host", True) in kinds[0], "the cell's host is the run's: its facts are not repeated"
+
+
+async def test_deadlines_are_journalled_where_they_are_not_the_usual_ones(tmp_path: Path) -> None:
+    for name, deadlines in (("usual", Deadlines()), ("raised", Deadlines(state_ns=90_000_000_000))):
+        host = FakeHost(Script(immediate), deadlines=deadlines)
+        await check(host, trials=3, rule_out=0.7, out=tmp_path / name)
+        path = tmp_path / name / "journal.jsonl"
+        hosts = [r for r in journal_dicts(path) if r["record"] == "host" and r["cell"]]
+        assert [each["deadlines"]["state_ns"] for each in hosts] == [deadlines.state_ns]
+        assert ("deadlines" in path.read_text()) == (name == "raised")
 
 
 async def test_a_host_without_a_qemu_is_refused_in_words() -> None:

@@ -1,4 +1,4 @@
-/* The lab's agent: runs QEMU inside the lab for a harness outside of it.
+/* The lab's agent: runs QEMU and other programs inside the lab for a harness outside of it.
  *
  *   agent TTY TOKEN
  *
@@ -19,6 +19,8 @@
  *   R read a file         PATH                    d: parts of it, then r
  *   D list a folder       PATH                    d: names, each with a \n, then r
  *   P pin a thread        TID CPU                 r
+ *   U unload a module     NAME                    r
+ *   I load a module       PATH\0OPTIONS           r
  *   K kill QEMU                                   r; then x, when it has ended
  * Answers come in the order of the requests. r begins with errno in decimal; what
  * follows a space is the value.
@@ -45,6 +47,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -338,6 +341,17 @@ static void obey(char kind, int number, char *payload, size_t size)
         if (sscanf(payload, "%d %d", &tid, &cpu) == 2)
             CPU_SET(cpu, &cpus);
         answer(number, sched_setaffinity(tid, sizeof cpus, &cpus) ? errno : 0, "");
+        break;
+    }
+    case 'U':
+        answer(number, syscall(SYS_delete_module, payload, O_NONBLOCK) ? errno : 0, "");
+        break;
+    case 'I': {
+        int fd = open(payload, O_RDONLY | O_CLOEXEC);
+        int failed = fd < 0 || syscall(SYS_finit_module, fd, name < size ? rest : "", 0);
+        answer(number, failed ? errno : 0, "");
+        if (fd >= 0)
+            close(fd);
         break;
     }
     case 'K':

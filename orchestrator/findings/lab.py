@@ -22,6 +22,8 @@ class LabIdentity:
     verdict is the question."""
     boot_s: float | None = None
     """Seconds from the start of the emulator to the first message of the agent."""
+    edits: tuple[str, ...] = ()
+    """Names of the edits with which the KVM modules were built."""
     counters: dict[str, int] = field(default_factory=dict)
     """Counts of the edited module itself, by the name of its parameter."""
 

@@ -1,68 +1,122 @@
-"""The direct test in a lab: a kernel of one's choice on an emulated CPU with APICv."""
+"""The direct test in labs: kernels of one's choice on an emulated CPU with APICv."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
+from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
 from orchestrator.direct.run import ProbeResult, collect, probe_arguments
-from orchestrator.host.facts import HostFacts
+from orchestrator.host.local_facts import read_facts
+from orchestrator.lab.arms import Arm
 from orchestrator.lab.emulator.bochs import Bochs
-from orchestrator.lab.emulator.boot import Lab
-from orchestrator.lab.emulator.media import boot_cd, initrd
-from orchestrator.lab.host.host import lab_facts
-from orchestrator.lab.host.image import lab_files
-from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.host.host import LabHost
+from orchestrator.lab.labs import ArmHost, LabParts, Labs
 from orchestrator.process.background import in_thread
+from orchestrator.verdict.direct import DirectResult
+
+#: Where a lab has the program of the direct test.
+PROGRAM = "bin/probe"
+
+
+#: Gives, for as long as its context lasts, a function that hears how much of how much is done.
+Bar = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
 
 
 @dataclass(frozen=True, slots=True)
-class LabProbe:
-    """What the probe found in a lab."""
+class DirectTrials:
+    """The trials of a direct test, in the lab's time."""
 
-    kernel: str
-    facts: HostFacts
-    result: ProbeResult
+    trials: int
+    """Number of trials for each TMCCT."""
+    period_ns: int
+    """The timer's initial count."""
+    tmccts_ns: tuple[int, ...]
+    """Current counts to restore."""
+
+    @property
+    def total(self) -> int:
+        """Number of trials, not counting the control's."""
+        return self.trials * len(self.tmccts_ns)
 
 
-async def probe_in_lab(
-    bochs: Bochs,
-    kernel: Kernel,
-    host: HostFacts,
-    trials: int,
-    period_ns: int,
-    tmccts_ns: Sequence[int],
-    *,
-    apicv: bool = True,
-    progress: Callable[[int], None] = lambda done: None,
-) -> LabProbe:
-    """Boot a kernel, untouched, and run the probe in it.
+@contextlib.contextmanager
+def no_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show no progress."""
+    yield lambda done, total: None
 
-    Args:
-        bochs: the emulator.
-        kernel: what to boot.
-        host: this machine's facts: those of the lab take the place of what it emulates.
-        trials: for each TMCCT.
-        period_ns: the timer's initial count.
-        tmccts_ns: current counts to restore.
-        apicv: whether kvm_intel is loaded with `enable_apicv=1`.
-        progress: hears how many trials are done, now and then.
+
+def direct_parts(bochs: Bochs) -> LabParts:
+    """Return what a lab for direct tests is made of.
 
     Raises:
-        LabError: the lab failed.
-        PackagesError, NoCompilerError: what it is made of can't be had.
+        NoCompilerError: the program can't be built here.
+        ToolError: building the program failed.
     """
-    arguments = probe_arguments(trials, period_ns, tmccts_ns)
-    lab = Lab(bochs, await in_thread(_cd, kernel, arguments, apicv))
-    async with contextlib.aclosing(lab.lines()) as lines:
-        result = await collect(lines, len(tmccts_ns), progress)
-    facts = lab_facts(host, lab, cpus=1)
-    return LabProbe(kernel.name, facts, result)
+    return LabParts(bochs, programs={PROGRAM: build().read_bytes()})
 
 
-def _cd(kernel: Kernel, arguments: Sequence[str], apicv: bool) -> bytes:
-    files = {
-        **lab_files(kernel, " ".join(("/bin/probe", *arguments)), apicv=apicv),
-        "bin/probe": build().read_bytes(),
-    }
-    return boot_cd(kernel.image, initrd(files))
+async def count_in_lab(
+    host: LabHost, wanted: DirectTrials, progress: Callable[[int], None] = lambda done: None
+) -> ProbeResult:
+    """Run the direct test in a booted lab.
+
+    Args:
+        host: a lab made of `direct_parts`.
+        wanted: the trials.
+        progress: called with the number of trials done.
+
+    Raises:
+        LabError: the program failed, or the lab ended.
+        ShortAnswerError: the program ended before its last series.
+    """
+    arguments = probe_arguments(wanted.trials, wanted.period_ns, wanted.tmccts_ns)
+    async with contextlib.aclosing(host.run([f"/{PROGRAM}", *arguments])) as lines:
+        return await collect(lines, len(wanted.tmccts_ns), progress)
+
+
+async def run_direct_in_labs(
+    arms: Sequence[Arm],
+    wanted: DirectTrials,
+    confidence: float,
+    out: Path,
+    *,
+    bochs: Bochs,
+    parallel: int = 1,
+    bar: Bar = no_bar,
+    say: Callable[[str], None] = lambda text: None,
+) -> DirectResult:
+    """Test KVM_SET_LAPIC in every arm, and journal it.
+
+    Args:
+        arms: kernels and edits.
+        wanted: the trials of each arm.
+        confidence: confidence of the intervals.
+        out: folder for the journal and the labs' logs.
+        bochs: the emulator.
+        parallel: labs that run at a time.
+        bar: shows the progress of an arm.
+        say: is called with each step that takes long.
+
+    Raises:
+        NoCompilerError: the program can't be built here.
+        VariantError: a kernel has no such variant.
+        JournalError: the journal can't be written.
+    """
+    here = await in_thread(read_facts, None, None)
+    parts = await in_thread(direct_parts, bochs)
+    async with Labs(parts, arms, here, out, parallel=parallel, say=say) as labs:
+        subjects = [Subject(arm.name, partial(_test, labs, arm, wanted, bar)) for arm in arms]
+        return await run_direct(subjects, confidence, out, parallel)
+
+
+async def _test(labs: Labs, arm: Arm, wanted: DirectTrials, bar: Bar) -> Counted:
+    """Test one arm."""
+    arm_host = ArmHost(labs, arm)
+    async with arm_host.open() as host:
+        with bar(f"{arm.name}: {wanted.total} trials") as progress:
+            found = await count_in_lab(host, wanted, lambda done: progress(done, wanted.total))
+        facts = host.facts
+    return Counted(facts, found, arm_host.identity())

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import LosttickError, UnfitError
+from orchestrator.errors import UnfitError
 from orchestrator.guest.config import GuestConfig
 from orchestrator.host.errors import QemuStartError
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import LabError
-from orchestrator.lab.host.host import LabHost
+from orchestrator.lab.host.host import boot
 from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.qemu import packaged_qemu
 from orchestrator.lab.kernel.names import kernel
@@ -29,13 +29,11 @@ PERIOD_NS = 200_000_000
 TICKING = InstanceConfig(Accel.KVM, GuestConfig(period_ns=PERIOD_NS))
 
 
-async def lab(emulator: Bochs, log: io.BytesIO) -> LabHost:
+async def image(emulator: Bochs) -> LabImage:
     try:
-        packaged = await packaged_qemu()
-        booted = kernel("debian:bookworm")
+        return LabImage(emulator, kernel("debian:bookworm"), await packaged_qemu())
     except UnfitError as error:
         lacking(Need.LAB, str(error))
-    return LabHost(LabImage(emulator, booted, packaged), FACTS, log)
 
 
 def emulators(folder: Path) -> list[int]:
@@ -52,10 +50,17 @@ def emulators(folder: Path) -> list[int]:
     return found
 
 
-async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> None:
+async def test_a_host_like_any_other(
+    emulator: Bochs, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = io.BytesIO()
-    host = await lab(emulator, log)
-    async with host.booted():
+    strangers = strangers_at_the_door(monkeypatch)
+    async with boot(await image(emulator), FACTS, log) as host:
+        # Another program that has found the port is hung up on.
+        (reader, writer) = strangers[0]
+        assert await reader.read() == b""
+        writer.close()
+
         facts = host.facts
         assert facts.kernel in await host.read_file("/proc/version")
         assert {"apicv", "posted_intr", "vid"} <= set(facts.vmx_flags)
@@ -91,7 +96,7 @@ async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> N
             # One that is ended from inside says how; the other goes on.
             with pytest.raises(OSError, match="No such file"):
                 await one.process.read_file("no-such-file")
-            await host._connected.ask(b"K", 0, b"")
+            await host._link.ask(b"K", 0, b"")
             assert (await one.process.exited()).code == -signal.SIGKILL
             while two.console.drain():  # what came meanwhile
                 pass
@@ -102,8 +107,7 @@ async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> N
 
 async def test_an_emulator_that_dies_is_no_freeze(emulator: Bochs, runtime_folder: Path) -> None:
     log = io.BytesIO()
-    host = await lab(emulator, log)
-    async with host.booted():
+    async with boot(await image(emulator), FACTS, log) as host:
         async with launch(host, TICKING) as instance:
             (pid,) = emulators(runtime_folder)
             os.kill(pid, signal.SIGKILL)
@@ -119,34 +123,26 @@ async def test_an_emulator_that_dies_is_no_freeze(emulator: Bochs, runtime_folde
 async def test_an_agent_that_never_speaks_ends_the_boot(
     emulator: Bochs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.lab.host.host.BOOT_S", 3.0)  # it takes some 8
-    host = await lab(emulator, io.BytesIO())
-    with pytest.raises(LabError, match="its agent said nothing in 3 s"):
-        async with host.booted():
-            pytest.fail("it booted in 3 s")
+    monkeypatch.setattr("orchestrator.lab.host.host.BOOT_S", 1.0)  # a boot takes 4 at least
+    with pytest.raises(LabError, match="its agent said nothing in 1 s"):
+        async with boot(await image(emulator), FACTS):
+            pytest.fail("it booted in 1 s")
 
 
-async def test_a_stranger_at_the_port_is_hung_up_on(
-    emulator: Bochs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host = await lab(emulator, io.BytesIO())
-    ports: list[int] = []
+def strangers_at_the_door(
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Have another program find each port that is opened, and say a token of its own there."""
     create = asyncio.get_running_loop().create_server
 
     async def noted(*args: object, **options: object) -> asyncio.Server:
         server: asyncio.Server = await create(*args, **options)  # type: ignore[call-overload]
-        ports.append(server.sockets[0].getsockname()[1])
-        reader, writer = await asyncio.open_connection("127.0.0.1", ports[0])
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         strangers.append((reader, writer))
         writer.write(b"h\0\5\0" + bytes(8) + b"token" + bytes(4))
         return server
 
     strangers: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     monkeypatch.setattr(asyncio.get_running_loop(), "create_server", noted)
-    async with host.booted():
-        (reader, writer) = strangers[0]
-        assert await reader.read() == b""
-        writer.close()
-        with pytest.raises(LosttickError, match="nonsense"):
-            async with launch(host, InstanceConfig(Accel.KVM, machine="nonsense")):
-                pytest.fail("it started")
+    return strangers

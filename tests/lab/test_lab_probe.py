@@ -3,71 +3,69 @@
 A cold cache is allowed: then Bochs is built and the kernels are fetched.
 """
 
-import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from orchestrator.bugs.exposure import ExposureState, exposure
-from orchestrator.errors import UnfitError
+from orchestrator.findings.series import Series
 from orchestrator.guest.timer_mode import TimerMode
-from orchestrator.lab.direct import LabProbe, probe_in_lab
+from orchestrator.lab.arms import Arm
+from orchestrator.lab.direct import DirectTrials
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import Lab, LabError
 from orchestrator.lab.emulator.media import boot_cd, initrd
 from orchestrator.lab.kernel.names import kernel
-from orchestrator.testing import FACTS
 from orchestrator.vm.config import Accel
 from tests.support.command import started
-from tests.support.needs import Need, lacking
+from tests.support.labs import SharedLabs, fetched, shared_labs
 from tests.support.processes import marked_processes, wait_until
 
 pytestmark = pytest.mark.timeout(900)
 
 TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000)
 
-Probe = Callable[..., LabProbe]
+#: Far more than a call of KVM takes on an emulated CPU is not needed where nothing is re-armed.
+WANTED = DirectTrials(20, 200_000, TMCCTS)
 
 
-def run_probe(emulator: Bochs, suite: str, **options: bool) -> LabProbe:
-    try:
-        fetched = kernel(f"debian:{suite}")
-    except UnfitError as error:
-        lacking(Need.LAB, f"a kernel: {error}")
-    return asyncio.run(probe_in_lab(emulator, fetched, FACTS, 20, 200_000, TMCCTS, **options))
+@pytest.fixture(scope="module")
+def oldest(emulator: Bochs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedLabs]:
+    """Bullseye's kernel, 5.10."""
+    arms = [Arm(fetched("debian:bullseye"))]
+    with shared_labs(emulator, arms, tmp_path_factory.mktemp("oldest")) as labs:
+        yield labs
 
 
-def losses(probe: LabProbe) -> dict[int, int]:
-    return {series.tmcct_ns: series.lost for series in probe.result.series}
+def losses(series: Iterable[Series]) -> dict[int, int]:
+    return {each.tmcct_ns: each.lost for each in series}
 
 
-def test_stock_5_10_has_the_narrow_race(emulator: Bochs) -> None:
-    found = run_probe(emulator, "bullseye")
-    assert found.facts.kernel.startswith("5.10.")
-    assert found.facts.kvm_modules["kvm_intel"]["enable_apicv"] == "Y"
-    assert losses(found) == {0: 0, 1: 20, 100: 20, 1_000: 20, 10_000: 0, 100_000: 0}
-    exposed = exposure(found.facts, Accel.KVM, TimerMode.ONE_SHOT)
+def test_stock_5_10_has_the_narrow_race(oldest: SharedLabs) -> None:
+    facts, series = oldest.count(Arm(fetched("debian:bullseye")), WANTED)
+    assert facts.kernel.startswith("5.10.")
+    assert losses(series) == {0: 0, 1: 20, 100: 20, 1_000: 20, 10_000: 0, 100_000: 0}
+    exposed = exposure(facts, Accel.KVM, TimerMode.ONE_SHOT)
     assert exposed.state is ExposureState.EXPOSED
 
 
-def test_it_is_gone_without_apicv(emulator: Bochs) -> None:
-    found = run_probe(emulator, "bullseye", apicv=False)
-    assert found.facts.kvm_modules["kvm_intel"]["enable_apicv"] == "N"
-    assert set(losses(found).values()) == {0}
-    assert found.result.control.lost == found.result.control.trials
+def test_it_is_gone_without_apicv(oldest: SharedLabs) -> None:
+    _, series = oldest.count(Arm(fetched("debian:bullseye"), apicv=False), WANTED)
+    assert set(losses(series).values()) == {0}
 
 
-def test_stock_6_1_loses_nothing(emulator: Bochs) -> None:
-    found = run_probe(emulator, "bookworm")
-    assert found.facts.kernel.startswith("6.1.")
-    assert found.facts.kvm_modules["kvm_intel"]["enable_apicv"] == "Y"
-    assert set(losses(found).values()) == {0}
-    assert found.result.control.lost == found.result.control.trials
+def test_stock_6_1_loses_nothing(emulator: Bochs, tmp_path: Path) -> None:
+    arm = Arm(fetched("debian:bookworm"))
+    (tmp_path / "labs").mkdir()
+    with shared_labs(emulator, [arm], tmp_path / "labs") as labs:
+        facts, series = labs.count(arm, WANTED)
+    assert facts.kernel.startswith("6.1.")
+    assert set(losses(series).values()) == {0}
 
 
 async def boot(emulator: Bochs, init: str) -> list[str]:

@@ -55,7 +55,7 @@ def test_the_bug_and_its_fix_side_by_side(tmp_path: Path) -> None:
         went_on = {kind for kind in cell["outcomes"] if kind != "lost"}
         # Where this machine was busy, timing can't tell.
         assert went_on <= {"immediate", "indistinct"}
-    assert len(list((out / "serial").iterdir())) == len(found["cells"])
+    assert len(list((out / "serial").iterdir())) == 1  # one boot serves all arms
     for hang in records(out, "trial"):
         if hang["outcome"] == "lost":
             assert (out / hang["evidence"] / "diagnosis.txt").exists()

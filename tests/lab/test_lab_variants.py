@@ -7,22 +7,22 @@ variant of each kernel takes about a minute, and fetches its source.
 import asyncio
 import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from orchestrator.direct.program import build
 from orchestrator.direct.run import probe_arguments
 from orchestrator.errors import UnfitError
 from orchestrator.findings.series import Series
-from orchestrator.lab.direct import probe_in_lab
+from orchestrator.lab.arms import Arm
+from orchestrator.lab.direct import PROGRAM, DirectTrials
 from orchestrator.lab.emulator.bochs import Bochs, debian_bochs
-from orchestrator.lab.emulator.boot import Lab, LabError
-from orchestrator.lab.emulator.media import boot_cd, initrd
-from orchestrator.lab.host.image import lab_files
+from orchestrator.lab.emulator.boot import LabError
+from orchestrator.lab.host.host import LabHost
 from orchestrator.lab.kernel.kernel import Kernel
-from orchestrator.lab.kernel.names import DEFAULT_VERSION, default_kernel, kernel
+from orchestrator.lab.kernel.names import DEFAULT_VERSION, kernel
 from orchestrator.lab.kernel.variants import (
     COUNTERS,
     EVERY,
@@ -32,27 +32,20 @@ from orchestrator.lab.kernel.variants import (
     modified,
     modify,
 )
-from orchestrator.testing import FACTS
+from tests.support.labs import SharedLabs, fetched, shared_labs
 from tests.support.needs import Need, lacking
 
 pytestmark = pytest.mark.timeout(1200)
 
-TRIALS = 20
+#: The probe's re-arm at half of the period must not expire inside KVM_SET_LAPIC, which takes
+#: long on an emulated CPU.
+WANTED = DirectTrials(trials=20, period_ns=4_000_000, tmccts_ns=(0,))
 
-#: The probe's re-arm at half of it must not expire inside KVM_SET_LAPIC, which takes long
-#: on an emulated CPU.
-PERIOD_NS = 4_000_000
+TRIALS = WANTED.trials
 
-#: Suites whose kernels have the condition `wants_to_run`. The first one's is in parts, too:
-#: from 6.19 on, Debian splits a kernel into packages.
+#: Suites whose kernels have the condition `wants_to_run`. The first suite's kernel is in parts,
+#: too: from 6.19 on, Debian splits a kernel into packages.
 NEWER = ("trixie-backports", "bookworm-security", "trixie-security", "forky")
-
-
-def fetched(name: str | None = None) -> Kernel:
-    try:
-        return kernel(name) if name else default_kernel()
-    except UnfitError as error:
-        lacking(Need.LAB, f"{name or 'a kernel'}: {error}")
 
 
 def built(source: Kernel, variant: Variant, **options: Any) -> Kernel:
@@ -62,9 +55,7 @@ def built(source: Kernel, variant: Variant, **options: Any) -> Kernel:
         lacking(Need.LAB, f"{variant} of {source.version}: {error}")
 
 
-@pytest.fixture(scope="module")
-def newer() -> Kernel:
-    """A kernel with the condition `wants_to_run`."""
+def with_wants_to_run() -> Kernel:
     reasons = []
     for suite in NEWER:
         try:
@@ -77,13 +68,22 @@ def newer() -> Kernel:
     return lacking(Need.OLD_KERNELS, f"one with wants_to_run: {'; '.join(reasons)}")
 
 
-def probed(emulator: Bochs, tested: Kernel, *, apicv: bool = True) -> Series:
-    """Run the probe; its control must be lost."""
-    found = asyncio.run(probe_in_lab(emulator, tested, FACTS, TRIALS, PERIOD_NS, (0,), apicv=apicv))
-    assert found.facts.kernel == tested.release
-    assert found.facts.kvm_modules["kvm_intel"]["enable_apicv"] == "NY"[apicv]
-    assert found.result.control.lost == found.result.control.trials
-    (series,) = found.result.series
+def an_arm(source: Kernel, variant: Variant, *, apicv: bool = True) -> Arm:
+    return Arm(source, variant, apicv, every=4 if variant is Variant.PARTIAL else None)
+
+
+@pytest.fixture(scope="module")
+def default(emulator: Bochs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedLabs]:
+    """The default kernel."""
+    source = fetched()
+    variants = [Variant.UNTOUCHED, Variant.REVERT_FIX, Variant.PARTIAL, Variant.DROP_TIMER]
+    arms = [an_arm(source, variant) for variant in variants]
+    with shared_labs(emulator, arms, tmp_path_factory.mktemp("default")) as labs:
+        yield labs
+
+
+def probed(labs: SharedLabs, arm: Arm) -> Series:
+    _, (series,) = labs.count(arm, WANTED)
     assert series.trials == TRIALS
     return series
 
@@ -96,9 +96,16 @@ def probed(emulator: Bochs, tested: Kernel, *, apicv: bool = True) -> Series:
         (Variant.REVERT_FIX, False, 0),
     ],
 )
-def test_the_default_kernel(emulator: Bochs, variant: Variant, apicv: bool, lost: int) -> None:
-    tested = built(fetched(), variant)
-    assert probed(emulator, tested, apicv=apicv).lost == lost
+def test_the_default_kernel(default: SharedLabs, variant: Variant, apicv: bool, lost: int) -> None:
+    assert probed(default, an_arm(fetched(), variant, apicv=apicv)).lost == lost
+
+
+def test_modules_are_loaded_anew_for_each_arm(default: SharedLabs) -> None:
+    """Back and forth in one lab: each arm shows its own answer."""
+    reverted, source = Variant.REVERT_FIX, fetched()
+    for variant, apicv, lost in ((reverted, True, TRIALS), (Variant.UNTOUCHED, True, 0),
+                                 (reverted, False, 0), (reverted, True, TRIALS)):  # fmt: skip
+        assert probed(default, an_arm(source, variant, apicv=apicv)).lost == lost
 
 
 def test_the_default_kernel_is_its_own_base() -> None:
@@ -110,15 +117,27 @@ def test_the_default_kernel_is_its_own_base() -> None:
         modify(found, Variant.BASE)
 
 
+@pytest.fixture(scope="module")
+def newer(
+    emulator: Bochs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[SharedLabs, Kernel]]:
+    """A kernel with the condition `wants_to_run`."""
+    source = with_wants_to_run()
+    arms = [an_arm(source, variant) for variant in (Variant.UNTOUCHED, Variant.BASE)]
+    with shared_labs(emulator, arms, tmp_path_factory.mktemp("newer")) as labs:
+        yield labs, source
+
+
 @pytest.mark.parametrize(("variant", "pending"), [(Variant.UNTOUCHED, 0), (Variant.BASE, TRIALS)])
 def test_a_kernel_that_hides_it(
-    emulator: Bochs, newer: Kernel, variant: Variant, pending: int
+    newer: tuple[SharedLabs, Kernel], variant: Variant, pending: int
 ) -> None:
     """In its base the expiry is injected inside KVM_SET_LAPIC again; neither loses it.
 
     tests/lab/test_lab_run.py has what becomes of it where the fix is reverted.
     """
-    series = probed(emulator, built(newer, variant))
+    labs, source = newer
+    series = probed(labs, an_arm(source, variant))
     assert (series.lost, series.pending) == (0, pending)
 
 
@@ -128,27 +147,22 @@ def test_without_the_fix_there_is_nothing_to_revert() -> None:
         built(oldest, Variant.REVERT_FIX)
 
 
-async def said(emulator: Bochs, tested: Kernel, job: str, *, apicv: bool) -> list[str]:
-    """Boot a lab that runs a script; return its lines."""
-    files = lab_files(tested, "/bin/job", apicv=apicv)
-    files |= {"bin/probe": build().read_bytes(), "bin/job": f"#!/bin/sh\n{job}".encode()}
-    lab = Lab(emulator, boot_cd(tested.image, initrd(files)))
-    async with contextlib.aclosing(lab.lines()) as lines:
-        return [line async for line in lines]
-
-
 @pytest.mark.parametrize("apicv", [True, False])
-def test_one_in_n_is_lost_and_counted(emulator: Bochs, apicv: bool) -> None:
+def test_one_in_n_is_lost_and_counted(default: SharedLabs, apicv: bool) -> None:
     """N is 4 from the build; then 0 and 5 by the parameter, in the same lab."""
     parameters = "/sys/module/kvm/parameters"
-    probe = f"/bin/probe {' '.join(probe_arguments(TRIALS, PERIOD_NS, (0,)))} && "
+    probe = f"/{PROGRAM} {' '.join(probe_arguments(TRIALS, WANTED.period_ns, (0,)))} && "
     counts = f"echo COUNT $(cat {' '.join(f'{parameters}/{each}' for each in COUNTERS)})"
     job = "\n".join(
         f"{change}{probe}{counts}"
         for change in ("", *(f"echo {n} >{parameters}/{EVERY} && " for n in (0, 5)))
     )
-    tested = built(fetched(), Variant.PARTIAL, every=4)
-    lines = asyncio.run(said(emulator, tested, job, apicv=apicv))
+
+    async def said(host: LabHost) -> list[str]:
+        async with contextlib.aclosing(host.run(["/bin/busybox", "sh", "-c", job])) as lines:
+            return [line async for line in lines]
+
+    lines = default.use(an_arm(fetched(), Variant.PARTIAL, apicv=apicv), said)
     answers = [json.loads(line) for line in lines if line.startswith("{")]
     lost = [each["lost"] for each in answers if each.get("series") == "restore"]
     counted = [line.split()[1:] for line in lines if line.startswith("COUNT ")]
@@ -159,30 +173,39 @@ def test_one_in_n_is_lost_and_counted(emulator: Bochs, apicv: bool) -> None:
     assert [int(counted_lost) for _, counted_lost in counted] == so_far
 
 
-def test_a_forgotten_timer_is_forgotten_at_each_restore(emulator: Bochs) -> None:
+def test_a_forgotten_timer_is_forgotten_at_each_restore(default: SharedLabs) -> None:
     """The probe's own re-arm is a restore, too: it gives up."""
-    tested = built(fetched(), Variant.DROP_TIMER)
     with pytest.raises(LabError, match="does not tick even when its timer is armed anew"):
-        probed(emulator, tested)
+        probed(default, an_arm(fetched(), Variant.DROP_TIMER))
+
+
+@pytest.fixture(scope="module")
+def realigned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedLabs]:
+    """The default kernel on Debian's own emulator, with realigned modules."""
+    try:
+        packaged = debian_bochs()
+    except UnfitError as error:
+        lacking(Need.LAB, f"Debian's Bochs: {error}")
+    arms = [an_arm(fetched(), variant) for variant in (Variant.UNTOUCHED, Variant.REVERT_FIX)]
+    with shared_labs(packaged, arms, tmp_path_factory.mktemp("realigned")) as labs:
+        yield labs
 
 
 @pytest.mark.parametrize(
     ("variant", "lost"), [(Variant.UNTOUCHED, 0), (Variant.REVERT_FIX, TRIALS)]
 )
-def test_realigned_modules_run_on_debians_own_emulator(variant: Variant, lost: int) -> None:
-    try:
-        packaged = debian_bochs()
-    except UnfitError as error:
-        lacking(Need.LAB, f"Debian's Bochs: {error}")
-    tested = built(fetched(), variant, realigned=True)
-    assert tested.variant == f"{variant}, realigned"
-    assert probed(packaged, tested).lost == lost
+def test_realigned_modules_run_on_debians_own_emulator(
+    realigned: SharedLabs, variant: Variant, lost: int
+) -> None:
+    assert built(fetched(), variant, realigned=True).variant == f"{variant}, realigned"
+    assert probed(realigned, an_arm(fetched(), variant)).lost == lost
 
 
-def test_modules_are_built_once(emulator: Bochs) -> None:
+def test_modules_are_built_once() -> None:
     source = fetched()
     first = built(source, Variant.REVERT_FIX)
     again = built(source, Variant.REVERT_FIX, progress=lambda done, total: pytest.fail("built"))
     assert again == first
-    assert replace(first, modules=source.modules, variant=source.variant) == source
+    plain = replace(first, modules=source.modules, variant=source.variant, edits=())
+    assert plain == source
     assert first.modules["irqbypass"] == source.modules["irqbypass"]

@@ -12,9 +12,12 @@ TRIALS = 20
 
 
 def lab_run(out: Path, *options: str, trials: int = TRIALS) -> dict[str, Any]:
-    """Run `losttick lab run --json`; skip with its own words where something can't be had."""
+    """Run `losttick lab run --json`; skip with its own words where something can't be had.
+
+    One lab at a time: several tests run side by side.
+    """
     with started(
-        "lab", "run", "--trials", str(trials), "--out", str(out), "--json", *options
+        "lab", "run", "--trials", str(trials), "--out", str(out), "--json", "--parallel=1", *options
     ) as process:
         stdout, stderr = process.communicate()
     assert "Traceback" not in stderr

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,6 @@ from orchestrator.cli.lab.choices import (
     KernelNames,
     Parallel,
     Variants,
-    choose,
     labs_at_a_time,
 )
 from orchestrator.cli.lab.show import emulator
@@ -23,14 +21,10 @@ from orchestrator.cli.live import Show
 from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence, Out
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
-from orchestrator.direct.hosts import Counted, Subject, run_direct
-from orchestrator.host.facts import HostFacts
-from orchestrator.host.local_facts import read_facts
-from orchestrator.lab.arms import Choice
-from orchestrator.lab.direct import probe_in_lab
-from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.arms import Arm, arms_of
+from orchestrator.lab.direct import DirectTrials, run_direct_in_labs
 from orchestrator.lab.kernel.names import kernel
-from orchestrator.lab.kernel.variants import Variant, modified
+from orchestrator.lab.kernel.variants import Variant
 from orchestrator.process.background import in_thread
 from orchestrator.results.direct import direct_summary
 
@@ -93,17 +87,15 @@ class _Wanted:
 
 
 async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: bool) -> ExitCode:
-    here = await in_thread(read_facts, None, None)
     with out_folder(out) as folder, Show(wanted.confidence) as show:
         bochs = await emulator(show)
-        choices = await choose(wanted.kernels, wanted.variants, show, apicv=wanted.apicv)
-        if wanted.kernels is None and wanted.variants is None:
-            choices.append(Choice(await in_thread(kernel, NARROW_RACE), apicv=wanted.apicv))
-        subjects = [
-            Subject(choice.name, partial(_probe_arm, choice, wanted, bochs, here, show))
-            for choice in choices
-        ]
-        result = await run_direct(subjects, wanted.confidence, folder, parallel)
+        show.say("fetching kernels")
+        arms = await in_thread(_arms, wanted)
+        result = await run_direct_in_labs(
+            arms, DirectTrials(wanted.trials, PERIOD_NS, tuple(wanted.tmccts_ns)),
+            wanted.confidence, folder,
+            bochs=bochs, parallel=parallel, bar=show.bar, say=show.say,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(direct_summary(result), indent=2))
     else:
@@ -111,16 +103,9 @@ async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: b
     return verdict_exit(result.verdict, failed=result.failed)
 
 
-async def _probe_arm(
-    choice: Choice, wanted: _Wanted, bochs: Bochs, here: HostFacts, show: Show
-) -> Counted:
-    """Boot an arm and run the direct test in it."""
-    show.say(f"{choice.name}: preparing")
-    booted = await modified(choice.kernel, choice.variant, realigned=bochs.unedited)
-    total = wanted.trials * len(wanted.tmccts_ns)
-    with show.bar(f"{choice.name}: {total} trials") as progress:
-        tested = await probe_in_lab(
-            bochs, booted, here, wanted.trials, PERIOD_NS, wanted.tmccts_ns,
-            apicv=choice.apicv, progress=lambda done: progress(done, total),
-        )  # fmt: skip
-    return Counted(tested.facts, tested.result, choice.identity(bochs.origin))
+def _arms(wanted: _Wanted) -> list[Arm]:
+    """Return the arms that are asked for; their kernels are fetched."""
+    arms = arms_of(wanted.kernels or (), wanted.variants or (), apicv=wanted.apicv)
+    if wanted.kernels is None and wanted.variants is None:
+        arms.append(Arm(kernel(NARROW_RACE), apicv=wanted.apicv))
+    return arms

@@ -1,43 +1,35 @@
 """`losttick lab run`: snapshots loaded in kernels of one's choice, on an emulated CPU."""
 
 import json
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
+from orchestrator.cli.lab.arms_table import print_arms
 from orchestrator.cli.lab.choices import (
     Apicv,
     KernelNames,
     Parallel,
     Variants,
-    choose,
     labs_at_a_time,
 )
+from orchestrator.cli.lab.show import emulator
+from orchestrator.cli.live import Show
 from orchestrator.cli.options import AsJson, IntervalConfidence, Out, Seed
 from orchestrator.cli.out import out_folder
-from orchestrator.guest.config import MAX_PERIOD_NS, MAX_VCPUS
+from orchestrator.cli.screen import Screen
+from orchestrator.guest.config import MAX_VCPUS
+from orchestrator.lab.arms import arms_of
 from orchestrator.lab.kernel.variants import Variant
+from orchestrator.lab.plan import KERNELS_PERIOD_MS, PERIOD_MS, lab_plan
+from orchestrator.lab.run import run_lab
+from orchestrator.plan.plan import Plan
+from orchestrator.process.background import in_thread
+from orchestrator.results.summary import summary
 from orchestrator.timers.registry import TIMERS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from orchestrator.plan.plan import Plan
-
-
-#: Period for each vCPU. Printing a line takes 10.5 ms of an emulated CPU, and all vCPUs print
-#: to one port.
-PERIOD_MS = 60.0
-
-
-#: Period when kernels are compared: long enough to tell when the first tick came.
-KERNELS_PERIOD_MS = 200.0
-
-
-#: Few, so that 20 trials are of several phases.
-LOADS_PER_SAVE = 5
 
 
 def run(
@@ -85,24 +77,10 @@ def run(
     of `losttick run`.
     """
     with errors_to_exits(as_json=as_json):
-        from orchestrator.plan.load import COMMAND_LINE, build_plan
-
-        usual_ms = KERNELS_PERIOD_MS if kernels else PERIOD_MS
-        needed = 1 - (1 - confidence) ** (1 / trials)
-        plan = build_plan(
-            {
-                "seed": seed,
-                "axes": {
-                    "accel": "kvm",
-                    "mode": mode or ["one-shot"],
-                    "period_ms": period or min(usual_ms * vcpus, MAX_PERIOD_NS / 1e6),
-                    "vcpus": vcpus,
-                    "loads_per_save": LOADS_PER_SAVE,
-                },
-                "limits": {"trials": trials, "confidence": confidence, "rule_out": needed},
-            },
-            COMMAND_LINE,
-        )
+        plan = lab_plan(
+            trials, modes=mode or ("one-shot",), period_ms=period, vcpus=vcpus,
+            confidence=confidence, seed=seed, compares_kernels=bool(kernels),
+        )  # fmt: skip
         wanted = _Wanted(kernels, variants, every, cpus, labs_at_a_time(parallel), apicv=apicv)
         code = run_async(lambda: _run(plan, wanted, out, as_json=as_json))
     raise typer.Exit(code)
@@ -120,42 +98,17 @@ class _Wanted:
     apicv: bool
 
 
-async def _run(plan: "Plan", wanted: _Wanted, out: "Path | None", *, as_json: bool) -> ExitCode:
-    import asyncio
-    from functools import partial
-
-    from orchestrator.campaign.run import run_cells
-    from orchestrator.campaign.schedule import Assignment
-    from orchestrator.cli.lab.arms_table import print_arms
-    from orchestrator.cli.lab.show import emulator
-    from orchestrator.cli.live import Show
-    from orchestrator.cli.screen import Screen
-    from orchestrator.host.local_facts import read_facts
-    from orchestrator.lab.arms import Arm
-    from orchestrator.lab.host.qemu import packaged_qemu
-    from orchestrator.results.summary import summary
-    from orchestrator.verdict.verdict import Verdict
-    from orchestrator.vm.config import Accel
-
-    here = await asyncio.to_thread(read_facts, None, None)
+async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) -> ExitCode:
     with out_folder(out) as folder, Show(plan.limits.confidence) as show:
         bochs = await emulator(show)
-        packaged = await packaged_qemu()
-        choices = await choose(wanted.kernels, wanted.variants, show, apicv=wanted.apicv)
-        assignments = []
-        for choice in choices:
-            for cell in plan.cells(Accel.KVM):
-                arm = Arm(choice)
-                boot = partial(
-                    arm.host, bochs, packaged, here, folder, cpus=wanted.cpus, every=wanted.every,
-                    say=show.say,
-                )  # fmt: skip
-                # A loss takes long: each has to be made sure of.
-                long = choice.known is Verdict.AFFECTED
-                assignments.append(Assignment(replace(cell, host=choice.name), boot, long, lab=arm))
-        result = await run_cells(
-            assignments, here, plan, folder, show,
-            parallel=wanted.parallel,
+        show.say("fetching kernels")
+        arms = await in_thread(
+            arms_of, wanted.kernels or (), wanted.variants or (), apicv=wanted.apicv,
+            every=wanted.every,
+        )  # fmt: skip
+        result = await run_lab(
+            arms, plan, folder, bochs=bochs, cpus=wanted.cpus, parallel=wanted.parallel,
+            progress=show, say=show.say,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
 
@@ -13,107 +13,41 @@ from orchestrator.errors import LosttickError
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.lab.emulator.boot import Lab, LabError
-from orchestrator.lab.host.image import LabImage
-from orchestrator.lab.host.link import Frame, LabClock, Link
+from orchestrator.lab.host.image import LabImage, module_options, module_path
+from orchestrator.lab.host.link import Frame, LabClock, Link, LinkError
 from orchestrator.lab.host.process import QEMUS, STARTING, LabQemu
+from orchestrator.lab.kernel.kernel import MODULES, Kernel
 from orchestrator.process.background import in_thread
 
 #: From the start of the emulator to the agent's first word, by our clock.
 BOOT_S = 180.0
 
 
-class LabHost:
-    """A booted lab, on which QEMU can be started."""
+#: KVM's modules that differ between the arms of one kernel, in the order in which they load.
+_RELOADED = ("kvm", "kvm-intel")
 
-    def __init__(
-        self,
-        image: LabImage,
-        host: HostFacts,
-        log: BinaryIO | None = None,
-        deadlines: Deadlines = DEFAULT_DEADLINES,
-    ) -> None:
-        """Prepare; `booted` boots it.
 
-        Args:
-            image: what to boot.
-            host: this machine's facts: those of the lab take the place of what it emulates.
-            log: gets the words of the lab's serial port.
-            deadlines: how long each kind of step may take, in the lab's time.
-        """
-        self.image = image
-        self.deadlines = deadlines
-        self.cpus = image.cpus
-        self.qemu = image.qemu
+#: How often to try to unload a module that a QEMU which has just ended still holds, and the
+#: lab's time between two attempts.
+_UNLOAD_ATTEMPTS, _UNLOAD_RETRY_NS = 50, 20_000_000
+
+
+class _Programs:
+    """The programs that run in a lab, and what became of the lab."""
+
+    def __init__(self) -> None:
+        self.running: dict[int, LabQemu] = {}
         self.trouble: LabError | None = None
-        """What became of the lab, if it ended before its time."""
-        self.boot_s = 0.0
-        """From the start of the emulator to the agent's first word, by our clock."""
-        self._lab: Lab | None = None
-        self._link: Link | None = None
-        self._host, self._log = host, log
-        self._qemus: dict[int, LabQemu] = {}
 
-    @property
-    def clock(self) -> LabClock:
-        """The lab's clock."""
-        return self._connected.clock
+    def hear(self, frame: Frame) -> None:
+        if qemu := self.running.get(frame.qemu):
+            qemu.hear(frame)
 
-    @property
-    def _connected(self) -> Link:
-        if self._link is None:
-            raise QemuStartError("it is not booted", doing=STARTING)
-        return self._link
+    def end_all(self, why: str) -> None:
+        for qemu in list(self.running.values()):
+            qemu.end(1, str(self.trouble or why))
 
-    @contextlib.asynccontextmanager
-    async def booted(self) -> AsyncIterator["LabHost"]:
-        """Boot the lab, and end it with the context.
-
-        Raises:
-            LabError: it did not come up.
-        """
-        loop = asyncio.get_running_loop()
-        token = secrets.token_hex(8).encode()
-        greeted: asyncio.Future[Link] = loop.create_future()
-
-        def hello(link: Link, said: bytes) -> None:
-            if said == token and not greeted.done():
-                greeted.set_result(link)
-            else:  # not our lab: another program of this machine found the port
-                link.close()
-
-        began = time.monotonic()
-        server = await loop.create_server(
-            lambda: Link(hello, self._hear, self._lost), "127.0.0.1", 0
-        )
-        port = server.sockets[0].getsockname()[1]
-        image = self.image
-        cd = await in_thread(image.cd, token.decode())
-        self._lab = lab = Lab(
-            image.bochs, cd, memory_mib=image.memory_mib, cpus=image.cpus, port=port, log=self._log
-        )
-        serial = asyncio.create_task(self._follow(lab))
-        ready = asyncio.gather(greeted, lab.described.wait())
-        try:
-            either: set[asyncio.Future[Any]] = {ready, serial}
-            await asyncio.wait(either, timeout=BOOT_S, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                raise self.trouble or LabError(
-                    f"it did not boot: its agent said nothing in {BOOT_S:g} s", lab.serial
-                )
-            self._link = greeted.result()
-            self.boot_s = time.monotonic() - began
-            yield self
-        finally:
-            for waiting in (serial, ready):
-                waiting.cancel()
-            await asyncio.gather(serial, ready, return_exceptions=True)
-            if self._link:
-                self._link.close()
-            server.close()
-            for qemu in list(self._qemus.values()):
-                qemu.end(1, "its lab has ended")
-
-    async def _follow(self, lab: Lab) -> None:
+    async def follow(self, lab: Lab) -> None:
         """Read the kernel's words until the lab ends."""
         try:
             async with contextlib.aclosing(lab.lines()) as lines:
@@ -124,42 +58,171 @@ class LabHost:
             self.trouble = error
         except LosttickError as error:
             self.trouble = LabError(str(error), lab.serial)
-        for qemu in list(self._qemus.values()):
-            qemu.end(1, str(self.trouble))
+        self.end_all(str(self.trouble))
 
-    def _hear(self, frame: Frame) -> None:
-        if self._lab:
-            self._lab.sign_of_life()
-        if qemu := self._qemus.get(frame.qemu):
-            qemu.hear(frame)
 
-    def _lost(self, why: str) -> None:
-        for qemu in list(self._qemus.values()):
-            qemu.end(1, str(self.trouble or why))
+@contextlib.asynccontextmanager
+async def boot(
+    image: LabImage,
+    here: HostFacts,
+    log: BinaryIO | None = None,
+    deadlines: Deadlines = DEFAULT_DEADLINES,
+) -> AsyncIterator["LabHost"]:
+    """Boot a lab, and end it with the context.
 
-    def forget(self, number: int) -> None:
-        """Note that a QEMU is over."""
-        self._qemus.pop(number, None)
+    Args:
+        image: the lab.
+        here: facts of the host that emulates the lab. The lab's facts are these, with what
+            is emulated in place of the host's own.
+        log: a file that gets the output of the lab's serial port.
+        deadlines: how long each kind of step may take, in the lab's time.
+
+    Raises:
+        LabError: the lab did not come up.
+        PackagesError, NoCompilerError: what the lab is made of can't be had here.
+    """
+    loop = asyncio.get_running_loop()
+    token = secrets.token_hex(8).encode()
+    greeted: asyncio.Future[Link] = loop.create_future()
+    programs = _Programs()
+
+    def hello(link: Link, said: bytes) -> None:
+        if said == token and not greeted.done():
+            greeted.set_result(link)
+        else:  # another program of this host has found the port
+            link.close()
+
+    def hear(frame: Frame) -> None:
+        lab.sign_of_life()
+        programs.hear(frame)
+
+    began = time.monotonic()
+    cd = await in_thread(image.cd, token.decode())
+    server = await loop.create_server(lambda: Link(hello, hear, programs.end_all), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    lab = Lab(image.bochs, cd, memory_mib=image.memory_mib, cpus=image.cpus, port=port, log=log)
+    serial = asyncio.create_task(programs.follow(lab))
+    ready = asyncio.gather(greeted, lab.described.wait())
+    try:
+        either: set[asyncio.Future[Any]] = {ready, serial}
+        await asyncio.wait(either, timeout=BOOT_S, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            raise programs.trouble or LabError(
+                f"it did not boot: its agent said nothing in {BOOT_S:g} s", lab.serial
+            )
+        facts = lab_facts(here, lab, image.cpus, image.qemu_facts)
+        boot_s = time.monotonic() - began
+        yield LabHost(image, lab, greeted.result(), programs, facts, boot_s, deadlines)
+    finally:
+        for waiting in (serial, ready):
+            waiting.cancel()
+        await asyncio.gather(serial, ready, return_exceptions=True)
+        if greeted.done() and not greeted.cancelled():
+            greeted.result().close()
+        server.close()
+        programs.end_all("its lab has ended")
+
+
+class LabHost:
+    """A booted lab, on which QEMU can be started. `boot` makes it."""
+
+    #: All that a guest prints comes over one line, in its order.
+    max_consoles = 1
+
+    def __init__(
+        self,
+        image: LabImage,
+        lab: Lab,
+        link: Link,
+        programs: _Programs,
+        facts: HostFacts,
+        boot_s: float,
+        deadlines: Deadlines,
+    ) -> None:
+        self.image = image
+        self.deadlines = deadlines
+        self.cpus = image.cpus
+        self.qemu = image.qemu
+        self.boot_s = boot_s
+        """From the start of the emulator to the agent's first word, by our clock."""
+        self._lab, self._link, self._programs = lab, link, programs
+        self._facts = facts
+
+    @property
+    def clock(self) -> LabClock:
+        """The lab's clock."""
+        return self._link.clock
+
+    @property
+    def trouble(self) -> LabError | None:
+        """What became of the lab, if it has ended before its time."""
+        return self._programs.trouble
 
     @property
     def facts(self) -> HostFacts:
-        """Identity of the booted lab and of its QEMU."""
-        lab = self._lab
-        if lab is None:
-            raise LabError("reading the lab's facts: it is not booted", [])
-        return lab_facts(self._host, lab, self.cpus, self.image.packaged.facts)
+        """Identity of the booted lab and of its QEMU, with the modules that are loaded now."""
+        return self._facts
 
-    #: All that QEMU's guest says comes over one line, in its order.
-    max_consoles = 1
+    async def load_modules(self, kernel: Kernel, *, apicv: bool) -> None:
+        """Unload KVM's modules and load those of another arm; read the facts anew.
+
+        Args:
+            kernel: the lab's kernel, with modules that the lab holds.
+            apicv: whether kvm_intel is loaded with APICv.
+
+        Raises:
+            LabError: a module can't be unloaded or loaded.
+        """
+        try:
+            for name in reversed(_RELOADED):
+                await self._unload(name.replace("-", "_"))
+            for name in (name for name in _RELOADED if name in kernel.modules):
+                path, options = module_path(kernel.modules[name]), module_options(name, apicv=apicv)
+                await self._link.ask(b"I", 0, f"/{path}\0{options}".encode())
+            self._facts = replace(self._facts, kvm_modules=await self._parameters())
+        except (OSError, LinkError) as error:
+            raise LabError(
+                f"loading the modules of {kernel.version}, {kernel.variant}: {error}",
+                self._lab.serial,
+            ) from error
+
+    async def _unload(self, module: str) -> None:
+        for _ in range(_UNLOAD_ATTEMPTS):
+            try:
+                await self._link.ask(b"U", 0, module.encode())
+                return
+            except BlockingIOError:
+                await self.clock.sleep(_UNLOAD_RETRY_NS)
+            except FileNotFoundError:  # built in, or not loaded
+                return
+        await self._link.ask(b"U", 0, module.encode())
+
+    async def _parameters(self) -> dict[str, dict[str, str]]:
+        """Return the parameters of KVM's modules as they are now."""
+        found: dict[str, dict[str, str]] = {}
+        for module in (name.replace("-", "_") for name in MODULES):
+            folder = f"/sys/module/{module}/parameters"
+            try:
+                names = (await self._link.ask(b"D", 0, folder.encode())).decode().split()
+            except OSError:  # the module has none
+                continue
+            for name in sorted(name for name in names if not name.startswith(".")):
+                with contextlib.suppress(OSError):  # some can't be read
+                    value = (await self.read_file(f"{folder}/{name}")).strip()
+                    if value:
+                        found.setdefault(module, {})[name] = value
+        return found
+
+    def forget(self, number: int) -> None:
+        """Note that a QEMU is over."""
+        self._programs.running.pop(number, None)
 
     async def start_qemu(
         self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
     ) -> LabQemu:
         """Start QEMU in the lab; see `Host.start_qemu`."""
-        number = next((n for n in range(QEMUS) if n not in self._qemus), None)
-        if number is None:
-            raise QemuStartError(f"it runs {QEMUS} already", doing=STARTING)
-        qemu = self._qemus[number] = LabQemu(self, self._connected, number)
+        number = self._free_number()
+        qemu = self._programs.running[number] = LabQemu(self, self._link, number)
         try:
             await qemu.start(args, files)
         except BaseException:
@@ -169,8 +232,16 @@ class LabHost:
             raise
         return qemu
 
+    def _free_number(self) -> int:
+        number = next((n for n in range(QEMUS) if n not in self._programs.running), None)
+        if number is None:
+            raise QemuStartError(f"it runs {QEMUS} already", doing=STARTING)
+        return number
+
     async def empty_disk(self) -> bytes:
         """Return an empty qcow2 image, which the lab holds already."""
+        if self.image.packaged is None:
+            raise QemuStartError("it was booted without one", doing=STARTING)
         return self.image.packaged.disk
 
     async def pressure_percent(self) -> float | None:
@@ -178,8 +249,33 @@ class LabHost:
         return None
 
     async def read_file(self, path: str) -> str:
-        """Return a text file of the lab."""
-        return (await self._connected.ask(b"R", 0, path.encode())).decode()
+        """Return a text file of the lab.
+
+        Raises:
+            OSError: it can't be read.
+            LinkError: the agent does not answer.
+        """
+        return (await self._link.ask(b"R", 0, path.encode())).decode()
+
+    async def run(self, command: Sequence[str]) -> AsyncGenerator[str, None]:
+        """Run a program of the lab, and yield each line that it prints.
+
+        Raises:
+            LabError: the program failed, or the lab ended.
+        """
+        number = self._free_number()
+        program = self._programs.running[number] = LabQemu(self, self._link, number)
+        try:
+            await program.run(command)
+            async for line in program.output_lines():
+                yield line
+            end = await program.exited()
+            if end.code != 0:
+                raise LabError(f"{command[0]} ended with {end}", self._lab.serial)
+        finally:
+            await program.kill()
+            for stream in (program.qmp, *program.consoles):
+                stream.close()
 
 
 def lab_facts(host: HostFacts, lab: Lab, cpus: int, qemu: QemuFacts | None = None) -> HostFacts:

@@ -1,14 +1,17 @@
 """What a lab is made of, and the CD that it boots from."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from orchestrator.cache.program import shipped, static_program
 from orchestrator.guest.registry import GUESTS
+from orchestrator.host.facts import QemuFacts
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.media import boot_cd, initrd
 from orchestrator.lab.host.qemu import PATH, PackagedQemu
-from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.kernel import MODULES, Kernel
 
 #: The agent's serial line, in the lab.
 AGENT_TTY = "/dev/ttyS1"
@@ -18,52 +21,90 @@ AGENT_TTY = "/dev/ttyS1"
 FILES = "files"
 
 
-#: With QEMU, its libraries and its guest in RAM.
+#: Memory of a lab, in MiB: for the RAM disk with QEMU and its libraries, and for guests.
 MEMORY_MIB = 1024
 
 
-def lab_files(kernel: Kernel, job: str, *, apicv: bool) -> dict[str, bytes]:
-    """Return the files of a lab that runs one job after its modules are loaded."""
+def module_path(content: bytes) -> str:
+    """Return where a lab has a module, without the first slash."""
+    return f"modules/{hashlib.sha256(content).hexdigest()[:16]}.ko"
+
+
+def module_options(name: str, *, apicv: bool) -> str:
+    """Return the options with which a module is loaded."""
+    return f"enable_apicv={int(apicv)}" if name == "kvm-intel" else ""
+
+
+def lab_files(
+    kernel: Kernel, job: str, *, apicv: bool, others: Iterable[Kernel] = ()
+) -> dict[str, bytes]:
+    """Return the files of a lab that loads a kernel's modules and then runs one job.
+
+    Args:
+        kernel: the kernel, with the modules that are loaded at boot.
+        job: the command line of the job.
+        apicv: whether kvm_intel is loaded with APICv.
+        others: the same kernel with other modules, which the lab holds to load them later.
+    """
+    named = [(name, kernel.modules[name]) for name in MODULES if name in kernel.modules]
+    load = [
+        f"{name} /{module_path(data)} {module_options(name, apicv=apicv)}".rstrip()
+        for name, data in named
+    ]
     return {
         "init": shipped("init").read_bytes(),
         "job": job.encode(),
-        "modules/options": f"enable_apicv={int(apicv)}".encode(),
-        **{f"modules/{name}.ko": data for name, data in kernel.modules.items()},
+        "modules/load": "".join(f"{line}\n" for line in load).encode(),
+        **{module_path(data): data for each in (kernel, *others) for data in each.modules.values()},
     }
 
 
 @dataclass(frozen=True, slots=True)
 class LabImage:
-    """A lab that runs QEMU."""
+    """A lab whose agent runs programs for us: QEMU, or others."""
 
     bochs: Bochs
     kernel: Kernel
-    packaged: PackagedQemu
+    """The kernel, with the modules that are loaded at boot."""
+    packaged: PackagedQemu | None = None
+    """The QEMU that runs in the lab, if one does."""
     apicv: bool = True
     cpus: int = 1
+    others: tuple[Kernel, ...] = ()
+    """The same kernel with other modules, which the lab can load later."""
+    programs: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    """Further programs that the lab holds, by path."""
     memory_mib: int = MEMORY_MIB
     qemu: str = PATH
     held: dict[str, bytes] = field(init=False)
     """Files that every QEMU needs, by SHA-256."""
 
     def __post_init__(self) -> None:
-        """Note what is held."""
-        programs = [content for guest in GUESTS for content in guest.files.values()]
-        contents = (*programs, self.packaged.disk)
+        """Note the files that every QEMU needs."""
+        contents: list[bytes] = []
+        if self.packaged:
+            contents = [content for guest in GUESTS for content in guest.files.values()]
+            contents.append(self.packaged.disk)
         held = {hashlib.sha256(content).hexdigest(): content for content in contents}
         object.__setattr__(self, "held", held)
 
+    @property
+    def qemu_facts(self) -> QemuFacts | None:
+        """Facts of the QEMU that runs in the lab, if one does."""
+        return self.packaged.facts if self.packaged else None
+
     def cd(self, token: str) -> bytes:
-        """Return the CD; its agent says `token`.
+        """Return the CD. The agent that it starts begins with `token`.
 
         Raises:
-            PackagesError, NoCompilerError: what it is made of can't be had.
+            PackagesError, NoCompilerError: what the CD is made of can't be had here.
         """
         job = f"/bin/agent {AGENT_TTY} {token}"
         files = {
-            **lab_files(self.kernel, job, apicv=self.apicv),
+            **lab_files(self.kernel, job, apicv=self.apicv, others=self.others),
             "bin/agent": static_program(shipped("agent.c")).read_bytes(),
-            **self.packaged.files,
+            **(self.packaged.files if self.packaged else {}),
+            **self.programs,
             **{f"{FILES}/{digest}": content for digest, content in self.held.items()},
         }
         return boot_cd(self.kernel.image, initrd(files, compress=False))

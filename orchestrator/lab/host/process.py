@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.host.chardevs import chardev_args, console_chardev
@@ -84,6 +84,7 @@ class LabQemu:
         self._to_qmp: asyncio.Transport | None = None
         self._to_console: asyncio.Transport | None = None
         self._exit: asyncio.Future[ProcessExit] = asyncio.get_running_loop().create_future()
+        self._output: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def start(self, args: Sequence[str], files: Mapping[str, bytes]) -> None:
         """Fill its folder and start it.
@@ -104,6 +105,21 @@ class LabQemu:
             *_CONSOLE,
             *_with_debug_port(args),
         ]
+        await self._spawn(files)
+
+    async def run(self, command: Sequence[str]) -> None:
+        """Start a program that is no QEMU; `output_lines` yields what it prints.
+
+        Raises:
+            QemuStartError: that failed.
+        """
+        self.argv = command
+        for stream in (self._qmp_theirs, self._console_theirs):
+            stream.close()
+        await self._spawn({})
+
+    async def _spawn(self, files: Mapping[str, bytes]) -> None:
+        link, number = self._link, self._number
         try:
             await link.ask(b"M", number, b"")
             for name, content in files.items():
@@ -115,6 +131,14 @@ class LabQemu:
         except LinkError as error:
             seen = str(self._lab.trouble or error)
             raise QemuStartError(seen, doing=STARTING, argv=self.argv) from error
+
+    async def output_lines(self) -> AsyncIterator[str]:
+        """Yield each line of standard output and error, until the program has ended."""
+        text = b""
+        while chunk := await self._output.get():
+            *lines, text = (text + chunk).split(b"\n")
+            for line in lines:
+                yield line.decode(errors="replace")
 
     async def _put(self, name: bytes, content: bytes) -> None:
         """Copy what the lab was booted with, and send only the rest."""
@@ -135,6 +159,7 @@ class LabQemu:
             self._to_console.write(frame.payload)
         elif frame.kind == b"e":
             self._stderr = (self._stderr + frame.payload)[-_STDERR_BYTES:]
+            self._output.put_nowait(frame.payload)
         elif frame.kind == b"x":
             self.end(int(frame.payload))
 
@@ -142,6 +167,7 @@ class LabQemu:
         """Note its end, or that of its lab."""
         if not self._exit.done():
             self._exit.set_result(ProcessExit(code, why or self._stderr.decode(errors="replace")))
+        self._output.put_nowait(b"")
         for transport in (self._to_qmp, self._to_console):
             if transport:
                 transport.close()

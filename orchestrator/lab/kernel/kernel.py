@@ -93,6 +93,8 @@ class Kernel:
     """Those of `MODULES` that are not built in, by name."""
     variant: str = "untouched"
     """What was done to the modules."""
+    edits: tuple[str, ...] = ()
+    """Names of the edits with which the modules were built."""
 
     @property
     def name(self) -> str:

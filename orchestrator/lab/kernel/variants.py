@@ -136,7 +136,7 @@ def modify(
     if every is not None:
         built["kvm"] = _with_every(built["kvm"], every)
     said = f"{variant}, realigned" if realigned else str(variant)
-    return replace(kernel, modules={**kernel.modules, **built}, variant=said)
+    return replace(kernel, modules={**kernel.modules, **built}, variant=said, edits=names)
 
 
 async def modified(

@@ -1,0 +1,230 @@
+"""Booted labs, each of which serves one arm after another of its kernel.
+
+To boot a lab takes some seconds, to load other modules in it about one. A lab that no arm will
+need any more is ended at once: an emulator takes a CPU of this host even while its lab idles.
+"""
+
+import asyncio
+import collections
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import BinaryIO
+
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
+from orchestrator.findings.lab import LabIdentity
+from orchestrator.host.facts import HostFacts
+from orchestrator.lab.arms import Arm
+from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.host.host import LabHost, boot
+from orchestrator.lab.host.image import LabImage
+from orchestrator.lab.host.qemu import PackagedQemu
+from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.variants import COUNTERS, Variant, modified
+
+
+@dataclass(frozen=True, slots=True)
+class LabParts:
+    """What labs are made of, besides their kernels."""
+
+    bochs: Bochs
+    packaged: PackagedQemu | None = None
+    """The QEMU that runs in them, if one does."""
+    programs: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    """Further programs, by path."""
+    cpus: int = 1
+    """CPUs of the emulated machine."""
+    deadlines: Deadlines = DEFAULT_DEADLINES
+
+
+@dataclass(slots=True)
+class _Booted:
+    """A booted lab, which ends when `ending` is closed."""
+
+    host: LabHost
+    kernel: Kernel
+    ending: contextlib.AsyncExitStack
+
+
+class Labs:
+    """The labs of a run. Whatever ends the context ends all of them."""
+
+    def __init__(
+        self,
+        parts: LabParts,
+        arms: Sequence[Arm],
+        here: HostFacts,
+        out: Path | None,
+        *,
+        parallel: int,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Prepare; labs are booted when arms need them.
+
+        Args:
+            parts: what the labs are made of.
+            arms: the arms, each as often as a host will be asked for it.
+            here: facts of this host.
+            out: a folder that gets the logs of the labs' serial ports, if any does.
+            parallel: labs that run at a time.
+            say: is called with each step that takes long.
+        """
+        self._parts, self._here, self._out = parts, here, out
+        self._parallel, self._say = parallel, say
+        self._arms = {arm.name: arm for arm in arms}.values()
+        self._left = collections.Counter(arm.kernel.name for arm in arms)
+        self._built: dict[str, Kernel] = {}
+        self._building = asyncio.Lock()
+        self._idle: list[_Booted] = []
+        self._running = 0
+        self._logs = 0
+
+    async def __aenter__(self) -> "Labs":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for lab in list(self._idle):
+            await self._end(lab)
+
+    @contextlib.asynccontextmanager
+    async def host(self, arm: Arm) -> AsyncIterator[LabHost]:
+        """Give a lab in which the modules of an arm are freshly loaded.
+
+        Raises:
+            LabError: the lab did not come up, or a module did not load.
+            UnfitError: what the lab is made of can't be had here.
+            VariantError: the kernel has no such variant.
+        """
+        self._left[arm.kernel.name] -= 1
+        self._parts.bochs.check_fit_for(arm.kernel.release)
+        await self._build(arm)
+        lab = await self._lab_for(arm)
+        try:
+            yield lab.host
+        except BaseException:
+            await self._end(lab)
+            raise
+        if lab.host.trouble or not self._left[arm.kernel.name]:
+            await self._end(lab)
+        else:
+            self._idle.append(lab)
+
+    def edits(self, arm: Arm) -> tuple[str, ...]:
+        """Return the edits with which an arm's modules were built, once they are."""
+        built = self._built.get(arm.name)
+        return built.edits if built else ()
+
+    @property
+    def emulator(self) -> str:
+        """The emulator, and where it came from."""
+        return self._parts.bochs.origin
+
+    async def _build(self, arm: Arm) -> None:
+        """Build the modules of an arm; its siblings' as well, for a lab holds them from its boot.
+
+        A sibling that can't be built fails when its own turn comes.
+        """
+        async with self._building:
+            await self._modules(arm)
+            for other in self._arms:
+                if other.kernel.name == arm.kernel.name:
+                    with contextlib.suppress(Exception):
+                        await self._modules(other)
+
+    async def _modules(self, arm: Arm) -> Kernel:
+        """Return an arm's kernel with the modules that it runs with."""
+        if arm.name not in self._built:
+            unedited = self._parts.bochs.unedited
+            if arm.variant is not Variant.UNTOUCHED or unedited:
+                self._say(f"{arm.name}: building its modules")
+            self._built[arm.name] = await modified(
+                arm.kernel, arm.variant, realigned=unedited, every=arm.every
+            )
+        return self._built[arm.name]
+
+    async def _lab_for(self, arm: Arm) -> _Booted:
+        kernel = self._built[arm.name]
+        idle = next((lab for lab in self._idle if lab.kernel.name == arm.kernel.name), None)
+        if idle:
+            self._idle.remove(idle)
+            self._say(f"{arm.name}: loading its modules")
+            try:
+                await idle.host.load_modules(kernel, apicv=arm.apicv)
+            except BaseException:
+                await self._end(idle)
+                raise
+            return idle
+        if self._idle and self._running >= self._parallel:
+            await self._end(self._idle[0])
+        return await self._boot(arm, kernel)
+
+    async def _boot(self, arm: Arm, kernel: Kernel) -> _Booted:
+        self._say(f"{arm.name}: booting")
+        others = tuple(
+            self._built[other.name]
+            for other in self._arms
+            if other.kernel.name == arm.kernel.name and other.name in self._built
+        )
+        image = LabImage(
+            self._parts.bochs, kernel, self._parts.packaged, arm.apicv, self._parts.cpus, others,
+            self._parts.programs,
+        )  # fmt: skip
+        ending = contextlib.AsyncExitStack()
+        self._running += 1
+        try:
+            log = ending.enter_context(self._log(kernel)) if self._out else None
+            host = await ending.enter_async_context(
+                boot(image, self._here, log, self._parts.deadlines)
+            )
+        except BaseException:
+            self._running -= 1
+            await ending.aclose()
+            raise
+        return _Booted(host, kernel, ending)
+
+    def _log(self, kernel: Kernel) -> BinaryIO:
+        assert self._out is not None
+        folder = self._out / "serial"
+        folder.mkdir(exist_ok=True)
+        self._logs += 1
+        return (folder / f"{self._logs}-{kernel.version}.log").open("wb", buffering=0)
+
+    async def _end(self, lab: _Booted) -> None:
+        if lab in self._idle:
+            self._idle.remove(lab)
+        self._running -= 1
+        await lab.ending.aclose()
+
+
+class ArmHost:
+    """The host of one cell of a lab run, and what the journal records of it."""
+
+    def __init__(self, labs: Labs, arm: Arm) -> None:
+        """Prepare; `open` gives the host."""
+        self._labs, self._arm = labs, arm
+        self._boot_s: float | None = None
+        self._counters: dict[str, int] = {}
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[LabHost]:
+        """Give the host for as long as the cell runs; see `Labs.host`."""
+        async with self._labs.host(self._arm) as host:
+            self._boot_s = round(host.boot_s, 1)
+            yield host
+            if self._arm.variant is Variant.PARTIAL:
+                for name in COUNTERS:
+                    path = f"/sys/module/kvm/parameters/{name}"
+                    self._counters[name] = int(await host.read_file(path))
+
+    def identity(self) -> LabIdentity:
+        """Return what the host is made of, and what it has counted by now."""
+        return self._arm.identity(
+            self._labs.emulator, self._labs.edits(self._arm), self._boot_s, dict(self._counters)
+        )

@@ -1,0 +1,69 @@
+"""A lab run: loads snapshots in booted kernels, with the trials and the journal of any run."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator.campaign.events import NO_PROGRESS, Progress
+from orchestrator.campaign.run import run_cells
+from orchestrator.campaign.schedule import Assignment
+from orchestrator.host.local_facts import read_facts
+from orchestrator.lab.arms import Arm
+from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.host.qemu import PackagedQemu, packaged_qemu
+from orchestrator.lab.labs import ArmHost, LabParts, Labs
+from orchestrator.plan.plan import Plan
+from orchestrator.verdict.run import RunResult
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
+
+
+async def run_lab(
+    arms: Sequence[Arm],
+    plan: Plan,
+    out: Path,
+    *,
+    bochs: Bochs,
+    packaged: PackagedQemu | None = None,
+    cpus: int = 1,
+    parallel: int = 1,
+    progress: Progress = NO_PROGRESS,
+    say: Callable[[str], None] = lambda text: None,
+) -> RunResult:
+    """Run every cell of a plan in every arm, and journal it.
+
+    Arms of one kernel share booted labs: KVM's modules are loaded anew for each arm.
+
+    Args:
+        arms: kernels and edits.
+        plan: the cells and the goals. The accelerator `auto` means KVM.
+        out: an existing, empty folder for the journal, the evidence and the labs' logs.
+        bochs: the emulator.
+        packaged: the QEMU that runs in the labs; fetched if it is left out.
+        cpus: CPUs of each emulated machine.
+        parallel: labs that run at a time.
+        progress: hears of each step.
+        say: is called with each step that takes long before trials begin.
+
+    Returns:
+        What `read_result(out)` returns.
+
+    Raises:
+        UnfitError: the QEMU can't be had here.
+        VariantError: a kernel has no such variant.
+        JournalError: nothing can be recorded.
+    """
+    here = await asyncio.to_thread(read_facts, None, None)
+    parts = LabParts(bochs, packaged or await packaged_qemu(), cpus=cpus)
+    cells = [(arm, replace(cell, host=arm.name)) for arm in arms for cell in plan.cells(Accel.KVM)]
+    async with Labs(
+        parts, [arm for arm, _ in cells], here, out, parallel=parallel, say=say
+    ) as labs:
+        assignments = []
+        for arm, cell in cells:
+            host = ArmHost(labs, arm)
+            # A loss takes long, because all of its evidence is gathered.
+            long = arm.expected is Verdict.AFFECTED
+            assignments.append(Assignment(cell, host.open, long, lab=host))
+        return await run_cells(assignments, here, plan, out, progress, parallel=parallel)

@@ -1,1 +1,1 @@
-"""The machine whose KVM is under test, behind one protocol."""
+"""The computer whose KVM is under test, behind one protocol."""

@@ -13,35 +13,32 @@ from orchestrator.host.cpus import OUR_CPUS
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.thread_times import cpu_ns, waited_ns
 from orchestrator.process.exit import ProcessExit
-from orchestrator.process.supervised import ProcessStartError, Supervised
+from orchestrator.process.supervised import ProcessStartError, Supervised, supervise
 
 #: Room for a burst of one-byte writes: each write costs the kernel a whole buffer.
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 
 
-class LocalQemu(Supervised):
+class LocalQemu:
     """A running QEMU. Made by `LocalBinary.start_qemu`."""
 
     def __init__(
         self,
+        program: Supervised,
+        argv: Sequence[str],
         qmp: socket.socket,
         consoles: Sequence[socket.socket],
-        argv: Sequence[str],
-        trace_root: Path | None,
+        tracer: tracefs.TraceInstance | None,
     ) -> None:
-        super().__init__(argv, what="QEMU", twins=trace_root / "instances" if trace_root else None)
+        self.argv = argv
         self.qmp = qmp
         self.consoles = consoles
-        self.tracer: tracefs.TraceInstance | None = None
-        self._trace_root = trace_root
+        self.tracer = tracer
+        self.pid = program.pid
+        self.folder = program.folder
+        self._program = program
         self._cpus = OUR_CPUS
         self._pins: list[int] = []
-
-    async def run(self) -> None:
-        """Start QEMU, with a recording of its kernel events if the host has a usable tracefs."""
-        if self._trace_root:
-            self.tracer = tracefs.TraceInstance.create(self._trace_root, self.folder.name)
-        await super().run()
 
     async def vcpu_cpu_ns(self, thread_id: int) -> int:
         """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
@@ -62,12 +59,20 @@ class LocalQemu(Supervised):
             return None
         return cpu
 
+    async def read_file(self, name: str) -> bytes:
+        """Return a file from QEMU's folder."""
+        return await self._program.read_file(name)
+
+    async def exited(self) -> ProcessExit:
+        """Wait until QEMU has ended and its folder is gone."""
+        return await self._program.exited()
+
     async def kill(self) -> ProcessExit:
         """End QEMU and free its CPUs."""
         self._cpus.give_back(self._pins)
         if self.tracer:
             self.tracer.close()
-        return await super().kill()
+        return await self._program.kill()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +93,39 @@ class LocalBinary:
         """Start QEMU under a supervisor; see `Host.start_qemu`."""
         qmp, qmp_theirs = socket.socketpair()
         pairs = [socket.socketpair() for _ in range(consoles)]
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as failing, contextlib.ExitStack() as passed_on:
+            for ours in (qmp, *(pair[0] for pair in pairs)):
+                failing.enter_context(ours)
             for theirs in (qmp_theirs, *(pair[1] for pair in pairs)):
-                stack.enter_context(theirs)
+                passed_on.enter_context(theirs)
                 theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
             fds = [qmp_theirs.fileno(), *(theirs.fileno() for _, theirs in pairs)]
             argv = [*self.prefix, self.path, *chardev_args(fds[0], fds[1:]), *args]
-            ours = [ours for ours, _ in pairs]
-            process = LocalQemu(qmp, ours, argv, self.trace_root)
-            try:
-                await process.start(files, tuple(fds), self.environment or {})
-            except BaseException as error:
-                await process.kill()
-                for stream in (qmp, *ours):
-                    stream.close()
-                if isinstance(error, ProcessStartError):
-                    raise QemuStartError(error.seen, end=error.end, argv=argv) from error
-                raise
-            return process
+            program, tracer = await self._supervise(argv, files, fds, failing)
+            failing.pop_all()
+        return LocalQemu(program, argv, qmp, [ours for ours, _ in pairs], tracer)
+
+    async def _supervise(
+        self,
+        argv: Sequence[str],
+        files: Mapping[str, bytes],
+        fds: Sequence[int],
+        failing: contextlib.ExitStack,
+    ) -> tuple[Supervised, tracefs.TraceInstance | None]:
+        """Run QEMU, with a recording of its kernel events if the host has a usable tracefs."""
+        root, tracer = self.trace_root, None
+
+        def record(place: Path) -> None:
+            nonlocal tracer
+            tracer = tracefs.TraceInstance.create(root, place.name) if root else None
+            if tracer:
+                failing.callback(tracer.close)
+
+        try:
+            program = await supervise(
+                argv, files, what="QEMU", pass_fds=fds, environment=self.environment or {},
+                twins=root / "instances" if root else None, on_folder=record,
+            )  # fmt: skip
+        except ProcessStartError as error:
+            raise QemuStartError(error.seen, end=error.end, argv=argv) from error
+        return program, tracer

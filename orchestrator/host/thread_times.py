@@ -28,7 +28,7 @@ def cpu_ns(pid: int, thread_id: int) -> int:
 
 
 def waited_ns(pid: int, besides: Collection[int]) -> int:
-    """Return how long a process's threads, besides some, have waited on run queues, in ns.
+    """Return how long a process's threads, except `besides`, have waited for a CPU, in ns.
 
     From `schedstat`; 0 where the kernel does not count it.
     """

@@ -6,7 +6,7 @@ from qemu.qmp import Message, QMPClient, Runstate
 
 from orchestrator.clock import Clock
 
-#: QMP messages kept as evidence.
+#: Number of QMP messages that are kept as evidence.
 LOG_MESSAGES = 200
 
 

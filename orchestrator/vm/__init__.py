@@ -1,1 +1,1 @@
-"""One virtual machine: QEMU's arguments, its monitor, its console."""
+"""One QEMU with its guest: configuration, arguments, start, console."""

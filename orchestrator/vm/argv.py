@@ -16,10 +16,10 @@ def qemu_args(config: InstanceConfig) -> list[str]:
     The guest stops QEMU neither by a reset nor by a shutdown: what crashed can
     still be looked at.
     """
-    # Said in any case: machine types differ in what they take by themselves.
+    # Always given, because machine types have different defaults.
     irqchip = f",kernel-irqchip={config.irqchip}" if config.accel is Accel.KVM else ""
     disk = f"if=none,id=disk,node-name={DISK_NODE},file={DISK_FILE},format=qcow2,cache=unsafe"
-    # As sockets, whose APIC IDs follow each other.
+    # One socket for each vCPU, so that the APIC IDs are consecutive.
     vcpus = config.guest.vcpus
     return [
         *("-nodefaults", "-no-user-config"),

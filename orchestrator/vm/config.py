@@ -1,4 +1,4 @@
-"""What one virtual machine is."""
+"""The configuration of an instance: a virtual machine and its guest."""
 
 import enum
 from dataclasses import dataclass, field
@@ -19,17 +19,17 @@ class Accel(enum.StrEnum):
 
 
 class IrqChip(enum.StrEnum):
-    """Where KVM's guests have their interrupt controllers."""
+    """Where the interrupt controllers of a KVM guest are emulated."""
 
     ON = "on"
-    """All in the kernel."""
+    """All of them in the kernel."""
     SPLIT = "split"
-    """The LAPIC in the kernel, the others in QEMU."""
+    """The LAPIC in the kernel, the other controllers in QEMU."""
     OFF = "off"
-    """All in QEMU: no KVM_SET_LAPIC. QEMU refuses it with KVM since 8.2."""
+    """All of them in QEMU, without KVM_SET_LAPIC. QEMU refuses this with KVM since 8.2."""
 
 
-#: QEMU's machine type; another has another chipset, or an older one's behaviour.
+#: QEMU's machine type. Machine types differ in their chipset, or behave as an older QEMU.
 DEFAULT_MACHINE = "pc"
 
 
@@ -37,19 +37,19 @@ DEFAULT_MACHINE = "pc"
 DEFAULT_CPU = "qemu64"
 
 
-#: The tick guest needs less than 1 MiB; what a save holds grows with it.
+#: The tick guest needs less than 1 MiB, and a save grows with the guest's memory.
 DEFAULT_MEMORY_MIB = 8
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceConfig:
-    """One virtual machine."""
+    """One virtual machine, its guest, and what is asked of the guest."""
 
     accel: Accel
     guest: GuestConfig = field(default_factory=GuestConfig)
-    """What the guest is told."""
+    """The configuration that the guest gets."""
     program: Guest = field(default_factory=lambda: GUESTS[DEFAULT_GUEST])
-    """The guest that runs."""
+    """The program that runs as the guest."""
     machine: str = DEFAULT_MACHINE
     memory_mib: int = DEFAULT_MEMORY_MIB
     cpu_model: str = DEFAULT_CPU
@@ -57,7 +57,7 @@ class InstanceConfig:
     guest's timer and APIC need are added."""
     irqchip: IrqChip = IrqChip.ON
     disk: bool = True
-    """Whether there is a disk, to hold the VM state of snapshots."""
+    """Whether there is a disk, which holds the VM state of snapshots."""
 
     @property
     def timer(self) -> Timer:
@@ -72,10 +72,10 @@ class InstanceConfig:
 
     @property
     def consoles(self) -> int:
-        """Streams that the guest prints to."""
+        """Number of streams that the guest prints to."""
         return self.program.consoles(self.guest)
 
     @property
     def lapic_is_qemus(self) -> bool:
-        """Whether QEMU itself emulates the LAPIC: its timer stops with the machine."""
+        """True if QEMU emulates the LAPIC, so that its timer stops while the vCPUs are stopped."""
         return self.accel is Accel.TCG or self.irqchip is IrqChip.OFF

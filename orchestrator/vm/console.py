@@ -25,7 +25,7 @@ class Console:
 
         Args:
             streams: one for each vCPU, in their order, or one for all.
-            clock: by which lines arrive.
+            clock: timestamps the lines.
             reader: knows the form of the guest's lines.
             tee: a file that gets everything the guest prints.
         """
@@ -85,7 +85,7 @@ class Console:
 
     @property
     def garbled(self) -> int:
-        """Lines whose form fitted but whose checksum did not."""
+        """Lines of the guest's form with a wrong checksum."""
         return sum(port.garbled for port in self._ports)
 
     @property

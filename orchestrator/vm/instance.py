@@ -1,4 +1,4 @@
-"""One QEMU with its guest: monitor, consoles, threads, and whether it is ours to end."""
+"""One QEMU with its guest: monitor, consoles, threads, and who owns it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ class Instance:
         self.states: dict[str, bytes] = {}
         """Saved states by name, for methods whose states must outlive QEMU."""
         self.trace: str | None = None
-        """What `keep_trace` kept."""
+        """The kernel's trace, once `keep_trace` was called."""
         self._waiting_mark_ns = 0
         self._qemu = qemu
 

@@ -63,11 +63,11 @@ class Port:
         self._copy = copy
         self._loop = asyncio.get_running_loop()
         self._arrival: asyncio.Future[None] | None = None
-        """Done when bytes have arrived; there while somebody waits for them."""
+        """Done when whole lines have arrived. None until somebody waits for them."""
         self._partial = b""
         """The beginning of a line whose end has not arrived."""
         self._waiting: collections.deque[tuple[bytes, int]] = collections.deque()
-        """Whole lines that pexpect has not got yet, and when they arrived."""
+        """Whole lines that were not given to pexpect yet, and when they arrived."""
         self._waiting_bytes = 0
         self._feed, theirs = socket.socketpair()
         self._feed.setblocking(False)
@@ -76,16 +76,16 @@ class Port:
             [reader.line, _other_line(reader.line), EOF]
         )
         self._unclaimed = 0
-        """Bytes that pexpect has got and has not found a line in yet."""
+        """Bytes that were given to pexpect and that it has not matched yet."""
         self._stale = 0
         """How many of the unclaimed bytes were drained."""
         self._fed_ns = 0
-        """When the piece that pexpect has got had arrived."""
+        """When the piece that was given to pexpect had arrived."""
         self._tail: collections.deque[bytes] = collections.deque(maxlen=512)
         self.closed = False
         self.received_bytes = 0
         self.garbled = 0
-        """Lines whose form fitted but whose checksum did not."""
+        """Lines of the guest's form with a wrong checksum."""
         self.dropped_bytes = 0
         """Bytes that were no line of the guest, or that nobody read in time."""
         self._loop.add_reader(stream.fileno(), self._pump)
@@ -112,7 +112,7 @@ class Port:
             self._take(data)
 
     def _take(self, data: bytes) -> None:
-        """Put whole lines where a reader finds them. Bytes may come one at a time."""
+        """Keep whole lines for a reader. Bytes may arrive one at a time."""
         self._partial += data
         whole = self._partial.rfind(b"\n") + 1
         if whole:
@@ -132,7 +132,7 @@ class Port:
             self.dropped_bytes += excess
 
     def _wake(self) -> None:
-        """Let the reader look again, if there is one."""
+        """Wake the reader, if there is one."""
         if self._arrival and not self._arrival.done():
             self._arrival.set_result(None)
 
@@ -180,7 +180,7 @@ class Port:
             self._waiting.appendleft((piece[self._unclaimed :], self._fed_ns))
 
     async def _claim(self) -> tuple[int, Line] | None:
-        """Have pexpect find a line in what it has got; return it if it is one of the guest."""
+        """Let pexpect match the next line; return it if it is a line of the guest."""
         found = await self._spawn.expect_list(self._patterns, timeout=None, async_=True)
         match = cast(re.Match[bytes], self._spawn.match)
         self._unclaimed -= match.end()
@@ -209,7 +209,7 @@ class Port:
         return unread
 
     def _copy_partial(self) -> None:
-        """Pass on the part of a line that will not become whole."""
+        """Copy the beginning of a line whose end will not be read."""
         self._copy(self._partial)
         self._partial = b""
 

@@ -1,4 +1,4 @@
-"""Finds out what works on a host by trying it: a file or a flag proves nothing."""
+"""Finds out whether a guest ticks on a host, by running it. Files and flags prove nothing."""
 
 from dataclasses import dataclass
 
@@ -11,23 +11,23 @@ from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import GuestRefusedError, launch
 from orchestrator.vm.port import ConsoleClosedError
 
-#: Ticks to wait for: the second shows that the guest could re-arm its timer.
+#: Ticks to wait for. The second one shows that the guest has re-armed its timer.
 TICKS = 3
 
-#: Where the period is of no importance.
+#: Period of guests whose period does not matter.
 PERIOD_NS = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Tryout:
-    """What came of a few ticks."""
+    """Whether a guest ticked."""
 
     why_not: str | None
     """Why the guest does not tick; None if it does."""
     refused: bool = False
-    """Whether it is the guest that says so: this machine can't do what was asked."""
+    """True if the guest itself refused its configuration."""
     trace: str | None = None
-    """What the kernel recorded meanwhile, where it could be read."""
+    """The kernel's trace of the ticks, if tracefs is usable."""
 
 
 async def why_not(

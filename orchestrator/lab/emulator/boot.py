@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from orchestrator.errors import InfraError
 from orchestrator.lab.emulator.bochs import Bochs
-from orchestrator.process.supervised import Supervised
+from orchestrator.process.supervised import supervise
 
 #: The longest silence: a boot says nothing for some 10 s, a series of losses for 20.
 SILENCE_S = 90.0
@@ -116,13 +116,14 @@ class Lab:
             LabError: the kernel panicked, a module did not load, the program failed, or the
                 emulator stalled or ended.
         """
-        emulator = Supervised(
+        emulator = await supervise(
             [*self._bochs.command, "-q", "-f", "bochsrc"],
+            self._files,
             what="Bochs",
+            environment=self._bochs.environment,
             on_output=self._heard.put_nowait,
         )
         try:
-            await emulator.start(self._files, (), self._bochs.environment)
             end = asyncio.create_task(emulator.exited())
             try:
                 async for line in self._serial_lines(end):

@@ -1,0 +1,160 @@
+"""Which arms share a booted lab, with labs that only note what is done to them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from orchestrator.lab import labs as module
+from orchestrator.lab.arms import Arm
+from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.emulator.boot import LabError
+from orchestrator.lab.kernel.debian import Debian
+from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.variants import Variant, VariantError
+from orchestrator.lab.labs import ArmHost, LabParts, Labs
+from orchestrator.testing import FACTS
+
+PARTS = LabParts(Bochs(("bochs",), Path("bios"), Path("vga"), "a Bochs of the test's"))
+
+
+def a_kernel(version: str = "6.1.1-1") -> Kernel:
+    return Kernel(Debian(version), version, "6.1.0", Path("vmlinuz"), {"kvm": version.encode()})
+
+
+OLD, NEW = a_kernel("5.10.1-1"), a_kernel("6.1.1-1")
+UNTOUCHED = Arm(NEW)
+REVERTED = Arm(NEW, Variant.REVERT_FIX)
+WITHOUT = Arm(NEW, Variant.REVERT_FIX, apicv=False)
+
+
+class FakeLab:
+    """A booted lab."""
+
+    boot_s = 5.04
+
+    def __init__(self, number: int, did: list[str]) -> None:
+        self.number, self._did = number, did
+        self.trouble: LabError | None = None
+        self.breaks = False
+
+    async def load_modules(self, kernel: Kernel, *, apicv: bool) -> None:
+        self._did.append(f"load {self.number} {kernel.variant} {'NY'[apicv]}")
+        if self.breaks:
+            raise LabError("loading: no", [])
+
+    async def read_file(self, path: str) -> str:
+        return f"{len(path)}\n"
+
+
+@pytest.fixture
+def did(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What is done, in its order."""
+    done: list[str] = []
+    boots = iter(range(1, 99))
+
+    @contextlib.asynccontextmanager
+    async def boot(image: SimpleNamespace, *_: object) -> AsyncIterator[FakeLab]:
+        number = next(boots)
+        held = sorted(other.variant for other in image.others)
+        done.append(f"boot {number} {image.kernel.variant} {'NY'[image.apicv]} {'+'.join(held)}")
+        await asyncio.sleep(0)
+        yield FakeLab(number, done)
+        done.append(f"end {number}")
+
+    async def modified(kernel: Kernel, variant: Variant, **_: object) -> Kernel:
+        if kernel is OLD and variant is not Variant.UNTOUCHED:
+            raise VariantError("nothing to revert")
+        return replace(kernel, variant=str(variant), edits=(f"edit-{variant}",))
+
+    monkeypatch.setattr(module, "boot", boot)
+    monkeypatch.setattr(module, "modified", modified)
+    yield done
+    assert {line.split()[1] for line in done if line.startswith("boot")} == {
+        line.split()[1] for line in done if line.startswith("end")
+    }
+
+
+async def visit(labs: Labs, *arms: Arm) -> None:
+    for arm in arms:
+        async with labs.host(arm):
+            pass
+
+
+async def test_one_boot_serves_the_arms_of_a_kernel(did: list[str]) -> None:
+    arms = [UNTOUCHED, REVERTED, WITHOUT]
+    async with Labs(PARTS, arms, FACTS, None, parallel=1) as labs:
+        await visit(labs, *arms)
+        assert did == [
+            "boot 1 untouched Y revert-fix+revert-fix+untouched",
+            "load 1 revert-fix Y",
+            "load 1 revert-fix N",
+            "end 1",  # at once, as no arm needs it any more
+        ]
+
+
+async def test_an_arm_that_comes_twice_has_fresh_modules_each_time(did: list[str]) -> None:
+    async with Labs(PARTS, [REVERTED] * 2, FACTS, None, parallel=1) as labs:
+        await visit(labs, REVERTED, REVERTED)
+    assert did[1:] == ["load 1 revert-fix Y", "end 1"]
+
+
+async def test_arms_at_a_time_have_labs_of_their_own(did: list[str]) -> None:
+    arms = [UNTOUCHED, REVERTED, WITHOUT]
+    async with Labs(PARTS, arms, FACTS, None, parallel=2) as labs, labs.host(REVERTED) as one:
+        async with labs.host(UNTOUCHED) as other:
+            assert one is not other
+        async with labs.host(WITHOUT) as again:
+            assert again is other
+    assert [line.split()[0] for line in did] == ["boot", "boot", "load", "end", "end"]
+
+
+async def test_a_lab_of_another_kernel_makes_room(did: list[str]) -> None:
+    async with Labs(PARTS, [UNTOUCHED, Arm(OLD), REVERTED], FACTS, None, parallel=1) as labs:
+        await visit(labs, UNTOUCHED, Arm(OLD), REVERTED)
+    assert [" ".join(line.split()[:2]) for line in did] == [
+        "boot 1", "end 1", "boot 2", "end 2", "boot 3", "end 3",
+    ]  # fmt: skip
+
+
+async def test_a_lab_that_failed_serves_nobody_else(did: list[str]) -> None:
+    async with Labs(PARTS, [UNTOUCHED] * 4, FACTS, None, parallel=1) as labs:
+        with pytest.raises(LabError):
+            async with labs.host(UNTOUCHED):
+                raise LabError("it stalled", [])
+        async with labs.host(UNTOUCHED) as host:
+            vars(host)["trouble"] = LabError("it ended", [])
+        async with labs.host(UNTOUCHED) as host:
+            vars(host)["breaks"] = True
+        with pytest.raises(LabError):
+            await visit(labs, UNTOUCHED)
+    assert [" ".join(line.split()[:2]) for line in did] == [
+        "boot 1", "end 1", "boot 2", "end 2", "boot 3", "load 3", "end 3",
+    ]  # fmt: skip
+
+
+async def test_what_cannot_be_built_stops_its_own_arm_only(did: list[str]) -> None:
+    reverted = Arm(OLD, Variant.REVERT_FIX)
+    async with Labs(PARTS, [Arm(OLD), reverted], FACTS, None, parallel=1) as labs:
+        await visit(labs, Arm(OLD))
+        with pytest.raises(VariantError):
+            await visit(labs, reverted)
+    assert [line.split()[0] for line in did] == ["boot", "end"]
+
+
+async def test_an_arm_says_what_it_is_made_of(did: list[str]) -> None:
+    partial = Arm(NEW, Variant.PARTIAL, every=4)
+    async with Labs(PARTS, [partial], FACTS, None, parallel=1) as labs:
+        host = ArmHost(labs, partial)
+        assert host.identity().boot_s is None
+        async with host.open():
+            assert (host.identity().boot_s, host.identity().counters) == (5.0, {})
+    identity = host.identity()
+    assert identity.edits == ("edit-partial",)
+    assert set(identity.counters) == {"losttick_restores", "losttick_lost"}
+    assert (identity.kernel, identity.version) == ("debian:6.1.1-1", "6.1.1-1")
+    assert identity.emulator == "a Bochs of the test's"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.campaign.events import NO_PROGRESS, Progress
 from orchestrator.campaign.requirements import require
-from orchestrator.campaign.resume import changed_facts
+from orchestrator.campaign.resume import ResumeError, changed_facts
 from orchestrator.campaign.schedule import Assignment, OpenHost, Schedule
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import UnfitError
@@ -122,6 +122,7 @@ async def run_cells(
 
     Raises:
         JournalError: nothing can be recorded.
+        ResumeError: another process has gone on with the resumed run.
     """
     cells = [assignment.cell for assignment in assignments]
     with Journal(out / JOURNAL, resume=resumed is not None) as journal:
@@ -129,6 +130,11 @@ async def run_cells(
         if resumed is None:
             _begin(recorder, facts, plan, cells, auto)
         else:
+            if journal.count_records() != resumed.records:
+                raise ResumeError(
+                    f"resuming the run in {out}: another process has gone on with it since its "
+                    "journal was read. Try again."
+                )
             _go_on(recorder, facts, progress)
         turns = Turns(
             {cell.id: cell.vcpus if interleave else 1 for cell in cells}, parallel,

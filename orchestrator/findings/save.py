@@ -26,13 +26,13 @@ class VcpuSave:
     ineligible: tuple[str, ...] = ()
     """Reasons why loads of this state are no evidence."""
     expired: bool = False
-    """True if the timer ran out in the stopped machine before the save was taken. Only the
-    kernel's LAPIC does this: it keeps running while the machine is stopped."""
+    """True if the timer ran out in the stopped instance before the save was taken. Only the
+    kernel's LAPIC does this: it keeps running while the instance is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """One snapshot of a machine, with the state of each of its vCPUs."""
+    """One snapshot of an instance, with the state of each of its vCPUs."""
 
     tag: str
     intended_phase: float
@@ -40,7 +40,7 @@ class Save:
     generation: int = 0
     """Number of loads that the guest had gone through before this save."""
     stopped_periods: float = 0.0
-    """How long the machine had been stopped when it was saved, by the host's clock."""
+    """How long the instance had been stopped when it was saved, by the host's clock."""
     control: bool = False
     """True if it was taken inside the built-in control: its loads test the observer."""
 

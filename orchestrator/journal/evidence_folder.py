@@ -10,7 +10,7 @@ from orchestrator.trial.examine import Hang
 
 
 def write_evidence(folder: Path, cell: str, save: Save, result: TrialResult, hang: Hang) -> None:
-    """Write what was read of a trial's machine, and its diagnoses, into a new folder.
+    """Write what was read of a trial's instance, and its diagnoses, into a new folder.
 
     Args:
         folder: that is created, with its parents.

@@ -47,6 +47,8 @@ from orchestrator.vm.config import Accel
 class RunState:
     """The state of a run after some of its records."""
 
+    records: int = 0
+    """Number of records so far."""
     losttick: str = ""
     """The version that ran last."""
     seed: int = 0
@@ -97,6 +99,7 @@ class RunState:
             self.hangs += record.evidence is not None
         elif step := _STEPS.get(type(record)):
             step(self, record)
+        self.records += 1
 
     def _cell(self, name: str) -> CellState:
         try:

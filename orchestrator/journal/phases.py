@@ -19,7 +19,7 @@ class PhaseBin:
     high: float
     """The part, 0 to 1. `low` belongs to it, `high` does not."""
     expired: bool
-    """True for saves whose timer had run out in the stopped machine."""
+    """True for saves whose timer had run out in the stopped instance."""
     saves: int = 0
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))

@@ -146,6 +146,18 @@ async def test_where_it_ran_last_it_goes_on(tmp_path: Path) -> None:
     assert len(trials(after)) == 8
 
 
+async def test_a_run_that_went_on_meanwhile_is_not_resumed_from_what_was_read(
+    tmp_path: Path,
+) -> None:
+    await cut_short(tmp_path, Script(immediate), "trial", 1)
+    stale = read_run(tmp_path)
+    await cut_short(tmp_path, Script(immediate), "trial", 3)
+    with pytest.raises(ResumeError, match="another process has gone on with it"):
+        await run_plan(FakeHost(Script(immediate)), PLAN, Accel.KVM, tmp_path, resumed=stale)
+    result = await go_on(tmp_path, Script(immediate))
+    assert [cell.counts.trials for cell in result.cells] == [4, 4]
+
+
 async def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:
     task = asyncio.create_task(go_on(tmp_path, Script(immediate)))
     journal = tmp_path / "journal.jsonl"

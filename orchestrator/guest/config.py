@@ -41,5 +41,7 @@ class GuestConfig:
     """vCPUs that tick. Each has its own timer, counters and lines."""
     shared_port: bool = False
     """True if all vCPUs print to one console, one at a time."""
+    debug_port: bool = False
+    """Whether the first console should be a debug port instead of a UART."""
     subject: int = 0
     """APIC ID of the vCPU on which the control (or a test's fault) happens."""

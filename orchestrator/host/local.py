@@ -29,6 +29,7 @@ class LocalHost:
         self.facts = facts
         """Identity of this computer and of its QEMU, read when the host was opened."""
         self.max_consoles = MAX_CONSOLES
+        self.slow_uart = False
         self._binary = binary
         self._disk: bytes | None = None
 

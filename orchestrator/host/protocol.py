@@ -109,6 +109,14 @@ class Host(Protocol):
         """Largest number of consoles that a QEMU can have here."""
         ...
 
+    @property
+    def slow_uart(self) -> bool:
+        """Whether a guest should print to a debug port, if it can, instead of a UART.
+
+        QEMU updates a UART's interrupt line after each byte, by four system calls.
+        """
+        ...
+
     async def start_qemu(
         self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
     ) -> QemuProcess:

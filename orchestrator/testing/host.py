@@ -36,7 +36,7 @@ def guest_config(args: Sequence[str]) -> GuestConfig:
      subject) = (int(record[1][at : at + 8], 16) for at in range(0, len(record[1]), 8))  # fmt: skip
     return GuestConfig(
         MODES[mode], list(Apic)[apic], period_ns, control_tick, control_periods, vcpus,
-        bool(shared_port), subject,
+        bool(shared_port), subject=subject,
     )  # fmt: skip
 
 
@@ -45,6 +45,7 @@ class FakeHost:
 
     qemu = "/fake/qemu"
     max_consoles = 1
+    slow_uart = False
 
     def __init__(
         self,

@@ -42,7 +42,8 @@ async def launch(
     """
     guest = config.guest
     shared = guest.shared_port or guest.vcpus > host.max_consoles
-    config = replace(config, guest=replace(guest, shared_port=shared))
+    told = replace(guest, shared_port=shared, debug_port=guest.debug_port or host.slow_uart)
+    config = replace(config, guest=told)
     async with starting(host, config, tee) as qemu:
         await _wait_ready(qemu, host, config.program.name)
     instance = Instance(host, config, qemu, owned=True)

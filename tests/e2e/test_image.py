@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.guest.tick.config import CONFIG_FILE, DEBUG_PORT, GuestConfig
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.tick.config import CONFIG_FILE, DEBUG_PORT, Switches, record
 from orchestrator.guest.tick.image import firmware
 from orchestrator.guest.tick.lines import LINE
 from orchestrator.packages.apt import PackagesError
@@ -42,10 +43,10 @@ def test_lines_go_to_the_debug_port_where_qemu_has_one(tmp_path: Path) -> None:
     if qemu is None:
         pytest.skip("needs qemu-system-x86_64")
     (tmp_path / "tick.bin").write_bytes(firmware().content)
-    record = GuestConfig().record()
+    told = record(GuestConfig(), Switches())
     command = [
         qemu, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "pc,accel=tcg",
-        "-m", "8", "-bios", "tick.bin", "-fw_cfg", f"name={CONFIG_FILE},string={record}",
+        "-m", "8", "-bios", "tick.bin", "-fw_cfg", f"name={CONFIG_FILE},string={told}",
         "-serial", "file:uart", "-chardev", "file,id=port,path=port",
         "-device", f"isa-debugcon,iobase={DEBUG_PORT:#x},chardev=port",
     ]  # fmt: skip

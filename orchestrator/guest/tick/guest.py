@@ -55,7 +55,8 @@ class TickFirmware:
 
     def qemu_args(self, config: GuestConfig) -> list[str]:
         """Return the arguments for image, configuration record, UART and debug ports."""
-        ports = range(1, self.consoles(config))
+        first = 0 if config.debug_port else 1  # the firmware finds the debug port by itself
+        ports = range(first, self.consoles(config))
         devices = [
             f"isa-debugcon,iobase={DEBUG_PORT + vcpu:#x},chardev={console_chardev(vcpu)}"
             for vcpu in ports
@@ -63,7 +64,7 @@ class TickFirmware:
         return [
             *("-bios", BIOS_FILE),
             *("-fw_cfg", f"name={CONFIG_FILE},string={record(config, self.switches)}"),
-            *("-serial", f"chardev:{console_chardev(0)}"),
+            *(() if config.debug_port else ("-serial", f"chardev:{console_chardev(0)}")),
             *(argument for device in devices for argument in ("-device", device)),
         ]
 

@@ -129,6 +129,9 @@ class LabHost:
     #: All that a guest prints comes over one line, in its order.
     max_consoles = 1
 
+    #: On an emulated CPU, a UART's system calls take longer than everything else.
+    slow_uart = True
+
     def __init__(
         self,
         image: LabImage,

@@ -39,24 +39,6 @@ _STDERR_BYTES = 8192
 _CONSOLE = ("-chardev", f"file,id={console_chardev(0)},path=/proc/self/fd/{_CONSOLE_FD},append=on")
 
 
-#: The arguments by which the guest's console is a UART, and those that stand for them in a
-#: lab: after each byte for a UART QEMU updates an interrupt line, by four system calls. On an
-#: emulated CPU they take longer than all else. The firmware prefers a debug port.
-_UART = ("-serial", f"chardev:{console_chardev(0)}")
-
-
-_DEBUG_PORT = ("-device", f"isa-debugcon,iobase=0xe900,chardev={console_chardev(0)}")
-
-
-def _with_debug_port(args: Sequence[str]) -> list[str]:
-    """Return QEMU's arguments with a debug port in place of the UART, if they have one."""
-    replaced = list(args)
-    for at in range(len(args) - 1):
-        if (args[at], args[at + 1]) == _UART:
-            replaced[at : at + 2] = _DEBUG_PORT
-    return replaced
-
-
 class _Sink(asyncio.Protocol):
     """The lab's end of a stream that a QEMU's user holds the other end of."""
 
@@ -103,7 +85,7 @@ class LabQemu:
             self._lab.qemu,
             *chardev_args(_QMP_FD, []),
             *_CONSOLE,
-            *_with_debug_port(args),
+            *args,
         ]
         await self._spawn(files)
 

@@ -1,1 +1,1 @@
-"""What a lab is built from."""
+"""Labs: hosts that losttick boots itself, with a chosen kernel on an emulated CPU with APICv."""

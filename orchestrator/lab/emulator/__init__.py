@@ -1,1 +1,1 @@
-"""Bochs, and what it boots."""
+"""The emulator Bochs, and the media that it boots."""

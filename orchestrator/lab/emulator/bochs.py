@@ -1,12 +1,14 @@
 """Bochs: the emulated Intel CPU with APICv on which a lab runs.
 
-Bochs 3.0 has VMX with virtual-interrupt delivery and posted interrupts; it wants the
-posted-interrupt descriptor aligned to a page, where hardware wants 64 bytes (Intel
-SDM, volume 3, "VM-Execution Control Fields"). Built with that check relaxed, it runs
-untouched kernels. And it forgets which virtual interrupt it was about to deliver if the
-delivery itself needs a VM exit (a stack page that the EPT does not map yet): KVM then
-delivers vector 0 instead, as before Linux 6 it did at the first tick after a load. It is
-built to note the vector.
+Bochs 3.0 has VMX with virtual-interrupt delivery and posted interrupts. It requires the
+posted-interrupt descriptor to be aligned to a page; hardware requires 64 bytes (Intel SDM,
+volume 3, "VM-Execution Control Fields"). losttick builds Bochs with that check relaxed, so that
+untouched kernels run.
+
+Bochs also forgets which virtual interrupt it was about to deliver if the delivery itself needs a
+VM exit, because the EPT does not map the stack page yet. KVM then delivers vector 0 instead;
+with kernels before 6 this happens at the first tick after a load. losttick builds Bochs so that
+it notes the vector.
 """
 
 import hashlib
@@ -43,35 +45,35 @@ VGA_BIOS = "usr/share/vgabios/vgabios.bin"
 
 @dataclass(frozen=True, slots=True)
 class Bochs:
-    """A Bochs that can be run, and its firmware."""
+    """A Bochs that can run, and its firmware."""
 
     command: tuple[str, ...]
-    """Its own arguments are added to it."""
+    """The command, without the arguments of a lab."""
     bios: Path
     vga_bios: Path
     origin: str
-    """Which it is, for the output."""
+    """Name and origin, for the output."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """What it needs besides ours."""
+    """Environment variables that it needs beside those of this process."""
     unedited: bool = False
-    """It is without `EDITS`: kvm_intel must be built with the descriptor at the start of a
-    page."""
+    """True if this Bochs was built without `EDITS`: kvm_intel must be rebuilt with the
+    posted-interrupt descriptor at the start of a page."""
     display: str = "nogui"
-    """The display_library with which it runs unseen."""
+    """The display_library with which it shows nothing."""
 
     @property
     def program(self) -> Path:
-        """The program itself, which is run by `command`."""
+        """The program that `command` runs."""
         return Path(self.command[-1])
 
     def check_fit_for(self, release: str) -> None:
-        """Refuse a kernel that this one would show a bug of its own.
+        """Refuse kernels that trip over a known defect of unedited Bochs.
 
         Args:
-            release: as `uname -r` says it.
+            release: the kernel's release, as `uname -r` prints it.
 
         Raises:
-            UnfitError: trials in that kernel would say nothing of it.
+            UnfitError: trials in that kernel would be meaningless.
         """
         if self.unedited and int(release.split(".")[0]) < 6:
             raise UnfitError(
@@ -88,12 +90,12 @@ async def bochs(
     """Return a Bochs, built from Debian's source the first time (about two minutes).
 
     Args:
-        progress: hears how many of how many files are compiled.
-        cache: where to keep it; losttick's cache folder by default.
+        progress: called with the number of compiled files and of all files.
+        cache: where to keep Bochs; losttick's cache folder by default.
 
     Raises:
-        PackagesError: its source or firmware can't be had.
-        NoBuildToolsError: no compiler or make.
+        PackagesError: source or firmware can't be had here.
+        NoBuildToolsError: there is no compiler or make.
         BochsBuildError: the build failed.
     """
     return await in_thread(_bochs, on_loop(progress), cache or cache_folder())
@@ -129,14 +131,13 @@ def _built(place: Path, key: str) -> Path | None:
 
 
 def debian_bochs(cache: Path | None = None) -> Bochs:
-    """Return Debian's own Bochs, run without installing it: nothing need be built for it.
+    """Return Debian's own Bochs, which runs without being built or installed.
 
-    Its display `term` draws on a terminal that it makes itself, and nobody sees it. Its
-    serial port must not write to standard output. The command makes files in the folder
-    that it is run in.
+    The display `term` draws on a terminal of its own that nobody sees. The serial port must not
+    write to standard output. The command makes files in its working directory.
 
     Raises:
-        PackagesError: it can't be had.
+        PackagesError: it can't be had here.
     """
     tree = unpack(SUITE, ("bochs", "bochs-term", "ncurses-base", *FIRMWARE), cache)
     program, prefix = tree.command("usr/bin/bochs-bin")

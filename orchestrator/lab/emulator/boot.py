@@ -1,7 +1,7 @@
-"""Boots a lab, runs one program in it, and hears what it says.
+"""Boots a lab, runs one program in it, and reads the lab's serial port.
 
-The kernel's serial port is Bochs's standard error: nothing is polled, and nothing is
-left on disk. Each way to fail has words of its own.
+The kernel's serial port is Bochs's standard error: nothing is polled, and nothing is left on
+disk. Each kind of failure has its own message.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from orchestrator.errors import InfraError
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.process.supervised import supervise
 
-#: The longest silence: a boot says nothing for some 10 s, a series of losses for 20.
+#: The longest silence of a lab that works: a boot is silent for about 10 s, a series of losses
+#: for 20 s.
 SILENCE_S = 90.0
 
 
@@ -35,7 +36,7 @@ class LabError(InfraError):
 
 @dataclass(slots=True)
 class LabFacts:
-    """What the lab says of itself."""
+    """Facts that the lab prints about itself."""
 
     kernel: str = ""
     build: str = ""
@@ -45,12 +46,12 @@ class LabFacts:
 
 
 def bochs_config(bochs: Bochs, memory_mib: int, cpus: int, port: int | None) -> str:
-    """Return Bochs's configuration: the settings with which Linux boots and KVM has APICv.
+    """Return Bochs's configuration, with which Linux boots and KVM has APICv.
 
-    Its second serial port is a connection to `port` of this machine.
+    The second serial port is a connection to `port` of this host.
 
-    `ips` is also the TSC's frequency; with `sync=none` the emulated clock counts
-    instructions, not our seconds.
+    `ips` is also the frequency of the TSC. With `sync=none` the emulated clock counts
+    instructions, not seconds of this host.
     """
     agent = f"com2: enabled=1, mode=socket-client, dev=127.0.0.1:{port}\n" if port else ""
     return f"""\
@@ -73,7 +74,7 @@ debug: action=ignore
 
 
 class Lab:
-    """One booted machine."""
+    """One emulated machine."""
 
     def __init__(
         self,
@@ -90,10 +91,10 @@ class Lab:
         Args:
             bochs: the emulator.
             cd: the image to boot.
-            memory_mib: of the machine.
-            cpus: of the machine.
-            port: TCP port of this machine that its second serial port connects to.
-            log: gets the words of its first serial port.
+            memory_mib: memory of the emulated machine.
+            cpus: CPUs of the emulated machine.
+            port: TCP port of this host to which the second serial port connects.
+            log: a file that gets the output of the first serial port.
         """
         self._bochs = bochs
         self._log = log
@@ -105,7 +106,7 @@ class Lab:
         self._heard: asyncio.Queue[bytes] = asyncio.Queue()
         self.facts = LabFacts()
         self.described = asyncio.Event()
-        """Set when it has said all of its facts: a serial port is slow."""
+        """Set when the lab has printed all of its facts: a serial port is slow."""
         self.serial: list[str] = []
         """Every line of the serial port."""
 
@@ -138,14 +139,14 @@ class Lab:
             await emulator.kill()
 
     def sign_of_life(self) -> None:
-        """Note that the lab was heard of, if not on its first serial port."""
+        """Note that the lab lives, as its agent has spoken."""
         self._alive_s = time.monotonic()
 
     async def _next_chunk(self, end: "asyncio.Task[object]") -> bytes:
         """Wait for the next bytes of the serial port.
 
         Raises:
-            LabError: the emulator ended, or nothing was heard of the lab for too long.
+            LabError: the emulator ended, or the lab was silent for too long.
         """
         self.sign_of_life()
         chunk = asyncio.create_task(self._heard.get())
@@ -178,7 +179,7 @@ class Lab:
                 yield shown
 
     def _understand(self, line: str) -> int | None:
-        """Take note of a line; return the program's exit code if it says that."""
+        """Note what a line says; return the program's exit code if the line has it."""
         if panic := re.search(r"Kernel panic.*", line):
             raise LabError(f"its kernel panicked ({panic[0]})", self.serial)
         match line.split(" ", 2):

@@ -15,15 +15,15 @@ from orchestrator.errors import InfraError, UnfitError
 from orchestrator.packages.sources import source_archive
 from orchestrator.process.tool import run_tool
 
-#: The Debian suite that has Bochs 3.0. (3.1 miscomputes a signed division, and Linux
-#: dies in it; 2.7 has no posted interrupts.)
+#: The Debian suite that has Bochs 3.0. (Bochs 3.1 miscomputes a signed division, of which
+#: Linux dies; 2.7 has no posted interrupts.)
 SUITE = "trixie"
 
 
 VERSION = "3.0"
 
 
-#: Of bochs_3.0+dfsg.orig.tar.xz, as Debian's source index has it.
+#: SHA-256 of bochs_3.0+dfsg.orig.tar.xz, from Debian's source index.
 SOURCE_SHA256 = "78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b"
 
 
@@ -48,7 +48,7 @@ CONFIGURE = (
 )  # fmt: skip
 
 
-#: Files that a build compiles, for the progress bar.
+#: Number of files that a build compiles, for the progress bar.
 COMPILED = 472
 
 
@@ -57,12 +57,12 @@ class BochsBuildError(InfraError):
 
 
 class NoBuildToolsError(UnfitError):
-    """What Bochs is built with is missing."""
+    """Tools to build Bochs are missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceEdit:
-    """One edit of Bochs's source: `old`, which is in `file` just once, becomes `new`."""
+    """One edit of Bochs's source: `old`, which occurs once in `file`, becomes `new`."""
 
     what: str
     file: str

@@ -1,4 +1,4 @@
-"""What a lab boots: an initial RAM disk and a CD."""
+"""The media that a lab boots: an initial RAM disk and a CD."""
 
 import gzip
 import shutil
@@ -9,12 +9,12 @@ from orchestrator.cache.workshop import cache_folder, workshop
 from orchestrator.packages.trees import Unpacked, unpack
 from orchestrator.process.tool import run_tool
 
-#: The suite that the tools come from; what they make depends little on it.
+#: The suite of the tools that make them.
 TOOLS_SUITE = "bookworm"
 
 
-#: `tsc_early_khz`: CPUID claims 3.5 GHz, but the TSC ticks at Bochs's `ips`. `notests`: the
-#: kernel's tests of its ciphers take a quarter of a boot.
+#: The kernel's command line. `tsc_early_khz`: CPUID claims 3.5 GHz, but the TSC ticks at Bochs's
+#: `ips`. `notests`: the kernel's tests of its ciphers would take a quarter of the boot.
 COMMAND_LINE = (
     "console=ttyS0,115200 nohpet nokaslr mitigations=off tsc=reliable tsc_early_khz=50000 "
     "no_timer_check panic=1 random.trust_cpu=on audit=0 cryptomgr.notests quiet"

@@ -19,7 +19,7 @@ from orchestrator.lab.host.process import QEMUS, STARTING, LabQemu
 from orchestrator.lab.kernel.kernel import MODULES, Kernel
 from orchestrator.process.background import in_thread
 
-#: From the start of the emulator to the agent's first word, by our clock.
+#: Seconds of this host from the start of the emulator to the agent's first word, at most.
 BOOT_S = 180.0
 
 
@@ -147,7 +147,7 @@ class LabHost:
         self.cpus = image.cpus
         self.qemu = image.qemu
         self.boot_s = boot_s
-        """From the start of the emulator to the agent's first word, by our clock."""
+        """Seconds of this host from the start of the emulator to the agent's first word."""
         self._lab, self._link, self._programs = lab, link, programs
         self._facts = facts
 
@@ -217,7 +217,7 @@ class LabHost:
         return found
 
     def forget(self, number: int) -> None:
-        """Note that a QEMU is over."""
+        """Note that a program has ended."""
         self._programs.running.pop(number, None)
 
     async def start_qemu(
@@ -248,7 +248,7 @@ class LabHost:
         return self.image.packaged.disk
 
     async def pressure_percent(self) -> float | None:
-        """Return nothing: what stalls a lab is this machine, and its clock stops with it."""
+        """Return None: only this host can stall a lab, and then the lab's clock stops, too."""
         return None
 
     async def read_file(self, path: str) -> str:
@@ -282,7 +282,7 @@ class LabHost:
 
 
 def lab_facts(host: HostFacts, lab: Lab, cpus: int, qemu: QemuFacts | None = None) -> HostFacts:
-    """Return the facts of a lab: this machine's, with what it emulates in place of its own."""
+    """Return the facts of a lab: those of this host, with what is emulated in their place."""
     return replace(
         host,
         kernel=lab.facts.kernel,

@@ -1,7 +1,7 @@
-"""The serial line to a lab's agent (images/lab/agent.c): checked frames, in order.
+"""The serial line to a lab's agent (images/lab/agent.c): frames with a checksum, in order.
 
-Everything shares one line, so that it arrives in the order in which QEMU did it; and
-each frame says when that was, by the lab's own clock.
+Everything shares one line, so that events arrive in the order in which they happened. Each frame
+carries the time of the lab's own clock.
 """
 
 import asyncio
@@ -22,21 +22,21 @@ _HEADER = struct.Struct("<cBHQ")
 _SUM = struct.Struct("<I")
 
 
-#: Payload of a frame to the agent, at most.
+#: Longest payload of a frame to the agent.
 PAYLOAD_BYTES = 4096
 
 
-#: An answer later than this, by our clock, means a lab that hangs.
+#: Seconds of this host after which a lab that has not answered counts as hung.
 ANSWER_S = 60.0
 
 
 class LinkError(InfraError):
-    """The agent can't be reached any more, or what it says is garbled."""
+    """The agent can't be reached any more, or its frames are garbled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the agent said."""
+    """A message of the agent."""
 
     kind: bytes
     qemu: int
@@ -78,22 +78,22 @@ class Decoder:
 
 
 class LabClock:
-    """The lab's clock, as its agent tells it, and drawn on from there for a moment.
+    """The lab's clock: the agent's last word, extrapolated for a moment.
 
-    The agent keeps the emulated machine from idling, so that its clock runs evenly
-    beside ours: some two of its seconds in one of ours.
+    The agent keeps the emulated machine from idling, so that the lab's clock runs evenly: about
+    two of its seconds in one second of this host.
     """
 
-    #: How far it is drawn on past the last word of the agent.
+    #: How far the time is extrapolated past the agent's last word.
     BEYOND_NS = 100_000_000
-    #: Spans of our clock over which the ratio is taken.
+    #: Length of the spans, in seconds of this host, over which the speed is measured.
     SPAN_S = 0.05
-    #: Weight of the newest ratio.
+    #: Weight of the newest measurement.
     WEIGHT = 0.5
 
     def __init__(self) -> None:
         self.speed = 2.0
-        """The lab's nanoseconds in one of ours."""
+        """Nanoseconds of the lab in one nanosecond of this host."""
         self._told = (0, time.monotonic())
         self._measured_from = self._told
 
@@ -135,9 +135,9 @@ class Link(asyncio.Protocol):
         """Prepare; asyncio connects it.
 
         Args:
-            on_hello: hears the token of the agent's first frame.
-            on_frame: hears what comes unasked.
-            on_lost: hears why the line is of no use any more.
+            on_hello: called with the token of the agent's first frame.
+            on_frame: called with each frame that answers no request.
+            on_lost: called with the reason once the line can't be used any more.
         """
         self.clock = LabClock()
         self._on_hello = on_hello
@@ -205,7 +205,7 @@ class Link(asyncio.Protocol):
             self.close()
 
     def send(self, kind: bytes, qemu: int, payload: bytes) -> None:
-        """Send what has no answer."""
+        """Send a message that has no answer."""
         if self._transport and not self._transport.is_closing():
             for start in range(0, len(payload) or 1, PAYLOAD_BYTES):
                 part = payload[start : start + PAYLOAD_BYTES]

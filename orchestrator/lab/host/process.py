@@ -1,4 +1,4 @@
-"""One QEMU in a lab."""
+"""One QEMU, or another program, in a lab."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: What was being done, in the error of a QEMU that did not start.
 STARTING = "starting QEMU in the lab"
 
-#: QEMUs that the agent can run at a time.
+#: Programs that the agent can run at a time.
 QEMUS = 4
 
 
@@ -27,11 +27,11 @@ QEMUS = 4
 _QMP_FD, _CONSOLE_FD = 3, 4
 
 
-#: For a QEMU in the lab to end once it is killed, by our clock.
+#: Seconds of this host that a killed QEMU may take to end.
 END_S = 30.0
 
 
-#: Bytes of its standard error that are kept.
+#: Bytes of standard error that are kept.
 _STDERR_BYTES = 8192
 
 
@@ -69,7 +69,7 @@ class LabQemu:
         self._output: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def start(self, args: Sequence[str], files: Mapping[str, bytes]) -> None:
-        """Fill its folder and start it.
+        """Fill the folder of a QEMU and start it.
 
         Raises:
             QemuStartError: that failed.
@@ -123,7 +123,7 @@ class LabQemu:
                 yield line.decode(errors="replace")
 
     async def _put(self, name: bytes, content: bytes) -> None:
-        """Copy what the lab was booted with, and send only the rest."""
+        """Put a file into the folder; copy it inside the lab if the lab was booted with it."""
         digest = hashlib.sha256(content).hexdigest()
         if digest in self._lab.image.held:
             await self._link.ask(b"L", self._number, name + f"\0/{FILES}/{digest}".encode())
@@ -134,7 +134,7 @@ class LabQemu:
             await self._link.ask(b"W", self._number, name + b"\0" + part)
 
     def hear(self, frame: Frame) -> None:
-        """Take what the agent says of this QEMU."""
+        """Take a message of the agent about this program."""
         if frame.kind == b"q" and self._to_qmp:
             self._to_qmp.write(frame.payload)
         elif frame.kind == b"o" and self._to_console:
@@ -146,7 +146,7 @@ class LabQemu:
             self.end(int(frame.payload))
 
     def end(self, code: int, why: str = "") -> None:
-        """Note its end, or that of its lab."""
+        """Note that the program has ended, or its lab."""
         if not self._exit.done():
             self._exit.set_result(ProcessExit(code, why or self._stderr.decode(errors="replace")))
         self._output.put_nowait(b"")
@@ -194,18 +194,18 @@ class LabQemu:
         return cpu
 
     async def read_file(self, name: str) -> bytes:
-        """Return a file from its folder."""
+        """Return a file from the program's folder."""
         try:
             return await self._link.ask(b"R", self._number, name.encode())
         except LinkError as error:
             raise OSError(str(error)) from error
 
     async def exited(self) -> ProcessExit:
-        """Wait until it has ended."""
+        """Wait until the program has ended."""
         return await asyncio.shield(self._exit)
 
     async def kill(self) -> ProcessExit:
-        """End it; its folder in the lab goes with it."""
+        """Kill the program; the agent removes its folder."""
         if not self._exit.done():
             try:
                 await self._link.ask(b"K", self._number, b"")

@@ -1,4 +1,4 @@
-"""The QEMU that runs inside a lab: one and the same, whatever this machine has."""
+"""The QEMU that runs inside a lab: always the same version, whatever QEMU this host has."""
 
 import re
 import tempfile
@@ -13,14 +13,14 @@ from orchestrator.packages.trees import unpack
 from orchestrator.process.background import in_thread
 from orchestrator.process.tool import run_tool
 
-#: Debian's 7.2: its `info lapic` and its snapshots are those that the lab was tried with.
+#: The suite with QEMU 7.2, with whose `info lapic` and snapshots the lab was tried.
 SUITE = "bookworm"
 
 
 PACKAGES = ("qemu-system-x86", "qemu-utils")
 
 
-#: Where it stands in a lab.
+#: Path of QEMU in a lab.
 PATH = "/usr/bin/qemu-system-x86_64"
 
 
@@ -30,7 +30,7 @@ _LIBRARIES = "lib/x86_64-linux-gnu"
 
 @dataclass(frozen=True, slots=True)
 class PackagedQemu:
-    """A QEMU with all that it loads."""
+    """A QEMU, with its libraries and ROMs."""
 
     facts: QemuFacts
     files: dict[str, bytes]

@@ -1,1 +1,1 @@
-"""Kernels to boot in a lab, and edits of their KVM modules."""
+"""Kernels to boot in a lab, where they come from, and edits of their KVM modules."""

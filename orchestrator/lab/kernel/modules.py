@@ -1,8 +1,8 @@
-"""Builds KVM's modules anew, from a Debian kernel's own source, headers and build tools.
+"""Rebuilds KVM's modules from a Debian kernel's own source, headers and build tools.
 
-Only KVM is compiled: its source is put into an unpacked tree of the headers, and built
-there as an external module. The tree stays, so that the next build compiles only what
-differs. Debian's build tools run by the C library of their own suite.
+Only KVM is compiled. Its source is put into an unpacked tree of the headers, and built there as
+an external module. The tree stays in the cache, so that the next build compiles only the files
+that differ. Debian's build tools run by the C library of their own suite.
 """
 
 import contextlib
@@ -32,23 +32,24 @@ BUILT = ("kvm", "kvm-intel")
 SOURCES = ("arch/x86/kvm", "virt")
 
 
-#: Above the kernel's configuration: only what is wanted, by this machine's compiler, and
-#: without debugging information.
+#: Variables for make that override the kernel's configuration: only Intel's KVM, this host's
+#: compiler, no debugging information.
 MAKE_VARIABLES = (
     "CC=gcc", "CONFIG_KVM_AMD=", "CONFIG_KVM_WERROR=", "CONFIG_DEBUG_INFO=",
     "CONFIG_DEBUG_INFO_BTF_MODULES=",
 )  # fmt: skip
 
 
-#: What the configuration says the compiler can do, and how to see whether this one can.
+#: Features of the compiler that the configuration names, and the option by which to test
+#: whether this host's compiler has them.
 COMPILER_FEATURES = {"CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT": "-fmin-function-alignment=16"}
 
 
-#: Counts up when a build is done in another way, so that what was kept is built anew.
+#: Increase this when modules are built in another way, so that kept ones are built again.
 RECIPE = 1
 
 
-#: Files that a build from nothing compiles, about.
+#: About how many files a first build compiles.
 COMPILED = 45
 
 
@@ -56,7 +57,7 @@ TOOLS = ("gcc", "make", "ld", "tar", "xz", "dpkg-deb")
 
 
 class NoModuleToolsError(UnfitError):
-    """What modules are built with is missing."""
+    """Tools to build modules are missing."""
 
 
 class ModuleBuildError(InfraError):
@@ -73,20 +74,20 @@ def build_modules(
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, bytes]:
-    """Return a kernel's modules, built with some edits; what was built before is used again.
+    """Return a kernel's modules, built with some edits, from the cache if they are there.
 
-    Safe under two processes, and under a kill at any point.
+    Two processes may do so at a time, and a process may be killed at any point.
 
     Args:
-        kernel: whose modules.
-        edits: programs that take the folder of the source tree.
-        cache: where to keep it; losttick's cache folder by default.
-        progress: hears how many of about how many files are compiled.
+        kernel: the kernel.
+        edits: programs that edit the source tree whose folder is their argument.
+        cache: where to keep the modules; losttick's cache folder by default.
+        progress: called with the number of compiled files, and about how many there are.
 
     Raises:
         NoKernelSourceError: the kernel came without its source.
         PackagesError: source, headers or build tools can't be had here.
-        NoModuleToolsError: no compiler or make.
+        NoModuleToolsError: there is no compiler or make.
         EditError: an edit refused the source.
         ModuleBuildError: the build failed.
     """
@@ -111,11 +112,11 @@ def build_modules(
 
 
 def lapic_source(kernel: Kernel, cache: Path | None = None) -> str:
-    """Return the source of a kernel's emulated LAPIC, as it was packaged.
+    """Return the source file of a kernel's emulated LAPIC, as packaged.
 
     Raises:
-        PackagesError: it can't be had.
-        ModuleBuildError: it could not be unpacked.
+        PackagesError: the source can't be had here.
+        ModuleBuildError: the source could not be unpacked.
     """
     cache = cache or cache_folder()
     place = build_place(kernel, cache)
@@ -127,10 +128,10 @@ def lapic_source(kernel: Kernel, cache: Path | None = None) -> str:
 
 @contextlib.contextmanager
 def _alone(place: Path) -> Iterator[int]:
-    """Lock a folder of builds; wait for the compilers of a build that was killed.
+    """Lock a folder of builds, and wait for the compilers of a killed build.
 
-    They outlive it for some seconds, and write where the next build does. Whoever is given
-    the descriptor holds the lock until it ends.
+    Such compilers live on for some seconds, and write to the same files as the next build. Every
+    process that inherits the returned descriptor holds the lock until it ends.
     """
     with (place / "busy").open("w") as busy:
         wait_for_lock(busy.fileno())
@@ -152,9 +153,9 @@ def _kept(store: Store, key: str) -> dict[str, bytes] | None:
 
 
 def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path) -> None:
-    """Unpack what modules are built from, once for each kernel.
+    """Unpack source, headers and build tools, once for each kernel.
 
-    The tree has `usr`, as packaged but for paths, and `pristine`, KVM's source.
+    The tree has `usr`, as packaged except for paths, and `pristine`, KVM's source.
     """
     if (place / "tree").exists():
         return
@@ -180,7 +181,7 @@ def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path) -> None:
     final = place / "tree"
     makefile = headers / "Makefile"
     makefile.write_text(makefile.read_text().replace("/usr/src/", f"{final}/usr/src/"))
-    # What else it says is which compiler to use: ours is named on make's command line.
+    # Debian's file also names a compiler. Make's command line names this host's instead.
     (headers / ".kernelvariables").write_text(
         f"override ARCH = x86\noverride KERNELRELEASE = {kernel.release}\n"
         "DEBIAN_KERNEL_NO_CC_VERSION_CHECK = y\n"
@@ -212,7 +213,7 @@ def _unpack_source(kernel: Kernel, tree: Path) -> None:
 
 
 def _headers(kernel: Kernel, tree: Path) -> tuple[Path, Path]:
-    """Return the headers of a kernel, and those that it has in common with others."""
+    """Return the folders of a kernel's own headers and of those it shares with other kernels."""
     headers = tree / "usr/src" / f"linux-headers-{kernel.release}"
     if not headers.is_dir():
         raise PackagesError(
@@ -224,7 +225,7 @@ def _headers(kernel: Kernel, tree: Path) -> tuple[Path, Path]:
 
 
 def _bring_library(tools: Package, tree: Path, final: Path, cache: Path) -> None:
-    """Let Debian's build tools run by the C library that they were linked with."""
+    """Make Debian's build tools run by the C library with which they were linked."""
     suite = tools.suite.removesuffix("-security").removesuffix("-backports")
     libraries = [name for name in tools.needs if name.startswith(("libc6", "libelf"))]
     library = unpack(suite, libraries, cache)

@@ -1,4 +1,4 @@
-"""Edits of a kernel's KVM modules whose effect is known: they prove what a lab can see."""
+"""Edits of a kernel's KVM modules whose effect is known. They prove what a lab can see."""
 
 import enum
 from collections.abc import Callable
@@ -11,22 +11,22 @@ from orchestrator.lab.kernel.kernel import Kernel, build_place
 from orchestrator.lab.kernel.modules import build_modules, lapic_source
 from orchestrator.process.background import in_thread, on_loop
 
-#: Parameters of kvm.ko in the variant `partial`: how many restores mattered, and how many
-#: of their interrupts were lost.
+#: Parameters of kvm.ko in the variant `partial`: the number of restores that mattered, and the
+#: number of interrupts that were lost in them.
 COUNTERS = ("losttick_restores", "losttick_lost")
 
 
-#: The parameter that says of how many such restores one loses its interrupt; it may be
-#: given at insmod, and changed later (0: none).
+#: The parameter N: one in N such restores loses its interrupt, none if N is 0. It can be given
+#: at insmod and changed later.
 EVERY = "losttick_every"
 
 
-#: Stands in kvm.ko right before the parameter's initial value.
+#: Bytes of kvm.ko that precede the initial value of that parameter.
 _MARK = b"losttick_every:\0"
 
 
 class VariantError(InputError):
-    """A variant was asked for that this kernel has not."""
+    """The kernel does not have the requested variant."""
 
 
 class Variant(enum.StrEnum):
@@ -34,17 +34,18 @@ class Variant(enum.StrEnum):
 
     UNTOUCHED = "untouched"
     BASE = "base"
-    """Newer kernels leave an expiry outside KVM_RUN pending (`wants_to_run`), which hides
-    the lost interrupt: without that condition, the fix is all that prevents it."""
+    """Newer kernels leave an expiry outside KVM_RUN pending (`wants_to_run`), which hides the
+    lost interrupt. The base is without that condition, so that only the fix prevents the
+    loss."""
     REVERT_FIX = "revert-fix"
-    """The base with the upstream fix reverted: each interrupt of a one-shot timer that
-    expires as it is restored is lost, with APICv."""
+    """The base with the upstream fix reverted. With APICv, the interrupt of a one-shot timer
+    that expires while it is restored is always lost."""
     PARTIAL = "partial"
-    """The same in 1 of N such restores, and counted."""
+    """The same in 1 of N such restores. The module counts them."""
     DROP_TIMER = "drop-timer"
-    """The restored initial count is forgotten: a hang that is not this bug ("timer not
-    restored", TMICT 0). Not starting the preemption timer would not do for that: TMICT as
-    it was, TMCCT 0, nothing pending, which is just what a lost interrupt leaves."""
+    """The restored initial count is forgotten, which causes a hang that is not this bug ("timer
+    not restored", TMICT 0). To leave the preemption timer stopped would not do: it leaves TMICT
+    unchanged, TMCCT 0 and nothing pending, exactly as a lost interrupt does."""
 
 
 _EDITS = {
@@ -65,13 +66,13 @@ _REVERTED = {Variant.REVERT_FIX, Variant.PARTIAL}
 
 
 def has_wants_to_run(kernel: Kernel, cache: Path | None = None) -> bool:
-    """Return whether a kernel has the condition that `base` is without.
+    """Return whether a kernel has the condition that the variant `base` removes.
 
-    If not, base and untouched are the same.
+    If it does not, base and untouched are the same.
 
     Raises:
         NoKernelSourceError: the kernel came without its source.
-        PackagesError: its source can't be had.
+        PackagesError: the source can't be had here.
     """
     build_place(kernel, cache)  # raises for a kernel without source
     return "wants_to_run" in lapic_source(kernel, cache)
@@ -86,24 +87,25 @@ def modify(
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Kernel:
-    """Return a kernel with rebuilt modules; itself where nothing is to be done.
+    """Return a kernel with rebuilt modules, or the kernel itself if nothing needs a build.
 
-    The first build of a kernel takes about a minute and fetches its source; each further
-    variant of it takes seconds, and what was built before none.
+    The first build of a kernel takes about a minute and fetches the source. Each further variant
+    takes seconds. Modules that were built before come from the cache.
 
     Args:
-        kernel: as it was packaged.
-        variant: what to do.
-        realigned: align the posted-interrupt descriptor to a page, too, as Debian's own
-            binary of Bochs 3.0 wants it.
-        every: N of the variant `partial`, 1 by default; the parameter `EVERY` overrides it.
+        kernel: the kernel as packaged.
+        variant: the edit.
+        realigned: also align the posted-interrupt descriptor to a page, as Debian's own binary
+            of Bochs 3.0 requires.
+        every: N of the variant `partial`; 1 by default. The parameter `EVERY` overrides it.
         cache: where to keep the modules; losttick's cache folder by default.
-        progress: hears, in this thread, how many of about how many files are compiled.
+        progress: called in this thread with the number of compiled files, and about how many
+            there are.
 
     Raises:
         VariantError: the kernel has no such variant.
         NoKernelSourceError: the kernel came without its source.
-        PackagesError, NoModuleToolsError: what it is built from, or with, can't be had.
+        PackagesError, NoModuleToolsError: source or tools can't be had here.
         EditError: an edit refused the source.
         ModuleBuildError: the build failed.
     """

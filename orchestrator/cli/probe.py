@@ -16,7 +16,7 @@ from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
 from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
-from orchestrator.direct.run import run_probe
+from orchestrator.direct.run import run_program
 from orchestrator.host.local_facts import read_facts
 from orchestrator.process.background import in_thread
 from orchestrator.results.direct import direct_summary
@@ -68,7 +68,7 @@ async def _probe(wanted: _Wanted, out: Path | None, *, as_json: bool) -> ExitCod
         task = bar.add_task("probe", total=wanted.trials * len(wanted.tmccts_ns))
 
         async def test() -> Counted:
-            found = await run_probe(
+            found = await run_program(
                 program, wanted.trials, wanted.period_ns, wanted.tmccts_ns,
                 lambda done: bar.update(task, completed=done),
             )  # fmt: skip

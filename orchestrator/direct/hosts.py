@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.direct.run import ProbeResult
+from orchestrator.direct.run import DirectCounts
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
@@ -34,7 +34,7 @@ class Counted:
     """The counts of one host."""
 
     facts: HostFacts
-    found: ProbeResult
+    found: DirectCounts
     lab: LabIdentity | None = None
     """The identity of the lab, if a lab booted the host."""
 

@@ -23,7 +23,7 @@ class ShortAnswerError(InfraError):
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeResult:
+class DirectCounts:
     """The counts of a finished direct test on one host."""
 
     series: tuple[Series, ...]
@@ -32,13 +32,13 @@ class ProbeResult:
     """Timers restored with TMICT 0, which never fire: each must be lost."""
 
 
-async def run_probe(
+async def run_program(
     program: Path,
     trials: int,
     period_ns: int,
     tmccts_ns: Sequence[int],
     progress: Callable[[int], None] = lambda done: None,
-) -> ProbeResult:
+) -> DirectCounts:
     """Run the program on this host and read its answers.
 
     Args:
@@ -53,7 +53,7 @@ async def run_probe(
         InfraError: the program failed.
     """
     process = await asyncio.create_subprocess_exec(
-        str(program), *probe_arguments(trials, period_ns, tmccts_ns),
+        str(program), *program_arguments(trials, period_ns, tmccts_ns),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -80,7 +80,7 @@ async def run_probe(
         await process.wait()
 
 
-def probe_arguments(trials: int, period_ns: int, tmccts_ns: Sequence[int]) -> list[str]:
+def program_arguments(trials: int, period_ns: int, tmccts_ns: Sequence[int]) -> list[str]:
     """Return the arguments of the program; the control comes last."""
     series = [str(number) for number in (trials, period_ns, *tmccts_ns)]
     return [*series, "--", "control", str(CONTROL_TRIALS)]
@@ -90,7 +90,7 @@ async def collect(
     lines: AsyncIterator[str],
     series_expected: int,
     progress: Callable[[int], None],
-) -> ProbeResult:
+) -> DirectCounts:
     """Read the answers of the program, wherever it runs.
 
     Args:
@@ -116,4 +116,4 @@ async def collect(
             f"running the direct test: it answered {len(series)} of {series_expected + 1} series"
         )
     *restored, control = series
-    return ProbeResult(tuple(restored), control)
+    return DirectCounts(tuple(restored), control)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
-from orchestrator.direct.run import ProbeResult, collect, probe_arguments
+from orchestrator.direct.run import DirectCounts, collect, program_arguments
 from orchestrator.host.local_facts import read_facts
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.emulator.bochs import Bochs
@@ -60,7 +60,7 @@ def direct_parts(bochs: Bochs) -> LabParts:
 
 async def count_in_lab(
     host: LabHost, wanted: DirectTrials, progress: Callable[[int], None] = lambda done: None
-) -> ProbeResult:
+) -> DirectCounts:
     """Run the direct test in a booted lab.
 
     Args:
@@ -72,7 +72,7 @@ async def count_in_lab(
         LabError: the program failed, or the lab ended.
         ShortAnswerError: the program ended before its last series.
     """
-    arguments = probe_arguments(wanted.trials, wanted.period_ns, wanted.tmccts_ns)
+    arguments = program_arguments(wanted.trials, wanted.period_ns, wanted.tmccts_ns)
     async with contextlib.aclosing(host.run([f"/{PROGRAM}", *arguments])) as lines:
         return await collect(lines, len(wanted.tmccts_ns), progress)
 

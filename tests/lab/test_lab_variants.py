@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.direct.run import probe_arguments
+from orchestrator.direct.run import program_arguments
 from orchestrator.errors import UnfitError
 from orchestrator.findings.series import Series
 from orchestrator.lab.arms import Arm
@@ -151,7 +151,7 @@ def test_without_the_fix_there_is_nothing_to_revert() -> None:
 def test_one_in_n_is_lost_and_counted(default: SharedLabs, apicv: bool) -> None:
     """N is 4 from the build; then 0 and 5 by the parameter, in the same lab."""
     parameters = "/sys/module/kvm/parameters"
-    probe = f"/{PROGRAM} {' '.join(probe_arguments(TRIALS, WANTED.period_ns, (0,)))} && "
+    probe = f"/{PROGRAM} {' '.join(program_arguments(TRIALS, WANTED.period_ns, (0,)))} && "
     counts = f"echo COUNT $(cat {' '.join(f'{parameters}/{each}' for each in COUNTERS)})"
     job = "\n".join(
         f"{change}{probe}{counts}"

@@ -29,6 +29,7 @@ from orchestrator.lab.emulator.build import (
     SOURCE_SHA256,
     SUITE,
     VERSION,
+    NoBuildToolsError,
     build_bochs,
 )
 from orchestrator.packages.trees import unpack
@@ -128,6 +129,29 @@ def _built(place: Path, key: str) -> Path | None:
                      entry.folder, in_words(damage))  # fmt: skip
         return None
     return entry.content / PROGRAM if entry else None
+
+
+async def bochs_or_debians(
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    say: Callable[[str], None] = lambda text: None,
+    cache: Path | None = None,
+) -> Bochs:
+    """Return a built Bochs, or Debian's own Bochs if there are no tools to build one.
+
+    Args:
+        progress: called with the number of compiled files and of all files.
+        say: called with the reason if Debian's own Bochs is used.
+        cache: where to keep Bochs; losttick's cache folder by default.
+
+    Raises:
+        UnfitError: neither can be had here.
+        BochsBuildError: the build failed.
+    """
+    try:
+        return await bochs(progress, cache)
+    except NoBuildToolsError as error:
+        say(f"{error} Debian's own Bochs is used instead, with realigned modules.")
+        return await in_thread(debian_bochs, cache)
 
 
 def debian_bochs(cache: Path | None = None) -> Bochs:

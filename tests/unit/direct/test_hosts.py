@@ -15,7 +15,7 @@ from orchestrator.cli.app import whole_app
 from orchestrator.cli.direct_table import print_direct
 from orchestrator.cli.screen import Screen
 from orchestrator.direct.hosts import Counted, Subject, run_direct
-from orchestrator.direct.run import ProbeResult
+from orchestrator.direct.run import DirectCounts
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
@@ -32,7 +32,7 @@ TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000, 1_000_000)
 def counted(lost: int, lab: LabIdentity | None = None) -> Callable[[], Awaitable[Counted]]:
     async def test() -> Counted:
         series = tuple(Series(tmcct, 100, lost, 0, 20, 1.0) for tmcct in TMCCTS)
-        return Counted(FACTS, ProbeResult(series, CONTROL), lab)
+        return Counted(FACTS, DirectCounts(series, CONTROL), lab)
 
     return test
 

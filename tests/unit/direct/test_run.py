@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from orchestrator.direct.run import ShortAnswerError, collect, probe_arguments
+from orchestrator.direct.run import ShortAnswerError, collect, program_arguments
 from orchestrator.findings.series import Series
 
 RESTORE = (
@@ -34,4 +34,4 @@ async def test_a_program_that_ends_early_is_no_result() -> None:
 
 
 def test_the_control_comes_last() -> None:
-    assert probe_arguments(100, 2000, (0, 7)) == ["100", "2000", "0", "7", "--", "control", "5"]
+    assert program_arguments(100, 2000, (0, 7)) == ["100", "2000", "0", "7", "--", "control", "5"]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -241,9 +242,11 @@ async def test_a_killed_qemu_is_replaced(
     assert len(noted) == 1, noted
 
 
+@pytest.mark.parametrize("step", ["pmemsave", "info lapic", "info registers"])
 async def test_a_qemu_killed_while_it_is_examined(
-    host: LocalHost, best_accel: Accel, monkeypatch: pytest.MonkeyPatch
+    host: LocalHost, best_accel: Accel, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
+    """SIGKILL of QEMU as it is asked for its guest's state: the harness cannot tell."""
     limits, paces, snapshots = Limits(PERIOD_NS), Paces(), HmpSnapshots()
     guest = GuestConfig(control_tick=6)
     async with launch(host, InstanceConfig(best_accel, guest)) as instance:
@@ -252,8 +255,17 @@ async def test_a_qemu_killed_while_it_is_examined(
         assert result.outcome is Outcome.LOST
         process = instance.process
         assert isinstance(process, LocalQemu)
-        asyncio.get_running_loop().call_later(0.15, os.kill, process.pid, signal.SIGKILL)
+        qemu, plain_execute, asked = process.pid, Monitor.execute, []
+
+        async def execute(monitor: Monitor, command: str, *args: Any, **kwargs: Any) -> object:
+            asked.append(args[0]["command-line"] if command.startswith("human") else command)
+            if asked[-1] == step:
+                os.kill(qemu, signal.SIGKILL)
+            return await plain_execute(monitor, command, *args, **kwargs)
+
+        monkeypatch.setattr(Monitor, "execute", execute)
         evidence = await gather(instance, limits)
+        assert asked[-1] == step, asked
         diagnosis = diagnose(result.told, evidence, save, instance.config)
         assert diagnosis.cause is Cause.HARNESS_FAULT, diagnosis
         assert evidence.failure

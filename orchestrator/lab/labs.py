@@ -14,6 +14,7 @@ from types import MappingProxyType, TracebackType
 from typing import BinaryIO
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
+from orchestrator.errors import LosttickError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.arms import Arm
@@ -76,6 +77,7 @@ class Labs:
         self._arms = {arm.name: arm for arm in arms}.values()
         self._left = collections.Counter(arm.kernel.name for arm in arms)
         self._built: dict[str, Kernel] = {}
+        self._tried: set[str] = set()
         self._building = asyncio.Lock()
         self._idle: list[_Booted] = []
         self._running = 0
@@ -134,12 +136,13 @@ class Labs:
         async with self._building:
             await self._modules(arm)
             for other in self._arms:
-                if other.kernel.name == arm.kernel.name:
-                    with contextlib.suppress(Exception):
+                if other.kernel.name == arm.kernel.name and other.name not in self._tried:
+                    with contextlib.suppress(LosttickError):
                         await self._modules(other)
 
     async def _modules(self, arm: Arm) -> Kernel:
         """Return an arm's kernel with the modules that it runs with."""
+        self._tried.add(arm.name)
         if arm.name not in self._built:
             unedited = self._parts.bochs.unedited
             if arm.variant is not Variant.UNTOUCHED or unedited:

@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator.campaign.events import NO_PROGRESS, Progress
 from orchestrator.campaign.run import run_cells
 from orchestrator.campaign.schedule import Assignment
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.host.local_facts import read_facts
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.emulator.bochs import Bochs
@@ -27,6 +28,7 @@ async def run_lab(
     bochs: Bochs,
     packaged: PackagedQemu | None = None,
     cpus: int = 1,
+    deadlines: Deadlines = DEFAULT_DEADLINES,
     parallel: int = 1,
     progress: Progress = NO_PROGRESS,
     say: Callable[[str], None] = lambda text: None,
@@ -42,6 +44,7 @@ async def run_lab(
         bochs: the emulator.
         packaged: the QEMU that runs in the labs; fetched if it is left out.
         cpus: CPUs of each emulated machine.
+        deadlines: how long each kind of step may take.
         parallel: labs that run at a time.
         progress: hears of each step.
         say: is called with each step that takes long before trials begin.
@@ -55,7 +58,7 @@ async def run_lab(
         JournalError: nothing can be recorded.
     """
     here = await asyncio.to_thread(read_facts, None, None)
-    parts = LabParts(bochs, packaged or await packaged_qemu(), cpus=cpus)
+    parts = LabParts(bochs, packaged or await packaged_qemu(), cpus=cpus, deadlines=deadlines)
     cells = [(arm, replace(cell, host=arm.name)) for arm in arms for cell in plan.cells(Accel.KVM)]
     async with Labs(
         parts, [arm for arm, _ in cells], here, out, parallel=parallel, say=say

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.clock import Deadlines
 from orchestrator.errors import UnfitError
 from orchestrator.guest.config import GuestConfig
 from orchestrator.host.errors import QemuStartError
@@ -120,12 +121,10 @@ async def test_an_emulator_that_dies_is_no_freeze(emulator: Bochs, runtime_folde
     assert wait_until(lambda: not emulators(runtime_folder), 10)
 
 
-async def test_an_agent_that_never_speaks_ends_the_boot(
-    emulator: Bochs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orchestrator.lab.host.host.BOOT_S", 1.0)  # a boot takes 4 at least
+async def test_an_agent_that_never_speaks_ends_the_boot(emulator: Bochs) -> None:
+    deadlines = Deadlines(lab_boot_ns=1_000_000_000)  # a boot takes 4 s at least
     with pytest.raises(LabError, match="its agent said nothing in 1 s"):
-        async with boot(await image(emulator), FACTS):
+        async with boot(await image(emulator), FACTS, deadlines=deadlines):
             pytest.fail("it booted in 1 s")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.bugs.exposure import ExposureState, exposure
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.findings.series import Series
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.lab.arms import Arm
@@ -68,9 +69,9 @@ def test_stock_6_1_loses_nothing(emulator: Bochs, tmp_path: Path) -> None:
     assert set(losses(series).values()) == {0}
 
 
-async def boot(emulator: Bochs, init: str) -> list[str]:
+async def boot(emulator: Bochs, init: str, deadlines: Deadlines = DEFAULT_DEADLINES) -> list[str]:
     cd = boot_cd(kernel("debian:bookworm").image, initrd({"init": init.encode()}))
-    async with contextlib.aclosing(Lab(emulator, cd).lines()) as lines:
+    async with contextlib.aclosing(Lab(emulator, cd, deadlines=deadlines).lines()) as lines:
         return [line async for line in lines]
 
 
@@ -93,11 +94,10 @@ async def test_a_lab_that_fails_says_how(emulator: Bochs, init: str, words: str)
     assert words in str(caught.value)
 
 
-async def test_a_lab_that_stalls_says_so(emulator: Bochs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.lab.emulator.boot.SILENCE_S", 15.0)
+async def test_a_lab_that_stalls_says_so(emulator: Bochs) -> None:
     init = "#!/bin/busybox sh\nwhile :; do :; done\n"
     with pytest.raises(LabError, match="the emulator stalled: no word in 15 s"):
-        await boot(emulator, init)
+        await boot(emulator, init, Deadlines(lab_silence_ns=15_000_000_000))
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

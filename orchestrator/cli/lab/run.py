@@ -18,9 +18,18 @@ from orchestrator.cli.lab.choices import (
 )
 from orchestrator.cli.lab.show import emulator
 from orchestrator.cli.live import Show
-from orchestrator.cli.options import AsJson, IntervalConfidence, Out, Seed
+from orchestrator.cli.options import (
+    AsJson,
+    CommandDeadline,
+    IntervalConfidence,
+    Out,
+    Seed,
+    StateDeadline,
+    raised_deadlines,
+)
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
+from orchestrator.clock import Deadlines
 from orchestrator.guest.config import MAX_VCPUS
 from orchestrator.lab.arms import arms_of
 from orchestrator.lab.kernel.variants import Variant
@@ -60,6 +69,8 @@ def run(
         int, typer.Option(min=1, max=MAX_VCPUS, help="vCPUs of the guest, each with its ticks.")
     ] = 1,
     parallel: Parallel = None,
+    command_deadline: CommandDeadline = None,
+    state_deadline: StateDeadline = None,
     confidence: IntervalConfidence = 0.95,
     seed: Seed = None,
     out: Out = None,
@@ -81,7 +92,10 @@ def run(
             trials, modes=mode or ("one-shot",), period_ms=period, vcpus=vcpus,
             confidence=confidence, seed=seed, compares_kernels=bool(kernels),
         )  # fmt: skip
-        wanted = _Wanted(kernels, variants, every, cpus, labs_at_a_time(parallel), apicv=apicv)
+        deadlines = raised_deadlines(command_deadline, state_deadline)
+        wanted = _Wanted(
+            kernels, variants, every, cpus, labs_at_a_time(parallel), deadlines, apicv=apicv
+        )
         code = run_async(lambda: _run(plan, wanted, out, as_json=as_json))
     raise typer.Exit(code)
 
@@ -95,6 +109,7 @@ class _Wanted:
     every: int
     cpus: int
     parallel: int
+    deadlines: Deadlines
     apicv: bool
 
 
@@ -107,8 +122,8 @@ async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) 
             every=wanted.every,
         )  # fmt: skip
         result = await run_lab(
-            arms, plan, folder, bochs=bochs, cpus=wanted.cpus, parallel=wanted.parallel,
-            progress=show, say=show.say,
+            arms, plan, folder, bochs=bochs, cpus=wanted.cpus, deadlines=wanted.deadlines,
+            parallel=wanted.parallel, progress=show, say=show.say,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))

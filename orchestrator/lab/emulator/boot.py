@@ -11,14 +11,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.errors import InfraError
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.process.supervised import supervise
-
-#: The longest silence of a lab that works: a boot is silent for about 10 s, a series of losses
-#: for 20 s.
-SILENCE_S = 90.0
-
 
 CD_FILE = "lab.iso"
 
@@ -85,6 +81,7 @@ class Lab:
         cpus: int = 1,
         port: int | None = None,
         log: BinaryIO | None = None,
+        deadlines: Deadlines = DEFAULT_DEADLINES,
     ) -> None:
         """Prepare; `lines` boots it.
 
@@ -95,9 +92,11 @@ class Lab:
             cpus: CPUs of the emulated machine.
             port: TCP port of this host to which the second serial port connects.
             log: a file that gets the output of the first serial port.
+            deadlines: how long the lab may say nothing.
         """
         self._bochs = bochs
         self._log = log
+        self._silence_s = deadlines.lab_silence_ns / 1e9
         self._alive_s = 0.0
         self._files: Mapping[str, bytes] = {
             "bochsrc": bochs_config(bochs, memory_mib, cpus, port).encode(),
@@ -151,7 +150,7 @@ class Lab:
         self.sign_of_life()
         chunk = asyncio.create_task(self._heard.get())
         try:
-            while (left_s := self._alive_s + SILENCE_S - time.monotonic()) > 0:
+            while (left_s := self._alive_s + self._silence_s - time.monotonic()) > 0:
                 done, _ = await asyncio.wait(
                     {chunk, end}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -161,7 +160,7 @@ class Lab:
                     raise LabError(
                         f"the emulator ended before the program did: {end.result()}", self.serial
                     )
-            raise LabError(f"the emulator stalled: no word in {SILENCE_S:g} s", self.serial)
+            raise LabError(f"the emulator stalled: no word in {self._silence_s:g} s", self.serial)
         finally:
             chunk.cancel()
 

@@ -19,10 +19,6 @@ from orchestrator.lab.host.process import QEMUS, STARTING, LabQemu
 from orchestrator.lab.kernel.kernel import MODULES, Kernel
 from orchestrator.process.background import in_thread
 
-#: Seconds of this host from the start of the emulator to the agent's first word, at most.
-BOOT_S = 180.0
-
-
 #: KVM's modules that differ between the arms of one kernel, in the order in which they load.
 _RELOADED = ("kvm", "kvm-intel")
 
@@ -98,17 +94,23 @@ async def boot(
 
     began = time.monotonic()
     cd = await in_thread(image.cd, token.decode())
-    server = await loop.create_server(lambda: Link(hello, hear, programs.end_all), "127.0.0.1", 0)
+    server = await loop.create_server(
+        lambda: Link(hello, hear, programs.end_all, deadlines), "127.0.0.1", 0
+    )
     port = server.sockets[0].getsockname()[1]
-    lab = Lab(image.bochs, cd, memory_mib=image.memory_mib, cpus=image.cpus, port=port, log=log)
+    lab = Lab(
+        image.bochs, cd, memory_mib=image.memory_mib, cpus=image.cpus, port=port, log=log,
+        deadlines=deadlines,
+    )  # fmt: skip
+    limit_s = deadlines.lab_boot_ns / 1e9
     serial = asyncio.create_task(programs.follow(lab))
     ready = asyncio.gather(greeted, lab.described.wait())
     try:
         either: set[asyncio.Future[Any]] = {ready, serial}
-        await asyncio.wait(either, timeout=BOOT_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             raise programs.trouble or LabError(
-                f"it did not boot: its agent said nothing in {BOOT_S:g} s", lab.serial
+                f"it did not boot: its agent said nothing in {limit_s:g} s", lab.serial
             )
         facts = lab_facts(here, lab, image.cpus, image.qemu_facts)
         boot_s = time.monotonic() - began

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.errors import InfraError
 
 _HEADER = struct.Struct("<cBHQ")
@@ -24,10 +25,6 @@ _SUM = struct.Struct("<I")
 
 #: Longest payload of a frame to the agent.
 PAYLOAD_BYTES = 4096
-
-
-#: Seconds of this host after which a lab that has not answered counts as hung.
-ANSWER_S = 60.0
 
 
 class LinkError(InfraError):
@@ -131,6 +128,7 @@ class Link(asyncio.Protocol):
         on_hello: Callable[["Link", bytes], None],
         on_frame: Callable[[Frame], None],
         on_lost: Callable[[str], None],
+        deadlines: Deadlines = DEFAULT_DEADLINES,
     ) -> None:
         """Prepare; asyncio connects it.
 
@@ -138,8 +136,10 @@ class Link(asyncio.Protocol):
             on_hello: called with the token of the agent's first frame.
             on_frame: called with each frame that answers no request.
             on_lost: called with the reason once the line can't be used any more.
+            deadlines: how long an answer may take.
         """
         self.clock = LabClock()
+        self._answer_s = deadlines.lab_answer_ns / 1e9
         self._on_hello = on_hello
         self._on_frame = on_frame
         self._on_lost = on_lost
@@ -224,10 +224,10 @@ class Link(asyncio.Protocol):
         self._waiting.append(answer)
         self._transport.write(encode(kind, qemu, payload))
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self._answer_s):
                 return await answer
         except TimeoutError:
-            raise LinkError(f"the lab's agent did not answer in {ANSWER_S:g} s") from None
+            raise LinkError(f"the lab's agent did not answer in {self._answer_s:g} s") from None
 
     def close(self) -> None:
         """Hang up."""

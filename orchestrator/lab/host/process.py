@@ -27,10 +27,6 @@ QEMUS = 4
 _QMP_FD, _CONSOLE_FD = 3, 4
 
 
-#: Seconds of this host that a killed QEMU may take to end.
-END_S = 30.0
-
-
 #: Bytes of standard error that are kept.
 _STDERR_BYTES = 8192
 
@@ -209,7 +205,7 @@ class LabQemu:
         if not self._exit.done():
             try:
                 await self._link.ask(b"K", self._number, b"")
-                async with asyncio.timeout(END_S):
+                async with asyncio.timeout(self._lab.deadlines.lab_end_ns / 1e9):
                     await self.exited()
             except OSError:  # it was never started
                 self.end(1, "it never ran")

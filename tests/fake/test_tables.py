@@ -8,11 +8,14 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from orchestrator.cli.lab.arms_table import print_arms
 from orchestrator.cli.phases import print_phases
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
-from orchestrator.testing import lost
+from orchestrator.findings.lab import LabIdentity
+from orchestrator.testing import immediate, lost
 from orchestrator.verdict.run import RunResult
+from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 [red]\r"
@@ -53,3 +56,28 @@ async def test_a_run_s_tables_escape_control_characters(tmp_path: Path) -> None:
     assert [c for c in text if c != "\n" and not c.isprintable()] == []
     assert text.count("\\x1b[2J") >= 6
     assert "[red]" in text
+
+
+async def test_the_arms_of_a_lab_fit_80_columns(tmp_path: Path) -> None:
+    cells = []
+    for number, (variant, apicv) in enumerate(
+        [("untouched", True), ("revert-fix", True), ("revert-fix", False)]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        run, _ = await campaign(folder, only_ordinary(lost if number == 1 else immediate))
+        (cell,) = run.cells
+        cell.counts.lab = LabIdentity(
+            "6.1.0-48-amd64", "6.1.176-1~bpo13+1", variant, apicv, "Bochs 3.0", boot_s=12.4,
+            expected=Verdict.CLEAN if number else None,
+        )  # fmt: skip
+        cells.append(cell)
+    out = io.StringIO()
+    print_arms(Screen(Console(file=out, width=80)), replace(run, cells=cells))
+    lines = out.getvalue().splitlines()
+    assert max(cell_len(line) for line in lines if not line.startswith(("journal", "evi"))) <= 80
+    assert (lines[0].split()[0], lines[0].split()[-1]) == ("arm", "verdict"), "one row an arm"
+    assert "Booted in 12 s." in lines
+    text = " ".join(lines)
+    assert "6.1.176-1~bpo13+1/untouched (enable_apicv=Y) is clean" in text
+    assert "NOT PROVEN: 6.1.176-1~bpo13+1/revert-fix is affected, where it must be clean" in text

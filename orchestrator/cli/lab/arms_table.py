@@ -1,4 +1,4 @@
-"""The table of a lab run: a row an arm."""
+"""The table of a lab run: one row for each arm."""
 
 from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.cli.run_table import (
@@ -16,10 +16,7 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.verdict.arm import surprises
 from orchestrator.verdict.run import CellResult, RunResult
 
-_COLUMNS = (
-    "kernel", "variant", "APICv", "first tick", "lost", "interval", "diagnosis", "controls",
-    "verdict", "boot",
-)  # fmt: skip
+_COLUMNS = ("arm", "first tick", "lost", "interval", "diagnosis", "controls", "verdict")
 
 
 def print_arms(screen: Screen, run: RunResult) -> None:
@@ -30,9 +27,13 @@ def print_arms(screen: Screen, run: RunResult) -> None:
             table.add(*_row(result.lab, result))
     screen.table(table)
     screen.space()
-    for emulator in dict.fromkeys(result.lab.emulator for result in run.cells if result.lab):
-        if emulator:
-            screen.prose(f"Emulator: {emulator}.")
+    labs = [result.lab for result in run.cells if result.lab]
+    booted_s = [lab.boot_s for lab in labs if lab.boot_s]
+    for emulator in dict.fromkeys(lab.emulator for lab in labs if lab.emulator):
+        screen.prose(f"Emulator: {emulator}.")
+    if booted_s:
+        times = dict.fromkeys(f"{seconds:.0f}" for seconds in (min(booted_s), max(booted_s)))
+        screen.prose(f"Booted in {' to '.join(times)} s.")
     for result in run.cells:
         if result.lab and APICV_BUG.strikes(result.cell.mode) and surprises(
             result.lab, result.verdict
@@ -46,23 +47,25 @@ def print_arms(screen: Screen, run: RunResult) -> None:
         if not result.lab or not result.lab.expected:
             name = result.lab.name if result.lab else result.cell.id
             why = result.why.rstrip(".")
-            screen.prose(f"{name} is ", coloured(result.verdict), f": {why}.")
+            screen.prose(f"{name} ({_apicv(result)}) is ", coloured(result.verdict), f": {why}.")
     print_end(screen, run)
+
+
+def _apicv(result: CellResult) -> str:
+    """Return kvm_intel's parameter as it was while the cell was counted."""
+    modules = result.facts.kvm_modules if result.counts.facts else {}
+    return f"enable_apicv={modules.get('kvm_intel', {}).get('enable_apicv', 'unknown')}"
 
 
 def _row(lab: LabIdentity, result: CellResult) -> tuple[str | Styled, ...]:
     counts = result.counts
-    modules = result.facts.kvm_modules
     counted = ", ".join(f"{name.removeprefix('losttick_')} {n}" for name, n in lab.counters.items())
     return (
-        lab.version,
-        lab.variant + (f" ({counted})" if counted else ""),
-        modules.get("kvm_intel", {}).get("enable_apicv", "?") if counts.facts else "?",
+        lab.name + (f" ({counted})" if counted else ""),
         first_tick_class(result) or ("never" if counts.trials else "-"),
         f"{counts.outcomes[Outcome.LOST]} of {counts.trials}",
         interval(result),
         ", ".join(f"{count} {cause}" for cause, count in counts.causes.items()) or "-",
         controls_seen(result),
         coloured(result.verdict),
-        f"{lab.boot_s:.0f} s" if lab.boot_s else "-",
     )

@@ -18,9 +18,6 @@ CLI = Path(__file__).parents[3] / "orchestrator" / "cli"
 #: Packages that `--help` must not wait for.
 SLOW = {"asyncio", "pexpect", "pydantic", "qemu", "rich", "scipy", "typer"}
 
-#: Modules whose imports inside of functions are still to be moved to the top.
-PENDING = {"lab/choices.py", "lab/run.py"}
-
 
 def commands(group: Group, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Command]]:
     """Yield the words that call each command, and the command."""
@@ -152,4 +149,4 @@ def test_modules_import_at_their_top(path: Path) -> None:
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    assert not nested or path.relative_to(CLI).as_posix() in PENDING, nested
+    assert not nested

@@ -11,9 +11,9 @@ KernelNames = Annotated[
     list[str] | None,
     typer.Option(
         "--kernel",
-        help="debian:SUITE (its newest), debian:VERSION, deb:FILE,... or tree:DIR. May be "
+        help="debian:SUITE (its newest kernel), debian:VERSION, deb:FILE,... or tree:DIR. May be "
         "given more than once.",
-        show_default="one kernel, with the bug's arms beside it",
+        show_default="one kernel, beside arms with and without the bug",
     ),
 ]
 
@@ -23,16 +23,17 @@ Variants = Annotated[
     typer.Option(
         "--variant",
         help="Edit of the kernel's KVM modules. May be given more than once.",
-        show_default="untouched; without --kernel, the bug's arms",
+        show_default="untouched; without --kernel, arms with and without the bug",
     ),
 ]
 
 
-Apicv = Annotated[bool, typer.Option(help="Load kvm_intel with enable_apicv.")]
+Apicv = Annotated[bool, typer.Option(help="Load kvm_intel with APICv on or off.")]
 
 
 Parallel = Annotated[
-    int | None, typer.Option(min=1, max=64, help="Labs at a time.", show_default="one a core")
+    int | None,
+    typer.Option(min=1, max=64, help="Labs that run at a time.", show_default="one for each core"),
 ]
 
 

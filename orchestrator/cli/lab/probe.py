@@ -1,4 +1,4 @@
-"""`losttick lab probe`: the direct test in kernels of one's choice, without QEMU."""
+"""`losttick lab probe`: the direct test in kernels of your choice, without QEMU."""
 
 import json
 from dataclasses import dataclass
@@ -28,15 +28,15 @@ from orchestrator.lab.kernel.variants import Variant
 from orchestrator.process.background import in_thread
 from orchestrator.results.direct import direct_summary
 
-#: A stock kernel that loses what expires within a microsecond of the restore.
+#: A kernel, as distributed, that loses timers that expire within a microsecond of the restore.
 NARROW_RACE = "debian:bullseye"
 
 
-#: Of the probe's timer, in emulated time: far more than a call of KVM takes there.
+#: Period of the timer in emulated ns: far longer than a KVM ioctl takes in a lab.
 PERIOD_NS = 4_000_000
 
 
-#: From what QEMU restores to a quarter of that period.
+#: Current counts in emulated ns: from 0, which QEMU restores, to a quarter of the period.
 TMCCTS_NS = (*DEFAULT_TMCCTS, 1_000_000)
 
 
@@ -62,10 +62,10 @@ def probe(
 ) -> None:
     """Test KVM_SET_LAPIC in booted kernels, without QEMU.
 
-    Hundreds of trials take seconds. Without options: one kernel as
-    it is and with the bug put in, with and without APICv, and the stock 5.10,
-    which has the narrow race. The first run fetches and builds what it needs,
-    in some minutes; nothing is installed. Exit codes as of `losttick run`.
+    Hundreds of trials take seconds. Without options, three arms of one kernel
+    are tested: as it is, with the bug, and with the bug but without APICv; and
+    Debian's 5.10, which has the narrow race. The first run takes some minutes
+    to fetch and build; nothing is installed. Exit codes as for `losttick run`.
     """
     tmccts = list(dict.fromkeys(tmcct or TMCCTS_NS))
     with errors_to_exits(as_json=as_json):
@@ -76,7 +76,7 @@ def probe(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What the command line asks for."""
+    """The settings of the test."""
 
     kernels: list[str] | None
     variants: list[Variant] | None

@@ -1,4 +1,4 @@
-"""`losttick lab run`: snapshots loaded in kernels of one's choice, on an emulated CPU."""
+"""`losttick lab run`: loads snapshots in kernels of your choice, on an emulated CPU."""
 
 import json
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def run(
     kernels: KernelNames = None,
     variants: Variants = None,
     every: Annotated[
-        int, typer.Option(min=1, help="The variant `partial` loses the interrupt of 1 in N loads.")
+        int, typer.Option(min=1, help="The variant `partial` loses the interrupt of 1 load in N.")
     ] = 4,
     apicv: Apicv = True,
     mode: Annotated[
@@ -54,7 +54,7 @@ def run(
             help=f"Timer of the guest: {', '.join(TIMERS.names)}.", show_default="one-shot"
         ),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, max=100_000, help="Eligible trials an arm.")] = 20,
+    trials: Annotated[int, typer.Option(min=1, max=100_000, help="Trials of each arm.")] = 20,
     period: Annotated[
         float | None,
         typer.Option(
@@ -64,9 +64,9 @@ def run(
             show_default=f"{PERIOD_MS:g} for each vCPU; with --kernel {KERNELS_PERIOD_MS:g}",
         ),
     ] = None,
-    cpus: Annotated[int, typer.Option(min=1, max=2, help="CPUs of the emulated machine.")] = 1,
+    cpus: Annotated[int, typer.Option(min=1, max=2, help="CPUs of the emulated computer.")] = 1,
     vcpus: Annotated[
-        int, typer.Option(min=1, max=MAX_VCPUS, help="vCPUs of the guest, each with its ticks.")
+        int, typer.Option(min=1, max=MAX_VCPUS, help="vCPUs of the guest; each of them ticks.")
     ] = 1,
     parallel: Parallel = None,
     command_deadline: CommandDeadline = None,
@@ -78,14 +78,14 @@ def run(
 ) -> None:
     """Load snapshots in booted kernels, and see which lose ticks.
 
-    Without options: one kernel as it is, the same with the fix reverted (and
-    what that needs), and that once more without APICv. With --kernel alone:
-    each kernel untouched.
+    Without options, three arms of one kernel are tested: as it is, with the
+    fix reverted, and with the fix reverted but without APICv. With --kernel
+    alone, each kernel is tested untouched.
 
-    The verdict is that of the untouched kernels; arms whose answer is known
+    The verdict is that of the untouched kernels. Arms whose answer is known
     prove that the lab would have shown the bug. The first run fetches and
-    builds what it needs, in some minutes; nothing is installed. Exit codes as
-    of `losttick run`.
+    builds what it needs in some minutes; nothing is installed. Exit codes as
+    for `losttick run`.
     """
     with errors_to_exits(as_json=as_json):
         plan = lab_plan(
@@ -102,7 +102,7 @@ def run(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What the command line asks for."""
+    """The settings of the run."""
 
     kernels: list[str] | None
     variants: list[Variant] | None

@@ -17,7 +17,7 @@ from orchestrator.lab.labs import ArmHost, LabParts, Labs
 from orchestrator.process.background import in_thread
 from orchestrator.verdict.direct import DirectResult
 
-#: Where a lab has the program of the direct test.
+#: Path of the direct test's program in a lab.
 PROGRAM = "bin/probe"
 
 

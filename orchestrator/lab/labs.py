@@ -28,11 +28,11 @@ from orchestrator.lab.kernel.variants import COUNTERS, Variant, modified
 
 @dataclass(frozen=True, slots=True)
 class LabParts:
-    """What labs are made of, besides their kernels."""
+    """The parts of a lab, other than its kernel."""
 
     bochs: Bochs
     packaged: PackagedQemu | None = None
-    """The QEMU that runs in them, if one does."""
+    """The QEMU that runs in the lab, if it needs one."""
     programs: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     """Further programs, by path."""
     cpus: int = 1

@@ -1,4 +1,4 @@
-"""Where programs get their folders, and the removal of folders that nobody holds."""
+"""The folders in which programs run, and the removal of folders without a supervisor."""
 
 import contextlib
 import fcntl

@@ -17,7 +17,7 @@ MOST_LINES_AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """The ticks of a vCPU, and what they mean for the trial."""
+    """The outcome that the ticks of a vCPU show."""
 
     outcome: Outcome
     why: str = ""

@@ -12,14 +12,14 @@ from orchestrator.timers.timer import Timer
 
 
 class Accel(enum.StrEnum):
-    """What runs the guest's instructions."""
+    """The accelerator that runs the guest's instructions."""
 
     KVM = "kvm"
     TCG = "tcg"
 
 
 class IrqChip(enum.StrEnum):
-    """Where the interrupt controllers of a KVM guest are emulated."""
+    """Which interrupt controllers of a KVM guest the kernel emulates."""
 
     ON = "on"
     """All of them in the kernel."""

@@ -96,5 +96,5 @@ class TickFirmware:
 
     @property
     def control_tick(self) -> int:
-        """By the sixth tick its pace is known."""
+        """The sixth tick: by then the pace of the guest is known."""
         return 6

@@ -160,7 +160,7 @@ class LabHost:
 
     @property
     def trouble(self) -> LabError | None:
-        """What became of the lab, if it has ended before its time."""
+        """How the lab ended, if it ended too early."""
         return self._programs.trouble
 
     @property

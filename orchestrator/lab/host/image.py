@@ -1,4 +1,4 @@
-"""What a lab is made of, and the CD that it boots from."""
+"""The files of a lab, and the CD from which it boots."""
 
 import hashlib
 from collections.abc import Iterable, Mapping

@@ -16,7 +16,7 @@ from orchestrator.process.exit import ProcessExit
 if TYPE_CHECKING:
     from orchestrator.lab.host.host import LabHost
 
-#: What was being done, in the error of a QEMU that did not start.
+#: The step that failed, in the error of a QEMU that did not start.
 STARTING = "starting QEMU in the lab"
 
 #: Programs that the agent can run at a time.

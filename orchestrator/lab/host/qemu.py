@@ -24,7 +24,7 @@ PACKAGES = ("qemu-system-x86", "qemu-utils")
 PATH = "/usr/bin/qemu-system-x86_64"
 
 
-#: Where Debian's dynamic loader looks first.
+#: The folder in which Debian's dynamic loader looks first.
 _LIBRARIES = "lib/x86_64-linux-gnu"
 
 

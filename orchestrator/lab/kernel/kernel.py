@@ -36,7 +36,7 @@ class BuildInput:
 
 
 class KernelSource(Protocol):
-    """Where a kernel comes from.
+    """A source of kernels, such as Debian or a source tree.
 
     To add one: write a class with these methods in a file of its own, and name it in `SOURCES`
     of `names.py`.
@@ -90,9 +90,9 @@ class Kernel:
     """The release as `uname -r` prints it."""
     image: Path
     modules: dict[str, bytes]
-    """Those of `MODULES` that are not built in, by name."""
+    """The modules of `MODULES` that are not built in, by name."""
     variant: str = "untouched"
-    """What was done to the modules."""
+    """Name of the variant of the modules."""
     edits: tuple[str, ...] = ()
     """Names of the edits with which the modules were built."""
 

@@ -16,7 +16,7 @@ from orchestrator.lab.kernel.kernel import Kernel, KernelNameError, KernelSource
 from orchestrator.lab.kernel.tree import Tree
 from orchestrator.packages.apt import PackagesError
 
-#: What parses the rest of a kernel's name, by what stands before the colon.
+#: Functions that parse the part of a kernel's name after the colon, by the part before it.
 SOURCES: Mapping[str, Callable[[str], KernelSource]] = MappingProxyType(
     {"debian": Debian.parse, "deb": DebFiles.parse, "tree": Tree.parse}
 )
@@ -27,13 +27,13 @@ SOURCES: Mapping[str, Callable[[str], KernelSource]] = MappingProxyType(
 DEFAULT_VERSION = "6.1.176-1"
 
 
-#: Where the mirror has pruned that version: suites whose newest kernel needs both edits, the
-#: quickest to boot first.
+#: Suites to use if the mirror no longer has that version. Their newest kernels need both edits;
+#: the kernel that boots fastest comes first.
 DEFAULT_SUITES = ("bookworm-security", "bookworm", "trixie-security", "trixie")
 
 
 def kernel_source(name: str) -> KernelSource:
-    """Return where a kernel comes from.
+    """Return the source of a kernel.
 
     Args:
         name: `debian:SUITE`, the newest `linux-image-cloud-amd64` of that suite;

@@ -30,7 +30,7 @@ class VariantError(InputError):
 
 
 class Variant(enum.StrEnum):
-    """What is done to a kernel's KVM modules."""
+    """An edit of a kernel's KVM modules."""
 
     UNTOUCHED = "untouched"
     BASE = "base"

@@ -3,18 +3,19 @@
 import asyncio
 import contextlib
 import shutil
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines, LocalClock
 from orchestrator.host import pressure, tracefs
-from orchestrator.host.errors import NoQemuError, QemuStartError
+from orchestrator.host.errors import NoQemuError
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local_facts import read_facts
 from orchestrator.host.local_qemu import LocalBinary, LocalQemu
 from orchestrator.host.qemu_binary import find_qemu, read_qemu_facts
+from orchestrator.process.background import in_thread
+from orchestrator.process.tool import run_tool
 
 #: QEMU can have many more; no guest needs as many.
 MAX_CONSOLES = 64
@@ -49,13 +50,12 @@ class LocalHost:
 
         Raises:
             NoQemuError: qemu-img is not installed.
-            QemuStartError: qemu-img failed.
+            ToolError: qemu-img failed.
         """
         if self._disk is None:
-            tool = shutil.which("qemu-img")
-            if tool is None:
+            if shutil.which("qemu-img") is None:
                 raise NoQemuError("qemu-img")
-            self._disk = await asyncio.to_thread(_make_disk, tool)
+            self._disk = await in_thread(_make_disk)
         return self._disk
 
     async def start_qemu(
@@ -93,15 +93,11 @@ async def open_host(
     yield LocalHost(binary, facts, deadlines)
 
 
-def _make_disk(tool: str) -> bytes:
-    try:
-        with tempfile.TemporaryDirectory() as place:
-            disk = Path(place) / "disk.qcow2"
-            subprocess.run(
-                [tool, "create", "-q", "-f", "qcow2", str(disk), "1M"],
-                check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            )  # fmt: skip
-            return disk.read_bytes()
-    except (OSError, subprocess.CalledProcessError) as error:
-        said = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
-        raise QemuStartError(str(said), doing=f"making an empty disk with {tool}") from error
+def _make_disk() -> bytes:
+    with tempfile.TemporaryDirectory() as place:
+        disk = Path(place) / "disk.qcow2"
+        run_tool(
+            ["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1M"],
+            "making an empty disk for snapshots",
+        )
+        return disk.read_bytes()

@@ -125,6 +125,18 @@ async def test_deadlines_are_journalled_where_they_are_not_the_usual_ones(tmp_pa
         assert ("deadlines" in path.read_text()) == (name == "raised")
 
 
+async def test_the_command_line_of_a_qemu_that_fails_is_journalled(tmp_path: Path) -> None:
+    script = Script(immediate)
+    script.on_command["query-cpus-fast"] = lambda qemu: [{}]
+    result = await check(FakeHost(script), accel=Accel.TCG, trials=3, rule_out=0.7, out=tmp_path)
+    assert result.failed
+    assert "-machine" not in result.cells[0].why
+    records = journal_dicts(tmp_path / "journal.jsonl")
+    failures = [r for r in records if r["record"] == "failure"]
+    assert failures
+    assert all("-machine" in failure["argv"] for failure in failures)
+
+
 async def test_a_host_without_a_qemu_is_refused_in_words() -> None:
     host = FakeHost(Script(immediate), replace(FACTS, qemu=None))
     result = await check(host, trials=3, rule_out=0.7)

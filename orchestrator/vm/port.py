@@ -82,6 +82,9 @@ class Port:
         self._fed_ns = 0
         """When the piece that was given to pexpect had arrived."""
         self._tail: collections.deque[bytes] = collections.deque(maxlen=512)
+        self._connecting: asyncio.Task[None] | None = None
+        """pexpect's first wait, which connects it to the socketpair and must not be cut short."""
+        self._closing: asyncio.Task[None] | None = None
         self.closed = False
         self.received_bytes = 0
         self.garbled = 0
@@ -181,8 +184,10 @@ class Port:
 
     async def _claim(self) -> tuple[int, Line] | None:
         """Let pexpect match the next line; return it if it is a line of the guest."""
-        found = await self._spawn.expect_list(self._patterns, timeout=None, async_=True)
-        match = cast(re.Match[bytes], self._spawn.match)
+        if self._spawn.match is None:  # else the caller that it was found for was cancelled
+            await self._match()
+        match, found = cast(re.Match[bytes], self._spawn.match), self._spawn.match_index
+        self._spawn.match = None
         self._unclaimed -= match.end()
         if self._stale:
             self._stale = max(0, self._stale - match.end())
@@ -194,6 +199,18 @@ class Port:
         said = self._reader.parse(match)
         self.garbled += said is None
         return said
+
+    async def _match(self) -> None:
+        """Wait until pexpect has found a line of any kind."""
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._expect())
+        if not self._connecting.done():
+            await asyncio.shield(self._connecting)
+        else:
+            await self._expect()
+
+    async def _expect(self) -> None:
+        await self._spawn.expect_list(self._patterns, timeout=None, async_=True)
 
     def drain(self) -> int:
         """Throw away everything that has arrived; return how many bytes nobody had read.
@@ -226,16 +243,20 @@ class Port:
             self._wake()
 
     async def close(self) -> None:
-        """Stop reading, and close what pexpect reads from."""
+        """Stop reading, and close both ends of the socketpair."""
         self._end()
-        if self._feed.fileno() < 0:
-            return
         self._feed.close()
-        try:
-            # pexpect's transport closes its end of the socketpair when it sees the end.
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close_spawn())
+        await asyncio.shield(self._closing)
+
+    async def _close_spawn(self) -> None:
+        """Let pexpect see the end of its stream: its transport then closes the stream."""
+        if self._connecting:
+            await self._connecting
+        if not self._spawn.flag_eof:
             await self._spawn.expect([EOF], timeout=None, async_=True)
-        finally:
-            self._spawn.close()
+        self._spawn.close()
 
 
 def _other_line(line: re.Pattern[bytes]) -> re.Pattern[bytes]:

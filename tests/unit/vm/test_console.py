@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import socket
 
 from orchestrator.clock import LocalClock
@@ -36,3 +37,27 @@ async def test_each_vcpu_s_lines_come_in_their_order_from_one_port_and_from_many
             for pair in pairs:
                 for stream in pair:
                     stream.close()
+
+
+async def test_a_wait_that_is_cancelled_loses_no_line_and_leaves_nothing_open() -> None:
+    """Warnings are errors in the tests: a transport that is left open fails this one."""
+    for steps in range(12):
+        ours, theirs = socket.socketpair()
+        console = Console([ours], LocalClock(), TickFirmware())
+        with ours, theirs:
+            waiting = asyncio.create_task(console.next_line(1_000_000_000))
+            theirs.send(tick(0, 1) + tick(0, 2))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            (heard,) = await asyncio.gather(waiting, return_exceptions=True)
+            last = await console.next_line(1_000_000_000)
+            assert last is not None
+            assert isinstance(last[0], Tick)
+            assert last[0].sequence == 1 + (not isinstance(heard, BaseException))
+            closing = asyncio.create_task(console.close())
+            await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+            await console.close()
+            gc.collect()

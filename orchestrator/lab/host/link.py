@@ -6,12 +6,13 @@ carries the time of the lab's own clock.
 
 import asyncio
 import collections
+import contextlib
 import os
 import socket
 import struct
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
@@ -93,6 +94,7 @@ class LabClock:
         """Nanoseconds of the lab in one nanosecond of this host."""
         self._told = (0, time.monotonic())
         self._measured_from = self._told
+        self._deadlines: dict[asyncio.Timeout, int] = {}
 
     def tell(self, now_ns: int) -> None:
         """Take note of the lab's time."""
@@ -105,6 +107,7 @@ class LabClock:
             ratio = (now_ns - before_ns) / 1e9 / (wall - before)
             self.speed += self.WEIGHT * (min(max(ratio, 0.1), 10) - self.speed)
             self._measured_from = self._told
+        self._correct_deadlines()
 
     def now_ns(self) -> int:
         """Return the lab's monotonic nanoseconds."""
@@ -113,11 +116,31 @@ class LabClock:
 
     async def sleep(self, ns: int) -> None:
         """Wait until about `ns` nanoseconds of the lab's time have passed."""
-        await asyncio.sleep(ns / 1e9 / self.speed)
+        with contextlib.suppress(TimeoutError):
+            async with self.deadline(ns):
+                await asyncio.get_running_loop().create_future()
 
-    def deadline(self, ns: int) -> asyncio.Timeout:
-        """Return a context that may last about `ns` nanoseconds of the lab's time."""
-        return asyncio.timeout(ns / 1e9 / self.speed)
+    @contextlib.asynccontextmanager
+    async def deadline(self, ns: int) -> AsyncIterator[asyncio.Timeout]:
+        """Give a context that may last about `ns` nanoseconds of the lab's time.
+
+        Each word of the agent corrects when the time will be up: the lab's speed changes with
+        what the lab does.
+        """
+        due_ns = self.now_ns() + ns
+        async with asyncio.timeout(ns / 1e9 / self.speed) as timeout:
+            self._deadlines[timeout] = due_ns
+            try:
+                yield timeout
+            finally:
+                del self._deadlines[timeout]
+
+    def _correct_deadlines(self) -> None:
+        now_ns = self.now_ns()
+        for timeout, due_ns in self._deadlines.items():
+            if not timeout.expired():
+                left_s = (due_ns - now_ns) / 1e9 / self.speed
+                timeout.reschedule(asyncio.get_running_loop().time() + left_s)
 
 
 class Link(asyncio.Protocol):

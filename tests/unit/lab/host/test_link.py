@@ -52,14 +52,33 @@ async def test_the_clock_draws_on_for_a_moment_only(monkeypatch: pytest.MonkeyPa
         wall[0] += 0.1
         clock.tell(int(5e9 + (wall[0] - 100) * 3e9))
     assert clock.speed == pytest.approx(3, rel=0.01)
-    until = clock.deadline(3_000_000_000).when()
-    assert until is not None
-    assert until - wall[0] == pytest.approx(1, rel=0.01)
+    async with clock.deadline(3_000_000_000) as timeout:
+        until = timeout.when()
+        assert until is not None
+        assert until - wall[0] == pytest.approx(1, rel=0.01)
     told = clock.now_ns()  # nothing has passed since its last word
     wall[0] += 0.01
     assert clock.now_ns() - told == pytest.approx(30_000_000, rel=0.01)
     wall[0] += 10
     assert clock.now_ns() - told == LabClock.BEYOND_NS
+
+
+async def test_a_deadline_follows_what_the_agent_says() -> None:
+    loop, clock = asyncio.get_running_loop(), LabClock()
+    clock.tell(1_000_000_000_000)
+    with pytest.raises(TimeoutError):
+        async with clock.deadline(2_000_000_000_000) as timeout:  # 1000 s of ours, by the speed
+            first_s = timeout.when()
+            assert first_s is not None
+            assert first_s - loop.time() == pytest.approx(1000, abs=1)
+            clock.tell(1_001_000_000_000)  # a second more: half a second less to wait
+            assert timeout.when() == pytest.approx(first_s - 0.5, abs=0.2)
+            clock.tell(1_001_000_000_000)  # it stands still: the end moves away
+            clock.tell(3_000_000_000_000)  # the time is up
+            await loop.create_future()
+    assert not clock._deadlines
+    clock.tell(3_001_000_000_000)  # nobody waits any more
+    await clock.sleep(1_000)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ async def test_every_vcpu_ticks_and_each_control_is_on_another(
 async def test_other_timers(
     host: LocalHost, facts: HostFacts, tmp_path: Path, kvm: Accel, mode: TimerMode
 ) -> None:
-    cell = await campaign(host, tmp_path, kvm, 10, vcpus=2, period_ms=20, mode=mode)
+    cell = await campaign(host, tmp_path, kvm, 10, vcpus=2, period_ms=40, mode=mode)
     assert_clean(cell, 10)
 
 

@@ -16,7 +16,7 @@ from orchestrator.cli.lab.choices import (
     Variants,
     labs_at_a_time,
 )
-from orchestrator.cli.lab.show import emulator
+from orchestrator.cli.lab.emulator import emulator
 from orchestrator.cli.live import Show
 from orchestrator.cli.options import (
     AsJson,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from orchestrator.errors import InputError
 from orchestrator.plan.axes import Axes
@@ -87,11 +88,7 @@ def build_plan(data: Mapping[str, Any], source: str, text: str = "") -> Plan:
     try:
         return Plan.model_validate(data)
     except ValidationError as error:
-        faults = [
-            _fault(source, tuple(fault["loc"]), fault["msg"], fault.get("input"), text)
-            for fault in error.errors()
-        ]
-        raise PlanError(source, faults) from None
+        raise PlanError(source, [_fault(source, each, text) for each in error.errors()]) from None
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,9 +104,9 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _fault(
-    source: str, place: tuple[int | str, ...], message: str, given: object, text: str
-) -> str:
+def _fault(source: str, found: ErrorDetails, text: str) -> str:
+    """Return a sentence about one fault, with its place."""
+    place = found["loc"]
     names = [part for part in place if isinstance(part, str)]
     shown = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in place)
     line = _line_of(place, text)
@@ -117,14 +114,20 @@ def _fault(
     if source == COMMAND_LINE and names:
         option = _OPTIONS.get(names[-1], names[-1])
         shown = "--" + option.replace("_", "-")
-    message = message.removeprefix("Value error, ").replace(
-        "Extra inputs are not permitted", "there is no such setting"
-    )
-    if message.endswith("no such setting") and names:
-        close = difflib.get_close_matches(names[-1], _SETTINGS, n=1)
-        message += f": did you mean {close[0]}?" if close else f". There are {_TABLES}"
+    given = found["input"]
     value = "" if isinstance(given, dict | list) else f" (given: {given!r})"
-    return f"{where}{shown.lstrip('.') or 'plan'}: {message}{value}"
+    return f"{where}{shown.lstrip('.') or 'plan'}: {_words(found, names)}{value}"
+
+
+def _words(found: ErrorDetails, names: Sequence[str]) -> str:
+    """Return what is wrong with a setting."""
+    if found["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(names[-1], _SETTINGS, n=1)
+        hint = f": did you mean {close[0]}?" if close else f". There are {_TABLES}"
+        return "there is no such setting" + hint
+    if found["type"] == "value_error":  # raised by losttick's own checks
+        return str(found["ctx"]["error"])
+    return found["msg"]
 
 
 def _line_of(place: tuple[int | str, ...], text: str) -> int | None:

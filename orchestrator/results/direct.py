@@ -37,7 +37,7 @@ def read_direct_result(folder: Path) -> DirectResult:
 
 
 def direct_summary(result: DirectResult) -> dict[str, Any]:
-    """Return the verdicts of a direct test and what they rest on, as plain data."""
+    """Return the verdicts of a direct test, with their counts and reasons, as plain data."""
     return {
         "verdict": result.verdict.value,
         "interrupted": result.interrupted,

@@ -1,4 +1,4 @@
-"""Which hosts the cells of a run were counted on."""
+"""The hosts on which the cells of a run were counted."""
 
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.identity import differing_facts
@@ -9,7 +9,7 @@ def other_hosts(run: RunResult) -> list[tuple[HostFacts, list[str]]]:
     """Return the hosts, other than the run's last one, on which cells got their verdict.
 
     A cell that had its verdict before the run was resumed on another host keeps the host on
-    which it was counted. Labs and QEMUs that the plan names are no other hosts.
+    which it was counted. A lab, or another QEMU that the plan names, is not another host.
 
     Returns:
         Each host, with the ids of its cells.
@@ -26,7 +26,7 @@ def other_hosts(run: RunResult) -> list[tuple[HostFacts, list[str]]]:
 
 
 def _is_another(facts: HostFacts, last: HostFacts) -> bool:
-    """Return whether these facts are of another host than the run's last one."""
+    """Return whether these facts belong to another host than the last one of the run."""
     differing = set(differing_facts(facts, last))
     if facts.qemu and last.qemu and facts.qemu.path != last.qemu.path:
         differing.discard("qemu")  # the plan names it

@@ -16,7 +16,7 @@ class NoResultError(InputError):
 def read_result(folder: Path) -> RunResult:
     """Return the run whose output is in a folder, as `run_plan` returned it.
 
-    The verdicts of an interrupted run are those of what it had counted by then.
+    The verdicts of an interrupted run are based on the trials until then.
 
     Raises:
         NoResultError: there is no journal.

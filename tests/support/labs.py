@@ -37,8 +37,8 @@ def fetched(name: str | None = None) -> Kernel:
 class SharedLabs:
     """Gives plain tests the labs of some arms."""
 
-    def __init__(self, runner: "asyncio.Runner", labs: Labs) -> None:
-        self._runner, self._labs = runner, labs
+    def __init__(self, runner: "asyncio.Runner", labs: Labs, folder: Path) -> None:
+        self._runner, self._labs, self._folder = runner, labs, folder
 
     def use(self, arm: Arm, do: Callable[[LabHost], Awaitable[T]]) -> T:
         """Do something in a lab in which the arm's modules are freshly loaded."""
@@ -50,10 +50,13 @@ class SharedLabs:
                 assert facts.kvm_modules["kvm_intel"]["enable_apicv"] == "NY"[arm.apicv]
                 return await do(host)
 
-        try:
-            return self._runner.run(there())
-        except UnfitError as error:
-            lacking(Need.LAB, f"{arm.name}: {error}")
+        with pytest.MonkeyPatch.context() as patch:
+            # What is booted here outlives the test, whose own folder must be empty then.
+            patch.setenv("XDG_RUNTIME_DIR", str(self._folder))
+            try:
+                return self._runner.run(there())
+            except UnfitError as error:
+                lacking(Need.LAB, f"{arm.name}: {error}")
 
     def count(self, arm: Arm, wanted: DirectTrials) -> tuple[HostFacts, tuple[Series, ...]]:
         """Run the direct test; its control must be lost."""
@@ -69,12 +72,11 @@ class SharedLabs:
 @contextlib.contextmanager
 def shared_labs(emulator: Bochs, arms: Sequence[Arm], folder: Path) -> Iterator[SharedLabs]:
     """Share the labs of some arms; nothing of theirs is left in `folder`."""
-    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+    with asyncio.Runner() as runner:
         labs = Labs(direct_parts(emulator), [*arms] * _OFTEN, FACTS, folder, parallel=1)
         runner.run(labs.__aenter__())
         try:
-            yield SharedLabs(runner, labs)
+            yield SharedLabs(runner, labs, folder)
         finally:
             runner.run(labs.__aexit__(None, None, None))
     assert [path.name for path in folder.iterdir()] in ([], ["serial"])

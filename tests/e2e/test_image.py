@@ -41,7 +41,7 @@ def test_lines_go_to_the_debug_port_where_qemu_has_one(tmp_path: Path) -> None:
     """A lab's QEMU has one: a byte for it costs an emulated CPU much less than one for a UART."""
     qemu = shutil.which("qemu-system-x86_64")
     if qemu is None:
-        pytest.skip("needs qemu-system-x86_64")
+        lacking(Need.QEMU, "apt-get install qemu-system-x86")
     (tmp_path / "tick.bin").write_bytes(firmware().content)
     told = record(GuestConfig(), Switches())
     command = [

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.cache.workshop import LOCK
 from tests.support.command import started
+from tests.support.needs import Need, lacking
 from tests.support.processes import wait_until
 
 
@@ -24,7 +25,7 @@ def has_open(pid: int, path: Path) -> bool:
 @pytest.mark.parametrize(("command", "place"), [(["lab", "run"], "bochs"), (["probe"], "probe")])
 def test_it_ends_at_once(command: list[str], place: str, tmp_path: Path) -> None:
     if shutil.which("cc") is None and shutil.which("gcc") is None:
-        pytest.skip("needs a C compiler")
+        lacking(Need.COMPILER, "apt-get install gcc libc6-dev")
     folder = tmp_path / "losttick" / place
     folder.mkdir(parents=True)
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}

@@ -5,7 +5,6 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,55 +13,12 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import Events, events_to
 from orchestrator.cli.live import Show
 from orchestrator.findings.outcome import Outcome
-from orchestrator.host.facts import HostFacts
 from orchestrator.journal.file import BusyJournalError
-from orchestrator.plan.load import build_plan
 from orchestrator.testing import FACTS, FakeHost, FakeQemu, FakeVcpu, Script, immediate, lost
-from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
+from tests.support.cut_short_runs import PLAN, cut_short, go_on, trials
 from tests.support.journal import journal_dicts
-
-PLAN = build_plan(
-    {
-        "axes": {"period_ms": 100, "loads_per_save": [2, 3]},
-        "limits": {"trials": 4, "rule_out": 0.6},
-        "seed": 3,
-        "controls": 1,
-    },
-    "test",
-)
-
-
-async def go_on(out: Path, script: Script, facts: HostFacts = FACTS) -> RunResult:
-    host = FakeHost(script, facts)
-    return await run_plan(
-        host, PLAN, Accel.KVM, out, resumed=read_run(out) if any(out.iterdir()) else None
-    )
-
-
-async def cut_short(
-    out: Path, script: Script, kind: str, count: int, facts: HostFacts = FACTS
-) -> list[dict[str, Any]]:
-    """Run until so many records of a kind, controls left out, are in the journal; cancel."""
-    task = asyncio.create_task(go_on(out, script, facts))
-    journal = out / "journal.jsonl"
-    async with asyncio.timeout(60):
-        while True:
-            records = journal_dicts(journal) if journal.exists() else []
-            if sum(r["record"] == kind and r.get("role") != "control" for r in records) >= count:
-                break
-            assert not task.done(), task.result()
-            await asyncio.sleep(0.002)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    with journal.open("a") as end:
-        end.write('{"record":"trial","at":"torn by a ki')
-    return journal_dicts(journal)
-
-
-def trials(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [r for r in records if r["record"] == "trial" and r["role"] == "host"]
 
 
 async def test_no_finished_cell_is_repeated(tmp_path: Path) -> None:

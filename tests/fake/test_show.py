@@ -23,7 +23,7 @@ from orchestrator.testing import FACTS, FakeHost, Script, immediate, lost
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.fake.test_resume import PLAN, cut_short, go_on
+from tests.support.cut_short_runs import PLAN, cut_short, go_on
 from tests.support.journal import journal_dicts
 
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tests.support.command import losttick_command, started
 from tests.support.journal import journal_dicts
 from tests.support.needs import Need, lacking, not_applicable
 from tests.support.processes import marked_processes, wait_until
+from tests.support.steps import steps
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -206,8 +206,6 @@ def start(tmp_path: Path, *args: str) -> contextlib.AbstractContextManager["subp
 
 
 def trials_in(journal: Path) -> int:
-    if not journal.exists():
-        return 0
     return sum(record["record"] == "trial" for record in journal_dicts(journal))
 
 
@@ -216,8 +214,11 @@ def test_an_interrupted_run_ends_clean(
     tmp_path: Path, how: signal.Signals, nothing_left_behind: str
 ) -> None:
     journal = tmp_path / "out" / "journal.jsonl"
-    with start(tmp_path, "--json") as process:
-        assert wait_until(lambda: trials_in(journal) > 5)
+    with (
+        steps(tmp_path / "events") as events,
+        start(tmp_path, "--json", "--events", "events") as process,
+    ):
+        events.wait_for("attempt_ends", 6)
         process.send_signal(how)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
@@ -228,22 +229,42 @@ def test_an_interrupted_run_ends_clean(
     assert marked_processes(nothing_left_behind) == {}
 
 
-@pytest.mark.parametrize("moment_s", [0.15, 0.3, 0.6, 2.0])
-def test_a_killed_orchestrator_leaves_nothing(tmp_path: Path, moment_s: float) -> None:
-    """SIGKILL while it starts, and in the middle; `nothing_left_behind` looks after it."""
-    journal = tmp_path / "out" / "journal.jsonl"
+def has_process(marker: str, words: str) -> bool:
+    return any(words in line for line in marked_processes(marker).values())
+
+
+@pytest.mark.parametrize("words", ["supervisor.py", "qemu-system"])
+def test_an_orchestrator_killed_as_it_starts_qemu_leaves_nothing(
+    tmp_path: Path, words: str, nothing_left_behind: str
+) -> None:
+    """SIGKILL as the supervisor is there, or QEMU; `nothing_left_behind` looks after it."""
     with start(tmp_path) as process:
-        time.sleep(moment_s)  # the moment is the point: whatever it is doing by then
+        assert wait_until(lambda: has_process(nothing_left_behind, words))
         process.kill()
         process.communicate(timeout=20)
-    if journal.exists():
-        assert all("record" in record for record in journal_dicts(journal))
+
+
+@pytest.mark.parametrize("step", ["run_begins", "cell_begins", "control_seen", "attempt_ends"])
+def test_an_orchestrator_killed_at_a_step_leaves_nothing(tmp_path: Path, step: str) -> None:
+    """SIGKILL as a step is announced; what was journalled before it can be read."""
+    with steps(tmp_path / "events") as events, start(tmp_path, "--events", "events") as process:
+        events.wait_for(step)
+        process.kill()
+        process.communicate(timeout=20)
+    records = journal_dicts(tmp_path / "out" / "journal.jsonl")
+    kinds = [record["record"] for record in records]
+    assert kinds[:3] == ["run", "host", "plan"]
+    if step == "attempt_ends":
+        assert "trial" in kinds, "a trial is journalled before it is announced"
 
 
 def test_a_killed_orchestrator_in_mid_run(tmp_path: Path, nothing_left_behind: str) -> None:
     journal = tmp_path / "out" / "journal.jsonl"
-    with start(tmp_path) as process:
-        assert wait_until(lambda: trials_in(journal) > 5)
+    with (
+        steps(tmp_path / "events") as events,
+        start(tmp_path, "--events", "events") as process,
+    ):
+        events.wait_for("attempt_ends", 6)
         assert any("qemu-system" in line for line in marked_processes(nothing_left_behind).values())
         process.kill()
         process.communicate(timeout=20)
@@ -252,8 +273,11 @@ def test_a_killed_orchestrator_in_mid_run(tmp_path: Path, nothing_left_behind: s
 
 def test_a_killed_supervisor_takes_its_qemu_along(tmp_path: Path, nothing_left_behind: str) -> None:
     """Orchestrator and supervisor killed together: QEMU's PDEATHSIG is the backstop."""
-    with start(tmp_path) as process:
-        assert wait_until(lambda: trials_in(tmp_path / "out" / "journal.jsonl") > 1)
+    with (
+        steps(tmp_path / "events") as events,
+        start(tmp_path, "--events", "events") as process,
+    ):
+        events.wait_for("attempt_ends", 2)
         found = marked_processes(nothing_left_behind)
         supervisors = [pid for pid, line in found.items() if "supervisor.py" in line]
         process.kill()

@@ -20,7 +20,7 @@ def read_run(folder: Path) -> RunState:
     """Return the state of the run whose output is in a folder.
 
     Raises:
-        ResumeError: there is no such run, or it has its verdict already.
+        ResumeError: there is no such run, it ran in labs, or it has its verdict already.
     """
     doing = f"resuming the run in {folder}"
     try:
@@ -32,6 +32,11 @@ def read_run(folder: Path) -> RunState:
     if state.verdict is not None:
         raise ResumeError(
             f"{doing}: it has ended with the verdict {state.verdict}, so nothing is left to do"
+        )
+    if any(each.cell.host for each in state.cells.values()):
+        raise ResumeError(
+            f"{doing}: its cells ran in labs, and lab runs are not resumed. Start `losttick lab "
+            "run` again."
         )
     return state
 

@@ -24,6 +24,7 @@ from orchestrator.journal.records import (
     FORMAT,
     HostRecord,
     InterruptedRecord,
+    LabRecord,
     PlanRecord,
     ResumedRecord,
     RunRecord,
@@ -128,7 +129,7 @@ async def run_cells(
     with Journal(out / JOURNAL, resume=resumed is not None) as journal:
         recorder = Recorder(out, journal, resumed)
         if resumed is None:
-            _begin(recorder, facts, plan, cells, auto)
+            _begin(recorder, facts, plan, assignments, auto)
         else:
             if journal.count_records() != resumed.records:
                 raise ResumeError(
@@ -166,13 +167,21 @@ async def run_cells(
 
 
 def _begin(
-    recorder: Recorder, facts: HostFacts, plan: Plan, cells: Sequence[Cell], auto: Accel
+    recorder: Recorder,
+    facts: HostFacts,
+    plan: Plan,
+    assignments: Sequence[Assignment],
+    auto: Accel,
 ) -> None:
     """Write the records that a run begins with."""
+    cells = [assignment.cell for assignment in assignments]
     seed = plan.seed if plan.seed is not None else secrets.randbits(32)
     recorder.write(RunRecord(FORMAT, __version__, seed, _images(cells)))
     recorder.write(HostRecord(facts))
     recorder.write(PlanRecord(plan.model_dump(mode="json"), tuple(cells), auto))
+    for assignment in assignments:
+        if assignment.lab:
+            recorder.write(LabRecord(assignment.cell.id, assignment.lab.identity()))
 
 
 def _images(cells: Sequence[Cell]) -> dict[str, str]:

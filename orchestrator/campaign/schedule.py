@@ -50,8 +50,8 @@ class Assignment:
     long: bool = False
     """True if the cell takes longer than others, and should begin before them."""
     lab: Lab | None = None
-    """The lab that boots the host. It is asked for its identity once the host is up, and
-    again when the host has ended; both answers are journalled."""
+    """The lab that boots the host. It is asked for its identity as the run begins, once the host
+    is up, and when the host has ended; all answers are journalled."""
 
 
 @dataclass(frozen=True, slots=True)

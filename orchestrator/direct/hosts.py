@@ -46,6 +46,8 @@ class Subject:
     name: str
     test: Callable[[], Awaitable[Counted]]
     """Tests the host. An UnfitError skips the host; an InfraError is journalled."""
+    lab: LabIdentity | None = None
+    """The identity of the lab that will boot the host, as far as it is known before."""
 
 
 async def run_direct(
@@ -71,6 +73,9 @@ async def run_direct(
 
         names = tuple(subject.name for subject in subjects)
         write(DirectRecord(FORMAT, __version__, names, confidence))
+        for subject in subjects:
+            if subject.lab:
+                write(LabRecord(subject.name, subject.lab))
         turns = asyncio.Semaphore(parallel)
         tasks = [asyncio.create_task(_test(subject, turns, write)) for subject in subjects]
         try:

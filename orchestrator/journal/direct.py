@@ -1,8 +1,9 @@
 """Folds the records of a direct test of KVM_SET_LAPIC.
 
-The journal of a direct test begins with a `direct` record. Each tested host then has a
-`host` record with its facts, a `lab` record if a lab booted it, one `series` record for
-each restored current count, and one in the role `control`. A `verdict` record ends it.
+The journal of a direct test begins with a `direct` record, and with a `lab` record for each
+host that a lab is to boot. Each tested host then has a `host` record with its facts, another
+`lab` record, one `series` record for each restored current count, and one in the role
+`control`. A `verdict` record ends it.
 """
 
 from collections.abc import Iterable
@@ -85,7 +86,7 @@ class DirectState:
             case VerdictRecord():
                 self.verdict = record.verdict
             case InterruptedRecord():
-                self.interrupted = record.error or record.by
+                self.interrupted = record.why
             case _:
                 raise OrderError("the record does not belong in the journal of a direct test")
 

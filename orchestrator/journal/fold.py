@@ -186,10 +186,7 @@ class RunState:
         self.verdict, self.ended_at = record.verdict, record.at
 
     def _interrupt(self, record: InterruptedRecord) -> None:
-        stopped = record.by in ("CancelledError", "KeyboardInterrupt")
-        by = "a signal stopped it" if stopped else record.by
-        self.interrupted = f"{by}: {record.error}" if record.error else by
-        self.ended_at = record.at
+        self.interrupted, self.ended_at = record.why, record.at
 
 
 _STEPS: Mapping[type[Record], Callable[[RunState, Any], None]] = {

@@ -97,8 +97,9 @@ class ResumedRecord:
 class LabRecord:
     """`lab`: what the host of a cell is made of, if a lab booted it.
 
-    Written once the host is up, and again when it ends, with what its modules counted.
-    The last one counts. In a direct test, `cell` is the name of the host.
+    Written as the run begins, once the host is up, and when the host has ended, with what its
+    modules counted. The last one counts. The first one says which verdict is expected of an
+    arm that never ran. In a direct test, `cell` is the name of the host.
     """
 
     cell: str
@@ -253,6 +254,13 @@ class InterruptedRecord:
     """The name of the exception."""
     error: str = ""
     at: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        stopped = self.by in ("CancelledError", "KeyboardInterrupt")
+        by = "a signal stopped it" if stopped else self.by
+        return f"{by}: {self.error}" if self.error else by
 
 
 Record = (

@@ -108,7 +108,10 @@ async def run_direct_in_labs(
     here = await in_thread(read_facts, None, None)
     parts = await in_thread(direct_parts, bochs)
     async with Labs(parts, arms, here, out, parallel=parallel, say=say) as labs:
-        subjects = [Subject(arm.name, partial(_test, labs, arm, wanted, bar)) for arm in arms]
+        subjects = [
+            Subject(arm.name, partial(_test, labs, arm, wanted, bar), arm.identity(bochs.origin))
+            for arm in arms
+        ]
         return await run_direct(subjects, confidence, out, parallel)
 
 

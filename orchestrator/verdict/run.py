@@ -134,8 +134,9 @@ def _verdict(
         counts = sorted(state.lost_by_vcpu.items())
         why += ". Losses by vCPU: " + ", ".join(f"{lost} on {vcpu}" for vcpu, lost in counts)
     if verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE):
-        if state.failure is not None:
-            verdict, why = Verdict.INCONCLUSIVE, state.failure
+        ended_by = state.failure or state.skipped  # skipped with trials: it was resumed
+        if ended_by is not None:
+            verdict, why = Verdict.INCONCLUSIVE, ended_by
         elif cut_short:
             verdict, why = Verdict.INCONCLUSIVE, _cut_short(state, plan)
     if Requirement.APICV in plan.require and exposed.state is ExposureState.NOT_EXPOSED:
@@ -146,13 +147,13 @@ def _verdict(
 
 def _cut_short(state: CellState, plan: Plan) -> str:
     lost = state.outcomes[Outcome.LOST]
-    return (
-        f"the run was interrupted after {state.trials} of {plan.limits.planned} loads, "
-        f"{lost or 'none'} of them lost. `losttick run --resume DIR` continues it"
+    reached = (
+        f"after {state.trials} of {plan.limits.planned} loads, {lost or 'none'} of them lost"
         if state.trials
-        else "the run was interrupted before the first load. "
-        "`losttick run --resume DIR` continues it"
+        else "before the first load"
     )
+    resume = "" if state.cell.host else ". `losttick run --resume DIR` continues it"
+    return f"the run was interrupted {reached}{resume}"
 
 
 def _tally(state: CellState, run: RunState) -> Tally:

@@ -13,12 +13,14 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import Events, events_to
 from orchestrator.cli.live import Show
 from orchestrator.findings.outcome import Outcome
-from orchestrator.journal.file import BusyJournalError
+from orchestrator.journal.file import BusyJournalError, Journal
+from orchestrator.journal.records import PlanRecord
 from orchestrator.testing import FACTS, FakeHost, FakeQemu, FakeVcpu, Script, immediate, lost
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.cut_short_runs import PLAN, cut_short, go_on, trials
 from tests.support.journal import journal_dicts
+from tests.support.records import heads
 
 
 async def test_no_finished_cell_is_repeated(tmp_path: Path) -> None:
@@ -124,6 +126,16 @@ async def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:
         await go_on(tmp_path, Script(immediate))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_lab_run_is_not_resumed(tmp_path: Path) -> None:
+    cells = tuple(replace(cell, host="6.1.1/untouched") for cell in PLAN.cells(Accel.KVM))
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        for record in heads(PLAN)[:2]:
+            journal.write(record)
+        journal.write(PlanRecord(PLAN.model_dump(mode="json"), cells, Accel.KVM))
+    with pytest.raises(ResumeError, match="its cells ran in labs"):
+        read_run(tmp_path)
 
 
 @pytest.mark.parametrize(

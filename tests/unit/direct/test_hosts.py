@@ -94,8 +94,35 @@ async def test_an_interrupted_test_says_so(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     result = read_direct_result(tmp_path)
-    assert (result.verdict, result.interrupted) == (Verdict.INCONCLUSIVE, "CancelledError")
-    assert "The test has not ended: CancelledError." in shown(result, 80)
+    assert (result.verdict, result.interrupted) == (Verdict.INCONCLUSIVE, "a signal stopped it")
+    assert "The test has not ended: a signal stopped it." in shown(result, 80)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_known_arm_is_never_the_answer(tmp_path: Path, *, fails: bool) -> None:
+    """The untouched kernel is the question, even if its lab fails or is not reached."""
+    reached = asyncio.Event()
+
+    async def question() -> Counted:
+        reached.set()
+        if not fails:
+            await asyncio.Event().wait()
+        raise InfraError("its lab did not boot")
+
+    asked = LabIdentity("6.1.0-48", "6.1.176", "untouched", True, "Bochs")
+    known = LabIdentity("6.1.0-48", "6.1.176", "revert-fix", True, "Bochs", Verdict.AFFECTED)
+    subjects = [
+        Subject(known.name, counted(100, known), known),
+        Subject(asked.name, question, asked),
+    ]
+    task = asyncio.create_task(run_direct(subjects, 0.95, tmp_path))
+    await reached.wait()
+    if not fails:
+        task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    result = read_direct_result(tmp_path)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert [host.verdict for host in result.hosts] == [Verdict.AFFECTED, Verdict.INCONCLUSIVE]
 
 
 async def test_the_arms_of_a_lab_fit_80_columns(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_test_that_was_cut_short_is_no_answer() -> None:
         series("here", {0: 0})[0],
     ]
     cut = judge_direct(fold_direct([*records, InterruptedRecord("KeyboardInterrupt")]), JOURNAL)
-    assert (cut.verdict, cut.interrupted) == (Verdict.INCONCLUSIVE, "KeyboardInterrupt")
+    assert (cut.verdict, cut.interrupted) == (Verdict.INCONCLUSIVE, "a signal stopped it")
     failed = judge_direct(fold_direct([*records, FailureRecord("here", "it broke")]), JOURNAL)
     assert (failed.hosts[0].why, failed.failed) == ("it broke", True)
 

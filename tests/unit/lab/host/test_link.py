@@ -99,29 +99,38 @@ def agent(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     os.close(theirs)
 
 
-def hear(line: int, until: bytes) -> list[Frame]:
-    """Read frames up to the first of a kind; drop signs of life, which may come any time."""
-    decoder, heard = Decoder(), list[Frame]()
-    while not heard or heard[-1].kind != until:
-        heard += [frame for frame in decoder.feed(os.read(line, 65536)) if frame.kind != b"t"]
-    return heard
+class Heard:
+    """The frames that come from the agent; what is read beyond an answer waits for the next."""
+
+    def __init__(self, line: int) -> None:
+        self._line, self._decoder, self._frames = line, Decoder(), list[Frame]()
+
+    def up_to(self, kind: bytes) -> list[Frame]:
+        """Return the frames up to the first of a kind, without signs of life."""
+        while not any(frame.kind == kind for frame in self._frames):
+            read = self._decoder.feed(os.read(self._line, 65536))
+            self._frames += [frame for frame in read if frame.kind != b"t"]
+        end = next(n for n, frame in enumerate(self._frames, 1) if frame.kind == kind)
+        heard, self._frames = self._frames[:end], self._frames[end:]
+        return heard
 
 
 def test_the_agent_answers_in_order(
     agent: tuple[int, "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
     line, _ = agent
-    (hello,) = hear(line, b"h")
+    heard = Heard(line)
+    (hello,) = heard.up_to(b"h")
     assert hello.payload == b"token"
     (tmp_path / "file").write_bytes(content := bytes(range(256)) * 40)
     os.write(line, encode(b"R", 2, str(tmp_path / "file").encode()))
-    *parts, end = hear(line, b"r")
+    *parts, end = heard.up_to(b"r")
     assert b"".join(part.payload for part in parts) == content
     assert end.payload == b"0 "
     assert {frame.qemu for frame in (*parts, end)} == {2}
     assert [f.time_ns for f in (*parts, end)] == sorted(f.time_ns for f in (*parts, end))
     os.write(line, encode(b"R", 0, str(tmp_path / "none").encode()))
-    (answer,) = hear(line, b"r")
+    (answer,) = heard.up_to(b"r")
     assert answer.payload == f"{errno.ENOENT} ".encode()
 
 
@@ -129,7 +138,7 @@ def test_the_agent_gives_up_on_a_garbled_line(
     agent: tuple[int, "subprocess.Popen[str]"],
 ) -> None:
     line, process = agent
-    hear(line, b"h")
+    Heard(line).up_to(b"h")
     broken = bytearray(encode(b"R", 0, b"/etc/hostname"))
     broken[-1] ^= 1
     os.write(line, broken)

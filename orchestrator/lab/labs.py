@@ -14,7 +14,7 @@ from types import MappingProxyType, TracebackType
 from typing import BinaryIO
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
-from orchestrator.errors import LosttickError
+from orchestrator.errors import LosttickError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.arms import Arm
@@ -109,6 +109,7 @@ class Labs:
         await self._build(arm)
         lab = await self._lab_for(arm)
         try:
+            _check_apicv(arm, lab.host.facts)
             yield lab.host
         except BaseException:
             await self._end(lab)
@@ -204,6 +205,20 @@ class Labs:
             self._idle.remove(lab)
         self._running -= 1
         await lab.ending.aclose()
+
+
+def _check_apicv(arm: Arm, facts: HostFacts) -> None:
+    """Check that kvm_intel runs as the arm's name says.
+
+    Raises:
+        UnfitError: it does not. If the parameter can't be read, nothing is known.
+    """
+    seen = facts.kvm_modules.get("kvm_intel", {}).get("enable_apicv")
+    if seen is not None and (seen in ("Y", "1")) is not arm.apicv:
+        raise UnfitError(
+            f"{arm.name}: kvm_intel was to run with enable_apicv={'NY'[arm.apicv]}, and runs with "
+            f"enable_apicv={seen}. If KVM is built into the kernel, no option reaches it."
+        )
 
 
 class ArmHost:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from orchestrator.errors import UnfitError
 from orchestrator.lab import labs as module
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.emulator.bochs import Bochs
@@ -37,13 +38,19 @@ class FakeLab:
 
     boot_s = 5.04
 
-    def __init__(self, number: int, did: list[str]) -> None:
+    def __init__(self, number: int, did: list[str], *, apicv: bool) -> None:
         self.number, self._did = number, did
         self.trouble: LabError | None = None
-        self.breaks = False
+        self.breaks = self.built_in = False
+        self._run_with(apicv=apicv)
+
+    def _run_with(self, *, apicv: bool) -> None:
+        modules = {"kvm_intel": {"enable_apicv": "NY"[apicv]}}
+        self.facts = replace(FACTS, kvm_modules=modules)
 
     async def load_modules(self, kernel: Kernel, *, apicv: bool) -> None:
         self._did.append(f"load {self.number} {kernel.variant} {'NY'[apicv]}")
+        self._run_with(apicv=apicv or self.built_in)
         if self.breaks:
             raise LabError("loading: no", [])
 
@@ -63,7 +70,7 @@ def did(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         held = sorted(other.variant for other in image.others)
         done.append(f"boot {number} {image.kernel.variant} {'NY'[image.apicv]} {'+'.join(held)}")
         await asyncio.sleep(0)
-        yield FakeLab(number, done)
+        yield FakeLab(number, done, apicv=image.apicv)
         done.append(f"end {number}")
 
     async def modified(kernel: Kernel, variant: Variant, **_: object) -> Kernel:
@@ -144,6 +151,15 @@ async def test_what_cannot_be_built_stops_its_own_arm_only(did: list[str]) -> No
         with pytest.raises(VariantError):
             await visit(labs, reverted)
     assert [line.split()[0] for line in did] == ["boot", "end"]
+
+
+async def test_an_arm_whose_apicv_cannot_be_switched_is_skipped(did: list[str]) -> None:
+    async with Labs(PARTS, [UNTOUCHED, WITHOUT], FACTS, None, parallel=1) as labs:
+        async with labs.host(UNTOUCHED) as host:
+            host.built_in = True  # type: ignore[attr-defined]  # of the fake
+        with pytest.raises(UnfitError, match="with enable_apicv=N, and runs with enable_apicv=Y"):
+            await visit(labs, WITHOUT)
+    assert did[-1] == "end 1"
 
 
 async def test_an_arm_says_what_it_is_made_of(did: list[str]) -> None:

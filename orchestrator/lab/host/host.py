@@ -85,8 +85,13 @@ async def boot(
     def hello(link: Link, said: bytes) -> None:
         if said == token and not greeted.done():
             greeted.set_result(link)
+            server.close()  # nobody else is to find the port
         else:  # another program of this host has found the port
             link.close()
+
+    def lost(link: Link, why: str) -> None:
+        if greeted.done() and not greeted.cancelled() and greeted.result() is link:
+            programs.end_all(why)
 
     def hear(frame: Frame) -> None:
         lab.sign_of_life()
@@ -94,9 +99,7 @@ async def boot(
 
     began = time.monotonic()
     cd = await in_thread(image.cd, token.decode())
-    server = await loop.create_server(
-        lambda: Link(hello, hear, programs.end_all, deadlines), "127.0.0.1", 0
-    )
+    server = await loop.create_server(lambda: Link(hello, hear, lost, deadlines), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     lab = Lab(
         image.bochs, cd, memory_mib=image.memory_mib, cpus=image.cpus, port=port, log=log,

@@ -150,7 +150,7 @@ class Link(asyncio.Protocol):
         self,
         on_hello: Callable[["Link", bytes], None],
         on_frame: Callable[[Frame], None],
-        on_lost: Callable[[str], None],
+        on_lost: Callable[["Link", str], None],
         deadlines: Deadlines = DEFAULT_DEADLINES,
     ) -> None:
         """Prepare; asyncio connects it.
@@ -158,7 +158,7 @@ class Link(asyncio.Protocol):
         Args:
             on_hello: called with the token of the agent's first frame.
             on_frame: called with each frame that answers no request.
-            on_lost: called with the reason once the line can't be used any more.
+            on_lost: called, with the reason, once the line can't be used any more.
             deadlines: how long an answer may take.
         """
         self.clock = LabClock()
@@ -224,7 +224,7 @@ class Link(asyncio.Protocol):
             for answer in self._waiting:
                 if not answer.done():
                     answer.set_exception(LinkError(why))
-            self._on_lost(why)
+            self._on_lost(self, why)
             self.close()
 
     def send(self, kind: bytes, qemu: int, payload: bytes) -> None:

@@ -152,7 +152,10 @@ async def test_what_was_asked_of_a_lab_that_hangs_up_fails() -> None:
     lost: list[str] = []
     loop = asyncio.get_running_loop()
     _, link = await loop.create_connection(
-        lambda: Link(lambda link, token: None, lambda frame: None, lost.append), sock=ours
+        lambda: Link(
+            lambda link, token: None, lambda frame: None, lambda link, why: lost.append(why)
+        ),
+        sock=ours,
     )
     asked = asyncio.create_task(link.ask(b"R", 0, b"/proc/uptime"))
     await asyncio.sleep(0)

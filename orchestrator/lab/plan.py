@@ -11,7 +11,8 @@ from orchestrator.plan.plan import Plan
 PERIOD_MS = 60.0
 
 
-#: Period when kernels are compared: long enough to tell when the first tick came.
+#: Period when kernels or timers are compared: long enough to tell when the first tick came,
+#: also where this host is busy between the load and `cont`.
 KERNELS_PERIOD_MS = 200.0
 
 

@@ -61,7 +61,8 @@ def run(
             min=40,
             max=4294,
             help="Timer period in emulated milliseconds.",
-            show_default=f"{PERIOD_MS:g} for each vCPU; with --kernel {KERNELS_PERIOD_MS:g}",
+            show_default=f"{PERIOD_MS:g} for each vCPU; "
+            f"with --kernel or --mode {KERNELS_PERIOD_MS:g}",
         ),
     ] = None,
     cpus: Annotated[int, typer.Option(min=1, max=2, help="CPUs of the emulated computer.")] = 1,
@@ -90,7 +91,7 @@ def run(
     with errors_to_exits(as_json=as_json):
         plan = lab_plan(
             trials, modes=mode or ("one-shot",), period_ms=period, vcpus=vcpus,
-            confidence=confidence, seed=seed, compares_kernels=bool(kernels),
+            confidence=confidence, seed=seed, compares_kernels=bool(kernels or mode),
         )  # fmt: skip
         deadlines = raised_deadlines(command_deadline, state_deadline)
         wanted = _Wanted(

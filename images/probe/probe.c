@@ -48,6 +48,9 @@
 #define LIMIT_NS 20000000ull
 #define PROGRESS_NS 200000000ull
 
+/* The exit code where /dev/kvm can't be opened; other failures have 4. */
+#define NO_KVM 3
+
 /* 1: incl SPINS; jmp 1b */
 static const uint8_t code[] = {0x66, 0xff, 0x06, 0x00, 0x20, 0xeb, 0xf9};
 /* out %al, $PORT; iret */
@@ -60,10 +63,15 @@ static struct kvm_sregs sregs;
 static struct kvm_lapic_state restored;
 static timer_t limit;
 
-static void fail(const char *doing)
+static void fail_with(int code, const char *doing)
 {
     fprintf(stderr, "%s: %s\n", doing, strerror(errno));
-    exit(4);
+    exit(code);
+}
+
+static void fail(const char *doing)
+{
+    fail_with(4, doing);
 }
 
 static void call(int fd, unsigned long request, void *argument, const char *doing)
@@ -108,7 +116,7 @@ static void set_up(void)
 {
     int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (kvm < 0)
-        fail("/dev/kvm");
+        fail_with(NO_KVM, "/dev/kvm");
     vm = ioctl(kvm, KVM_CREATE_VM, 0);
     if (vm < 0)
         fail("KVM_CREATE_VM");

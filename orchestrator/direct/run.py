@@ -13,6 +13,9 @@ from orchestrator.findings.series import Series
 #: Trials of the control. Each takes 20 ms of silence.
 CONTROL_TRIALS = 5
 
+#: The program's exit code if it can't open /dev/kvm.
+NO_KVM = 3
+
 
 class NoKvmError(UnfitError):
     """The direct test can't use /dev/kvm here."""
@@ -66,11 +69,11 @@ async def run_program(
         )
     except ShortAnswerError as error:
         words = (await process.stderr.read()).decode(errors="replace").strip()
-        if words.startswith("/dev/kvm"):
+        code = await process.wait()
+        if code == NO_KVM:
             raise NoKvmError(
                 f"running the direct test: {words}. `losttick doctor` says what would mend it."
             ) from error
-        code = await process.wait()
         raise InfraError(
             f"running the direct test: it ended with exit code {code}: {words or 'no message'}"
         ) from error

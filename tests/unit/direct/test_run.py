@@ -1,10 +1,21 @@
 """The answers of the direct test's program."""
 
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from orchestrator.direct.run import ShortAnswerError, collect, program_arguments
+from orchestrator.cache.program import shipped
+from orchestrator.direct.run import (
+    NO_KVM,
+    NoKvmError,
+    ShortAnswerError,
+    collect,
+    program_arguments,
+    run_program,
+)
+from orchestrator.errors import InfraError
 from orchestrator.findings.series import Series
 
 RESTORE = (
@@ -31,6 +42,27 @@ async def test_series_control_and_progress_are_read() -> None:
 async def test_a_program_that_ends_early_is_no_result() -> None:
     with pytest.raises(ShortAnswerError, match="it answered 1 of 3 series"):
         await collect(lines(RESTORE), 2, lambda done: None)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "words"),
+    [
+        (3, NoKvmError, "/dev/kvm: no. `losttick doctor` says"),
+        (4, InfraError, "it ended with exit code 4: /dev/kvm: no"),
+    ],
+)
+async def test_the_exit_code_tells_a_host_without_kvm(
+    tmp_path: Path, code: int, error: type[Exception], words: str
+) -> None:
+    program = tmp_path / "probe"
+    program.write_text(f"#!/bin/sh\necho /dev/kvm: no >&2\nexit {code}\n")
+    program.chmod(0o755)
+    with pytest.raises(error, match=re.escape(words)):
+        await run_program(program, 100, 2000, (0,))
+
+
+def test_the_exit_code_is_the_program_s_own() -> None:
+    assert f"#define NO_KVM {NO_KVM}\n" in shipped("probe.c", "probe").read_text()
 
 
 def test_the_control_comes_last() -> None:

@@ -65,8 +65,6 @@ class RunState:
     """Names of host facts that differ from the session before."""
     instances: int = 0
     """QEMUs that were started for the run's cells."""
-    hangs: int = 0
-    """Evidence folders."""
     verdict: str | None = None
     """The verdict that ended the run; None until then."""
     interrupted: str | None = None
@@ -96,7 +94,6 @@ class RunState:
         """
         if type(record) is TrialRecord:  # nearly all are
             self._cell(record.cell).count(record)
-            self.hangs += record.evidence is not None
         elif step := _STEPS.get(type(record)):
             step(self, record)
         self.records += 1

@@ -40,7 +40,7 @@ class Recorder:
         self.state = state or RunState()
         self._journal = journal
         self._instances = self.state.instances
-        self._hangs = self.state.hangs
+        self._hangs = _highest_number(out / "evidence")
 
     def write(self, record: Record) -> None:
         """Append a record to the journal, then fold it.
@@ -127,6 +127,14 @@ class Recorder:
         except OSError as error:
             raise _cannot_write(self.out / name, error) from error
         return name
+
+
+def _highest_number(folder: Path) -> int:
+    """Return the highest number in the names of evidence folders.
+
+    A run that was cut short may have left a folder that its journal does not name.
+    """
+    return max((int(path.name.partition("-")[0]) for path in folder.glob("[0-9]*-*")), default=0)
 
 
 def _cannot_write(path: Path, error: OSError) -> InfraError:

@@ -113,7 +113,7 @@ def printed(run: RunResult) -> str:
 
 def counts(state: RunState) -> dict[str, Any]:
     """Return what a resumed run goes on from."""
-    whole = (state.instances, state.hangs, state.seed, state.auto, state.guests, state.facts)
+    whole = (state.instances, state.seed, state.auto, state.guests, state.facts)
     return {"": whole} | {
         name: (
             dict(cell.outcomes), cell.attempts, cell.unknown_attempts, cell.saves,

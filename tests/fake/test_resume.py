@@ -59,6 +59,17 @@ async def test_a_loss_before_the_cut_is_not_forgotten(tmp_path: Path) -> None:
         assert len([r for r in after if r["cell"] == cell.cell.id]) == cell.counts.attempts
 
 
+async def test_evidence_that_no_record_names_is_left_alone(tmp_path: Path) -> None:
+    """The run was killed, or its disk was full, after the evidence and before the record."""
+    await cut_short(tmp_path, Script(immediate), "trial", 1)
+    (tmp_path / "evidence" / "0009-host-lost").mkdir(parents=True)
+    result = await go_on(tmp_path, Script(lost))
+    assert not result.failed
+    named = [r["evidence"] for r in trials(journal_dicts(result.journal)) if r["evidence"]]
+    assert named
+    assert min(named) > "evidence/0009"
+
+
 async def test_a_changed_host_is_a_changed_host(tmp_path: Path) -> None:
     before = await cut_short(tmp_path, Script(immediate), "trial", 3)
     assert trials(before)

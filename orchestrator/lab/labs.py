@@ -105,19 +105,23 @@ class Labs:
             VariantError: the kernel has no such variant.
         """
         self._left[arm.kernel.name] -= 1
-        self._parts.bochs.check_fit_for(arm.kernel.release)
-        await self._build(arm)
-        lab = await self._lab_for(arm)
         try:
-            _check_apicv(arm, lab.host.facts)
-            yield lab.host
-        except BaseException:
-            await self._end(lab)
-            raise
-        if lab.host.trouble or not self._left[arm.kernel.name]:
-            await self._end(lab)
-        else:
-            self._idle.append(lab)
+            self._parts.bochs.check_fit_for(arm.kernel.release)
+            await self._build(arm)
+            lab = await self._lab_for(arm)
+            try:
+                _check_apicv(arm, lab.host.facts)
+                yield lab.host
+            except BaseException:
+                await self._end(lab)
+                raise
+            if lab.host.trouble:
+                await self._end(lab)
+            else:
+                self._idle.append(lab)
+        finally:
+            for each in [lab for lab in self._idle if not self._left[lab.kernel.name]]:
+                await self._end(each)
 
     def edits(self, arm: Arm) -> tuple[str, ...]:
         """Return the edits with which an arm's modules were built, once they are."""

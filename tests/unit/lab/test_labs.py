@@ -153,6 +153,16 @@ async def test_what_cannot_be_built_stops_its_own_arm_only(did: list[str]) -> No
     assert [line.split()[0] for line in did] == ["boot", "end"]
 
 
+async def test_no_lab_idles_for_an_arm_that_cannot_be_built(did: list[str]) -> None:
+    """The last arm of a kernel ends the kernel's labs, even if it can't be built itself."""
+    unbuildable = Arm(OLD, Variant.REVERT_FIX)
+    async with Labs(PARTS, [Arm(OLD), unbuildable], FACTS, None, parallel=2) as labs:
+        await visit(labs, Arm(OLD))
+        with pytest.raises(VariantError):
+            await visit(labs, unbuildable)
+        assert did[-1] == "end 1"
+
+
 async def test_an_arm_whose_apicv_cannot_be_switched_is_skipped(did: list[str]) -> None:
     async with Labs(PARTS, [UNTOUCHED, WITHOUT], FACTS, None, parallel=1) as labs:
         async with labs.host(UNTOUCHED) as host:

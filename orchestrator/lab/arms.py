@@ -89,6 +89,8 @@ def arms_of(
 ) -> list[Arm]:
     """Return an arm for each kernel and variant; the kernels are fetched.
 
+    Two names of one kernel, such as a suite and a version, make one arm.
+
     Args:
         kernels: names of kernels. Without any, the default kernel is taken, and without
             variants as well, the arms that show the bug and its fix in it.
@@ -104,8 +106,9 @@ def arms_of(
     if not names and not edits and apicv:
         return bug_and_fix(default_kernel())
     fetched = [kernel(name) for name in names] or [default_kernel()]
-    return [
+    arms = (
         Arm(each, variant, apicv, every if variant is Variant.PARTIAL else None)
         for each in fetched
         for variant in edits or [Variant.UNTOUCHED]
-    ]
+    )
+    return list({arm.name: arm for arm in arms}.values())

@@ -62,12 +62,15 @@ def test_without_a_question_the_gravest_arm_counts() -> None:
 
 def test_arms_are_kernels_times_variants(monkeypatch: pytest.MonkeyPatch) -> None:
     def kernel(name: str) -> Kernel:
-        return Kernel(Debian(name), name, "6.1.0", Path("vmlinuz"), {})
+        version = "b" if name == "b's suite" else name
+        return Kernel(Debian(name), version, "6.1.0", Path("vmlinuz"), {})
 
     monkeypatch.setattr(module, "kernel", kernel)
     monkeypatch.setattr(module, "default_kernel", lambda: KERNEL)
     monkeypatch.setattr(module, "has_wants_to_run", lambda kernel: True)
-    named = arms_of(["a", "b", "a"], [Variant.BASE, Variant.PARTIAL], apicv=False, every=4)
+    named = arms_of(
+        ["a", "b", "a", "b's suite"], [Variant.BASE, Variant.PARTIAL], apicv=False, every=4
+    )
     assert [arm.name for arm in named] == [
         "a/base/no-apicv", "a/partial/no-apicv", "b/base/no-apicv", "b/partial/no-apicv",
     ]  # fmt: skip

@@ -71,6 +71,9 @@ class Port:
         self._waiting_bytes = 0
         self._feed, theirs = socket.socketpair()
         self._feed.setblocking(False)
+        # Room for the largest piece, whatever the system's default is: a piece that is cut in
+        # the middle of a line would not match.
+        self._feed.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * WINDOW_BYTES)
         self._spawn = fdspawn(theirs.detach(), timeout=None)
         self._patterns = self._spawn.compile_pattern_list(
             [reader.line, _other_line(reader.line), EOF]

@@ -10,7 +10,7 @@ from orchestrator.clock import Clock
 LOG_MESSAGES = 200
 
 
-class _Client(QMPClient):
+class Client(QMPClient):
     """A client that keeps its last messages, unformatted."""
 
     def __init__(self, clock: Clock) -> None:

@@ -6,14 +6,14 @@ from typing import Any, cast
 
 from qemu.qmp import EventListener, Message, Runstate
 
-from orchestrator.qmp.client import _Client
+from orchestrator.qmp.client import Client
 from orchestrator.qmp.errors import MonitorClosedError
 
 #: Events after which the guest may no longer run.
 STOPPING_EVENTS = frozenset({"SHUTDOWN", "STOP", "GUEST_PANICKED", "GUEST_CRASHLOADED", "RESET"})
 
 
-class _StopWatch(EventListener):
+class StopWatch(EventListener):
     """Notes the names of events after which the guest may have stopped."""
 
     def __init__(self) -> None:
@@ -21,6 +21,7 @@ class _StopWatch(EventListener):
         self.noticed: list[str] = []
 
     async def put(self, event: Message) -> None:
+        """Note the name of an event."""
         if self.accept(event):
             self.noticed.append(str(event["event"]))
 
@@ -28,7 +29,7 @@ class _StopWatch(EventListener):
 class EventStream:
     """Events in the order in which they arrive, until the connection ends."""
 
-    def __init__(self, client: _Client, listener: EventListener) -> None:
+    def __init__(self, client: Client, listener: EventListener) -> None:
         self._client = client
         self._listener = listener
 

@@ -14,9 +14,9 @@ from typing import Any, cast
 from qemu.qmp import ExecuteError, QMPError
 
 from orchestrator.clock import DEFAULT_DEADLINES, Clock, Deadlines
-from orchestrator.qmp.client import _Client
+from orchestrator.qmp.client import Client
 from orchestrator.qmp.errors import CommandFailedError, MonitorClosedError, MonitorTimeoutError
-from orchestrator.qmp.events import EventStream, _StopWatch
+from orchestrator.qmp.events import EventStream, StopWatch
 
 #: How long a connection may take to end after its QEMU has gone.
 _LEAVING_S = 1.0
@@ -30,12 +30,12 @@ logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 class Monitor:
     """A connected monitor. Made by `Monitor.connect`."""
 
-    def __init__(self, client: _Client, clock: Clock, deadlines: Deadlines) -> None:
+    def __init__(self, client: Client, clock: Clock, deadlines: Deadlines) -> None:
         self.clock = clock
         """The host's clock, by which deadlines run."""
         self.deadlines = deadlines
         self._client = client
-        self._stops = _StopWatch()
+        self._stops = StopWatch()
         client.register_listener(self._stops)
 
     @classmethod
@@ -53,7 +53,7 @@ class Monitor:
             MonitorTimeoutError: QEMU does not greet within the deadline.
             MonitorClosedError: QEMU hung up, or said something that is not QMP.
         """
-        client = _Client(clock)
+        client = Client(clock)
         try:
             async with clock.deadline(deadlines.command_ns):
                 await client.connect(stream)

@@ -1,14 +1,15 @@
 """The result of a direct test, read from its folder, and the object that `--json` prints."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.direct import read_direct_state
-from orchestrator.journal.file import JOURNAL, read_journal
+from orchestrator.journal.file import JOURNAL, is_being_written, read_journal
 from orchestrator.journal.plain import plain
 from orchestrator.journal.records import DirectRecord
-from orchestrator.results.result import NoResultError
+from orchestrator.results.result import STILL_GOES_ON, NoResultError
 from orchestrator.verdict.direct import DirectResult, HostResult, SeriesResult, judge_direct
 
 
@@ -33,7 +34,10 @@ def read_direct_result(folder: Path) -> DirectResult:
         JournalFormatError: the journal can't be understood.
     """
     journal = folder / JOURNAL
-    return judge_direct(read_direct_state(journal), journal)
+    result = judge_direct(read_direct_state(journal), journal)
+    if result.interrupted is not None and is_being_written(journal):
+        result = replace(result, interrupted=STILL_GOES_ON)
+    return result
 
 
 def direct_summary(result: DirectResult) -> dict[str, Any]:

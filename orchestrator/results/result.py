@@ -8,6 +8,9 @@ from orchestrator.journal.file import JOURNAL, is_being_written
 from orchestrator.journal.fold import read_state
 from orchestrator.verdict.run import RunResult, judge_run
 
+#: Why a run has not ended whose journal is still being written.
+STILL_GOES_ON = "it still goes on, in another process"
+
 
 class NoResultError(InputError):
     """A folder has no run that can be read."""
@@ -26,7 +29,7 @@ def read_result(folder: Path) -> RunResult:
     try:
         result = judge_run(read_state(journal), journal)
         if result.interrupted is not None and is_being_written(journal):
-            result = replace(result, interrupted="it still goes on, in another process")
+            result = replace(result, interrupted=STILL_GOES_ON)
     except OSError as error:
         raise NoResultError(f"reading the run in {folder}: {JOURNAL}: {error.strerror}") from error
     return result

@@ -20,6 +20,7 @@ from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
 from orchestrator.results.direct import direct_summary, read_direct_result
+from orchestrator.results.result import STILL_GOES_ON
 from orchestrator.testing import FACTS
 from orchestrator.verdict.direct import DirectResult
 from orchestrator.verdict.verdict import Verdict
@@ -90,6 +91,7 @@ async def test_an_interrupted_test_says_so(tmp_path: Path) -> None:
 
     task = asyncio.create_task(run_direct([Subject("a", endless)], 0.95, tmp_path))
     await reached.wait()
+    assert read_direct_result(tmp_path).interrupted == STILL_GOES_ON
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -31,7 +31,7 @@ from orchestrator.guest.apic import Apic
 from orchestrator.guest.registry import GUESTS
 from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.host.qemus import LocalQemus
-from orchestrator.journal.file import BusyJournalError
+from orchestrator.journal.file import JOURNAL, BusyJournalError
 from orchestrator.plan.axes import Axes
 from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
@@ -247,7 +247,7 @@ async def _run(
         except BusyJournalError:
             raise
         except BaseException:
-            journal = folder / "journal.jsonl"
+            journal = folder / JOURNAL
             if journal.exists():
                 show.say(
                     f"journal so far: {journal}; continue with: losttick run --resume {folder}"

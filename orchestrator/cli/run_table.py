@@ -4,6 +4,8 @@ from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled
 from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.recorder import EVIDENCE
 from orchestrator.results.hosts import other_hosts
 from orchestrator.results.meaning import meaning
 from orchestrator.results.summary import spread
@@ -51,7 +53,7 @@ def print_end(screen: Screen, run: RunResult) -> None:
             "until then.",
             style="yellow",
         )
-    for place, what in (("journal.jsonl", "journal"), ("evidence", "evidence")):
+    for place, what in ((JOURNAL, "journal"), (EVIDENCE, "evidence")):
         path = run.journal.with_name(place)
         if path.exists():
             screen.line(f"{what}: {path}")

@@ -24,6 +24,9 @@ from orchestrator.plan.cell import Cell
 from orchestrator.trial.examine import Hang
 from orchestrator.vm.instance import Instance
 
+#: Name of the folder with the evidence of trials, in the output folder.
+EVIDENCE = "evidence"
+
 
 class Recorder:
     """The output folder of one run, and the run's state."""
@@ -40,7 +43,7 @@ class Recorder:
         self.state = state or RunState()
         self._journal = journal
         self._instances = self.state.instances
-        self._hangs = _highest_number(out / "evidence")
+        self._hangs = _highest_number(out / EVIDENCE)
 
     def write(self, record: Record) -> None:
         """Append a record to the journal, then fold it.
@@ -121,7 +124,7 @@ class Recorder:
     def _keep(self, cell: Cell, role: Role, save: Save, result: TrialResult, hang: Hang) -> str:
         """Write a trial's evidence into a folder of its own, and return the folder's name."""
         self._hangs += 1
-        name = f"evidence/{self._hangs:04d}-{role}-{result.outcome}"
+        name = f"{EVIDENCE}/{self._hangs:04d}-{role}-{result.outcome}"
         try:
             write_evidence(self.out / name, cell.id, save, result, hang)
         except OSError as error:

@@ -55,7 +55,7 @@ def source_archive(
         except PackagesError as error:
             raise PackagesError(
                 f"{error}. By hand: put {package}_*.orig.tar.* into {drop}, "
-                f"or copy {cache} from a machine that has it."
+                f"or copy {cache} from a computer that has it."
             ) from error
         (folder / name).rename(content / name)
     info = EntryInfo(

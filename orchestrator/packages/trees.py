@@ -204,7 +204,7 @@ class _Request:
             return self._listed(apt(work / "apt", sources, release))
         except PackagesError as error:
             raise PackagesError(
-                f"{error}. {lacking}, or copy {self.cache} from a machine that has them."
+                f"{error}. {lacking}, or copy {self.cache} from a computer that has them."
             ) from error
 
     def _listed(self, command: list[str]) -> tuple[list[str], list[Archive]]:

@@ -128,7 +128,7 @@ def test_nothing_there(cache: Path) -> None:
     words = str(caught.value)
     assert words.startswith("fetching app of bookworm: ") or "apt for its mirror" in words
     assert f"put the .deb files of app, and of all they need, into {cache}/debs/bookworm" in words
-    assert f"or copy {cache} from a machine that has them" in words
+    assert f"or copy {cache} from a computer that has them" in words
 
 
 def test_half_of_it_there(cache: Path) -> None:

@@ -1,1 +1,1 @@
-"""`losttick lab`: the real bug, on a machine without Intel hardware."""
+"""`losttick lab`: the real bug, on a computer without Intel hardware."""

@@ -39,7 +39,7 @@ CONFIGURE = (
     "--enable-repeat-speedups", "--enable-fast-function-calls",
     "--enable-handlers-chaining", "--enable-pci", "--enable-cdrom", "--enable-memtype",
     "--enable-a20-pin", "--disable-docbook",
-    # Costs a machine with one CPU about 6 %, and saves a second build for those with two.
+    # Costs an emulated machine with one CPU about 6 %, and saves a second build for those with two.
     "--enable-smp",
     # Its once-a-second speed message can deadlock against its own log.
     "--disable-show-ips",

@@ -135,7 +135,7 @@ class Show:
         self._rows[cell.id] = _Row(
             self._progress.add_task(
                 printable(cell.id), total=planned, visible=len(self._rows) < _ROWS,
-                short=f"{cell.accel} {cell.mode}", estimate="control",
+                short=f"{cell.host or cell.accel} {cell.mode}", estimate="control",
             )
         )  # fmt: skip
         if self._cells <= _ROWS:

@@ -1,4 +1,7 @@
-"""The steps of a run, as they are announced to whoever watches. Each is journalled first."""
+"""The steps of a run, as they are announced to whoever watches.
+
+A trial, a control and a verdict are journalled before they are announced.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,7 +13,7 @@ from orchestrator.verdict.verdict import Verdict
 
 
 class Progress(Protocol):
-    """Is called at each step of a run, after the step was journalled."""
+    """Is called at each step of a run."""
 
     def run_begins(self, cells: Sequence[Cell], planned: int) -> None:
         """Hear that the run begins, with `planned` trials for each cell."""

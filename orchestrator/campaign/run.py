@@ -111,7 +111,7 @@ async def run_cells(
         facts: facts of the host on which losttick itself runs.
         plan: the goals of every cell.
         out: a folder for the journal and the evidence: empty, or that of the resumed run.
-        progress: hears of each step, after it was journalled.
+        progress: hears of each step.
         parallel: number of cells that run at a time; with `interleave`, number of vCPUs.
         interleave: whether cells take turns, some trials at a time, on hosts that always
             exist. Otherwise a cell keeps its host from its first trial to its last.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orchestrator.guest.config import MAX_PERIOD_NS
+from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS
 from orchestrator.plan.load import COMMAND_LINE, build_plan
 from orchestrator.plan.plan import Plan
 
@@ -23,7 +23,7 @@ LOADS_PER_SAVE = 5
 def lab_plan(
     trials: int,
     *,
-    modes: Sequence[str] = ("one-shot",),
+    modes: Sequence[str] = (DEFAULT_TIMER,),
     period_ms: float | None = None,
     vcpus: int = 1,
     confidence: float = 0.95,

@@ -30,7 +30,7 @@ from orchestrator.cli.options import (
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
 from orchestrator.clock import Deadlines
-from orchestrator.guest.config import MAX_VCPUS
+from orchestrator.guest.config import DEFAULT_TIMER, MAX_VCPUS
 from orchestrator.lab.arms import arms_of
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.lab.plan import KERNELS_PERIOD_MS, PERIOD_MS, lab_plan
@@ -51,7 +51,7 @@ def run(
     mode: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Timer of the guest: {', '.join(TIMERS.names)}.", show_default="one-shot"
+            help=f"Timer of the guest: {', '.join(TIMERS.names)}.", show_default=DEFAULT_TIMER
         ),
     ] = None,
     trials: Annotated[int, typer.Option(min=1, max=100_000, help="Trials of each arm.")] = 20,
@@ -90,7 +90,7 @@ def run(
     """
     with errors_to_exits(as_json=as_json):
         plan = lab_plan(
-            trials, modes=mode or ("one-shot",), period_ms=period, vcpus=vcpus,
+            trials, modes=mode or (DEFAULT_TIMER,), period_ms=period, vcpus=vcpus,
             confidence=confidence, seed=seed, compares_kernels=bool(kernels or mode),
         )  # fmt: skip
         deadlines = raised_deadlines(command_deadline, state_deadline)

@@ -29,10 +29,3 @@ def test_the_trial_knows_its_host_by_the_protocol_alone(folder: str) -> None:
         assert not found & (FORBIDDEN - allowed), path
         assert not any(name.startswith("orchestrator.host.local") for name in found), path
         assert "/proc" not in path.read_text(), path
-
-
-@pytest.mark.parametrize("folder", ["guest", "host", "vm", "snapshot", "trial", "campaign"])
-def test_nothing_later_reaches_back(folder: str) -> None:
-    """One direction: what makes a result knows nothing of the command line."""
-    for path in (PACKAGE / folder).glob("*.py"):
-        assert not any(name.startswith("orchestrator.cli") for name in imports(path)), path

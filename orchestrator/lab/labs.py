@@ -14,7 +14,7 @@ from types import MappingProxyType, TracebackType
 from typing import BinaryIO
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
-from orchestrator.errors import LosttickError, UnfitError
+from orchestrator.errors import InfraError, LosttickError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.arms import Arm
@@ -24,6 +24,10 @@ from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.qemu import PackagedQemu
 from orchestrator.lab.kernel.kernel import Kernel
 from orchestrator.lab.kernel.variants import COUNTERS, Variant, modified
+
+
+class ApicvError(InfraError):
+    """kvm_intel does not run with the APICv setting with which it was loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class Labs:
 
         Raises:
             LabError: the lab did not come up, or a module did not load.
+            ApicvError: kvm_intel does not run with the arm's APICv setting.
             UnfitError: what the lab is made of can't be had here.
             VariantError: the kernel has no such variant.
         """
@@ -214,15 +219,22 @@ class Labs:
 def _check_apicv(arm: Arm, facts: HostFacts) -> None:
     """Check that kvm_intel runs as the arm's name says.
 
+    If the parameter can't be read, nothing is known.
+
     Raises:
-        UnfitError: it does not. If the parameter can't be read, nothing is known.
+        UnfitError: KVM is built into the kernel, so that no option reaches it.
+        ApicvError: the module was loaded with the option, and does not follow it.
     """
     seen = facts.kvm_modules.get("kvm_intel", {}).get("enable_apicv")
-    if seen is not None and (seen in ("Y", "1")) is not arm.apicv:
-        raise UnfitError(
-            f"{arm.name}: kvm_intel was to run with enable_apicv={'NY'[arm.apicv]}, and runs with "
-            f"enable_apicv={seen}. If KVM is built into the kernel, no option reaches it."
-        )
+    if seen is None or (seen in ("Y", "1")) is arm.apicv:
+        return
+    found = (
+        f"{arm.name}: kvm_intel was to run with enable_apicv={'NY'[arm.apicv]}, and runs with "
+        f"enable_apicv={seen}"
+    )
+    if "kvm-intel" in arm.kernel.modules:
+        raise ApicvError(f"{found}, although it was loaded with that option")
+    raise UnfitError(f"{found}: KVM is built into this kernel, so that no option reaches it")
 
 
 class ArmHost:

@@ -17,7 +17,7 @@ from orchestrator.lab.emulator.boot import LabError
 from orchestrator.lab.kernel.debian import Debian
 from orchestrator.lab.kernel.kernel import Kernel
 from orchestrator.lab.kernel.variants import Variant, VariantError
-from orchestrator.lab.labs import ArmHost, LabParts, Labs
+from orchestrator.lab.labs import ApicvError, ArmHost, LabParts, Labs
 from orchestrator.testing import FACTS
 
 PARTS = LabParts(Bochs(("bochs",), Path("bios"), Path("vga"), "a Bochs of the test's"))
@@ -41,7 +41,7 @@ class FakeLab:
     def __init__(self, number: int, did: list[str], *, apicv: bool) -> None:
         self.number, self._did = number, did
         self.trouble: LabError | None = None
-        self.breaks = self.built_in = False
+        self.breaks = self.stays_on = False
         self._run_with(apicv=apicv)
 
     def _run_with(self, *, apicv: bool) -> None:
@@ -50,7 +50,7 @@ class FakeLab:
 
     async def load_modules(self, kernel: Kernel, *, apicv: bool) -> None:
         self._did.append(f"load {self.number} {kernel.variant} {'NY'[apicv]}")
-        self._run_with(apicv=apicv or self.built_in)
+        self._run_with(apicv=apicv or self.stays_on)
         if self.breaks:
             raise LabError("loading: no", [])
 
@@ -163,12 +163,23 @@ async def test_no_lab_idles_for_an_arm_that_cannot_be_built(did: list[str]) -> N
         assert did[-1] == "end 1"
 
 
-async def test_an_arm_whose_apicv_cannot_be_switched_is_skipped(did: list[str]) -> None:
-    async with Labs(PARTS, [UNTOUCHED, WITHOUT], FACTS, None, parallel=1) as labs:
-        async with labs.host(UNTOUCHED) as host:
-            host.built_in = True  # type: ignore[attr-defined]  # of the fake
-        with pytest.raises(UnfitError, match="with enable_apicv=N, and runs with enable_apicv=Y"):
-            await visit(labs, WITHOUT)
+@pytest.mark.parametrize(
+    ("modules", "error", "words"),
+    [
+        ({}, UnfitError, "and runs with enable_apicv=Y: KVM is built into this kernel"),
+        ({"kvm-intel": b""}, ApicvError, "and runs with enable_apicv=Y, although it was loaded"),
+    ],
+)
+async def test_an_arm_runs_with_its_own_apicv_setting_or_not_at_all(
+    did: list[str], modules: dict[str, bytes], error: type[Exception], words: str
+) -> None:
+    kernel = replace(NEW, modules=modules)
+    first, second = Arm(kernel), Arm(kernel, apicv=False)
+    async with Labs(PARTS, [first, second], FACTS, None, parallel=1) as labs:
+        async with labs.host(first) as host:
+            host.stays_on = True  # type: ignore[attr-defined]  # of the fake
+        with pytest.raises(error, match=words):
+            await visit(labs, second)
     assert did[-1] == "end 1"
 
 

@@ -17,6 +17,7 @@ from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host
 from orchestrator.journal.control import control_subject
 from orchestrator.journal.counts import MAX_ATTEMPTS, CellState
+from orchestrator.journal.file import JournalError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import (
     OutOfTimeRecord,
@@ -128,6 +129,8 @@ class CellRunner:
             if self._controls > 1:
                 async with self._turn():
                     await self._control()
+        except JournalError:
+            raise  # something was not recorded: the run must end, even if the next record fits
         except InfraError as error:
             self._recorder.failure(self._cell, error, ends_cell=True)
 

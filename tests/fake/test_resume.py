@@ -13,8 +13,9 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import Events, events_to
 from orchestrator.cli.live import Show
 from orchestrator.findings.outcome import Outcome
-from orchestrator.journal.file import BusyJournalError, Journal
-from orchestrator.journal.records import PlanRecord
+from orchestrator.journal.file import BusyJournalError, Journal, JournalError
+from orchestrator.journal.records import PlanRecord, Record
+from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.testing import FACTS, FakeHost, FakeQemu, FakeVcpu, Script, immediate, lost
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -191,3 +192,23 @@ async def test_a_reader_of_events_may_go_away(tmp_path: Path) -> None:
         result = await run_plan(host, PLAN, Accel.KVM, out, events)
     assert result.verdict is Verdict.CLEAN
     assert len(written) == 3
+
+
+async def test_a_record_that_is_lost_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full for a moment: the run ends, and can be resumed where it was."""
+    write, fails = Journal.write, iter([False, False, True])
+
+    def full_for_a_moment(journal: Journal, record: Record) -> bytes:
+        if isinstance(record, TrialRecord) and record.role is Role.HOST and next(fails, False):
+            raise JournalError("writing to the journal: No space left on device")
+        return write(journal, record)
+
+    monkeypatch.setattr(Journal, "write", full_for_a_moment)
+    with pytest.raises(JournalError, match="No space left"):
+        await go_on(tmp_path, Script(immediate))
+    assert not any(r["record"] == "failure" for r in journal_dicts(tmp_path / "journal.jsonl"))
+    result = await go_on(tmp_path, Script(immediate))
+    assert result.verdict is Verdict.CLEAN
+    assert [cell.counts.trials for cell in result.cells] == [4, 4]

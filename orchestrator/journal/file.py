@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 
 
 class JournalError(InfraError):
-    """The journal can't be written."""
+    """The journal, or a file beside it, can't be written: nothing can be recorded."""
 
 
 class BusyJournalError(InputError):

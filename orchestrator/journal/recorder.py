@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import BinaryIO
 
-from orchestrator.errors import InfraError, LosttickError
+from orchestrator.errors import LosttickError
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.host.errors import QemuStartError
 from orchestrator.journal.evidence_folder import write_evidence
-from orchestrator.journal.file import Journal
+from orchestrator.journal.file import Journal, JournalError
 from orchestrator.journal.fold import RunState
 from orchestrator.journal.line import decode
 from orchestrator.journal.records import (
@@ -60,7 +60,7 @@ class Recorder:
         """Return the next instance's number, and the file for its console.
 
         Raises:
-            InfraError: the file can't be created.
+            JournalError: the file can't be created.
         """
         self._instances += 1
         path = self.out / "console" / f"instance-{self._instances:04d}.log"
@@ -140,8 +140,8 @@ def _highest_number(folder: Path) -> int:
     return max((int(path.name.partition("-")[0]) for path in folder.glob("[0-9]*-*")), default=0)
 
 
-def _cannot_write(path: Path, error: OSError) -> InfraError:
-    return InfraError(
+def _cannot_write(path: Path, error: OSError) -> JournalError:
+    return JournalError(
         f"writing to {path}: {error.strerror}. The journal so far is good. "
         "Make room, or choose another place with --out DIR."
     )

@@ -1,6 +1,7 @@
 """A run that was cut short goes on: what was counted stays counted."""
 
 import asyncio
+import errno
 import io
 import json
 from dataclasses import replace
@@ -13,6 +14,7 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import Events, events_to
 from orchestrator.cli.live import Show
 from orchestrator.findings.outcome import Outcome
+from orchestrator.journal import recorder
 from orchestrator.journal.file import BusyJournalError, Journal, JournalError
 from orchestrator.journal.records import PlanRecord, Record
 from orchestrator.journal.trial_record import Role, TrialRecord
@@ -211,4 +213,19 @@ async def test_a_record_that_is_lost_ends_the_run(
     assert not any(r["record"] == "failure" for r in journal_dicts(tmp_path / "journal.jsonl"))
     result = await go_on(tmp_path, Script(immediate))
     assert result.verdict is Verdict.CLEAN
+    assert [cell.counts.trials for cell in result.cells] == [4, 4]
+
+
+async def test_evidence_that_cannot_be_kept_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recorder, "write_evidence", full)
+        with pytest.raises(JournalError, match=r"0001-control-lost: No space left"):
+            await go_on(tmp_path, Script(lost))
+    result = await go_on(tmp_path, Script(lost))
+    assert result.verdict is Verdict.AFFECTED
     assert [cell.counts.trials for cell in result.cells] == [4, 4]

@@ -78,6 +78,7 @@ class Trial:
             await instance.stop()
         if instance.process.tracer:
             instance.process.tracer.mark(MARK_LOAD)
+        load_ns = instance.clock.now_ns()
         await self._snapshots.load(instance, self._save.tag)
         loaded_ns = instance.clock.now_ns()
         instance.generation = self._save.generation + 1
@@ -98,6 +99,7 @@ class Trial:
         resumed = ResumeTiming(
             since_load=0.0 if stands else (cont_ns - loaded_ns) / period_ns,
             answering=(answered_ns - cont_ns) / period_ns,
+            loading=(loaded_ns - load_ns) / period_ns,
             lapic_stood=stands,
         )
 

@@ -73,3 +73,13 @@ def test_a_period_that_began_with_the_load(
     slow = ResumeTiming(since_load=0.1, answering=0.2)
     first = FirstTick(periods, wall_periods, 1.0)
     assert classify(first, lapic_due(0.5, slow), slow) == (outcome, 0)
+
+
+def test_a_slow_load_says_nothing_of_the_remaining_time() -> None:
+    """The period began somewhere in the load: what is left of it may look like anything."""
+    first = FirstTick(0.55, 0.6, 1.0)
+    for loading, outcome in ((0.05, Outcome.REMAINING), (0.3, Outcome.INDISTINCT)):
+        slow = ResumeTiming(since_load=0.05, answering=0.02, loading=loading)
+        assert classify(first, lapic_due(0.5, slow), slow) == (outcome, 0)
+    stood = ResumeTiming(loading=0.3, lapic_stood=True)
+    assert classify(first, lapic_due(0.5, stood), stood) == (Outcome.REMAINING, 0)

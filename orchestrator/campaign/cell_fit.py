@@ -21,6 +21,7 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
         UnfitError: the cell's values contradict each other, or the host lacks what the cell
             asks for. A QEMU that can't run even the plainest instance under TCG is broken:
             it raises nothing here, and the cell's campaign will report the failure.
+        InfraError: the host or the harness failed, so that nothing is known of the cell.
     """
     config = cell.instance_config()
     if cell.accel is Accel.TCG and cell.irqchip is not IrqChip.ON:
@@ -39,7 +40,9 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
         )
     method = snapshots(cell.method, qemu)
     tried = await try_out(host, config)
-    if tried.why_not and (tried.refused or not _plainest(config)):
+    if tried.fault:
+        raise tried.fault
+    if tried.why_not and (tried.guest_refused or not _plainest(config)):
         raise UnfitCellError(tried.why_not)
     return method
 

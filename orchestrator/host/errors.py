@@ -24,6 +24,7 @@ class QemuStartError(InfraError):
         doing: str = "starting QEMU",
         end: ProcessExit | None = None,
         argv: Sequence[str] = (),
+        ended_itself: bool = False,
     ) -> None:
         """Build the message; the command line is left to whoever wants to show it.
 
@@ -32,8 +33,10 @@ class QemuStartError(InfraError):
             doing: what was being done.
             end: how QEMU ended, if it ran.
             argv: QEMU's command line.
+            ended_itself: whether QEMU ended before losttick killed it.
         """
         self.end = end
+        self._ended_itself = ended_itself
         self.argv = tuple(argv)
         super().__init__(f"{doing}: {seen}" + (f": {end}" if end else ""))
 
@@ -41,6 +44,12 @@ class QemuStartError(InfraError):
     def said(self) -> str:
         """The end of what QEMU wrote to its standard error; empty if it did not run."""
         return self.end.stderr.strip() if self.end else ""
+
+    @property
+    def refused(self) -> bool:
+        """True if QEMU itself ended and said why: it refused what it was asked for."""
+        its_own = self._ended_itself and self.end is not None and not self.end.of_its_host
+        return its_own and bool(self.said)
 
 
 class NoQemuError(UnfitError):

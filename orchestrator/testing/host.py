@@ -9,6 +9,7 @@ from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.config import MODES
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.facts import HostFacts, QemuFacts
+from orchestrator.process.exit import ProcessExit
 from orchestrator.testing.clock import FakeClock
 from orchestrator.testing.qemu import FakeQemu
 from orchestrator.testing.script import Script
@@ -60,7 +61,7 @@ class FakeHost:
         self.started: list[FakeQemu] = []
         """Every QEMU that was started here."""
         self.refuse: str | None = None
-        """Why no QEMU can be started; None if it can."""
+        """The last words of every QEMU, which ends at once; None if QEMUs start."""
         self.pressure: list[float] = []
         """Results of `pressure_percent`, one for each call; afterwards None."""
 
@@ -90,7 +91,9 @@ class FakeHost:
             QemuStartError: `refuse` says why.
         """
         if self.refuse:
-            raise QemuStartError(self.refuse)
+            raise QemuStartError(
+                "it ended", end=ProcessExit(1, self.refuse), argv=args, ended_itself=True
+            )
         qemu = FakeQemu(guest_config(args), self.script, args, files)
         self.started.append(qemu)
         return qemu

@@ -90,8 +90,9 @@ async def starting(
     except BaseException as error:
         end = await _end(process, monitor, console)
         if isinstance(error, MonitorError):
-            how = "it ended" if isinstance(error, MonitorClosedError) else error.seen
-            raise QemuStartError(how, end=end, argv=process.argv) from error
+            ended = isinstance(error, MonitorClosedError)
+            how = "it ended" if ended else error.seen
+            raise QemuStartError(how, end=end, argv=process.argv, ended_itself=ended) from error
         raise
 
 

@@ -6,9 +6,10 @@ from orchestrator.errors import LosttickError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import DEFAULT_TIMER, GuestConfig
 from orchestrator.guest.lines import Tick
+from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host
 from orchestrator.vm.config import Accel, InstanceConfig
-from orchestrator.vm.launch import GuestRefusedError, launch
+from orchestrator.vm.launch import GuestRefusedError, GuestStartError, launch
 from orchestrator.vm.port import ConsoleClosedError
 
 #: Ticks to wait for. The second one shows that the guest has re-armed its timer.
@@ -24,10 +25,26 @@ class Tryout:
 
     why_not: str | None
     """Why the guest does not tick; None if it does."""
-    refused: bool = False
-    """True if the guest itself refused its configuration."""
+    error: LosttickError | None = None
+    """The error that kept the guest from ticking; None if a guest ran, but did not tick."""
     trace: str | None = None
     """The kernel's trace of the ticks, if tracefs is usable."""
+
+    @property
+    def guest_refused(self) -> bool:
+        """True if the guest itself refused its configuration."""
+        return isinstance(self.error, GuestRefusedError)
+
+    @property
+    def fault(self) -> LosttickError | None:
+        """The error, unless QEMU or the guest caused it: then the configuration is at fault.
+
+        An answer that did not come in time and a QEMU that ended without a reason are faults.
+        A guest that says nothing is not, because QEMU's monitor still answered then.
+        """
+        if isinstance(self.error, QemuStartError) and self.error.refused:
+            return None
+        return None if isinstance(self.error, GuestStartError) else self.error
 
 
 async def why_not(
@@ -56,9 +73,7 @@ async def try_out(host: Host, config: InstanceConfig) -> Tryout:
                     return Tryout(f"the guest said {arrived[0]}")
             tracer = instance.process.tracer
             return Tryout(None, trace=tracer.read() if tracer else None)
-    except ConsoleClosedError:
-        return Tryout("QEMU ended while its guest ticked")
-    except GuestRefusedError as error:
-        return Tryout(str(error), refused=True)
+    except ConsoleClosedError as error:
+        return Tryout("QEMU ended while its guest ticked", error)
     except LosttickError as error:
-        return Tryout("; ".join(str(error).splitlines()))
+        return Tryout("; ".join(str(error).splitlines()), error)

@@ -142,9 +142,10 @@ class LabQemu:
             self.end(int(frame.payload))
 
     def end(self, code: int, why: str = "") -> None:
-        """Note that the program has ended, or its lab."""
+        """Note that the program has ended; `why` says it if the lab is the reason."""
         if not self._exit.done():
-            self._exit.set_result(ProcessExit(code, why or self._stderr.decode(errors="replace")))
+            said = why or self._stderr.decode(errors="replace")
+            self._exit.set_result(ProcessExit(code, said, of_its_host=bool(why)))
         self._output.put_nowait(b"")
         for transport in (self._to_qmp, self._to_console):
             if transport:

@@ -1,0 +1,73 @@
+"""Which failures of a cell's first instance are skips, and which are failures of the harness."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.preview import preview
+from orchestrator.campaign.run import run_plan
+from orchestrator.errors import InfraError
+from orchestrator.plan.load import build_plan
+from orchestrator.process.exit import ProcessExit
+from orchestrator.testing import FakeHost, Script
+from orchestrator.testing.qemu import FakeQemu
+from orchestrator.testing.script import Command
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
+
+PLAN = build_plan({"axes": {"accel": "kvm"}, "seed": 1}, "test")
+
+
+async def never_answers(qemu: FakeQemu) -> None:
+    await qemu.clock.sleep(3_600_000_000_000)
+
+
+def ends(how: ProcessExit) -> Command:
+    def end(qemu: FakeQemu) -> None:
+        qemu.end(how)
+
+    return end
+
+
+SILENT = {"query-cpus-fast": never_answers}
+KILLED = {"query-cpus-fast": ends(ProcessExit(-9, ""))}
+LAB_ENDED = {"query-cpus-fast": ends(ProcessExit(1, "the lab stalled", of_its_host=True))}
+REFUSED = {"query-cpus-fast": ends(ProcessExit(1, "KVM does not support this"))}
+
+
+@pytest.mark.parametrize(
+    ("commands", "verdict", "words"),
+    [
+        (SILENT, Verdict.INCONCLUSIVE, "no answer"),
+        (KILLED, Verdict.INCONCLUSIVE, "signal 9"),
+        (LAB_ENDED, Verdict.INCONCLUSIVE, "the lab stalled"),
+        (REFUSED, Verdict.SKIPPED, "KVM does not support this"),
+    ],
+)
+async def test_only_a_refusal_is_a_skip(
+    tmp_path: Path, commands: dict[str, Command], verdict: Verdict, words: str
+) -> None:
+    host = FakeHost(Script(on_command=commands))
+    result = await run_plan(host, PLAN, Accel.KVM, tmp_path)
+    assert result.verdict is verdict
+    assert words in result.cells[0].why
+    assert result.failed is (verdict is Verdict.INCONCLUSIVE)
+    (shown,) = [
+        each
+        async for each in preview(
+            PLAN.cells(Accel.KVM), lambda _: lambda: contextlib.nullcontext(host)
+        )
+    ]
+    assert shown.fails is result.failed
+    assert words in (shown.why_not or "")
+
+
+async def test_a_host_that_fails_to_start_a_qemu_is_no_skip(tmp_path: Path) -> None:
+    class BrokenHost(FakeHost):
+        async def start_qemu(self, *_: object, **__: object) -> FakeQemu:
+            raise InfraError("the lab stalled")
+
+    result = await run_plan(BrokenHost(), PLAN, Accel.KVM, tmp_path)
+    assert result.failed
+    assert result.verdict is Verdict.INCONCLUSIVE

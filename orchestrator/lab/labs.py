@@ -14,11 +14,12 @@ from types import MappingProxyType, TracebackType
 from typing import BinaryIO
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
-from orchestrator.errors import InfraError, LosttickError, UnfitError
+from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.emulator.boot import LabError
 from orchestrator.lab.host.host import LabHost, boot
 from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.qemu import PackagedQemu
@@ -104,10 +105,11 @@ class Labs:
         """Give a lab in which the modules of an arm are freshly loaded.
 
         Raises:
-            LabError: the lab did not come up, or a module did not load.
+            LabError: the lab did not come up, also not freshly booted if its modules did not
+                load.
             ApicvError: kvm_intel does not run with the arm's APICv setting.
             UnfitError: what the lab is made of can't be had here.
-            VariantError: the kernel has no such variant.
+            VariantError: the kernel lacks the variant of this arm, or of one of its siblings.
         """
         self._left[arm.kernel.name] -= 1
         try:
@@ -141,13 +143,14 @@ class Labs:
     async def _build(self, arm: Arm) -> None:
         """Build the modules of an arm; its siblings' as well, for a lab holds them from its boot.
 
-        A sibling that can't be built fails when its own turn comes.
+        A sibling that can't be built on this host fails when its own turn comes. A sibling that
+        its kernel can't have ends the run at once, before any arm counts for minutes in vain.
         """
         async with self._building:
             await self._modules(arm)
             for other in self._arms:
                 if other.kernel.name == arm.kernel.name and other.name not in self._tried:
-                    with contextlib.suppress(LosttickError):
+                    with contextlib.suppress(UnfitError, InfraError):
                         await self._modules(other)
 
     async def _modules(self, arm: Arm) -> Kernel:
@@ -170,6 +173,10 @@ class Labs:
             self._say(f"{arm.name}: loading its modules")
             try:
                 await idle.host.load_modules(kernel, apicv=arm.apicv)
+            except LabError as error:
+                await self._end(idle)
+                self._say(f"{arm.name}: its modules did not load: {error}")
+                return await self._boot(arm, kernel)
             except BaseException:
                 await self._end(idle)
                 raise

@@ -122,6 +122,8 @@ class RunState:
         cell.image = self.guests.get(cell.cell.guest, "")
 
     def _plan_read(self, record: PlanRecord) -> None:
+        if self._plan is not None:
+            raise OrderError("a second plan in the same journal")
         try:
             self._plan = Plan.model_validate(record.plan)
         except ValidationError as error:

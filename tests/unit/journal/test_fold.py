@@ -95,6 +95,7 @@ def test_a_resumed_cell_gets_its_time_again() -> None:
         ),
         ([RestartRecord("another", "")], "the plan has no cell another"),
         (heads(PLAN), "a second run begins"),
+        ([heads(PLAN)[2]], "a second plan in the same journal"),
         ([DirectRecord(FORMAT, "test", (), 0.9)], "belongs in the journal of a direct test"),
     ],
 )

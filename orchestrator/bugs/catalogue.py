@@ -21,6 +21,8 @@ class KnownBug:
     """Ticks that come after the load, before it strikes."""
     timer: str
     """The timer that it strikes."""
+    effect: str
+    """All that it does to a guest, as the end of a sentence that begins with its name."""
     spared: Mapping[str, str]
     """Other timers of which it is known why the bug does not freeze them, with the reason."""
     affected_kernels: str
@@ -53,6 +55,7 @@ APICV_BUG = KnownBug(
     cause=Cause.LOST_INTERRUPT,
     ticks_after_load=0,
     timer=TimerMode.ONE_SHOT,
+    effect="loses only the first tick of a one-shot timer after a load",
     spared={
         TimerMode.TSC_DEADLINE: (
             "QEMU restores the deadline after the LAPIC: in TSC-deadline mode the bug should "

@@ -35,16 +35,16 @@ def _shows(result: CellResult) -> str:
             return "Nothing was learnt about this host."
         case Verdict.CLEAN if exposed.state is ExposureState.EXPOSED:
             return (
-                f"The APICv bug could have shown here ({exposed.why}) and would have frozen nearly "
-                "every load, so this kernel does not have the bug."
+                f"The {APICV_BUG.name} could have shown here ({exposed.why}) and would have frozen "
+                "nearly every load, so this kernel does not have the bug."
             )
         case Verdict.CLEAN if exposed.state is ExposureState.NOT_EXPOSED:
             return (
-                f"The APICv bug can't show here ({exposed.why}), so this says nothing about the "
-                "same kernel on Intel hardware with APICv."
+                f"The {APICV_BUG.name} can't show here ({exposed.why}), so this says nothing about "
+                "the same kernel on Intel hardware with APICv."
             )
         case _:
             return (
-                f"It is not known whether the APICv bug could have shown here ({exposed.why}), so "
-                "this is only weak evidence."
+                f"It is not known whether the {APICV_BUG.name} could have shown here "
+                f"({exposed.why}), so this is only weak evidence."
             )

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import Exposure, ExposureState
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
@@ -114,15 +115,15 @@ def _decide(
 
 def _why_not_the_bug(tally: Tally, sure: int, exposure: Exposure) -> str:
     if tally.bug_losses and exposure.state is ExposureState.NOT_EXPOSED:
-        return f"; {exposure.why}, so this is not the APICv bug"
+        return f"; {exposure.why}, so this is not the {APICV_BUG.name}"
     if tally.bug_losses:
         return (
-            f"; {tally.bug_losses} diagnosed as the APICv bug could be the observer's error in so "
-            f"many loads: {sure} are needed to be sure"
+            f"; {tally.bug_losses} diagnosed as the {APICV_BUG.name} could be the observer's error "
+            f"in so many loads: {sure} are needed to be sure"
         )
-    if tally.causes[Cause.LOST_INTERRUPT]:
-        return "; the APICv bug loses only the first tick of a one-shot timer after a load"
-    return "; none was diagnosed as a lost one-shot interrupt"
+    if tally.causes[APICV_BUG.cause]:
+        return f"; the {APICV_BUG.name} {APICV_BUG.effect}"
+    return f"; none was diagnosed as a {APICV_BUG.cause}"
 
 
 def _rules_out(tally: Tally, rate: LossRate, *, trusted: bool) -> str:

@@ -107,7 +107,8 @@ def direct_verdict(
     if lossy:
         shown = ", ".join(f"{s.lost} of {s.trials} at TMCCT {s.tmcct_ns} ns" for s in lossy)
         if exposed.state is ExposureState.NOT_EXPOSED:
-            return Verdict.ANOMALOUS, f"lost {shown}; {exposed.why}, so this is not the APICv bug"
+            not_it = f"{exposed.why}, so this is not the {APICV_BUG.name}"
+            return Verdict.ANOMALOUS, f"lost {shown}; {not_it}"
         narrow = all(series.tmcct_ns for series in lossy)
         return Verdict.AFFECTED, f"lost {shown}" + (
             ": the narrow race; QEMU always restores TMCCT 0, and does not meet it"

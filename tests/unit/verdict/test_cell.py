@@ -1,14 +1,17 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import Exposure
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.goals import Goals
 from orchestrator.stats.rate import Losses, loss_rate
+from orchestrator.verdict import cell as module
 from orchestrator.verdict.cell import Tally, decide
 from orchestrator.verdict.verdict import Verdict
 from tests.support.exposures import EXPOSED, NOT_EXPOSED
@@ -148,3 +151,30 @@ def test_clean_is_never_given_away(
     )[0]  # fmt: skip
     if found is not Verdict.CLEAN and not (ticked + unresolved + 1 == 299 and not unresolved):
         assert more is not Verdict.CLEAN  # an unknown never helps
+
+
+@pytest.mark.parametrize(
+    ("causes", "bug_losses", "exposed", "words"),
+    [
+        ({Cause.LOST_INTERRUPT: 1}, 1, NOT_EXPOSED, "so this is not the {name};"),
+        ({Cause.LOST_INTERRUPT: 1}, 1, EXPOSED, "; 1 diagnosed as the {name} could be"),
+        ({Cause.LOST_INTERRUPT: 1}, 0, EXPOSED, "; the {name} {effect};"),
+        ({Cause.PENDING: 1}, 0, EXPOSED, "; none was diagnosed as a {cause};"),
+    ],
+)
+def test_why_a_loss_is_not_the_known_bug_is_said_in_the_catalogue_s_words(
+    causes: dict[Cause, int],
+    bug_losses: int,
+    exposed: Exposure,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planned = 10**6  # so many loads that one loss may be the observer's error
+    for bug in (APICV_BUG, replace(APICV_BUG, name="other bug", effect="eats ticks")):
+        monkeypatch.setattr(module, "APICV_BUG", bug)
+        tally = Tally(
+            Counter({Outcome.LOST: 1}), Counter(causes), bug_losses, 1, 0, 2, 2, planned=planned
+        )
+        got, text = decide(tally, loss_rate(Losses(1, 1, 0), 0.95), 0.01, exposed)
+        assert got is Verdict.ANOMALOUS
+        assert words.format(name=bug.name, effect=bug.effect, cause=bug.cause) in text

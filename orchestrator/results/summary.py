@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.findings.lab import LabIdentity
@@ -15,12 +16,11 @@ from orchestrator.verdict.run import CellResult, RunResult
 def summary(run: RunResult) -> dict[str, Any]:
     """Return a run's verdict, host and cells as plain data.
 
-    The run's `exposure` is the exposure of the first cell with the run's verdict.
+    The run's `exposure` is the exposure of its telling cell.
     """
-    telling = next((c for c in run.cells if c.verdict is run.verdict), run.cells[0])
     return {
         "verdict": run.verdict.value,
-        "exposure": plain(telling.exposure),
+        "exposure": plain(run.telling.exposure),
         "host": _host(run.facts),
         "seed": run.seed,
         "statement": run.statement,
@@ -58,14 +58,14 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "first_tick_ms": spread(counts.first_tick_ms),
         "controls": plain(counts.controls),
         "phases": [_phase(found) for found in counts.phases.bins],
-        **({"lab": _lab(result.lab)} if result.lab else {}),
+        **({"lab": _lab(result.lab, result.expected)} if result.lab else {}),
         # A cell names its host only if it was counted on another host or with another QEMU.
         **({"host": _host(result.facts)} if result.facts != run.facts else {}),
     }
 
 
-def _lab(lab: LabIdentity) -> dict[str, Any]:
-    found: dict[str, Any] = plain(lab)
+def _lab(lab: LabIdentity, expected: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = plain(replace(lab, expected=expected))
     return found | {"boot_s": lab.boot_s and round(lab.boot_s, 1)}
 
 

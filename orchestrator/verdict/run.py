@@ -1,7 +1,7 @@
 """The verdicts of a run and of its cells, from the state that its journal folds to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.bugs.catalogue import APICV_BUG
@@ -39,6 +39,15 @@ class CellResult:
         """The identity of the lab, if a lab booted the cell's host."""
         return self.counts.lab
 
+    @property
+    def expected(self) -> str | None:
+        """The verdict that the cell must get for its lab to prove anything.
+
+        None if the cell's verdict is the question. The answer of a known arm is known only for
+        timers that the known bug strikes.
+        """
+        return self.lab.expected if self.lab and APICV_BUG.strikes(self.cell.mode) else None
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -61,6 +70,16 @@ class RunResult:
     def failed(self) -> bool:
         """True if the harness failed in any cell."""
         return any(result.counts.failure for result in self.cells)
+
+    @property
+    def telling(self) -> CellResult:
+        """The first cell with the run's verdict.
+
+        In a lab run only the cells of untouched kernels count, if there are any. If none of
+        them has the run's verdict, because a known arm surprised, it is the first of them.
+        """
+        asked = [each for each in self.cells if not each.lab or each.lab.untouched] or self.cells
+        return next((each for each in asked if each.verdict is self.verdict), asked[0])
 
 
 def judge_run(state: RunState, journal: Path) -> RunResult:
@@ -95,10 +114,12 @@ def judge_run(state: RunState, journal: Path) -> RunResult:
 
 def run_verdict(results: Sequence[CellResult]) -> Verdict:
     """Return the verdict of a run: the gravest of its cells, or a lab's by its known arms."""
-    arms = [(result.lab, result.verdict) for result in results if result.lab]
-    by_arms = len(arms) == len(results) > 0 and all(
-        APICV_BUG.strikes(result.cell.mode) for result in results
-    )
+    arms = [
+        (replace(result.lab, expected=result.expected), result.verdict)
+        for result in results
+        if result.lab
+    ]
+    by_arms = len(arms) == len(results) > 0
     return lab_verdict(arms) if by_arms else overall([result.verdict for result in results])
 
 

@@ -1,6 +1,5 @@
 """The table of a lab run: one row for each arm."""
 
-from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.cli.run_table import (
     coloured,
     controls_seen,
@@ -13,7 +12,6 @@ from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
-from orchestrator.verdict.arm import surprises
 from orchestrator.verdict.run import CellResult, RunResult
 
 _COLUMNS = ("arm", "first tick", "lost", "interval", "diagnosis", "controls", "verdict")
@@ -35,16 +33,14 @@ def print_arms(screen: Screen, run: RunResult) -> None:
         times = dict.fromkeys(f"{seconds:.0f}" for seconds in (min(booted_s), max(booted_s)))
         screen.prose(f"Booted in {' to '.join(times)} s.")
     for result in run.cells:
-        if result.lab and APICV_BUG.strikes(result.cell.mode) and surprises(
-            result.lab, result.verdict
-        ):  # fmt: skip
+        if result.lab and result.expected not in (None, result.verdict):
             screen.prose(
                 f"NOT PROVEN: {result.lab.name} is {result.verdict}, where it must be "
-                f"{result.lab.expected}: {result.why}",
+                f"{result.expected}: {result.why}",
                 style="yellow",
             )
     for result in run.cells:
-        if not result.lab or not result.lab.expected:
+        if result.expected is None:
             name = result.lab.name if result.lab else result.cell.id
             why = result.why.rstrip(".")
             screen.prose(f"{name} ({_apicv(result)}) is ", coloured(result.verdict), f": {why}.")

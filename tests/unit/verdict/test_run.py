@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.bugs.exposure import ExposureState
 from orchestrator.findings.cause import Cause, Diagnosis
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
@@ -21,6 +22,8 @@ from orchestrator.journal.records import (
 from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.load import build_plan
+from orchestrator.results.summary import summary
+from orchestrator.testing import FACTS
 from orchestrator.verdict.run import RunResult, judge_run
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -34,11 +37,12 @@ PLAN = build_plan(
 def loads(cell: Cell, outcome: Outcome, count: int = 2) -> list[Record]:
     """A control that was seen, and loads that each end in one outcome."""
     lost = (Diagnosis(Cause.LOST_INTERRUPT, "It is lost."),)
+    one_shot = cell.mode == "one-shot"
     found: list[Record] = [
         save_record(cell, "control", role=Role.CONTROL),
         TrialRecord(
-            cell.id, "control", Outcome.LOST, role=Role.CONTROL, number=1, ticks_after_load=0,
-            diagnoses=lost,
+            cell.id, "control", Outcome.LOST if one_shot else Outcome.MISSED, role=Role.CONTROL,
+            number=1, ticks_after_load=0, diagnoses=lost if one_shot else (),
         ),
     ]  # fmt: skip
     for number in range(1, count + 1):
@@ -102,3 +106,74 @@ def test_an_interrupted_lab_run_has_no_verdict_from_its_known_arms(*, reached: b
     assert run.verdict is Verdict.INCONCLUSIVE
     assert run.interrupted == "a signal stopped it"
     assert "--resume" not in run.cells[0].why
+
+
+def lab_run(*cells: tuple[str, str, bool, Outcome]) -> RunResult:
+    """Return a finished lab run: of each cell the timer, the variant, APICv, and its loads."""
+    (plain,) = PLAN.cells(Accel.KVM)
+    arms, records = [], []
+    for mode, variant, apicv, outcome in cells:
+        known = None
+        if variant != "untouched":
+            known = Verdict.AFFECTED if apicv else Verdict.CLEAN
+        lab = LabIdentity("6.1.0-48", "6.1.176", variant, apicv, "Bochs", known)
+        cell = replace(plain, mode=mode, host=lab.name)
+        arms.append((cell, lab))
+        modules = {"kvm_intel": {"enable_apicv": "NY"[apicv]}}
+        facts = replace(FACTS, kvm_modules=modules)
+        records += [HostRecord(facts, cell=cell.id), *loads(cell, outcome, 4), ended(cell)]
+    return judged(
+        *heads(PLAN)[:2],
+        PlanRecord(PLAN.model_dump(mode="json"), tuple(cell for cell, _ in arms), Accel.KVM),
+        *(LabRecord(cell.id, lab) for cell, lab in arms),
+        *records,
+    )
+
+
+GOOD, LOST = Outcome.IMMEDIATE, Outcome.LOST
+
+
+@pytest.mark.parametrize(
+    ("one_shot", "periodic", "verdict"),
+    [
+        ((GOOD, LOST), (GOOD, GOOD), Verdict.CLEAN),
+        ((LOST, LOST), (GOOD, GOOD), Verdict.AFFECTED),
+        # With a periodic timer nothing is expected of a known arm, whatever it shows.
+        ((GOOD, LOST), (GOOD, Outcome.MISSED), Verdict.CLEAN),
+        ((GOOD, LOST), (Outcome.MISSED, GOOD), Verdict.ANOMALOUS),
+        ((GOOD, GOOD), (GOOD, GOOD), Verdict.INCONCLUSIVE),
+        (None, (GOOD, Outcome.MISSED), Verdict.CLEAN),
+    ],
+)
+def test_a_lab_run_has_the_verdict_of_its_untouched_cells_with_every_timer(
+    one_shot: tuple[Outcome, Outcome] | None, periodic: tuple[Outcome, Outcome], verdict: Verdict
+) -> None:
+    cells = [
+        (mode, variant, True, outcome)
+        for mode, outcomes in (("one-shot", one_shot), ("periodic", periodic))
+        for variant, outcome in zip(("untouched", "revert-fix"), outcomes or (), strict=False)
+    ]
+    for order in (cells, cells[::-1]):
+        run = lab_run(*order)
+        assert run.verdict is verdict
+        for each in summary(run)["cells"]:
+            known = each["lab"]["variant"] == "revert-fix" and "periodic" not in each["id"]
+            assert each["lab"]["expected"] == ("affected" if known else None)
+
+
+def test_the_exposure_of_a_lab_run_is_that_of_its_untouched_kernel() -> None:
+    """A known arm that surprised, or that has the run's verdict by itself, tells nothing of it."""
+    without = ("one-shot", "revert-fix", False, GOOD)
+    surprised = lab_run(without, ("one-shot", "untouched", True, GOOD),
+                        ("one-shot", "revert-fix", True, GOOD))  # fmt: skip
+    assert surprised.verdict is Verdict.INCONCLUSIVE
+    proven = lab_run(without, ("one-shot", "untouched", True, GOOD),
+                     ("one-shot", "revert-fix", True, LOST))  # fmt: skip
+    assert proven.verdict is Verdict.CLEAN
+    for run in (surprised, proven):
+        assert [each.exposure.state for each in run.cells] == [
+            ExposureState.NOT_EXPOSED, ExposureState.EXPOSED, ExposureState.EXPOSED,
+        ]  # fmt: skip
+        assert summary(run)["exposure"]["state"] == ExposureState.EXPOSED
+    known_only = lab_run(without)
+    assert summary(known_only)["exposure"]["state"] == ExposureState.NOT_EXPOSED

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.campaign.check import check as check
+    from orchestrator.campaign.resume import ResumeError as ResumeError
+    from orchestrator.campaign.resume import read_run as read_run
     from orchestrator.campaign.run import run_plan as run_plan
     from orchestrator.clock import Deadlines as Deadlines
     from orchestrator.errors import InfraError as InfraError
@@ -89,6 +91,7 @@ _HOMES = {
     "PlanError": "plan.load",
     "QemuFacts": "host.facts",
     "QemuStartError": "host.errors",
+    "ResumeError": "campaign.resume",
     "RunResult": "verdict.run",
     "Tick": "guest.lines",
     "UnfitError": "errors",
@@ -99,6 +102,7 @@ _HOMES = {
     "load_state": "snapshot.state",
     "open_host": "host.local",
     "read_result": "results.result",
+    "read_run": "campaign.resume",
     "run_plan": "campaign.run",
     "save_state": "snapshot.state",
 }

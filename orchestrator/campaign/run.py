@@ -61,13 +61,14 @@ async def run_plan(
         qemus: returns a function that opens the host with a named QEMU, for plans that name
             QEMUs. By default, only cells that name no QEMU can run.
         parallel: number of vCPUs that run at a time.
-        resumed: the state of an interrupted run of this plan, whose journal is in `out`. The
-            run continues from this state.
+        resumed: the state of an interrupted run of this plan, whose journal is in `out`, as
+            `read_run(out)` returns it. The run continues from this state.
 
     Raises:
         RequirementError: the host lacks what the plan requires.
         NoCellsError: the plan has no cells.
         JournalError: nothing can be recorded.
+        ResumeError: another process has gone on with the resumed run.
     """
     cells = plan.cells(auto)
     require(plan, cells, host.facts)

@@ -17,15 +17,19 @@ from orchestrator import (
     NotOwnedError,
     Outcome,
     PlanError,
+    ResumeError,
     Verdict,
     check,
     launch,
     load_state,
     read_result,
+    read_run,
+    run_plan,
     save_state,
 )
 from orchestrator.host.facts import HostFacts
 from orchestrator.testing import FACTS, FakeHost, Script, immediate, lost, only_in_trials
+from tests.support.cut_short_runs import cut_short
 from tests.support.journal import journal_dicts
 
 PERIOD_NS = 100_000_000
@@ -38,6 +42,17 @@ async def test_a_verdict_and_its_evidence(tmp_path: Path) -> None:
     assert result.cells[0].counts.outcomes[Outcome.LOST] == 3
     assert result.cells[0].cell.accel is Accel.KVM
     assert read_result(out).verdict is Verdict.AFFECTED
+
+
+async def test_an_interrupted_run_goes_on_by_public_names_alone(tmp_path: Path) -> None:
+    host = FakeHost(Script(immediate))
+    await cut_short(tmp_path, host.script, "trial", 3)
+    state = read_run(tmp_path)
+    result = await run_plan(host, state.plan, state.auto, tmp_path, resumed=state)
+    assert result.verdict is Verdict.CLEAN
+    assert [cell.counts.trials for cell in result.cells] == [4, 4]
+    with pytest.raises(ResumeError, match="it has ended with the verdict clean"):
+        read_run(tmp_path)
 
 
 async def test_settings_of_a_check() -> None:

@@ -44,6 +44,7 @@ NAMES = [
     "PlanError",
     "QemuFacts",
     "QemuStartError",
+    "ResumeError",
     "RunResult",
     "Tick",
     "UnfitError",
@@ -55,6 +56,7 @@ NAMES = [
     "load_state",
     "open_host",
     "read_result",
+    "read_run",
     "run_plan",
     "save_state",
 ]

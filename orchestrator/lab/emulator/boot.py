@@ -5,9 +5,10 @@ disk. Each kind of failure has its own message.
 """
 
 import asyncio
+import collections
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -19,14 +20,15 @@ from orchestrator.process.supervised import supervise
 CD_FILE = "lab.iso"
 
 
+#: Lines of the serial port that are kept, for the messages of errors.
 _SERIAL_TAIL_LINES = 12
 
 
 class LabError(InfraError):
     """The lab did not do what it was booted for."""
 
-    def __init__(self, seen: str, serial: list[str]) -> None:
-        said = "\n  ".join(serial[-_SERIAL_TAIL_LINES:]) or "(nothing)"
+    def __init__(self, seen: str, serial: Iterable[str]) -> None:
+        said = "\n  ".join(serial) or "(nothing)"
         super().__init__(f"running the lab: {seen}. The last words on its serial port:\n  {said}")
 
 
@@ -106,8 +108,8 @@ class Lab:
         self.facts = LabFacts()
         self.described = asyncio.Event()
         """Set when the lab has printed all of its facts: a serial port is slow."""
-        self.serial: list[str] = []
-        """Every line of the serial port."""
+        self.serial: collections.deque[str] = collections.deque(maxlen=_SERIAL_TAIL_LINES)
+        """The last lines of the serial port."""
 
     async def lines(self) -> AsyncGenerator[str, None]:
         """Boot, and yield each line that the program prints, until it has ended well.

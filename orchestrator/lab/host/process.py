@@ -1,6 +1,7 @@
 """One QEMU, or another program, in a lab."""
 
 import asyncio
+import collections
 import contextlib
 import hashlib
 import socket
@@ -29,6 +30,10 @@ _QMP_FD, _CONSOLE_FD = 3, 4
 
 #: Bytes of standard error that are kept.
 _STDERR_BYTES = 8192
+
+
+#: Pieces of output that are kept until somebody reads them; a piece has at most 4 KiB.
+_OUTPUT_PIECES = 1024
 
 
 #: The guest's console is a pipe to the agent, which QEMU opens once more as a file.
@@ -62,7 +67,8 @@ class LabQemu:
         self._to_qmp: asyncio.Transport | None = None
         self._to_console: asyncio.Transport | None = None
         self._exit: asyncio.Future[ProcessExit] = asyncio.get_running_loop().create_future()
-        self._output: asyncio.Queue[bytes] = asyncio.Queue()
+        self._output: collections.deque[bytes] = collections.deque(maxlen=_OUTPUT_PIECES)
+        self._output_came = asyncio.Event()
 
     async def start(self, args: Sequence[str], files: Mapping[str, bytes]) -> None:
         """Fill the folder of a QEMU and start it.
@@ -111,9 +117,17 @@ class LabQemu:
             raise QemuStartError(seen, doing=STARTING, argv=self.argv) from error
 
     async def output_lines(self) -> AsyncIterator[str]:
-        """Yield each line of standard output and error, until the program has ended."""
+        """Yield each line of standard output and error, until the program has ended.
+
+        Only the latest output waits for a reader that is slow.
+        """
         text = b""
-        while chunk := await self._output.get():
+        while self._output or not self._exit.done():
+            if not self._output:
+                self._output_came.clear()
+                await self._output_came.wait()
+                continue
+            chunk = self._output.popleft()
             *lines, text = (text + chunk).split(b"\n")
             for line in lines:
                 yield line.decode(errors="replace")
@@ -137,7 +151,8 @@ class LabQemu:
             self._to_console.write(frame.payload)
         elif frame.kind == b"e":
             self._stderr = (self._stderr + frame.payload)[-_STDERR_BYTES:]
-            self._output.put_nowait(frame.payload)
+            self._output.append(frame.payload)
+            self._output_came.set()
         elif frame.kind == b"x":
             self.end(int(frame.payload))
 
@@ -146,7 +161,7 @@ class LabQemu:
         if not self._exit.done():
             said = why or self._stderr.decode(errors="replace")
             self._exit.set_result(ProcessExit(code, said, of_its_host=bool(why)))
-        self._output.put_nowait(b"")
+        self._output_came.set()
         for transport in (self._to_qmp, self._to_console):
             if transport:
                 transport.close()

@@ -38,7 +38,8 @@ AT_ONCE = ResumeTiming()
 
 def lapic_due(phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[float, float]]:
     """Return when the first tick of a LAPIC timer is due, in periods, for each class."""
-    full = 1 - resumed.since_load
+    # A period that ended before `cont` leaves a tick that is pending: it comes at once.
+    full = max(0.0, 1 - resumed.since_load)
     due = {
         Outcome.IMMEDIATE: (0.0, 0.0),
         # The load's answer took about as long to arrive: the load had ended before.

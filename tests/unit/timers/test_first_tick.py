@@ -2,6 +2,7 @@ import pytest
 
 from orchestrator.findings.outcome import FirstTick, Outcome
 from orchestrator.timers.first_tick import AT_ONCE, ResumeTiming, classify, lapic_due
+from orchestrator.timers.registry import TIMERS
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,24 @@ def test_a_slow_load_says_nothing_of_the_remaining_time() -> None:
         assert classify(first, lapic_due(0.5, slow), slow) == (outcome, 0)
     stood = ResumeTiming(loading=0.3, lapic_stood=True)
     assert classify(first, lapic_due(0.5, stood), stood) == (Outcome.REMAINING, 0)
+
+
+@pytest.mark.parametrize(
+    ("since_load", "outcome"),
+    [
+        (0.5, Outcome.IMMEDIATE),
+        (0.65, Outcome.IMMEDIATE),
+        # From here on, a timer that began a whole period has fired before the guest resumed.
+        (0.9, Outcome.INDISTINCT),
+        (1.0, Outcome.INDISTINCT),
+        (1.2, Outcome.INDISTINCT),
+        (3.7, Outcome.INDISTINCT),
+    ],
+)
+@pytest.mark.parametrize("timer", ["one-shot", "periodic", "tsc-deadline"])
+def test_a_tick_at_once_says_nothing_if_a_period_passed_before_cont(
+    timer: str, since_load: float, outcome: Outcome
+) -> None:
+    slow = ResumeTiming(since_load=since_load)
+    due = TIMERS[timer].due(0.5, slow)
+    assert classify(FirstTick(0.02, 0.05, 1.0), due, slow) == (outcome, 0)

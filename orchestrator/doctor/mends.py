@@ -38,6 +38,8 @@ def fix(checkup: Checkup) -> list[tuple[str, ...]]:
         raise FixError("mending this host: only root can. Run `sudo losttick doctor --fix`.")
     done = []
     for mend in mends:
+        # Not by run_tool, which kills a tool that is not wanted any more: apt-get and dpkg take
+        # Ctrl-C from the terminal and stop at a step, where SIGKILL would leave half a package.
         try:
             if mend.command[0] == _APT:
                 subprocess.run([_APT, "-qq", "update"], check=True, stdout=sys.stderr)

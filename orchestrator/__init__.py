@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from orchestrator.findings.outcome import Outcome as Outcome
     from orchestrator.guest.config import GuestConfig as GuestConfig
     from orchestrator.guest.lines import Tick as Tick
+    from orchestrator.host.errors import NoAttachError as NoAttachError
     from orchestrator.host.errors import NoQemuError as NoQemuError
+    from orchestrator.host.errors import NotOwnedError as NotOwnedError
     from orchestrator.host.errors import NotQemuError as NotQemuError
+    from orchestrator.host.errors import QemuSocketError as QemuSocketError
     from orchestrator.host.errors import QemuStartError as QemuStartError
     from orchestrator.host.facts import HostFacts as HostFacts
     from orchestrator.host.facts import QemuFacts as QemuFacts
@@ -46,11 +49,11 @@ if TYPE_CHECKING:
     from orchestrator.verdict.run import CellResult as CellResult
     from orchestrator.verdict.run import RunResult as RunResult
     from orchestrator.verdict.verdict import Verdict as Verdict
+    from orchestrator.vm.attach import attach as attach
     from orchestrator.vm.config import Accel as Accel
     from orchestrator.vm.config import InstanceConfig as InstanceConfig
     from orchestrator.vm.instance import Instance as Instance
     from orchestrator.vm.instance import NeedsDiskError as NeedsDiskError
-    from orchestrator.vm.instance import NotOwnedError as NotOwnedError
     from orchestrator.vm.launch import GuestStartError as GuestStartError
     from orchestrator.vm.launch import launch as launch
     from orchestrator.vm.port import ConsoleClosedError as ConsoleClosedError
@@ -83,19 +86,22 @@ _HOMES = {
     "MonitorError": "qmp.errors",
     "MonitorTimeoutError": "qmp.errors",
     "NeedsDiskError": "vm.instance",
+    "NoAttachError": "host.errors",
     "NoQemuError": "host.errors",
-    "NotOwnedError": "vm.instance",
+    "NotOwnedError": "host.errors",
     "NotQemuError": "host.errors",
     "Outcome": "findings.outcome",
     "Plan": "plan.plan",
     "PlanError": "plan.load",
     "QemuFacts": "host.facts",
+    "QemuSocketError": "host.errors",
     "QemuStartError": "host.errors",
     "ResumeError": "campaign.resume",
     "RunResult": "verdict.run",
     "Tick": "guest.lines",
     "UnfitError": "errors",
     "Verdict": "verdict.verdict",
+    "attach": "vm.attach",
     "check": "campaign.check",
     "launch": "vm.launch",
     "load_plan": "plan.load",

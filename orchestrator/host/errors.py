@@ -6,6 +6,9 @@
     NoQemuError        QEMU, or a tool that comes with it, is not installed
     NotQemuError       the QEMU that the user named is not there
     NoFactsError       the host's facts lack its QEMU
+    NoAttachError      the host cannot attach to a QEMU that is running already
+    QemuSocketError    the sockets given for a running QEMU cannot be used
+    NotOwnedError      the request would end or replace a QEMU that losttick did not start
 """
 
 from collections.abc import Sequence
@@ -70,6 +73,30 @@ class NotQemuError(InputError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"looking for QEMU: {name!r} is not an executable file")
+
+
+class NoAttachError(UnfitError):
+    """The host cannot attach to a QEMU that is running already."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"attaching to a running QEMU: {why}")
+
+
+class QemuSocketError(InputError):
+    """The sockets given for a running QEMU cannot be used."""
+
+    def __init__(self, seen: str) -> None:
+        super().__init__(f"attaching to a running QEMU: {seen}")
+
+
+class NotOwnedError(UnfitError):
+    """The request would end or replace a QEMU that losttick did not start."""
+
+    def __init__(self, request: str) -> None:
+        super().__init__(
+            f"{request}: this QEMU was running before losttick came and must stay. "
+            "Use a snapshot method that loads into the running QEMU (hmp or jobs)."
+        )
 
 
 class NoFactsError(InfraError):

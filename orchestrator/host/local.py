@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines, LocalClock
 from orchestrator.host import pressure, tracefs
+from orchestrator.host.attached_qemu import AttachedQemu
 from orchestrator.host.errors import NoQemuError
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local_facts import read_facts
@@ -63,6 +64,10 @@ class LocalHost:
     ) -> LocalQemu:
         """Start QEMU under a supervisor; see `Host.start_qemu`."""
         return await self._binary.start_qemu(args, files, consoles=consoles)
+
+    async def attach_qemu(self, qmp: str, consoles: Sequence[str]) -> AttachedQemu:
+        """Connect to a running QEMU; see `AttachingHost.attach_qemu`."""
+        return AttachedQemu.connect(qmp, consoles)
 
 
 @contextlib.asynccontextmanager

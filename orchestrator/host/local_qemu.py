@@ -1,7 +1,6 @@
 """QEMU on the computer that losttick itself runs on."""
 
 import contextlib
-import os
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +8,9 @@ from pathlib import Path
 
 from orchestrator.host import tracefs
 from orchestrator.host.chardevs import chardev_args
-from orchestrator.host.cpus import OUR_CPUS
+from orchestrator.host.cpus import Pins
 from orchestrator.host.errors import QemuStartError
+from orchestrator.host.protocol import DUMP_FILE
 from orchestrator.host.thread_times import cpu_ns, waited_ns
 from orchestrator.process.exit import ProcessExit
 from orchestrator.process.supervised import ProcessStartError, Supervised, supervise
@@ -21,6 +21,8 @@ SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 
 class LocalQemu:
     """A running QEMU. Made by `LocalBinary.start_qemu`."""
+
+    dump_file = DUMP_FILE
 
     def __init__(
         self,
@@ -37,8 +39,7 @@ class LocalQemu:
         self.pid = program.pid
         self.folder = program.folder
         self._program = program
-        self._cpus = OUR_CPUS
-        self._pins: list[int] = []
+        self._pins = Pins()
 
     async def vcpu_cpu_ns(self, thread_id: int) -> int:
         """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
@@ -50,14 +51,7 @@ class LocalQemu:
 
     async def pin(self, thread_id: int) -> int | None:
         """Pin a vCPU thread to a CPU that no other vCPU has; see `QemuProcess.pin`."""
-        cpu = self._cpus.take(self._pins)
-        if cpu is None:
-            return None
-        try:
-            os.sched_setaffinity(thread_id, {cpu})
-        except OSError:
-            return None
-        return cpu
+        return self._pins.pin(thread_id)
 
     async def read_file(self, name: str) -> bytes:
         """Return a file from QEMU's folder."""
@@ -69,7 +63,7 @@ class LocalQemu:
 
     async def kill(self) -> ProcessExit:
         """End QEMU and free its CPUs."""
-        self._cpus.give_back(self._pins)
+        self._pins.give_back()
         if self.tracer:
             self.tracer.close()
         return await self._program.kill()

@@ -7,11 +7,14 @@ with its own clock, reached over serial lines.
 
 import socket
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orchestrator.clock import Clock, Deadlines
 from orchestrator.host.facts import HostFacts
 from orchestrator.process.exit import ProcessExit
+
+#: Name of the file in QEMU's own folder into which QEMU dumps memory.
+DUMP_FILE = "state.bin"
 
 
 class Tracer(Protocol):
@@ -50,6 +53,11 @@ class QemuProcess(Protocol):
     @property
     def argv(self) -> Sequence[str]:
         """The command line that was run."""
+        ...
+
+    @property
+    def dump_file(self) -> str:
+        """Name under which QEMU writes, and `read_file` reads, a dump of the guest's memory."""
         ...
 
     @property
@@ -148,5 +156,30 @@ class Host(Protocol):
         """Return the share of the last 10 s in which some task waited for a CPU, in percent.
 
         Returns None if the host does not count this.
+        """
+        ...
+
+
+class AttachedProcess(QemuProcess, Protocol):
+    """A running QEMU that somebody else started. `exited` and `kill` raise NotOwnedError."""
+
+    async def release(self) -> None:
+        """Undo the pinning, and remove what losttick made. The caller closes the streams."""
+        ...
+
+
+@runtime_checkable
+class AttachingHost(Protocol):
+    """A host that can also attach to a QEMU that is running already."""
+
+    async def attach_qemu(self, qmp: str, consoles: Sequence[str]) -> AttachedProcess:
+        """Connect to a running QEMU.
+
+        Args:
+            qmp: path of the Unix socket on which its monitor listens for QMP.
+            consoles: paths of the Unix sockets on which its guest's consoles listen.
+
+        Raises:
+            QemuSocketError: a socket cannot be connected.
         """
         ...

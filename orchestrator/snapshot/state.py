@@ -1,9 +1,10 @@
 """Saves and loads the state of an instance by the name of a method, for callers' own tests."""
 
+from orchestrator.host.errors import NotOwnedError
 from orchestrator.snapshot.method import Method
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.snapshot.table import snapshots
-from orchestrator.vm.instance import Instance, NeedsDiskError, NotOwnedError
+from orchestrator.vm.instance import Instance, NeedsDiskError
 
 
 async def save_state(instance: Instance, tag: str, method: Method | str = Method.HMP) -> None:
@@ -17,6 +18,7 @@ async def save_state(instance: Instance, tag: str, method: Method | str = Method
     Raises:
         MethodMissingError: this QEMU lacks something that the method needs.
         NeedsDiskError: the method needs a disk, and the instance has none.
+        NotOwnedError: the method loads into a new QEMU, and losttick did not start this one.
         MonitorError: QEMU did not save.
     """
     way = _way(instance, method)
@@ -44,8 +46,6 @@ async def load_state(instance: Instance, tag: str, method: Method | str = Method
         QemuStartError: the new QEMU did not start.
     """
     way = _way(instance, method)
-    if way.new_process and not instance.owned:
-        raise NotOwnedError(f"loading by {Method(method)}")
     if not way.new_process:
         await instance.stop()
         instance.console.drain()
@@ -57,4 +57,6 @@ def _way(instance: Instance, method: Method | str) -> Snapshots:
     way = snapshots(Method(method), instance.host.facts.need_qemu())
     if way.needs_disk and not instance.config.disk:
         raise NeedsDiskError(Method(method))
+    if way.new_process and not instance.owned:
+        raise NotOwnedError(f"saving or loading by {Method(method)}")
     return way

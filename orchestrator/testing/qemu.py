@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.lines import render
 from orchestrator.guest.tick.state import STATE_ADDRESS, STATE_STRIDE
+from orchestrator.host.protocol import DUMP_FILE
 from orchestrator.process.exit import ProcessExit
 from orchestrator.testing.clock import FakeClock
 from orchestrator.testing.monitor import FIRST_THREAD, FakeMonitor, file_in
@@ -23,6 +24,7 @@ class FakeQemu:
     """A running QEMU with the tick firmware, as a host's `start_qemu` returns one."""
 
     tracer = None
+    dump_file = DUMP_FILE
 
     def __init__(
         self, config: GuestConfig, script: Script, args: Sequence[str], files: Mapping[str, bytes]

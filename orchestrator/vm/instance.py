@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.errors import UnfitError
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.state import GuestState
+from orchestrator.host.errors import NotOwnedError
 from orchestrator.host.protocol import Host, QemuProcess
 from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.monitor import Monitor
@@ -18,16 +19,6 @@ from orchestrator.vm.qemu import InstanceFacts, Qemu, starting
 
 #: How long `Instance.next_tick` waits by default: many periods of any usual guest.
 NEXT_TICK_NS = 2_000_000_000
-
-
-class NotOwnedError(UnfitError):
-    """The request would end or replace a QEMU that losttick did not start."""
-
-    def __init__(self, request: str) -> None:
-        super().__init__(
-            f"{request}: this QEMU was running before losttick came and must stay. "
-            "Use a snapshot method that loads into the running QEMU (hmp or jobs)."
-        )
 
 
 class NeedsDiskError(UnfitError):
@@ -41,7 +32,7 @@ class NeedsDiskError(UnfitError):
 
 
 class Instance:
-    """One QEMU and its guest. Made by `orchestrator.vm.launch.launch`.
+    """One QEMU and its guest. Made by `launch` and `attach`, in the modules of these names.
 
     `replace_qemu` puts another QEMU in the place of the first: take `monitor`,
     `console` and `process` from the instance each time.
@@ -54,6 +45,7 @@ class Instance:
         self.owned = owned
         """Whether losttick started this QEMU, and so may end or replace it."""
         self.running = True
+        """Whether the vCPUs run, as far as this instance's own requests tell."""
         self.generation = 0
         """Number of loads that the guest's state has gone through."""
         self.states: dict[str, bytes] = {}
@@ -85,7 +77,7 @@ class Instance:
 
     @property
     def started_ns(self) -> int:
-        """When the present QEMU was started, by the host's clock."""
+        """When the present QEMU was started or attached to, by the host's clock."""
         return self._qemu.started_ns
 
     @property

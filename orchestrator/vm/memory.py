@@ -5,9 +5,6 @@ import re
 from orchestrator.host.protocol import QemuProcess
 from orchestrator.qmp.monitor import Monitor
 
-#: File in QEMU's folder that holds the dumped memory.
-_DUMP_FILE = "state.bin"
-
 
 class StoppedMemory:
     """Memory of a stopped VM, read by HMP's `xp`.
@@ -46,7 +43,6 @@ class RunningMemory:
         Raises:
             MonitorError: QEMU failed to read.
         """
-        await self._monitor.execute(
-            "pmemsave", {"val": address, "size": size, "filename": _DUMP_FILE}
-        )
-        return await self._process.read_file(_DUMP_FILE)
+        name = self._process.dump_file
+        await self._monitor.execute("pmemsave", {"val": address, "size": size, "filename": name})
+        return await self._process.read_file(name)

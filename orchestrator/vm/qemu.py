@@ -1,7 +1,7 @@
 """A QEMU that answers: its process, its monitor and its console."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
@@ -28,18 +28,25 @@ class InstanceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Qemu:
-    """A QEMU process with its monitor connected. Made by `starting`."""
+    """A QEMU process with its monitor connected. Made by `connecting`."""
 
     process: QemuProcess
     monitor: Monitor
     console: Console
     facts: InstanceFacts
     started_ns: int
-    """When the process was started, by the host's clock."""
+    """When the process was started or attached to, by the host's clock."""
 
     async def end(self) -> ProcessExit:
-        """Kill the process and close its streams."""
-        return await _end(self.process, self.monitor, self.console)
+        """Kill the process, then close its streams: a monitor without a peer closes at once."""
+        try:
+            return await self.process.kill()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the streams."""
+        await _close(self.process, self.monitor, self.console)
 
 
 @contextlib.asynccontextmanager
@@ -76,6 +83,44 @@ async def starting(
         if tee:
             tee.close()
         raise
+    end = None
+
+    async def kill() -> None:
+        nonlocal end
+        end = await process.kill()
+
+    try:
+        async with connecting(host, config, process, kill, tee, pin=pin) as qemu:
+            yield qemu
+    except MonitorError as error:
+        ended = isinstance(error, MonitorClosedError)
+        how = "it ended" if ended else error.seen
+        raise QemuStartError(how, end=end, argv=process.argv, ended_itself=ended) from error
+
+
+@contextlib.asynccontextmanager
+async def connecting(
+    host: Host,
+    config: InstanceConfig,
+    process: QemuProcess,
+    leave: Callable[[], Awaitable[None]],
+    tee: BinaryIO | None = None,
+    *,
+    pin: bool,
+) -> AsyncIterator[Qemu]:
+    """Connect to a process that runs. Nothing is undone unless the context ends with an error.
+
+    Args:
+        host: where the process runs.
+        config: the virtual machine.
+        process: the process, with its streams.
+        leave: called after an error, before the streams are closed.
+        tee: a file that gets everything the console says; closed with the console.
+        pin: whether to pin the vCPU threads.
+
+    Raises:
+        MonitorError: QEMU did not answer.
+    """
     started_ns = host.clock.now_ns()
     console = monitor = None
     try:
@@ -87,12 +132,11 @@ async def starting(
             process.tracer.watch(threads)
         facts = InstanceFacts(tuple(process.argv), threads, pinned)
         yield Qemu(process, monitor, console, facts, started_ns)
-    except BaseException as error:
-        end = await _end(process, monitor, console)
-        if isinstance(error, MonitorError):
-            ended = isinstance(error, MonitorClosedError)
-            how = "it ended" if ended else error.seen
-            raise QemuStartError(how, end=end, argv=process.argv, ended_itself=ended) from error
+    except BaseException:
+        try:
+            await leave()
+        finally:
+            await _close(process, monitor, console)
         raise
 
 
@@ -107,18 +151,13 @@ async def _vcpu_threads(monitor: Monitor, vcpus: int) -> tuple[int, ...]:
         ) from None
 
 
-async def _end(
-    process: QemuProcess, monitor: Monitor | None, console: Console | None
-) -> ProcessExit:
-    """Kill QEMU, then close the streams: a monitor whose peer is gone closes at once."""
+async def _close(process: QemuProcess, monitor: Monitor | None, console: Console | None) -> None:
+    """Close the streams of a QEMU."""
     try:
-        return await process.kill()
+        if monitor:
+            await monitor.close()
+        if console:
+            await console.close()
     finally:
-        try:
-            if monitor:
-                await monitor.close()
-            if console:
-                await console.close()
-        finally:
-            for stream in (process.qmp, *process.consoles):
-                stream.close()
+        for stream in (process.qmp, *process.consoles):
+            stream.close()

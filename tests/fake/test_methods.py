@@ -12,7 +12,7 @@ from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import Save
 from orchestrator.guest.config import GuestConfig
-from orchestrator.host.errors import QemuStartError
+from orchestrator.host.errors import NotOwnedError, QemuStartError
 from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.snapshot.exec import ExecSnapshots
@@ -26,7 +26,7 @@ from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel, InstanceConfig
-from orchestrator.vm.instance import Instance, NotOwnedError
+from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
 from tests.support.fake_campaigns import campaign, only_ordinary
 from tests.support.journal import journal_dicts

@@ -107,7 +107,7 @@ async def test_states_that_cannot_be_had() -> None:
         assert missing.value.need.instead is Method.EXEC
         await save_state(instance, "here", Method.EXEC)
         instance.owned = False
-        with pytest.raises(NotOwnedError, match="loading by exec"):
+        with pytest.raises(NotOwnedError, match="saving or loading by exec"):
             await load_state(instance, "here", Method.EXEC)
         instance.owned = True
 

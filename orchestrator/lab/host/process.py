@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.host.chardevs import chardev_args, console_chardev
 from orchestrator.host.errors import QemuStartError
+from orchestrator.host.protocol import DUMP_FILE
 from orchestrator.lab.host.image import FILES
 from orchestrator.lab.host.link import PAYLOAD_BYTES, Frame, Link, LinkError
 from orchestrator.process.exit import ProcessExit
@@ -54,6 +55,7 @@ class LabQemu:
     """One QEMU in a lab."""
 
     tracer = None
+    dump_file = DUMP_FILE
 
     def __init__(self, lab: "LabHost", link: Link, number: int) -> None:
         self.qmp, self._qmp_theirs = socket.socketpair()

@@ -1,0 +1,103 @@
+"""A QEMU on this computer that somebody else started."""
+
+import contextlib
+import os
+import shutil
+import socket
+import struct
+import tempfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from orchestrator.host.cpus import Pins
+from orchestrator.host.errors import NotOwnedError, QemuSocketError
+from orchestrator.host.protocol import DUMP_FILE
+from orchestrator.host.thread_times import cpu_ns, waited_ns
+from orchestrator.process.exit import ProcessExit
+
+#: `struct ucred`: process, user and group.
+_CREDENTIALS = struct.Struct("3i")
+
+
+class AttachedQemu:
+    """A running QEMU. Made by `AttachedQemu.connect`."""
+
+    tracer = None
+
+    def __init__(self, qmp: socket.socket, consoles: Sequence[socket.socket]) -> None:
+        self.qmp = qmp
+        self.consoles = consoles
+        self.pid, user, group = _CREDENTIALS.unpack(
+            qmp.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        )
+        """The process that listens on the monitor's socket."""
+        self.argv = _command_line(self.pid)
+        self._pins = Pins()
+        self._folder = Path(tempfile.mkdtemp(prefix="losttick-attached-"))
+        if user != os.geteuid():
+            with contextlib.suppress(OSError):  # only root may; else QEMU reports what it lacks
+                os.chown(self._folder, user, group)
+        self.dump_file = str(self._folder / DUMP_FILE)
+        """In a folder of losttick's: QEMU's working folder is its owner's."""
+
+    @classmethod
+    def connect(cls, qmp: str, consoles: Sequence[str]) -> "AttachedQemu":
+        """Connect to the sockets of a running QEMU; see `AttachingHost.attach_qemu`."""
+        with contextlib.ExitStack() as failing:
+            streams = [failing.enter_context(_connected(path)) for path in (qmp, *consoles)]
+            attached = cls(streams[0], streams[1:])
+            failing.pop_all()
+        return attached
+
+    async def vcpu_cpu_ns(self, thread_id: int) -> int:
+        """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
+        return cpu_ns(self.pid, thread_id)
+
+    async def waited_ns(self, besides: Collection[int]) -> int:
+        """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""
+        return waited_ns(self.pid, besides)
+
+    async def pin(self, thread_id: int) -> int | None:
+        """Pin a vCPU thread until `release`; see `QemuProcess.pin`."""
+        return self._pins.pin(thread_id)
+
+    async def read_file(self, name: str) -> bytes:
+        """Return a file that QEMU was asked to write into losttick's folder."""
+        return (self._folder / name).read_bytes()
+
+    async def exited(self) -> ProcessExit:
+        """Raise NotOwnedError: only the process that started QEMU learns how it ended."""
+        raise NotOwnedError("waiting for QEMU's end")
+
+    async def kill(self) -> ProcessExit:
+        """Raise NotOwnedError."""
+        raise NotOwnedError("ending QEMU")
+
+    async def release(self) -> None:
+        """Undo the pinning, and remove the folder."""
+        self._pins.undo()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _connected(path: str) -> socket.socket:
+    """Return a socket that is connected to a path. Does not block.
+
+    Raises:
+        QemuSocketError: nobody listens there, or too many wait for QEMU already.
+    """
+    stream = socket.socket(socket.AF_UNIX)
+    try:
+        stream.setblocking(False)
+        stream.connect(path)
+    except OSError as error:
+        stream.close()
+        raise QemuSocketError(f"connecting to {path}: {error.strerror or error}") from error
+    return stream
+
+
+def _command_line(pid: int) -> list[str]:
+    """Return the command line of a process; empty if it cannot be read."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
+    except (OSError, ValueError):
+        return []

@@ -1,11 +1,11 @@
 """The commands that would mend a host, and the running of those that are safe."""
 
 import os
-import subprocess
 import sys
 
 from orchestrator.doctor.findings import Checkup, Mend
 from orchestrator.errors import InfraError
+from orchestrator.process.tool import run_tool
 
 #: Mount tracefs where the kernel expects it.
 MOUNT_TRACEFS = Mend(("mount", "-t", "tracefs", "nodev", "/sys/kernel/tracing"), safe=True)
@@ -38,13 +38,21 @@ def fix(checkup: Checkup) -> list[tuple[str, ...]]:
         raise FixError("mending this host: only root can. Run `sudo losttick doctor --fix`.")
     done = []
     for mend in mends:
-        # Not by run_tool, which kills a tool that is not wanted any more: apt-get and dpkg take
-        # Ctrl-C from the terminal and stop at a step, where SIGKILL would leave half a package.
-        try:
-            if mend.command[0] == _APT:
-                subprocess.run([_APT, "-qq", "update"], check=True, stdout=sys.stderr)
-            subprocess.run(mend.command, check=True, stdout=sys.stderr)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise FixError(f"mending this host: {' '.join(mend.command)}: {error}") from error
+        doing = f"mending this host: {' '.join(mend.command)}"
+        if mend.command[0] == _APT:
+            _run((_APT, "-qq", "update"), doing)
+        _run(mend.command, doing)
         done.append(mend.command)
     return done
+
+
+def _run(command: tuple[str, ...], doing: str) -> None:
+    """Run a command and show what it prints.
+
+    Raises:
+        FixError: it is not installed, or it failed.
+    """
+    run_tool(
+        command, doing, failed=FixError, missing=FixError,
+        on_line=lambda line: print(line, file=sys.stderr),
+    )  # fmt: skip

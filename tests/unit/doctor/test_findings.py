@@ -1,6 +1,7 @@
 """Findings carry what is decided from them; their wording decides nothing."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,38 @@ def test_only_root_mends(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FixError, match="sudo losttick doctor --fix"):
         fix(checkup(Finding("tool", False, "", install("no-such-package"))))
     assert fix(checkup(TICKS)) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_mend_shows_what_it_does_and_says_why_it_failed(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    *,
+    fails: bool,
+) -> None:
+    apt = tmp_path / "apt-get"
+    apt.write_text(f'#!/bin/sh\necho "doing $*"\n[ "$1" = -qq ] || exit {int(fails)}\n')
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    mend = install("some-package")
+    broken = checkup(Finding("tool", False, "", mend))
+    if fails:
+        with pytest.raises(FixError, match=r"mending this host: apt-get install.*: doing install"):
+            fix(broken)
+    else:
+        assert fix(broken) == [mend.command]
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "doing -qq update",
+        "doing install -y --no-install-recommends some-package",
+    ]
+
+
+def test_a_mend_whose_tool_is_missing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(FixError, match="apt-get is not installed"):
+        fix(checkup(Finding("tool", False, "", install("some-package"))))

@@ -102,6 +102,7 @@ async def test_a_running_qemu_is_used_and_left_as_it_was(
         await instance.mark_waiting()
         assert await instance.waited_ns() >= 0
 
+        assert instance.facts.pinned_cpus == (None,) * vcpus, "nobody has asked for it"
         await instance.pin()
         pinned = instance.facts.pinned_cpus
         threads = instance.facts.vcpu_threads

@@ -87,16 +87,19 @@ async def test_an_nmi_has_every_vcpu_testify(host: LocalHost, accel: Accel) -> N
     async with launch(host, InstanceConfig(accel, guest)) as instance:
         for vcpu in instance.vcpus:
             assert await instance.console.next_line(5_000_000_000, vcpu)
-        for _ in range(10):
-            await instance.monitor.execute("inject-nmi")
         seen = dict.fromkeys(instance.vcpus, 0)
-        ticks = dict(seen)
-        for vcpu in instance.vcpus:
-            while ticks[vcpu] < 8:
-                arrived = await instance.console.next_line(5_000_000_000, vcpu)
-                assert arrived is not None, (vcpu, ticks)
-                ticks[vcpu] += isinstance(arrived[0], Tick)
-                seen[vcpu] += not isinstance(arrived[0], Tick)
+        # NMIs that come before a vCPU has taken the last one are one NMI, and a vCPU does
+        # without its line while others print for long: each has several chances.
+        for _ in range(40):
+            await instance.monitor.execute("inject-nmi")
+            for vcpu in instance.vcpus:
+                arrived = None
+                while arrived is None or not isinstance(arrived[0], Tick):
+                    arrived = await instance.console.next_line(5_000_000_000, vcpu)
+                    assert arrived is not None, (vcpu, seen)
+                    seen[vcpu] += not isinstance(arrived[0], Tick)
+            if all(seen.values()):
+                break
         print(f"{accel}: testimonies by vCPU: {seen}")
         assert all(seen.values())
 

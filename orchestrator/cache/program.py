@@ -18,10 +18,9 @@ class NoCompilerError(UnfitError):
 
 def shipped(name: str, folder: str = "lab") -> Path:
     """Return a file of `images/FOLDER`, in the installed package or a source tree."""
-    installed = Path(__file__).parents[1] / folder / name
-    return installed if installed.exists() else (
-        Path(__file__).parents[2] / "images" / folder / name
-    )  # fmt: skip
+    package = Path(__file__).parents[1]
+    installed = package / "images" / folder / name
+    return installed if installed.exists() else package.parent / "images" / folder / name
 
 
 def static_program(source: Path, cache: Path | None = None) -> Path:

@@ -75,8 +75,8 @@ def errors_to_exits(*, as_json: bool) -> Iterator[None]:
         if "LOSTTICK_TRACEBACK" in os.environ or isinstance(error, typer.Exit):
             raise
         if isinstance(error, OSError):
-            where = error.filename or "standard output"
-            _leave(ExitCode.HARNESS, f"writing to {where}: {error.strerror}", as_json=False)
+            doing = f"using {error.filename}" if error.filename else "writing to standard output"
+            _leave(ExitCode.HARNESS, f"{doing}: {error.strerror}", as_json=False)
         _leave(
             ExitCode.HARNESS,
             f"a fault in losttick itself: {type(error).__name__}: {error}. Nothing was learnt "

@@ -85,7 +85,7 @@ def run(
     ] = None,
     cycle: Annotated[
         list[CycleKind] | None,
-        _axis("cycle", "Which guest is saved next, and how often each save is loaded."),
+        _axis("cycle", "The guest that is saved next, and how often each save is loaded."),
     ] = None,
     phase: Annotated[
         list[str] | None,
@@ -96,7 +96,7 @@ def run(
         ),
     ] = None,
     irqchip: Annotated[
-        list[IrqChip] | None, _axis("irqchip", "Which interrupt controllers KVM emulates.")
+        list[IrqChip] | None, _axis("irqchip", "The interrupt controllers that KVM emulates.")
     ] = None,
     qemu: Annotated[list[str] | None, _axis("qemu", "QEMU binary: a path or a name.")] = None,
     machine: Annotated[list[str] | None, _axis("machine", "QEMU's machine type.")] = None,

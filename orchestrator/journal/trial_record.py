@@ -8,7 +8,7 @@ from orchestrator.findings.outcome import FirstTick, Outcome, TrialResult, VcpuR
 
 
 class Role(StrEnum):
-    """Which question a trial answers."""
+    """The question that a trial answers."""
 
     HOST = "host"
     """Does this host lose ticks?"""

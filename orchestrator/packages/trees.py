@@ -197,7 +197,7 @@ class _Request:
                 return self._listed(apt(work / "by-hand", brought))
             except PackagesError as error:
                 lacking = f"The files in {drop} do not suffice ({error}): add those"
-        # Of several suites, none is preferred: the newest version wins.
+        # No suite is preferred to another: the newest version wins.
         release = None if "," in self.suite else self.suite
         sources = (brought or "") + suite_sources(self.suite)
         try:

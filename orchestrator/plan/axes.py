@@ -76,9 +76,9 @@ class Axes(Strict):
     ]
     """Loads of each save. Used only with the cycle `repeat`."""
     cycle: Axis[CycleKind] = [CycleKind.REPEAT]
-    """Which guest is saved next, and how often each save is loaded."""
+    """The guest that is saved next, and how often each save is loaded."""
     irqchip: Axis[IrqChip] = [IrqChip.ON]
-    """Which interrupt controllers KVM emulates itself."""
+    """The interrupt controllers that KVM emulates itself."""
     phase: Axis[Phase] = Field(default=[RANDOM], json_schema_extra={"default": [str(RANDOM)]})
     """Phase of the timer period at which saves are taken: a number from 0 to 1, `"LOW-HIGH"`,
     `random`, or `expired`."""

@@ -23,7 +23,7 @@ class Method(enum.StrEnum):
 
 
 class CycleKind(enum.StrEnum):
-    """Which guest is saved next, and how often each save is loaded."""
+    """The guest that is saved next, and how often each save is loaded."""
 
     REPEAT = "repeat"
     """Save once and load up to n times; then save again."""

@@ -1,4 +1,4 @@
-"""Which class of first tick followed a load."""
+"""Tells which class of first tick followed a load."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ class Accel(enum.StrEnum):
 
 
 class IrqChip(enum.StrEnum):
-    """Which interrupt controllers of a KVM guest the kernel emulates."""
+    """The interrupt controllers of a KVM guest that the kernel emulates."""
 
     ON = "on"
     """All of them in the kernel."""

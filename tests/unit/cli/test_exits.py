@@ -46,3 +46,9 @@ def test_an_error_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) 
     assert json.loads(said.out) == {
         "verdict": None, "error": "QEMU said:\n\x1b[2J\x1b]0;owned\x07",
     }  # fmt: skip
+
+
+def test_a_file_that_is_missing_was_not_written_to(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), errors_to_exits(as_json=False):
+        open("/none/such.c").close()  # noqa: PTH123  # any OSError with a file will do
+    assert "using /none/such.c: No such file" in capsys.readouterr().err

@@ -9,6 +9,10 @@ class Cause(enum.StrEnum):
 
     LOST_INTERRUPT = "lost one-shot interrupt"
     PENDING = "pending but undelivered"
+    NOT_STARTED = "timer not started"
+    """The timer was restored, and the kernel never started it: nothing was ever posted."""
+    WRONG_VECTOR = "wrong vector"
+    """The tick came, on another vector of the guest."""
     NOT_REARMED = "not re-armed by the guest"
     NOT_RESTORED = "timer not restored"
     NOT_DELIVERABLE = "not deliverable"

@@ -17,8 +17,19 @@ class Outcome(enum.StrEnum):
     """Ticks went on; the first came when it was due."""
     INDISTINCT = "indistinct"
     """Ticks went on, but timing can't tell which of these classes the first had."""
+    EARLY = "early"
+    """Ticks went on; by the guest's running time the first came before any class is due."""
+    LATE = "late"
+    """Ticks went on; by the guest's running time a tick came after every class is due, but
+    less than a whole period after."""
     MISSED = "missed"
-    """Ticks went on with periods missing."""
+    """Ticks went on with whole periods missing, by the guest's running time."""
+    EXTRA = "extra"
+    """More ticks came than the time allows."""
+    RATE = "rate"
+    """Ticks went on with a wrong period."""
+    CLOCK = "clock"
+    """Ticks went on, but the guest's time jumped."""
     LOST = "lost"
     RECOVERED = "recovered"
     """The guest was silent past the limit, and then ticked again without help."""
@@ -114,7 +125,10 @@ class TrialResult:
 
 #: Outcomes other than normal ticks, the gravest first. `missed` comes after `lost`,
 #: `crashed` and `unknown`: a stall of one vCPU can make another one miss its tick.
-_GRAVITY = (Outcome.LOST, Outcome.CRASHED, Outcome.RECOVERED, Outcome.UNKNOWN, Outcome.MISSED)
+_GRAVITY = (
+    Outcome.LOST, Outcome.CRASHED, Outcome.RECOVERED, Outcome.UNKNOWN, Outcome.CLOCK,
+    Outcome.RATE, Outcome.EXTRA, Outcome.EARLY, Outcome.MISSED, Outcome.LATE,
+)  # fmt: skip
 
 
 def gravity(result: VcpuResult) -> int:

@@ -16,7 +16,8 @@ from orchestrator.plan.choices import Requirement
 from orchestrator.plan.plan import Plan
 from orchestrator.stats.rate import Losses, LossRate, loss_rate
 from orchestrator.verdict.arm import lab_verdict
-from orchestrator.verdict.cell import Tally, decide
+from orchestrator.verdict.case import Case, Tally
+from orchestrator.verdict.cell import decide
 from orchestrator.verdict.run_error_rate import CellBound, statement
 from orchestrator.verdict.verdict import Verdict, overall
 
@@ -148,7 +149,7 @@ def _verdict(
     plan = run.plan
     if state.skipped is not None and not (state.attempts or state.controls):
         return Verdict.SKIPPED, state.skipped
-    verdict, why = decide(_tally(state, run), rate, plan.limits.rule_out, exposed)
+    verdict, why = decide(Case(_tally(state, run), rate, plan.limits.rule_out, exposed))
     if state.out_of_time and verdict is Verdict.INCONCLUSIVE:
         why += f". The time limit of {plan.limits.seconds:g} s was reached"
     if state.cell.vcpus > 1 and state.lost_by_vcpu:

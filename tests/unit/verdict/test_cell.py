@@ -11,8 +11,9 @@ from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.goals import Goals
 from orchestrator.stats.rate import Losses, loss_rate
-from orchestrator.verdict import cell as module
-from orchestrator.verdict.cell import Tally, decide
+from orchestrator.verdict import known_bug as module
+from orchestrator.verdict.case import Case, Tally
+from orchestrator.verdict.cell import decide
 from orchestrator.verdict.verdict import Verdict
 from tests.support.exposures import EXPOSED, NOT_EXPOSED
 
@@ -35,7 +36,7 @@ def verdict(
     rate = loss_rate(
         Losses(tally.trials, tally.outcomes[Outcome.LOST], tally.outcomes[Outcome.UNKNOWN]), 0.95
     )
-    return decide(tally, rate, 0.01, exposed)[0]
+    return decide(Case(tally, rate, 0.01, exposed))[0]
 
 
 def test_299_loads_without_a_loss_are_clean_and_298_are_not() -> None:
@@ -80,9 +81,13 @@ def test_an_interrupt_that_was_lost_later_is_not_the_bug() -> None:
     assert verdict(outcomes, {Cause.LOST_INTERRUPT: 1}, bug_losses=0) is Verdict.ANOMALOUS
 
 
-@pytest.mark.parametrize("outcome", [Outcome.MISSED, Outcome.RECOVERED, Outcome.CRASHED])
-def test_oddities_are_anomalous(outcome: Outcome) -> None:
-    assert verdict({Outcome.IMMEDIATE: 298, outcome: 1}) is Verdict.ANOMALOUS
+@pytest.mark.parametrize(
+    "outcome", [each for each in Outcome if not each.ticked and each is not Outcome.UNKNOWN]
+)
+def test_every_outcome_but_normal_ticks_and_unknown_is_anomalous(outcome: Outcome) -> None:
+    found, text = why({Outcome.IMMEDIATE: 298, outcome: 1})
+    assert found is Verdict.ANOMALOUS
+    assert text.startswith(f"1 {outcome} in 299 loads; ")
 
 
 def why(
@@ -95,7 +100,7 @@ def why(
         unknown_attempts, controls_seen, 2, first_loads, planned, cells,
     )  # fmt: skip
     losses = Losses(tally.trials, tally.outcomes[Outcome.LOST], tally.outcomes[Outcome.UNKNOWN])
-    return decide(tally, loss_rate(losses, 0.95), 0.01, EXPOSED)
+    return decide(Case(tally, loss_rate(losses, 0.95), 0.01, EXPOSED))
 
 
 def test_a_clean_verdict_says_what_it_rules_out_and_what_a_tenth_takes() -> None:
@@ -175,6 +180,6 @@ def test_why_a_loss_is_not_the_known_bug_is_said_in_the_catalogue_s_words(
         tally = Tally(
             Counter({Outcome.LOST: 1}), Counter(causes), bug_losses, 1, 0, 2, 2, planned=planned
         )
-        got, text = decide(tally, loss_rate(Losses(1, 1, 0), 0.95), 0.01, exposed)
+        got, text = decide(Case(tally, loss_rate(Losses(1, 1, 0), 0.95), 0.01, exposed))
         assert got is Verdict.ANOMALOUS
         assert words.format(name=bug.name, effect=bug.effect, cause=bug.cause) in text

@@ -20,7 +20,8 @@ from orchestrator.stats.rate import Losses, loss_rate, rate_over_saves
 from orchestrator.stats.save_effect import BySave
 from orchestrator.stats.sequence import confidence_sequence, evidence_against
 from orchestrator.stats.stopping import FALSE_DIAGNOSIS, Advice, StoppingRule, losses_to_be_sure
-from orchestrator.verdict.cell import Tally, decide
+from orchestrator.verdict.case import Case, Tally
+from orchestrator.verdict.cell import decide
 from orchestrator.verdict.verdict import Verdict
 from tests.support.exposures import EXPOSED
 from tests.support.simulated_campaigns import (
@@ -134,7 +135,7 @@ def is_affected(loads: int, losses: int, cells: int) -> bool:
     causes = Counter({Cause.LOST_INTERRUPT: losses})
     tally = Tally(outcomes, causes, losses, loads, 0, 2, 2, 0, loads, cells)
     rate = loss_rate(Losses(loads, losses, 0, planned=loads), CONFIDENCE)
-    return decide(tally, rate, 0.01, EXPOSED)[0] is Verdict.AFFECTED
+    return decide(Case(tally, rate, 0.01, EXPOSED))[0] is Verdict.AFFECTED
 
 
 @pytest.mark.parametrize(

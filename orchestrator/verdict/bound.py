@@ -1,0 +1,26 @@
+"""The rules for a cell in which nothing is wrong: enough loads make it `clean`."""
+
+from orchestrator.findings.outcome import Outcome
+from orchestrator.stats.bounds import trials_needed
+from orchestrator.verdict.case import Case, Finding
+from orchestrator.verdict.verdict import Verdict
+
+
+def bound_too_high(case: Case) -> Finding | None:
+    """Return `inconclusive` if the loads do not rule out the plan's loss rate."""
+    rate, rule_out = case.rate, case.rule_out
+    if rate.high <= rule_out * (1 + 1e-9):
+        return None
+    unknown = case.tally.outcomes[Outcome.UNKNOWN]
+    counted = f" with {unknown} unresolved counted as lost" if unknown else ""
+    return Finding(
+        Verdict.INCONCLUSIVE,
+        f"no loss in {case.tally.trials} loads{counted} does not rule out {rule_out * 100:.4g}%, "
+        f"which takes {trials_needed(rule_out, rate.confidence)} loads without a loss "
+        "(--trials, --rule-out)",
+    )
+
+
+def clean(case: Case) -> Finding:
+    """Return `clean`."""
+    return Finding(Verdict.CLEAN, f"no loss in {case.tally.trials} loads")

@@ -1,0 +1,79 @@
+"""What a cell's verdict is decided from, and what a rule finds in it."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.bugs.exposure import Exposure
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.stats.rate import LossRate
+from orchestrator.stats.stopping import losses_to_be_sure
+from orchestrator.verdict.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The counts of a cell."""
+
+    outcomes: Counter[Outcome]
+    """Trials by outcome. `unknown` counts those whose last attempt was unknown."""
+    causes: Counter[Cause]
+    bug_losses: int
+    """Losses as the known bug causes them: the first tick of a one-shot timer, diagnosed as
+    lost."""
+    attempts: int
+    unknown_attempts: int
+    controls_seen: int
+    controls: int
+    first_loads: int = 0
+    """Saves whose first load has a known outcome."""
+    planned: int | None = None
+    """Planned number of trials, if the campaign could end at another number."""
+    cells: int = 1
+    """Cells of the run. They share the error rate of a false `affected`."""
+    vcpus: int = 1
+    """vCPUs of the guest. A load can be wrongly diagnosed once for each."""
+
+    @property
+    def trials(self) -> int:
+        """Trials of eligible saves, including those that stayed unknown."""
+        return self.outcomes.total()
+
+    def sure(self, confidence: float) -> int:
+        """Return how many diagnosed losses are too many to be the observer's errors."""
+        watched = max(self.planned or 0, self.trials) * self.vcpus
+        return losses_to_be_sure(watched, (1 - confidence) / self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that the rules of a verdict may look at."""
+
+    tally: Tally
+    rate: LossRate
+    rule_out: float
+    """The loss rate that the plan wants ruled out."""
+    exposure: Exposure
+
+    @property
+    def sure(self) -> int:
+        """How many diagnosed losses are too many to be the observer's errors."""
+        return self.tally.sure(self.rate.confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict, as one rule gives it."""
+
+    verdict: Verdict
+    why: str
+    trusted: bool = True
+    """True if loads without a loss can be trusted, so that they rule out loss rates."""
+
+
+Rule = Callable[[Case], Finding | None]
+"""Returns a finding, or None if the rule does not apply."""
+
+Note = Callable[[Case], str | None]
+"""Returns a sentence that every verdict of such a case has to state, or None."""

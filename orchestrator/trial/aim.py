@@ -122,32 +122,12 @@ class Saver:
         await instance.pin()
         rejected: list[Save] = []
         for _ in range(ATTEMPTS):
-            if not instance.running:
-                await instance.cont()
-                instance.console.drain()
-                for vcpu in instance.vcpus:
-                    await self._next_tick(vcpu)  # the stop tore this period
-            await self.learn_pace()
-            heard = await self._next_tick()
-            for _ in range(LEARNING_TICKS):
-                if instance.clock.now_ns() - heard.at_ns < period_ns / 2:
-                    break
-                heard = await self._next_tick()  # this tick came while other vCPUs were awaited
-            printing_ns = self._paces[0].printing_periods * period_ns
-            due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.late_ns
-            left_ns = int(due_ns) - instance.clock.now_ns()
-            if left_ns > 0:
-                await instance.clock.sleep(left_ns)
-            await instance.stop()
+            tick = await self.stop_at(phase)
             stopped_ns = instance.clock.now_ns()
             if expired:
                 await instance.clock.sleep(int(EXPIRED_PERIODS * period_ns))
             save = await self.look_at_all(tag, phase, within)
-            # Correct the aim by half of this attempt's error. An error of a period or more
-            # comes from a stalled host and teaches nothing.
-            off = save.first.phase + save.first.ticks - heard.line.sequence - phase
-            if abs(off) < 1:
-                self._paces.late_ns += off * period_ns / 2
+            self.correct_aim(save, tick)
             if save.eligible:
                 stopped_periods = (instance.clock.now_ns() - stopped_ns) / period_ns
                 await self._snapshots.save(instance, tag)
@@ -158,6 +138,50 @@ class Saver:
             f"taking a save at phase {phase:.2f}: none of {ATTEMPTS} attempts was eligible "
             f"({', '.join(reasons)}). A longer --period gives more room."
         )
+
+    async def stop_at(self, phase: float) -> Tick:
+        """Stop the instance at about `phase` of a period; return the tick that began the period.
+
+        The instance is started before if it does not run.
+
+        Raises:
+            NoSaveError: the guest does not tick.
+            MonitorError: QEMU failed at a command.
+        """
+        instance, period_ns = self._instance, self._limits.period_ns
+        if not instance.running:
+            await instance.cont()
+            instance.console.drain()
+            for vcpu in instance.vcpus:
+                await self._next_tick(vcpu)  # the stop tore this period
+        await self.learn_pace()
+        heard = await self._next_tick()
+        for _ in range(LEARNING_TICKS):
+            if instance.clock.now_ns() - heard.at_ns < period_ns / 2:
+                break
+            heard = await self._next_tick()  # this tick came while other vCPUs were awaited
+        printing_ns = self._paces[0].printing_periods * period_ns
+        due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.late_ns
+        left_ns = int(due_ns) - instance.clock.now_ns()
+        if left_ns > 0:
+            await instance.clock.sleep(left_ns)
+        await instance.stop()
+        return heard.line
+
+    def correct_aim(self, save: Save, tick: Tick) -> float:
+        """Learn from where a stop landed; return its error in periods.
+
+        The aim is corrected by half of the error. An error of a period or more comes from a
+        stalled host and teaches nothing.
+
+        Args:
+            save: the instance as the stop left it.
+            tick: the tick that began the period.
+        """
+        off = save.first.phase + save.first.ticks - tick.sequence - save.intended_phase
+        if abs(off) < 1:
+            self._paces.late_ns += off * self._limits.period_ns / 2
+        return off
 
     async def look_at_all(
         self, tag: str, phase: float, within: tuple[float, float] = ANY_PHASE

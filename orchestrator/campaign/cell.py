@@ -223,7 +223,7 @@ class CellRunner:
                 outcome = await self._count(instance, save, result)
                 if not outcome.ticked or self._time_is_up():
                     return
-            self._note_trace(instance)
+            await self._note_trace(instance)
             if self._cell.cycle is CycleKind.FRESH:
                 return
 
@@ -324,7 +324,7 @@ class CellRunner:
             self._loader_noted = True
             self._recorder.loader(self._cell, instance)
 
-    def _note_trace(self, instance: Instance) -> None:
+    async def _note_trace(self, instance: Instance) -> None:
         if self.counts.apicv is None and instance.process.tracer:
-            seen = read_apicv(instance.process.tracer.read())
+            seen = read_apicv(await instance.process.tracer.read())
             self._recorder.write(TraceRecord(self._cell.id, seen))

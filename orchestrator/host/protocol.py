@@ -21,15 +21,19 @@ class Tracer(Protocol):
     """Kernel tracepoints of the host, recorded while a QEMU runs."""
 
     def watch(self, thread_ids: Collection[int]) -> None:
-        """Record only what happens in these threads."""
+        """Record only what happens in these threads, from now on."""
         ...
 
     def mark(self, text: str) -> None:
         """Write a marker into the recording."""
         ...
 
-    def read(self) -> str:
-        """Return the recorded events as the kernel prints them."""
+    async def read(self) -> str:
+        """Return the events since the last load, as the kernel prints them.
+
+        The first line names the events that were recorded. The recording of a load may be
+        preceded by older events.
+        """
         ...
 
     def close(self) -> None:

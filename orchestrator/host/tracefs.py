@@ -4,6 +4,7 @@ An instance has its own buffer and its own set of events: whoever else traces on
 this host is not disturbed.
 """
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Collection
@@ -16,6 +17,7 @@ EVENTS = (
     "kvm/kvm_apicv_accept_irq",
     "kvm/kvm_apicv_inhibit_changed",
     "kvm/kvm_hv_timer_state",
+    "kvm/kvm_write_tsc_offset",
     "kvm/kvm_entry",
     "kvm/kvm_inj_virq",
     "kvm/kvm_eoi",
@@ -72,10 +74,10 @@ class TraceInstance:
         with contextlib.suppress(OSError):
             os.write(self._marker, text.encode())
 
-    def read(self) -> str:
+    async def read(self) -> str:
         """Return the trace, after a line that names the recorded events."""
         try:
-            recorded = (self.place / "trace").read_text(errors="replace")
+            recorded = await asyncio.to_thread((self.place / "trace").read_text, errors="replace")
         except OSError as error:
             recorded = f"# it could not be read: {error.strerror}\n"
         return f"# events: {' '.join(self._events)}\n{recorded}"

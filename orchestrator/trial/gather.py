@@ -44,7 +44,7 @@ async def gather(
             kept, which exist already.
     """
     found = Evidence(vcpus=tuple(VcpuEvidence(vcpu) for vcpu in vcpus))
-    instance.keep_trace()
+    await instance.keep_trace()
     failure = None
     try:
         if look:

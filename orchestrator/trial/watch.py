@@ -102,7 +102,7 @@ class Heard(Generic[L]):
 
 async def how_it_ended(instance: Instance) -> Ended:
     """End a QEMU that has hung up, and say how it ended. What the kernel traced is kept."""
-    instance.keep_trace()
+    await instance.keep_trace()
     end = await instance.kill()
     if -end.code in CRASH_SIGNALS:
         return Ended(f"QEMU crashed: {end}", crashed=True)

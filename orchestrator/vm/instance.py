@@ -184,10 +184,10 @@ class Instance:
         """
         return await self.config.program.state(StoppedMemory(self.monitor), vcpu)
 
-    def keep_trace(self) -> None:
+    async def keep_trace(self) -> None:
         """Keep what the kernel has recorded so far: the recording ends with QEMU."""
         if self.process.tracer and self.trace is None:
-            self.trace = self.process.tracer.read()
+            self.trace = await self.process.tracer.read()
 
     async def kill(self) -> ProcessExit:
         """End QEMU at once and remove what it left.

@@ -72,7 +72,7 @@ async def try_out(host: Host, config: InstanceConfig) -> Tryout:
                 if not isinstance(arrived[0], Tick):
                     return Tryout(f"the guest said {arrived[0]}")
             tracer = instance.process.tracer
-            return Tryout(None, trace=tracer.read() if tracer else None)
+            return Tryout(None, trace=await tracer.read() if tracer else None)
     except ConsoleClosedError as error:
         return Tryout("QEMU ended while its guest ticked", error)
     except LosttickError as error:

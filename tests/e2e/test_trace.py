@@ -58,7 +58,7 @@ async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: A
         result = await Trial(instance, snapshots, save, paces, limits).run()
         assert result.outcome.ticked
         assert process.tracer is not None
-        text = process.tracer.read()
+        text = await process.tracer.read()
         assert text.index(MARK_LOAD) < text.index(MARK_CONT)
         finding = read_trace(text, TICK_VECTOR)
         print(finding.sentence(TICK_VECTOR))

@@ -21,6 +21,9 @@
  *   P pin a thread        TID CPU                 r
  *   U unload a module     NAME                    r
  *   I load a module       PATH\0OPTIONS           r
+ *   T trace QEMU's threads  TIDS\0EVENT\0...       none
+ *   A add to the trace    a marker's text         none
+ *   V view the trace                              d: parts of it, then r
  *   K kill QEMU                                   r; then x, when it has ended
  * Answers come in the order of the requests. r begins with errno in decimal; what
  * follows a space is the value.
@@ -45,6 +48,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -61,6 +65,10 @@
 #define GATHER_NS 4000000ull   /* between two looks for the rest of it */
 #define LIFE_NS 25000000ull    /* between two signs of life: the harness sets its clock by them */
 #define CONSOLE_ROOM (1 << 20)
+#define TRACING "/sys/kernel/tracing"
+#define TRACE_KB "512"
+#define LOAD_MARK "losttick: load"
+#define TRACE_VCPUS 64
 
 struct qemu {
     pid_t pid;
@@ -68,6 +76,8 @@ struct qemu {
     char line[PAYLOAD];
     size_t line_bytes;
     uint64_t line_ns, look_ns;
+    int marker;          /* of its trace instance; -1 without one */
+    char events[1024];   /* what the trace records */
 };
 
 static int tty;
@@ -255,6 +265,126 @@ static int copy(const char *source, const char *path)
     return error;
 }
 
+static int put_text(const char *folder, const char *name, const char *text)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    ssize_t done = write(fd, text, strlen(text));
+    int error = done < 0 ? errno : 0;
+    close(fd);
+    return error;
+}
+
+static void trace_folder(char *path, size_t room, int number)
+{
+    snprintf(path, room, TRACING "/instances/qemu%d", number);
+}
+
+/* Record a QEMU's threads in a trace instance of its own. A kernel without tracefs, or without
+ * an event, records less: the view says which events were recorded. */
+static void do_trace(int number, char *threads, size_t size)
+{
+    char folder[64], path[256];
+    struct qemu *q = &qemus[number];
+    if (q->marker < 0) {
+        trace_folder(folder, sizeof folder, number);
+        if (mkdir(folder, 0700) && errno != EEXIST)
+            return;
+        put_text(folder, "buffer_size_kb", TRACE_KB);
+        snprintf(path, sizeof path, "%s/trace_marker", folder);
+        q->marker = open(path, O_WRONLY | O_CLOEXEC);
+        if (q->marker < 0 || put_text(folder, "set_event_pid", threads))
+            return;
+        for (char *event = threads + strlen(threads) + 1; event < threads + size;
+             event += strlen(event) + 1) {
+            snprintf(path, sizeof path, "events/%s/enable", event);
+            if (!put_text(folder, path, "1") &&
+                strlen(q->events) + strlen(event) + 2 < sizeof q->events)
+                strcat(strcat(q->events, " "), event);
+        }
+    }
+}
+
+static void end_trace(int number)
+{
+    char folder[64];
+    struct qemu *q = &qemus[number];
+    if (q->marker >= 0)
+        close(q->marker);
+    q->marker = -1;
+    q->events[0] = 0;
+    trace_folder(folder, sizeof folder, number);
+    rmdir(folder);
+}
+
+static char *whole_file(const char *path)
+{
+    size_t room = 1 << 20, filled = 0;
+    char *text = malloc(room);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = 0;
+    while (fd >= 0 && text && (got = read(fd, text + filled, room - filled - 1)) > 0)
+        if ((filled += got) == room - 1)
+            text = realloc(text, room *= 2);
+    if (fd < 0 || got < 0 || !text) {
+        int error = errno;
+        free(text);
+        text = NULL;
+        errno = error;
+    } else {
+        text[filled] = 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    return text;
+}
+
+/* The trace from the last load on, as far as its marker was not overwritten. A vCPU enters the
+ * guest again and again: of entries with nothing between them, the first is sent. */
+static void do_view(int number)
+{
+    char path[128], part[PAYLOAD];
+    uint64_t entered = 0;
+    size_t filled = snprintf(part, sizeof part, "# events:%s\n", qemus[number].events);
+    trace_folder(path, sizeof path - 8, number);
+    strcat(path, "/trace");
+    char *text = whole_file(path), *line = text, *last = NULL;
+    if (!text) {
+        answer(number, errno, "");
+        return;
+    }
+    for (char *at = text; (at = strstr(at, LOAD_MARK)); at++)
+        last = at;
+    if (last)
+        for (line = last; line > text && line[-1] != '\n'; line--)
+            ;
+    while (*line) {
+        char *end = strchrnul(line, '\n');
+        size_t size = end - line + (*end == '\n');
+        char *entry = memmem(line, size, " kvm_entry: vcpu ", 17);
+        unsigned vcpu = entry ? strtoul(entry + 17, NULL, 10) % TRACE_VCPUS : 0;
+        if (!entry)
+            entered = 0;
+        if (!(entry && entered >> vcpu & 1) && size < sizeof part) {
+            if (filled + size > sizeof part) {
+                send_frame('d', number, part, filled);
+                filled = 0;
+            }
+            memcpy(part + filled, line, size);
+            filled += size;
+        }
+        if (entry)
+            entered |= 1ull << vcpu;
+        line += size;
+    }
+    send_frame('d', number, part, filled);
+    answer(number, 0, "");
+    free(text);
+}
+
 static void do_start(int number, char *arguments, size_t size)
 {
     char *argv[128];
@@ -294,7 +424,8 @@ static void do_start(int number, char *arguments, size_t size)
     close(console[1]);
     close(error[1]);
     struct qemu *q = &qemus[number];
-    *q = (struct qemu){.pid = pid, .qmp = qmp[0], .console = console[0], .error = error[0]};
+    *q = (struct qemu){.pid = pid, .qmp = qmp[0], .console = console[0], .error = error[0],
+                       .marker = -1};
     fcntl(q->console, F_SETFL, O_NONBLOCK);
     answer(number, pid < 0 ? errno : 0, "%d", pid);
 }
@@ -354,6 +485,16 @@ static void obey(char kind, int number, char *payload, size_t size)
             close(fd);
         break;
     }
+    case 'T':
+        do_trace(number, payload, size);
+        break;
+    case 'A':
+        if (q->marker >= 0)
+            write_all(q->marker, payload, size);
+        break;
+    case 'V':
+        do_view(number);
+        break;
     case 'K':
         if (q->pid > 0)
             kill(q->pid, SIGKILL);
@@ -421,7 +562,8 @@ static void bury(void)
             int code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
             send_frame('x', i, text, snprintf(text, sizeof text, "%d", code));
             empty_folder(i);
-            *q = (struct qemu){.qmp = -1, .console = -1, .error = -1};
+            end_trace(i);
+            *q = (struct qemu){.qmp = -1, .console = -1, .error = -1, .marker = -1};
         }
 }
 
@@ -457,7 +599,8 @@ int main(int argc, char **argv)
     tcsetattr(tty, TCSANOW, &line);
     make_crc_table();
     for (int i = 0; i < QEMUS; i++)
-        qemus[i] = (struct qemu){.qmp = -1, .console = -1, .error = -1};
+        qemus[i] = (struct qemu){.qmp = -1, .console = -1, .error = -1, .marker = -1};
+    mount("tracefs", TRACING, "tracefs", 0, NULL);  /* without it, nothing is recorded */
     signal(SIGPIPE, SIG_IGN);
     keep_busy();
     sigset_t child, usual;

@@ -7,7 +7,7 @@ kernel code is kept here: only names, and the lines that are put in.
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +50,26 @@ def edit(file: str, change: Callable[[str], str]) -> None:
         path.write_text(change(path.read_text()))
     except (PlaceError, OSError) as error:
         sys.exit(f"{file}: {error}")
+
+
+def edit_all(files: Sequence[str], change: Callable[[str], str | None]) -> None:
+    """Rewrite the one of some files that has the place of an edit.
+
+    Args:
+        files: files of the source tree; kernels have the place in one or another of them.
+        change: returns the edited text, or None if the place is not in it.
+    """
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: {Path(sys.argv[0]).name} SOURCE_DIR")
+    paths = [path for file in files if (path := Path(sys.argv[1]) / file).exists()]
+    try:
+        edited = {path: new for path in paths if (new := change(path.read_text())) is not None}
+    except (PlaceError, ValueError, OSError) as error:
+        sys.exit(f"{', '.join(files)}: {error}")
+    if len(edited) != 1:
+        sys.exit(f"{', '.join(files)}: {len(edited)} of them have the place, not one")
+    for path, text in edited.items():
+        path.write_text(text)
 
 
 def code(text: str) -> str:

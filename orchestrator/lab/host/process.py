@@ -13,6 +13,7 @@ from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import DUMP_FILE
 from orchestrator.lab.host.image import FILES
 from orchestrator.lab.host.link import PAYLOAD_BYTES, Frame, Link, LinkError
+from orchestrator.lab.host.tracer import LabTracer
 from orchestrator.process.exit import ProcessExit
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ class _Sink(asyncio.Protocol):
 class LabQemu:
     """One QEMU in a lab."""
 
-    tracer = None
     dump_file = DUMP_FILE
 
     def __init__(self, lab: "LabHost", link: Link, number: int) -> None:
@@ -65,6 +65,7 @@ class LabQemu:
         self.pid = 0
         self._pinned = 0
         self._lab, self._link, self._number = lab, link, number
+        self.tracer = LabTracer(link, number)
         self._stderr = b""
         self._to_qmp: asyncio.Transport | None = None
         self._to_console: asyncio.Transport | None = None

@@ -45,6 +45,10 @@ MAKE_VARIABLES = (
 COMPILER_FEATURES = {"CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT": "-fmin-function-alignment=16"}
 
 
+#: Modules that the programs of edits import: an edit is another if one of them is.
+SHARED = ("kernel_source", "shift_first_tick")
+
+
 #: Increase this when modules are built in another way, so that kept ones are built again.
 RECIPE = 1
 
@@ -140,7 +144,7 @@ def _alone(place: Path) -> Iterator[int]:
 
 def _key(place: Path, edits: Sequence[Path]) -> str:
     programs = [program.read_bytes() for edit in edits for program in sorted(edit.parent.glob("*"))
-                if program == edit or program.stem == "kernel_source"]  # fmt: skip
+                if program == edit or program.stem in SHARED]  # fmt: skip
     recipe = (place.name, RECIPE, MAKE_VARIABLES, COMPILER_FEATURES, BUILT, programs)
     return hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
 

@@ -44,8 +44,27 @@ class Variant(enum.StrEnum):
     """The same in 1 of N such restores. The module counts them."""
     DROP_TIMER = "drop-timer"
     """The restored initial count is forgotten, which causes a hang that is not this bug ("timer
-    not restored", TMICT 0). To leave the preemption timer stopped would not do: it leaves TMICT
-    unchanged, TMCCT 0 and nothing pending, exactly as a lost interrupt does."""
+    not restored", TMICT 0)."""
+    NEVER_START = "never-start"
+    """A restored one-shot timer that would expire at once is never started. This leaves TMICT
+    unchanged, TMCCT 0 and nothing pending, exactly as a lost interrupt does: only the kernel's
+    trace and the direct test tell the two apart."""
+    OTHER_VECTOR = "other-vector"
+    """The first timer interrupt after a restore comes on the next vector."""
+    LATE_TICK = "late-tick"
+    """The first tick of a one-shot timer comes 1.4 periods after a restore."""
+    EARLY_TICK = "early-tick"
+    """The first tick of a one-shot timer comes 0.25 periods after a restore."""
+    THIRD_PERIOD = "third-period"
+    """The first tick of a one-shot timer comes 3 periods after a restore."""
+    IGNORE_LAPIC = "ignore-lapic"
+    """`KVM_SET_LAPIC` has no effect."""
+    DROP_DEADLINE = "drop-deadline"
+    """A restored TSC deadline is dropped."""
+    HALVE_PERIOD = "halve-period"
+    """A restored periodic timer ticks twice as often."""
+    DROP_THIRD_ARM = "drop-third-arm"
+    """The third time that the guest arms its timer after a restore, nothing is started."""
 
 
 _EDITS = {
@@ -54,6 +73,15 @@ _EDITS = {
     Variant.REVERT_FIX: ("revert_fix",),
     Variant.PARTIAL: ("partial_revert",),
     Variant.DROP_TIMER: ("drop_timer",),
+    Variant.NEVER_START: ("never_start",),
+    Variant.OTHER_VECTOR: ("other_vector",),
+    Variant.LATE_TICK: ("late_tick",),
+    Variant.EARLY_TICK: ("early_tick",),
+    Variant.THIRD_PERIOD: ("third_period",),
+    Variant.IGNORE_LAPIC: ("ignore_lapic",),
+    Variant.DROP_DEADLINE: ("drop_deadline",),
+    Variant.HALVE_PERIOD: ("halve_period",),
+    Variant.DROP_THIRD_ARM: ("drop_third_arm",),
 }
 
 

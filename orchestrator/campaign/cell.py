@@ -36,6 +36,7 @@ from orchestrator.trial.examine import Hang, examine
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
+from orchestrator.trial.resume import load_manner
 from orchestrator.trial.watch import how_it_ended
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import GuestStartError, launch
@@ -217,7 +218,7 @@ class CellRunner:
                 self._recorder.save(self._cell, Role.HOST, attempt)
             self._recorder.save(self._cell, Role.HOST, save)
             for _ in range(min(self._cell.loads_per_save, self._planned - self._trials)):
-                trial = Trial(instance, self._snapshots, save, paces, self._limits)
+                trial = self._trial(instance, save, paces)
                 result = await trial.run()
                 self._note_loader(instance)
                 outcome = await self._count(instance, save, result)
@@ -284,7 +285,7 @@ class CellRunner:
             saver = Saver(instance, self._snapshots, paces, self._limits)
             save = await saver.take_control("control")
             self._recorder.save(self._cell, Role.CONTROL, save)
-            result = await Trial(instance, self._snapshots, save, paces, self._limits).run()
+            result = await self._trial(instance, save, paces).run()
             result, hang = await self._examine(instance, save, result)
             subject = instance.config.guest.subject
             self._recorder.trial(self._cell, Role.CONTROL, number, attempt, save, result, hang)
@@ -305,6 +306,10 @@ class CellRunner:
         async with launch(self._host, config, console) as instance:
             self._recorder.instance(cell, role, number, instance)
             yield instance
+
+    def _trial(self, instance: Instance, save: Save, paces: Paces) -> Trial:
+        manner = load_manner(self._cell)
+        return Trial(instance, self._snapshots, save, paces, self._limits, manner)
 
     def _paces(self, instance: Instance) -> Paces:
         """Return the paces learnt on these CPUs from earlier instances."""

@@ -4,6 +4,7 @@ from orchestrator.errors import UnfitError
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.protocol import Host
 from orchestrator.plan.cell import Cell
+from orchestrator.snapshot.method import Resume
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.snapshot.table import snapshots
 from orchestrator.vm.config import Accel, InstanceConfig, IrqChip
@@ -32,6 +33,10 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
         raise UnfitCellError(
             "phase expired: the timer of QEMU's own LAPIC stops with the instance, and can't "
             "run out in a stopped one"
+        )
+    if cell.resume is Resume.AUTO and cell.pause_before_cont:
+        raise UnfitCellError(
+            "pause_before_cont: with resume auto there is no `cont` to pause before"
         )
     if cell.mode not in config.program.timers:
         raise UnfitCellError(

@@ -38,7 +38,7 @@ from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
 from orchestrator.plan.plan import Plan
 from orchestrator.registry import Registry
 from orchestrator.results.summary import summary
-from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import Accel, IrqChip
 from orchestrator.vm.tryout import why_not
@@ -103,6 +103,20 @@ def run(
     cpu: Annotated[list[str] | None, _axis("cpu", "CPU model, optionally with features.")] = None,
     vcpus: Annotated[list[int] | None, _axis("vcpus", "vCPUs of the guest, 1 to 8.")] = None,
     memory: Annotated[list[int] | None, _axis("memory_mib", "Memory of the guest in MiB.")] = None,
+    resume_by: Annotated[
+        list[Resume] | None,
+        _axis(
+            "resume",
+            "How the guest runs on after a load: losttick stops and continues it (cont), or QEMU "
+            "does (auto): `loadvm` on a running machine, a new QEMU without -S.",
+        ),
+    ] = None,
+    pause_before_load: Annotated[
+        list[str] | None, _axis("pause_before_load", "Pause before each load: '3 periods', '10 s'.")
+    ] = None,
+    pause_before_cont: Annotated[
+        list[str] | None, _axis("pause_before_cont", "Pause between each load and `cont`.")
+    ] = None,
     trials: Annotated[
         int | None, _goal("Trials of each cell.", "as many as --rule-out needs: 299")
     ] = None,
@@ -174,7 +188,8 @@ def run(
             "accel": accel, "guest": guest, "mode": mode, "apic": apic, "method": method,
             "period_ms": period, "loads_per_save": loads_per_save, "cycle": cycle,
             "phase": phase, "irqchip": irqchip, "qemu": qemu, "machine": machine, "cpu": cpu,
-            "vcpus": vcpus, "memory_mib": memory,
+            "vcpus": vcpus, "memory_mib": memory, "resume": resume_by,
+            "pause_before_load": pause_before_load, "pause_before_cont": pause_before_cont,
         },
         "limits": {
             "rule_out": rule_out, "confidence": confidence, "trials": trials, "seconds": seconds,

@@ -23,10 +23,11 @@ from orchestrator.guest.registry import GUESTS
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.choices import AccelChoice
+from orchestrator.plan.pause import NO_PAUSE, Pause
 from orchestrator.plan.phase import RANDOM, Phase
 from orchestrator.plan.registered import NameIn
 from orchestrator.plan.strict import Strict
-from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import DEFAULT_CPU, DEFAULT_MACHINE, DEFAULT_MEMORY_MIB, Accel, IrqChip
 
@@ -96,6 +97,16 @@ class Axes(Strict):
     """The guest's memory in MiB."""
     guest: Axis[Annotated[str, NameIn(GUESTS)]] = [DEFAULT_GUEST]
     """The guest that runs in the VM."""
+    resume: Axis[Resume] = [Resume.CONT]
+    """How the guest runs on after a load: by losttick's `cont`, or by itself."""
+    pause_before_load: Axis[Pause] = Field(
+        default=[NO_PAUSE], json_schema_extra={"default": [str(NO_PAUSE)]}
+    )
+    """Pause before each load: `"3 periods"`, `"10 s"`, `"500 ms"` or 0."""
+    pause_before_cont: Axis[Pause] = Field(
+        default=[NO_PAUSE], json_schema_extra={"default": [str(NO_PAUSE)]}
+    )
+    """Pause between each load and `cont`, in the same form."""
 
     @property
     def size(self) -> int:

@@ -7,8 +7,9 @@ from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import DEFAULT_GUEST, GuestConfig
 from orchestrator.guest.registry import GUESTS
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
+from orchestrator.plan.pause import NO_PAUSE, Pause
 from orchestrator.plan.phase import RANDOM, Phase
-from orchestrator.snapshot.method import CycleKind, Method
+from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.vm.config import (
     DEFAULT_CPU,
     DEFAULT_MACHINE,
@@ -42,6 +43,12 @@ class Cell:
     memory_mib: int = DEFAULT_MEMORY_MIB
     guest: str = DEFAULT_GUEST
     """Name of the guest that runs."""
+    resume: Resume = Resume.CONT
+    """How the guest runs on after a load."""
+    pause_before_load: Pause = NO_PAUSE
+    """How long to wait before each load."""
+    pause_before_cont: Pause = NO_PAUSE
+    """How long to wait between each load and `cont`."""
 
     @property
     def id(self) -> str:
@@ -86,4 +93,5 @@ class Cell:
         return InstanceConfig(
             self.accel, guest, GUESTS[self.guest], machine=self.machine, memory_mib=self.memory_mib,
             cpu_model=self.cpu, irqchip=self.irqchip,
+            loads_run_on=self.resume is Resume.AUTO,
         )  # fmt: skip

@@ -32,6 +32,8 @@ def expected_s(cell: Cell, plan: Plan) -> float:
     saves = -(-trials // cell.loads_per_save)
     first = TIMERS[cell.mode].first_tick_periods
     trial_s = (first + 1) * period_s + _LOAD_S.get(cell.method, _NEW_QEMU_S)
+    trial_s += cell.pause_before_load.ns(cell.period_ns) / 1e9
+    trial_s += cell.pause_before_cont.ns(cell.period_ns) / 1e9
     save_s = (_SAVE_PERIODS + 1.25 * cell.phase.expired) * period_s + _SAVE_S
     if cell.cycle is CycleKind.FRESH:
         save_s += _START_S

@@ -21,7 +21,12 @@ from orchestrator.plan.plan import Plan
 COMMAND_LINE = "command line"
 
 #: Settings whose command-line option has another name.
-_OPTIONS = {"period_ms": "period", "memory_mib": "memory", "limits": "rule_out"}
+_OPTIONS = {
+    "period_ms": "period",
+    "memory_mib": "memory",
+    "resume": "resume_by",
+    "limits": "rule_out",
+}
 
 
 _SETTINGS = [*Plan.model_fields, *Goals.model_fields, *Axes.model_fields]

@@ -22,6 +22,16 @@ class Method(enum.StrEnum):
     """Migration to `exec:`; then a new QEMU with `-incoming URI`, which loads as it starts."""
 
 
+class Resume(enum.StrEnum):
+    """How the guest runs on after a load."""
+
+    CONT = "cont"
+    """losttick stops the guest before the load, and continues it after the load."""
+    AUTO = "auto"
+    """QEMU itself lets the guest run on: a load into a running guest, or a new QEMU without
+    `-S`."""
+
+
 class CycleKind(enum.StrEnum):
     """The guest that is saved next, and how often each save is loaded."""
 

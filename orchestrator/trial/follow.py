@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lines import Tick
-from orchestrator.timers.first_tick import MISSING, ResumeTiming, classify
+from orchestrator.timers.first_tick import MISSING, classify
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
+from orchestrator.trial.resume import Resumed
 from orchestrator.trial.watch import Heard, Silence, Watch
 from orchestrator.vm.instance import Instance
 
 #: A line whose sequence number is further ahead than this is not believed.
 MOST_LINES_AHEAD = 4
+
+#: How long after a load into a running guest lines from before the load can still arrive, by
+#: the host's clock.
+STALE_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,7 @@ class Follower:
         pace: Pace,
         limits: Limits,
         *,
-        cont_ns: int,
-        resumed: ResumeTiming,
+        resumed: Resumed,
     ) -> None:
         """Prepare.
 
@@ -44,14 +48,12 @@ class Follower:
             save: the vCPU's state in the save.
             pace: the vCPU's pace.
             limits: limits of silence for the guest's period.
-            cont_ns: when `cont` was sent, by the host's clock.
             resumed: when the instance resumed.
         """
         self._instance = instance
         self._save = save
         self._pace = pace
         self._limits = limits
-        self._cont_ns = cont_ns
         self._resumed = resumed
         self._watch = Watch(instance, limits, save.vcpu)
         self._first: FirstTick | None = None
@@ -70,7 +72,7 @@ class Follower:
         )
 
     async def _follow(self) -> _Finding:
-        first = await self._await_tick(self._save.ticks)
+        first = await self._await_tick(self._save.ticks, stale=self._resumed.by_itself)
         if not isinstance(first, Heard):
             return first
         second = await self._await_tick(first.line.sequence)
@@ -86,9 +88,24 @@ class Follower:
         self._pace.observe(first.line, second.line)
         return await self._classify(first, second)
 
-    async def _await_tick(self, after: int) -> Heard[Tick] | _Finding:
-        """Wait for a tick with a sequence number beyond `after`."""
+    async def _await_tick(self, after: int, *, stale: bool = False) -> Heard[Tick] | _Finding:
+        """Wait for a tick with a sequence number beyond `after`.
+
+        Args:
+            after: sequence number of the tick before.
+            stale: whether ticks from before the load may come first. Their numbers are beyond
+                that of the next tick.
+        """
+        until_ns = self._instance.clock.now_ns() + STALE_NS
         heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
+        while stale and isinstance(heard, Heard) and heard.line.sequence > after + 1:
+            if heard.at_ns > until_ns:
+                return _Finding(
+                    Outcome.UNKNOWN,
+                    f"ticks from before the load went on for {STALE_NS / 1e9:g} s after it, up to "
+                    f"tick {heard.line.sequence}: the load had no effect",
+                )
+            heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
         if isinstance(heard, Silence):
             return await self._leave_alone(heard)
         if not isinstance(heard, Heard):
@@ -113,14 +130,14 @@ class Follower:
     async def _classify(self, first: Heard[Tick], second: Heard[Tick]) -> _Finding:
         """Return the class of the first tick, if the second one came a period after it."""
         period_ns, pace, config = self._limits.period_ns, self._pace, self._instance.config
-        elapsed_ns = first.at_ns - self._cont_ns
+        elapsed_ns = first.at_ns - self._resumed.since_ns
         self._first = FirstTick(
             periods=(first.line.progress - self._save.progress) / pace.progress_per_period,
             wall_periods=max(0.0, elapsed_ns / period_ns - pace.printing_periods),
             ms=elapsed_ns / 1e6,
         )
-        due = config.timer.due(self._save.phase, self._resumed)
-        outcome, missing = classify(self._first, due, self._resumed)
+        due = config.timer.due(self._save.phase, self._resumed.timing)
+        outcome, missing = classify(self._first, due, self._resumed.timing)
         late = min(self._first.periods, self._first.wall_periods) - 1
         # Guest progress and host time must both say that the second tick is late.
         gap = min(

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from orchestrator.trial.load import MARK_CONT, MARK_LOAD
+from orchestrator.trial.resume import MARK_CONT, MARK_LOAD
 
 # Such as "CPU 0/KVM-412 [001] d..1. 99.123456: kvm_apic_accept_irq: apicid 0 vec 64 (Fixed|edge)"
 _EVENT = re.compile(r"^.*?\[\d+\]\s+\S+\s+\d+\.\d+: (\w+): (.*)$", re.M)

@@ -10,6 +10,11 @@ DISK_FILE = "disk.qcow2"
 DISK_NODE = "vmstate"
 
 
+#: Keeps QEMU's run state out of a migration. Otherwise the state of a guest that was stopped for
+#: its save leaves the loaded guest stopped, with or without `-S`.
+STATELESS = ("-global", "migration.store-global-state=off")
+
+
 def qemu_args(config: InstanceConfig) -> list[str]:
     """Return the arguments; files are relative to QEMU's own folder.
 
@@ -31,5 +36,6 @@ def qemu_args(config: InstanceConfig) -> list[str]:
         *("-mon", f"chardev={QMP_CHARDEV},mode=control"),
         *config.program.qemu_args(config.guest),
         *(("-drive", disk) if config.disk else ()),
+        *(STATELESS if config.loads_run_on else ()),
         *("-no-reboot", "-no-shutdown"),
     ]  # fmt: skip

@@ -58,6 +58,9 @@ class InstanceConfig:
     irqchip: IrqChip = IrqChip.ON
     disk: bool = True
     """Whether there is a disk, which holds the VM state of snapshots."""
+    loads_run_on: bool = False
+    """Whether the guest runs on by itself after a load in a new QEMU, which then starts
+    without `-S`."""
 
     @property
     def timer(self) -> Timer:

@@ -88,7 +88,9 @@ class Instance:
     async def replace_qemu(
         self, args: Sequence[str], files: Mapping[str, bytes], *, pin: bool = True
     ) -> None:
-        """End the present QEMU and start another, whose guest does not run yet.
+        """End the present QEMU and start another, which is to load a save.
+
+        The new QEMU's guest does not run yet, unless the configuration says `loads_run_on`.
 
         Args:
             args: further arguments, which say where the new QEMU finds its state.
@@ -104,13 +106,14 @@ class Instance:
         self._require_owned("a load into a new QEMU")
         tee = self.console.release_tee()
         self.running, self.trace = False, None
-        args = ("-S", *args)
+        args = (*(() if self.config.loads_run_on else ("-S",)), *args)
         ending = asyncio.create_task(self._qemu.end())  # meanwhile the next one starts
         try:
             async with starting(self.host, self.config, tee, args, files, pin=pin) as qemu:
                 self._qemu = qemu
         finally:
             await ending
+        self.running = self.config.loads_run_on
 
     def _require_owned(self, request: str) -> None:
         if not self.owned:

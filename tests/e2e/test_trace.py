@@ -15,8 +15,9 @@ from orchestrator.host.local_qemu import LocalQemu
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.load import MARK_CONT, MARK_LOAD, Trial
+from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
+from orchestrator.trial.resume import MARK_CONT, MARK_LOAD
 from orchestrator.trial.trace import read_trace
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch

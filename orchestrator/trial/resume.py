@@ -1,0 +1,196 @@
+"""Loads a save and lets the guest run on: by `cont`, or by itself."""
+
+from dataclasses import dataclass
+
+from orchestrator.errors import InfraError
+from orchestrator.findings.save import Save
+from orchestrator.guest.lines import Tick
+from orchestrator.plan.cell import Cell
+from orchestrator.snapshot.method import Resume
+from orchestrator.snapshot.protocol import Snapshots
+from orchestrator.timers.first_tick import ResumeTiming
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.watch import Heard, Quiet, Watch
+from orchestrator.vm.instance import Instance
+
+#: Marker that begins a load in the kernel's trace.
+MARK_LOAD = "losttick: load"
+
+#: Marker before `cont` in the kernel's trace.
+MARK_CONT = "losttick: cont"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadManner:
+    """What losttick does around a load."""
+
+    resume: Resume = Resume.CONT
+    pause_before_load_ns: int = 0
+    """Wait before the load. With `Resume.CONT` the guest is stopped meanwhile."""
+    pause_before_cont_ns: int = 0
+    """Wait between the load and `cont`."""
+
+
+PLAIN_LOAD = LoadManner()
+
+
+def load_manner(cell: Cell) -> LoadManner:
+    """Return what a cell asks for around each load."""
+    return LoadManner(
+        cell.resume,
+        cell.pause_before_load.ns(cell.period_ns),
+        cell.pause_before_cont.ns(cell.period_ns),
+    )
+
+
+class NotResumedError(InfraError):
+    """QEMU left a guest stopped that should have run on by itself after a load."""
+
+    def __init__(self, version: str, state: str) -> None:
+        super().__init__(
+            f"loading with resume=auto: QEMU {version} left the guest {state!r} after the load, "
+            "although the guest should run on by itself (QEMU 6.0 does so after `loadvm`). "
+            "Use --resume-by cont, or another QEMU with --qemu."
+        )
+
+
+class EarlySilenceError(InfraError):
+    """The guest did not tick on between its save and a load into the running guest."""
+
+    def __init__(self, quiet: Quiet) -> None:
+        self.quiet = quiet
+        super().__init__(f"letting the saved guest run on before a load: {quiet.why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A guest that runs on after a load."""
+
+    since_ns: int
+    """Earliest moment at which the guest can have run on, by the host's clock."""
+    timing: ResumeTiming
+    stale_bytes: int
+    """Console bytes from before the load that were discarded unread."""
+    by_itself: bool = False
+    """True if lines from before the load can still arrive: each vCPU's ticks up to the one
+    after the save were heard before the load, so every line of a stale tick has a higher
+    sequence number than the first tick after the load."""
+
+
+async def load_and_resume(
+    instance: Instance, snapshots: Snapshots, save: Save, limits: Limits, manner: LoadManner
+) -> Resumed:
+    """Load a save, and return once the guest runs on.
+
+    Raises:
+        MonitorError: QEMU did not load, or did not answer.
+        QemuStartError: the new QEMU did not start.
+        NotResumedError: QEMU left the guest stopped, though it should have run on by itself.
+        EarlySilenceError: the guest fell silent before the load.
+    """
+    if manner.resume is Resume.AUTO:
+        return await _load_running(instance, snapshots, save, limits, manner)
+    return await _load_stopped(instance, snapshots, save, limits, manner)
+
+
+async def _load_stopped(
+    instance: Instance, snapshots: Snapshots, save: Save, limits: Limits, manner: LoadManner
+) -> Resumed:
+    """Stop the guest, load, discard what the console holds, and continue the guest.
+
+    A method that loads into a new QEMU ends the old QEMU instead of stopping it.
+    """
+    clock = instance.clock
+    if instance.running and (manner.pause_before_load_ns or not snapshots.new_process):
+        await instance.stop()
+    await clock.sleep(manner.pause_before_load_ns)
+    _mark(instance, MARK_LOAD)
+    load_ns = clock.now_ns()
+    await snapshots.load(instance, save.tag)
+    loaded_ns = clock.now_ns()
+    instance.generation = save.generation + 1
+    await clock.sleep(manner.pause_before_cont_ns)
+    # The vCPUs are stopped: everything on the console is from before the load.
+    stale_bytes = instance.console.drain()
+    instance.monitor.take_stops()
+    _mark(instance, MARK_CONT)  # the load may have started a new QEMU
+    if instance.config.lapic_is_qemus:
+        await instance.mark_waiting()
+    cont_ns = clock.now_ns()
+    await instance.cont()
+    # The RESUME event arrives sooner than the answer to `cont`.
+    event_ns = instance.monitor.resumed_ns
+    answered_ns = event_ns if event_ns > cont_ns else clock.now_ns()
+    stands = instance.config.lapic_is_qemus
+    timing = ResumeTiming(
+        since_load=0.0 if stands else (cont_ns - loaded_ns) / limits.period_ns,
+        answering=(answered_ns - cont_ns) / limits.period_ns,
+        loading=(loaded_ns - load_ns) / limits.period_ns,
+        lapic_stood=stands,
+    )
+    return Resumed(cont_ns, timing, stale_bytes)
+
+
+async def _load_running(
+    instance: Instance, snapshots: Snapshots, save: Save, limits: Limits, manner: LoadManner
+) -> Resumed:
+    """Load while the guest runs; QEMU stops the guest and lets it run on by itself.
+
+    The LAPIC is restored and the guest runs on at some moment between the command and QEMU's
+    RESUME event. If QEMU announces no such event, the end of this time is QEMU's answer.
+    """
+    clock = instance.clock
+    if not snapshots.new_process:
+        await _run_past(instance, save, limits)
+    await clock.sleep(manner.pause_before_load_ns)
+    stale_bytes = instance.console.drain()
+    _mark(instance, MARK_LOAD)
+    if instance.config.lapic_is_qemus:
+        await instance.mark_waiting()
+    load_ns = clock.now_ns()
+    await snapshots.load(instance, save.tag)
+    answered_ns = clock.now_ns()
+    event_ns = instance.monitor.resumed_ns
+    resumed_ns = event_ns if event_ns > load_ns else answered_ns
+    instance.generation = save.generation + 1
+    instance.monitor.take_stops()
+    state = await instance.run_state()
+    if state in STOPPED_STATES:
+        raise NotResumedError(instance.host.facts.need_qemu().version, state)
+    within = (resumed_ns - load_ns) / limits.period_ns
+    stands = instance.config.lapic_is_qemus
+    timing = ResumeTiming(answering=within, loading=within, lapic_stood=stands)
+    return Resumed(load_ns, timing, stale_bytes, by_itself=True)
+
+
+#: Run states of a guest that QEMU has not let run on, although nothing went wrong with it.
+STOPPED_STATES = frozenset({"paused", "prelaunch", "restore-vm", "inmigrate", "postmigrate"})
+
+
+async def _run_past(instance: Instance, save: Save, limits: Limits) -> None:
+    """Let the guest run until every vCPU was heard to tick once after the save.
+
+    Afterwards a stale line can't be taken for the first tick after the load. The subject of
+    the built-in control prints no tick after its save at all.
+
+    Raises:
+        EarlySilenceError: a vCPU does not tick.
+    """
+    if instance.running:
+        return  # the trial before this one has heard two ticks of each vCPU
+    await instance.cont()
+    for vcpu in instance.vcpus:
+        if save.control and vcpu == instance.config.guest.subject:
+            continue
+        watch = Watch(instance, limits, vcpu)
+        heard: Heard[Tick] | Quiet | None = None
+        while not isinstance(heard, Heard) or heard.line.sequence <= save.vcpus[vcpu].ticks:
+            heard = await watch.tick(limits.silence_ns, confirm=True)
+            if not isinstance(heard, Heard):
+                raise EarlySilenceError(heard)
+
+
+def _mark(instance: Instance, text: str) -> None:
+    tracer = instance.process.tracer
+    if tracer:
+        tracer.mark(text)

@@ -44,7 +44,8 @@ start:
         .set S_MUTE,      0x1044
         .set S_ID,        0x1048        # APIC ID
         .set S_PORT,      0x104c        # where its lines go
-        .set S_SIZE,      0x50
+        .set S_DEADLINE,  0x1050        # 64 bit: the TSC deadline that was written last
+        .set S_SIZE,      0x58
 
         .set C_MODE,      0x1080        # the configuration, in record order
         .set C_X2APIC,    0x1084
@@ -57,7 +58,9 @@ start:
         .set C_VCPUS,     0x10a0
         .set C_SHARED,    0x10a4        # all lines go to the first vCPU's port
         .set C_SUBJECT,   0x10a8        # the vCPU with the control or the fault
-        .set C_FIELDS,    11
+        .set C_WAIT,      0x10ac        # 0: busy wait; 1: hlt
+        .set C_STATE,     0x10b0        # of the LAPIC between ticks; 0: armed
+        .set C_FIELDS,    13
 
         .set LINE,        0x1100        # the main loop's line
         .set NMI_LINE,    0x1200        # the NMI's own
@@ -78,6 +81,8 @@ start:
         .set MODE_PERIODIC, 1
         .set MODE_DEADLINE, 2
 
+        .set STATE_LAST, 0
+
         .set FAULT_NO_REARM, 1
         .set FAULT_IF_CLEAR, 2
         .set FAULT_MASKED,   3
@@ -91,7 +96,9 @@ start:
         .set APIC_PPR,  0x0a0
         .set APIC_EOI,  0x0b0
         .set APIC_SVR,  0x0f0
+        .set APIC_ISR,  0x100           # the first of eight registers
         .set APIC_ISR2, 0x120           # vectors 0x40 to 0x5f
+        .set APIC_IRR,  0x200
         .set APIC_IRR2, 0x220
         .set APIC_ICR,  0x300
         .set APIC_LVTT, 0x320
@@ -386,6 +393,11 @@ no_record:
         dec     %eax
         cmp     $VCPUS_MAX - 1, %eax
         ja      bad_config_ebx
+        mov     $11, %ebx
+        cmpl    $1, C_WAIT
+        ja      bad_config_ebx
+        cmpl    $STATE_LAST, C_STATE
+        ja      bad_config_ebx
         mov     $1, %eax
         cpuid
         mov     $7, %ebx
@@ -525,6 +537,8 @@ deadline_load:
         rdtsc
         add     S_CYCLES, %eax
         adc     $0, %edx
+        mov     %eax, S_DEADLINE
+        mov     %edx, S_DEADLINE + 4
         mov     $MSR_DEADLINE, %ecx
         wrmsr
         incl    S_ARMS
@@ -681,6 +695,14 @@ nmi_isr:
         call    line_hex
         movzwl  32(%bp), %eax
         call    line_hex
+        mov     $APIC_IRR, %cx
+        call    vector_elsewhere
+        push    %ax
+        mov     $APIC_ISR, %cx
+        call    vector_elsewhere
+        push    %ax
+        pop     %eax                    # ISR's in the low half, IRR's in the high one
+        call    line_hex
         call    port_try
         jne     5f
         mov     $NMI_LINE, %bp
@@ -813,6 +835,28 @@ port_try:
         jns     1b
 3:      test    %sp, %sp                # not equal
 2:      ret
+
+# vector_elsewhere: the highest vector in the IRR or ISR, whose first register is in %cx,
+# outside the tick vector's register, to %ax; 0 if there is none. Clobbers %ebx, %ecx, %edx.
+vector_elsewhere:
+        lea     0x70(%ecx), %bx         # the last register
+1:      movzwl  %bx, %ecx
+        call    apic_read
+        mov     %bx, %cx
+        and     $0x70, %cx              # 16 times its number
+        cmp     $VEC_TICK / 2, %cx
+        je      2f
+        test    %eax, %eax
+        jnz     3f
+2:      sub     $0x10, %bx
+        test    %cx, %cx
+        jnz     1b
+        xor     %ax, %ax
+        ret
+3:      bsr     %eax, %eax
+        add     %cx, %cx
+        add     %cx, %ax
+        ret
 
 port_free:
         cmpl    $0, C_SHARED

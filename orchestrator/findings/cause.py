@@ -8,20 +8,31 @@ class Cause(enum.StrEnum):
     """The cause of a silence."""
 
     LOST_INTERRUPT = "lost one-shot interrupt"
+    LOST_DEADLINE = "lost TSC-deadline interrupt"
+    """The TSC deadline passed and the timer fired, but its interrupt never reached the guest."""
+    DEADLINE_GONE = "TSC deadline gone"
+    """The deadline reads 0. Either the load did not restore it, or the deadline passed
+    and its interrupt was lost: nothing says which."""
     PENDING = "pending but undelivered"
     NOT_STARTED = "timer not started"
     """The timer was restored, and the kernel never started it: nothing was ever posted."""
     WRONG_VECTOR = "wrong vector"
-    """The tick came, on another vector of the guest."""
+    """The guest took an interrupt on another vector, or another vector waits in IRR or ISR."""
     NOT_REARMED = "not re-armed by the guest"
     NOT_RESTORED = "timer not restored"
     NOT_DELIVERABLE = "not deliverable"
     GUEST_CRASHED = "guest crashed"
     VCPU_NOT_RUNNING = "vCPU not running"
+    NOT_EXECUTING = "guest not executing"
+    """QEMU runs the vCPU, but the guest's loop makes no progress."""
     CONSOLE_DEAD = "console dead"
     UNEXPLAINED = "unexplained"
     """The guest is silent, but the evidence fits no other cause."""
     HARNESS_FAULT = "harness fault"
+
+
+#: Causes that prove an interrupt lost: the timer is over, and nothing is pending or in the way.
+INTERRUPT_LOST = frozenset({Cause.LOST_INTERRUPT, Cause.LOST_DEADLINE, Cause.DEADLINE_GONE})
 
 
 #: Causes that show nothing about the ticks themselves.

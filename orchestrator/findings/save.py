@@ -28,6 +28,12 @@ class VcpuSave:
     expired: bool = False
     """True if the timer ran out in the stopped instance before the save was taken. Only the
     kernel's LAPIC does this: it keeps running while the instance is stopped."""
+    swallowed: int = 0
+    """Interrupts that the guest has taken on the control's vector."""
+    strays: int = 0
+    """Interrupts that the guest has taken on vectors that it never uses."""
+    deadline: int = 0
+    """The TSC deadline that the guest wrote last; 0 outside TSC-deadline mode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from orchestrator.guest.apic import Apic
+from orchestrator.guest.saved_state import SavedState
+from orchestrator.guest.wait import Wait
 
 #: Shortest period that may be asked for, in nanoseconds: a tick takes time to print.
 MIN_PERIOD_NS = 1_000_000
@@ -45,3 +47,7 @@ class GuestConfig:
     """Whether the first console should be a debug port instead of a UART."""
     subject: int = 0
     """APIC ID of the vCPU on which the control (or a test's fault) happens."""
+    wait: Wait = Wait.BUSY
+    """What the guest does between ticks."""
+    state: SavedState = SavedState.ARMED
+    """State of the LAPIC between two ticks, while a save may be taken."""

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 LVT_MASKED = 0x10000
 
+#: Bit of SVR that switches the LAPIC on.
+SVR_ENABLED = 0x100
+
 
 @dataclass(frozen=True, slots=True)
 class Lapic:
@@ -16,6 +19,8 @@ class Lapic:
     """Pending vectors."""
     isr: frozenset[int]
     """Vectors in service."""
+    enabled: bool = True
+    """False if SVR switches the LAPIC off, as it does after a reset."""
 
     @property
     def vector(self) -> int:
@@ -36,6 +41,7 @@ def parse_lapic(text: str) -> Lapic:
     """
     lvtt = re.search(r"^LVTT\s+0x([0-9a-f]+)", text, re.M)
     timer = re.search(r"initial_count = (\d+)", text)
+    svr = re.search(r"^SPIV\s+0x([0-9a-f]+)", text, re.M)
     if lvtt is None or timer is None:
         raise ValueError(f"`info lapic` has no LVTT or no timer line: {text[:200]!r}")
     return Lapic(
@@ -43,6 +49,7 @@ def parse_lapic(text: str) -> Lapic:
         tmict=int(timer[1]),
         irr=_vectors("IRR", text),
         isr=_vectors("ISR", text),
+        enabled=svr is None or bool(int(svr[1], 16) & SVR_ENABLED),
     )
 
 

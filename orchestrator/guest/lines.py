@@ -64,11 +64,29 @@ class Testimony:
     flags: int
     cs: int
     ip: int
+    irr_elsewhere: int = 0
+    """The highest vector in the other seven registers of the IRR; 0 if they are clear."""
+    isr_elsewhere: int = 0
+    """The highest vector in the other seven registers of the ISR; 0 if they are clear."""
+
+    def pending(self, vector: int) -> frozenset[int]:
+        """Return the vectors that are known to be in the IRR, given the tick vector."""
+        return _vectors(self.irr, self.irr_elsewhere, vector)
+
+    def in_service(self, vector: int) -> frozenset[int]:
+        """Return the vectors that are known to be in the ISR, given the tick vector."""
+        return _vectors(self.isr, self.isr_elsewhere, vector)
 
     @property
     def interrupt_flag(self) -> bool:
         """IF of the interrupted code."""
         return bool(self.flags & 0x200)
+
+
+def _vectors(word: int, elsewhere: int, vector: int) -> frozenset[int]:
+    base = vector & ~31
+    near = {base + bit for bit in range(32) if word >> bit & 1}
+    return frozenset(near | ({elsewhere} if elsewhere else set()))
 
 
 @dataclass(frozen=True, slots=True)

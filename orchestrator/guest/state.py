@@ -32,4 +32,11 @@ class GuestState:
     """Sequence number of the last tick whose line was printed."""
     stage: Stage
     window_left: int
-    """Progress that is left until the window of the built-in control ends."""
+    """Progress that is left until the window of the built-in control ends, or until the
+    guest ends the state in which it holds its LAPIC."""
+    swallowed: int = 0
+    """Interrupts taken on the control's vector, whose handler only counts and ends them."""
+    strays: int = 0
+    """Interrupts taken on vectors that the guest never uses."""
+    deadline: int = 0
+    """The TSC deadline that the guest wrote last; 0 outside TSC-deadline mode."""

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.tick.config import MODES
+from orchestrator.guest.wait import Wait
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.process.exit import ProcessExit
@@ -33,11 +35,12 @@ def guest_config(args: Sequence[str]) -> GuestConfig:
     record = re.search(r"string=LTK1(\w+)", " ".join(args))
     if record is None:
         raise ValueError(f"no tick guest on the command line: {' '.join(args)}")
+    fields = [int(record[1][at : at + 8], 16) for at in range(0, len(record[1]), 8)]
     (mode, apic, period_ns, control_tick, control_periods, _, _, _, vcpus, shared_port,
-     subject) = (int(record[1][at : at + 8], 16) for at in range(0, len(record[1]), 8))  # fmt: skip
+     subject, wait, state) = fields  # fmt: skip
     return GuestConfig(
         MODES[mode], list(Apic)[apic], period_ns, control_tick, control_periods, vcpus,
-        bool(shared_port), subject=subject,
+        bool(shared_port), subject=subject, wait=list(Wait)[wait], state=list(SavedState)[state],
     )  # fmt: skip
 
 

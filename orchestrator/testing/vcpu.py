@@ -43,6 +43,10 @@ class FakeVcpu:
     """The monitor command that delivers a pending interrupt; None if none is pending."""
     window_until_ns: int | None = None
     """`ran_ns` at which the built-in control's window ends, once it has begun."""
+    swallowed: int = 0
+    """Interrupts taken on the control's vector."""
+    strays: int = 0
+    """Interrupts taken on vectors that the guest never uses."""
     flags: int = 0x246
     """EFLAGS."""
     tmict: int = 0
@@ -62,8 +66,10 @@ class FakeVcpu:
             self.ran_ns = fired
             if self.window_until_ns is None or fired >= self.window_until_ns:
                 yield from self._tick(config)
-            elif config.mode == TimerMode.PERIODIC:
-                self.due_ns = fired + config.period_ns
+            else:
+                self.swallowed += 1
+                if config.mode == TimerMode.PERIODIC:
+                    self.due_ns = fired + config.period_ns
         self.ran_ns = until
 
     @property
@@ -96,7 +102,7 @@ class FakeVcpu:
         line = render(
             "N", self.nmis, self.lvtt, self.tmict, tmcct, irr, isr, ppr, tpr,
             deadline_high, deadline_low, self._spins, self.ticks, self.arms, self.flags,
-            0xF000, 0x34, vcpu=self.vcpu,
+            0xF000, 0x34, 0, vcpu=self.vcpu,
         )  # fmt: skip
         if self.nmis == RESCUE_NMIS:
             self.arms += 1
@@ -114,6 +120,7 @@ class FakeVcpu:
         words[2], words[3], words[4] = self.ticks, self.arms, self._spins
         words[5], words[7] = self.ticks, stage
         words[16] = max(0, left_ns) // SPIN_NS
+        words[12], words[13] = self.swallowed, self.strays
         return struct.pack(f"<{len(words)}I", *words)
 
     def info_lapic(self) -> str:

@@ -1,6 +1,6 @@
 """The common part of all modes of the LAPIC timer."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
@@ -53,7 +53,7 @@ class LapicTimer:
         A lost interrupt is: the initial count as programmed, the current count zero in two
         testimonies more than a period apart, LVTT unmasked with the tick vector, IF set,
         nothing in IRR or ISR, one arming more than ticks, and ticks that resume after a
-        re-arm.
+        re-arm. All words of IRR and ISR count.
         """
         first, last = hearing.testimonies[0], hearing.testimonies[-1]
         for testimony in (first, last):
@@ -74,25 +74,54 @@ class LapicTimer:
                 f"TMICT is {last.tmict}: {read}.",
             )
         apart = hearing.periods_apart
-        running = self._running(first) or self._running(last)
-        if running or apart <= 1 or last.arms != last.ticks + 1 or not self.expires:
+        if self._running(first) or self._running(last):
+            return self._explain_running(last, hearing, read)
+        if apart <= 1 or last.arms != last.ticks + 1 or not self.expires:
             return (
                 Cause.UNEXPLAINED,
                 f"{hearing.why}, but the testimonies, {apart:.1f} periods apart, fit no known "
                 f"cause: {read}.",
             )
+        for which, vectors in hearing.waiting.items():
+            if vectors:
+                tick = hearing.vector in vectors  # only QEMU saw it
+                return (
+                    Cause.PENDING if tick else Cause.WRONG_VECTOR,
+                    f"{hearing.why}; the timer reads as expired, and {_named(vectors)} waits in "
+                    f"the {which} (the tick vector is {hearing.vector:#x}): {read}.",
+                )
         if not hearing.rescued:
             return (
                 Cause.UNEXPLAINED,
                 f"{hearing.why}; the timer reads as expired, yet a re-arm did not bring ticks "
                 f"back: {read}.",
             )
+        cause, claim = self._over(hearing)
+        return (
+            cause,
+            f"{claim}: {hearing.why}, and in two testimonies {apart:.1f} periods apart the timer "
+            "reads as expired, unmasked, with nothing pending or in service and interrupts on "
+            f"({read}); a re-arm brought ticks back.",
+        )
+
+    def _over(self, hearing: Hearing) -> tuple[Cause, str]:
+        """Return the cause, and the claim, for a timer that is over and brought no tick.
+
+        A timer that the kernel never started reads like one that expired. Only a witness can
+        tell the one from the other.
+        """
+        what = "expired" if hearing.fired else "expired or was never started"
         return (
             Cause.LOST_INTERRUPT,
-            f"the {self.title} LAPIC timer expired and its interrupt never reached the guest: "
-            f"{hearing.why}, and in two testimonies {apart:.1f} periods apart the timer stands "
-            "expired, unmasked, with nothing pending or in service and interrupts on "
-            f"({read}); a re-arm brought ticks back.",
+            f"the {self.title} LAPIC timer {what}, and its interrupt never reached the guest",
+        )
+
+    def _explain_running(self, last: Testimony, hearing: Hearing, read: str) -> tuple[Cause, str]:
+        """Return the cause for a timer that has yet to expire."""
+        return (
+            Cause.UNEXPLAINED,
+            f"{hearing.why}, but the testimonies, {hearing.periods_apart:.1f} periods apart, fit "
+            f"no known cause: the timer has yet to expire: {read}.",
         )
 
     def _restored(self, testimony: Testimony, hearing: Hearing) -> bool:
@@ -108,12 +137,17 @@ class LapicTimer:
         return f"TMICT {testimony.tmict}, TMCCT {testimony.tmcct}"
 
     def _read_out(self, testimony: Testimony, vector: int) -> str:
-        t, word = testimony, vector // 32
+        t = testimony
+        irr, isr = _named(t.pending(vector)), _named(t.in_service(vector))
         return (
-            f"LVTT {t.lvtt:#x}, {self._registers(t)}, IRR[{word}] {t.irr:#x}, "
-            f"ISR[{word}] {t.isr:#x}, PPR {t.ppr:#x}, IF {int(t.interrupt_flag)}, "
-            f"{t.ticks} ticks, {t.arms} arms"
+            f"LVTT {t.lvtt:#x}, {self._registers(t)}, IRR {irr}, ISR {isr}, PPR {t.ppr:#x}, "
+            f"IF {int(t.interrupt_flag)}, {t.ticks} ticks, {t.arms} arms"
         )
+
+
+def _named(vectors: Collection[int]) -> str:
+    """Return vectors in words."""
+    return "clear" if not vectors else "+".join(f"{vector:#x}" for vector in sorted(vectors))
 
 
 def _hindrance(testimony: Testimony, vector: int) -> tuple[Cause, str] | None:

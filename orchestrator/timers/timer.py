@@ -28,12 +28,37 @@ class Hearing:
     """The guest's progress in one period."""
     rescued: bool
     """True if ticks came back after the guest re-armed its timer."""
+    deadline: int = 0
+    """The TSC deadline that the guest had written last in the save; 0 if it wrote none."""
+    fired: bool = False
+    """True if a witness saw the timer fire: the kernel's trace, or, in the built-in control,
+    the handler that swallows the interrupt."""
+    lapic: Lapic | None = None
+    """The LAPIC as QEMU showed it before the testimonies; None if it could not be read."""
+    slept_periods: float | None = None
+    """Host time between the first and the last testimony, in periods, for a guest that makes
+    no progress while it waits for a tick."""
 
     @property
     def periods_apart(self) -> float:
-        """Progress between the first and the last testimony, in periods."""
+        """Time between the first and the last testimony, in periods."""
+        if self.slept_periods is not None:
+            return self.slept_periods
         first, last = self.testimonies[0], self.testimonies[-1]
         return (last.progress - first.progress) / self.progress_per_period
+
+    @property
+    def waiting(self) -> Mapping[str, frozenset[int]]:
+        """Vectors in IRR and in ISR, by the testimonies and by QEMU."""
+        said, vector, lapic = self.testimonies, self.vector, self.lapic
+        return {
+            "IRR": frozenset().union(
+                *(each.pending(vector) for each in said), lapic.irr if lapic else ()
+            ),
+            "ISR": frozenset().union(
+                *(each.in_service(vector) for each in said), lapic.isr if lapic else ()
+            ),
+        }
 
 
 class Timer(Protocol):

@@ -1,5 +1,7 @@
 """The LAPIC timer in TSC-deadline mode: it fires when the TSC reaches a deadline."""
 
+from orchestrator.findings.cause import INTERRUPT_LOST, Cause
+from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.lapic import Lapic
 from orchestrator.guest.lines import Testimony
 from orchestrator.guest.state import GuestState
@@ -20,9 +22,35 @@ class TscDeadline(LapicTimer):
         """Return whether the guest armed the timer; this mode leaves TMICT at 0."""
         return state.arms == state.ticks + 1
 
+    def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
+        """Return whether the vCPU was silent, and its deadline is over or gone."""
+        return outcome is Outcome.LOST and cause in INTERRUPT_LOST
+
     def _restored(self, testimony: Testimony, hearing: Hearing) -> bool:
-        # The save holds no deadline to compare with.
+        # This mode leaves TMICT at 0. A deadline that reads 0 may have been restored and passed.
         return True
+
+    def _over(self, hearing: Hearing) -> tuple[Cause, str]:
+        wrote = f"the TSC deadline {hearing.deadline:#x} that the guest wrote"
+        if hearing.fired:
+            return (
+                Cause.LOST_DEADLINE,
+                f"{wrote} passed, and its interrupt never reached the guest",
+            )
+        return (
+            Cause.DEADLINE_GONE,
+            f"{wrote} is gone: the load did not restore IA32_TSC_DEADLINE, or the deadline "
+            "passed and its interrupt never reached the guest",
+        )
+
+    def _explain_running(self, last: Testimony, hearing: Hearing, read: str) -> tuple[Cause, str]:
+        if last.deadline != hearing.deadline:
+            return (
+                Cause.NOT_RESTORED,
+                f"{hearing.why}; the guest wrote the TSC deadline {hearing.deadline:#x}, and now "
+                f"IA32_TSC_DEADLINE is {last.deadline:#x}: {read}.",
+            )
+        return super()._explain_running(last, hearing, read)
 
     def _running(self, testimony: Testimony) -> bool:
         return testimony.deadline != 0

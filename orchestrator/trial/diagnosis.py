@@ -7,10 +7,11 @@ sufficient: it revives most of the other cases, too.
 
 from dataclasses import replace
 
-from orchestrator.findings.cause import NOT_THE_TICKS, Cause, Diagnosis
-from orchestrator.findings.evidence import Evidence
+from orchestrator.findings.cause import INTERRUPT_LOST, NOT_THE_TICKS, Cause, Diagnosis
+from orchestrator.findings.evidence import Evidence, VcpuEvidence
 from orchestrator.findings.outcome import Outcome, VcpuResult
 from orchestrator.findings.save import Save, VcpuSave
+from orchestrator.guest.state import Stage
 from orchestrator.timers.timer import Hearing
 from orchestrator.trial.trace import read_trace
 from orchestrator.trial.watch import CRASHED_STATES
@@ -23,7 +24,7 @@ def correct(result: VcpuResult, diagnosis: Diagnosis) -> VcpuResult:
     An interrupt that is proven lost is `lost`, however the wait for it ended. If only the
     console or the harness failed, the outcome is `unknown`.
     """
-    if result.outcome is Outcome.UNKNOWN and diagnosis.cause is Cause.LOST_INTERRUPT:
+    if result.outcome is Outcome.UNKNOWN and diagnosis.cause in INTERRUPT_LOST:
         return replace(result, outcome=Outcome.LOST)
     if result.outcome is Outcome.LOST and diagnosis.cause in NOT_THE_TICKS:
         return replace(result, outcome=Outcome.UNKNOWN)
@@ -46,7 +47,7 @@ def diagnose(
     cause, sentence = _decide(result, evidence, part, config)
     where += f"phase {part.phase:.2f}, tick {part.ticks}"
     sentence = f"After a load of {save.tag} ({where}): {sentence}"
-    if cause is Cause.LOST_INTERRUPT and evidence.trace is not None:
+    if cause in INTERRUPT_LOST and evidence.trace is not None and not _injected(part):
         vector = config.program.vector
         sentence += " " + read_trace(evidence.trace, vector, vcpu).sentence(vector)
     return Diagnosis(cause, sentence, vcpu)
@@ -81,6 +82,9 @@ def _decide(
                 f"nothing on the console, but the guest's own count in memory went on by {ran} "
                 "tick(s) meanwhile.",
             )
+    came = _on_another_vector(part, save)
+    if came:
+        return Cause.WRONG_VECTOR, f"{result.why}, but {came}."
     if part.advanced_ns is not None and part.advanced_ns < config.guest.period_ns / 20:
         halted = part.registers is not None and part.registers.halted
         return (
@@ -88,6 +92,19 @@ def _decide(
             f"{result.why}; QEMU answers, yet the vCPU used only "
             f"{part.advanced_ns / 1e6:.2f} ms of CPU in two periods"
             + (" (it is halted)." if halted else "."),
+        )
+    if part.lapic is not None and not part.lapic.enabled:
+        return (
+            Cause.NOT_RESTORED,
+            f"{result.why}; `info lapic` shows a LAPIC that is switched off, as after a reset "
+            f"(LVTT {part.lapic.lvtt:#x}, TMICT {part.lapic.tmict}), where the save had LVTT "
+            f"{save.lvtt:#x} and TMICT {save.tmict}: KVM_SET_LAPIC had no effect.",
+        )
+    if _stands_still(part):
+        return (
+            Cause.NOT_EXECUTING,
+            f"{result.why}; QEMU answers and the vCPU's thread runs, yet the guest's loop made no "
+            "progress between two reads of its memory, and no NMI was answered.",
         )
     if not config.program.questions:
         return Cause.UNEXPLAINED, f"{result.why}, and this guest cannot testify."
@@ -104,5 +121,54 @@ def _decide(
         tmict=save.tmict,
         progress_per_period=save.progress_per_period,
         rescued=bool(part.rescued),
+        deadline=part.memory[-1].deadline if part.memory else save.deadline,
+        fired=_fired(part, evidence, save, config),
+        lapic=part.lapic,
     )
     return config.timer.explain_silence(hearing)
+
+
+def _injected(save: VcpuSave) -> bool:
+    """Return whether the save lies in the built-in control's window, on the vCPU with the loss."""
+    return save.stage is Stage.CONTROL_WINDOW
+
+
+def _swallowed(part: VcpuEvidence, save: VcpuSave) -> int:
+    """Return how many interrupts came on the control's vector since the save."""
+    return part.memory[-1].swallowed - save.swallowed if part.memory else 0
+
+
+def _on_another_vector(part: VcpuEvidence, save: VcpuSave) -> str:
+    """Return what says that an interrupt came on another vector; empty if nothing does.
+
+    The built-in control swallows one interrupt, its own.
+    """
+    said = []
+    swallowed = _swallowed(part, save) - (_injected(save) and not save.swallowed)
+    if swallowed > 0:
+        said.append(
+            f"it took {swallowed} interrupt(s) on the vector of its built-in control, whose "
+            "handler only counts and ends them"
+        )
+    if part.memory and part.memory[-1].strays > save.strays:
+        strays = part.memory[-1].strays - save.strays
+        said.append(f"it took {strays} interrupt(s) on vectors that it never uses")
+    return " and ".join(said)
+
+
+def _fired(part: VcpuEvidence, evidence: Evidence, save: VcpuSave, config: InstanceConfig) -> bool:
+    """Return whether a witness saw the timer fire since the load."""
+    if _injected(save):  # the trace would show the control's own vector
+        return _swallowed(part, save) > 0 or save.swallowed > 0
+    if evidence.trace is None:
+        return False
+    return read_trace(evidence.trace, config.program.vector, part.vcpu).vanished
+
+
+def _stands_still(part: VcpuEvidence) -> bool:
+    """Return whether the guest's loop stood still, and no NMI reached the guest."""
+    if len(part.memory) != 2 or part.testimonies:
+        return False
+    first, last = part.memory
+    ticking = last.printed == last.ticks and not (first.printing or last.printing)
+    return ticking and first.progress == last.progress and last.stage is not Stage.HALTED

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from orchestrator.findings.cause import Cause, Diagnosis
+from orchestrator.findings.cause import INTERRUPT_LOST, Diagnosis
 from orchestrator.findings.evidence import Evidence
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine, gravity
 from orchestrator.findings.save import Save
@@ -52,7 +52,7 @@ async def examine(
 
     def order(one: VcpuResult) -> tuple[bool, bool, int]:
         found = diagnoses.get(one.vcpu)
-        lost = found is not None and found.cause is Cause.LOST_INTERRUPT
+        lost = found is not None and found.cause in INTERRUPT_LOST
         return not (lost and one.ticks_after_load == 0), not lost, gravity(one)
 
     whole = replace(

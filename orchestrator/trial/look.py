@@ -106,4 +106,7 @@ def describe(
         printing=state.printing or state.printed != state.ticks,
         stage=state.stage,
         ineligible=reasons_against(state, lapic, registers, config, phase, within),
+        swallowed=state.swallowed,
+        strays=state.strays,
+        deadline=state.deadline,
     )

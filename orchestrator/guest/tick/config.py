@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.wait import Wait
 
 TICK_VECTOR = 0x40
 
@@ -70,5 +72,7 @@ def record(config: GuestConfig, switches: Switches) -> str:
         config.vcpus,
         config.shared_port,
         config.subject,
+        list(Wait).index(config.wait),
+        list(SavedState).index(config.state),
     )
     return "LTK1" + "".join(f"{field:08x}" for field in fields)

@@ -33,6 +33,7 @@ REFUSALS = {
     8: "the CPU has no x2APIC",
     9: "not all vCPUs have started",
     10: "the firmware has no room for so many vCPUs",
+    11: "unknown way to wait, or unknown state between ticks",
 }
 
 
@@ -71,12 +72,13 @@ def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
         case b"C", (sequence, window_spins):
             return ControlOpened(sequence, window_spins)
         case b"N", (number, lvtt, tmict, tmcct, irr, isr, ppr, tpr, high, low, *rest) if (
-            len(rest) == 6
+            len(rest) == 7
         ):
-            spins, ticks, arms, flags, cs, ip = rest
+            spins, ticks, arms, flags, cs, ip, elsewhere = rest
             return Testimony(
                 number, lvtt, tmict, tmcct, irr, isr, ppr, tpr, high << 32 | low,
                 spins, ticks, arms, flags, cs, ip,
+                elsewhere >> 16, elsewhere & 0xFFFF,
             )  # fmt: skip
         case b"B", (code,):
             return Refused(REFUSALS.get(code, f"code {code}"))

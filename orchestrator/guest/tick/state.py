@@ -11,7 +11,7 @@ STATE_ADDRESS = 0x1000
 STATE_STRIDE = 0x2000
 
 #: 32-bit words to read of a block.
-WORDS = 17
+WORDS = 22
 
 #: Bytes to read of a block.
 SIZE = 4 * WORDS
@@ -41,4 +41,7 @@ def parse_state(block: bytes) -> GuestState:
         printed=words[5],
         stage=Stage(words[7]),
         window_left=words[16],
+        swallowed=words[12],
+        strays=words[13],
+        deadline=words[21] << 32 | words[20],
     )

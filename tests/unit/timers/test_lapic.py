@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from orchestrator.guest.state import GuestState, Stage
 from orchestrator.timers.registry import TIMERS
 from orchestrator.timers.timer import Hearing
 
-VECTOR, TMICT = 0x40, 20_000_000
+VECTOR, TMICT, DEADLINE = 0x40, 20_000_000, 77 << 32
 
 NO_CHANGE: Mapping[str, int] = {}
 
@@ -28,18 +29,74 @@ def cause_of(
     """Return what a timer makes of two testimonies; a period takes 1000 of progress."""
     first = replace(EXPIRED, **fields)
     last = replace(first, number=2, progress=first.progress + round(1000 * apart))
-    cause, sentence = TIMERS[mode].explain_silence(
-        Hearing("no tick in 200 ms of vCPU time", [first, last], VECTOR, TMICT, 1000.0, rescued)
-    )
+    cause, sentence = TIMERS[mode].explain_silence(hearing([first, last], rescued=rescued))
     print(sentence)
     return cause
+
+
+def hearing(testimonies: list[lines.Testimony], **facts: Any) -> Hearing:
+    """Return what a silent vCPU said, and what else is known of it."""
+    why = "no tick in 200 ms of vCPU time"
+    return Hearing(
+        **{
+            "why": why, "testimonies": testimonies, "vector": VECTOR, "tmict": TMICT,
+            "progress_per_period": 1000.0, "rescued": True, "deadline": DEADLINE, **facts,
+        }
+    )  # fmt: skip
+
+
+EXPIRED_TWICE = [EXPIRED, replace(EXPIRED, number=2, progress=EXPIRED.progress + 2000)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "fired", "cause", "words"),
+    [
+        ("one-shot", False, Cause.LOST_INTERRUPT, "one-shot LAPIC timer expired or was never"),
+        ("one-shot", True, Cause.LOST_INTERRUPT, "one-shot LAPIC timer expired, and its"),
+        ("tsc-deadline", False, Cause.DEADLINE_GONE, "0x4d00000000 that the guest wrote is gone"),
+        ("tsc-deadline", True, Cause.LOST_DEADLINE, "0x4d00000000 that the guest wrote passed"),
+    ],
+)
+def test_only_a_witness_says_that_the_timer_expired(
+    mode: str, fired: bool, cause: Cause, words: str
+) -> None:
+    found, sentence = TIMERS[mode].explain_silence(hearing(EXPIRED_TWICE, fired=fired))
+    assert found is cause
+    assert words in sentence
+
+
+@pytest.mark.parametrize(
+    ("irr", "isr", "cause"),
+    [
+        ({0x41}, set(), Cause.WRONG_VECTOR),
+        ({VECTOR}, set(), Cause.PENDING),
+        (set(), {0x31}, Cause.WRONG_VECTOR),
+        (set(), set(), Cause.LOST_INTERRUPT),
+    ],
+)
+def test_qemu_and_the_guest_must_both_find_irr_and_isr_clear(
+    irr: set[int], isr: set[int], cause: Cause
+) -> None:
+    lapic = Lapic(VECTOR, TMICT, frozenset(irr), frozenset(isr))
+    assert TIMERS["one-shot"].explain_silence(hearing(EXPIRED_TWICE, lapic=lapic))[0] is cause
+
+
+def test_time_asleep_counts_for_a_guest_without_progress() -> None:
+    still = [EXPIRED, replace(EXPIRED, number=2)]
+    for slept, cause in (
+        (None, Cause.UNEXPLAINED),
+        (1.0, Cause.UNEXPLAINED),
+        (1.1, Cause.LOST_INTERRUPT),
+    ):
+        found, _ = TIMERS["one-shot"].explain_silence(hearing(still, slept_periods=slept))
+        assert found is cause
 
 
 @pytest.mark.parametrize(
     ("mode", "cause"),
     [
         ("one-shot", Cause.LOST_INTERRUPT),
-        ("tsc-deadline", Cause.LOST_INTERRUPT),
+        ("tsc-deadline", Cause.DEADLINE_GONE),
         ("periodic", Cause.UNEXPLAINED),  # it never stands expired
     ],
 )
@@ -53,10 +110,11 @@ def test_an_expired_timer(mode: str, cause: Cause) -> None:
         ("one-shot", {"arms": 7}, Cause.NOT_REARMED),
         ("one-shot", {"arms": 9}, Cause.UNEXPLAINED),
         ("one-shot", {"tmict": 0}, Cause.NOT_RESTORED),
-        ("tsc-deadline", {"tmict": 0}, Cause.LOST_INTERRUPT),  # this mode leaves TMICT at 0
+        ("tsc-deadline", {"tmict": 0}, Cause.DEADLINE_GONE),  # this mode leaves TMICT at 0
         ("one-shot", {"tmcct": 1}, Cause.UNEXPLAINED),
-        ("tsc-deadline", {"tmcct": 1}, Cause.LOST_INTERRUPT),  # TMCCT is another mode's
-        ("tsc-deadline", {"deadline": 1}, Cause.UNEXPLAINED),
+        ("tsc-deadline", {"tmcct": 1}, Cause.DEADLINE_GONE),  # TMCCT is another mode's
+        ("tsc-deadline", {"deadline": 1}, Cause.NOT_RESTORED),  # the guest wrote another
+        ("tsc-deadline", {"deadline": DEADLINE}, Cause.UNEXPLAINED),  # it has yet to pass
         ("one-shot", {"deadline": 1}, Cause.LOST_INTERRUPT),
         ("one-shot", {"lvtt": 0x10040}, Cause.NOT_DELIVERABLE),
         ("one-shot", {"lvtt": 0x41}, Cause.NOT_DELIVERABLE),
@@ -64,7 +122,10 @@ def test_an_expired_timer(mode: str, cause: Cause) -> None:
         ("one-shot", {"isr": 1}, Cause.NOT_DELIVERABLE),
         ("one-shot", {"ppr": 0x40}, Cause.NOT_DELIVERABLE),
         ("one-shot", {"irr": 1}, Cause.PENDING),
-        ("one-shot", {"irr": 2}, Cause.LOST_INTERRUPT),  # another vector is pending
+        ("one-shot", {"irr": 2}, Cause.WRONG_VECTOR),  # 0x41 is pending
+        ("one-shot", {"irr_elsewhere": 0xEC}, Cause.WRONG_VECTOR),
+        ("one-shot", {"isr_elsewhere": 0x31}, Cause.WRONG_VECTOR),
+        ("tsc-deadline", {"irr_elsewhere": 0xEC}, Cause.WRONG_VECTOR),
         ("periodic", {"irr": 1}, Cause.PENDING),
     ],
 )
@@ -96,7 +157,9 @@ def test_what_counts_as_armed(mode: str, tmict: int, armed: bool) -> None:
         ("one-shot", Outcome.LOST, Cause.LOST_INTERRUPT, True),
         ("one-shot", Outcome.LOST, Cause.UNEXPLAINED, False),
         ("one-shot", Outcome.MISSED, None, False),
-        ("tsc-deadline", Outcome.LOST, Cause.LOST_INTERRUPT, True),
+        ("tsc-deadline", Outcome.LOST, Cause.LOST_DEADLINE, True),
+        ("tsc-deadline", Outcome.LOST, Cause.DEADLINE_GONE, True),
+        ("tsc-deadline", Outcome.LOST, Cause.WRONG_VECTOR, False),
         ("periodic", Outcome.MISSED, None, True),
         ("periodic", Outcome.LOST, Cause.LOST_INTERRUPT, False),
     ],

@@ -1,0 +1,136 @@
+"""What the evidence of a silent vCPU is called."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.findings.cause import Cause, Diagnosis
+from orchestrator.findings.evidence import Evidence, VcpuEvidence
+from orchestrator.findings.outcome import Outcome, VcpuResult
+from orchestrator.findings.save import Save, VcpuSave
+from orchestrator.guest import lines
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.lapic import Lapic
+from orchestrator.guest.state import GuestState, Stage
+from orchestrator.trial.diagnosis import diagnose
+from orchestrator.vm.config import Accel, InstanceConfig
+
+CONFIG = InstanceConfig(Accel.KVM, GuestConfig(period_ns=20_000_000))
+TMICT = 20_000_000
+
+SAVED = VcpuSave(
+    vcpu=0, phase=0.5, progress=500, progress_per_period=1000.0, ticks=7, arms=8, lvtt=0x40,
+    tmict=TMICT, irr=(), isr=(), interrupt_flag=True, printing=False, stage=Stage.TICKING,
+)  # fmt: skip
+
+SILENT = GuestState(False, 7, 8, 6500, 7, Stage.TICKING, 0)
+
+EXPIRED = lines.Testimony(
+    number=1, lvtt=0x40, tmict=TMICT, tmcct=0, irr=0, isr=0, ppr=0, tpr=0, deadline=0,
+    progress=10_000, ticks=7, arms=8, flags=0x246, cs=0xF000, ip=0x34,
+)  # fmt: skip
+
+TESTIMONIES = [EXPIRED, replace(EXPIRED, number=2, progress=12_000)]
+
+#: The kernel accepted the tick vector during the load, and never again.
+VANISHED = (
+    "q-1 [001] d..1. 1.000000: tracing_mark_write: losttick: load\n"
+    "q-1 [001] d..1. 1.000010: kvm_apic_accept_irq: apicid 0 vec 64 (Fixed|edge)\n"
+    "q-1 [001] d..1. 1.000020: tracing_mark_write: losttick: cont\n"
+)
+
+
+def diagnosis(
+    *,
+    save: VcpuSave = SAVED,
+    state: GuestState = SILENT,
+    lapic: Lapic | None = None,
+    testimonies: list[lines.Testimony] | None = None,
+    progress: int = 2000,
+    trace: str | None = None,
+) -> Diagnosis:
+    """Return the diagnosis of a lost interrupt, with something different about it."""
+    part = VcpuEvidence(
+        0,
+        advanced_ns=40_000_000,
+        memory=[state, replace(state, progress=state.progress + progress)],
+        lapic=lapic or Lapic(0x40, TMICT, frozenset(), frozenset()),
+        testimonies=TESTIMONIES if testimonies is None else testimonies,
+        rescued=True,
+    )
+    evidence = Evidence(run_state="running", trace=trace, vcpus=(part,))
+    result = VcpuResult(Outcome.LOST, why="no tick in 200 ms of vCPU time")
+    return diagnose(result, evidence, Save("save1", 0.5, (save,)), CONFIG)
+
+
+def test_a_lost_interrupt() -> None:
+    found = diagnosis()
+    assert found.cause is Cause.LOST_INTERRUPT
+    assert "expired or was never started" in found.sentence
+    found = diagnosis(trace=VANISHED)
+    assert "timer expired, and its interrupt never reached the guest" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [("swallowed", "the vector of its built-in control"), ("strays", "vectors that it never uses")],
+)
+def test_an_interrupt_on_another_vector(field: str, words: str) -> None:
+
+    def grown(to: int) -> GuestState:
+        change: dict[str, Any] = {field: to}
+        return replace(SILENT, **change)
+
+    found = diagnosis(state=grown(3))
+    assert found.cause is Cause.WRONG_VECTOR
+    assert f"it took 3 interrupt(s) on {words}" in found.sentence
+    # Only what came since the save counts.
+    saved: dict[str, Any] = {field: 3}
+    before = replace(SAVED, **saved)
+    assert diagnosis(save=before, state=grown(3)).cause is Cause.LOST_INTERRUPT
+    assert diagnosis(save=before, state=grown(4)).cause is Cause.WRONG_VECTOR
+
+
+@pytest.mark.parametrize(
+    ("saved", "now", "cause", "words"),
+    [
+        (0, 1, Cause.LOST_INTERRUPT, "timer expired, and its"),
+        (1, 1, Cause.LOST_INTERRUPT, "timer expired, and its"),  # saved late in the window
+        (0, 0, Cause.LOST_INTERRUPT, "expired or was never started"),  # the host lost it, too
+        (0, 2, Cause.WRONG_VECTOR, "it took 1 interrupt(s)"),
+        (1, 2, Cause.WRONG_VECTOR, "it took 1 interrupt(s)"),
+    ],
+)
+def test_a_control_swallows_one_interrupt(saved: int, now: int, cause: Cause, words: str) -> None:
+    """The trace shows the control's own vector, and is not asked."""
+    save = replace(SAVED, stage=Stage.CONTROL_WINDOW, swallowed=saved)
+    state = replace(SILENT, stage=Stage.CONTROL_SILENT, swallowed=now)
+    found = diagnosis(save=save, state=state, trace=VANISHED)
+    assert found.cause is cause
+    assert words in found.sentence
+    assert "trace" not in found.sentence
+
+
+def test_a_lapic_that_was_not_restored() -> None:
+    reset = Lapic(0x10000, 0, frozenset(), frozenset(), enabled=False)
+    found = diagnosis(lapic=reset, testimonies=[])
+    assert found.cause is Cause.NOT_RESTORED
+    assert "KVM_SET_LAPIC had no effect" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("progress", "printing", "cause"),
+    [
+        (0, False, Cause.NOT_EXECUTING),
+        (0, True, Cause.UNEXPLAINED),  # it waits for its console
+        (100, False, Cause.UNEXPLAINED),
+    ],
+)
+def test_a_guest_that_stands_still(progress: int, printing: bool, cause: Cause) -> None:
+    state = replace(SILENT, printing=printing)
+    assert diagnosis(state=state, progress=progress, testimonies=[]).cause is cause
+
+
+def test_a_guest_that_testifies_executes() -> None:
+    assert diagnosis(progress=0).cause is Cause.LOST_INTERRUPT

@@ -38,14 +38,19 @@ start:
         .set S_PRINT_TSC, 0x102c
         .set S_SWALLOWED, 0x1030
         .set S_STRAYS,    0x1034
-        .set S_CYCLES,    0x1038        # TSC cycles a period (TSC-deadline)
+        .set S_CYCLES,    0x1038        # TSC cycles a period, measured at boot
         .set S_SPINS_MOST, 0x103c       # spins of the longest period so far
         .set S_WINDOW,    0x1040        # spins left in the control window
         .set S_MUTE,      0x1044
         .set S_ID,        0x1048        # APIC ID
         .set S_PORT,      0x104c        # where its lines go
         .set S_DEADLINE,  0x1050        # 64 bit: the TSC deadline that was written last
-        .set S_SIZE,      0x58
+        .set S_TURN,      0x1058        # end of the last turn, in units of 1024 TSC cycles
+        .set S_STOLEN,    0x105c        # since the last tick, in long turns; such units
+        .set S_LONGEST,   0x1060        # the longest of these turns,
+        .set S_LONGEST_END, 0x1064      # and its end
+        .set S_TURN_LIMIT, 0x1068       # from this length on, a turn is long
+        .set S_SIZE,      0x6c
 
         .set C_MODE,      0x1080        # the configuration, in record order
         .set C_X2APIC,    0x1084
@@ -144,6 +149,7 @@ entry:  cli
         movl    $1, %fs:G_GO
 
 ticking:
+        call    turn_begins
         mov     S_ID, %eax
         cmp     C_SUBJECT, %eax
         je      1f
@@ -153,12 +159,33 @@ ticking:
         call    timer_start
         sti
 
-# The busy wait: no hlt, no port and no MMIO access between ticks.
+# The busy wait: no hlt, no port and no MMIO access between ticks. A turn that takes
+# long is time that the vCPU did not run. The tick's handler ends a turn, too: a turn
+# that it interrupts between reading the TSC and noting the value starts again.
 wait:   incl    S_SPINS
         mov     S_TICKS, %eax
         cmp     S_PRINTED, %eax
-        je      wait
-        call    tick_line
+        jne     2f
+        rdtsc
+turn_read:
+        shrd    $10, %edx, %eax
+        mov     %eax, %ecx
+        sub     S_TURN, %ecx
+        cmp     S_TURN_LIMIT, %ecx
+        ja      1f
+turn_noted:
+        mov     %eax, S_TURN
+        jmp     wait
+1:      pushf
+        cli
+        mov     S_TICKS, %eax
+        cmp     S_PRINTED, %eax
+        jne     3f                      # a tick has ended this turn
+        rdtsc
+        call    turn_ends
+3:      popf
+        jmp     wait
+2:      call    tick_line
         mov     C_CONTROL, %eax
         test    %eax, %eax
         jz      wait
@@ -166,6 +193,33 @@ wait:   incl    S_SPINS
         jne     wait
         call    control
         jmp     wait
+
+# turn_ends: a turn ends at the TSC in %edx:%eax. Clobbers %eax and %ecx.
+turn_ends:
+        shrd    $10, %edx, %eax
+        mov     %eax, %ecx
+        sub     S_TURN, %ecx
+        mov     %eax, S_TURN
+        cmp     S_TURN_LIMIT, %ecx
+        ja      1f
+        ret
+1:      test    %ecx, %ecx
+        js      2f
+        add     %ecx, S_STOLEN
+        cmp     S_LONGEST, %ecx
+        ja      3f
+        ret
+2:      or      $-1, %ecx               # the TSC went back: no length says so
+3:      mov     %ecx, S_LONGEST
+        mov     %eax, S_LONGEST_END
+        ret
+
+# turn_begins: what was done since the last turn is no turn.
+turn_begins:
+        rdtsc
+        shrd    $10, %edx, %eax
+        mov     %eax, S_TURN
+        ret
 
 # The built-in positive control: the interrupt of the armed timer goes to a
 # vector that only sends EOI. Then the tick vector is put back, unarmed.
@@ -177,7 +231,10 @@ control:
         call    lvtt_write
         movl    $STAGE_CONTROL, S_STAGE
         call    control_line
+        call    turn_begins
 1:      incl    S_SPINS
+        rdtsc
+        call    turn_ends
         decl    S_WINDOW
         jnz     1b
         mov     $VEC_TICK, %eax
@@ -475,22 +532,17 @@ apic_init:
         apic_set APIC_LINT0, LVT_MASKED
         apic_set APIC_LINT1, 0x400      # NMI
         apic_set APIC_TDCR, 0x0b        # divide by 1
-        cmpl    $MODE_DEADLINE, C_MODE
-        jne     4f
-
-        # TSC cycles a period, measured against the timer itself by the first vCPU.
         cmpl    $0, S_ID
-        je      5f
-        mov     %fs:S_CYCLES, %eax      # DS of the first one is 0
-        mov     %eax, S_CYCLES
-        jmp     4f
-5:
-        apic_set APIC_LVTT, LVT_MASKED + VEC_TICK
-        mov     C_PERIOD, %eax
-        call    timer_run_out
-        mov     %eax, S_CYCLES
-
-4:      mov     $VEC_TICK, %eax
+        je      1f
+        mov     %fs:S_CYCLES, %eax      # the first vCPU, whose DS is 0, has measured it
+        jmp     2f
+1:      call    cycles_measure
+2:      mov     %eax, S_CYCLES
+        xor     %edx, %edx
+        mov     $1024 * 50, %ecx        # a fiftieth of a period, in units of 1024 cycles
+        div     %ecx
+        mov     %eax, S_TURN_LIMIT
+        mov     $VEC_TICK, %eax
         # fall through
 
 # lvtt_write: LVTT in the configured mode, unmasked, with the vector in %eax.
@@ -514,6 +566,40 @@ timer_run_out:
         rdtsc
         sub     %esi, %eax
         ret
+
+# cycles_measure: TSC cycles in a period to %eax. The masked timer runs out a few times,
+# until two runs take about as long as the shortest: nothing can shorten a run.
+cycles_measure:
+        apic_set APIC_LVTT, LVT_MASKED + VEC_TICK
+        mov     $MEASURE_RUNS, %bp
+        or      $-1, %edi
+1:      mov     $MEASURE_NS, %eax
+        call    timer_run_out
+        mov     %eax, %ebx
+        mov     %edi, %edx
+        cmp     %edi, %eax
+        jae     2f
+        mov     %eax, %edi
+        mov     %edx, %ebx              # the longer of the two
+2:      mov     %edi, %ecx
+        shr     $7, %ecx
+        add     %edi, %ecx
+        cmp     %ecx, %ebx
+        jbe     3f
+        dec     %bp
+        jnz     1b
+3:      apic_set APIC_TMICT, 0
+        mov     %edi, %eax
+        mull    C_PERIOD
+        mov     $MEASURE_NS, %ecx
+        cmp     %ecx, %edx
+        jae     4f
+        div     %ecx
+        ret
+4:      or      $-1, %eax               # a period of more than 2^32 cycles
+        ret
+        .set MEASURE_NS, 4000000
+        .set MEASURE_RUNS, 16
 
 timer_start:
         cmpl    $MODE_DEADLINE, C_MODE
@@ -553,10 +639,20 @@ tick_isr:
         push    %eax
         push    %ecx
         push    %edx
+        push    %bp
         rdtsc
         mov     %eax, S_TICK_TSC
         mov     %edx, S_TICK_TSC + 4
-        mov     S_SPINS, %eax
+        cmpl    $0, S_PRINTING          # a line ends where its printing ends
+        jne     2f
+        mov     %sp, %bp
+        cmpw    $turn_read - start, 14(%bp)
+        jb      3f
+        cmpw    $turn_noted - start, 14(%bp)
+        ja      3f
+        movw    $wait - start, 14(%bp)
+3:      call    turn_ends
+2:      mov     S_SPINS, %eax
         mov     %eax, S_TICK_SPINS
         cmp     S_SPINS_MOST, %eax
         jb      1f
@@ -570,6 +666,7 @@ tick_isr:
         call    timer_arm
 tick_done:
         call    eoi
+        pop     %bp
         pop     %edx
         pop     %ecx
         pop     %eax
@@ -597,10 +694,8 @@ faulty: mov     C_FAULT, %eax
         cmp     $FAULT_HALT, %eax
         je      halt
         jmp     tick_done
-1:      push    %bp
-        mov     %sp, %bp
+1:      mov     %sp, %bp
         andw    $~0x200, 18(%bp)        # IF of the interrupted frame
-        pop     %bp
         jmp     tick_done
 2:      mov     $LVT_MASKED + VEC_TICK, %eax
         call    lvtt_write
@@ -715,7 +810,8 @@ nmi_isr:
         call    timer_load
         jmp     3f
 4:      call    deadline_load
-3:      popal
+3:      call    turn_begins
+        popal
         iret
 
 # --- lines ---------------------------------------------------------------
@@ -874,15 +970,17 @@ ready_line:
         add     $4, %bp
         cmp     $C_MODE + 4 * C_FIELDS, %bp
         jb      1b
+        mov     S_CYCLES, %eax
+        call    line_hex
         mov     $LINE, %bp
         jmp     line_print
 
-# tick_line: sequence number, spins, TSC of the tick, cycles that the line
-# before took to print, arms.
+# tick_line: sequence number, spins, TSC of the tick, cycles from the tick before until its
+# line was printed, arms; and if the vCPU did not run for a while, for how long in all, for
+# how long at most, and how long ago, in units of 1024 cycles.
 tick_line:
         movl    $1, S_PRINTING
-        rdtsc
-        push    %eax
+        pushl   S_TICK_TSC
         mov     $LINE, %di
         mov     $'T', %bl
         call    line_begin
@@ -901,7 +999,19 @@ tick_line:
         call    line_hex
         mov     S_ARMS, %eax
         call    line_hex
-        popf
+        cmpl    $0, S_LONGEST
+        je      2f
+        mov     S_STOLEN, %eax
+        call    line_hex
+        mov     S_LONGEST, %eax
+        call    line_hex
+        mov     S_TURN, %eax
+        sub     S_LONGEST_END, %eax
+        call    line_hex
+        xor     %eax, %eax
+        mov     %eax, S_STOLEN
+        mov     %eax, S_LONGEST
+2:      popf
         cmpl    $0, S_MUTE
         jne     1f
         call    port_take
@@ -912,7 +1022,11 @@ tick_line:
         pop     %edx
         sub     %edx, %eax
         mov     %eax, S_PRINT_TSC
+        pushf
+        cli
+        call    turn_begins
         movl    $0, S_PRINTING
+        popf
         ret
 
 # control_line: the tick after which the window began, the window in spins.

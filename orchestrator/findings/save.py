@@ -34,6 +34,10 @@ class VcpuSave:
     """Interrupts that the guest has taken on vectors that it never uses."""
     deadline: int = 0
     """The TSC deadline that the guest wrote last; 0 outside TSC-deadline mode."""
+    tsc: int = 0
+    """TSC at the end of the guest's last turn before the save; 0 if the guest does not note it."""
+    stolen: int = 0
+    """TSC cycles between the last tick and the save in which the vCPU did not run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ class Ready:
 
     fields: tuple[int, ...] = ()
     """The configuration as the guest read it, for information."""
+    period_cycles: int = 0
+    """TSC cycles in a period, as the guest measured the timer before its first tick; 0 if
+    it did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,16 @@ class Tick:
     tsc: int
     """TSC at the interrupt. KVM does not rewind it when a snapshot is loaded."""
     print_cycles: int
-    """TSC cycles since the previous tick that went into printing a line, without progress."""
+    """TSC cycles from the previous tick until its line was printed, without progress."""
     arms: int
     """How often the guest has armed its timer since it started."""
+    stolen: int = 0
+    """TSC cycles since the previous tick that went into turns of the busy-wait loop longer
+    than 0.02 periods: the vCPU did not run in them."""
+    longest: int = 0
+    """TSC cycles of the longest such turn; 0 if there was none."""
+    since_longest: int = 0
+    """TSC cycles from the end of that turn to this tick."""
 
 
 @dataclass(frozen=True, slots=True)

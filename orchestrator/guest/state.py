@@ -40,3 +40,7 @@ class GuestState:
     """Interrupts taken on vectors that the guest never uses."""
     deadline: int = 0
     """The TSC deadline that the guest wrote last; 0 outside TSC-deadline mode."""
+    tsc: int = 0
+    """TSC at the end of the last turn of the busy-wait loop; 0 if the guest does not note it."""
+    stolen: int = 0
+    """TSC cycles since the last tick that went into long turns, as in a `Tick`."""

@@ -14,7 +14,7 @@ from orchestrator.process.exit import ProcessExit
 from orchestrator.testing.clock import FakeClock
 from orchestrator.testing.monitor import FIRST_THREAD, FakeMonitor, file_in
 from orchestrator.testing.script import Script
-from orchestrator.testing.vcpu import FakeVcpu
+from orchestrator.testing.vcpu import TSC_PER_NS, FakeVcpu
 
 #: The guest moves on at least so often: a script may change a vCPU at any time.
 STEP_NS = 5_000_000
@@ -86,7 +86,7 @@ class FakeQemu:
             return
         for vcpu in self.vcpus:
             if not vcpu.halted:
-                self._cpu_ns[vcpu.vcpu] += passed_ns
+                self._cpu_ns[vcpu.vcpu] += passed_ns - min(passed_ns, vcpu.waits_ns)
                 for line in vcpu.run(passed_ns, self.config):
                     self.say(line)
 
@@ -112,7 +112,7 @@ class FakeQemu:
     async def _run(self) -> None:
         """Let the guest's time pass."""
         if self.running:
-            self.say(render("R", 0))
+            self.say(render("R", 0, TSC_PER_NS * self.period_ns))
         while True:
             self.advance()
             self._changed.clear()
@@ -125,7 +125,7 @@ class FakeQemu:
         if not self.running or self.frozen:
             return STEP_NS
         due = [
-            vcpu.due_ns - vcpu.ran_ns
+            vcpu.waits_ns or vcpu.due_ns - vcpu.ran_ns
             for vcpu in self.vcpus
             if vcpu.due_ns is not None and not vcpu.halted
         ]

@@ -1,7 +1,8 @@
 """The tick firmware on one vCPU, as a state machine in its own running time.
 
 A script changes the fields of a `FakeVcpu` to make a guest misbehave: `due_ns = None` loses
-the timer interrupt, `tmict = 0` is a timer that was not restored.
+the timer interrupt, `tmict = 0` is a timer that was not restored. `waits_ns` makes the vCPU
+wait for a CPU, as on a busy host: its timer and its TSC go on, and it makes no progress.
 """
 
 import struct
@@ -10,12 +11,18 @@ from dataclasses import dataclass
 
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.state import Stage
-from orchestrator.guest.tick.lines import render
+from orchestrator.guest.tick.lines import TURN_UNIT, render
 from orchestrator.guest.tick.state import MAGIC, WORDS
 from orchestrator.guest.timer_mode import TimerMode
 
 #: Time that one turn of the guest's busy-wait loop takes.
 SPIN_NS = 1000
+
+#: TSC cycles in a nanosecond.
+TSC_PER_NS = 2
+
+#: Share of a period from which on a turn of the busy-wait loop counts as stolen.
+LONG_TURN = 0.02
 
 #: NMIs without a tick between them after which the guest arms its timer again.
 RESCUE_NMIS = 3
@@ -31,10 +38,17 @@ class FakeVcpu:
     arms: int = 1
     ran_ns: int = 0
     """Time for which the vCPU has run."""
+    waits_ns: int = 0
+    """Time for which the vCPU now waits for a CPU, before it runs on."""
+    skipped_ns: int = 0
+    """Time by which the TSC is ahead of `ran_ns`: the vCPU waited, or was stopped."""
     last_tick_ns: int = 0
     """`ran_ns` at the last tick."""
     due_ns: int | None = 0
-    """`ran_ns` at which the armed timer fires; None if it never will."""
+    """`ran_ns` at which the armed timer fires, unless the vCPU waits; None if it never will."""
+    turns: tuple[int, int, int] = (0, 0, 0)
+    """Long turns since the last tick: TSC cycles in all, of the longest, and the TSC at its
+    end."""
     stretch_next_ns: int = 0
     """Added to the next period that the guest arms, once."""
     nmis: int = 0
@@ -59,7 +73,16 @@ class FakeVcpu:
     """For a script's own use; saved and loaded like the rest."""
 
     def run(self, passed_ns: int, config: GuestConfig) -> Iterator[bytes]:
-        """Run for `passed_ns`; yield the lines that the guest prints meanwhile."""
+        """Let `passed_ns` pass; yield the lines that the guest prints meanwhile."""
+        if self.waits_ns:
+            waited_ns = min(self.waits_ns, passed_ns)
+            self.skip(waited_ns, config)
+            self.waits_ns -= waited_ns
+            passed_ns -= waited_ns
+            if self.due_ns is not None:
+                self.due_ns = max(self.ran_ns, self.due_ns - waited_ns)
+            if self.waits_ns:
+                return
         until = self.ran_ns + passed_ns
         while self.due_ns is not None and self.due_ns <= until:
             fired, self.due_ns = self.due_ns, None
@@ -71,6 +94,21 @@ class FakeVcpu:
                 if config.mode == TimerMode.PERIODIC:
                     self.due_ns = fired + config.period_ns
         self.ran_ns = until
+
+    def skip(self, ns: int, config: GuestConfig) -> None:
+        """Let the TSC go on by `ns`, while the vCPU does not run."""
+        total, longest, end = self.turns
+        begun = end == self.tsc  # one turn, in several parts
+        self.skipped_ns += ns
+        length = TSC_PER_NS * ns + (longest if begun else 0)
+        if length > LONG_TURN * TSC_PER_NS * config.period_ns:
+            total += length - (longest if begun else 0)
+            self.turns = (total, max(longest, length), self.tsc if length >= longest else end)
+
+    @property
+    def tsc(self) -> int:
+        """The vCPU's TSC."""
+        return TSC_PER_NS * (self.ran_ns + self.skipped_ns)
 
     @property
     def _spins(self) -> int:
@@ -86,9 +124,12 @@ class FakeVcpu:
         self.due_ns = self.ran_ns + config.period_ns + self.stretch_next_ns
         self.stretch_next_ns = 0
         if not self.mute:
-            tsc = self.ran_ns * 2
-            words = (tsc >> 32, tsc & 0xFFFFFFFF, 0, self.arms)
+            words = [self.tsc >> 32, self.tsc & 0xFFFFFFFF, 0, self.arms]
+            total, longest, end = self.turns
+            if longest:
+                words += (cycles // TURN_UNIT for cycles in (total, longest, self.tsc - end))
             yield render("T", self.ticks, spins, *words, vcpu=self.vcpu)
+        self.turns = (0, 0, 0)
         if self.ticks == config.control_tick and self.vcpu == config.subject:
             self.window_until_ns = self.ran_ns + config.control_periods * config.period_ns
             yield render("C", self.ticks, 0, vcpu=self.vcpu)
@@ -119,6 +160,7 @@ class FakeVcpu:
         words[0] = MAGIC
         words[2], words[3], words[4] = self.ticks, self.arms, self._spins
         words[5], words[7] = self.ticks, stage
+        words[22], words[23] = self.tsc // TURN_UNIT, self.turns[0] // TURN_UNIT
         words[16] = max(0, left_ns) // SPIN_NS
         words[12], words[13] = self.swallowed, self.strays
         return struct.pack(f"<{len(words)}I", *words)

@@ -105,6 +105,8 @@ def describe(
         interrupt_flag=registers.interrupt_flag,
         printing=state.printing or state.printed != state.ticks,
         stage=state.stage,
+        tsc=state.tsc,
+        stolen=state.stolen,
         ineligible=reasons_against(state, lapic, registers, config, phase, within),
         swallowed=state.swallowed,
         strays=state.strays,

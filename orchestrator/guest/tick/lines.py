@@ -21,6 +21,9 @@ from orchestrator.guest.lines import (
 #: Matches one line of the firmware in a stream that may hold anything else.
 LINE = re.compile(rb"([RTCNBP])([0-7])((?: [0-9a-f]{8})+)\n")
 
+#: TSC cycles in a unit of the three fields about long turns.
+TURN_UNIT = 1024
+
 #: Why the firmware refuses its configuration, by the codes of ``images/tick/tick.S``.
 REFUSALS = {
     1: "no fw_cfg file opt/losttick/config",
@@ -65,10 +68,11 @@ def parse(match: re.Match[bytes]) -> tuple[int, Line] | None:
 
 def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
     match kind, values:
-        case b"T", (sequence, spins, high, low, print_cycles, arms):
-            return Tick(sequence, spins, high << 32 | low, print_cycles, arms)
-        case b"R", _:
-            return Ready(values)
+        case b"T", (sequence, spins, high, low, print_cycles, arms, *turns) if len(turns) in (0, 3):
+            cycles = (units * TURN_UNIT for units in turns)
+            return Tick(sequence, spins, high << 32 | low, print_cycles, arms, *cycles)
+        case b"R", (*config, cycles):
+            return Ready(tuple(config), cycles)
         case b"C", (sequence, window_spins):
             return ControlOpened(sequence, window_spins)
         case b"N", (number, lvtt, tmict, tmcct, irr, isr, ppr, tpr, high, low, *rest) if (

@@ -3,6 +3,7 @@
 import struct
 
 from orchestrator.guest.state import GuestState, Stage
+from orchestrator.guest.tick.lines import TURN_UNIT
 
 #: Guest-physical address of the first vCPU's state block.
 STATE_ADDRESS = 0x1000
@@ -11,7 +12,7 @@ STATE_ADDRESS = 0x1000
 STATE_STRIDE = 0x2000
 
 #: 32-bit words to read of a block.
-WORDS = 22
+WORDS = 24
 
 #: Bytes to read of a block.
 SIZE = 4 * WORDS
@@ -44,4 +45,6 @@ def parse_state(block: bytes) -> GuestState:
         swallowed=words[12],
         strays=words[13],
         deadline=words[21] << 32 | words[20],
+        tsc=words[22] * TURN_UNIT,
+        stolen=words[23] * TURN_UNIT,
     )

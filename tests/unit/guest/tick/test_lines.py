@@ -2,10 +2,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.guest.config import MAX_VCPUS
-from orchestrator.guest.lines import Refused, Tick
+from orchestrator.guest.lines import Line, Ready, Refused, Tick
 from orchestrator.guest.tick.lines import LINE, parse, render
 
 u32 = st.integers(0, 2**32 - 1)
+
+
+def read(line: bytes) -> Line | None:
+    """Return what a line says; None if it is not believed."""
+    match = LINE.search(line)
+    assert match is not None
+    said = parse(match)
+    return said and said[1]
 
 
 @given(st.lists(u32, min_size=6, max_size=6), st.integers(0, MAX_VCPUS - 1))
@@ -50,3 +58,16 @@ def test_what_the_guest_refuses_has_words() -> None:
     line = said[1]
     assert isinstance(line, Refused)
     assert line.reason == "the CPU has no TSC-deadline timer"
+
+
+def test_long_turns_are_counted_in_units_of_1024_cycles() -> None:
+    tick = read(render("T", 5, 1000, 1, 77, 10, 6, 8, 5, 2))
+    assert tick == Tick(5, 1000, (1 << 32) + 77, 10, 6, 8 * 1024, 5 * 1024, 2 * 1024)
+
+
+def test_a_tick_line_with_some_of_the_fields_about_long_turns_is_not_believed() -> None:
+    assert read(render("T", 5, 1000, 1, 77, 10, 6, 8, 5)) is None
+
+
+def test_the_ready_line_ends_with_the_cycles_of_a_period() -> None:
+    assert read(render("R", 0, 1, 52_000_000)) == Ready((0, 1), 52_000_000)

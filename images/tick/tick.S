@@ -827,23 +827,38 @@ line_begin:
         add     $2, %di
         ret
 
-# line_hex: append a blank and the eight digits of %eax; keep the checksum in
-# %esi. Clobbers %eax, %ebx, %edx. By table: KVM without hardware virtualization
-# interprets each instruction, and a line must take little of a period.
+# line_hex: append a blank and the hexadecimal digits of %eax, without leading zeros;
+# keep the checksum in %esi. Clobbers %eax, %ebx, %ecx, %edx. By table: KVM without
+# hardware virtualization interprets each instruction, and each character of a line costs
+# an exit. A line must take little of a period.
 line_hex:
         rol     $5, %esi
         add     %eax, %esi
         mov     %eax, %edx
         mov     $' ', %al
         stosb
-        .rept   4
-        rol     $8, %edx
+        mov     %edx, %eax
+        or      $1, %al                 # zero has one digit
+        bsr     %eax, %ecx
+        and     $0x1c, %cl
+        add     $4, %cl                 # bits of its digits
+        ror     %cl, %edx               # the first digit is on top
+        shr     $3, %cl                 # pairs of digits; carry: one digit before them
+        jnc     1f
+        rol     $4, %edx
+        movzbw  %dl, %bx
+        and     $0xf, %bl
+        add     %bx, %bx
+        mov     %cs:hex - start + 1(%bx), %al
+        stosb
+        jcxz    2f
+1:      rol     $8, %edx
         movzbw  %dl, %bx
         add     %bx, %bx
         mov     %cs:hex - start(%bx), %ax
         stosw
-        .endr
-        ret
+        loop    1b
+2:      ret
         .macro  hex_digit value
         .if \value < 10
         .byte   '0' + \value

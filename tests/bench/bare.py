@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-LINE = re.compile(rb"T0 [0-9a-f]{8} [^\n]*\n")
+LINE = re.compile(rb"T0 [^\n]*\n")
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ def test_lines_go_to_the_debug_port_where_qemu_has_one(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=tmp_path) as process:
         try:
             assert wait_until(lambda: (tmp_path / "port").exists())
-            assert wait_until(lambda: b"\nT0 00000002 " in (tmp_path / "port").read_bytes())
+            assert wait_until(lambda: b"\nT0 2 " in (tmp_path / "port").read_bytes())
         finally:
             process.kill()
     assert LINE.findall((tmp_path / "port").read_bytes())

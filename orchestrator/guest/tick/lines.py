@@ -1,9 +1,9 @@
 """The form of the tick firmware's lines, and their checksum.
 
-A line is a type letter, the vCPU that prints it, fields of eight hexadecimal digits, a
-checksum of the same form, and a newline (``images/tick/README.md`` has the table). Only a
-whole line with the right checksum is believed: a snapshot that was taken in mid-line
-replays the tail of that line, and bytes alone prove nothing.
+A line is a type letter, the vCPU that prints it, fields in hexadecimal digits without
+leading zeros, a checksum of the same form, and a newline (``images/tick/README.md`` has the
+table). Only a whole line with the right checksum is believed: a snapshot that was taken in
+mid-line replays the tail of that line, and bytes alone prove nothing.
 """
 
 import re
@@ -19,7 +19,7 @@ from orchestrator.guest.lines import (
 )
 
 #: Matches one line of the firmware in a stream that may hold anything else.
-LINE = re.compile(rb"([RTCNBP])([0-7])((?: [0-9a-f]{8})+)\n")
+LINE = re.compile(rb"([RTCNBP])([0-7])((?: (?:0|[1-9a-f][0-9a-f]{0,7}))+)\n")
 
 #: TSC cycles in a unit of the three fields about long turns.
 TURN_UNIT = 1024
@@ -93,5 +93,5 @@ def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
 
 def render(kind: str, *fields: int, vcpu: int = 0) -> bytes:
     """Return a line as the firmware prints it, for peers that stand in for the firmware."""
-    shown = "".join(f" {field:08x}" for field in (*fields, checksum(ord(kind), vcpu, fields)))
+    shown = "".join(f" {field:x}" for field in (*fields, checksum(ord(kind), vcpu, fields)))
     return f"{kind}{vcpu}{shown}\n".encode()

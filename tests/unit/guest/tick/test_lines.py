@@ -50,6 +50,14 @@ def test_a_head_and_a_foreign_tail_do_not_make_a_line() -> None:
         )
 
 
+def test_fields_have_no_leading_zeros() -> None:
+    """Each character costs an exit, so a tick in a quiet period takes few."""
+    line = render("T", 0, 0x1C05, 0xF, 0xFFFFFFFF, 0x10, 6)
+    assert line.startswith(b"T0 0 1c05 f ffffffff 10 6 ")
+    assert LINE.fullmatch(line)
+    assert LINE.search(line.replace(b" 1c05", b" 01c05")) is None
+
+
 def test_what_the_guest_refuses_has_words() -> None:
     match = LINE.search(render("B", 7))
     assert match

@@ -8,7 +8,8 @@ version number.
 import enum
 from dataclasses import dataclass
 
-from orchestrator.bugs.catalogue import APICV_BUG, KnownBug
+from orchestrator.bugs.catalogue import APICV_BUG, STALE_TPR
+from orchestrator.bugs.known_bug import KnownBug
 from orchestrator.host.facts import HostFacts
 from orchestrator.vm.config import Accel, IrqChip
 
@@ -30,6 +31,8 @@ class Reason(enum.StrEnum):
     IRQCHIP_OFF = "irqchip-off"
     PARAVIRTUAL_KVM = "paravirtual-kvm"
     AMD = "amd"
+    INTEL = "intel"
+    """The bug strikes only AMD hosts."""
     NO_PARAMETERS = "no-parameters"
     NO_APICV_PARAMETER = "no-apicv-parameter"
     APICV_OFF = "apicv-off"
@@ -38,6 +41,10 @@ class Reason(enum.StrEnum):
     """The kernel's trace shows posted interrupts."""
     APICV_INHIBITED = "apicv-inhibited"
     """The parameter is on, but the kernel's trace shows no posted interrupts."""
+    AVIC_INHIBITED = "avic-inhibited"
+    """AVIC is on, but KVM does not use it for a guest with this irqchip."""
+    ANY_HOST = "any-host"
+    """The bug needs nothing of the host."""
     OTHER_TIMER = "other-timer"
     """The bug strikes another timer than the guest's."""
 
@@ -55,7 +62,7 @@ class Exposure:
 def exposure(
     facts: HostFacts,
     accel: Accel,
-    timer: str,
+    timer: str | None,
     irqchip: IrqChip = IrqChip.ON,
     bug: KnownBug = APICV_BUG,
 ) -> Exposure:
@@ -64,60 +71,116 @@ def exposure(
     Args:
         facts: the host.
         accel: the accelerator that runs the guest.
-        timer: the timer by which the guest ticks.
+        timer: the timer by which the guest ticks; None to ask of the host alone.
         irqchip: where KVM has the guest's interrupt controllers.
         bug: the bug.
     """
-    not_exposed, unknown = ExposureState.NOT_EXPOSED, ExposureState.UNKNOWN
+    if bug.needs.module is None:
+        return Exposure(ExposureState.EXPOSED, "any host could show it", Reason.ANY_HOST)
+    return (
+        _spared_by_lapic(accel, irqchip)
+        or _spared_by_module(facts, irqchip, bug)
+        or _spared_by_parameter(facts, bug)
+        or _spared_by_irqchip(irqchip, bug)
+        or _spared_by_timer(facts, timer, bug)
+        or Exposure(ExposureState.EXPOSED, _runs_with(facts, bug), Reason.APICV_ON)
+    )
+
+
+def _spared_by_lapic(accel: Accel, irqchip: IrqChip) -> Exposure | None:
     if accel is Accel.TCG:
         return Exposure(
-            not_exposed,
+            ExposureState.NOT_EXPOSED,
             "TCG has a LAPIC of its own: no KVM_SET_LAPIC, no posted interrupts",
             Reason.TCG,
         )
     if irqchip is IrqChip.OFF:
         return Exposure(
-            not_exposed,
+            ExposureState.NOT_EXPOSED,
             "with the irqchip off the LAPIC is QEMU's own: no KVM_SET_LAPIC, no posted interrupts",
             Reason.IRQCHIP_OFF,
         )
-    modules = facts.kvm_modules
-    if "kvm_pvm" in modules and "kvm_intel" not in modules:
+    return None
+
+
+def _spared_by_module(facts: HostFacts, irqchip: IrqChip, bug: KnownBug) -> Exposure | None:
+    modules, module = facts.kvm_modules, bug.needs.module
+    if module in modules:
+        return None
+    if "kvm_pvm" in modules:
         return Exposure(
-            not_exposed,
-            "KVM runs on its paravirtual back end (kvm_pvm), which has no APICv",
+            ExposureState.NOT_EXPOSED,
+            "KVM runs on its paravirtual back end (kvm_pvm), which has no "
+            + ("AVIC" if module == "kvm_amd" else "APICv"),
             Reason.PARAVIRTUAL_KVM,
         )
     if "kvm_amd" in modules:
+        commit = STALE_TPR.fixed_by.partition(" ")[0]
+        other = f"AVIC has a bug of its own, the {STALE_TPR.name} (fixed by {commit})"
+        tested = (
+            "which this irqchip=split can show"
+            if irqchip is IrqChip.SPLIT
+            else "which shows only with irqchip=split"
+        )
         return Exposure(
-            not_exposed,
-            "an AMD host: AVIC keeps pending interrupts in the IRR and is immune",
+            ExposureState.NOT_EXPOSED,
+            f"an AMD host: the {bug.name} strikes kvm_intel only; {other}, {tested}",
             Reason.AMD,
         )
-    if "kvm_intel" not in modules:
-        return Exposure(unknown, "kvm_intel's parameters can't be read", Reason.NO_PARAMETERS)
-    apicv = modules["kvm_intel"].get("enable_apicv")
-    if apicv is None:
+    if "kvm_intel" in modules:
         return Exposure(
-            unknown,
-            "kvm_intel has no readable parameter enable_apicv "
-            "(/sys/module/kvm_intel/parameters/enable_apicv)",
+            ExposureState.NOT_EXPOSED,
+            f"an Intel host: the {bug.name} is a bug of {module}",
+            Reason.INTEL,
+        )
+    return Exposure(
+        ExposureState.UNKNOWN, f"{module}'s parameters can't be read", Reason.NO_PARAMETERS
+    )
+
+
+def _spared_by_parameter(facts: HostFacts, bug: KnownBug) -> Exposure | None:
+    module, parameter = bug.needs.module, bug.needs.parameter
+    if module is None or parameter is None:
+        return None
+    value = facts.kvm_modules[module].get(parameter)
+    if value is None:
+        return Exposure(
+            ExposureState.UNKNOWN,
+            f"{module} has no readable parameter {parameter} "
+            f"(/sys/module/{module}/parameters/{parameter})",
             Reason.NO_APICV_PARAMETER,
         )
-    if apicv not in ("Y", "1"):
+    if value not in ("Y", "1"):
         return Exposure(
-            not_exposed,
-            f"kvm_intel runs with enable_apicv={apicv}: no posted interrupts",
+            ExposureState.NOT_EXPOSED,
+            f"{module} runs with {parameter}={value}: {bug.needs.without}",
             Reason.APICV_OFF,
         )
-    if not bug.strikes(timer):
-        why = bug.spared.get(
-            timer, f"the bug is known of {bug.timer} timers: nothing is known of {timer}"
-        )
-        return Exposure(
-            unknown, f"kvm_intel runs with enable_apicv=Y, but {why}", Reason.OTHER_TIMER
-        )
-    return Exposure(ExposureState.EXPOSED, "kvm_intel runs with enable_apicv=Y", Reason.APICV_ON)
+    return None
+
+
+def _spared_by_irqchip(irqchip: IrqChip, bug: KnownBug) -> Exposure | None:
+    if not bug.needs.split_irqchip or irqchip is IrqChip.SPLIT:
+        return None
+    return Exposure(
+        ExposureState.NOT_EXPOSED,
+        "KVM uses AVIC only with irqchip=split: its own PIT inhibits AVIC",
+        Reason.AVIC_INHIBITED,
+    )
+
+
+def _spared_by_timer(facts: HostFacts, timer: str | None, bug: KnownBug) -> Exposure | None:
+    if timer is None or bug.strikes(timer):
+        return None
+    of = " and ".join(sorted(bug.signature.timers))
+    why = bug.spared.get(timer, f"the bug is known of {of} timers: nothing is known of {timer}")
+    return Exposure(
+        ExposureState.UNKNOWN, f"{_runs_with(facts, bug)}, but {why}", Reason.OTHER_TIMER
+    )
+
+
+def _runs_with(facts: HostFacts, bug: KnownBug) -> str:
+    return f"{bug.needs.module} runs with {bug.needs.parameter}=Y"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import ExposureState, exposure
 from orchestrator.errors import UnfitError
 from orchestrator.host.facts import HostFacts
@@ -25,7 +24,7 @@ def require(plan: Plan, cells: Sequence[Cell], facts: HostFacts) -> None:
         return
     for cell in cells:
         # The requirement is about the host, whatever timer the cell uses.
-        exposed = exposure(facts, cell.accel, APICV_BUG.timer, cell.irqchip)
+        exposed = exposure(facts, cell.accel, None, cell.irqchip)
         if exposed.state is not ExposureState.EXPOSED:
             raise RequirementError(
                 f"APICv is required, and this host's {cell.accel} is {exposed.state} "

@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 from typing import TypeGuard
 
-from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import Exposure, ExposureState, Reason, exposure, read_apicv, refine
 from orchestrator.doctor.findings import Checkup, Finding, Mend
 from orchestrator.doctor.mends import ENABLE_APICV, MOUNT_TRACEFS, install
@@ -74,9 +73,7 @@ async def _examine(host: LocalHost) -> Checkup:
 def _checkup(facts: HostFacts, findings: list[Finding], trace: str | None) -> Checkup:
     """Add what can be found without a guest."""
     findings.append(_tracefs(facts))
-    exposed = refine(
-        exposure(facts, Accel.KVM, APICV_BUG.timer), read_apicv(trace) if trace else None
-    )
+    exposed = refine(exposure(facts, Accel.KVM, None), read_apicv(trace) if trace else None)
     if facts.kvm_device == "absent":
         exposed = Exposure(ExposureState.NOT_EXPOSED, "there is no /dev/kvm", Reason.NO_KVM)
     findings.append(apicv_finding(facts, exposed))

@@ -4,11 +4,12 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
-from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import ApicvTrace
+from orchestrator.bugs.known_bug import Symptom
+from orchestrator.bugs.likeness import proven
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.outcome import TICKED, Outcome
 from orchestrator.findings.save import Save
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.control import Control, control_of
@@ -51,9 +52,8 @@ class CellState:
     """How the losses fall on saves."""
     lost_by_vcpu: Counter[int] = field(default_factory=Counter)
     """How often each vCPU lost its timer. One load may lose several."""
-    bug_losses: int = 0
-    """Losses as the known bug makes them: the first tick of a one-shot timer, diagnosed as
-    lost."""
+    symptoms: Counter[Symptom] = field(default_factory=Counter)
+    """What the trials without normal ticks showed."""
     controls: list[Control] = field(default_factory=list)
     first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))
     first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
@@ -71,19 +71,25 @@ class CellState:
     """True if the time for the trials was up before all had been run."""
     ended: bool = False
     """True once the cell has its verdict."""
-    _save: tuple[str, PhaseBin] | None = None
-    """The tag of the save that is being loaded, and its bin."""
+    _save: tuple[str, PhaseBin, bool] | None = None
+    """The tag of the save that is being loaded, its bin, and whether the guest had been loaded
+    before it was saved."""
 
     @property
     def trials(self) -> int:
         """Trials of eligible saves, resolved or not."""
         return self.outcomes.total()
 
+    @property
+    def bug_losses(self) -> int:
+        """Losses with the signature of a known bug that makes a host `affected`."""
+        return sum(count for symptom, count in self.symptoms.items() if proven(symptom))
+
     def begin_save(self, save: Save) -> None:
         """Count an eligible save."""
         self.saves += 1
         self.by_save.begin()
-        self._save = save.tag, self.phases.begin_save(save)
+        self._save = save.tag, self.phases.begin_save(save), save.generation > 0
 
     def count(self, trial: TrialRecord) -> None:
         """Count an attempt at a trial; its last attempt, or a known outcome, resolves it.
@@ -114,10 +120,15 @@ class CellState:
         if outcome is _LOST:
             self.lossy_saves += 1
             self.lost_by_vcpu.update(p.vcpu for p in trial.vcpus if p.outcome is _LOST)
-        if trial.diagnoses and (diagnosis := trial.diagnosis):
+        if outcome in TICKED:
+            return
+        diagnosis = trial.diagnosis if trial.diagnoses else None
+        if diagnosis:
             self.causes[diagnosis.cause] += 1
-            of_the_bug = APICV_BUG.shows_in(self.cell.mode, trial.ticks_after_load)
-            self.bug_losses += of_the_bug and diagnosis.cause is APICV_BUG.cause
+        cause = diagnosis.cause if diagnosis else None
+        first_tick = trial.ticks_after_load == 0
+        symptom = Symptom(self.cell.mode, outcome, cause, first_tick, self._save[2])
+        self.symptoms[symptom] += 1
 
     def _count_control(self, trial: TrialRecord) -> None:
         """Note a control; one that ended unknown is tried again under the same number."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.phases import PhaseBin
@@ -52,6 +53,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "lossy_saves": counts.lossy_saves,
         "outcomes": plain(counts.outcomes),
         "diagnoses": plain(counts.causes),
+        "known_bugs": [_likeness(each) for each in result.likenesses],
         "lost_by_vcpu": plain(counts.lost_by_vcpu),
         "loss_rate": plain(result.rate),
         "first_tick_periods": spread(counts.first_tick_periods),
@@ -61,6 +63,17 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         **({"lab": _lab(result.lab, result.expected)} if result.lab else {}),
         # A cell names its host only if it was counted on another host or with another QEMU.
         **({"host": _host(result.facts)} if result.facts != run.facts else {}),
+    }
+
+
+def _likeness(found: Likeness) -> dict[str, Any]:
+    return {
+        "name": found.bug.name,
+        "trials": found.trials,
+        "exposure": plain(found.exposure),
+        "affected_kernels": found.bug.affected_kernels,
+        "fixed_by": found.bug.fixed_by,
+        "advice": found.bug.advice,
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.bugs.exposure import Exposure
+from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.stats.rate import LossRate
@@ -55,6 +56,8 @@ class Case:
     rule_out: float
     """The loss rate that the plan wants ruled out."""
     exposure: Exposure
+    likenesses: tuple[Likeness, ...] = ()
+    """Known bugs that trials look like, without the bug that makes a host `affected`."""
 
     @property
     def sure(self) -> int:

@@ -7,7 +7,7 @@ decides the verdict. A note adds a sentence to it, whatever the verdict is.
 from orchestrator.verdict.anomalies import anomalous
 from orchestrator.verdict.bound import bound_too_high, clean
 from orchestrator.verdict.case import Case, Note, Rule
-from orchestrator.verdict.known_bug import affected
+from orchestrator.verdict.known_bug import affected, likeness_note
 from orchestrator.verdict.late import late_note
 from orchestrator.verdict.observer import controls_not_seen, too_many_unknown
 from orchestrator.verdict.ruled_out import ruled_out_rates
@@ -19,7 +19,7 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.
-NOTES: tuple[Note, ...] = (late_note,)
+NOTES: tuple[Note, ...] = (likeness_note, late_note)
 
 
 def decide(case: Case) -> tuple[Verdict, str]:

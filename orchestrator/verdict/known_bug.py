@@ -2,6 +2,7 @@
 
 from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import ExposureState
+from orchestrator.findings.outcome import Outcome
 from orchestrator.verdict.case import Case, Finding
 from orchestrator.verdict.verdict import Verdict
 
@@ -30,6 +31,14 @@ def why_not_the_bug(case: Case) -> str:
             f"{tally.bug_losses} diagnosed as the {APICV_BUG.name} could be the observer's error "
             f"in so many loads: {case.sure} are needed to be sure"
         )
-    if tally.causes[APICV_BUG.cause]:
+    if not tally.outcomes[Outcome.LOST]:
+        return f"no load lost its timer, so this is not the {APICV_BUG.name}"
+    causes = APICV_BUG.signature.causes
+    if any(tally.causes[cause] for cause in causes):
         return f"the {APICV_BUG.name} {APICV_BUG.effect}"
-    return f"none was diagnosed as a {APICV_BUG.cause}"
+    return f"none was diagnosed as a {' or '.join(sorted(causes))}"
+
+
+def likeness_note(case: Case) -> str | None:
+    """Return which known bugs the trials look like."""
+    return ". ".join(str(each).rstrip(".") for each in case.likenesses) or None

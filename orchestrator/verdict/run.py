@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
+from orchestrator.bugs.likeness import Likeness, likenesses
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
@@ -34,6 +35,8 @@ class CellResult:
     exposure: Exposure
     counts: CellState
     rate: LossRate
+    likenesses: tuple[Likeness, ...] = ()
+    """Known bugs that trials look like, without the bug that makes a host `affected`."""
 
     @property
     def lab(self) -> LabIdentity | None:
@@ -139,17 +142,19 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         exposed = Exposure(ExposureState.UNKNOWN, "its host did not come up")
     else:
         exposed = refine(exposure(facts, cell.accel, cell.mode, cell.irqchip), state.apicv)
-    verdict, why = _verdict(state, run, rate, exposed, cut_short=cut_short)
-    return CellResult(cell, facts, verdict, why, exposed, state, rate)
+    like = likenesses(state.symptoms, facts, cell.accel, cell.irqchip)
+    case = Case(_tally(state, run), rate, plan.limits.rule_out, exposed, like)
+    verdict, why = _verdict(state, run, case, cut_short=cut_short)
+    return CellResult(cell, facts, verdict, why, exposed, state, rate, like)
 
 
 def _verdict(
-    state: CellState, run: RunState, rate: LossRate, exposed: Exposure, *, cut_short: bool
+    state: CellState, run: RunState, case: Case, *, cut_short: bool
 ) -> tuple[Verdict, str]:
-    plan = run.plan
+    plan, exposed = run.plan, case.exposure
     if state.skipped is not None and not (state.attempts or state.controls):
         return Verdict.SKIPPED, state.skipped
-    verdict, why = decide(Case(_tally(state, run), rate, plan.limits.rule_out, exposed))
+    verdict, why = decide(case)
     if state.out_of_time and verdict is Verdict.INCONCLUSIVE:
         why += f". The time limit of {plan.limits.seconds:g} s was reached"
     if state.cell.vcpus > 1 and state.lost_by_vcpu:

@@ -1,19 +1,113 @@
+from dataclasses import replace
+
 import pytest
 
-from orchestrator.bugs.catalogue import APICV_BUG, CATALOGUE
-from orchestrator.timers.registry import TIMERS
+from orchestrator.bugs.catalogue import (
+    APICV_BUG,
+    CATALOGUE,
+    CLOCK_JUMP,
+    SECOND_LOAD,
+    STALE_PREEMPTION_TIMER,
+    STALE_SVI,
+    STALE_TPR,
+    TICK_STORM,
+)
+from orchestrator.bugs.exposure import ExposureState
+from orchestrator.bugs.known_bug import Symptom
+from orchestrator.bugs.likeness import likenesses, proven
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.testing import FACTS
+from orchestrator.vm.config import Accel, IrqChip
+
+INTEL = {"kvm": {}, "kvm_intel": {"enable_apicv": "Y", "preemption_timer": "Y"}}
+
+AMD = {"kvm": {}, "kvm_amd": {"avic": "Y"}}
 
 
-def test_every_shipped_timer_is_struck_or_spared_for_a_reason() -> None:
+def test_every_mode_of_the_lapic_timer_is_struck_or_spared_for_a_reason() -> None:
+    assert {*APICV_BUG.signature.timers, *APICV_BUG.spared} == set(TimerMode)
+
+
+def test_names_are_unique_and_all_fields_are_filled() -> None:
+    assert len({bug.name for bug in CATALOGUE}) == len(CATALOGUE)
     for bug in CATALOGUE:
-        assert {bug.timer, *bug.spared} == set(TIMERS.names)
+        assert bug.signature.outcomes
+        assert all((bug.effect, bug.affected_kernels, bug.fixed_by))
+        assert bug.advice.endswith(".")
+        assert not (bug.proves and bug.direct_only)
 
 
 @pytest.mark.parametrize(
-    ("timer", "ticks_after_load", "shows"),
-    [("one-shot", 0, True), ("one-shot", 1, False), ("periodic", 0, False)],
+    ("symptom", "proves"),
+    [
+        (Symptom("one-shot", Outcome.LOST, Cause.LOST_INTERRUPT), True),
+        (Symptom("one-shot", Outcome.LOST, Cause.LOST_INTERRUPT, first_tick=False), False),
+        (Symptom("periodic", Outcome.LOST, Cause.LOST_INTERRUPT), False),
+        (Symptom("one-shot", Outcome.LOST, Cause.NOT_STARTED), False),
+        (Symptom("one-shot", Outcome.LOST, Cause.WRONG_VECTOR), False),
+        (Symptom("one-shot", Outcome.LOST), False),
+        (Symptom("one-shot", Outcome.EXTRA, Cause.LOST_INTERRUPT), False),
+    ],
 )
-def test_the_bug_loses_the_first_tick_of_a_one_shot_timer(
-    timer: str, ticks_after_load: int, shows: bool
+def test_only_the_diagnosed_first_tick_of_a_one_shot_timer_proves(
+    symptom: Symptom, *, proves: bool
 ) -> None:
-    assert APICV_BUG.shows_in(timer, ticks_after_load) is shows
+    assert proven(symptom) is proves
+
+
+def names(
+    symptom: Symptom, modules: dict[str, dict[str, str]], *, accel: Accel = Accel.KVM,
+    irqchip: IrqChip = IrqChip.ON,
+) -> list[str]:  # fmt: skip
+    facts = replace(FACTS, kvm_modules=modules)
+    return [each.bug.name for each in likenesses({symptom: 2}, facts, accel, irqchip)]
+
+
+EXTRA = Symptom("periodic", Outcome.EXTRA)
+
+STUCK = Symptom("one-shot", Outcome.LOST, Cause.NOT_DELIVERABLE)
+
+
+def test_trials_are_likened_to_bugs_that_the_host_could_show() -> None:
+    storms = [TICK_STORM.name, STALE_PREEMPTION_TIMER.name]
+    assert names(EXTRA, INTEL) == storms
+    assert names(EXTRA, {"kvm_intel": {"preemption_timer": "N"}}) == []
+    assert names(EXTRA, {"kvm_intel": {}}) == storms  # unknown is not "can't"
+    assert names(EXTRA, AMD) == names(EXTRA, {"kvm_pvm": {}}) == []
+    assert names(EXTRA, INTEL, accel=Accel.TCG) == []
+    assert names(replace(EXTRA, timer="tsc-deadline"), INTEL) == []
+    assert names(Symptom("one-shot", Outcome.EARLY), INTEL) == [STALE_PREEMPTION_TIMER.name]
+    assert names(Symptom("one-shot", Outcome.CLOCK), AMD) == [CLOCK_JUMP.name]
+    assert names(Symptom("one-shot", Outcome.LATE), INTEL) == []
+
+
+def test_a_tick_that_stays_pending_is_another_bug_on_intel_than_on_amd() -> None:
+    assert names(STUCK, INTEL) == [STALE_SVI.name]
+    assert names(STUCK, AMD) == []  # AVIC is inhibited
+    assert names(STUCK, AMD, irqchip=IrqChip.SPLIT) == [STALE_TPR.name]
+    assert names(STUCK, {"kvm_amd": {"avic": "N"}}, irqchip=IrqChip.SPLIT) == []
+
+
+def test_a_bug_of_the_second_save_needs_a_guest_that_was_loaded_before() -> None:
+    forgotten = Symptom("one-shot", Outcome.LOST, Cause.NOT_RESTORED)
+    assert names(forgotten, INTEL) == []
+    assert names(replace(forgotten, loaded_before=True), INTEL) == [SECOND_LOAD.name]
+
+
+def test_what_proves_or_needs_the_raw_ioctl_is_no_hint() -> None:
+    assert names(Symptom("one-shot", Outcome.LOST, Cause.LOST_INTERRUPT), INTEL) == []
+
+
+def test_a_likeness_claims_no_more_than_that() -> None:
+    unknown = replace(FACTS, kvm_modules={"kvm_intel": {}})
+    (storm, _) = likenesses({EXTRA: 3}, unknown, Accel.KVM, IrqChip.ON)
+    assert storm.exposure.state is ExposureState.UNKNOWN
+    assert str(storm).startswith(
+        "3 of these look like the tick storm after a long stop (CVE-2025-71104), if this host "
+        "can show it (kvm_intel has no readable parameter preemption_timer"
+    )
+    assert str(storm).endswith(TICK_STORM.advice)
+    sure = replace(FACTS, kvm_modules=INTEL)
+    assert ", which makes KVM" in str(likenesses({EXTRA: 3}, sure, Accel.KVM, IrqChip.ON)[0])

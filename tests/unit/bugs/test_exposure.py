@@ -3,7 +3,7 @@ import pytest
 from orchestrator.bugs.exposure import ExposureState, exposure, read_apicv, refine
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.testing import FACTS
-from orchestrator.vm.config import Accel
+from orchestrator.vm.config import Accel, IrqChip
 from tests.support.exposures import EXPOSED, NOT_EXPOSED
 
 
@@ -46,3 +46,25 @@ def test_the_trace_corrects_the_parameter() -> None:
     assert refine(EXPOSED, read_apicv(posted)).state is ExposureState.EXPOSED
     assert refine(EXPOSED, None) == EXPOSED
     assert refine(NOT_EXPOSED, read_apicv(posted)) == NOT_EXPOSED
+
+
+def test_an_amd_host_is_immune_to_this_bug_alone() -> None:
+    facts = host_with(kvm_amd={"avic": "Y"})
+    for irqchip, words in (
+        (IrqChip.ON, "shows only with irqchip=split"),
+        (IrqChip.SPLIT, "which this irqchip=split can show"),
+    ):
+        found = exposure(facts, Accel.KVM, TimerMode.ONE_SHOT, irqchip)  # type: ignore[arg-type]
+        assert found.state is ExposureState.NOT_EXPOSED
+        assert "the APICv bug strikes kvm_intel only" in found.why
+        assert "stale TPR with AVIC (fixed by d02e48830e3f)" in found.why
+        assert found.why.endswith(words)
+
+
+def test_a_timer_that_no_bug_is_known_of_leaves_the_answer_open() -> None:
+    facts = host_with(kvm_intel={"enable_apicv": "Y"})
+    found = exposure(facts, Accel.KVM, "rtc")  # type: ignore[arg-type]
+    assert found.state is ExposureState.UNKNOWN
+    assert found.why.endswith("the bug is known of one-shot timers: nothing is known of rtc")
+    host = exposure(facts, Accel.KVM, None)  # type: ignore[arg-type]
+    assert host.state is ExposureState.EXPOSED

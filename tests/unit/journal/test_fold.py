@@ -1,9 +1,12 @@
 """Records folded to counts: by outcome, by save and by phase."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from orchestrator.bugs.known_bug import Symptom
+from orchestrator.findings.cause import Cause, Diagnosis
 from orchestrator.findings.outcome import Outcome
 from orchestrator.journal.counts import OrderError
 from orchestrator.journal.file import Journal, JournalFormatError
@@ -33,6 +36,29 @@ def trial(save: str, outcome: Outcome, periods: float | None = None, attempt: in
 
 def folded(*records: Record) -> RunState:
     return fold([*heads(PLAN), *records])
+
+
+def test_what_trials_without_normal_ticks_showed() -> None:
+    again = save_record(CELL, "again")
+    again = replace(again, save=replace(again.save, generation=3))
+    lost = (Diagnosis(Cause.LOST_INTERRUPT, "It is lost."),)
+    cell = folded(
+        save_record(CELL, "first"),
+        trial("first", IMMEDIATE),
+        TrialRecord(CELL.id, "first", LOST, ticks_after_load=0, diagnoses=lost),
+        again,
+        TrialRecord(CELL.id, "again", LOST, ticks_after_load=1, diagnoses=lost),
+        trial("again", Outcome.EXTRA),
+    ).cells[CELL.id]
+    mode, cause = CELL.mode, Cause.LOST_INTERRUPT
+    extra = next(each for each in cell.symptoms if each.outcome is Outcome.EXTRA)
+    assert cell.symptoms == {
+        Symptom(mode, LOST, cause, first_tick=True, loaded_before=False): 1,
+        Symptom(mode, LOST, cause, first_tick=False, loaded_before=True): 1,
+        extra: 1,
+    }
+    assert extra.loaded_before
+    assert cell.bug_losses == 1
 
 
 def test_outcomes_by_the_phase_of_their_save() -> None:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.catalogue import APICV_BUG, TICK_STORM
 from orchestrator.bugs.exposure import Exposure
+from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.goals import Goals
@@ -88,6 +89,21 @@ def test_every_outcome_but_normal_ticks_and_unknown_is_anomalous(outcome: Outcom
     found, text = why({Outcome.IMMEDIATE: 298, outcome: 1})
     assert found is Verdict.ANOMALOUS
     assert text.startswith(f"1 {outcome} in 299 loads; ")
+    kept = "; no load lost its timer, so this is not the APICv bug; " in text
+    assert kept is (outcome is not Outcome.LOST)
+
+
+def test_an_anomalous_verdict_names_the_known_bugs_that_it_looks_like() -> None:
+    case = Case(
+        Tally(Counter({Outcome.IMMEDIATE: 297, Outcome.EXTRA: 2}), Counter(), 0, 299, 0, 2, 2),
+        loss_rate(Losses(299, 0), 0.95), 0.01, EXPOSED,
+        (Likeness(TICK_STORM, 2, EXPOSED),),
+    )  # fmt: skip
+    found, text = decide(case)
+    assert found is Verdict.ANOMALOUS
+    assert ". 2 of these look like the tick storm after a long stop" in text
+    assert text.endswith("preemption_timer=0")
+    assert "look like" not in decide(replace(case, likenesses=()))[1]
 
 
 def why(
@@ -182,4 +198,4 @@ def test_why_a_loss_is_not_the_known_bug_is_said_in_the_catalogue_s_words(
         )
         got, text = decide(Case(tally, loss_rate(Losses(1, 1, 0), 0.95), 0.01, exposed))
         assert got is Verdict.ANOMALOUS
-        assert words.format(name=bug.name, effect=bug.effect, cause=bug.cause) in text
+        assert words.format(name=bug.name, effect=bug.effect, cause=Cause.LOST_INTERRUPT) in text

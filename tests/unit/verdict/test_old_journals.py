@@ -79,6 +79,11 @@ REWORDED = (
      r"The probability that any of \1 cells is called affected by mistake is at most"),
     (r"(\d+) of (\d+) cells clean, none affected",
      r"Of \2 cells, \1 are clean and none is affected"),
+    (r"^((?:\d+ (?:missed|recovered|crashed),? )+in \d+ loads); none was diagnosed as a lost "
+     r"one-shot interrupt", r"\1; no load lost its timer, so this is not the APICv bug"),
+    (r"AVIC keeps pending interrupts in the IRR and is immune",
+     "the APICv bug strikes kvm_intel only; AVIC has a bug of its own, the stale TPR with AVIC "
+     "(fixed by d02e48830e3f), which shows only with irqchip=split"),
 )  # fmt: skip
 
 
@@ -87,6 +92,11 @@ def in_todays_words(text: str) -> str:
     for before, now in REWORDED:
         text = re.sub(before, now, text)
     return text
+
+
+def without_likenesses(text: str) -> str:
+    """Return a reason without the known bugs that trials look like, which nobody named then."""
+    return re.sub(r"\. \d+ of these look like .*", "", text)
 
 
 def folded(path: Path) -> Any:
@@ -109,6 +119,7 @@ def test_a_finished_run_gets_the_verdict_that_was_printed(path: Path) -> None:
     assert now["statement"] == in_todays_words(before["statement"])
     assert now["interrupted"] is None
     for cell, printed in zip(now["cells"], before["cells"], strict=True):
+        cell["why"] = without_likenesses(cell["why"])
         assert {key: cell[key] for key in PRINTED} == {
             # JSON has only text for keys.
             key: {int(k): v for k, v in printed[key].items()} if key == "lost_by_vcpu"

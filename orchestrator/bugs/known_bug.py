@@ -1,0 +1,89 @@
+"""What the catalogue says of a known bug: how it shows, which hosts can show it, what helps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """What one trial of a cell showed."""
+
+    timer: str
+    """The timer by which the guest ticked."""
+    outcome: Outcome
+    cause: Cause | None = None
+    """The diagnosis; None if there was none."""
+    first_tick: bool = True
+    """True if no tick came between the load and the trouble."""
+    loaded_before: bool = False
+    """True if the guest had been through a load before it was saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a bug shows. An empty set means that anything fits."""
+
+    outcomes: frozenset[Outcome]
+    causes: frozenset[Cause] = frozenset()
+    timers: frozenset[str] = frozenset()
+    first_tick_only: bool = False
+    """True if the bug can only strike the first tick after a load."""
+    loaded_before_only: bool = False
+    """True if the bug can only strike a guest that was loaded before it was saved."""
+
+    def fits(self, symptom: Symptom) -> bool:
+        """Return whether a trial showed this."""
+        return (
+            symptom.outcome in self.outcomes
+            and (not self.causes or symptom.cause in self.causes)
+            and (not self.timers or symptom.timer in self.timers)
+            and (symptom.first_tick or not self.first_tick_only)
+            and (symptom.loaded_before or not self.loaded_before_only)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a host must have for a bug to show."""
+
+    module: str | None = None
+    """The back end of KVM that has the bug; None if any program or kernel may have it."""
+    parameter: str | None = None
+    """The parameter of the module that must be on."""
+    without: str = ""
+    """What is missing while the parameter is off, as the end of a sentence."""
+    split_irqchip: bool = False
+    """True if the bug shows only with `irqchip=split`."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBug:
+    """A bug whose signature, victims and remedies are known."""
+
+    name: str
+    """Its name, which a sentence can put after "the"."""
+    signature: Signature
+    effect: str
+    """All that it does to a guest, as the end of a sentence that begins with its name."""
+    needs: Needs
+    affected_kernels: str
+    """Programs or kernels that have it. A version is a hint, never a verdict: distributions
+    backport."""
+    fixed_by: str
+    """The commit that fixes it, with the first releases that have it."""
+    advice: str
+    """The advice to the owner of a host that has the bug, as a sentence."""
+    proves: bool = False
+    """True if enough trials with its signature make a host `affected`. A resemblance to any
+    other bug is a hint, because something else can show the same."""
+    direct_only: bool = False
+    """True if no load by QEMU can meet it, and only the direct test shows it."""
+    spared: Mapping[str, str] = field(default_factory=dict)
+    """Timers of which it is known why the bug does not show in them, with the reason."""
+
+    def strikes(self, timer: str) -> bool:
+        """Return whether the bug can show in guests that tick by this timer."""
+        return not self.signature.timers or timer in self.signature.timers

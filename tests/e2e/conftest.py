@@ -20,6 +20,7 @@ from orchestrator.vm.tryout import why_not
 from tests.support.command import losttick_command
 from tests.support.needs import Need, lacking
 from tests.support.processes import MARKER, marked_processes, wait_until
+from tests.support.shim import build_shim
 
 
 def trace_instances() -> set[Path]:
@@ -80,6 +81,33 @@ def kvm(unusable: dict[Accel, str | None]) -> Accel:
     if why := unusable[Accel.KVM]:
         lacking(Need.KVM, why)
     return Accel.KVM
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shim, compiled."""
+    return build_shim(tmp_path_factory.mktemp("shim"))
+
+
+@pytest.fixture
+def tracing(tmp_path: Path) -> Iterator[Path]:
+    """A tracefs with KVM's events, mounted for the test if it isn't anyway."""
+    if os.geteuid() != 0:
+        lacking(Need.TRACEFS, "only root reads it")
+    mounted = None
+    if tracefs.find() is None:
+        mounted = tmp_path / "tracing"
+        mounted.mkdir()
+        command = ["mount", "-t", "tracefs", "nodev", str(mounted)]
+        if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+            lacking(Need.TRACEFS, "it cannot be mounted")
+    found = tracefs.find()
+    if found is not None:
+        yield found
+    if mounted:
+        subprocess.run(["umount", str(mounted)], check=True)
+    if found is None:
+        lacking(Need.TRACEFS, "the kernel has no tracepoints of KVM")
 
 
 @pytest.fixture

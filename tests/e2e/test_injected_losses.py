@@ -1,8 +1,6 @@
 """Real losses, injected into a real KVM: those found are those made, one by one."""
 
 import contextlib
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,23 +17,8 @@ from orchestrator.snapshot.table import MethodMissingError, snapshots
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.journal import journal_dicts
-from tests.support.needs import Need, lacking
 from tests.support.qemus import host_with_qemu
-
-
-@pytest.fixture(scope="session")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shim, compiled."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        lacking(Need.COMPILER, "apt-get install gcc libc6-dev")
-    library = tmp_path_factory.mktemp("shim") / "shim.so"
-    source = Path(__file__).with_name("shim.c")
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library, source, "-ldl"],
-        check=True,
-    )
-    return library
+from tests.support.shim import shim_environment
 
 
 @contextlib.asynccontextmanager
@@ -64,12 +47,7 @@ async def test_the_losses_found_are_the_losses_made(
     tmp_path: Path, kvm: Accel, shim: Path, permille: int, trials: int, method: Method, vcpus: int
 ) -> None:
     log = tmp_path / "shim.log"
-    environment = {
-        "LD_PRELOAD": str(shim),
-        "SHIM_LOG": str(log),
-        "SHIM_SEED": "3",
-        "SHIM_PERMILLE": str(permille),
-    }
+    environment = shim_environment(shim, log, "forget", seed=3, permille=permille)
     plan = build_plan(
         {
             "axes": {

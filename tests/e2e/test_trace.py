@@ -1,48 +1,20 @@
 """The kernel's own record of a load, where root may have it."""
 
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.config import TICK_VECTOR
-from orchestrator.host import tracefs
 from orchestrator.host.local import open_host
 from orchestrator.host.local_qemu import LocalQemu
-from orchestrator.host.tracefs import MARK_CONT, MARK_LOAD
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
+from orchestrator.trial.resume import MARK_CONT, MARK_LOAD
 from orchestrator.trial.trace import read_trace
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
-from tests.support.needs import Need, lacking
-
-
-@pytest.fixture
-def tracing(tmp_path: Path) -> Iterator[Path]:
-    """A tracefs with KVM's events, mounted for the test if it isn't anyway."""
-    if os.geteuid() != 0:
-        lacking(Need.TRACEFS, "only root reads it")
-    mounted = None
-    if tracefs.find() is None:
-        mounted = tmp_path / "tracing"
-        mounted.mkdir()
-        command = ["mount", "-t", "tracefs", "nodev", str(mounted)]
-        if subprocess.run(command, check=False, capture_output=True).returncode != 0:
-            lacking(Need.TRACEFS, "it cannot be mounted")
-    found = tracefs.find()
-    if found is not None:
-        yield found
-    if mounted:
-        subprocess.run(["umount", str(mounted)], check=True)
-    if found is None:
-        lacking(Need.TRACEFS, "the kernel has no tracepoints of KVM")
 
 
 async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: Accel) -> None:
@@ -62,7 +34,7 @@ async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: A
         text = await process.tracer.read()
         assert text.index(MARK_LOAD) < text.index(MARK_CONT)
         finding = read_trace(text, TICK_VECTOR)
-        print(finding.sentence(TICK_VECTOR, 2))
+        print(finding.sentence(TICK_VECTOR))
         # The first tick, and the one that its re-arm brought.
         assert finding.in_load + finding.later >= 2
     assert not recording.exists()

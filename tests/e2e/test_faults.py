@@ -1,0 +1,214 @@
+"""Faults of a host, made in a real KVM: each gets its own verdict, outcome and cause.
+
+The usual run makes one short campaign of each fault. `LOSTTICK_TEST_FAULTS=10` makes ten of
+each on a host that is otherwise idle, and ten beside two busy loops; `tox -e long` does.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.run import run_plan
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.host import tracefs
+from orchestrator.host.local import open_host
+from orchestrator.plan.load import build_plan
+from orchestrator.verdict.run import CellResult
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
+from tests.support.shim import shim_environment
+
+#: Campaigns of each fault, if all of them are to be made.
+CAMPAIGNS = int(os.environ.get("LOSTTICK_TEST_FAULTS", "0"))
+
+#: Loads that show a fault for which one load is enough.
+FEW = 3
+
+#: Loads that show a fault of timing, each beside a sham without a load.
+MANY = 16
+
+BUSY_LOOPS = 2
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault, and the answer to it."""
+
+    name: str
+    shim: str
+    """Behaviours of the shim."""
+    verdict: Verdict
+    outcome: Outcome | None
+    """The only outcome of its loads beside ordinary ticks."""
+    cause: Cause | None = None
+    """The only cause, if its loads fall silent."""
+    axes: Mapping[str, object] = field(default_factory=dict)
+    vcpu: int | None = None
+    """The only vCPU with the fault."""
+    loads: int = FEW
+    missing: str = ""
+    """The part of losttick that the right answer waits for."""
+
+
+def lost(name: str, shim: str, cause: Cause, verdict: Verdict = Verdict.ANOMALOUS,
+         **more: object) -> Fault:  # fmt: skip
+    return Fault(name, shim, verdict, Outcome.LOST, cause, **more)  # type: ignore[arg-type]  # fields
+
+
+def odd(name: str, shim: str, outcome: Outcome, **more: object) -> Fault:
+    """A fault that lets ticks go on."""
+    return Fault(name, shim, Verdict.ANOMALOUS, outcome, loads=MANY, **more)  # type: ignore[arg-type]
+
+
+def harmless(name: str, shim: str, **more: object) -> Fault:
+    """No fault of KVM: the guest's own running time shows nothing."""
+    return Fault(name, shim, Verdict.CLEAN, None, **more)  # type: ignore[arg-type]
+
+
+PERIODIC, DEADLINE = {"mode": "periodic"}, {"mode": "tsc-deadline"}
+ANEW = {"method": "loadvm"}
+NOT_RESTORED, LOST_INTERRUPT = Cause.NOT_RESTORED, Cause.LOST_INTERRUPT
+WRONG_VECTOR, NOT_DELIVERABLE = Cause.WRONG_VECTOR, Cause.NOT_DELIVERABLE
+
+RUNNING_TIME = "the guest's running time does not judge ticks yet"
+CLOCK = "nothing compares the guest's TSC across a load yet"
+FOLLOWED = "nothing follows a guest beyond its second tick yet"
+
+FAULTS = [
+    # The timer is not restored, or not as it was.
+    lost("the initial count is forgotten", "forget", NOT_RESTORED),
+    lost("LVTT is masked", "mask", NOT_DELIVERABLE),
+    lost("TPR stays raised", "tpr:255", NOT_DELIVERABLE),
+    lost("a higher vector stays in service", "isr:80", NOT_DELIVERABLE),
+    lost("the deadline is forgotten", "deadline", Cause.DEADLINE_GONE, axes=DEADLINE),
+    lost("KVM_SET_LAPIC does nothing", "ignore", NOT_RESTORED),
+    lost("KVM_SET_LAPIC does nothing in a new QEMU", "ignore", NOT_RESTORED, axes=ANEW),
+    Fault("KVM_SET_LAPIC fails", "refuse", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.GUEST_CRASHED),
+    # The timer is restored as it was, and its tick does not reach the tick handler.
+    lost("the timer is never started", "unstarted", LOST_INTERRUPT, Verdict.AFFECTED),
+    lost("the tick comes on the guest's other vector", "elsewhere:65", WRONG_VECTOR),
+    lost("the tick comes on a vector below", "elsewhere:48", WRONG_VECTOR),
+    lost("the tick comes on a vector above", "elsewhere:80", WRONG_VECTOR),
+    lost("another vector stays in the IRR", "tpr:48,irr:49,unstarted", WRONG_VECTOR),
+    lost("LVTT has the guest's other vector", "vector:65", WRONG_VECTOR),
+    lost("LVTT has a stray vector", "vector:48", WRONG_VECTOR),
+    # The guest freezes later.
+    lost("the first re-arm starts no timer", "freeze:1", LOST_INTERRUPT),
+    lost("the third re-arm starts no timer", "freeze:3", LOST_INTERRUPT, missing=FOLLOWED),
+    # Ticks go on.
+    odd("the first tick is late by 1.4 periods", "first:1.4", Outcome.LATE, missing=RUNNING_TIME),
+    odd("the first tick is late by 1.6 periods", "first:1.6", Outcome.LATE, missing=RUNNING_TIME),
+    odd("the first tick is early", "first:0.25", Outcome.EARLY, missing=RUNNING_TIME),
+    odd("the first tick misses two periods", "first:3", Outcome.MISSED),
+    odd("the second tick is late", "second:1.4", Outcome.LATE, missing=RUNNING_TIME),
+    odd("the second tick comes too soon", "second:0.4", Outcome.EXTRA, missing=RUNNING_TIME),
+    odd("a tick besides", "spurious:0.3", Outcome.EXTRA, missing=RUNNING_TIME),
+    odd("a storm of ticks", "storm:0.12", Outcome.EXTRA, missing=RUNNING_TIME),
+    odd("half the period", "scale:0.5", Outcome.RATE, axes=PERIODIC, missing=RUNNING_TIME),
+    odd("twice the period", "scale:2", Outcome.RATE, axes=PERIODIC, missing=RUNNING_TIME),
+    odd(
+        "the divide register of the timer is lost",
+        "divide:0",
+        Outcome.RATE,
+        axes=PERIODIC,
+        missing=RUNNING_TIME,
+    ),
+    odd("the TSC jumps ahead", "tsc:5", Outcome.CLOCK, missing=CLOCK),
+    odd("the TSC jumps back", "tsc:-5", Outcome.CLOCK, missing=CLOCK),
+    odd(
+        "the TSC of one vCPU jumps",
+        "tsc:10",
+        Outcome.CLOCK,
+        axes={"vcpus": 2},
+        vcpu=1,
+        missing=CLOCK,
+    ),
+    # Harmless.
+    harmless("none", "stall:0"),
+    harmless("the vCPU waits before it runs", "stall:2"),
+    harmless("the load is slow", "slow:100"),
+]
+
+
+@contextlib.contextmanager
+def busy_loops(number: int) -> Iterator[None]:
+    """Keep the host's CPUs busy."""
+    loop = [sys.executable, "-c", "while True: pass"]
+    busy = [subprocess.Popen(loop) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+async def campaign_of(fault: Fault, shim: Path, place: Path, kvm: Accel, seed: int) -> CellResult:
+    """Run a short campaign on a host with the fault, which is taken for one with APICv."""
+    place.mkdir()
+    chosen = {} if fault.vcpu is None else {"vcpu": fault.vcpu}
+    environment = shim_environment(shim, place / "shim.log", fault.shim, seed=seed, **chosen)
+    plan = build_plan(
+        {
+            "axes": {"accel": kvm, "period_ms": 20, **fault.axes},
+            "limits": {"trials": fault.loads, "rule_out": 3 / (fault.loads + 1)},
+            "controls": 2 if fault.verdict is Verdict.CLEAN else 0,
+            "seed": seed,
+        },
+        "faults",
+    )
+    async with open_host(environment=environment) as host:
+        host.facts = replace(host.facts, kvm_modules={"kvm_intel": {"enable_apicv": "Y"}})
+        (cell,) = (await run_plan(host, plan, kvm, place)).cells
+    print(fault.name, cell.verdict, dict(cell.counts.outcomes), dict(cell.counts.causes))
+    print(cell.why)
+    return cell
+
+
+def answer(cell: CellResult) -> tuple[Verdict, set[Outcome], set[Cause]]:
+    """Return the verdict, the outcomes other than ordinary ticks, and the causes."""
+    outcomes = {kind for kind, number in cell.counts.outcomes.items() if number}
+    causes = {cause for cause, number in cell.counts.causes.items() if number}
+    return cell.verdict, {kind for kind in outcomes if not kind.ticked}, causes
+
+
+def right(fault: Fault) -> tuple[Verdict, set[Outcome], set[Cause]]:
+    outcomes = {fault.outcome} if fault.outcome else set()
+    return fault.verdict, outcomes, {fault.cause} if fault.cause else set()
+
+
+def param(fault: Fault) -> object:
+    marks = [pytest.mark.xfail(reason=fault.missing)] if fault.missing and not CAMPAIGNS else []
+    return pytest.param(fault, id=fault.name.replace(" ", "-"), marks=marks)
+
+
+@pytest.fixture
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for most users, the kernel's trace can't be read."""
+    monkeypatch.setattr(tracefs, "find", lambda: None)
+
+
+@pytest.mark.usefixtures("untraced")
+@pytest.mark.parametrize("fault", [param(fault) for fault in FAULTS])
+async def test_each_fault_gets_its_own_answer(
+    fault: Fault, shim: Path, tmp_path: Path, kvm: Accel
+) -> None:
+    cell = await campaign_of(fault, shim, tmp_path / "out", kvm, seed=3)
+    assert answer(cell) == right(fault), cell.why
+
+
+@pytest.mark.xfail(reason="the trace is not asked yet whether a lost timer ever fired")
+@pytest.mark.usefixtures("tracing")
+async def test_the_trace_shows_that_a_timer_was_never_started(
+    shim: Path, tmp_path: Path, kvm: Accel
+) -> None:
+    fault = lost("the timer is never started, by the trace", "unstarted", Cause.NOT_STARTED)
+    cell = await campaign_of(fault, shim, tmp_path / "out", kvm, seed=3)
+    assert answer(cell) == right(fault), cell.why

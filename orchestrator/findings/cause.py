@@ -22,6 +22,8 @@ class Cause(enum.StrEnum):
     NOT_RESTORED = "timer not restored"
     NOT_DELIVERABLE = "not deliverable"
     GUEST_CRASHED = "guest crashed"
+    QEMU_CRASHED = "QEMU crashed"
+    """QEMU ended itself by a signal, for instance because KVM refused the restored state."""
     VCPU_NOT_RUNNING = "vCPU not running"
     NOT_EXECUTING = "guest not executing"
     """QEMU runs the vCPU, but the guest's loop makes no progress."""

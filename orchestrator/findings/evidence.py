@@ -37,6 +37,8 @@ class Evidence:
     """QEMU's run state; None if QEMU was not asked, or did not answer."""
     stats: object | None = None
     """KVM's counters of every vCPU (`query-stats`, QEMU 7.1 and later)."""
+    qemu_crash: str | None = None
+    """How QEMU crashed, in a sentence with its own last words; None if QEMU did not crash."""
     failure: str | None = None
     """Why reading ended early."""
     trace: str | None = None

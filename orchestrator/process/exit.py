@@ -1,6 +1,10 @@
 """How a program ended."""
 
+import signal
 from dataclasses import dataclass
+
+#: Characters of last words that are kept.
+_LONGEST_WORDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +17,22 @@ class ProcessExit:
     """The end of what the process wrote to its standard error."""
     of_its_host: bool = False
     """True if its host failed or fell silent: `stderr` then says how the host did."""
+
+    @property
+    def by(self) -> str:
+        """The signal or the exit status by which it ended, in words."""
+        if self.code >= 0:
+            return f"exit status {self.code}"
+        try:
+            return signal.Signals(-self.code).name
+        except ValueError:
+            return f"signal {-self.code}"
+
+    @property
+    def last_words(self) -> str:
+        """The last line that it wrote to its standard error, in printable ASCII."""
+        lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
+        return lines[-1].encode("unicode_escape").decode()[:_LONGEST_WORDS] if lines else ""
 
     def __str__(self) -> str:
         how = f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"

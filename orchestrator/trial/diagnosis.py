@@ -56,6 +56,8 @@ def diagnose(
 def _decide(
     result: VcpuResult, evidence: Evidence, save: VcpuSave, config: InstanceConfig
 ) -> tuple[Cause, str]:
+    if result.outcome is Outcome.CRASHED and evidence.qemu_crash is not None:
+        return Cause.QEMU_CRASHED, f"{evidence.qemu_crash}."
     if result.outcome is Outcome.CRASHED or evidence.run_state in CRASHED_STATES:
         return Cause.GUEST_CRASHED, result.why or f"QEMU says the guest is {evidence.run_state!r}."
     if evidence.run_state is None:

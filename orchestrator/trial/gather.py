@@ -56,6 +56,11 @@ async def gather(
     except (OSError, ValueError) as error:
         failure = f"reading what QEMU gave: {error}"
     found.failure = found.failure or failure
+    if instance.crash:
+        words = instance.crash.last_words
+        found.qemu_crash = f"QEMU crashed by {instance.crash.by}" + (
+            f". Its last words: {words}" if words else ", without a word"
+        )
     found.trace = last_load(instance.trace) if instance.trace else None
     found.console_tail = instance.console.tail().decode("ascii", "backslashreplace")
     found.console_garbled = instance.console.garbled

@@ -66,6 +66,7 @@ class Trial:
         except QemuStartError as error:
             crashed = error.end is not None and -error.end.code in CRASH_SIGNALS
             outcome = Outcome.CRASHED if crashed else Outcome.UNKNOWN
+            self._instance.crash = error.end if crashed else None
             results = [VcpuResult(outcome, why=str(error))]
         except MonitorError as error:
             ended = await how_it_ended(self._instance)

@@ -105,6 +105,7 @@ async def how_it_ended(instance: Instance) -> Ended:
     await instance.keep_trace()
     end = await instance.kill()
     if -end.code in CRASH_SIGNALS:
+        instance.crash = end
         return Ended(f"QEMU crashed: {end}", crashed=True)
     return Ended(f"QEMU ended while its guest was watched: {end}", crashed=False)
 

@@ -52,6 +52,8 @@ class Instance:
         """Saved states by name, for methods whose states must outlive QEMU."""
         self.trace: str | None = None
         """The kernel's trace, once `keep_trace` was called."""
+        self.crash: ProcessExit | None = None
+        """How QEMU ended, if it ended itself by a signal."""
         self._waiting_mark_ns = 0
         self._qemu = qemu
 

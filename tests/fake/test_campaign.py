@@ -163,6 +163,29 @@ async def test_a_guest_that_crashes(tmp_path: Path) -> None:
     assert result.cells[0].counts.causes == {Cause.GUEST_CRASHED: 1}
 
 
+@pytest.mark.parametrize("method", ["hmp", "exec"])
+async def test_a_qemu_that_crashes_at_a_load_in_its_own_words(tmp_path: Path, method: str) -> None:
+    """As QEMU does when KVM_SET_LAPIC fails: it says so, and aborts."""
+
+    def abort(qemu: FakeQemu) -> object:
+        if qemu.config.control_tick == 0:
+            said = "warning: old\nKVM_SET_LAPIC failed: Invalid argument \x1b[2J\n"
+            qemu.end(ProcessExit(-6, said))
+        return None
+
+    script = Script(immediate, {"loadvm": abort, "migrate-incoming": abort})
+    result, _ = await campaign(tmp_path, script, trials=2, method=method)
+    (cell,) = result.cells
+    assert cell.counts.outcomes == {Outcome.CRASHED: 2}
+    assert cell.counts.causes == {Cause.QEMU_CRASHED: 2}
+    assert cell.verdict is Verdict.ANOMALOUS
+    assert "QEMU crashed" in cell.why
+    (found, *_) = [r["diagnosis"] for r in journal_dicts(result.journal) if r.get("diagnosis")][1:]
+    assert found["sentence"].endswith(
+        "QEMU crashed by SIGABRT. Its last words: KVM_SET_LAPIC failed: Invalid argument \\x1b[2J."
+    )
+
+
 async def test_a_stalled_vcpu_is_unknown_and_never_lost(tmp_path: Path) -> None:
     def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         qemu.frozen = True

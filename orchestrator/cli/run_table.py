@@ -66,11 +66,15 @@ def coloured(verdict: Verdict) -> Styled:
 
 def interval(result: CellResult) -> str:
     """Return the interval of a cell's loss rate, in words."""
-    rate = result.rate
+    rate, saves = result.rate, result.rate.over_saves
     if not result.counts.trials:
         return "-"
-    words = f"< {rate.high:.2%}" if rate.low == 0 else f"{rate.low:.2%} to {rate.high:.2%}"
-    return words + (" of saves" if rate.per == "save" else "")
+    if not result.counts.outcomes[Outcome.LOST]:
+        return f"< {rate.high:.2%}"
+    words = f"{rate.low:.2%} to {rate.high:.2%}"
+    if rate.per == "save":
+        return f"{words} of saves"
+    return words + (f"; of saves {saves.low:.2%} to {saves.high:.2%}" if saves else "")
 
 
 def first_tick_class(result: CellResult) -> Outcome | None:

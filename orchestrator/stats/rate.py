@@ -27,6 +27,20 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveRate:
+    """How often the first load of a new save is lost, with its interval.
+
+    The interval holds whether or not losses depend on the save.
+    """
+
+    saves: int
+    """Saves whose first load has a known outcome."""
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class LossRate:
     """A loss rate and its interval.
 
@@ -44,28 +58,33 @@ class LossRate:
     per: str = "load"
     """`load`; or `save` if saves differ: then the rate is the probability that the first load
     of a save is lost."""
+    over_saves: SaveRate | None = None
+    """The rate over saves; None if a save is loaded once, so that both rates are the same."""
 
 
 def loss_rate(losses: Losses, confidence: float) -> LossRate:
     """Return the loss rate over loads, or over saves if saves differ."""
     if losses.trials == 0:
         return LossRate(None, 0.0, 1.0, confidence)
-    if losses.by_save.differ:
-        return rate_over_saves(losses.by_save, confidence)
+    by_save = losses.by_save
+    over_saves = rate_over_saves(by_save, confidence) if by_save.loads_per_save > 1 else None
+    if over_saves and by_save.differ:
+        low, high = over_saves.low, over_saves.high
+        return LossRate(over_saves.estimate, low, high, confidence, "save", over_saves)
     lost, trials = losses.lost, losses.trials
     worst = lost + losses.unresolved
     if worst == 0:
-        return LossRate(0.0, 0.0, ruled_out(trials, confidence), confidence)
-    if losses.as_planned:
+        low, high = 0.0, ruled_out(trials, confidence)
+    elif losses.as_planned:
         low, high = exact_low(lost, trials, confidence), exact_high(worst, trials, confidence)
     else:
         low = confidence_sequence(lost, trials, confidence)[0]
         high = confidence_sequence(worst, trials, confidence)[1]
-    return LossRate(lost / trials, low, high, confidence)
+    return LossRate(lost / trials, low, high, confidence, over_saves=over_saves)
 
 
-def rate_over_saves(by_save: BySave, confidence: float) -> LossRate:
-    """Return the probability that the first load of a new save is lost.
+def rate_over_saves(by_save: BySave, confidence: float) -> SaveRate | None:
+    """Return the probability that the first load of a new save is lost; None without saves.
 
     First loads are independent draws, however saves differ. Their number depends on the
     losses, so the interval is a confidence sequence. Without any loss, the number of saves
@@ -73,8 +92,8 @@ def rate_over_saves(by_save: BySave, confidence: float) -> LossRate:
     """
     saves, lost = by_save.first_loads, by_save.first_losses
     if saves == 0:
-        return LossRate(None, 0.0, 1.0, confidence, "save")
+        return None
     if not any(by_save.lost):
-        return LossRate(0.0, 0.0, ruled_out(saves, confidence), confidence, "save")
+        return SaveRate(saves, 0.0, 0.0, ruled_out(saves, confidence))
     low, high = confidence_sequence(lost, saves, confidence)
-    return LossRate(lost / saves, low, high, confidence, "save")
+    return SaveRate(saves, lost / saves, low, high)

@@ -27,8 +27,6 @@ class Tally:
     unknown_attempts: int
     controls_seen: int
     controls: int
-    first_loads: int = 0
-    """Saves whose first load has a known outcome."""
     planned: int | None = None
     """Planned number of trials, if the campaign could end at another number."""
     cells: int = 1

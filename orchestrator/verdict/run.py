@@ -192,7 +192,6 @@ def _tally(state: CellState, run: RunState) -> Tally:
         unknown_attempts=state.unknown_attempts,
         controls_seen=sum(control.seen for control in state.controls),
         controls=len(state.controls),
-        first_loads=state.by_save.first_loads,
         planned=run.plan.limits.planned,
         cells=len(run.cells),
         vcpus=state.cell.vcpus,

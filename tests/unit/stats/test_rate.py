@@ -70,7 +70,9 @@ def test_where_saves_differ_the_interval_is_over_saves() -> None:
     assert saves.differ
     assert (rate.per, rate.estimate) == ("save", 0.5)
     assert rate.low < 0.5 < rate.high
-    assert rate == rate_over_saves(saves, 0.95)
+    assert rate.over_saves == rate_over_saves(saves, 0.95)
+    assert rate.over_saves is not None
+    assert (rate.low, rate.high) == (rate.over_saves.low, rate.over_saves.high)
 
 
 def test_where_they_do_not_it_is_over_loads() -> None:

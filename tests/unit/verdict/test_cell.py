@@ -12,11 +12,13 @@ from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.goals import Goals
 from orchestrator.stats.rate import Losses, loss_rate
+from orchestrator.stats.save_effect import BySave
 from orchestrator.verdict import known_bug as module
 from orchestrator.verdict.case import Case, Tally
 from orchestrator.verdict.cell import decide
 from orchestrator.verdict.verdict import Verdict
 from tests.support.exposures import EXPOSED, NOT_EXPOSED
+from tests.support.saves import by_save
 
 
 def verdict(
@@ -108,19 +110,22 @@ def test_an_anomalous_verdict_names_the_known_bugs_that_it_looks_like() -> None:
 
 def why(
     outcomes: dict[Outcome, int], *, bug_losses: int = 0, unknown_attempts: int = 0,
-    first_loads: int = 0, planned: int | None = None, cells: int = 1, controls_seen: int = 2,
+    saves: BySave | None = None, planned: int | None = None, cells: int = 1, controls_seen: int = 2,
 ) -> tuple[Verdict, str]:  # fmt: skip
     causes = Counter({Cause.LOST_INTERRUPT: bug_losses}) if bug_losses else Counter()
     tally = Tally(
         Counter(outcomes), causes, bug_losses, sum(outcomes.values()) + unknown_attempts,
-        unknown_attempts, controls_seen, 2, first_loads, planned, cells,
+        unknown_attempts, controls_seen, 2, planned, cells,
     )  # fmt: skip
-    losses = Losses(tally.trials, tally.outcomes[Outcome.LOST], tally.outcomes[Outcome.UNKNOWN])
+    losses = Losses(
+        tally.trials, tally.outcomes[Outcome.LOST], tally.outcomes[Outcome.UNKNOWN],
+        saves or BySave(),
+    )  # fmt: skip
     return decide(Case(tally, loss_rate(losses, 0.95), 0.01, EXPOSED))
 
 
 def test_a_clean_verdict_says_what_it_rules_out_and_what_a_tenth_takes() -> None:
-    assert why({Outcome.IMMEDIATE: 299}, first_loads=12, unknown_attempts=2) == (
+    assert why({Outcome.IMMEDIATE: 299}, saves=by_save(*[25] * 11, 24), unknown_attempts=2) == (
         Verdict.CLEAN,
         "no loss in 299 loads; this rules out loss rates above 0.997% at 95% confidence "
         "(only rates above 2.077% if each of the 2 unknown attempts was a loss; only rates above "
@@ -133,6 +138,39 @@ def test_an_affected_verdict_does_too() -> None:
     _, text = why({Outcome.LOST: 10, Outcome.IMMEDIATE: 10}, bug_losses=10)
     assert "this rules out loss rates below 30.195% and above 69.805% at 95%" in text
     assert "98 loads without a loss rule out a tenth of 30.195%" in text
+
+
+def test_with_a_loss_both_bounds_are_named() -> None:
+    """Losses at loads 10 and 20 of two saves: nothing says that they depend on the save."""
+    saves = by_save(25, 25, -10, 25, -20, 25)
+    assert not saves.differ
+    _, text = why({Outcome.IMMEDIATE: 128, Outcome.LOST: 2}, bug_losses=2, saves=saves)
+    assert (
+        "; this rules out loss rates below 0.274% and above 4.764% at 95% confidence if losses do "
+        "not depend on the save, and loss rates above 52.643% for the first load of a new save in "
+        "any case (6 saves were tested). A save is given up at its first loss, so these rates say "
+        "nothing of the loads that would have followed. After a repair, 10,9" in text
+    )
+
+
+def test_saves_that_lose_their_first_load_say_nothing_of_their_other_loads() -> None:
+    saves = by_save(*[-1] * 20)
+    _, text = why({Outcome.LOST: 20}, bug_losses=20, saves=saves)
+    assert "this rules out loss rates below 86.089% at 95% confidence if losses do not" in text
+    assert "for the first load of a new save in any case (20 saves were tested)" in text
+    assert "A save is given up at its first loss" in text
+    assert "given up" not in why({Outcome.LOST: 20}, bug_losses=20)[1]  # each save is loaded once
+
+
+def test_where_losses_depend_on_the_save_only_the_bound_over_saves_is_named() -> None:
+    saves = by_save(*[-1, 25] * 12)
+    assert saves.differ
+    _, text = why({Outcome.IMMEDIATE: 300, Outcome.LOST: 12}, bug_losses=12, saves=saves)
+    assert (
+        "for the first load of a new save at 95% confidence (24 saves were tested, and losses "
+        "depend on the save). A save is given up" in text
+    )
+    assert "if losses do not depend" not in text
 
 
 @pytest.mark.parametrize("how", [{"controls_seen": 1}, {"unknown_attempts": 100}])

@@ -191,6 +191,7 @@ def test_ends_of_intervals(point: str) -> None:
         result = product.judge(campaigns.attempts(campaign))
         rate, lost = result.rate, result.counts.outcomes[Outcome.LOST]
         over_saves = rate_over_saves(result.counts.by_save, CONFIDENCE)
+        assert over_saves is not None
         differ += rate.per == "save"
         truth = of_saves if rate.per == "save" else done
         reported_low += rate.low > truth
@@ -202,6 +203,52 @@ def test_ends_of_intervals(point: str) -> None:
     within(reported_high, STATED, "  upper end too low")
     within(saves_low, STATED, "  over saves: lower end too high")
     within(saves_high, STATED, "  over saves: upper end too low")
+
+
+#: Loads of each save, as a lab run has them and as users choose them, and the saves.
+WITH_A_LOSS = {
+    f"{name}, {loads} loads a save": (draw, loads)
+    for loads in (5, 10)
+    for name, draw in {
+        "alike, 20%": alike(0.2),
+        "all or none, 5%": all_or_none(0.05),
+        "all or none, 50%": all_or_none(0.5),
+        "beta(2, 8)": beta(2, 8),
+    }.items()
+}
+
+
+@pytest.mark.parametrize("point", WITH_A_LOSS)
+def test_both_bounds_that_are_named_with_a_loss(point: str) -> None:
+    """The one over saves must hold in any case, the one over loads if all loads are alike.
+
+    The upper ends must also hold in the campaigns that had a loss, because nobody reads them
+    in the others.
+    """
+    draw, loads = WITH_A_LOSS[point]
+    (of_loads, *others) = set(draw(np.random.default_rng(6), 1000).tolist())
+    of_saves = draw(np.random.default_rng(5), 1_000_000).mean()
+    campaigns, product = simulate(draw, loads_per_save=loads), Product(PLANNED, loads)
+    with_a_loss = 0
+    wrong: Counter[str] = Counter()
+    for campaign in range(CAMPAIGNS):
+        rate = product.judge(campaigns.attempts(campaign)).rate
+        if not rate.estimate and rate.low == 0 and rate.per == "load":
+            continue
+        with_a_loss += 1
+        assert rate.over_saves is not None, "the bound over saves is not named"
+        wrong["saves, lower"] += rate.over_saves.low > of_saves
+        wrong["saves, upper"] += rate.over_saves.high < of_saves
+        if rate.per == "load" and not others:
+            wrong["loads, lower"] += rate.low > of_loads
+            wrong["loads, upper"] += rate.high < of_loads
+    print(f"\n{point}: {with_a_loss / CAMPAIGNS:.1%} with a loss")
+    assert with_a_loss
+    for which in ("saves, lower", "saves, upper", "loads, lower", "loads, upper"):
+        within(wrong[which], STATED, f"  {which} end wrong")
+        if which.endswith("upper"):
+            allowed = int(binom.isf(0.001, with_a_loss, STATED))
+            assert wrong[which] <= allowed, f"{which} end, of campaigns with a loss"
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.3, 0.97])

@@ -298,7 +298,7 @@ class CellRunner:
         cell = self._cell
         config = cell.instance_config(
             control_tick=GUESTS[cell.guest].control_tick if role is Role.CONTROL else 0,
-            control_periods=TIMERS[cell.mode].control_periods,
+            control_periods=TIMERS[cell.mode].control_periods(cell.period_ns),
             subject=control_subject(len(self.counts.controls) + 1, cell.vcpus),
         )
         config = replace(config, disk=self._snapshots.needs_disk)

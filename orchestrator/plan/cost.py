@@ -22,7 +22,7 @@ _SAVE_PERIODS = 6
 
 #: Length of a control in periods, and its least length in seconds: ticks, then silence, then
 #: a wait after each look at the guest.
-_CONTROL_PERIODS, _CONTROL_S = 32, 0.3
+_CONTROL_PERIODS, _CONTROL_S = 32, 0.5
 
 
 def expected_s(cell: Cell, plan: Plan) -> float:

@@ -5,6 +5,9 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.timers.lapic import LapicTimer
 
+#: Shortest window of the built-in control, shorter by more than a period than any silence.
+CONTROL_WINDOW_NS = 24_000_000
+
 
 class Periodic(LapicTimer):
     """Counts down from TMICT again and again. A lost interrupt is one missing period."""
@@ -18,8 +21,13 @@ class Periodic(LapicTimer):
     #: A load starts a whole period.
     first_tick_periods = 1.0
 
-    #: Its ticks go on after the window, which must end before the guest counts as silent.
-    control_periods = 3
+    def control_periods(self, period_ns: int) -> int:
+        """Return three periods, or as many as `CONTROL_WINDOW_NS` takes.
+
+        Its ticks go on after the window: the first of them must come before the guest counts as
+        silent, which takes five periods and at least 40 ms.
+        """
+        return max(3, -(-CONTROL_WINDOW_NS // period_ns))
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
         """Return whether periods are missing: swallowed ticks do not silence this timer."""

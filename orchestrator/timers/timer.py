@@ -99,9 +99,8 @@ class Timer(Protocol):
         """
         ...
 
-    @property
-    def control_periods(self) -> int:
-        """Length of the built-in control's window, in periods."""
+    def control_periods(self, period_ns: int) -> int:
+        """Return the length of the built-in control's window, in periods of `period_ns`."""
         ...
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:

@@ -143,10 +143,11 @@ def _swallowed(part: VcpuEvidence, save: VcpuSave) -> int:
 def _on_another_vector(part: VcpuEvidence, save: VcpuSave) -> str:
     """Return what says that an interrupt came on another vector; empty if nothing does.
 
-    The built-in control swallows one interrupt, its own.
+    After a load the built-in control swallows one interrupt, its own. KVM takes a one-shot timer
+    that has fired before the save for one that expires at the load.
     """
     said = []
-    swallowed = _swallowed(part, save) - (_injected(save) and not save.swallowed)
+    swallowed = _swallowed(part, save) - _injected(save)
     if swallowed > 0:
         said.append(
             f"it took {swallowed} interrupt(s) on the vector of its built-in control, whose "

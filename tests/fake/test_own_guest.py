@@ -57,7 +57,6 @@ class Metronome:
     name: str = "metronome"
     cpu_features: str = "+metronome"
     first_tick_periods: float = 0.5
-    control_periods: int = 7
 
     def armed(self, state: GuestState, lapic: Lapic) -> bool:
         return True
@@ -67,6 +66,9 @@ class Metronome:
 
     def due(self, phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[float, float]]:
         return {Outcome.REMAINING: (1 - phase, 1 - phase)}
+
+    def control_periods(self, period_ns: int) -> int:
+        return 7
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
         return outcome is Outcome.LOST and cause is Cause.NOT_RESTORED

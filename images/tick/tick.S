@@ -166,7 +166,9 @@ wait:   incl    S_SPINS
         mov     S_TICKS, %eax
         cmp     S_PRINTED, %eax
         jne     2f
-        rdtsc
+        cmpl    $0, C_WAIT
+        jne     halting
+busy:   rdtsc
 turn_read:
         shrd    $10, %edx, %eax
         mov     %eax, %ecx
@@ -192,6 +194,22 @@ turn_noted:
         cmp     S_PRINTED, %eax
         jne     wait
         call    control
+        jmp     wait
+
+# The other way to wait: hlt, whose sleep is no turn. A guest with a control runs busily
+# until the control, whose window it counts in spins.
+halting:
+        mov     S_PRINTED, %eax
+        cmp     C_CONTROL, %eax
+        jb      busy
+        cli
+        mov     S_TICKS, %eax
+        cmp     S_PRINTED, %eax
+        jne     1f
+        sti
+        hlt                             # an interrupt between sti and hlt ends hlt as well
+halted: call    turn_begins
+1:      sti
         jmp     wait
 
 # turn_ends: a turn ends at the TSC in %edx:%eax. Clobbers %eax and %ecx.
@@ -646,7 +664,11 @@ tick_isr:
         cmpl    $0, S_PRINTING          # a line ends where its printing ends
         jne     2f
         mov     %sp, %bp
-        cmpw    $turn_read - start, 14(%bp)
+        cmpw    $halted - start, 14(%bp)
+        jne     4f
+        call    turn_begins
+        jmp     2f
+4:      cmpw    $turn_read - start, 14(%bp)
         jb      3f
         cmpw    $turn_noted - start, 14(%bp)
         ja      3f
@@ -937,6 +959,9 @@ port_try:
         je      3f
         mov     S_SPINS_MOST, %edx
         add     %edx, %edx
+        cmpl    $0, C_WAIT
+        je      1f
+        mov     $HALTING_TURNS, %edx    # a guest that halts counts no spins
 1:      cmpl    $0, %fs:G_LOCK          # a turn like one of the main loop
         jne     4f
         xor     %eax, %eax
@@ -968,6 +993,8 @@ vector_elsewhere:
         add     %cx, %cx
         add     %cx, %ax
         ret
+
+        .set    HALTING_TURNS, 100000
 
 port_free:
         cmpl    $0, C_SHARED

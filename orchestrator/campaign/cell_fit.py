@@ -43,6 +43,11 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
             f"the {cell.guest} guest cannot tick by the timer {cell.mode}. "
             f"It knows: {', '.join(config.program.timers)}"
         )
+    if cell.wait not in config.program.waits:
+        raise UnfitCellError(
+            f"the {cell.guest} guest cannot wait by {cell.wait}. "
+            f"It knows: {', '.join(config.program.waits)}"
+        )
     method = snapshots(cell.method, qemu)
     tried = await try_out(host, config)
     if tried.fault:

@@ -29,6 +29,7 @@ from orchestrator.clock import Deadlines
 from orchestrator.errors import InputError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.wait import Wait
 from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.host.qemus import LocalQemus
 from orchestrator.journal.file import JOURNAL, BusyJournalError
@@ -117,6 +118,9 @@ def run(
     pause_before_cont: Annotated[
         list[str] | None, _axis("pause_before_cont", "Pause between each load and `cont`.")
     ] = None,
+    wait: Annotated[
+        list[Wait] | None, _axis("wait", "What the guest does between ticks: run, or halt.")
+    ] = None,
     trials: Annotated[
         int | None, _goal("Trials of each cell.", "as many as --rule-out needs: 299")
     ] = None,
@@ -188,7 +192,7 @@ def run(
             "accel": accel, "guest": guest, "mode": mode, "apic": apic, "method": method,
             "period_ms": period, "loads_per_save": loads_per_save, "cycle": cycle,
             "phase": phase, "irqchip": irqchip, "qemu": qemu, "machine": machine, "cpu": cpu,
-            "vcpus": vcpus, "memory_mib": memory, "resume": resume_by,
+            "vcpus": vcpus, "memory_mib": memory, "wait": wait, "resume": resume_by,
             "pause_before_load": pause_before_load, "pause_before_cont": pause_before_cont,
         },
         "limits": {

@@ -21,6 +21,8 @@ class VcpuEvidence:
     registers: Registers | None = None
     registers_text: str = ""
     testimonies: list[Testimony] = field(default_factory=list)
+    asked_ns: list[int] = field(default_factory=list)
+    """The host's time at which each testimony was asked for."""
     rescued: bool | None = None
     """True if ticks went on after the guest re-armed its timer."""
     cured_by: str | None = None

@@ -13,6 +13,7 @@ from typing import Protocol
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Line
 from orchestrator.guest.state import GuestState
+from orchestrator.guest.wait import Wait
 
 
 class Memory(Protocol):
@@ -70,6 +71,11 @@ class Guest(LineReader, Protocol):
     @property
     def timers(self) -> Collection[str]:
         """Names of the timers that it can tick by."""
+        ...
+
+    @property
+    def waits(self) -> Collection[Wait]:
+        """The ways in which it can wait for a tick."""
         ...
 
     @property

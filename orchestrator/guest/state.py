@@ -40,6 +40,8 @@ class GuestState:
     """Interrupts taken on vectors that the guest never uses."""
     deadline: int = 0
     """The TSC deadline that the guest wrote last; 0 outside TSC-deadline mode."""
+    tick_tsc: int = 0
+    """TSC at the last tick; 0 if the guest does not note it."""
     tsc: int = 0
     """TSC at the end of the last turn of the busy-wait loop; 0 if the guest does not note it."""
     stolen: int = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from orchestrator.host.cpus import Pins
 from orchestrator.host.errors import NotOwnedError, QemuSocketError
 from orchestrator.host.protocol import DUMP_FILE
-from orchestrator.host.thread_times import cpu_ns, waited_ns
+from orchestrator.host.thread_times import cpu_ns, run_delay_ns, waited_ns
 from orchestrator.process.exit import ProcessExit
 
 #: `struct ucred`: process, user and group.
@@ -52,6 +52,10 @@ class AttachedQemu:
     async def vcpu_cpu_ns(self, thread_id: int) -> int:
         """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
         return cpu_ns(self.pid, thread_id)
+
+    async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
+        """Return a vCPU thread's time on run queues; see `QemuProcess.vcpu_run_delay_ns`."""
+        return run_delay_ns(self.pid, thread_id)
 
     async def waited_ns(self, besides: Collection[int]) -> int:
         """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""

@@ -11,7 +11,7 @@ from orchestrator.host.chardevs import chardev_args
 from orchestrator.host.cpus import Pins
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import DUMP_FILE
-from orchestrator.host.thread_times import cpu_ns, waited_ns
+from orchestrator.host.thread_times import cpu_ns, run_delay_ns, waited_ns
 from orchestrator.process.exit import ProcessExit
 from orchestrator.process.supervised import ProcessStartError, Supervised, supervise
 
@@ -44,6 +44,10 @@ class LocalQemu:
     async def vcpu_cpu_ns(self, thread_id: int) -> int:
         """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
         return cpu_ns(self.pid, thread_id)
+
+    async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
+        """Return a vCPU thread's time on run queues; see `QemuProcess.vcpu_run_delay_ns`."""
+        return run_delay_ns(self.pid, thread_id)
 
     async def waited_ns(self, besides: Collection[int]) -> int:
         """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""

@@ -77,6 +77,17 @@ class QemuProcess(Protocol):
         """
         ...
 
+    async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
+        """Return how long a vCPU thread has waited for a CPU while it could run, in ns.
+
+        A thread whose CPU time and run delay both stand still sleeps. None if the host does
+        not count run delays.
+
+        Raises:
+            ProcessLookupError: the thread is gone.
+        """
+        ...
+
     async def waited_ns(self, besides: Collection[int]) -> int:
         """Return how long QEMU's threads, except `besides`, have waited for a CPU, in ns."""
         ...

@@ -27,6 +27,24 @@ def cpu_ns(pid: int, thread_id: int) -> int:
     return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
+def run_delay_ns(pid: int, thread_id: int) -> int | None:
+    """Return how long a thread has waited for a CPU while it could run, in nanoseconds.
+
+    From `schedstat`; None where the kernel does not count it.
+
+    Raises:
+        ProcessLookupError: the thread is gone.
+    """
+    task = Path(f"/proc/{pid}/task/{thread_id}")
+    try:
+        ran, waited, slices = map(int, (task / "schedstat").read_bytes().split())
+    except FileNotFoundError:
+        if task.exists():
+            return None
+        raise ProcessLookupError(f"thread {thread_id} of QEMU {pid} is gone") from None
+    return waited if ran or waited or slices else None
+
+
 def waited_ns(pid: int, besides: Collection[int]) -> int:
     """Return how long a process's threads, except `besides`, have waited for a CPU, in ns.
 

@@ -14,8 +14,6 @@ class Role(StrEnum):
     """Does this host lose ticks?"""
     CONTROL = "control"
     """Would a loss be seen? The guest swallows its own tick."""
-    SHAM = "sham"
-    """Do ticks come late without a load, too? The guest is stopped and continued."""
 
 
 #: The numbers of a first tick, as a line has them: periods, wall_periods, ms.
@@ -40,7 +38,7 @@ class TrialRecord:
 
     cell: str
     save: str
-    """The tag of the save that was loaded, or of the state that a sham continued."""
+    """The tag of the save that was loaded."""
     outcome: Outcome
     """The outcome, corrected by the diagnosis."""
     first_tick: First | None = None
@@ -62,8 +60,6 @@ class TrialRecord:
     """One for each vCPU that was silent."""
     evidence: str | None = None
     """The evidence folder, within the output folder."""
-    pair: int | None = None
-    """The number of the pair of a load and a sham; None if the load is in no pair."""
 
     @property
     def vcpus(self) -> "tuple[TrialRecord | VcpuTrial, ...]":
@@ -85,7 +81,6 @@ def trial_record(
     result: TrialResult,
     diagnoses: tuple[Diagnosis, ...] = (),
     evidence: str | None = None,
-    pair: int | None = None,
 ) -> TrialRecord:
     """Return the record of an attempt at a trial.
 
@@ -93,7 +88,7 @@ def trial_record(
     times of first ticks are rounded to what they can mean.
     """
     told = result.told
-    plainly = role is not Role.CONTROL and attempt == 1 and told.outcome.ticked
+    plainly = role is Role.HOST and attempt == 1 and told.outcome.ticked
     return TrialRecord(
         cell=cell,
         save=save,
@@ -111,7 +106,6 @@ def trial_record(
         duration_ns=None if plainly else result.duration_ns,
         diagnoses=diagnoses,
         evidence=evidence,
-        pair=pair,
     )
 
 

@@ -20,6 +20,7 @@ from orchestrator.guest.config import (
     MIN_PERIOD_NS,
 )
 from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.wait import Wait
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.choices import AccelChoice
@@ -97,6 +98,8 @@ class Axes(Strict):
     """The guest's memory in MiB."""
     guest: Axis[Annotated[str, NameIn(GUESTS)]] = [DEFAULT_GUEST]
     """The guest that runs in the VM."""
+    wait: Axis[Wait] = [Wait.BUSY]
+    """What the guest does between ticks: it runs a loop, or it halts its vCPU."""
     resume: Axis[Resume] = [Resume.CONT]
     """How the guest runs on after a load: by losttick's `cont`, or by itself."""
     pause_before_load: Axis[Pause] = Field(

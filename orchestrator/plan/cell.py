@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import DEFAULT_GUEST, GuestConfig
 from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.wait import Wait
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.plan.pause import NO_PAUSE, Pause
 from orchestrator.plan.phase import RANDOM, Phase
@@ -43,6 +44,7 @@ class Cell:
     memory_mib: int = DEFAULT_MEMORY_MIB
     guest: str = DEFAULT_GUEST
     """Name of the guest that runs."""
+    wait: Wait = Wait.BUSY
     resume: Resume = Resume.CONT
     """How the guest runs on after a load."""
     pause_before_load: Pause = NO_PAUSE
@@ -89,6 +91,7 @@ class Cell:
             control_periods=control_periods,
             vcpus=self.vcpus,
             subject=subject,
+            wait=self.wait,
         )
         return InstanceConfig(
             self.accel, guest, GUESTS[self.guest], machine=self.machine, memory_mib=self.memory_mib,

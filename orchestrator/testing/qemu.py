@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.lines import render
 from orchestrator.guest.tick.state import STATE_ADDRESS, STATE_STRIDE
+from orchestrator.guest.wait import Wait
 from orchestrator.host.protocol import DUMP_FILE
 from orchestrator.process.exit import ProcessExit
 from orchestrator.testing.clock import FakeClock
@@ -37,7 +38,12 @@ class FakeQemu:
         self.script = script
         self.clock = FakeClock()
         self.vcpus = [
-            FakeVcpu(vcpu, due_ns=config.period_ns, tmict=config.period_ns)
+            FakeVcpu(
+                vcpu,
+                due_ns=config.period_ns,
+                tmict=config.period_ns,
+                sleeps=config.wait is Wait.HALT and not config.control_tick,
+            )
             for vcpu in range(config.vcpus)
         ]
         self.running = "-S" not in args
@@ -52,6 +58,7 @@ class FakeQemu:
         self.snapshots: dict[str, bytes] = {}
         self.monitor = FakeMonitor(monitor, self)
         self._cpu_ns = [0] * config.vcpus
+        self._delay_ns = 0
         self._changed = asyncio.Event()
         self._advanced_ns = self.clock.now_ns()
         self._exit: asyncio.Future[ProcessExit] = asyncio.get_running_loop().create_future()
@@ -82,11 +89,14 @@ class FakeQemu:
         """Let the guest do all that it does up to now."""
         now_ns = self.clock.now_ns()
         passed_ns, self._advanced_ns = now_ns - self._advanced_ns, now_ns
+        if self.running and self.frozen:
+            self._delay_ns += passed_ns
         if not self.running or self.frozen:
             return
         for vcpu in self.vcpus:
             if not vcpu.halted:
-                self._cpu_ns[vcpu.vcpu] += passed_ns - min(passed_ns, vcpu.waits_ns)
+                if not vcpu.sleeps:
+                    self._cpu_ns[vcpu.vcpu] += passed_ns - min(passed_ns, vcpu.waits_ns)
                 for line in vcpu.run(passed_ns, self.config):
                     self.say(line)
 
@@ -156,6 +166,13 @@ class FakeQemu:
             raise ProcessLookupError
         self.advance()
         return self._cpu_ns[thread_id - FIRST_THREAD]
+
+    async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
+        """Return the time for which the vCPUs were frozen."""
+        if self.ended:
+            raise ProcessLookupError
+        self.advance()
+        return self._delay_ns
 
     async def waited_ns(self, besides: Collection[int]) -> int:
         """Return 0: no thread ever waits for a CPU."""

@@ -67,6 +67,8 @@ class FakeVcpu:
     lvtt: int = 0x40
     mute: bool = False
     """True if its tick lines are not printed."""
+    sleeps: bool = False
+    """True if it sleeps between ticks, without CPU time and progress."""
     halted: bool = False
     """True if it does not run."""
     mark: bool = False
@@ -113,7 +115,7 @@ class FakeVcpu:
     @property
     def _spins(self) -> int:
         """Turns of the busy-wait loop since the last tick."""
-        return (self.ran_ns - self.last_tick_ns) // SPIN_NS
+        return 1 if self.sleeps else (self.ran_ns - self.last_tick_ns) // SPIN_NS
 
     def _tick(self, config: GuestConfig) -> Iterator[bytes]:
         spins = self._spins

@@ -1,11 +1,13 @@
 """Takes saves at a chosen phase of the timer period, and in the built-in control."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.errors import InfraError
 from orchestrator.findings.save import Save
 from orchestrator.guest.lines import ControlOpened, Tick
-from orchestrator.guest.state import Stage
+from orchestrator.guest.state import GuestState, Stage
+from orchestrator.guest.wait import Wait
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.look import (
@@ -63,6 +65,7 @@ class Saver:
         self._snapshots = snapshots
         self._paces = paces
         self._limits = limits
+        self._since_tick_ns = 0
         self._watches = [Watch(instance, limits, vcpu) for vcpu in instance.vcpus]
 
     async def learn_pace(self) -> None:
@@ -166,6 +169,7 @@ class Saver:
         if left_ns > 0:
             await instance.clock.sleep(left_ns)
         await instance.stop()
+        self._since_tick_ns = instance.clock.now_ns() - heard.at_ns
         return heard.line
 
     def correct_aim(self, save: Save, tick: Tick) -> float:
@@ -188,15 +192,33 @@ class Saver:
     ) -> Save:
         """Describe every vCPU of the stopped instance. The phase was chosen for the first one."""
         instance = self._instance
+        seen = [await look(instance, vcpu) for vcpu in instance.vcpus]
+        phases = self._phases_asleep([state for state, _, _ in seen])
         vcpus = [
             describe(
-                await look(instance, vcpu), self._paces[vcpu].progress_per_period,
+                seen[vcpu], self._paces[vcpu].progress_per_period,
                 instance.config, printing_periods=self._paces[vcpu].printing_periods,
-                within=within if vcpu == 0 else ANY_PHASE, vcpu=vcpu,
+                within=within if vcpu == 0 else ANY_PHASE, vcpu=vcpu, phase=phases[vcpu],
             )
             for vcpu in instance.vcpus
         ]  # fmt: skip
         return Save(tag, phase, tuple(vcpus), instance.generation)
+
+    def _phases_asleep(self, states: Sequence[GuestState]) -> Sequence[float | None]:
+        """Return the phase of each vCPU by other clocks than its progress.
+
+        A guest that halts makes no progress. For its first vCPU the host's clock says how long
+        ago the last tick came, and for the others the TSC says how their ticks lie to that tick.
+        For a guest that runs, and in a control, the progress says it: then each phase is None.
+        """
+        guest = self._instance.config.guest
+        if guest.wait is Wait.BUSY or guest.control_tick:
+            return [None] * len(states)
+        first = self._since_tick_ns / guest.period_ns + self._paces[0].printing_periods
+        return [
+            first + (states[0].tick_tsc - state.tick_tsc) / self._paces[0].cycles_per_period
+            for state in states
+        ]
 
     def _timed(self, save: Save, stopped_periods: float) -> Save:
         """Return the save with how long it was stopped, and whether its timer expired meanwhile."""

@@ -12,6 +12,7 @@ from orchestrator.findings.evidence import Evidence, VcpuEvidence
 from orchestrator.findings.outcome import Outcome, VcpuResult
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.state import Stage
+from orchestrator.guest.wait import Wait
 from orchestrator.timers.timer import Hearing
 from orchestrator.trial.trace import read_trace
 from orchestrator.trial.watch import CRASHED_STATES
@@ -87,12 +88,14 @@ def _decide(
     came = _on_another_vector(part, save)
     if came:
         return Cause.WRONG_VECTOR, f"{result.why}, but {came}."
-    if part.advanced_ns is not None and part.advanced_ns < config.guest.period_ns / 20:
+    sleeps = config.guest.wait is Wait.HALT
+    ran_ns = part.advanced_ns
+    if not sleeps and ran_ns is not None and ran_ns < config.guest.period_ns / 20:
         halted = part.registers is not None and part.registers.halted
         return (
             Cause.VCPU_NOT_RUNNING,
             f"{result.why}; QEMU answers, yet the vCPU used only "
-            f"{part.advanced_ns / 1e6:.2f} ms of CPU in two periods"
+            f"{ran_ns / 1e6:.2f} ms of CPU in two periods"
             + (" (it is halted)." if halted else "."),
         )
     if part.lapic is not None and not part.lapic.enabled:
@@ -105,8 +108,8 @@ def _decide(
     if _stands_still(part):
         return (
             Cause.NOT_EXECUTING,
-            f"{result.why}; QEMU answers and the vCPU's thread runs, yet the guest's loop made no "
-            "progress between two reads of its memory, and no NMI was answered.",
+            f"{result.why}; QEMU answers and the vCPU's thread {'sleeps' if sleeps else 'runs'}, "
+            "yet the guest made no progress between two reads of its memory, and answered no NMI.",
         )
     if not config.program.questions:
         return Cause.UNEXPLAINED, f"{result.why}, and this guest cannot testify."
@@ -126,8 +129,14 @@ def _decide(
         deadline=part.memory[-1].deadline if part.memory else save.deadline,
         fired=_fired(part, evidence, save, config),
         lapic=part.lapic,
+        slept_periods=_asked_apart(part, config) if sleeps else None,
     )
     return config.timer.explain_silence(hearing)
+
+
+def _asked_apart(part: VcpuEvidence, config: InstanceConfig) -> float:
+    """Return the time between the requests for the first and the last testimony, in periods."""
+    return (part.asked_ns[-1] - part.asked_ns[0]) / config.guest.period_ns
 
 
 def _injected(save: VcpuSave) -> bool:

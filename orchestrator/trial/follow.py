@@ -1,11 +1,11 @@
 """Follows the ticks of one vCPU after a load, and says what they show."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lines import Tick
+from orchestrator.guest.wait import Wait
 from orchestrator.timers.first_tick import MISSING, classify
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
@@ -41,7 +41,6 @@ class Follower:
         limits: Limits,
         *,
         resumed: Resumed,
-        due: Mapping[Outcome, tuple[float, float]] | None = None,
     ) -> None:
         """Prepare.
 
@@ -51,14 +50,12 @@ class Follower:
             pace: the vCPU's pace.
             limits: limits of silence for the guest's period.
             resumed: when the instance resumed.
-            due: when the first tick is due, by class; by default as the timer says of a load.
         """
         self._instance = instance
         self._save = save
         self._pace = pace
         self._limits = limits
         self._resumed = resumed
-        self._due = due
         self._watch = Watch(instance, limits, save.vcpu)
         self._first: FirstTick | None = None
         self._heard = 0
@@ -129,23 +126,30 @@ class Follower:
         if not isinstance(after, Silence):
             return _Finding(after.outcome, f"{silence.why}, then: {after.why}")
         total_ms = (silence.vcpu_ns + after.vcpu_ns) / 1e6
-        return _Finding(Outcome.LOST, f"no tick in {total_ms:.0f} ms of vCPU time")
+        return _Finding(Outcome.LOST, f"no tick in {total_ms:.0f} ms of {silence.clock}")
 
     async def _classify(self, first: Heard[Tick], second: Heard[Tick]) -> _Finding:
         """Return the class of the first tick, if the second one came a period after it."""
         period_ns, pace, config = self._limits.period_ns, self._pace, self._instance.config
         elapsed_ns = first.at_ns - self._resumed.since_ns
+        wall_periods = max(0.0, elapsed_ns / period_ns - pace.printing_periods)
+        # A guest that sleeps makes no progress: only the host's clock measures across a load,
+        # and only the TSC measures from tick to tick.
+        sleeps = config.guest.wait is Wait.HALT
+        since_save = (first.line.progress - self._save.progress) / pace.progress_per_period
         self._first = FirstTick(
-            periods=(first.line.progress - self._save.progress) / pace.progress_per_period,
-            wall_periods=max(0.0, elapsed_ns / period_ns - pace.printing_periods),
+            periods=wall_periods if sleeps else since_save,
+            wall_periods=wall_periods,
             ms=elapsed_ns / 1e6,
         )
-        due = self._due or config.timer.due(self._save.phase, self._resumed.timing)
+        due = config.timer.due(self._save.phase, self._resumed.timing)
         outcome, missing = classify(self._first, due, self._resumed.timing)
         late = min(self._first.periods, self._first.wall_periods) - 1
         # Guest progress and host time must both say that the second tick is late.
+        cycles = second.line.tsc - first.line.tsc
+        spun = second.line.progress / pace.progress_per_period + pace.printing_periods
         gap = min(
-            second.line.progress / pace.progress_per_period + pace.printing_periods,
+            cycles / pace.cycles_per_period if sleeps else spun,
             (second.at_ns - first.at_ns) / period_ns,
         )
         if gap >= MISSING:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from orchestrator.findings.evidence import Evidence, VcpuEvidence
 from orchestrator.guest.lapic import parse_lapic, parse_registers
 from orchestrator.guest.lines import Testimony
+from orchestrator.guest.wait import Wait
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.trace import last_load
@@ -106,9 +107,10 @@ class _Subject:
         after = await self._watch.tick(
             self._limits.look_ns, since=self._since, wall_cap_ns=self._limits.look_cap_ns
         )
-        self.evidence.testimonies.extend(
-            line for line in self._watch.others if isinstance(line, Testimony)
-        )
+        for line in self._watch.others:
+            if isinstance(line, Testimony):
+                self.evidence.testimonies.append(line)
+                self.evidence.asked_ns.append(self._looks[-1][0])
         self._watch.others.clear()
         if isinstance(after, Heard):
             before = [look for began_ns, look in self._looks if began_ns <= after.at_ns]
@@ -142,7 +144,8 @@ class _Examination:
             each.evidence.advanced_ns = advanced_ns
             # A vCPU in a busy wait uses all the CPU time it can get. A vCPU that used none
             # can neither tick nor testify: the other looks do not wait for it.
-            each.runs = advanced_ns >= self._limits.period_ns // 20
+            sleeps = instance.config.guest.wait is Wait.HALT
+            each.runs = sleeps or advanced_ns >= self._limits.period_ns // 20
         async with self._look("pmemsave"):
             await self._read_memory()
         await self._read_memory()

@@ -5,6 +5,7 @@ import math
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lapic import Lapic, Registers, parse_lapic, parse_registers
 from orchestrator.guest.state import GuestState, Stage
+from orchestrator.guest.wait import Wait
 from orchestrator.qmp.errors import AnswerError
 from orchestrator.timers.first_tick import MISSING
 from orchestrator.vm.config import InstanceConfig
@@ -46,7 +47,8 @@ def reasons_against(
         "printing": state.printing or state.printed != state.ticks,
         "not armed": not timer.armed(state, lapic),
         "masked": timer.masked(lapic, vector),
-        "interrupts off": not registers.interrupt_flag or registers.halted,
+        "interrupts off": not registers.interrupt_flag
+        or (registers.halted and config.guest.wait is not Wait.HALT),
         "pending": vector in lapic.irr,
         "in service": vector in lapic.isr,
         "off phase": not within[0] <= phase <= within[1],
@@ -77,6 +79,7 @@ def describe(
     printing_periods: float = 0.0,
     within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
     vcpu: int = 0,
+    phase: float | None = None,
 ) -> VcpuSave:
     """Return what a save of a vCPU in this state records.
 
@@ -88,9 +91,12 @@ def describe(
             printing, which adds no progress.
         within: phases that were asked for.
         vcpu: number of the vCPU.
+        phase: where in the period the vCPU was stopped, for a guest that makes no progress
+            while it waits; by default its progress says it.
     """
     state, lapic, registers = seen
-    phase = state.progress / progress_per_period + printing_periods
+    if phase is None:
+        phase = state.progress / progress_per_period + printing_periods
     return VcpuSave(
         vcpu=vcpu,
         phase=phase,

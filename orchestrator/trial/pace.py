@@ -45,6 +45,11 @@ class Pace:
         return statistics.median(self._printing) if self._printing else 0.0
 
     @property
+    def cycles_per_period(self) -> float:
+        """Median of the TSC cycles in a period."""
+        return statistics.median(self._cycles)
+
+    @property
     def progress_per_period(self) -> float:
         """Progress in a period if no other program takes CPU time from the vCPU.
 

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.lines import Crashed, Line, Tick
+from orchestrator.guest.wait import Wait
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.limits import Limits
 from orchestrator.vm.instance import Instance
@@ -33,6 +34,20 @@ class Mark:
     """CPU time that the vCPU's thread had used."""
     at_ns: int
     """The host's time."""
+    run_delay_ns: int | None = None
+    """Time for which the vCPU's thread had waited for a CPU; None if the guest never sleeps
+    or the host does not count it."""
+
+    def silent_ns(self, until: "Mark") -> int:
+        """Return how much time from this mark to another counts as silence.
+
+        It is the vCPU's CPU time. A thread whose CPU time and run delay both stood still
+        slept by itself: then it is the host's time.
+        """
+        ran_ns = until.cpu_ns - self.cpu_ns
+        delay_ns = until.run_delay_ns
+        slept = ran_ns == 0 and delay_ns is not None and delay_ns == self.run_delay_ns
+        return until.at_ns - self.at_ns if slept else ran_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +55,21 @@ class Silence:
     """A proven silence: the vCPU ran past the limit, and QEMU still answers."""
 
     vcpu_ns: int
-    """vCPU CPU time that passed without the line, at least."""
+    """vCPU CPU time that passed without the line, at least. For a guest that halts, it
+    includes the host's time for which the vCPU slept by itself."""
     until: Mark
     """The end of that time."""
     vcpu: int = 0
 
     @property
+    def clock(self) -> str:
+        """The clock that `vcpu_ns` was measured by."""
+        return "vCPU time" if self.until.run_delay_ns is None else "vCPU time and sleep"
+
+    @property
     def why(self) -> str:
         """The silence in words."""
-        return f"no tick in {self.vcpu_ns / 1e6:.0f} ms of vCPU time"
+        return f"no tick in {self.vcpu_ns / 1e6:.0f} ms of {self.clock}"
 
     @property
     def outcome(self) -> Outcome:
@@ -117,6 +138,7 @@ class Watch:
         self._instance = instance
         self._limits = limits
         self._vcpu = vcpu
+        self._sleeps = instance.config.guest.wait is Wait.HALT
         self.others: list[Line] = []
         """Lines that arrived while another kind was waited for."""
 
@@ -126,8 +148,10 @@ class Watch:
         Raises:
             ProcessLookupError: QEMU is gone.
         """
-        cpu_ns = await self._instance.vcpu_cpu_ns(self._vcpu)
-        return Mark(cpu_ns, self._instance.clock.now_ns())
+        instance = self._instance
+        cpu_ns = await instance.vcpu_cpu_ns(self._vcpu)
+        delay_ns = await instance.vcpu_run_delay_ns(self._vcpu) if self._sleeps else None
+        return Mark(cpu_ns, instance.clock.now_ns(), delay_ns)
 
     async def tick(
         self,
@@ -164,10 +188,10 @@ class Watch:
         """
         instance, clock, limits = self._instance, self._instance.clock, self._limits
         cap_ns = clock.now_ns() + (wall_cap_ns or limits.wall_cap_ns)
-        vcpu_start, wait_ns = None, 2 * limits.period_ns + SHORTEST_WAIT_NS
+        last, silent_ns, wait_ns = since, 0, 2 * limits.period_ns + SHORTEST_WAIT_NS
         if since is not None:
             left_ns = limit_ns - (clock.now_ns() - since.at_ns)
-            vcpu_start, wait_ns = since.cpu_ns, max(left_ns, SHORTEST_WAIT_NS)
+            wait_ns = max(left_ns, SHORTEST_WAIT_NS)
         while True:
             try:
                 arrived = await instance.console.next_line(wait_ns, self._vcpu)
@@ -179,13 +203,13 @@ class Watch:
                     if isinstance(line, Crashed):
                         return Ended(f"the guest took {line.what}", crashed=True, vcpu=self._vcpu)
                     continue
-                vcpu_now = await instance.vcpu_cpu_ns(self._vcpu)
+                now = await self.mark()
             except (ConsoleClosedError, ProcessLookupError):
                 return await how_it_ended(instance)
-            vcpu_start = vcpu_now if vcpu_start is None else vcpu_start
-            ran_ns = vcpu_now - vcpu_start
-            wait_ns = limits.next_look_ns(limit_ns - ran_ns)
-            at_limit = ran_ns >= limit_ns
+            silent_ns += last.silent_ns(now) if last else 0
+            last = now
+            wait_ns = limits.next_look_ns(limit_ns - silent_ns)
+            at_limit = silent_ns >= limit_ns
             capped = clock.now_ns() >= cap_ns
             if capped or instance.monitor.take_stops() or (at_limit and confirm):
                 trouble = await self._sign_of_life()
@@ -193,13 +217,13 @@ class Watch:
                     return trouble
             if at_limit and confirm:
                 confirm = False
-                limit_ns = ran_ns + limits.confirm_ns
+                limit_ns = silent_ns + limits.confirm_ns
                 cap_ns += limits.wall_cap_ns
             elif at_limit:
-                return Silence(ran_ns, Mark(vcpu_now, clock.now_ns()), self._vcpu)
+                return Silence(silent_ns, now, self._vcpu)
             elif capped:
                 return Unclear(
-                    f"no tick, but the vCPU ran for only {ran_ns / 1e6:.0f} ms "
+                    f"no tick, but the vCPU ran for only {silent_ns / 1e6:.0f} ms "
                     f"of the {limit_ns / 1e6:.0f} ms that it takes to call that silence",
                     self._vcpu,
                 )

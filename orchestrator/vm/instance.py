@@ -168,6 +168,10 @@ class Instance:
         """Return the CPU time that a vCPU has used."""
         return await self.process.vcpu_cpu_ns(self.facts.vcpu_threads[vcpu])
 
+    async def vcpu_run_delay_ns(self, vcpu: int = 0) -> int | None:
+        """Return how long a vCPU has waited for a CPU; None if the host does not count it."""
+        return await self.process.vcpu_run_delay_ns(self.facts.vcpu_threads[vcpu])
+
     async def mark_waiting(self) -> None:
         """Start the count that `waited_ns` returns."""
         self._waiting_mark_ns = await self.process.waited_ns(self.facts.vcpu_threads)

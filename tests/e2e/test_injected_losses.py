@@ -10,6 +10,7 @@ import pytest
 from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.wait import Wait
 from orchestrator.host.local import LocalHost, open_host
 from orchestrator.plan.load import build_plan
 from orchestrator.snapshot.method import Method
@@ -35,16 +36,27 @@ async def fit_host(method: Method, environment: dict[str, str]) -> AsyncIterator
 
 
 @pytest.mark.parametrize(
-    ("permille", "trials", "method", "vcpus"),
+    ("permille", "trials", "method", "vcpus", "wait"),
     [
-        *((1000, 8, Method.HMP, 1), (300, 30, Method.HMP, 1), (20, 200, Method.HMP, 1)),
-        *((300, 20, method, 1) for method in Method if method is not Method.HMP),
-        (300, 20, Method.HMP, 2),
-        (300, 12, Method.LOADVM, 3),
+        (1000, 8, Method.HMP, 1, Wait.BUSY),
+        (300, 30, Method.HMP, 1, Wait.BUSY),
+        (20, 200, Method.HMP, 1, Wait.BUSY),
+        *((300, 20, method, 1, Wait.BUSY) for method in Method if method is not Method.HMP),
+        (300, 20, Method.HMP, 2, Wait.BUSY),
+        (300, 12, Method.LOADVM, 3, Wait.BUSY),
+        (300, 30, Method.HMP, 1, Wait.HALT),
+        (300, 12, Method.HMP, 2, Wait.HALT),
     ],
 )
 async def test_the_losses_found_are_the_losses_made(
-    tmp_path: Path, kvm: Accel, shim: Path, permille: int, trials: int, method: Method, vcpus: int
+    tmp_path: Path,
+    kvm: Accel,
+    shim: Path,
+    permille: int,
+    trials: int,
+    method: Method,
+    vcpus: int,
+    wait: Wait,
 ) -> None:
     log = tmp_path / "shim.log"
     environment = shim_environment(shim, log, "forget", seed=3, permille=permille)
@@ -55,6 +67,7 @@ async def test_the_losses_found_are_the_losses_made(
                 "period_ms": 10 * vcpus,
                 "method": method,
                 "vcpus": vcpus,
+                "wait": wait,
             },
             "limits": {"trials": trials},
             "seed": 3,

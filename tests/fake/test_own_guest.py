@@ -25,6 +25,7 @@ from orchestrator.guest.protocol import Memory, Question
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.tick import lines as firmware
+from orchestrator.guest.wait import Wait
 from orchestrator.journal.file import JOURNAL
 from orchestrator.plan.load import PlanError, build_plan
 from orchestrator.testing import (
@@ -84,6 +85,7 @@ class Listener:
 
     name: str = "listener"
     timers: tuple[str, ...] = ("metronome",)
+    waits: tuple[Wait, ...] = (Wait.BUSY,)
     vector: int = VECTOR
     sha256: str = "f" * 64
     questions: tuple[Question, ...] = (Question("first word"), Question("second word"))

@@ -19,6 +19,7 @@ from orchestrator.guest.tick.config import (
 from orchestrator.guest.tick.image import firmware
 from orchestrator.guest.tick.lines import LINE, parse
 from orchestrator.guest.tick.state import SIZE, STATE_ADDRESS, STATE_STRIDE, parse_state
+from orchestrator.guest.wait import Wait
 from orchestrator.host.chardevs import console_chardev
 
 #: The image's name in QEMU's folder.
@@ -37,6 +38,11 @@ class TickFirmware:
     def timers(self) -> Collection[str]:
         """The three modes of the LAPIC timer."""
         return MODES
+
+    @property
+    def waits(self) -> Collection[Wait]:
+        """Both: a loop, and `hlt`."""
+        return tuple(Wait)
 
     @property
     def vector(self) -> int:

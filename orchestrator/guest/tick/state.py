@@ -45,6 +45,7 @@ def parse_state(block: bytes) -> GuestState:
         swallowed=words[12],
         strays=words[13],
         deadline=words[21] << 32 | words[20],
+        tick_tsc=words[10] << 32 | words[9],
         tsc=words[22] * TURN_UNIT,
         stolen=words[23] * TURN_UNIT,
     )

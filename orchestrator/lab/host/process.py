@@ -174,6 +174,11 @@ class LabQemu:
         ran, _ = await self._schedstat(thread_id)
         return ran
 
+    async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
+        """Return a vCPU thread's time on run queues; see `QemuProcess.vcpu_run_delay_ns`."""
+        _, waited = await self._schedstat(thread_id)
+        return waited
+
     async def _schedstat(self, thread_id: int) -> tuple[int, int]:
         path = f"/proc/{self.pid}/task/{thread_id}/schedstat"
         try:

@@ -3,6 +3,8 @@
 import enum
 from dataclasses import dataclass
 
+from orchestrator.findings.witness import TraceReading
+
 
 class Cause(enum.StrEnum):
     """The cause of a silence."""
@@ -33,8 +35,10 @@ class Cause(enum.StrEnum):
     HARNESS_FAULT = "harness fault"
 
 
-#: Causes that prove an interrupt lost: the timer is over, and nothing is pending or in the way.
-INTERRUPT_LOST = frozenset({Cause.LOST_INTERRUPT, Cause.LOST_DEADLINE, Cause.DEADLINE_GONE})
+#: Causes that prove a tick lost: the timer is over, and nothing is pending or in the way.
+INTERRUPT_LOST = frozenset(
+    {Cause.LOST_INTERRUPT, Cause.LOST_DEADLINE, Cause.DEADLINE_GONE, Cause.NOT_STARTED}
+)
 
 
 #: Causes that show nothing about the ticks themselves.
@@ -48,3 +52,6 @@ class Diagnosis:
     cause: Cause
     sentence: str
     vcpu: int = 0
+    trace: TraceReading | None = None
+    """What the kernel's trace shows of the timer; None if there is no trace, or if the silence
+    has another cause."""

@@ -25,6 +25,19 @@ EVENTS = (
 
 BUFFER_KB = 512
 
+#: What the first line of a trace begins with. The names of the recorded events follow.
+HEADER = "# events:"
+
+#: A word beside the names of events: KVM posts timer interrupts from any thread, also from
+#: threads that are not recorded.
+POSTED_ELSEWHERE = "pi_inject_timer"
+
+#: Marker that begins a load.
+MARK_LOAD = "losttick: load"
+
+#: Marker before `cont`.
+MARK_CONT = "losttick: cont"
+
 
 def find() -> Path | None:
     """Return the place where tracefs is mounted, writable and with KVM's events; else None."""
@@ -80,7 +93,7 @@ class TraceInstance:
             recorded = await asyncio.to_thread((self.place / "trace").read_text, errors="replace")
         except OSError as error:
             recorded = f"# it could not be read: {error.strerror}\n"
-        return f"# events: {' '.join(self._events)}\n{recorded}"
+        return f"{HEADER} {' '.join([*self._events, *_posted_elsewhere()])}\n{recorded}"
 
     def close(self) -> None:
         """Stop recording, and remove the instance, as the supervisor would do as well."""
@@ -89,3 +102,12 @@ class TraceInstance:
             self._marker = -1
             with contextlib.suppress(OSError):
                 self.place.rmdir()
+
+
+def _posted_elsewhere() -> list[str]:
+    """Return `POSTED_ELSEWHERE` if KVM runs so."""
+    try:
+        on = Path("/sys/module/kvm/parameters/pi_inject_timer").read_text().strip()
+    except OSError:
+        return []
+    return [POSTED_ELSEWHERE] if on in ("Y", "1") else []

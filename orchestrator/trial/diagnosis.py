@@ -11,10 +11,11 @@ from orchestrator.findings.cause import INTERRUPT_LOST, NOT_THE_TICKS, Cause, Di
 from orchestrator.findings.evidence import Evidence, VcpuEvidence
 from orchestrator.findings.outcome import Outcome, VcpuResult
 from orchestrator.findings.save import Save, VcpuSave
+from orchestrator.findings.witness import TraceReading
 from orchestrator.guest.state import Stage
 from orchestrator.guest.wait import Wait
 from orchestrator.timers.timer import Hearing
-from orchestrator.trial.trace import read_trace
+from orchestrator.trial.trace import TraceFinding, read_trace
 from orchestrator.trial.watch import CRASHED_STATES
 from orchestrator.vm.config import InstanceConfig
 
@@ -48,10 +49,14 @@ def diagnose(
     cause, sentence = _decide(result, evidence, part, config)
     where += f"phase {part.phase:.2f}, tick {part.ticks}"
     sentence = f"After a load of {save.tag} ({where}): {sentence}"
-    if cause in INTERRUPT_LOST and evidence.trace is not None and not _injected(part):
-        vector = config.program.vector
-        sentence += " " + read_trace(evidence.trace, vector, vcpu).sentence(vector)
-    return Diagnosis(cause, sentence, vcpu)
+    reading = None
+    if cause in INTERRUPT_LOST and (traced := _traced(evidence, vcpu, part, config)):
+        found, taken = traced
+        reading = found.reading(taken)
+        sentence += " " + found.sentence(config.program.vector, taken)
+        if cause is Cause.LOST_INTERRUPT and reading is TraceReading.NEVER:
+            cause = Cause.NOT_STARTED
+    return Diagnosis(cause, sentence, vcpu, reading)
 
 
 def _decide(
@@ -172,9 +177,25 @@ def _fired(part: VcpuEvidence, evidence: Evidence, save: VcpuSave, config: Insta
     """Return whether a witness saw the timer fire since the load."""
     if _injected(save):  # the trace would show the control's own vector
         return _swallowed(part, save) > 0 or save.swallowed > 0
-    if evidence.trace is None:
-        return False
-    return read_trace(evidence.trace, config.program.vector, part.vcpu).vanished
+    traced = _traced(evidence, part.vcpu, save, config)
+    return traced is not None and traced[0].reading(traced[1]) is TraceReading.VANISHED
+
+
+def _traced(
+    evidence: Evidence, vcpu: int, save: VcpuSave, config: InstanceConfig
+) -> tuple[TraceFinding, int] | None:
+    """Return what the kernel's trace shows, and how many ticks the guest took since the load.
+
+    None without a trace of this timer: under TCG the LAPIC is QEMU's own, and the built-in
+    control swallows a tick on a vector of its own.
+    """
+    memory = evidence.of(vcpu).memory
+    if evidence.trace is None or not memory or config.lapic_is_qemus or _injected(save):
+        return None
+    found = read_trace(evidence.trace, config.program.vector, vcpu)
+    if save.irr or save.isr:  # the guest takes these without another acceptance
+        found = replace(found, partial=True)
+    return found, memory[-1].ticks - save.ticks
 
 
 def _stands_still(part: VcpuEvidence) -> bool:

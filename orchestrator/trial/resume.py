@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from orchestrator.errors import InfraError
 from orchestrator.findings.save import Save
 from orchestrator.guest.lines import Tick
+from orchestrator.host.tracefs import MARK_CONT, MARK_LOAD
 from orchestrator.plan.cell import Cell
 from orchestrator.snapshot.method import Resume
 from orchestrator.snapshot.protocol import Snapshots
@@ -12,12 +13,6 @@ from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.watch import Heard, Quiet, Watch
 from orchestrator.vm.instance import Instance
-
-#: Marker that begins a load in the kernel's trace.
-MARK_LOAD = "losttick: load"
-
-#: Marker before `cont` in the kernel's trace.
-MARK_CONT = "losttick: cont"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.config import TICK_VECTOR
 from orchestrator.host.local import open_host
 from orchestrator.host.local_qemu import LocalQemu
+from orchestrator.host.tracefs import MARK_CONT, MARK_LOAD
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.resume import MARK_CONT, MARK_LOAD
 from orchestrator.trial.trace import read_trace
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
@@ -34,7 +34,7 @@ async def test_a_load_is_recorded_and_the_instance_removed(tracing: Path, kvm: A
         text = await process.tracer.read()
         assert text.index(MARK_LOAD) < text.index(MARK_CONT)
         finding = read_trace(text, TICK_VECTOR)
-        print(finding.sentence(TICK_VECTOR))
+        print(finding.sentence(TICK_VECTOR, 2))
         # The first tick, and the one that its re-arm brought.
         assert finding.in_load + finding.later >= 2
     assert not recording.exists()

@@ -1,0 +1,48 @@
+"""Witnesses: what else can tell a lost interrupt from a timer that was never started.
+
+A guest whose timer the kernel never started gives the same testimony as a guest whose
+interrupt the kernel dropped. A second witness tells the two apart.
+"""
+
+import enum
+from dataclasses import dataclass
+
+
+class TraceReading(enum.StrEnum):
+    """What the kernel's trace shows of a silent vCPU's timer since the load."""
+
+    VANISHED = "accepted, then vanished"
+    """The LAPIC accepted the tick vector more often than the guest took it."""
+    NEVER = "never fired"
+    """The guest took every tick that the LAPIC accepted. The timer that it waits for posted
+    nothing."""
+    UNREADABLE = "not readable"
+
+
+class Witness(enum.StrEnum):
+    """What was asked about a loss."""
+
+    TRACE = "trace"
+    """The kernel's trace of the loads."""
+    DIRECT = "direct test"
+    """`KVM_SET_LAPIC` with several current counts, without QEMU, on the same host."""
+    NO_APICV = "arm without APICv"
+    """In a lab, the same modules with APICv off."""
+
+
+class Says(enum.StrEnum):
+    """What a witness says of losses that were diagnosed as the known bug."""
+
+    AGREES = "agrees"
+    CONTRADICTS = "contradicts"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one witness says, and on what grounds."""
+
+    witness: Witness
+    says: Says
+    why: str
+    """The grounds, as a clause: `the kernel's trace shows ...`."""

@@ -17,6 +17,7 @@ from orchestrator.clock import DEFAULT_DEADLINES, Clock, Deadlines
 from orchestrator.qmp.client import Client
 from orchestrator.qmp.errors import CommandFailedError, MonitorClosedError, MonitorTimeoutError
 from orchestrator.qmp.events import EventStream, StopWatch
+from orchestrator.qmp.hmp_answer import is_failure
 
 #: How long a connection may take to end after its QEMU has gone.
 _LEAVING_S = 1.0
@@ -113,13 +114,13 @@ class Monitor:
         )
 
     async def hmp_do(self, line: str, *, deadline_ns: int | None = None) -> None:
-        """Run a command of the human monitor that prints nothing when it succeeds.
+        """Run a command of the human monitor that prints only warnings when it succeeds.
 
         Raises:
-            CommandFailedError: the command printed something, which is its error.
+            CommandFailedError: the command printed an error.
         """
         text = await self.hmp(line, deadline_ns=deadline_ns)
-        if text.strip():
+        if is_failure(text):
             raise CommandFailedError(line, text.strip(), answer=text)
 
     @contextlib.contextmanager

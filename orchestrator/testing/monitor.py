@@ -130,7 +130,7 @@ class FakeMonitor:
                 qemu.do_later(FILE_LATER_NS, functools.partial(put, qemu.saved_state()))
                 self.announce_migration()
             case "migrate-incoming":
-                qemu.load(qemu.files[file_in(arguments["uri"])])
+                qemu.load_incoming(arguments["uri"])
                 self.announce_migration()
             case "inject-nmi":
                 for vcpu in qemu.vcpus:

@@ -46,7 +46,10 @@ class FakeQemu:
             )
             for vcpu in range(config.vcpus)
         ]
-        self.running = "-S" not in args
+        self._boots = "-loadvm" not in args and "-incoming" not in args
+        self.runs_on = "-S" not in args
+        """Whether the guest runs on by itself after this QEMU has loaded a state."""
+        self.running = self._boots and self.runs_on
         """False while the vCPUs are stopped."""
         self.state = "running"
         """The answer to `query-status` while the vCPUs run."""
@@ -65,8 +68,9 @@ class FakeQemu:
         self._tasks = [asyncio.create_task(self.monitor.serve()), asyncio.create_task(self._run())]
         if self._argument("-loadvm"):
             self.load(self.files["disk.qcow2"])
+            self.running = self.runs_on
         if (uri := self._argument("-incoming")) not in ("", "defer"):
-            self.load(self.files[file_in(uri)])
+            self.load_incoming(uri)
             self.monitor.migration = "completed"
 
     def _argument(self, option: str) -> str:
@@ -157,6 +161,14 @@ class FakeQemu:
         for vcpu in self.vcpus:
             self.script.on_load(self, vcpu, self.loads)
         self._changed.set()
+
+    def load_incoming(self, uri: str) -> None:
+        """Take over a migrated state. All fake saves are of stopped guests.
+
+        The saving QEMU and this one have the same arguments of migration.
+        """
+        self.load(self.files[file_in(uri)])
+        self.running = self.runs_on and "migration.store-global-state=off" in self.argv
 
     # --- QemuProcess ---
 

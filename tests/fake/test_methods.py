@@ -225,3 +225,35 @@ async def test_a_qemu_of_somebody_else_is_neither_replaced_nor_ended() -> None:
         assert len(host.started) == 1
         assert await instance.run_state() == "paused"
         instance.owned = True
+
+
+@pytest.mark.parametrize("method", [Method.HMP, Method.EXEC])
+async def test_pauses_around_a_load(tmp_path: Path, method: Method) -> None:
+    """The guest stands still in both; the load comes between them."""
+    stopped: dict[str, list[int]] = {"loaded": [], "continued": []}
+    began: list[int] = []
+
+    def begin(qemu: FakeQemu) -> None:
+        began.append(qemu.clock.now_ns())
+
+    def load(qemu: FakeQemu) -> None:
+        if "-incoming" not in qemu.argv:
+            stopped["loaded"].append(qemu.clock.now_ns() - began[-1])
+        began.append(qemu.clock.now_ns())
+
+    def cont(qemu: FakeQemu) -> None:
+        if qemu.loads:
+            stopped["continued"].append(qemu.clock.now_ns() - began[-1])
+
+    script = Script(
+        immediate, {"stop": begin, "loadvm": load, "migrate-incoming": load, "cont": cont}
+    )
+    result, _ = await campaign(
+        tmp_path, script, 5, method=method, pause_before_load="3 periods", pause_before_cont="2 s",
+    )  # fmt: skip
+    assert result.verdict is Verdict.CLEAN, result.cells[0].why
+    loaded, continued = stopped["loaded"], stopped["continued"]
+    assert all(3 * PERIOD_NS <= ns < 4 * PERIOD_NS for ns in loaded[1:])
+    assert len(loaded) == (7 if method is Method.HMP else 0)
+    at_loads = [ns for ns in continued if ns >= 2_000_000_000]
+    assert len(at_loads) == 7  # two controls, five trials

@@ -1,35 +1,9 @@
 """The CPUs of this computer to which vCPU threads are pinned."""
 
-import collections
 import contextlib
 import os
 
-
-class Cpus:
-    """Hands out CPUs, the last one first, because the first CPUs serve most interrupts."""
-
-    def __init__(self) -> None:
-        self._taken: collections.Counter[int] = collections.Counter()
-
-    def take(self, pins: list[int]) -> int | None:
-        """Return the CPU with the fewest vCPUs, and add it to `pins`.
-
-        Where there are more than two, the first is left to the harness. Returns None where
-        there is only one.
-        """
-        cpus = sorted(os.sched_getaffinity(0))
-        if len(cpus) < 2:
-            return None
-        usable = cpus[1:] if len(cpus) > 2 else cpus
-        cpu = min(reversed(usable), key=self._taken.__getitem__)
-        self._taken[cpu] += 1
-        pins.append(cpu)
-        return cpu
-
-    def give_back(self, pins: list[int]) -> None:
-        """Free the CPUs in `pins`."""
-        while pins:
-            self._taken[pins.pop()] -= 1
+from orchestrator.host.cpu_seats import CpuSeat, take_seat
 
 
 def vcpus_at_a_time() -> int:
@@ -38,27 +12,38 @@ def vcpus_at_a_time() -> int:
     return cpus - 1 if cpus > 2 else cpus
 
 
-#: CPUs available to this process, shared by every QEMU it uses.
-OUR_CPUS = Cpus()
+def usable_cpus() -> list[int]:
+    """Return the CPUs for vCPUs, the preferred one first; none where there is only one CPU.
+
+    The first CPUs serve most interrupts, so the last one is preferred. Where there are more
+    than two, the first is left to losttick itself.
+    """
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        return []
+    usable = cpus[1:] if len(cpus) > 2 else cpus
+    return usable[::-1]
 
 
 class Pins:
     """The vCPU threads of one QEMU that losttick has pinned."""
 
-    def __init__(self, cpus: Cpus = OUR_CPUS) -> None:
-        self._cpus = cpus
-        self._taken: list[int] = []
+    def __init__(self) -> None:
+        self._seats: list[CpuSeat] = []
         self._found: dict[int, set[int]] = {}
         """CPUs on which each pinned thread was allowed to run before."""
 
     def pin(self, thread_id: int) -> int | None:
-        """Pin a thread to a CPU that no other vCPU has, and return that CPU.
+        """Pin a thread to the CPU with the fewest vCPUs of this and other runs; return that CPU.
 
         Returns None where there is only one CPU, or the kernel refuses.
         """
-        cpu = self._cpus.take(self._taken)
-        if cpu is None:
+        cpus = usable_cpus()
+        if not cpus:
             return None
+        seat = take_seat(cpus)
+        self._seats.append(seat)
+        cpu = seat.cpu
         try:
             found = os.sched_getaffinity(thread_id)
             os.sched_setaffinity(thread_id, {cpu})
@@ -69,7 +54,8 @@ class Pins:
 
     def give_back(self) -> None:
         """Free the CPUs of a QEMU that ends."""
-        self._cpus.give_back(self._taken)
+        while self._seats:
+            self._seats.pop().close()
 
     def undo(self) -> None:
         """Let the threads run where they could before, and free the CPUs."""

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from orchestrator.bugs.exposure import read_apicv
 from orchestrator.campaign.events import Progress
-from orchestrator.campaign.pauses import Busyness
+from orchestrator.campaign.pauses import Patience, Pauses
+from orchestrator.campaign.shams import Shams
+from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError
-from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
+from orchestrator.findings.outcome import STOPPED, Outcome, TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.wait import Wait
@@ -22,7 +24,6 @@ from orchestrator.journal.file import JournalError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import (
     OutOfTimeRecord,
-    PauseRecord,
     TraceRecord,
 )
 from orchestrator.journal.trial_record import Role
@@ -38,7 +39,6 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import load_manner
-from orchestrator.trial.watch import how_it_ended
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import GuestStartError, launch
 
@@ -67,6 +67,7 @@ class CellRunner:
         controls: int = 2,
         rule: StoppingRule | None = None,
         turns: Turns | None = None,
+        patience: Patience | None = None,
         rng: random.Random,
         recorder: Recorder,
         progress: Progress,
@@ -83,6 +84,8 @@ class CellRunner:
                 without a built-in control has none, so that no verdict of it is `clean`.
             rule: may end the cell early; by default it never does.
             turns: turns that the cell takes; by default the cell has the host for itself.
+            patience: how long the cells of the run wait for a busy host; by default this cell
+                has its own.
             rng: draws the phases.
             recorder: journal and evidence, and the counts of earlier sessions.
             progress: receives each step.
@@ -93,7 +96,6 @@ class CellRunner:
         self._planned = planned
         self._seconds = seconds
         self._controls = controls if GUESTS[cell.guest].control_tick else 0
-        self._busyness = Busyness(host)
         self._used_ns = 0
         self._turn_began_ns = 0
         self._turn_until = 0
@@ -102,6 +104,8 @@ class CellRunner:
         self._rng = rng
         self._recorder = recorder
         self._progress = progress
+        self._pauses = Pauses(host, cell, recorder, progress, patience or Patience())
+        self._shams = Shams(cell, planned, recorder, progress)
         self._limits = Limits(cell.period_ns, cell.vcpus)
         self._known_paces: dict[tuple[tuple[int | None, ...], bool], Paces] = {}
         self._attempt = 1
@@ -125,12 +129,10 @@ class CellRunner:
         self._progress.cell_begins(self._cell, self._planned)
         try:
             if self._controls > 0:
-                async with self._turn():
-                    await self._control()
+                await self._control_in_turn()
             await self._trials_until_planned()
             if self._controls > 1:
-                async with self._turn():
-                    await self._control()
+                await self._control_in_turn()
         except JournalError:
             raise  # something was not recorded: the run must end, even if the next record fits
         except InfraError as error:
@@ -155,13 +157,10 @@ class CellRunner:
     async def _trials_until_planned(self) -> None:
         barren = 0
         # A loss ends its instance, so it is enough to ask the rule between instances.
-        while self._rule.ask(self._trials, self.counts.bug_losses) is Advice.GO_ON:
-            if self.counts.out_of_time:
-                return
+        while self._goes_on() and not self.counts.out_of_time:
             before = self.counts.attempts
             async with self._turn():
-                if self._busyness.too_busy:
-                    await self._rest()
+                self._turn_began_ns += await self._pauses.pause_if_busy()
                 try:
                     async with self._start(Role.HOST) as instance:
                         await self._use(instance)
@@ -173,19 +172,15 @@ class CellRunner:
                         raise
                 self._used_ns += self._host.clock.now_ns() - self._turn_began_ns
 
-    async def _rest(self) -> None:
-        """Pause while the host is too busy, and announce the pause."""
-        why = "many attempts ended unknown: the host is too busy to measure"
-        self._progress.noted(f"{self._cell.id}: {why}; pausing")
-        rested_ns = await self._busyness.rest()
-        self._turn_began_ns += rested_ns
-        self._recorder.write(PauseRecord(self._cell.id, why, rested_ns))
-        self._progress.noted(f"{self._cell.id}: continuing after {rested_ns / 1e9:.0f} s")
+    def _goes_on(self) -> bool:
+        """Return whether the cell needs another load, for its plan or for its pairs."""
+        advice = self._rule.ask(self._trials, self.counts.bug_losses)
+        return advice is not Advice.ENOUGH_LOSSES and self._shams.loads_left > 0
 
     def _time_is_up(self) -> bool:
         """Return whether the time limit for the trials of the cell has passed."""
         counts = self.counts
-        if self._seconds is None or counts.out_of_time or counts.trials >= self._planned:
+        if self._seconds is None or counts.out_of_time or not self._shams.loads_left:
             return counts.out_of_time
         used_ns = self._used_ns + self._host.clock.now_ns() - self._turn_began_ns
         if used_ns >= self._seconds * 1e9:
@@ -202,7 +197,7 @@ class CellRunner:
         saver = Saver(instance, self._snapshots, paces, self._limits)
         save: Save | None = None
         aim = self._cell.phase
-        while self._trials < self._planned and not (self._time_is_up() or self._turn_is_over()):
+        while self._shams.loads_left and not (self._time_is_up() or self._turn_is_over()):
             try:
                 if save:
                     await self._snapshots.delete(instance, save.tag)
@@ -213,56 +208,69 @@ class CellRunner:
             except (NoSaveError, MonitorError) as error:
                 if save is None:
                     raise
-                await self._count(instance, save, await self._after_its_loads(instance, error))
+                await self._count(instance, save, await silent_later(instance, error))
                 return
             for attempt in rejected:
                 self._recorder.save(self._cell, Role.HOST, attempt)
             self._recorder.save(self._cell, Role.HOST, save)
-            for _ in range(min(self._cell.loads_per_save, self._planned - self._trials)):
-                trial = self._trial(instance, save, paces)
-                result = await trial.run()
-                self._note_loader(instance)
-                outcome = await self._count(instance, save, result)
+            loads = 0
+            while loads < self._cell.loads_per_save and self._shams.loads_left:
+                if self._shams.due:
+                    outcome = await self._sham(instance, saver, paces, save)
+                else:
+                    loads += 1
+                    outcome = await self._load(instance, save, paces)
                 if not outcome.ticked or self._time_is_up():
                     return
             await self._note_trace(instance)
             if self._cell.cycle is CycleKind.FRESH:
                 return
 
-    async def _after_its_loads(
-        self, instance: Instance, error: NoSaveError | MonitorError
-    ) -> TrialResult:
-        """Return the result for a guest that ticked after all its loads and stopped ticking later.
+    async def _load(self, instance: Instance, save: Save, paces: Paces) -> Outcome:
+        """Run a trial and count it."""
+        pair = self._shams.pair
+        trial = self._trial(instance, save, paces)
+        result = await trial.run()
+        self._shams.loading_ns = trial.loading_ns or self._shams.loading_ns
+        self._note_loader(instance)
+        return await self._count(instance, save, result, pair)
 
-        It counts as one more trial of the last save: `lost` for a silence, `crashed` for a
-        crash, and `unknown` if QEMU was killed or stalled.
-        """
-        quiet = error.quiet if isinstance(error, NoSaveError) else None
-        if quiet is None and not isinstance(error, NoSaveError):
-            quiet = await how_it_ended(instance)
-        part = VcpuResult(
-            outcome=quiet.outcome if quiet else Outcome.UNKNOWN,
-            why=f"ticks went on after its last load; later, {error}",
-            ticks_after_load=2,
-            vcpu=quiet.vcpu if quiet else 0,
-        )
-        return combine([part])
+    async def _sham(self, instance: Instance, saver: Saver, paces: Paces, save: Save) -> Outcome:
+        """Run a sham and count it. A guest that is found silent has failed after its loads."""
+        try:
+            result = await self._shams.run(instance, saver, paces, self._limits, save)
+        except (NoSaveError, MonitorError) as error:
+            if not instance.generation:
+                raise
+            return await self._count(instance, save, await silent_later(instance, error))
+        if result.outcome in STOPPED and instance.generation:
+            return await self._count(instance, save, later_than_its_loads(result))
+        self._pauses.note(result.outcome)
+        return result.outcome
 
-    async def _count(self, instance: Instance, save: Save, result: TrialResult) -> Outcome:
+    async def _count(
+        self, instance: Instance, save: Save, result: TrialResult, pair: int | None = None
+    ) -> Outcome:
         """Examine and journal an attempt; return its outcome as corrected by the diagnosis."""
         before = self.counts.trials
         result, hang = await self._examine(instance, save, result)
         outcome, attempt = result.outcome, self._attempt
-        self._recorder.trial(self._cell, Role.HOST, before + 1, attempt, save, result, hang)
+        self._recorder.trial(self._cell, Role.HOST, before + 1, attempt, save, result, hang, pair)
+        self._shams.announce()
         done = self.counts.trials
         self._attempt = 1 if done > before else attempt + 1
-        self._busyness.note(outcome)
+        self._pauses.note(outcome)
         for each in hang.diagnoses if hang else ():
             self._progress.diagnosed(self._cell, each)
         self._progress.attempt_ends(self._cell, outcome, done, self._planned)
         return outcome
 
     # --- controls ---
+
+    async def _control_in_turn(self) -> None:
+        async with self._turn():
+            await self._pauses.pause_if_busy()
+            await self._control()
 
     async def _control(self) -> None:
         """Inject a loss and check that it is seen. Retry if no save could be taken."""

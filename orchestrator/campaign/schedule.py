@@ -3,12 +3,13 @@
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.campaign.cell import CellRunner
 from orchestrator.campaign.cell_fit import check_cell_fits
 from orchestrator.campaign.events import Progress
+from orchestrator.campaign.pauses import Patience
 from orchestrator.campaign.resume import counted_elsewhere
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError, UnfitError
@@ -64,6 +65,7 @@ class Schedule:
     turns: Turns
     interleave: bool
     """True if cells take turns, some trials at a time."""
+    patience: Patience = field(default_factory=Patience)
 
     async def run(self, assignment: Assignment) -> None:
         """Run a cell on its host, unless it has its verdict."""
@@ -147,6 +149,7 @@ class Schedule:
                 error=(1 - limits.confidence) / len(state.cells), vcpus=cell.vcpus,
             ),
             turns=self.turns if self.interleave else None,
+            patience=self.patience,
             # The cell's name is part of the seed, so that its phases do not depend on the
             # other cells.
             rng=random.Random(f"{state.seed}/{cell.id}/{state.cells[cell.id].saves}"),

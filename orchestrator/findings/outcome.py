@@ -45,6 +45,12 @@ class Outcome(enum.StrEnum):
 
 TICKED = frozenset({Outcome.IMMEDIATE, Outcome.FULL_PERIOD, Outcome.REMAINING, Outcome.INDISTINCT})
 
+#: Outcomes of a guest whose ticks did not go on.
+STOPPED = frozenset({Outcome.LOST, Outcome.RECOVERED, Outcome.CRASHED})
+
+#: Outcomes that a busy host brings about without a load, too.
+LATE = frozenset({Outcome.LATE, Outcome.MISSED})
+
 
 @dataclass(frozen=True, slots=True)
 class FirstTick:

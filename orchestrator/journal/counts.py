@@ -9,10 +9,11 @@ from orchestrator.bugs.known_bug import Symptom
 from orchestrator.bugs.likeness import proven
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.findings.outcome import TICKED, Outcome
+from orchestrator.findings.outcome import LATE, TICKED, Outcome
 from orchestrator.findings.save import Save
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.control import Control, control_of
+from orchestrator.journal.pairing import Pairing
 from orchestrator.journal.phases import PhaseBin, Phases
 from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.plan.cell import Cell
@@ -55,6 +56,8 @@ class CellState:
     symptoms: Counter[Symptom] = field(default_factory=Counter)
     """What the trials without normal ticks showed."""
     controls: list[Control] = field(default_factory=list)
+    pairing: Pairing = field(default_factory=Pairing)
+    """The pairs of a load and a sham since the cell's first late tick."""
     first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))
     first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
     phases: Phases = field(default_factory=Phases)
@@ -98,11 +101,15 @@ class CellState:
             OrderError: it loads another save than the cell's last one.
         """
         if trial.role is not _HOST:
-            self._count_control(trial)
+            self._count_other(trial)
             return
         if self._save is None or trial.save != self._save[0]:
             raise OrderError(f"it is a load of {trial.save}, which is not the save before it")
         outcome, first, found = trial.outcome, trial.first_tick, self._save[1]
+        if trial.pair is not None:
+            self.pairing.note(_HOST, trial.pair, outcome)
+        elif outcome in LATE:
+            self.pairing.began = True
         self.attempts += 1
         if first:
             self.first_tick_periods.append(first[0])
@@ -129,6 +136,13 @@ class CellState:
         first_tick = trial.ticks_after_load == 0
         symptom = Symptom(self.cell.mode, outcome, cause, first_tick, self._save[2])
         self.symptoms[symptom] += 1
+
+    def _count_other(self, trial: TrialRecord) -> None:
+        """Count a sham or a control."""
+        if trial.role is Role.SHAM:
+            self.pairing.note(Role.SHAM, trial.pair or 0, trial.outcome)
+        else:
+            self._count_control(trial)
 
     def _count_control(self, trial: TrialRecord) -> None:
         """Note a control; one that ended unknown is tried again under the same number."""

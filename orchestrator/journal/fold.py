@@ -143,6 +143,7 @@ class RunState:
         for cell in self.cells.values():
             if not cell.ended:  # the cell gets its time again, and another chance
                 cell.out_of_time, cell.failure, cell.skipped = False, None, None
+                cell.pairing.drop_open()  # its members would be hours apart
 
     def _restart(self, record: RestartRecord) -> None:
         self.cells[record.cell] = _empty(self._cell(record.cell).cell)

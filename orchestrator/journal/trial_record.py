@@ -14,6 +14,8 @@ class Role(StrEnum):
     """Does this host lose ticks?"""
     CONTROL = "control"
     """Would a loss be seen? The guest swallows its own tick."""
+    SHAM = "sham"
+    """Do ticks come late without a load, too? The guest is stopped and continued."""
 
 
 #: The numbers of a first tick, as a line has them: periods, wall_periods, ms.
@@ -38,7 +40,7 @@ class TrialRecord:
 
     cell: str
     save: str
-    """The tag of the save that was loaded."""
+    """The tag of the save that was loaded, or of the state that a sham continued."""
     outcome: Outcome
     """The outcome, corrected by the diagnosis."""
     first_tick: First | None = None
@@ -60,6 +62,8 @@ class TrialRecord:
     """One for each vCPU that was silent."""
     evidence: str | None = None
     """The evidence folder, within the output folder."""
+    pair: int | None = None
+    """The number of the pair of a load and a sham; None if the load is in no pair."""
 
     @property
     def vcpus(self) -> "tuple[TrialRecord | VcpuTrial, ...]":
@@ -81,6 +85,7 @@ def trial_record(
     result: TrialResult,
     diagnoses: tuple[Diagnosis, ...] = (),
     evidence: str | None = None,
+    pair: int | None = None,
 ) -> TrialRecord:
     """Return the record of an attempt at a trial.
 
@@ -88,7 +93,7 @@ def trial_record(
     times of first ticks are rounded to what they can mean.
     """
     told = result.told
-    plainly = role is Role.HOST and attempt == 1 and told.outcome.ticked
+    plainly = role is not Role.CONTROL and attempt == 1 and told.outcome.ticked
     return TrialRecord(
         cell=cell,
         save=save,
@@ -106,6 +111,7 @@ def trial_record(
         duration_ns=None if plainly else result.duration_ns,
         diagnoses=diagnoses,
         evidence=evidence,
+        pair=pair,
     )
 
 

@@ -34,6 +34,9 @@ class PairCounts:
         return (self.treated_only - self.untreated_only) / self.pairs if self.pairs else 0.0
 
 
+NO_PAIRS = PairCounts(0, 0, 0)
+
+
 def p_value(counts: PairCounts) -> float:
     """Return the exact one-sided p-value of McNemar's test.
 

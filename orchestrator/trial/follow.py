@@ -1,5 +1,6 @@
 """Follows the ticks of one vCPU after a load, and says what they show."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult
@@ -41,6 +42,7 @@ class Follower:
         limits: Limits,
         *,
         resumed: Resumed,
+        due: Mapping[Outcome, tuple[float, float]] | None = None,
     ) -> None:
         """Prepare.
 
@@ -50,12 +52,14 @@ class Follower:
             pace: the vCPU's pace.
             limits: limits of silence for the guest's period.
             resumed: when the instance resumed.
+            due: when the first tick is due, by class; by default as the timer says of a load.
         """
         self._instance = instance
         self._save = save
         self._pace = pace
         self._limits = limits
         self._resumed = resumed
+        self._due = due
         self._watch = Watch(instance, limits, save.vcpu)
         self._first: FirstTick | None = None
         self._heard = 0
@@ -142,7 +146,7 @@ class Follower:
             wall_periods=wall_periods,
             ms=elapsed_ns / 1e6,
         )
-        due = config.timer.due(self._save.phase, self._resumed.timing)
+        due = self._due or config.timer.due(self._save.phase, self._resumed.timing)
         outcome, missing = classify(self._first, due, self._resumed.timing)
         late = min(self._first.periods, self._first.wall_periods) - 1
         # Guest progress and host time must both say that the second tick is late.

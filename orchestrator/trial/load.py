@@ -49,6 +49,8 @@ class Trial:
         self._limits = limits
         self._manner = manner
         self._stale_bytes = 0
+        self.loading_ns = 0
+        """How long the load took, by the host's clock."""
 
     async def run(self) -> TrialResult:
         """Run the trial. After any outcome but plain ticking the caller must end the instance."""
@@ -83,6 +85,7 @@ class Trial:
             instance, self._snapshots, self._save, self._limits, self._manner
         )
         self._stale_bytes = resumed.stale_bytes
+        self.loading_ns = int(resumed.timing.loading * self._limits.period_ns)
         results: list[VcpuResult] = []
         for vcpu in instance.vcpus:  # the console keeps the lines of the other vCPUs
             follower = Follower(

@@ -8,6 +8,7 @@ from orchestrator.bugs.exposure import Exposure
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
+from orchestrator.stats.pairs import NO_PAIRS, PairCounts
 from orchestrator.stats.rate import LossRate
 from orchestrator.stats.stopping import losses_to_be_sure
 from orchestrator.verdict.verdict import Verdict
@@ -33,6 +34,10 @@ class Tally:
     """Cells of the run. They share the error rate of a false `affected`."""
     vcpus: int = 1
     """vCPUs of the guest. A load can be wrongly diagnosed once for each."""
+    pairs: PairCounts = NO_PAIRS
+    """Pairs of a load and a sham since the first late tick."""
+    first_pairs: PairCounts | None = None
+    """The pairs at the first reading of their test; None if it was not reached."""
 
     @property
     def trials(self) -> int:

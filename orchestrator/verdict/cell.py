@@ -8,14 +8,14 @@ from orchestrator.verdict.anomalies import anomalous
 from orchestrator.verdict.bound import bound_too_high, clean
 from orchestrator.verdict.case import Case, Note, Rule
 from orchestrator.verdict.known_bug import affected, likeness_note
-from orchestrator.verdict.late import late_note
+from orchestrator.verdict.late import late_note, too_few_pairs
 from orchestrator.verdict.observer import controls_not_seen, too_many_unknown
 from orchestrator.verdict.ruled_out import ruled_out_rates
 from orchestrator.verdict.verdict import Verdict
 
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
-    affected, too_many_unknown, anomalous, controls_not_seen, bound_too_high, clean,
+    affected, too_many_unknown, anomalous, controls_not_seen, too_few_pairs, bound_too_high, clean,
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.

@@ -195,6 +195,8 @@ def _tally(state: CellState, run: RunState) -> Tally:
         planned=run.plan.limits.planned,
         cells=len(run.cells),
         vcpus=state.cell.vcpus,
+        pairs=state.pairing.counts,
+        first_pairs=state.pairing.first_look,
     )
 
 

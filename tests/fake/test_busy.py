@@ -22,8 +22,8 @@ PLAN = build_plan(
 )
 
 
-@pytest.mark.parametrize("pressure", [[90.0, 90.0, 10.0], []])
-async def test_a_busy_host_pauses_the_campaign(tmp_path: Path, pressure: list[float]) -> None:
+@pytest.mark.parametrize("pressure", [[0.0] * 3 + [90.0, 90.0, 10.0], []])
+async def test_unknown_attempts_pause_the_campaign(tmp_path: Path, pressure: list[float]) -> None:
     stalled: list[int] = []
 
     def stall_thrice(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
@@ -39,6 +39,73 @@ async def test_a_busy_host_pauses_the_campaign(tmp_path: Path, pressure: list[fl
     assert cell.counts.outcomes == {Outcome.UNKNOWN: 1, Outcome.IMMEDIATE: 2}
     assert cell.verdict is Verdict.INCONCLUSIVE
     (pause,) = [r for r in journal_dicts(result.journal) if r["record"] == "pause"]
-    looks = len(pressure) or 3  # without a measure: a tenth of the longest
+    looks = len(pressure[3:]) or 3  # without a measure: a tenth of the longest
     assert 5e9 * looks * 0.8 <= pause["ns"] < 5e9 * (looks + 4)
     assert host.pressure == []
+
+
+class Heard:
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        return self.notes.append if name == "noted" else lambda *args: None
+
+
+async def test_a_busy_host_is_waited_for_before_a_qemu_is_started(tmp_path: Path) -> None:
+    host = FakeHost(Script(immediate))
+    host.pressure = [99.0, 95.0, 60.0, 39.0]
+    heard = Heard()
+    result = await run_plan(host, PLAN, Accel.KVM, tmp_path, heard)  # type: ignore[arg-type]
+    records = journal_dicts(result.journal)
+    (pause,) = [r for r in records if r["record"] == "pause"]
+    assert pause["why"] == "the host is busy: in 99 % of the last 10 s some task waited for a CPU"
+    assert 15e9 <= pause["ns"] < 20e9
+    kinds = [r["record"] for r in records]
+    assert kinds.index("pause") < kinds.index("instance")
+    assert any("pausing for at most 30 s" in note for note in heard.notes)
+    assert result.verdict is Verdict.INCONCLUSIVE  # it has no controls
+    assert result.cells[0].counts.trials == 3
+
+
+async def test_a_host_that_stays_busy_is_measured_as_it_is(tmp_path: Path) -> None:
+    """The cells of a run wait for half a minute, all together."""
+    plan = build_plan(
+        {
+            "axes": {"period_ms": 100, "loads_per_save": [1, 2, 3]},
+            "limits": {"trials": 3, "rule_out": 0.7},
+        },
+        "test",
+    )
+    host = FakeHost(Script(immediate))
+    host.pressure = [99.0] * 1000
+    result = await run_plan(host, plan, Accel.KVM, tmp_path)
+    assert result.verdict is Verdict.CLEAN
+    pauses = [r for r in journal_dicts(result.journal) if r["record"] == "pause"]
+    assert 30e9 <= sum(pause["ns"] for pause in pauses) < 36e9
+
+
+async def test_a_host_on_which_nothing_can_be_measured_is_given_up(tmp_path: Path) -> None:
+    def stall(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        qemu.frozen = True
+
+    plan = build_plan(
+        {
+            "axes": {"period_ms": 100},
+            "limits": {"trials": 299},
+            "controls": 0,
+        },
+        "test",
+    )
+    host = FakeHost(Script(stall))
+    host.pressure = [0.0] * 4 + [99.0] * 1000
+    result = await run_plan(host, plan, Accel.KVM, tmp_path)
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.INCONCLUSIVE
+    assert "pauses did not help. Run this cell again while the host is less busy" in cell.why
+    assert cell.counts.trials < 10
+    pauses = [r for r in journal_dicts(result.journal) if r["record"] == "pause"]
+    assert 300e9 <= sum(pause["ns"] for pause in pauses) < 345e9

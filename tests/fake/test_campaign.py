@@ -147,7 +147,8 @@ async def test_missed_periods(tmp_path: Path) -> None:
         vcpu.due_ns = vcpu.ran_ns + 3 * qemu.period_ns
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
-    assert result.cells[0].counts.outcomes == {Outcome.MISSED: 1}
+    assert result.cells[0].counts.outcomes[Outcome.MISSED] > 1
+    assert result.verdict is Verdict.ANOMALOUS
     record = next(
         r for r in journal_dicts(result.journal) if r["record"] == "trial" and r["role"] == "host"
     )
@@ -288,7 +289,8 @@ async def test_a_late_second_tick_is_missed(tmp_path: Path) -> None:
             vcpu.stretch_next_ns = 3 * qemu.period_ns
 
     result, _ = await campaign(tmp_path, Script(on_load), trials=1)
-    assert result.cells[0].counts.outcomes == {Outcome.MISSED: 1}
+    assert result.cells[0].counts.outcomes[Outcome.MISSED] > 1
+    assert result.verdict is Verdict.ANOMALOUS
 
 
 async def test_a_proven_loss_stands_however_the_wait_ended(tmp_path: Path) -> None:

@@ -113,9 +113,11 @@ async def test_one_that_recovers_is_odd(tmp_path: Path) -> None:
 
 
 async def test_one_that_misses_a_tick_is_named(tmp_path: Path) -> None:
-    _, (trial,) = await campaign(tmp_path, {2: miss})
+    cell, (trial, *paired) = await campaign(tmp_path, {2: miss})
     assert (trial["outcome"], trial["vcpu"]) == ("missed", 2)
     assert trial["missing_periods"] == 2
+    assert all(each["pair"] for each in paired)
+    assert cell.verdict is Verdict.ANOMALOUS
 
 
 @pytest.mark.parametrize("look", ["info lapic", "inject-nmi"])

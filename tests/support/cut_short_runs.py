@@ -8,6 +8,7 @@ from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import run_plan
 from orchestrator.host.facts import HostFacts
 from orchestrator.plan.load import build_plan
+from orchestrator.plan.plan import Plan
 from orchestrator.testing import FACTS, FakeHost, Script
 from orchestrator.verdict.run import RunResult
 from orchestrator.vm.config import Accel
@@ -24,18 +25,20 @@ PLAN = build_plan(
 )
 
 
-async def go_on(out: Path, script: Script, facts: HostFacts = FACTS) -> RunResult:
+async def go_on(
+    out: Path, script: Script, facts: HostFacts = FACTS, plan: Plan = PLAN
+) -> RunResult:
     host = FakeHost(script, facts)
     return await run_plan(
-        host, PLAN, Accel.KVM, out, resumed=read_run(out) if any(out.iterdir()) else None
+        host, plan, Accel.KVM, out, resumed=read_run(out) if any(out.iterdir()) else None
     )
 
 
 async def cut_short(
-    out: Path, script: Script, kind: str, count: int, facts: HostFacts = FACTS
+    out: Path, script: Script, kind: str, count: int, facts: HostFacts = FACTS, plan: Plan = PLAN
 ) -> list[dict[str, Any]]:
     """Run until so many records of a kind, controls left out, are in the journal; cancel."""
-    task = asyncio.create_task(go_on(out, script, facts))
+    task = asyncio.create_task(go_on(out, script, facts, plan))
     journal = out / "journal.jsonl"
     async with asyncio.timeout(60):
         while True:

@@ -2,7 +2,8 @@
 
 The file holds what commit 017eee5 did, the last one before the package got its layout. It was
 made there by the code below, with that commit's names and with its fake host in virtual time:
-cells, the order of all saves and trials, phases, outcomes, causes and verdicts. To see what
+cells, the order of all saves and trials, phases, outcomes, causes and verdicts. `missed periods`
+is newer: since then each load after a late tick is paired with a sham. To see what
 the present code does, run `python -m tests.support.golden_campaigns`.
 """
 

@@ -9,7 +9,7 @@ from orchestrator.bugs.catalogue import APICV_BUG, TICK_STORM
 from orchestrator.bugs.exposure import Exposure
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.cause import Cause
-from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.outcome import LATE, Outcome
 from orchestrator.plan.goals import Goals
 from orchestrator.stats.rate import Losses, loss_rate
 from orchestrator.stats.save_effect import BySave
@@ -85,9 +85,13 @@ def test_an_interrupt_that_was_lost_later_is_not_the_bug() -> None:
 
 
 @pytest.mark.parametrize(
-    "outcome", [each for each in Outcome if not each.ticked and each is not Outcome.UNKNOWN]
-)
-def test_every_outcome_but_normal_ticks_and_unknown_is_anomalous(outcome: Outcome) -> None:
+    "outcome",
+    [
+        each for each in Outcome
+        if not each.ticked and each not in LATE and each is not Outcome.UNKNOWN
+    ],
+)  # fmt: skip
+def test_every_outcome_that_needs_no_baseline_is_anomalous(outcome: Outcome) -> None:
     found, text = why({Outcome.IMMEDIATE: 298, outcome: 1})
     assert found is Verdict.ANOMALOUS
     assert text.startswith(f"1 {outcome} in 299 loads; ")

@@ -87,6 +87,33 @@ REWORDED = (
 )  # fmt: skip
 
 
+#: Runs from before there were shams, which have no baseline for their `missed` ticks: the verdict
+#: that they get now, and the old and new beginning of its reason.
+WITHOUT_SHAMS = {
+    "missed": (
+        "inconclusive",
+        "2 missed in 4 loads; none was diagnosed as a lost one-shot interrupt",
+        "2 of 4 loads had a late tick, and 0 pairs of a load and a sham (stop and continue without "
+        "a load) are too few to show why. Run it again while the host is less busy, or with more "
+        "--trials",
+    ),
+    "smp-mixed": ("anomalous", "2 missed, 1 recovered in 4 loads", "1 recovered in 4 loads"),
+}
+
+
+def as_judged_today(path: Path) -> dict[str, Any]:
+    """Return what was printed, in today's words and with today's rule about late ticks."""
+    found = expected(path)
+    for cell in found["cells"]:
+        cell["why"] = in_todays_words(cell["why"])
+        if name(path) in WITHOUT_SHAMS:
+            verdict, before, now = WITHOUT_SHAMS[name(path)]
+            assert cell["why"].startswith(before)
+            cell["why"] = cell["why"].replace(before, now)
+            cell["verdict"] = found["verdict"] = verdict
+    return found
+
+
 def in_todays_words(text: str) -> str:
     """Return a sentence in the words that losttick uses today."""
     for before, now in REWORDED:
@@ -123,7 +150,7 @@ def test_there_are_journals_of_every_kind() -> None:
 
 @pytest.mark.parametrize("path", FINISHED, ids=name)
 def test_a_finished_run_gets_the_verdict_that_was_printed(path: Path) -> None:
-    before = expected(path)
+    before = as_judged_today(path)
     now = summary(judge_run(folded(path), path))
     for of_run in ("verdict", "seed", "changed"):
         assert now[of_run] == before[of_run]
@@ -135,7 +162,6 @@ def test_a_finished_run_gets_the_verdict_that_was_printed(path: Path) -> None:
         assert {key: cell[key] for key in PRINTED} == {
             # JSON has only text for keys.
             key: {int(k): v for k, v in printed[key].items()} if key == "lost_by_vcpu"
-            else in_todays_words(printed[key]) if key == "why"
             else printed[key] for key in PRINTED
         }  # fmt: skip
         assert cell["exposure"]["state"] == printed["exposure"]["state"]

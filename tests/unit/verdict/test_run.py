@@ -140,7 +140,8 @@ GOOD, LOST = Outcome.IMMEDIATE, Outcome.LOST
         ((LOST, LOST), (GOOD, GOOD), Verdict.AFFECTED),
         # With a periodic timer nothing is expected of a known arm, whatever it shows.
         ((GOOD, LOST), (GOOD, Outcome.MISSED), Verdict.CLEAN),
-        ((GOOD, LOST), (Outcome.MISSED, GOOD), Verdict.ANOMALOUS),
+        ((GOOD, LOST), (Outcome.EXTRA, GOOD), Verdict.ANOMALOUS),
+        ((GOOD, LOST), (Outcome.MISSED, GOOD), Verdict.INCONCLUSIVE),  # it has no shams
         ((GOOD, GOOD), (GOOD, GOOD), Verdict.INCONCLUSIVE),
         (None, (GOOD, Outcome.MISSED), Verdict.CLEAN),
     ],

@@ -1,0 +1,132 @@
+"""Pairs each load of a cell with a sham, from the cell's first late tick on."""
+
+import random
+
+from orchestrator.campaign.events import Progress
+from orchestrator.findings.outcome import TrialResult
+from orchestrator.findings.save import Save
+from orchestrator.journal.pairing import Pairing
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.trial_record import Role
+from orchestrator.plan.cell import Cell
+from orchestrator.trial.aim import Saver
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.pace import Paces
+from orchestrator.trial.resume import load_manner
+from orchestrator.trial.sham import Sham
+from orchestrator.verdict.late import decided_early, pairs_to_run
+from orchestrator.vm.instance import Instance
+
+#: Duration of a sham's pause until a load has been timed in this session.
+USUAL_LOAD_NS = 3_000_000
+
+#: A cell that runs more loads than were planned to complete its pairs gives up after this many
+#: attempts for each pair that it should run.
+MOST_ATTEMPTS = 2
+
+
+class Shams:
+    """Says whether a load or a sham comes next, and runs the shams of one cell."""
+
+    def __init__(self, cell: Cell, planned: int, recorder: Recorder, progress: Progress) -> None:
+        """Prepare.
+
+        Args:
+            cell: the cell.
+            planned: planned number of loads.
+            recorder: journal and counts of the run.
+            progress: hears when the pairing begins.
+        """
+        self._cell = cell
+        self._planned = planned
+        self._recorder = recorder
+        self._progress = progress
+        self._announced = False
+        self.loading_ns = USUAL_LOAD_NS
+        """How long the last load took."""
+
+    @property
+    def _pairing(self) -> Pairing:
+        return self._recorder.state.cells[self._cell.id].pairing
+
+    @property
+    def _running(self) -> bool:
+        """True while loads are to be paired."""
+        pairing, cells = self._pairing, len(self._recorder.state.cells)
+        return pairing.began and not decided_early(pairing.first_look, cells)
+
+    @property
+    def loads_left(self) -> int:
+        """Loads that the cell has still to run: the planned ones, and more for its pairs."""
+        pairing, state = self._pairing, self._recorder.state
+        planned = max(self._planned - state.cells[self._cell.id].trials, 0)
+        if not self._running:
+            return planned
+        wanted = pairs_to_run(len(state.cells))
+        more = wanted - pairing.counts.pairs if pairing.loads < MOST_ATTEMPTS * wanted else 0
+        return max(planned, more)
+
+    @property
+    def _next(self) -> tuple[int, Role] | None:
+        """The number of the pair to which the next member belongs, and which member it is.
+
+        Each pair has a generator of its own, so that no other draw of the run depends on it.
+        """
+        if not self._running:
+            return None
+        pairing = self._pairing
+        if missing := pairing.missing:
+            return pairing.number, missing
+        number = pairing.number + 1
+        rng = random.Random(f"{self._recorder.state.seed}/{self._cell.id}/pair/{number}")
+        return number, rng.choice((Role.HOST, Role.SHAM))
+
+    @property
+    def due(self) -> bool:
+        """True if a sham comes before the next load."""
+        found = self._next
+        return found is not None and found[1] is Role.SHAM
+
+    @property
+    def pair(self) -> int | None:
+        """The pair to which the next load belongs; None if it belongs to none."""
+        found = self._next
+        return found[0] if found else None
+
+    async def run(
+        self, instance: Instance, saver: Saver, paces: Paces, limits: Limits, save: Save
+    ) -> TrialResult:
+        """Run and journal the sham that is due.
+
+        Args:
+            instance: a ticking instance.
+            saver: stops the instance at a phase.
+            paces: the pace of each vCPU.
+            limits: limits of silence for the guest's period.
+            save: the save whose loads are paired with shams, for its phase.
+
+        Raises:
+            NoSaveError: the guest does not tick.
+            MonitorError: QEMU failed before the guest was stopped.
+        """
+        found = self._next
+        assert found, "no sham is due"
+        number, _ = found
+        manner = load_manner(self._cell)
+        stood, result = await Sham(instance, saver, paces, limits).run(
+            f"sham{number}",
+            save.intended_phase,
+            manner.pause_before_load_ns + self.loading_ns + manner.pause_before_cont_ns,
+        )
+        self._recorder.sham(self._cell, number, stood, result)
+        return result
+
+    def announce(self) -> None:
+        """Say once that loads are paired with shams from now on."""
+        if self._running and not self._announced:
+            self._announced = True
+            self._progress.noted(
+                f"{self._cell.id}: a tick came late. From now on each load is paired with a sham "
+                "(stop and continue without a load), to tell a busy host from a fault of the load; "
+                f"{self.loads_left} loads are left"
+            )

@@ -1,0 +1,41 @@
+"""The result of a guest that ticked after all its loads and stopped ticking later."""
+
+from dataclasses import replace
+
+from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
+from orchestrator.qmp.errors import MonitorError
+from orchestrator.trial.aim import NoSaveError
+from orchestrator.trial.watch import how_it_ended
+from orchestrator.vm.instance import Instance
+
+
+async def silent_later(instance: Instance, error: NoSaveError | MonitorError) -> TrialResult:
+    """Return the result of the guest, as one more trial of its last save.
+
+    It is `lost` for a silence, `crashed` for a crash, and `unknown` if QEMU was killed or
+    stalled.
+    """
+    quiet = error.quiet if isinstance(error, NoSaveError) else None
+    if quiet is None and not isinstance(error, NoSaveError):
+        quiet = await how_it_ended(instance)
+    part = VcpuResult(
+        outcome=quiet.outcome if quiet else Outcome.UNKNOWN,
+        why=f"ticks went on after its last load; later, {error}",
+        ticks_after_load=2,
+        vcpu=quiet.vcpu if quiet else 0,
+    )
+    return combine([part])
+
+
+def later_than_its_loads(sham: TrialResult) -> TrialResult:
+    """Return the result of a guest that stopped ticking in a sham, as one more trial.
+
+    Before the sham it had ticked after all its loads.
+    """
+    parts = tuple(
+        part if part.outcome.ticked
+        else replace(part, why=f"ticks went on after its last load; later, {part.why}",
+                     ticks_after_load=part.ticks_after_load + 2)
+        for part in sham.vcpus
+    )  # fmt: skip
+    return replace(sham, vcpus=parts)

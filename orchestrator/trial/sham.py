@@ -1,0 +1,132 @@
+"""A sham: all that a trial does to a guest, except for the load.
+
+The guest is stopped, stays stopped for as long as a load takes, and goes on. Its ticks are
+followed by the same rules as after a load. A tick that comes late after a sham is the host's
+own noise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
+from orchestrator.findings.save import Save, VcpuSave
+from orchestrator.qmp.errors import CommandFailedError, MonitorError
+from orchestrator.timers.first_tick import ResumeTiming
+from orchestrator.trial.aim import Saver
+from orchestrator.trial.follow import Follower
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.pace import Paces
+from orchestrator.trial.resume import Resumed
+from orchestrator.trial.watch import how_it_ended
+from orchestrator.vm.instance import Instance
+
+#: Phases at which a guest may be stopped for a sham: none of its ticks is near.
+WITHIN = (0.1, 0.9)
+
+#: Attempts to stop the guest at such a phase.
+ATTEMPTS = 20
+
+
+class Sham:
+    """Stops the guest and continues it, and watches the ticks."""
+
+    def __init__(self, instance: Instance, saver: Saver, paces: Paces, limits: Limits) -> None:
+        """Prepare.
+
+        Args:
+            instance: a ticking instance, running or stopped.
+            saver: stops the instance at a phase.
+            paces: the pace of each vCPU.
+            limits: limits of silence for the guest's period.
+        """
+        self._instance = instance
+        self._saver = saver
+        self._paces = paces
+        self._limits = limits
+
+    async def run(self, tag: str, phase: float, pause_ns: int) -> tuple[Save, TrialResult]:
+        """Run the sham. After any outcome but plain ticking the caller must end the instance.
+
+        Args:
+            tag: names the state in which the guest was stopped. Nothing is saved.
+            phase: where in the period to stop the guest.
+            pause_ns: how long a load takes.
+
+        Returns:
+            The state in which the guest was stopped, and what its ticks did afterwards.
+
+        Raises:
+            NoSaveError: the guest does not tick.
+            MonitorError: QEMU failed before the guest was stopped.
+        """
+        clock = self._instance.clock
+        began_ns = clock.now_ns()
+        stood = await self._stop(tag, phase)
+        if not stood.eligible:
+            why = f"no state to continue from: {', '.join(stood.ineligible)}"
+            results = [VcpuResult(Outcome.UNKNOWN, why=why)]
+        else:
+            try:
+                results = await self._run(stood, clock.now_ns(), pause_ns)
+            except CommandFailedError as error:
+                results = [VcpuResult(Outcome.UNKNOWN, why=str(error))]
+            except MonitorError as error:
+                ended = await how_it_ended(self._instance)
+                results = [VcpuResult(ended.outcome, why=f"{error}; {ended.why}")]
+        return stood, replace(combine(results), duration_ns=clock.now_ns() - began_ns)
+
+    async def _stop(self, tag: str, phase: float) -> Save:
+        """Stop the instance between two ticks; return the state that it is in."""
+        for _ in range(ATTEMPTS):
+            tick = await self._saver.stop_at(phase)
+            stood = await self._saver.look_at_all(tag, phase, WITHIN)
+            self._saver.correct_aim(stood, tick)
+            if stood.eligible:
+                break
+        return stood
+
+    async def _run(self, stood: Save, stopped_ns: int, pause_ns: int) -> list[VcpuResult]:
+        instance, clock, period_ns = self._instance, self._instance.clock, self._limits.period_ns
+        stands = instance.config.lapic_is_qemus
+        await clock.sleep(pause_ns)
+        stale_bytes = instance.console.drain()  # the vCPUs are stopped: all of it is from before
+        instance.monitor.take_stops()
+        if stands:
+            await instance.mark_waiting()
+        cont_ns = clock.now_ns()
+        await instance.cont()
+        event_ns = instance.monitor.resumed_ns
+        answered_ns = event_ns if event_ns > cont_ns else clock.now_ns()
+        timing = ResumeTiming(
+            answering=(answered_ns - cont_ns) / period_ns,
+            loading=pause_ns / period_ns,
+            lapic_stood=stands,
+        )
+        resumed = Resumed(cont_ns, timing, stale_bytes)
+        paused = 0.0 if stands else (cont_ns - stopped_ns) / period_ns
+        results: list[VcpuResult] = []
+        for vcpu in instance.vcpus:
+            part = stood.vcpus[vcpu]
+            follower = Follower(
+                instance, part, self._paces[vcpu], self._limits, resumed=resumed,
+                due=due_after_pause(part, paused, timing.answering),
+            )  # fmt: skip
+            results.append(await follower.run())
+            if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):
+                break
+        return results
+
+
+def due_after_pause(
+    stood: VcpuSave, paused: float, answering: float
+) -> Mapping[Outcome, tuple[float, float]]:
+    """Return when the first tick after a pause without a load is due, in periods.
+
+    Args:
+        stood: the vCPU as it was stopped.
+        paused: how long its timer went on while it was stopped, at least; 0 for a timer that
+            stops with its VM.
+        answering: time from `cont` to QEMU's RESUME event. The guest resumed within it.
+    """
+    latest = max(0.0, 1 - stood.phase - paused)
+    return {Outcome.REMAINING: (max(0.0, latest - answering), latest)}

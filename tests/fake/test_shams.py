@@ -1,0 +1,153 @@
+"""From the first late tick on, each load is paired with a sham: a busy host is not accused."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.campaign.resume import read_run
+from orchestrator.campaign.run import run_plan
+from orchestrator.findings.outcome import LATE, Outcome
+from orchestrator.journal.pairing import FIRST_LOOK
+from orchestrator.plan.load import build_plan
+from orchestrator.plan.plan import Plan
+from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate
+from orchestrator.testing.script import Behaviour
+from orchestrator.verdict.late import pairs_to_run
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
+from tests.support.cut_short_runs import cut_short
+from tests.support.journal import journal_dicts
+
+
+def plan(trials: int, seed: int = 1) -> Plan:
+    return build_plan(
+        {
+            "seed": seed, "axes": {"accel": "kvm", "period_ms": 100},
+            "limits": {"trials": trials, "rule_out": 0.5}, "controls": 2,
+        },
+        "test",
+    )  # fmt: skip
+
+
+class BusyHost:
+    """A host on which a share of the guest's ticks comes late after any `cont`, load or not."""
+
+    def __init__(self, share: float, on_load: Behaviour = immediate, seed: int = 5) -> None:
+        self._rng = random.Random(seed)
+        self._share = share
+        self.script = Script(on_load, {"cont": self._cont})
+
+    def _cont(self, qemu: FakeQemu) -> None:
+        (vcpu,) = qemu.vcpus
+        if not qemu.config.control_tick and self._rng.random() < self._share and vcpu.due_ns:
+            vcpu.due_ns += int(3.2 * qemu.period_ns)
+
+
+def records(path: Path, role: str) -> list[dict[str, Any]]:
+    return [r for r in journal_dicts(path) if r["record"] == "trial" and r["role"] == role]
+
+
+def late(records: list[dict[str, Any]]) -> int:
+    return sum(r["outcome"] in LATE for r in records)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3])
+async def test_a_busy_host_is_not_accused(tmp_path: Path, share: float) -> None:
+    host = FakeHost(BusyHost(share).script)
+    result = await run_plan(host, plan(60), Accel.KVM, tmp_path)
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.CLEAN, cell.why
+    assert "the host is busy, and the loads are not to blame" in cell.why
+    loads, shams = records(result.journal, "host"), records(result.journal, "sham")
+    assert late(loads) and late(shams)
+    pairing = cell.counts.pairing
+    assert pairing.counts.pairs == pairs_to_run(1)
+    assert len(shams) == pairing.shams.total() >= pairing.counts.pairs
+    # Nothing is paired before the first late tick, and everything after it.
+    first = next(at for at, load in enumerate(loads) if load["outcome"] in LATE)
+    assert all(load.get("pair") is None for load in loads[: first + 1])
+    assert all(load.get("pair") for load in loads[first + 1 :])
+
+
+async def test_loads_that_make_ticks_late_are_accused(tmp_path: Path) -> None:
+    rng = random.Random(2)
+
+    def some_late(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if not qemu.config.control_tick and rng.random() < 0.2:
+            vcpu.due_ns = vcpu.ran_ns + int(3.2 * qemu.period_ns)
+
+    host = FakeHost(BusyHost(0.03, some_late).script)
+    result = await run_plan(host, plan(60), Accel.KVM, tmp_path)
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.ANOMALOUS
+    assert "the loads make ticks late (exact McNemar test" in cell.why
+
+
+async def test_loads_that_make_every_tick_late_are_accused_at_the_first_look(
+    tmp_path: Path,
+) -> None:
+    def three_late(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.due_ns = vcpu.ran_ns + (0 if qemu.config.control_tick else 3 * qemu.period_ns)
+
+    result = await run_plan(FakeHost(Script(three_late)), plan(2), Accel.KVM, tmp_path)
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.ANOMALOUS
+    assert cell.counts.pairing.counts.pairs == FIRST_LOOK
+    assert len(records(result.journal, "sham")) == FIRST_LOOK
+
+
+async def test_the_order_of_pairs_is_drawn_from_the_seed(tmp_path: Path) -> None:
+    orders = []
+    for run, seed in enumerate((1, 1, 2)):
+        (out := tmp_path / str(run)).mkdir()
+        result = await run_plan(FakeHost(BusyHost(0.1).script), plan(40, seed), Accel.KVM, out)
+        members = [r for r in journal_dicts(result.journal) if r.get("pair")]
+        firsts: dict[int, str] = {}
+        for member in members:
+            firsts.setdefault(member["pair"], member["role"])
+        orders.append([firsts[number] for number in range(1, 100)])
+    assert orders[0] == orders[1] != orders[2]
+    assert 30 < orders[0].count("sham") < 70
+
+
+async def test_pairs_go_on_where_a_run_was_cut_short(tmp_path: Path) -> None:
+    before = await cut_short(tmp_path, BusyHost(0.1).script, "trial", 100, plan=plan(40))
+    cut = [r for r in before if r.get("pair")]
+    assert cut, "the run was cut before its first pair"
+    host = FakeHost(BusyHost(0.1).script)
+    result = await run_plan(host, plan(40), Accel.KVM, tmp_path, resumed=read_run(tmp_path))
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.CLEAN, cell.why
+    assert cell.counts.pairing.counts.pairs == pairs_to_run(1)
+    after = [r for r in journal_dicts(result.journal) if r.get("pair")]
+    assert after[: len(cut)] == cut
+    for role in ("host", "sham"):
+        numbers = [r["pair"] for r in after if r["role"] == role]
+        assert len(set(numbers)) == len(numbers)
+
+
+async def test_a_guest_that_freezes_before_its_sham_has_frozen_after_its_loads(
+    tmp_path: Path,
+) -> None:
+    """The third re-arm after a load is dropped: the sham finds the guest silent."""
+
+    def freeze(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if not qemu.config.control_tick:
+            if len(host.started) == 3:  # the first tick is late, so that pairs begin
+                vcpu.due_ns = vcpu.ran_ns + int(3.2 * qemu.period_ns)
+            else:
+                qemu.do_later(int(2.5 * qemu.period_ns), lambda: setattr(vcpu, "due_ns", None))
+
+    host = FakeHost(Script(freeze))
+    result = await run_plan(host, plan(4), Accel.KVM, tmp_path)
+    (cell,) = result.cells
+    shams = records(result.journal, "sham")
+    assert Outcome.LOST in {sham["outcome"] for sham in shams}
+    lost = next(r for r in records(result.journal, "host") if r["outcome"] == Outcome.LOST)
+    assert lost["why"].startswith("ticks went on after its last load; later, no tick in")
+    assert lost["evidence"]
+    assert cell.verdict is Verdict.ANOMALOUS, cell.why

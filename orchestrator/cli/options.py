@@ -7,6 +7,7 @@ import typer
 
 from orchestrator.cli.out import DEFAULT_OUT
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
+from orchestrator.direct.wanted import LapicMode
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")
@@ -23,8 +24,8 @@ Out = Annotated[
     typer.Option(help="Folder for journal and evidence.", show_default=f"{DEFAULT_OUT}/TIME"),
 ]
 
-#: Current counts in ns: from 0, which QEMU restores, to half the default period of `probe`.
-DEFAULT_TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000)
+#: Current counts in ns: from 0, which QEMU restores, to what expires long after the call.
+DEFAULT_TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000, 1_000_000)
 
 Tmcct = Annotated[
     list[int] | None,
@@ -33,6 +34,14 @@ Tmcct = Annotated[
         max=2**32 - 1,
         help="Current count to restore, in ns; QEMU restores 0. May be given more than once.",
         show_default=", ".join(map(str, DEFAULT_TMCCTS)),
+    ),
+]
+
+DirectMode = Annotated[
+    LapicMode,
+    typer.Option(
+        "--mode",
+        help="Mode of the LAPIC's timer. With tsc-deadline, --tmcct is the time to the deadline.",
     ),
 ]
 

@@ -1,7 +1,6 @@
 """`losttick probe`: the direct test of this host's KVM, without QEMU."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,34 +10,44 @@ from rich.progress import Progress
 
 from orchestrator.cli.direct_table import print_direct
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
-from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence, Out, Tmcct
+from orchestrator.cli.options import (
+    DEFAULT_TMCCTS,
+    AsJson,
+    DirectMode,
+    IntervalConfidence,
+    Out,
+    Tmcct,
+)
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
 from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
 from orchestrator.direct.run import run_program
+from orchestrator.direct.wanted import SLOW_TRIALS, DirectTrials, LapicMode, without_repeats
 from orchestrator.host.local_facts import read_facts
 from orchestrator.process.background import in_thread
 from orchestrator.results.direct import direct_summary
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """The settings of the test."""
-
-    trials: int
-    tmccts_ns: list[int]
-    period_ns: int
-    confidence: float
-
-
 def probe(
     trials: Annotated[
-        int, typer.Option(min=1, max=100_000_000, help="Trials for each TMCCT.")
+        int,
+        typer.Option(
+            min=1,
+            max=100_000_000,
+            help=f"Trials for each TMCCT; at most {SLOW_TRIALS} where one takes 1 ms or more.",
+        ),
     ] = 20_000,
+    mode: DirectMode = LapicMode.ONE_SHOT,
     tmcct: Tmcct = None,
     period_us: Annotated[
-        int, typer.Option(min=10, max=1_000_000, help="The timer's period in microseconds.")
+        int,
+        typer.Option(
+            min=10,
+            max=1_000_000,
+            help="The timer's period in microseconds; at least twice the TMCCT, and 4 ms if it "
+            "is periodic.",
+        ),
     ] = 200,
     confidence: IntervalConfidence = 0.95,
     out: Out = None,
@@ -50,14 +59,16 @@ def probe(
     interrupt: thousands of trials a second. The exit codes are those of
     `losttick run`.
     """
-    tmccts = list(dict.fromkeys(tmcct or DEFAULT_TMCCTS))
-    wanted = _Wanted(trials, tmccts, period_us * 1000, confidence)
+    tmccts = without_repeats(tmcct or DEFAULT_TMCCTS)
+    wanted = DirectTrials(trials, period_us * 1000, tmccts, mode)
     with errors_to_exits(as_json=as_json):
-        code = run_async(lambda: _probe(wanted, out, as_json=as_json))
+        code = run_async(lambda: _probe(wanted, confidence, out, as_json=as_json))
     raise typer.Exit(code)
 
 
-async def _probe(wanted: _Wanted, out: Path | None, *, as_json: bool) -> ExitCode:
+async def _probe(
+    wanted: DirectTrials, confidence: float, out: Path | None, *, as_json: bool
+) -> ExitCode:
     facts = await in_thread(read_facts, None, None)
     program = await in_thread(build)
     stderr = Console(stderr=True)
@@ -65,16 +76,17 @@ async def _probe(wanted: _Wanted, out: Path | None, *, as_json: bool) -> ExitCod
         out_folder(out) as folder,
         Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar,
     ):
-        task = bar.add_task("probe", total=wanted.trials * len(wanted.tmccts_ns))
+        task = bar.add_task("probe", total=wanted.total)
 
         async def test() -> Counted:
             found = await run_program(
-                program, wanted.trials, wanted.period_ns, wanted.tmccts_ns,
-                lambda done: bar.update(task, completed=done),
-            )  # fmt: skip
+                program, wanted, lambda done: bar.update(task, completed=done)
+            )
             return Counted(facts, found)
 
-        result = await run_direct([Subject("this host", test)], wanted.confidence, folder)
+        result = await run_direct(
+            [Subject("this host", test)], confidence, folder, mode=wanted.mode
+        )
     if as_json:
         typer.echo(json.dumps(direct_summary(result), indent=2))
     else:

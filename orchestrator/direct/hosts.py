@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.direct.run import DirectCounts
+from orchestrator.direct.wanted import LapicMode
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
+from orchestrator.findings.series import DirectCounts
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.direct import DirectState
 from orchestrator.journal.file import JOURNAL, Journal, JournalError
@@ -51,7 +52,11 @@ class Subject:
 
 
 async def run_direct(
-    subjects: Sequence[Subject], confidence: float, out: Path, parallel: int = 1
+    subjects: Sequence[Subject],
+    confidence: float,
+    out: Path,
+    parallel: int = 1,
+    mode: LapicMode = LapicMode.ONE_SHOT,
 ) -> DirectResult:
     """Test hosts, and return the verdicts that their journal gives.
 
@@ -60,6 +65,7 @@ async def run_direct(
         confidence: confidence of the intervals.
         out: folder for the journal.
         parallel: number of hosts that are tested at a time.
+        mode: the mode of the timers that are restored.
 
     Raises:
         JournalError: the journal can't be written.
@@ -72,7 +78,7 @@ async def run_direct(
             state.apply(record)
 
         names = tuple(subject.name for subject in subjects)
-        write(DirectRecord(FORMAT, __version__, names, confidence))
+        write(DirectRecord(FORMAT, __version__, names, confidence, mode=mode))
         for subject in subjects:
             if subject.lab:
                 write(LabRecord(subject.name, subject.lab))

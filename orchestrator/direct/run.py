@@ -3,15 +3,12 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from orchestrator.direct.wanted import DirectTrials
 from orchestrator.errors import InfraError, UnfitError
-from orchestrator.findings.series import Series
-
-#: Trials of the control. Each takes 20 ms of silence.
-CONTROL_TRIALS = 5
+from orchestrator.findings.series import DirectCounts, Series
 
 #: The program's exit code if it can't open /dev/kvm.
 NO_KVM = 3
@@ -25,30 +22,16 @@ class ShortAnswerError(InfraError):
     """The program ended before it had answered everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class DirectCounts:
-    """The counts of a finished direct test on one host."""
-
-    series: tuple[Series, ...]
-    """One for each TMCCT."""
-    control: Series
-    """Timers restored with TMICT 0, which never fire: each must be lost."""
-
-
 async def run_program(
     program: Path,
-    trials: int,
-    period_ns: int,
-    tmccts_ns: Sequence[int],
+    wanted: DirectTrials,
     progress: Callable[[int], None] = lambda done: None,
 ) -> DirectCounts:
     """Run the program on this host and read its answers.
 
     Args:
         program: the path that `build` returned.
-        trials: number of trials for each TMCCT.
-        period_ns: the timer's initial count.
-        tmccts_ns: current counts to restore.
+        wanted: the trials.
         progress: called now and then with the number of trials done.
 
     Raises:
@@ -56,7 +39,7 @@ async def run_program(
         InfraError: the program failed.
     """
     process = await asyncio.create_subprocess_exec(
-        str(program), *program_arguments(trials, period_ns, tmccts_ns),
+        str(program), *wanted.arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -65,7 +48,7 @@ async def run_program(
     assert process.stderr is not None
     try:
         return await collect(
-            (line.decode() async for line in process.stdout), len(tmccts_ns), progress
+            (line.decode() async for line in process.stdout), len(wanted.tmccts_ns), progress
         )
     except ShortAnswerError as error:
         words = (await process.stderr.read()).decode(errors="replace").strip()
@@ -81,12 +64,6 @@ async def run_program(
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-
-
-def program_arguments(trials: int, period_ns: int, tmccts_ns: Sequence[int]) -> list[str]:
-    """Return the arguments of the program; the control comes last."""
-    series = [str(number) for number in (trials, period_ns, *tmccts_ns)]
-    return [*series, "--", "control", str(CONTROL_TRIALS)]
 
 
 async def collect(

@@ -16,3 +16,13 @@ class Series:
     mean_ns: int
     """Mean time from the restore to the interrupt."""
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DirectCounts:
+    """The counts of a finished direct test on one host."""
+
+    series: tuple[Series, ...]
+    """One for each TMCCT."""
+    control: Series
+    """Timers restored without being armed, which never fire: each must be lost."""

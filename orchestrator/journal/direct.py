@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.counts import OrderError
 from orchestrator.journal.file import JournalFormatError, numbered_records
@@ -51,6 +52,8 @@ class DirectState:
 
     losttick: str = ""
     confidence: float = 0.95
+    mode: str = TimerMode.ONE_SHOT
+    """The mode of the timers that are restored."""
     began_at: str = ""
     hosts: dict[str, TestedHost] = field(default_factory=dict)
     """By name, in the order of the first record."""
@@ -69,7 +72,7 @@ class DirectState:
                 if self.hosts:
                     raise OrderError("a second direct test begins in the same journal")
                 self.losttick, self.confidence = record.losttick, record.confidence
-                self.began_at = record.at
+                self.mode, self.began_at = record.mode, record.at
                 self.hosts = {name: TestedHost() for name in record.hosts}
             case HostRecord():
                 self._host(record.cell or "").facts = record.facts

@@ -14,6 +14,7 @@ from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.save import Save
 from orchestrator.findings.series import Series
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.plan.cell import Cell
@@ -50,6 +51,8 @@ class DirectRecord:
     confidence: float
     """Confidence of the intervals."""
     at: str = ""
+    mode: str = TimerMode.ONE_SHOT
+    """The mode of the timers that are restored."""
 
 
 @dataclass(frozen=True, slots=True)

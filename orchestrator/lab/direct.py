@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
-from orchestrator.direct.run import DirectCounts, collect, program_arguments
+from orchestrator.direct.run import collect
+from orchestrator.direct.wanted import DirectTrials
+from orchestrator.findings.series import DirectCounts
 from orchestrator.host.local_facts import read_facts
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.emulator.bochs import Bochs
@@ -23,23 +24,6 @@ PROGRAM = "bin/probe"
 
 #: Gives, for as long as its context lasts, a function that hears how much of how much is done.
 Bar = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
-
-
-@dataclass(frozen=True, slots=True)
-class DirectTrials:
-    """The trials of a direct test, in the lab's time."""
-
-    trials: int
-    """Number of trials for each TMCCT."""
-    period_ns: int
-    """The timer's initial count."""
-    tmccts_ns: tuple[int, ...]
-    """Current counts to restore."""
-
-    @property
-    def total(self) -> int:
-        """Number of trials, not counting the control's."""
-        return self.trials * len(self.tmccts_ns)
 
 
 @contextlib.contextmanager
@@ -72,8 +56,7 @@ async def count_in_lab(
         LabError: the program failed, or the lab ended.
         ShortAnswerError: the program ended before its last series.
     """
-    arguments = program_arguments(wanted.trials, wanted.period_ns, wanted.tmccts_ns)
-    async with contextlib.aclosing(host.run([f"/{PROGRAM}", *arguments])) as lines:
+    async with contextlib.aclosing(host.run([f"/{PROGRAM}", *wanted.arguments])) as lines:
         return await collect(lines, len(wanted.tmccts_ns), progress)
 
 
@@ -112,7 +95,7 @@ async def run_direct_in_labs(
             Subject(arm.name, partial(_test, labs, arm, wanted, bar), arm.identity(bochs.origin))
             for arm in arms
         ]
-        return await run_direct(subjects, confidence, out, parallel)
+        return await run_direct(subjects, confidence, out, parallel, wanted.mode)
 
 
 async def _test(labs: Labs, arm: Arm, wanted: DirectTrials, bar: Bar) -> Counted:

@@ -44,6 +44,7 @@ def direct_summary(result: DirectResult) -> dict[str, Any]:
     """Return the verdicts of a direct test, with their counts and reasons, as plain data."""
     return {
         "verdict": result.verdict.value,
+        "mode": result.mode,
         "interrupted": result.interrupted,
         "hosts": [_host(host) for host in result.hosts],
         "journal": str(result.journal),

@@ -3,14 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
 from orchestrator.bugs.exposure import Exposure, ExposureState, exposure
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.direct import DirectState, TestedHost
 from orchestrator.stats.rate import Losses, LossRate, loss_rate
 from orchestrator.verdict.arm import lab_verdict
+from orchestrator.verdict.pattern import (
+    REFUTED,
+    TELLING_NS,
+    Pattern,
+    read_pattern,
+    shown,
+)
 from orchestrator.verdict.verdict import Verdict, overall
 from orchestrator.vm.config import Accel
 
@@ -47,6 +55,8 @@ class DirectResult:
     verdict: Verdict
     hosts: tuple[HostResult, ...]
     journal: Path
+    mode: str = TimerMode.ONE_SHOT
+    """The mode of the timers that were restored."""
     interrupted: str | None = None
     """Why the test has not come to its end; None if it has."""
 
@@ -71,7 +81,7 @@ def judge_direct(state: DirectState, journal: Path) -> DirectResult:
         interrupted = state.interrupted or "its journal names no reason"
     return DirectResult(
         lab_verdict(arms) if by_arms else overall([host.verdict for host in hosts]),
-        hosts, journal, interrupted,
+        hosts, journal, state.mode, interrupted,
     )  # fmt: skip
 
 
@@ -81,13 +91,13 @@ def _judge_host(name: str, host: TestedHost, state: DirectState) -> HostResult:
     if host.facts is None:
         exposed = Exposure(ExposureState.UNKNOWN, "its host did not come up")
     else:
-        exposed = exposure(host.facts, Accel.KVM, None)
+        exposed = exposure(host.facts, Accel.KVM, state.mode)
     if host.skipped is not None and not series:
         verdict, why = Verdict.SKIPPED, host.skipped
     elif control is None:
         verdict, why = Verdict.INCONCLUSIVE, host.failure or "the test was interrupted"
     else:
-        verdict, why = direct_verdict(series, control, exposed)
+        verdict, why = direct_verdict(series, control, exposed, state.mode)
     return HostResult(
         name, host.facts, host.lab, series, control, exposed, verdict, why,
         failed=host.failure is not None,
@@ -99,22 +109,16 @@ def _with_rate(series: Series, confidence: float) -> SeriesResult:
 
 
 def direct_verdict(
-    results: tuple[SeriesResult, ...], control: SeriesResult, exposed: Exposure
+    results: tuple[SeriesResult, ...],
+    control: SeriesResult,
+    exposed: Exposure,
+    mode: str = TimerMode.ONE_SHOT,
 ) -> tuple[Verdict, str]:
     """Return the verdict of a finished direct test on one host, and what the verdict rests on."""
     tested = [result.series for result in results]
-    lossy = [series for series in tested if series.lost]
-    if lossy:
-        shown = ", ".join(f"{s.lost} of {s.trials} at TMCCT {s.tmcct_ns} ns" for s in lossy)
-        if exposed.state is ExposureState.NOT_EXPOSED:
-            not_it = f"{exposed.why}, so this is not the {APICV_BUG.name}"
-            return Verdict.ANOMALOUS, f"lost {shown}; {not_it}"
-        narrow = all(series.tmcct_ns for series in lossy)
-        return Verdict.AFFECTED, f"lost {shown}" + (
-            ": the narrow race; QEMU always restores TMCCT 0, and does not meet it"
-            if narrow
-            else ""
-        )
+    if any(series.lost for series in tested):
+        verdict, what = _of_losses(tested, exposed, mode)
+        return verdict, f"lost {shown(tested)}{what}"
     silenced = control.series
     if silenced.lost < silenced.trials:
         return (
@@ -125,4 +129,29 @@ def direct_verdict(
     return (
         Verdict.CLEAN,
         f"no loss at any TMCCT rules out a loss rate above {worst:.3%} at each",
+    )
+
+
+def _of_losses(tested: list[Series], exposed: Exposure, mode: str) -> tuple[Verdict, str]:
+    """Return the verdict of a test with losses, and how its reason goes on."""
+    bug, pattern = APICV_BUG.name, read_pattern(tested)
+    if exposed.state is ExposureState.NOT_EXPOSED:
+        return Verdict.ANOMALOUS, f"; {exposed.why}, so this is not the {bug}"
+    if not APICV_BUG.strikes(mode):
+        return Verdict.ANOMALOUS, f" by the {mode} timer, which the {bug} does not strike"
+    if pattern in REFUTED:
+        return Verdict.ANOMALOUS, f": this is not the {bug}; {REFUTED[pattern].format(bug=bug)}"
+    match pattern:
+        case Pattern.KNOWN_BUG:
+            return Verdict.AFFECTED, f", and none with 1 ms left, as the {bug} does"
+        case Pattern.NARROW:
+            return Verdict.AFFECTED, (
+                f": this kernel has the {NARROW_RACE.name}, which {NARROW_RACE.effect}. "
+                "`losttick run` is clean with it"
+            )
+        case Pattern.MIXED:
+            return Verdict.AFFECTED, f", where the {bug} loses nearly all"
+    counts = ", ".join(f"--tmcct {count}" for count in TELLING_NS)
+    return Verdict.AFFECTED, (
+        f": the timers expired inside the call or were never started. {counts} tell which"
     )

@@ -26,14 +26,30 @@ def test_no_timer_is_lost_and_the_control_is(
     data = json.loads(done.stdout)
     assert data["verdict"] == "clean"
     (host,) = data["hosts"]
-    assert [series["tmcct_ns"] for series in host["series"]] == [0, 1, 100, 1000, 10000, 100000]
-    assert all(series["trials"] == 2000 and series["lost"] == 0 for series in host["series"])
+    counts = {series["tmcct_ns"]: series["trials"] for series in host["series"]}
+    assert counts == dict.fromkeys((0, 1, 100, 1000, 10000, 100000), 2000) | {1_000_000: 1000}
+    assert all(series["lost"] == 0 for series in host["series"])
     assert host["control"]["lost"] == host["control"]["trials"] == 5
     table = losttick("probe", "--trials", "100", "--tmcct", "7")
     assert "7 ns" in table.stdout
     assert "clean" in table.stdout
     built = {path.name for path in (tmp_path / "cache" / "losttick" / "probe").iterdir()}
     assert len(built - {"lock"}) == 1
+
+
+@pytest.mark.parametrize("mode", ["periodic", "tsc-deadline"])
+def test_the_other_modes_lose_none_and_their_control_does(
+    losttick: Run, kvm: Accel, mode: str
+) -> None:
+    """A periodic timer that is restored with TMCCT 0 has a whole period to go."""
+    done = losttick("probe", "--mode", mode, "--trials", "100", "--json")
+    assert done.returncode == 0, done.stderr
+    (host,) = json.loads(done.stdout)["hosts"]
+    assert all(series["lost"] == 0 for series in host["series"])
+    assert host["control"]["lost"] == host["control"]["trials"] == 5
+    by = {series["tmcct_ns"]: series["mean_ns"] for series in host["series"]}
+    assert (by[0] >= 4_000_000) is (mode == "periodic")
+    assert by[1_000_000] >= 1_000_000
 
 
 def test_a_timer_is_waited_for_as_long_as_it_has_to_go(losttick: Run, kvm: Accel) -> None:

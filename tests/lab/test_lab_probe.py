@@ -14,10 +14,10 @@ import pytest
 
 from orchestrator.bugs.exposure import ExposureState, exposure
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
+from orchestrator.direct.wanted import DirectTrials
 from orchestrator.findings.series import Series
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.lab.arms import Arm
-from orchestrator.lab.direct import DirectTrials
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import Lab, LabError
 from orchestrator.lab.emulator.media import boot_cd, initrd

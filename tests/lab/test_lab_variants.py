@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.direct.run import program_arguments
+from orchestrator.direct.wanted import DirectTrials
 from orchestrator.errors import UnfitError
 from orchestrator.findings.series import Series
 from orchestrator.lab.arms import Arm
-from orchestrator.lab.direct import PROGRAM, DirectTrials
+from orchestrator.lab.direct import PROGRAM
 from orchestrator.lab.emulator.bochs import Bochs, debian_bochs
 from orchestrator.lab.emulator.boot import LabError
 from orchestrator.lab.host.host import LabHost
@@ -151,7 +151,7 @@ def test_without_the_fix_there_is_nothing_to_revert() -> None:
 def test_one_in_n_is_lost_and_counted(default: SharedLabs, apicv: bool) -> None:
     """N is 4 from the build; then 0 and 5 by the parameter, in the same lab."""
     parameters = "/sys/module/kvm/parameters"
-    probe = f"/{PROGRAM} {' '.join(program_arguments(TRIALS, WANTED.period_ns, (0,)))} && "
+    probe = f"/{PROGRAM} {' '.join(WANTED.arguments)} && "
     counts = f"echo COUNT $(cat {' '.join(f'{parameters}/{each}' for each in COUNTERS)})"
     job = "\n".join(
         f"{change}{probe}{counts}"

@@ -8,11 +8,12 @@ from typing import TypeVar
 
 import pytest
 
+from orchestrator.direct.wanted import DirectTrials
 from orchestrator.errors import UnfitError
 from orchestrator.findings.series import Series
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.arms import Arm
-from orchestrator.lab.direct import DirectTrials, count_in_lab, direct_parts
+from orchestrator.lab.direct import count_in_lab, direct_parts
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.host.host import LabHost
 from orchestrator.lab.kernel.kernel import Kernel

@@ -18,11 +18,18 @@ from orchestrator.cli.lab.choices import (
 )
 from orchestrator.cli.lab.emulator import emulator
 from orchestrator.cli.live import Show
-from orchestrator.cli.options import DEFAULT_TMCCTS, AsJson, IntervalConfidence, Out
+from orchestrator.cli.options import (
+    DEFAULT_TMCCTS,
+    AsJson,
+    DirectMode,
+    IntervalConfidence,
+    Out,
+)
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
+from orchestrator.direct.wanted import DirectTrials, LapicMode, without_repeats
 from orchestrator.lab.arms import Arm, arms_of
-from orchestrator.lab.direct import DirectTrials, run_direct_in_labs
+from orchestrator.lab.direct import run_direct_in_labs
 from orchestrator.lab.kernel.names import kernel
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.process.background import in_thread
@@ -36,14 +43,11 @@ NARROW_RACE = "debian:bullseye"
 PERIOD_NS = 4_000_000
 
 
-#: Current counts in emulated ns: from 0, which QEMU restores, to a quarter of the period.
-TMCCTS_NS = (*DEFAULT_TMCCTS, 1_000_000)
-
-
 def probe(
     kernels: KernelNames = None,
     variants: Variants = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials for each TMCCT.")] = 100,
+    mode: DirectMode = LapicMode.ONE_SHOT,
     tmcct: Annotated[
         list[int] | None,
         typer.Option(
@@ -51,7 +55,7 @@ def probe(
             max=PERIOD_NS - 1,
             help="Current count to restore, in emulated ns; QEMU restores 0. May be given more "
             "than once.",
-            show_default=", ".join(map(str, TMCCTS_NS)),
+            show_default=", ".join(map(str, DEFAULT_TMCCTS)),
         ),
     ] = None,
     apicv: Apicv = True,
@@ -67,9 +71,9 @@ def probe(
     Debian's 5.10, which has the narrow race. The first run takes some minutes
     to fetch and build; nothing is installed. Exit codes as for `losttick run`.
     """
-    tmccts = list(dict.fromkeys(tmcct or TMCCTS_NS))
+    direct = DirectTrials(trials, PERIOD_NS, without_repeats(tmcct or DEFAULT_TMCCTS), mode)
     with errors_to_exits(as_json=as_json):
-        wanted = _Wanted(kernels, variants, trials, tmccts, confidence, apicv=apicv)
+        wanted = _Wanted(kernels, variants, direct, confidence, apicv=apicv)
         code = run_async(lambda: _probe(wanted, labs_at_a_time(parallel), out, as_json=as_json))
     raise typer.Exit(code)
 
@@ -80,8 +84,7 @@ class _Wanted:
 
     kernels: list[str] | None
     variants: list[Variant] | None
-    trials: int
-    tmccts_ns: list[int]
+    direct: DirectTrials
     confidence: float
     apicv: bool
 
@@ -92,8 +95,7 @@ async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: b
         show.say("fetching kernels")
         arms = await in_thread(_arms, wanted)
         result = await run_direct_in_labs(
-            arms, DirectTrials(wanted.trials, PERIOD_NS, tuple(wanted.tmccts_ns)),
-            wanted.confidence, folder,
+            arms, wanted.direct, wanted.confidence, folder,
             bochs=bochs, parallel=parallel, bar=show.bar, say=show.say,
         )  # fmt: skip
     if as_json:

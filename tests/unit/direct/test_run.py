@@ -1,20 +1,22 @@
 """The answers of the direct test's program."""
 
 import re
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cache.program import shipped
+from orchestrator.direct.program import build
 from orchestrator.direct.run import (
     NO_KVM,
     NoKvmError,
     ShortAnswerError,
     collect,
-    program_arguments,
     run_program,
 )
+from orchestrator.direct.wanted import DirectTrials, LapicMode
 from orchestrator.errors import InfraError
 from orchestrator.findings.series import Series
 
@@ -58,7 +60,7 @@ async def test_the_exit_code_tells_a_host_without_kvm(
     program.write_text(f"#!/bin/sh\necho /dev/kvm: no >&2\nexit {code}\n")
     program.chmod(0o755)
     with pytest.raises(error, match=re.escape(words)):
-        await run_program(program, 100, 2000, (0,))
+        await run_program(program, DirectTrials(100, 2000, (0,)))
 
 
 def test_the_exit_code_is_the_program_s_own() -> None:
@@ -66,4 +68,20 @@ def test_the_exit_code_is_the_program_s_own() -> None:
 
 
 def test_the_control_comes_last() -> None:
-    assert program_arguments(100, 2000, (0, 7)) == ["100", "2000", "0", "7", "--", "control", "5"]
+    wanted = DirectTrials(100, 2000, (0, 7))
+    assert wanted.arguments == ["one-shot", "100", "2000", "0", "7", "--", "control", "5"]
+    assert wanted.total == 200
+
+
+def test_a_slow_series_is_short() -> None:
+    wanted = DirectTrials(20_000, 2000, (0, 1_000_000), LapicMode.PERIODIC)
+    series = wanted.arguments[:-3]
+    assert series == ["periodic", "20000", "2000", "0x1000", "1000000x1000"]
+    assert wanted.total == 2000
+
+
+@pytest.mark.parametrize("args", [(), ("snapshot", "9", "9", "0"), ("one-shot", "9", "9")])
+def test_the_program_says_what_it_takes(args: tuple[str, ...]) -> None:
+    done = subprocess.run([build(), *args], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: probe MODE TRIALS PERIOD_NS")

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
+from orchestrator.findings.witness import Says
 from orchestrator.journal.direct import fold_direct, read_direct_state
 from orchestrator.journal.file import Journal, JournalFormatError
 from orchestrator.journal.records import (
@@ -24,11 +25,13 @@ from orchestrator.journal.records import (
 from orchestrator.journal.trial_record import Role
 from orchestrator.testing import FACTS
 from orchestrator.verdict.direct import judge_direct
+from orchestrator.verdict.pattern import direct_statement
 from orchestrator.verdict.verdict import Verdict
 
 EXPOSED = FACTS
 IMMUNE = replace(FACTS, kvm_modules={"kvm_amd": {}})
 JOURNAL = Path("journal.jsonl")
+MS = 1_000_000
 
 
 def series(host: str, losses: dict[int, int], control_lost: int = 5) -> list[Record]:
@@ -42,8 +45,16 @@ def series(host: str, losses: dict[int, int], control_lost: int = 5) -> list[Rec
     ("losses", "control_lost", "facts", "verdict", "words"),
     [
         ({0: 0, 1: 0}, 5, EXPOSED, Verdict.CLEAN, "above 2.951% at each"),
-        ({0: 100, 1: 100}, 5, EXPOSED, Verdict.AFFECTED, "100 of 100 at TMCCT 0 ns"),
-        ({0: 0, 1: 100, 1000: 99}, 5, EXPOSED, Verdict.AFFECTED, "the narrow race"),
+        ({0: 100, 1: 98, MS: 0}, 5, EXPOSED, Verdict.AFFECTED, "none with 1 ms left, as the APICv"),
+        ({0: 100, 1: 100, 1000: 7, MS: 0}, 5, EXPOSED, Verdict.AFFECTED, "100 of 100 at TMCCT 0"),
+        ({0: 0, 1: 100, 1000: 99, MS: 0}, 5, EXPOSED, Verdict.AFFECTED, "has the narrow race"),
+        ({0: 100, 1: 0, 1000: 0, MS: 0}, 5, EXPOSED, Verdict.ANOMALOUS, "lost at TMCCT 0 alone"),
+        ({0: 3, 1: 0}, 5, EXPOSED, Verdict.ANOMALOUS, "lost at TMCCT 0 alone"),
+        ({0: 100, 1: 100, MS: 100}, 5, EXPOSED, Verdict.ANOMALOUS, "1 ms left are lost as well"),
+        ({0: 0, 1: 0, MS: 1}, 5, EXPOSED, Verdict.ANOMALOUS, "1 ms left are lost as well"),
+        ({0: 25, 1: 25, MS: 0}, 5, EXPOSED, Verdict.AFFECTED, "where the APICv bug loses nearly"),
+        ({0: 100}, 5, EXPOSED, Verdict.AFFECTED, "--tmcct 0, --tmcct 1, --tmcct 1000000 tell"),
+        ({0: 100, 1: 100}, 5, EXPOSED, Verdict.AFFECTED, "or were never started"),
         ({0: 1}, 5, IMMUNE, Verdict.ANOMALOUS, "so this is not the APICv bug"),
         ({0: 0}, 4, EXPOSED, Verdict.INCONCLUSIVE, "only 4 of 5"),
     ],
@@ -62,6 +73,41 @@ def test_verdicts(
     result = judge_direct(state, JOURNAL)
     assert (result.verdict, result.interrupted) == (verdict, None)
     assert words in result.hosts[0].why
+
+
+@pytest.mark.parametrize("mode", ["periodic", "tsc-deadline"])
+def test_losses_by_another_timer_are_not_the_known_bug(mode: str) -> None:
+    state = fold_direct(
+        [
+            DirectRecord(FORMAT, "test", ("here",), 0.95, mode=mode),
+            HostRecord(EXPOSED, "here"),
+            *series("here", {0: 100, 1: 100, MS: 0}),
+        ]
+    )
+    (host,) = judge_direct(state, JOURNAL).hosts
+    assert host.verdict is Verdict.ANOMALOUS
+    assert f"by the {mode} timer, which the APICv bug does not strike" in host.why
+
+
+@pytest.mark.parametrize(
+    ("losses", "control_lost", "says", "words"),
+    [
+        ({0: 50, 1: 49, MS: 0}, 5, Says.AGREES, "loses 50 of 50 at TMCCT 0 ns"),
+        ({0: 50, 1: 0, MS: 0}, 5, Says.CONTRADICTS, "lost at TMCCT 0 alone"),
+        ({0: 50, 1: 50, MS: 50}, 5, Says.CONTRADICTS, "with 1 ms left are lost as well"),
+        ({0: 0, 1: 0, MS: 0}, 5, Says.CONTRADICTS, "loses none of 50 timers at TMCCT 0"),
+        ({0: 0, 1: 50, MS: 0}, 5, Says.CONTRADICTS, "loses none of 50 timers at TMCCT 0"),
+        ({0: 12, 1: 13, MS: 0}, 5, Says.UNDECIDED, "loses 12 of 50 at TMCCT 0 ns"),
+        ({0: 50, 1: 50, MS: 0}, 4, Says.UNDECIDED, "missed 1 timers that never fire"),
+    ],
+)
+def test_what_the_direct_test_says_of_a_loss(
+    losses: dict[int, int], control_lost: int, says: Says, words: str
+) -> None:
+    tested = [Series(at, 50, lost, 0, 0, 1.0) for at, lost in losses.items()]
+    found = direct_statement(tested, Series(0, 5, control_lost, 0, 0, 1.0), "APICv bug")
+    assert found.says is says
+    assert words in found.why
 
 
 def lab(variant: str, expected: str | None) -> LabIdentity:

@@ -203,7 +203,7 @@ class CellRunner:
                     await self._snapshots.delete(instance, save.tag)
                 save, rejected = await saver.take(
                     f"save{self.counts.saves + 1}", aim.draw(self._rng),
-                    within=aim.within, expired=aim.expired,
+                    within=aim.within, wide=aim.wide, expired=aim.expired,
                 )  # fmt: skip
             except (NoSaveError, MonitorError) as error:
                 if save is None:

@@ -53,6 +53,8 @@ class Save:
     """How long the instance had been stopped when it was saved, by the host's clock."""
     control: bool = False
     """True if it was taken inside the built-in control: its loads test the observer."""
+    widened: bool = False
+    """True if the aim had missed its phases so often that a wider range was accepted."""
 
     @property
     def ineligible(self) -> tuple[str, ...]:

@@ -12,6 +12,9 @@ from pydantic_core import CoreSchema, core_schema
 #: tick from every other.
 _MIDDLE = (0.40, 0.60)
 
+#: Phases that are accepted for `random` on a host that is too busy for the middle.
+_WIDE = (0.1, 0.9)
+
 #: Tolerance of a drawn phase, as a fraction of the period.
 _SLACK = 0.05
 
@@ -74,6 +77,15 @@ class Phase:
         """The range in which the phase of a save must lie to be accepted."""
         slack = _AIM if self.low == self.high else _SLACK
         return max(0.0, self.low - slack), min(1.0, self.high + slack)
+
+    @property
+    def wide(self) -> tuple[float, float] | None:
+        """Phases that are accepted after some misses; None if the range was asked for.
+
+        Only `random` has such a range. The further a phase is from the middle of the period,
+        the more first ticks are `indistinct`; a loss is as plain as in the middle.
+        """
+        return _WIDE if self == RANDOM else None
 
     def __str__(self) -> str:
         if self.expired:

@@ -27,6 +27,9 @@ EXPIRED_PERIODS = 1.25
 #: Attempts to hit a phase before giving up.
 ATTEMPTS = 60
 
+#: Misses after which a wider range of phases is accepted, where there is one.
+WIDEN_AFTER = 5
+
 #: Ticks to wait for until the pace is known.
 LEARNING_TICKS = 100
 
@@ -104,6 +107,7 @@ class Saver:
         phase: float,
         *,
         within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
+        wide: tuple[float, float] | None = None,
         expired: bool = False,
     ) -> tuple[Save, list[Save]]:
         """Take an eligible save at about `phase`, and leave the instance stopped.
@@ -112,6 +116,7 @@ class Saver:
             tag: the save's name.
             phase: where in the period to stop, 0 to 1.
             within: phases that are good enough.
+            wide: phases that are good enough after some misses; by default the same.
             expired: whether to leave the stopped instance alone until its timer has expired.
 
         Returns:
@@ -124,7 +129,9 @@ class Saver:
         instance, period_ns = self._instance, self._limits.period_ns
         await instance.pin()
         rejected: list[Save] = []
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            if attempt == WIDEN_AFTER and wide:
+                within = wide
             tick = await self.stop_at(phase)
             stopped_ns = instance.clock.now_ns()
             if expired:
@@ -134,7 +141,8 @@ class Saver:
             if save.eligible:
                 stopped_periods = (instance.clock.now_ns() - stopped_ns) / period_ns
                 await self._snapshots.save(instance, tag)
-                return self._timed(save, stopped_periods), rejected
+                widened = attempt >= WIDEN_AFTER and wide is not None
+                return self._timed(replace(save, widened=widened), stopped_periods), rejected
             rejected.append(save)
         reasons = sorted({reason for save in rejected for reason in save.ineligible})
         raise NoSaveError(
@@ -164,7 +172,7 @@ class Saver:
                 break
             heard = await self._next_tick()  # this tick came while other vCPUs were awaited
         printing_ns = self._paces[0].printing_periods * period_ns
-        due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.late_ns
+        due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.stop_delay.ns
         left_ns = int(due_ns) - instance.clock.now_ns()
         if left_ns > 0:
             await instance.clock.sleep(left_ns)
@@ -175,8 +183,7 @@ class Saver:
     def correct_aim(self, save: Save, tick: Tick) -> float:
         """Learn from where a stop landed; return its error in periods.
 
-        The aim is corrected by half of the error. An error of a period or more comes from a
-        stalled host and teaches nothing.
+        An error of a period or more comes from a stalled host and teaches nothing.
 
         Args:
             save: the instance as the stop left it.
@@ -184,7 +191,7 @@ class Saver:
         """
         off = save.first.phase + save.first.ticks - tick.sequence - save.intended_phase
         if abs(off) < 1:
-            self._paces.late_ns += off * self._limits.period_ns / 2
+            self._paces.stop_delay.observe(off * self._limits.period_ns)
         return off
 
     async def look_at_all(
@@ -276,7 +283,10 @@ class Saver:
             left = state.window_left / pace.progress_per_period
             in_window = state.stage is Stage.CONTROL_WINDOW and left >= CONTROL_PERIODS_LEFT
             printing = any(part.printing for part in save.vcpus)
-            if not in_window or not printing:
+            # On a busy host the window's own interrupt may be pending. Loaded like this, the
+            # guest would take it and one more.
+            pending = save.vcpus[subject].irr
+            if not in_window or not (printing or pending):
                 break
             # The line has arrived, but the guest has not yet noted that it is printed. Or
             # another vCPU prints.

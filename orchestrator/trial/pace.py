@@ -9,6 +9,7 @@ import collections
 import statistics
 
 from orchestrator.guest.lines import Tick
+from orchestrator.trial.stop_delay import StopDelay
 
 _TSC_MASK = (1 << 64) - 1
 
@@ -65,5 +66,4 @@ class Paces(collections.UserList[Pace]):
 
     def __init__(self, vcpus: int = 1) -> None:
         super().__init__(Pace() for _ in range(vcpus))
-        self.late_ns = 0.0
-        """Time from the moment a stop is due until the vCPUs stand still."""
+        self.stop_delay = StopDelay()

@@ -2,7 +2,7 @@
 
 from orchestrator.findings.outcome import Outcome
 from orchestrator.verdict.case import Case, Finding
-from orchestrator.verdict.known_bug import why_not_the_bug
+from orchestrator.verdict.known_bug import likeness_notes, why_not_the_bug
 from orchestrator.verdict.late import LATE, late_anomalies
 from orchestrator.verdict.verdict import Verdict
 
@@ -29,4 +29,5 @@ def anomalous(case: Case) -> Finding | None:
         f"{shown} in {tally.trials} loads"
         + (f" ({causes})" if causes else "")
         + f"; {why_not_the_bug(case)}",
+        notes=likeness_notes(case),
     )

@@ -11,6 +11,7 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.stats.pairs import NO_PAIRS, PairCounts
 from orchestrator.stats.rate import LossRate
 from orchestrator.stats.stopping import losses_to_be_sure
+from orchestrator.verdict.ending import COMPLETE, Ending
 from orchestrator.verdict.verdict import Verdict
 
 
@@ -61,6 +62,13 @@ class Case:
     exposure: Exposure
     likenesses: tuple[Likeness, ...] = ()
     """Known bugs that trials look like, without the bug that makes a host `affected`."""
+    ending: Ending = COMPLETE
+    """Whether the campaign came to its end."""
+    expired_saves: int = 0
+    """Saves whose timer ran out between the stop and the save."""
+    saves: int = 0
+    apicv_required: bool = False
+    """True if the plan wants no verdict from a host without APICv."""
 
     @property
     def sure(self) -> int:
@@ -76,10 +84,14 @@ class Finding:
     why: str
     trusted: bool = True
     """True if loads without a loss can be trusted, so that they rule out loss rates."""
+    says_rates: bool = True
+    """True if the loss rates that are ruled out belong to the reason."""
+    notes: tuple[str, ...] = ()
+    """Sentences that follow the loss rates."""
 
 
 Rule = Callable[[Case], Finding | None]
 """Returns a finding, or None if the rule does not apply."""
 
-Note = Callable[[Case], str | None]
+Note = Callable[[Case, Finding], str | None]
 """Returns a sentence that every verdict of such a case has to state, or None."""

@@ -7,19 +7,23 @@ decides the verdict. A note adds a sentence to it, whatever the verdict is.
 from orchestrator.verdict.anomalies import anomalous
 from orchestrator.verdict.bound import bound_too_high, clean
 from orchestrator.verdict.case import Case, Note, Rule
-from orchestrator.verdict.known_bug import affected, likeness_note
+from orchestrator.verdict.early_end import ended_early, ending_note
+from orchestrator.verdict.expired import expired_note
+from orchestrator.verdict.known_bug import affected
 from orchestrator.verdict.late import late_note, too_few_pairs
 from orchestrator.verdict.observer import controls_not_seen, too_many_unknown
+from orchestrator.verdict.required import apicv_missing
 from orchestrator.verdict.ruled_out import ruled_out_rates
 from orchestrator.verdict.verdict import Verdict
 
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
-    affected, too_many_unknown, anomalous, controls_not_seen, too_few_pairs, bound_too_high, clean,
+    apicv_missing, affected, too_many_unknown, anomalous, ended_early, controls_not_seen,
+    too_few_pairs, bound_too_high, clean,
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.
-NOTES: tuple[Note, ...] = (likeness_note, late_note)
+NOTES: tuple[Note, ...] = (late_note, expired_note, ending_note)
 
 
 def decide(case: Case) -> tuple[Verdict, str]:
@@ -29,6 +33,8 @@ def decide(case: Case) -> tuple[Verdict, str]:
     rule out a tenth of the rate, and what else must be known of the case.
     """
     found = next(finding for rule in RULES if (finding := rule(case)))
-    notes = [note for each in NOTES if (note := each(case))]
-    why = f"{found.why}; {ruled_out_rates(case, trusted=found.trusted)}"
-    return found.verdict, ". ".join([why, *notes])
+    why = found.why
+    if found.says_rates:
+        why += f"; {ruled_out_rates(case, trusted=found.trusted)}"
+    notes = [note for each in NOTES if (note := each(case, found))]
+    return found.verdict, ". ".join([why, *found.notes, *notes])

@@ -17,7 +17,9 @@ def affected(case: Case) -> Finding | None:
     if tally.bug_losses < case.sure or case.exposure.state is ExposureState.NOT_EXPOSED:
         return None
     return Finding(
-        Verdict.AFFECTED, f"{tally.bug_losses} of {tally.trials} loads lost the timer's interrupt"
+        Verdict.AFFECTED,
+        f"{tally.bug_losses} of {tally.trials} loads lost the timer's interrupt",
+        notes=likeness_notes(case),
     )
 
 
@@ -39,6 +41,6 @@ def why_not_the_bug(case: Case) -> str:
     return f"none was diagnosed as a {' or '.join(sorted(causes))}"
 
 
-def likeness_note(case: Case) -> str | None:
-    """Return which known bugs the trials look like."""
-    return ". ".join(str(each).rstrip(".") for each in case.likenesses) or None
+def likeness_notes(case: Case) -> tuple[str, ...]:
+    """Return which known bugs the trials look like, as sentences."""
+    return tuple(str(each).rstrip(".") for each in case.likenesses)

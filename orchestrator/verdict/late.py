@@ -93,11 +93,11 @@ def too_few_pairs(case: Case) -> Finding | None:
     )
 
 
-def late_note(case: Case) -> str | None:
+def late_note(case: Case, found: Finding) -> str | None:
     """Return what late ticks show about the loads, as a sentence; None if none came."""
     tally = case.tally
     late = sum(tally.outcomes[outcome] for outcome in LATE)
-    if not late:
+    if not late or not found.says_rates:
         return None
     telling = _telling(case)
     pairs = telling or tally.pairs

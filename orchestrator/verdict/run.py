@@ -19,6 +19,7 @@ from orchestrator.stats.rate import Losses, LossRate, loss_rate
 from orchestrator.verdict.arm import lab_verdict
 from orchestrator.verdict.case import Case, Tally
 from orchestrator.verdict.cell import decide
+from orchestrator.verdict.ending import Ending
 from orchestrator.verdict.run_error_rate import CellBound, statement
 from orchestrator.verdict.verdict import Verdict, overall
 
@@ -142,45 +143,41 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         exposed = Exposure(ExposureState.UNKNOWN, "its host did not come up")
     else:
         exposed = refine(exposure(facts, cell.accel, cell.mode, cell.irqchip), state.apicv)
-    like = likenesses(state.symptoms, facts, cell.accel, cell.irqchip)
-    case = Case(_tally(state, run), rate, plan.limits.rule_out, exposed, like)
-    verdict, why = _verdict(state, run, case, cut_short=cut_short)
-    return CellResult(cell, facts, verdict, why, exposed, state, rate, like)
+    case = Case(
+        _tally(state, run),
+        rate,
+        plan.limits.rule_out,
+        exposed,
+        likenesses(state.symptoms, facts, cell.accel, cell.irqchip),
+        _ending(state, plan, cut_short=cut_short),
+        expired_saves=sum(each.saves for each in state.phases.bins if each.expired),
+        saves=state.saves,
+        apicv_required=Requirement.APICV in plan.require,
+    )
+    verdict, why = _verdict(state, case)
+    return CellResult(cell, facts, verdict, why, exposed, state, rate, case.likenesses)
 
 
-def _verdict(
-    state: CellState, run: RunState, case: Case, *, cut_short: bool
-) -> tuple[Verdict, str]:
-    plan, exposed = run.plan, case.exposure
+def _verdict(state: CellState, case: Case) -> tuple[Verdict, str]:
     if state.skipped is not None and not (state.attempts or state.controls):
         return Verdict.SKIPPED, state.skipped
     verdict, why = decide(case)
-    if state.out_of_time and verdict is Verdict.INCONCLUSIVE:
-        why += f". The time limit of {plan.limits.seconds:g} s was reached"
     if state.cell.vcpus > 1 and state.lost_by_vcpu:
         counts = sorted(state.lost_by_vcpu.items())
         why += ". Losses by vCPU: " + ", ".join(f"{lost} on {vcpu}" for vcpu, lost in counts)
-    if verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE):
-        ended_by = state.failure or state.skipped  # skipped with trials: it was resumed
-        if ended_by is not None:
-            verdict, why = Verdict.INCONCLUSIVE, ended_by
-        elif cut_short:
-            verdict, why = Verdict.INCONCLUSIVE, _cut_short(state, plan)
-    if Requirement.APICV in plan.require and exposed.state is ExposureState.NOT_EXPOSED:
-        why = f"APICv is required, but not in use: {exposed.why}"
-        verdict = Verdict.INCONCLUSIVE
     return verdict, why
 
 
-def _cut_short(state: CellState, plan: Plan) -> str:
-    lost = state.outcomes[Outcome.LOST]
-    reached = (
-        f"after {state.trials} of {plan.limits.planned} loads, {lost or 'none'} of them lost"
-        if state.trials
-        else "before the first load"
+def _ending(state: CellState, plan: Plan, *, cut_short: bool) -> Ending:
+    return Ending(
+        trials=state.trials,
+        lost=state.outcomes[Outcome.LOST],
+        planned=plan.limits.planned,
+        failure=state.failure or state.skipped,  # skipped with trials: it was resumed
+        interrupted=cut_short,
+        resume=not state.cell.host,
+        seconds=plan.limits.seconds if state.out_of_time else None,
     )
-    resume = "" if state.cell.host else ". `losttick run --resume DIR` continues it"
-    return f"the run was interrupted {reached}{resume}"
 
 
 def _tally(state: CellState, run: RunState) -> Tally:

@@ -92,7 +92,7 @@ REWORDED = (
 WITHOUT_SHAMS = {
     "missed": (
         "inconclusive",
-        "2 missed in 4 loads; none was diagnosed as a lost one-shot interrupt",
+        "2 missed in 4 loads; no load lost its timer, so this is not the APICv bug",
         "2 of 4 loads had a late tick, and 0 pairs of a load and a sham (stop and continue without "
         "a load) are too few to show why. Run it again while the host is less busy, or with more "
         "--trials",
@@ -121,8 +121,13 @@ def in_todays_words(text: str) -> str:
     return text
 
 
-#: What nobody said then: known bugs that trials look like, and, with a loss, the bound over saves.
+#: What nobody said then: known bugs that trials look like, how many saves were expired, how far
+#: a cell had come when it ended early, and, with a loss, the bound over saves.
 NEW = (
+    r"\. (?:The only save|(?:All|\d+ of) \d+ saves) (?:was|were) `expired`: .*? and the save",
+    r"(?<=reached) after \d+ of \d+ loads, \w+ of them lost",
+    r"^the campaign ended early, (?:after \d+ of \d+ loads, \w+ of them lost|before the first "
+    r"load): ",
     r"\. \d+ of these look like .*",
     r" if losses do not depend on the save, and .*? tested\)",
     r"\. A save is given up at its first loss, so these rates say nothing of the loads that would "

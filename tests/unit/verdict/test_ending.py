@@ -1,0 +1,153 @@
+"""A campaign that ended early, a requirement that is not met, and saves that were expired."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.bugs.likeness import Likeness
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.fold import fold
+from orchestrator.journal.records import (
+    CellRecord,
+    FailureRecord,
+    InterruptedRecord,
+    OutOfTimeRecord,
+    Record,
+)
+from orchestrator.journal.trial_record import Role, TrialRecord
+from orchestrator.plan.load import build_plan
+from orchestrator.stats.rate import Losses, loss_rate
+from orchestrator.verdict.case import Case, Tally
+from orchestrator.verdict.cell import decide
+from orchestrator.verdict.ending import Ending
+from orchestrator.verdict.run import CellResult, judge_run
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
+from tests.support.exposures import EXPOSED, NOT_EXPOSED
+from tests.support.records import heads, save_record
+
+NO_SAVE = "taking a save at phase 0.45: none of 80 attempts was eligible (off phase)."
+
+EARLY = Ending(119, 0, 299, failure=NO_SAVE)
+
+
+def case(outcomes: dict[Outcome, int], bug_losses: int = 0, ending: Ending = EARLY) -> Case:
+    causes = Counter({Cause.LOST_INTERRUPT: bug_losses})
+    trials = sum(outcomes.values())
+    tally = Tally(Counter(outcomes), causes, bug_losses, trials, 0, 1, 1)
+    lost = outcomes.get(Outcome.LOST, 0)
+    return Case(
+        tally, loss_rate(Losses(trials, lost), 0.95), 0.01, EXPOSED,
+        ending=replace(ending, lost=lost),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "bug_losses", "verdict"),
+    [
+        ({Outcome.IMMEDIATE: 119}, 0, Verdict.INCONCLUSIVE),
+        ({Outcome.IMMEDIATE: 118, Outcome.LOST: 1}, 1, Verdict.AFFECTED),
+        ({Outcome.IMMEDIATE: 118, Outcome.EXTRA: 1}, 0, Verdict.ANOMALOUS),
+        ({Outcome.IMMEDIATE: 100, Outcome.UNKNOWN: 19}, 0, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_every_verdict_of_a_campaign_that_ended_early_says_so(
+    outcomes: dict[Outcome, int], bug_losses: int, verdict: Verdict
+) -> None:
+    found, text = decide(case(outcomes, bug_losses))
+    assert found is verdict
+    lost = outcomes.get(Outcome.LOST, 0) or "none"
+    said = f"he campaign ended early, after 119 of 299 loads, {lost} of them lost: taking a save"
+    assert text.count(said) == 1
+    assert "(off phase)" in text
+    assert not text.endswith(".")
+
+
+def test_the_requirement_is_said_beside_the_early_end() -> None:
+    missing = replace(
+        case({Outcome.LOST: 119}, 119), exposure=NOT_EXPOSED, apicv_required=True
+    )  # fmt: skip
+    found, text = decide(missing)
+    assert found is Verdict.INCONCLUSIVE
+    assert text.startswith("APICv is required, but not in use: no APICv. The campaign ended early")
+    assert decide(replace(missing, exposure=EXPOSED))[0] is Verdict.AFFECTED
+    assert decide(replace(missing, apicv_required=False))[0] is Verdict.ANOMALOUS
+
+
+def test_a_time_limit_does_not_keep_a_verdict_back() -> None:
+    ending = Ending(300, 0, 400, seconds=60)
+    found, text = decide(case({Outcome.IMMEDIATE: 300}, ending=ending))
+    assert found is Verdict.CLEAN
+    assert text.endswith(
+        ". The time limit of 60 s was reached after 300 of 400 loads, none of them lost"
+    )
+    assert "limit" not in decide(case({Outcome.IMMEDIATE: 300}, ending=Ending()))[1]
+
+
+@pytest.mark.parametrize(
+    ("expired", "saves", "words"),
+    [
+        (12, 12, ". All 12 saves were `expired`: the timer ran out between the stop and the save"),
+        (1, 12, ". 1 of 12 saves was `expired`: the timer ran out between the stop and the save"),
+        (0, 12, None),
+    ],
+)
+def test_the_verdict_says_how_many_saves_were_expired(
+    expired: int, saves: int, words: str | None
+) -> None:
+    ordinary = case({Outcome.IMMEDIATE: 299}, ending=Ending())
+    found, text = decide(replace(ordinary, expired_saves=expired, saves=saves))
+    assert found is Verdict.CLEAN
+    assert text.endswith(words) if words else "expired" not in text
+
+
+def test_known_bugs_are_no_hints_where_late_ticks_are_the_host_s_own() -> None:
+    """A symptom that is not anomalous looks like no bug."""
+    from orchestrator.bugs.catalogue import RTC_BEFORE_LAPIC
+
+    quiet = case({Outcome.IMMEDIATE: 299}, ending=Ending())
+    like = (Likeness(RTC_BEFORE_LAPIC, 1, EXPOSED),)
+    assert "look like" not in decide(replace(quiet, likenesses=like))[1]
+
+
+# --- from a journal ---
+
+PLAN = build_plan(
+    {"axes": {"accel": "kvm"}, "limits": {"trials": 8, "rule_out": 0.5, "seconds": 60}, "seed": 1},
+    "test",
+)
+(CELL,) = PLAN.cells(Accel.KVM)
+
+
+def judged(*records: Record) -> CellResult:
+    control = TrialRecord(CELL.id, "control", Outcome.LOST, role=Role.CONTROL, number=1)
+    begins = [*heads(PLAN), save_record(CELL, "control", role=Role.CONTROL), control]
+    (result,) = judge_run(fold([*begins, *records]), Path("journal.jsonl")).cells
+    return result
+
+
+def ticks(count: int, *, expired: bool = False) -> list[Record]:
+    save = save_record(CELL, "save1", expired=expired)
+    return [save, *(TrialRecord(CELL.id, "save1", Outcome.IMMEDIATE) for _ in range(count))]
+
+
+ENDED = CellRecord(CELL.id, "", "", {}, {}, {}, {}, ())
+
+
+def test_what_a_journal_says_of_an_end() -> None:
+    failure = FailureRecord(CELL.id, NO_SAVE, ends_cell=True)
+    assert judged(*ticks(3), failure, ENDED).why.startswith(
+        f"the campaign ended early, after 3 of 8 loads, none of them lost: {NO_SAVE[:-1]}"
+    )
+    assert judged(*ticks(3), InterruptedRecord("CancelledError")).why == (
+        "the run was interrupted after 3 of 8 loads, none of them lost. `losttick run --resume "
+        "DIR` continues it"
+    )
+    assert "The time limit of 60 s was reached after 3 of 8 loads" in (
+        judged(*ticks(3), OutOfTimeRecord(CELL.id), ENDED).why
+    )
+    assert "expired" not in judged(*ticks(8), ENDED).why
+    assert "The only save was `expired`" in judged(*ticks(8, expired=True), ENDED).why

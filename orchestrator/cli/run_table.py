@@ -1,13 +1,15 @@
 """The table of a finished run."""
 
+from collections.abc import Sequence
+
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled
-from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.outcome import CAME, Outcome
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.recorder import EVIDENCE
 from orchestrator.results.hosts import other_hosts
-from orchestrator.results.meaning import meaning
+from orchestrator.results.meaning import explained, meaning, telling_cell
 from orchestrator.results.summary import spread
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
@@ -31,6 +33,8 @@ def print_run(screen: Screen, run: RunResult) -> None:
     screen.table(table)
     screen.space()
     screen.prose(coloured(run.verdict), f": {meaning(run)}")
+    print_words(screen, run.cells)
+    _print_others(screen, run)
     if len(run.cells) > 1 and run.statement:
         screen.prose(run.statement)
     if run.changed:
@@ -43,6 +47,24 @@ def print_run(screen: Screen, run: RunResult) -> None:
             style="yellow",
         )
     print_end(screen, run)
+
+
+def print_words(screen: Screen, cells: Sequence[CellResult]) -> None:
+    """Print the meaning of each outcome and cause that went wrong in some cells."""
+    words = {name: text for result in cells for name, text in explained(result).items()}
+    for name, text in words.items():
+        screen.prose(f"{name}: {text}.", style="dim")
+
+
+def _print_others(screen: Screen, run: RunResult) -> None:
+    """Print why each cell that is not clean is not, except for the cell that `meaning` is of."""
+    telling = telling_cell(run)
+    same: dict[tuple[Verdict, str], list[str]] = {}
+    for result in run.cells:
+        if result is not telling and result.verdict is not Verdict.CLEAN:
+            same.setdefault((result.verdict, result.why.rstrip(".")), []).append(result.cell.id)
+    for (verdict, why), ids in same.items():
+        screen.prose(f"{', '.join(ids)}: ", coloured(verdict), f": {why}.")
 
 
 def print_end(screen: Screen, run: RunResult) -> None:
@@ -77,10 +99,19 @@ def interval(result: CellResult) -> str:
     return words + (f"; of saves {saves.low:.2%} to {saves.high:.2%}" if saves else "")
 
 
-def first_tick_class(result: CellResult) -> Outcome | None:
-    """Return the outcome that most trials with a tick had, or None if no tick came."""
-    kinds = [o for o, _ in result.counts.outcomes.most_common() if o.ticked]
-    return kinds[0] if kinds else None
+def first_tick(result: CellResult) -> str:
+    """Return when the first tick came, in words: the outcome that most loads with a tick had.
+
+    Loads whose ticks went on normally are preferred to loads whose ticks went wrong.
+    """
+    counts = result.counts
+    kinds = [kind for kind, _ in counts.outcomes.most_common() if kind in CAME]
+    kind = next((kind for kind in kinds if kind.ticked), next(iter(kinds), None))
+    if kind is not None:
+        return str(kind)
+    if not counts.trials or counts.outcomes[Outcome.UNKNOWN] == counts.trials:
+        return "-"
+    return "came" if counts.first_tick_ms else "never"
 
 
 def controls_seen(result: CellResult) -> str:
@@ -92,7 +123,7 @@ def controls_seen(result: CellResult) -> str:
 def _row(result: CellResult) -> tuple[str | Styled, ...]:
     counts, rate = result.counts, result.rate
     lost = counts.outcomes[Outcome.LOST]
-    kind, first = first_tick_class(result), spread(counts.first_tick_ms)
+    first = spread(counts.first_tick_ms)
     estimate = "-" if rate.estimate is None else f"{rate.estimate:.3%}"
     return (
         result.cell.id,
@@ -100,6 +131,6 @@ def _row(result: CellResult) -> tuple[str | Styled, ...]:
         str(counts.trials),
         str(lost),
         f"{estimate} ({interval(result)})" if lost else interval(result),
-        f"{kind}, {first['median']:.1f} ms" if kind and first else "-",
+        first_tick(result) + (f", {first['median']:.1f} ms" if first else ""),
         controls_seen(result),
     )

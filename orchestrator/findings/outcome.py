@@ -48,6 +48,9 @@ TICKED = frozenset({Outcome.IMMEDIATE, Outcome.FULL_PERIOD, Outcome.REMAINING, O
 #: Outcomes of a guest whose ticks did not go on.
 STOPPED = frozenset({Outcome.LOST, Outcome.RECOVERED, Outcome.CRASHED})
 
+#: Outcomes of a guest whose ticks went on, normally or not.
+CAME = frozenset(Outcome) - STOPPED - {Outcome.UNKNOWN}
+
 #: Outcomes that a busy host brings about without a load, too.
 LATE = frozenset({Outcome.LATE, Outcome.MISSED})
 

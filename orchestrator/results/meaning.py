@@ -2,16 +2,38 @@
 
 from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import ExposureState
+from orchestrator.findings.outcome import STOPPED, Outcome
+from orchestrator.results.words import CAUSES, OUTCOMES
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
 
 
 def meaning(run: RunResult) -> str:
     """Return what was seen, and what that shows and does not show about this host."""
-    telling = next((c for c in run.cells if c.verdict is run.verdict), None)
+    telling = telling_cell(run)
     if telling is None:
         return "Nothing was run, so nothing is known about this host."
-    return f"{_seen(telling)} {_shows(telling)}"
+    return cell_meaning(telling)
+
+
+def telling_cell(run: RunResult) -> CellResult | None:
+    """Return the first cell with the run's verdict."""
+    return next((each for each in run.cells if each.verdict is run.verdict), None)
+
+
+def cell_meaning(result: CellResult) -> str:
+    """Return what was seen in a cell, and what that shows about its host."""
+    return f"{_seen(result)} {_shows(result)}"
+
+
+def explained(result: CellResult) -> dict[str, str]:
+    """Return the outcomes other than normal ticks and the causes of a cell, in plain words."""
+    outcomes = {o: words for o, words in OUTCOMES.items() if result.counts.outcomes[o]}
+    causes = {cause: words for cause, words in CAUSES.items() if result.counts.causes[cause]}
+    return {
+        **{str(o): words for o, words in outcomes.items() if not o.ticked},
+        **{str(cause): words for cause, words in causes.items()},
+    }
 
 
 def _seen(result: CellResult) -> str:
@@ -26,8 +48,8 @@ def _shows(result: CellResult) -> str:
             return f"Guests on this host freeze when a snapshot is loaded: {APICV_BUG.advice}"
         case Verdict.ANOMALOUS:
             return (
-                "This is not the known bug, but ticks do not go on as they should. The evidence "
-                "folders have what was read at each hang."
+                f"This is not the {APICV_BUG.name}, but ticks do not go on as they should. "
+                f"{_evidence(result)}"
             )
         case Verdict.INCONCLUSIVE:
             return "This is no evidence for or against this host."
@@ -48,3 +70,14 @@ def _shows(result: CellResult) -> str:
                 f"It is not known whether the {APICV_BUG.name} could have shown here "
                 f"({exposed.why}), so this is only weak evidence."
             )
+
+
+def _evidence(result: CellResult) -> str:
+    """Return what the evidence folders of a cell have: a hang is examined, a tick is not."""
+    counted = [o for o, count in result.counts.outcomes.items() if count and not o.ticked]
+    said = []
+    if any(outcome in STOPPED for outcome in counted):
+        said.append("what was read at each hang")
+    if any(outcome not in STOPPED and outcome is not Outcome.UNKNOWN for outcome in counted):
+        said.append("the lines of the ticks that went wrong, with their times by each clock")
+    return f"The evidence folders have {' and '.join(said)}." if said else ""

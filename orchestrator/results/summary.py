@@ -11,6 +11,7 @@ from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.phases import PhaseBin
 from orchestrator.journal.plain import plain
+from orchestrator.results.meaning import cell_meaning, explained, meaning
 from orchestrator.verdict.run import CellResult, RunResult
 
 
@@ -21,6 +22,7 @@ def summary(run: RunResult) -> dict[str, Any]:
     """
     return {
         "verdict": run.verdict.value,
+        "meaning": meaning(run),
         "exposure": plain(run.telling.exposure),
         "host": _host(run.facts),
         "seed": run.seed,
@@ -45,6 +47,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "id": result.cell.id,
         "verdict": result.verdict.value,
         "why": result.why,
+        "meaning": cell_meaning(result),
         "exposure": plain(result.exposure),
         "trials": counts.trials,
         "attempts": counts.attempts,
@@ -53,6 +56,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "lossy_saves": counts.lossy_saves,
         "outcomes": plain(counts.outcomes),
         "diagnoses": plain(counts.causes),
+        "in_words": explained(result),
         "known_bugs": [_likeness(each) for each in result.likenesses],
         "lost_by_vcpu": plain(counts.lost_by_vcpu),
         "loss_rate": plain(result.rate),

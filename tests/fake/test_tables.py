@@ -81,3 +81,33 @@ async def test_the_arms_of_a_lab_fit_80_columns(tmp_path: Path) -> None:
     text = " ".join(lines)
     assert "6.1.176-1~bpo13+1/untouched (enable_apicv=Y) is clean" in text
     assert "NOT PROVEN: 6.1.176-1~bpo13+1/revert-fix is affected, where it must be clean" in text
+    assert text.count("lost the timer's interrupt") == 1
+    proven = replace(cells[1].counts.lab, expected=Verdict.AFFECTED)
+    cells[1].counts.lab = proven
+    out = io.StringIO()
+    print_arms(Screen(Console(file=out, width=80)), replace(run, cells=cells))
+    text = " ".join(out.getvalue().split())
+    assert "NOT PROVEN" not in text
+    assert "6.1.176-1~bpo13+1/revert-fix (enable_apicv=Y) is affected: " in text
+
+
+async def test_each_cell_that_is_not_clean_has_its_sentence(tmp_path: Path) -> None:
+    """Cells with the same reason share one."""
+    (tmp_path / "good").mkdir()
+    good, _ = await campaign(tmp_path / "good", only_ordinary(immediate))
+    (tmp_path / "bad").mkdir()
+    bad, _ = await campaign(tmp_path / "bad", only_ordinary(lost))
+    (fine,), (affected,) = good.cells, bad.cells
+    skipped = [
+        replace(fine, cell=replace(fine.cell, memory_mib=mib), verdict=Verdict.SKIPPED, why=why)
+        for mib, why in ((16, "no KVM here."), (32, "no KVM here."), (64, "no QEMU here"))
+    ]
+    run = replace(bad, cells=[fine, affected, *skipped])
+    text = " ".join(shown(run, 2000).split())
+    ids = [cell.cell.id for cell in skipped]
+    assert f"{ids[0]}, {ids[1]}: skipped: no KVM here." in text
+    assert f"{ids[2]}: skipped: no QEMU here." in text
+    assert text.count("lost the timer's interrupt") == 1
+    assert f"{fine.cell.id}: " not in text
+    assert "lost: ticks stopped, and did not come back by themselves." in text
+    assert "lost one-shot interrupt: the one-shot timer is over" in text

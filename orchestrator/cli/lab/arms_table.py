@@ -3,9 +3,10 @@
 from orchestrator.cli.run_table import (
     coloured,
     controls_seen,
-    first_tick_class,
+    first_tick,
     interval,
     print_end,
+    print_words,
 )
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
@@ -13,6 +14,7 @@ from orchestrator.cli.text import Styled
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.verdict.run import CellResult, RunResult
+from orchestrator.verdict.verdict import Verdict
 
 _COLUMNS = ("arm", "first tick", "lost", "interval", "diagnosis", "controls", "verdict")
 
@@ -40,10 +42,12 @@ def print_arms(screen: Screen, run: RunResult) -> None:
                 style="yellow",
             )
     for result in run.cells:
-        if result.expected is None:
+        as_it_must = result.verdict == result.expected and result.verdict is not Verdict.CLEAN
+        if result.expected is None or as_it_must:
             name = result.lab.name if result.lab else result.cell.id
             why = result.why.rstrip(".")
             screen.prose(f"{name} ({_apicv(result)}) is ", coloured(result.verdict), f": {why}.")
+    print_words(screen, run.cells)
     print_end(screen, run)
 
 
@@ -58,7 +62,7 @@ def _row(lab: LabIdentity, result: CellResult) -> tuple[str | Styled, ...]:
     counted = ", ".join(f"{name.removeprefix('losttick_')} {n}" for name, n in lab.counters.items())
     return (
         lab.name + (f" ({counted})" if counted else ""),
-        first_tick_class(result) or ("never" if counts.trials else "-"),
+        first_tick(result),
         f"{counts.outcomes[Outcome.LOST]} of {counts.trials}",
         interval(result),
         ", ".join(f"{count} {cause}" for cause, count in counts.causes.items()) or "-",

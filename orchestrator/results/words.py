@@ -1,0 +1,48 @@
+"""Outcomes and causes in plain words, for people who have not read the docs."""
+
+from collections.abc import Mapping
+
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+
+#: The meaning of each outcome of a trial.
+OUTCOMES: Mapping[Outcome, str] = {
+    Outcome.IMMEDIATE: "ticks went on; the first came at once",
+    Outcome.FULL_PERIOD: "ticks went on; the first came after a whole period",
+    Outcome.REMAINING: "ticks went on; the first came when it was due",
+    Outcome.INDISTINCT: "ticks went on; timing can't tell which of these the first was",
+    Outcome.EARLY: "ticks went on, but the first came before it could be due",
+    Outcome.LATE: "ticks went on, but one came up to a period after it was due",
+    Outcome.MISSED: "ticks went on, but whole periods passed without one",
+    Outcome.EXTRA: "more ticks came than the time allows",
+    Outcome.RATE: "ticks went on with a wrong period",
+    Outcome.CLOCK: "ticks went on, but the guest's clock jumped",
+    Outcome.LOST: "ticks stopped, and did not come back by themselves",
+    Outcome.RECOVERED: "ticks stopped for many periods, and came back by themselves",
+    Outcome.CRASHED: "the guest or QEMU crashed",
+    Outcome.UNKNOWN: "losttick could not tell, for instance because the host stalled",
+}
+
+#: The meaning of each cause of a silence.
+CAUSES: Mapping[Cause, str] = {
+    Cause.LOST_INTERRUPT: (
+        "the one-shot timer is over, nothing is pending or in the way, and no tick came"
+    ),
+    Cause.LOST_DEADLINE: "the TSC deadline passed, and its interrupt never reached the guest",
+    Cause.DEADLINE_GONE: (
+        "the deadline reads 0: it was not restored, or it passed and its interrupt was lost"
+    ),
+    Cause.PENDING: "the tick waits in the LAPIC, nothing holds it back, and it is not delivered",
+    Cause.NOT_STARTED: "the timer was restored, but the kernel never started it",
+    Cause.WRONG_VECTOR: "an interrupt came, or waits, on another vector than the tick's",
+    Cause.NOT_REARMED: "the guest took its last tick and armed no other",
+    Cause.NOT_RESTORED: "the timer's register has not the value that was saved",
+    Cause.NOT_DELIVERABLE: "the LAPIC or the guest holds the tick back",
+    Cause.GUEST_CRASHED: "the guest crashed",
+    Cause.QEMU_CRASHED: "QEMU ended itself, in its own words",
+    Cause.VCPU_NOT_RUNNING: "QEMU does not run the vCPU",
+    Cause.NOT_EXECUTING: "QEMU runs the vCPU, but its program makes no progress",
+    Cause.CONSOLE_DEAD: "the guest ticks on, but its console is silent",
+    Cause.UNEXPLAINED: "the evidence fits no other cause",
+    Cause.HARNESS_FAULT: "losttick or its host failed, not the guest",
+}

@@ -1,0 +1,105 @@
+"""What a result says in plain words: the verdict, each outcome and each cause."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.run_table import first_tick
+from orchestrator.findings.cause import Cause, Diagnosis
+from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.fold import fold
+from orchestrator.journal.records import CellRecord, Record
+from orchestrator.journal.trial_record import TrialRecord
+from orchestrator.plan.load import build_plan
+from orchestrator.results.meaning import explained, meaning
+from orchestrator.results.summary import summary
+from orchestrator.results.words import CAUSES, OUTCOMES
+from orchestrator.verdict.run import CellResult, RunResult, judge_run
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.vm.config import Accel
+from tests.support.places import ROOT
+from tests.support.records import heads, save_record
+
+PLAN = build_plan({"axes": {"accel": "kvm"}, "limits": {"trials": 8, "rule_out": 0.5}}, "test")
+(CELL,) = PLAN.cells(Accel.KVM)
+
+
+def judged(*outcomes: Outcome, cause: Cause = Cause.PENDING, ticks: int = 0) -> RunResult:
+    records: list[Record] = [save_record(CELL, "save1")]
+    for number, outcome in enumerate(outcomes, 1):
+        silent = outcome in (Outcome.LOST, Outcome.CRASHED)
+        diagnoses = (Diagnosis(cause, "It is silent."),) if silent else ()
+        first = None if silent and not ticks else (1.0, 1.0, 20.0)
+        records.append(
+            TrialRecord(
+                CELL.id, "save1", outcome, first, number=number, diagnoses=diagnoses,
+                ticks_after_load=ticks if silent else 2, attempt=3,
+            )
+        )  # fmt: skip
+    records.append(CellRecord(CELL.id, "", "", {}, {}, {}, {}, ()))
+    return judge_run(fold([*heads(PLAN), *records]), Path("journal.jsonl"))
+
+
+def cell(*outcomes: Outcome, ticks: int = 0) -> CellResult:
+    return judged(*outcomes, ticks=ticks).cells[0]
+
+
+def test_every_outcome_and_every_cause_has_words_and_they_stand_in_the_docs() -> None:
+    assert set(OUTCOMES) == set(Outcome)
+    assert set(CAUSES) == set(Cause)
+    page = (ROOT / "docs" / "results.md").read_text()
+    for name, words in {**OUTCOMES, **CAUSES}.items():
+        assert f"| {name} | {words} |" in page.replace("`", "")
+
+
+GOOD, EXTRA, LOST = Outcome.IMMEDIATE, Outcome.EXTRA, Outcome.LOST
+
+
+def test_what_went_wrong_is_explained_and_what_went_well_is_not() -> None:
+    run = judged(GOOD, EXTRA, LOST)
+    words = {
+        "extra": "more ticks came than the time allows",
+        "lost": "ticks stopped, and did not come back by themselves",
+        "pending but undelivered": CAUSES[Cause.PENDING],
+    }
+    assert explained(run.cells[0]) == words
+    shown = summary(run)
+    assert shown["cells"][0]["in_words"] == words
+    assert shown["meaning"] == shown["cells"][0]["meaning"] == meaning(run)
+    assert explained(cell(GOOD)) == {}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "has", "has_not"),
+    [
+        ((GOOD, LOST), "was read at each hang.", "lines of the ticks"),
+        ((GOOD, EXTRA), "folders have the lines of the ticks that went wrong", "each hang"),
+        ((EXTRA, LOST), "each hang and the lines of the ticks that went wrong", "hang."),
+    ],
+)
+def test_the_evidence_is_said_to_have_what_it_has(
+    outcomes: tuple[Outcome, ...], has: str, has_not: str
+) -> None:
+    run = judged(*outcomes)
+    assert run.verdict is Verdict.ANOMALOUS
+    assert has in meaning(run)
+    assert has_not not in meaning(run)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "ticks", "words"),
+    [
+        ((GOOD, GOOD, Outcome.MISSED, LOST), 0, "immediate"),
+        ((GOOD, Outcome.MISSED, Outcome.MISSED), 0, "immediate"),
+        ((Outcome.MISSED, Outcome.MISSED, LOST), 0, "missed"),
+        ((Outcome.EARLY,), 0, "early"),
+        ((LOST, LOST), 0, "never"),
+        ((LOST,), 1, "came"),
+        ((Outcome.UNKNOWN,), 0, "-"),
+        ((), 0, "-"),
+    ],
+)
+def test_the_first_tick_never_came_only_where_none_did(
+    outcomes: tuple[Outcome, ...], ticks: int, words: str
+) -> None:
+    assert first_tick(cell(*outcomes, ticks=ticks)) == words

@@ -6,9 +6,11 @@ version number.
 """
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from orchestrator.bugs.catalogue import APICV_BUG, STALE_TPR
+from orchestrator.bugs.hyperv import INHIBITING, enlightenments
 from orchestrator.bugs.known_bug import KnownBug
 from orchestrator.host.facts import HostFacts
 from orchestrator.vm.config import Accel, IrqChip
@@ -45,6 +47,8 @@ class Reason(enum.StrEnum):
     """AVIC is on, but KVM does not use it for a guest with this irqchip."""
     ANY_HOST = "any-host"
     """The bug needs nothing of the host."""
+    ENLIGHTENED = "enlightened"
+    """APICv is on, but a Hyper-V enlightenment of the guest may inhibit it."""
     OTHER_TIMER = "other-timer"
     """The bug strikes another timer than the guest's."""
 
@@ -65,8 +69,11 @@ def exposure(
     timer: str | None,
     irqchip: IrqChip = IrqChip.ON,
     bug: KnownBug = APICV_BUG,
+    cpu: str = "",
 ) -> Exposure:
     """Return whether guests on this host could be struck by a known bug.
+
+    Hyper-V enlightenments of the guest's CPU model are named in the reason.
 
     Args:
         facts: the host.
@@ -74,16 +81,34 @@ def exposure(
         timer: the timer by which the guest ticks; None to ask of the host alone.
         irqchip: where KVM has the guest's interrupt controllers.
         bug: the bug.
+        cpu: the guest's CPU model with its features, as QEMU's `-cpu` takes it.
     """
     if bug.needs.module is None:
         return Exposure(ExposureState.EXPOSED, "any host could show it", Reason.ANY_HOST)
-    return (
+    known = (
         _spared_by_lapic(accel, irqchip)
         or _spared_by_module(facts, irqchip, bug)
         or _spared_by_parameter(facts, bug)
         or _spared_by_irqchip(irqchip, bug)
         or _spared_by_timer(facts, timer, bug)
         or Exposure(ExposureState.EXPOSED, _runs_with(facts, bug), Reason.APICV_ON)
+    )
+    return _enlightened(known, enlightenments(cpu))
+
+
+def _enlightened(known: Exposure, names: Sequence[str]) -> Exposure:
+    """Return what the guest's Hyper-V enlightenments leave of an answer."""
+    if not names:
+        return known
+    why = f"{known.why}; the CPU model has the Hyper-V enlightenments {', '.join(names)}"
+    if known.state is ExposureState.EXPOSED and INHIBITING & set(names):
+        return Exposure(
+            ExposureState.UNKNOWN,
+            f"{why}, with which KVM may inhibit APICv for this guest (always before kernel 5.15)",
+            Reason.ENLIGHTENED,
+        )
+    return replace(
+        known, why=f"{why}: a Windows guest would tick by the hv-stimer, which was not tested"
     )
 
 

@@ -27,7 +27,7 @@ from orchestrator.journal.records import (
     TraceRecord,
 )
 from orchestrator.journal.trial_record import Role
-from orchestrator.plan.cell import Cell
+from orchestrator.plan.cell import SAME_QEMU, Cell
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.snapshot.method import CycleKind
 from orchestrator.snapshot.protocol import Snapshots
@@ -223,8 +223,8 @@ class CellRunner:
                 if not outcome.ticked or self._time_is_up():
                     return
             await self._note_trace(instance)
-            if self._cell.cycle is CycleKind.FRESH:
-                return
+            if self._cell.cycle is CycleKind.FRESH or self._cell.loader != SAME_QEMU:
+                return  # the next save is of a guest in a new QEMU
 
     async def _load(self, instance: Instance, save: Save, paces: Paces) -> Outcome:
         """Run a trial and count it."""

@@ -1,18 +1,16 @@
 """Checks by trying whether a host can do what a cell asks for."""
 
-from orchestrator.errors import UnfitError
+from orchestrator.campaign.loader_fit import check_loader_fits
+from orchestrator.campaign.unfit import UnfitCellError
 from orchestrator.host.facts import QemuFacts
+from orchestrator.host.pair import PairedHost
 from orchestrator.host.protocol import Host
 from orchestrator.plan.cell import Cell
 from orchestrator.snapshot.method import Resume
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.snapshot.table import snapshots
-from orchestrator.vm.config import Accel, InstanceConfig, IrqChip
+from orchestrator.vm.config import Accel, Firmware, InstanceConfig, IrqChip, VmstateDisk
 from orchestrator.vm.tryout import try_out
-
-
-class UnfitCellError(UnfitError):
-    """The host can't do what a cell asks for."""
 
 
 async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
@@ -48,12 +46,18 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
             f"the {cell.guest} guest cannot wait by {cell.wait}. "
             f"It knows: {', '.join(config.program.waits)}"
         )
+    if cell.firmware is Firmware.PFLASH and "-bios" not in config.program.qemu_args(config.guest):
+        raise UnfitCellError(f"firmware pflash: the {cell.guest} guest is no firmware image")
     method = snapshots(cell.method, qemu)
+    if cell.vmstate is VmstateDisk.SECOND and not method.needs_disk:
+        raise UnfitCellError(f"vmstate second: the method {cell.method} saves to no disk")
     tried = await try_out(host, config)
     if tried.fault:
         raise tried.fault
     if tried.why_not and (tried.guest_refused or not _plainest(config)):
         raise UnfitCellError(tried.why_not)
+    if isinstance(host, PairedHost):
+        await check_loader_fits(host, cell, config, method)
     return method
 
 

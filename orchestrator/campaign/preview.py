@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.campaign.cell_fit import check_cell_fits
+from orchestrator.campaign.open_hosts import opener
 from orchestrator.campaign.schedule import OpenHost
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.plan.cell import Cell
@@ -35,7 +36,7 @@ async def preview(
     for cell in cells:
         same = _tried_as(cell)
         if same not in known:
-            known[same] = await _try(cell, qemus(cell.qemu))
+            known[same] = await _try(cell, opener(cell, qemus))
         yield replace(known[same], cell=cell)
 
 

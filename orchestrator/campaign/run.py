@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from orchestrator.campaign.events import NO_PROGRESS, Progress
+from orchestrator.campaign.open_hosts import opener
 from orchestrator.campaign.requirements import require
 from orchestrator.campaign.resume import ResumeError, changed_facts
 from orchestrator.campaign.schedule import Assignment, OpenHost, Schedule
@@ -30,7 +31,7 @@ from orchestrator.journal.records import (
     RunRecord,
     VerdictRecord,
 )
-from orchestrator.plan.cell import Cell
+from orchestrator.plan.cell import SAME_QEMU, Cell
 from orchestrator.plan.plan import Plan
 from orchestrator.verdict.run import RunResult, judge_run
 from orchestrator.version import __version__
@@ -73,7 +74,7 @@ async def run_plan(
     cells = plan.cells(auto)
     require(plan, cells, host.facts)
     assignments = [
-        Assignment(cell, qemus(cell.qemu) if qemus else _only(host, cell)) for cell in cells
+        Assignment(cell, opener(cell, qemus) if qemus else _only(host, cell)) for cell in cells
     ]
     return await run_cells(
         assignments, host.facts, plan, out, progress, parallel=parallel, interleave=True, auto=auto,
@@ -86,8 +87,12 @@ def _only(host: Host, cell: Cell) -> OpenHost:
 
     @contextlib.asynccontextmanager
     async def open_host() -> AsyncIterator[Host]:
-        if cell.qemu != DEFAULT_QEMU:
-            raise UnfitError(f"the plan names QEMU {cell.qemu}, and run_plan was given no `qemus`")
+        others = {cell.qemu, cell.loader} - {DEFAULT_QEMU, SAME_QEMU}
+        if others:
+            raise UnfitError(
+                f"the plan names QEMU {', '.join(sorted(others))}, and run_plan was given no "
+                "`qemus`"
+            )
         yield host
 
     return open_host

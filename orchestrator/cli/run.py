@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,7 +42,7 @@ from orchestrator.registry import Registry
 from orchestrator.results.summary import summary
 from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
-from orchestrator.vm.config import Accel, IrqChip
+from orchestrator.vm.config import Accel, Firmware, IrqChip, VmstateDisk
 from orchestrator.vm.tryout import why_not
 
 _AXES = "Axes: each may be given more than once, and every combination is a cell"
@@ -117,6 +118,24 @@ def run(
     ] = None,
     pause_before_cont: Annotated[
         list[str] | None, _axis("pause_before_cont", "Pause between each load and `cont`.")
+    ] = None,
+    loader: Annotated[
+        list[str] | None,
+        _axis("loader", "QEMU binary that loads, if another one than --qemu: a path or a name."),
+    ] = None,
+    vmstate: Annotated[
+        list[VmstateDisk] | None, _axis("vmstate", "Disk that holds the VM state.")
+    ] = None,
+    firmware: Annotated[
+        list[Firmware] | None, _axis("firmware", "How the guest's firmware gets into the VM.")
+    ] = None,
+    qemu_arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Further argument for QEMU, such as --qemu-arg=-device "
+            "--qemu-arg=virtio-rng-pci. All of them go to every QEMU.",
+            rich_help_panel=_AXES,
+        ),
     ] = None,
     wait: Annotated[
         list[Wait] | None, _axis("wait", "What the guest does between ticks: run, or halt.")
@@ -194,6 +213,8 @@ def run(
             "phase": phase, "irqchip": irqchip, "qemu": qemu, "machine": machine, "cpu": cpu,
             "vcpus": vcpus, "memory_mib": memory, "wait": wait, "resume": resume_by,
             "pause_before_load": pause_before_load, "pause_before_cont": pause_before_cont,
+            "loader": loader, "vmstate": vmstate, "firmware": firmware,
+            "qemu_args": shlex.join(qemu_arg) if qemu_arg else None,
         },
         "limits": {
             "rule_out": rule_out, "confidence": confidence, "trials": trials, "seconds": seconds,

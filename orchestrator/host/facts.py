@@ -18,6 +18,10 @@ class QemuFacts:
     """QMP commands."""
     migration: frozenset[str] = field(default=frozenset(), repr=False)
     """Migration capabilities, such as `mapped-ram`, and transports, such as `file`."""
+    machines: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """Machine types."""
+    machine_aliases: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Machine types by their other names, such as `pc`: `pc-i440fx-7.2`."""
 
     @property
     def has_snapshot_jobs(self) -> bool:

@@ -69,6 +69,7 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
         kvm = await monitor.execute("query-kvm")
         capabilities = await monitor.execute("query-migrate-capabilities")
         schema = await monitor.execute("query-qmp-schema")
+        machines = await monitor.execute("query-machines")
     except MonitorError as error:
         seen = f"it does not answer as QEMU does ({error.seen})"
         end = await process.kill()
@@ -92,6 +93,8 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
             accelerators=("kvm", "tcg") if kvm["present"] else ("tcg",),
             commands=frozenset(command["name"] for command in commands),
             migration=frozenset(each["capability"] for each in capabilities) | _transports(schema),
+            machines=tuple(sorted(each["name"] for each in machines)),
+            machine_aliases={each["alias"]: each["name"] for each in machines if "alias" in each},
         )
     except (KeyError, TypeError) as error:
         seen = f"its answers are not QEMU's: {error}"

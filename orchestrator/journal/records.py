@@ -15,7 +15,7 @@ from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.save import Save
 from orchestrator.findings.series import Series
 from orchestrator.guest.timer_mode import TimerMode
-from orchestrator.host.facts import HostFacts
+from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.plan.cell import Cell
 from orchestrator.vm.config import Accel
@@ -136,6 +136,8 @@ class LoaderRecord:
 
     cell: str
     argv: tuple[str, ...]
+    qemu: QemuFacts | None = None
+    """What that QEMU is, if it is another one than the QEMU that saves."""
 
 
 @dataclass(frozen=True, slots=True)

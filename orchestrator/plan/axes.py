@@ -5,6 +5,7 @@ import math
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AfterValidator,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -22,15 +23,25 @@ from orchestrator.guest.config import (
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.wait import Wait
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
-from orchestrator.plan.cell import Cell
+from orchestrator.plan.cell import SAME_QEMU, Cell
 from orchestrator.plan.choices import AccelChoice
 from orchestrator.plan.pause import NO_PAUSE, Pause
 from orchestrator.plan.phase import RANDOM, Phase
+from orchestrator.plan.qemu_args import NO_ARGS, QemuArgs
 from orchestrator.plan.registered import NameIn
 from orchestrator.plan.strict import Strict
 from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
-from orchestrator.vm.config import DEFAULT_CPU, DEFAULT_MACHINE, DEFAULT_MEMORY_MIB, Accel, IrqChip
+from orchestrator.vm.config import (
+    DEFAULT_CPU,
+    DEFAULT_MACHINE,
+    DEFAULT_MEMORY_MIB,
+    Accel,
+    Firmware,
+    IrqChip,
+    VmstateDisk,
+)
+from orchestrator.vm.own_options import check_machine
 
 #: Most loads of one save. They share its phase and LAPIC state, so they are not independent.
 MAX_LOADS_PER_SAVE = 25
@@ -86,9 +97,16 @@ class Axes(Strict):
     `random`, or `expired`."""
     qemu: Axis[Annotated[str, Field(min_length=1)]] = [DEFAULT_QEMU]
     """QEMU binary: a path, or a name on PATH."""
-    machine: Axis[Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+$")]] = [DEFAULT_MACHINE]
-    """QEMU's machine type, such as `q35` or `pc-i440fx-2.12`."""
-    cpu: Axis[Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+(,[A-Za-z0-9._+=-]+)*$")]] = [
+    machine: Axis[
+        Annotated[
+            str,
+            Field(pattern=r"^[A-Za-z0-9._+-]+(,[A-Za-z0-9._-]+=[A-Za-z0-9._:/-]+)*$"),
+            AfterValidator(check_machine),
+        ]
+    ] = [DEFAULT_MACHINE]
+    """QEMU's machine type, such as `q35`, `pc-i440fx-2.12-or-later` or `pc-i440fx-oldest`,
+    optionally with options, such as `pc,hpet=off`."""
+    cpu: Axis[Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+(,[A-Za-z0-9._+=:-]+)*$")]] = [
         DEFAULT_CPU
     ]
     """CPU model, optionally with features. Features that the timer mode needs are added."""
@@ -110,6 +128,15 @@ class Axes(Strict):
         default=[NO_PAUSE], json_schema_extra={"default": [str(NO_PAUSE)]}
     )
     """Pause between each load and `cont`, in the same form."""
+    loader: Axis[Annotated[str, Field(min_length=1)]] = [SAME_QEMU]
+    """QEMU binary that loads: `same`, a path, or a name on PATH. Another QEMU than the one
+    that saves needs a method that loads into a new QEMU."""
+    vmstate: Axis[VmstateDisk] = [VmstateDisk.FIRST]
+    """Disk that holds the VM state: the only disk, or the second of two."""
+    firmware: Axis[Firmware] = [Firmware.BIOS]
+    """How the guest's firmware gets into the VM: as a ROM, or in a read-only flash device."""
+    qemu_args: Axis[QemuArgs] = Field(default=[NO_ARGS], json_schema_extra={"default": [""]})
+    """Further arguments for QEMU: one text for each cell, such as `"-device virtio-rng-pci"`."""
 
     @property
     def size(self) -> int:

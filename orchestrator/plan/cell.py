@@ -10,15 +10,21 @@ from orchestrator.guest.wait import Wait
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.plan.pause import NO_PAUSE, Pause
 from orchestrator.plan.phase import RANDOM, Phase
+from orchestrator.plan.qemu_args import NO_ARGS, QemuArgs
 from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.vm.config import (
     DEFAULT_CPU,
     DEFAULT_MACHINE,
     DEFAULT_MEMORY_MIB,
     Accel,
+    Firmware,
     InstanceConfig,
     IrqChip,
+    VmstateDisk,
 )
+
+#: The value of the axis `loader` that names no other QEMU.
+SAME_QEMU = "same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,14 @@ class Cell:
     """How long to wait before each load."""
     pause_before_cont: Pause = NO_PAUSE
     """How long to wait between each load and `cont`."""
+    loader: str = SAME_QEMU
+    """The QEMU binary that loads; `same` for the one that saves."""
+    vmstate: VmstateDisk = VmstateDisk.FIRST
+    """The disk that holds the VM state."""
+    firmware: Firmware = Firmware.BIOS
+    """How the guest's firmware gets into the VM."""
+    qemu_args: QemuArgs = NO_ARGS
+    """Further arguments for QEMU."""
 
     @property
     def id(self) -> str:
@@ -96,5 +110,6 @@ class Cell:
         return InstanceConfig(
             self.accel, guest, GUESTS[self.guest], machine=self.machine, memory_mib=self.memory_mib,
             cpu_model=self.cpu, irqchip=self.irqchip,
-            loads_run_on=self.resume is Resume.AUTO,
+            loads_run_on=self.resume is Resume.AUTO, vmstate=self.vmstate,
+            firmware=self.firmware, args=self.qemu_args.args,
         )  # fmt: skip

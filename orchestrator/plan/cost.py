@@ -7,7 +7,7 @@ from orchestrator.timers.registry import TIMERS
 
 #: Seconds for one stop, load and continue, not counting ticks (QEMU 7.2, state on tmpfs).
 #: Methods that are not listed start a new QEMU for each load.
-_LOAD_S = {Method.HMP: 0.005, Method.JOBS: 0.007}
+_LOAD_S = {Method.HMP: 0.005, Method.JOBS: 0.007, Method.JOBS_HMP: 0.005}
 _NEW_QEMU_S = 0.1
 
 #: Seconds for one save, not counting ticks.

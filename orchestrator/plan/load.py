@@ -25,6 +25,7 @@ _OPTIONS = {
     "period_ms": "period",
     "memory_mib": "memory",
     "resume": "resume_by",
+    "qemu_args": "qemu_arg",
     "limits": "rule_out",
 }
 

@@ -1,22 +1,27 @@
-"""`savevm`; then a new QEMU with `-loadvm` on a copy of the disk."""
+"""A snapshot on a disk; then a new QEMU with `-loadvm` on a copy of the disk."""
 
 from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.snapshot.jobs import JobSnapshots
 from orchestrator.vm.argv import DISK_FILE
 from orchestrator.vm.instance import Instance
 
 
-class LoadvmSnapshots(HmpSnapshots):
+class LoadvmSnapshots:
     """Snapshots by HMP, each loaded by a new QEMU as it starts.
 
     QEMU locks its disk images, so two QEMUs can't open the same disk. The new QEMU gets a
     copy of the disk as it was after the save.
     """
 
+    needs_disk = True
     new_process = True
 
+    def __init__(self) -> None:
+        self._saves: HmpSnapshots | JobSnapshots = HmpSnapshots()
+
     async def save(self, instance: Instance, tag: str) -> None:
-        """Run `savevm`, and copy the disk."""
-        await super().save(instance, tag)
+        """Take the snapshot, and copy the disk."""
+        await self._saves.save(instance, tag)
         # In a stopped instance, `stop` only flushes the disks: QEMU then writes its cached
         # qcow2 tables to the file (vm_stop_force_state in QEMU's system/cpus.c).
         await instance.stop()
@@ -30,4 +35,11 @@ class LoadvmSnapshots(HmpSnapshots):
     async def delete(self, instance: Instance, tag: str) -> None:
         """Forget the copy, and delete the snapshot on the instance's own disk."""
         del instance.states[tag]
-        await super().delete(instance, tag)
+        await self._saves.delete(instance, tag)
+
+
+class JobLoadvmSnapshots(LoadvmSnapshots):
+    """Snapshots by jobs, each loaded by a new QEMU as it starts."""
+
+    def __init__(self) -> None:
+        self._saves = JobSnapshots()

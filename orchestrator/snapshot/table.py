@@ -10,7 +10,8 @@ from orchestrator.snapshot.file import FileSnapshots
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.snapshot.incoming import IncomingSnapshots
 from orchestrator.snapshot.jobs import JobSnapshots
-from orchestrator.snapshot.loadvm import LoadvmSnapshots
+from orchestrator.snapshot.jobs_hmp import JobHmpSnapshots
+from orchestrator.snapshot.loadvm import JobLoadvmSnapshots, LoadvmSnapshots
 from orchestrator.snapshot.mapped_ram import MappedRamSnapshots
 from orchestrator.snapshot.method import Method
 from orchestrator.snapshot.protocol import Snapshots
@@ -51,6 +52,8 @@ _MAPPED_RAM = Need(
 METHODS: dict[Method, Entry] = {
     Method.HMP: Entry(HmpSnapshots),
     Method.JOBS: Entry(JobSnapshots, (_JOBS,)),
+    Method.JOBS_HMP: Entry(JobHmpSnapshots, (_JOBS,)),
+    Method.JOBS_LOADVM: Entry(JobLoadvmSnapshots, (_JOBS,)),
     Method.LOADVM: Entry(LoadvmSnapshots),
     Method.EXEC: Entry(ExecSnapshots),
     Method.FILE: Entry(FileSnapshots, (_FILE,)),

@@ -151,7 +151,7 @@ async def _load_running(
     instance.monitor.take_stops()
     state = await instance.run_state()
     if state in STOPPED_STATES:
-        raise NotResumedError(instance.host.facts.need_qemu().version, state)
+        raise NotResumedError(instance.loader.facts.need_qemu().version, state)
     within = (resumed_ns - load_ns) / limits.period_ns
     stands = instance.config.lapic_is_qemus
     timing = ResumeTiming(answering=within, loading=within, lapic_stood=stands)

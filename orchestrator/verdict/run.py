@@ -142,7 +142,8 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
     if state.facts is None:
         exposed = Exposure(ExposureState.UNKNOWN, "its host did not come up")
     else:
-        exposed = refine(exposure(facts, cell.accel, cell.mode, cell.irqchip), state.apicv)
+        known = exposure(facts, cell.accel, cell.mode, cell.irqchip, cpu=cell.cpu)
+        exposed = refine(known, state.apicv)
     case = Case(
         _tally(state, run),
         rate,

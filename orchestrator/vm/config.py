@@ -29,6 +29,24 @@ class IrqChip(enum.StrEnum):
     """All of them in QEMU, without KVM_SET_LAPIC. QEMU refuses this with KVM since 8.2."""
 
 
+class VmstateDisk(enum.StrEnum):
+    """The disk that holds the VM state of snapshots."""
+
+    FIRST = "first"
+    """The only disk."""
+    SECOND = "second"
+    """The second of two disks. The first is read-only, so that no snapshot includes it."""
+
+
+class Firmware(enum.StrEnum):
+    """How the guest's firmware gets into the virtual machine."""
+
+    BIOS = "bios"
+    """As a ROM, by `-bios`."""
+    PFLASH = "pflash"
+    """In a read-only flash device, which has a state of its own in a save."""
+
+
 #: QEMU's machine type. Machine types differ in their chipset, or behave as an older QEMU.
 DEFAULT_MACHINE = "pc"
 
@@ -61,6 +79,10 @@ class InstanceConfig:
     loads_run_on: bool = False
     """Whether the guest runs on by itself after a load in a new QEMU, which then starts
     without `-S`."""
+    vmstate: VmstateDisk = VmstateDisk.FIRST
+    firmware: Firmware = Firmware.BIOS
+    args: tuple[str, ...] = ()
+    """Arguments that follow losttick's own on QEMU's command line."""
 
     @property
     def timer(self) -> Timer:

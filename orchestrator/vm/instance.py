@@ -9,11 +9,13 @@ from orchestrator.errors import UnfitError
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.state import GuestState
 from orchestrator.host.errors import NotOwnedError
+from orchestrator.host.pair import PairedHost
 from orchestrator.host.protocol import Host, QemuProcess
 from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.console import Console
+from orchestrator.vm.machine import machine_on
 from orchestrator.vm.memory import RunningMemory, StoppedMemory
 from orchestrator.vm.qemu import InstanceFacts, Qemu, starting
 
@@ -78,6 +80,11 @@ class Instance:
         return self._qemu.facts
 
     @property
+    def loader(self) -> Host:
+        """The host on which a QEMU that loads is started."""
+        return self.host.loader if isinstance(self.host, PairedHost) else self.host
+
+    @property
     def started_ns(self) -> int:
         """When the present QEMU was started or attached to, by the host's clock."""
         return self._qemu.started_ns
@@ -108,10 +115,13 @@ class Instance:
         self._require_owned("a load into a new QEMU")
         tee = self.console.release_tee()
         self.running, self.trace = False, None
+        config = self.config
+        if isinstance(self.host, PairedHost):
+            config = replace(config, machine=machine_on(self.host, config.machine))
         args = (*(() if self.config.loads_run_on else ("-S",)), *args)
         ending = asyncio.create_task(self._qemu.end())  # meanwhile the next one starts
         try:
-            async with starting(self.host, self.config, tee, args, files, pin=pin) as qemu:
+            async with starting(self.loader, config, tee, args, files, pin=pin) as qemu:
                 self._qemu = qemu
         finally:
             await ending

@@ -12,9 +12,13 @@ from orchestrator.host.tracefs import MARK_LOAD
 from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.errors import AnswerError, MonitorClosedError, MonitorError
 from orchestrator.qmp.monitor import Monitor
-from orchestrator.vm.argv import DISK_FILE, qemu_args
-from orchestrator.vm.config import InstanceConfig
+from orchestrator.vm.argv import DISK_FILE, SYSTEM_FILE, qemu_args
+from orchestrator.vm.config import InstanceConfig, VmstateDisk
 from orchestrator.vm.console import Console
+from orchestrator.vm.machine import machine_on
+
+#: Size of the disk before the disk that holds the VM state.
+SYSTEM_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,18 @@ async def starting(
         pin: whether to pin the vCPU threads.
 
     Raises:
+        MachineMissingError: QEMU has no version of the machine type.
         QemuStartError: QEMU did not start, or ended at once.
     """
     try:
         files = {**config.program.files, **files}
         if config.disk and DISK_FILE not in files:
             files[DISK_FILE] = await host.empty_disk()
+        if config.disk and config.vmstate is VmstateDisk.SECOND:
+            files[SYSTEM_FILE] = bytes(SYSTEM_BYTES)
+        machine = machine_on(host, config.machine)
         process = await host.start_qemu(
-            [*qemu_args(config), *args], files, consoles=config.consoles
+            [*qemu_args(config, machine), *args], files, consoles=config.consoles
         )
     except BaseException:
         if tee:

@@ -36,6 +36,24 @@ def test_exposure(modules: dict[str, dict[str, str]], state: ExposureState) -> N
     assert tcg.state is ExposureState.NOT_EXPOSED
 
 
+@pytest.mark.parametrize(
+    ("cpu", "state", "words"),
+    [
+        ("qemu64", ExposureState.EXPOSED, ""),
+        ("qemu64,hv-vapic=off", ExposureState.EXPOSED, ""),
+        ("qemu64,-x2apic,hv-vapic,hv_time", ExposureState.EXPOSED, "hv-vapic, hv-time"),
+        ("qemu64,hv-vpindex,+hv-synic", ExposureState.UNKNOWN, "may inhibit APICv"),
+        ("host,hv_passthrough", ExposureState.UNKNOWN, "hv-passthrough"),
+    ],
+)
+def test_enlightenments_are_named(cpu: str, state: ExposureState, words: str) -> None:
+    found = exposure(FACTS, Accel.KVM, TimerMode.ONE_SHOT, cpu=cpu)
+    assert found.state is state
+    assert words in found.why
+    assert ("Hyper-V" in found.why) is bool(words)
+    assert refine(found, read_apicv("")).state is state
+
+
 def test_the_trace_corrects_the_parameter() -> None:
     heard = "# events: kvm/kvm_apic_accept_irq"
     accepted = f"{heard} kvm/kvm_apicv_accept_irq\n" + "kvm_apic_accept_irq: apicid 0 vec 64\n" * 3

@@ -21,14 +21,15 @@ Q9_0 = replace(Q8_2, version="9.0.0", migration=Q8_2.migration | {"mapped-ram"})
 
 
 ALWAYS = {Method.HMP, Method.LOADVM, Method.EXEC, Method.INCOMING}
+BY_JOBS = {Method.JOBS, Method.JOBS_HMP, Method.JOBS_LOADVM}
 
 
 @pytest.mark.parametrize(
     ("qemu", "has"),
     [
         (Q5_2, ALWAYS),
-        (Q7_2, ALWAYS | {Method.JOBS}),
-        (Q8_2, ALWAYS | {Method.JOBS, Method.FILE}),
+        (Q7_2, ALWAYS | BY_JOBS),
+        (Q8_2, ALWAYS | BY_JOBS | {Method.FILE}),
         (Q9_0, set(Method)),
     ],
 )
@@ -63,5 +64,5 @@ def test_another_method_is_proposed_that_this_qemu_has(
 def test_every_method_says_what_it_needs() -> None:
     on_disk = {method for method in Method if snapshots(method, Q9_0).needs_disk}
     in_place = {method for method in Method if not snapshots(method, Q9_0).new_process}
-    assert on_disk == {Method.HMP, Method.JOBS, Method.LOADVM}
-    assert in_place == {Method.HMP, Method.JOBS}
+    assert on_disk == {Method.HMP, Method.LOADVM} | BY_JOBS
+    assert in_place == {Method.HMP, Method.JOBS, Method.JOBS_HMP}

@@ -289,7 +289,8 @@ class CellRunner:
     async def _control_once(self, attempt: int) -> Outcome:
         """Run the control; return the outcome of the vCPU that it was on."""
         number = len(self.counts.controls) + 1
-        async with self._start(Role.CONTROL) as instance:
+        # On a busy host the window may pass before the guest is stopped: try a longer window.
+        async with self._start(Role.CONTROL, windows=2 ** (attempt - 1)) as instance:
             paces = self._paces(instance)
             saver = Saver(instance, self._snapshots, paces, self._limits)
             save = await saver.take_control("control")
@@ -303,11 +304,11 @@ class CellRunner:
     # --- trials and controls ---
 
     @contextlib.asynccontextmanager
-    async def _start(self, role: Role) -> AsyncIterator[Instance]:
+    async def _start(self, role: Role, *, windows: int = 1) -> AsyncIterator[Instance]:
         cell = self._cell
         config = cell.instance_config(
             control_tick=GUESTS[cell.guest].control_tick if role is Role.CONTROL else 0,
-            control_periods=TIMERS[cell.mode].control_periods(cell.period_ns),
+            control_periods=TIMERS[cell.mode].control_periods(cell.period_ns) * windows,
             subject=control_subject(len(self.counts.controls) + 1, cell.vcpus),
         )
         config = replace(config, disk=self._snapshots.needs_disk)

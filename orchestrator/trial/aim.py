@@ -37,6 +37,10 @@ LEARNING_TICKS = 100
 #: restarts the timer, which must expire inside the window.
 CONTROL_PERIODS_LEFT = 2.0
 
+#: Most that may be left of the window, in usual windows of the timer. It must have ended when the
+#: guest has been silent for so long that it is asked to testify.
+LONGEST_WINDOW = 1.5
+
 #: Attempts to stop inside the control's window before giving up.
 CONTROL_ATTEMPTS = 10
 
@@ -276,22 +280,24 @@ class Saver:
             why = passed if isinstance(opened, Silence) else opened.why
             raise NoSaveError(f"waiting for the built-in control: {why}")
         await instance.pin()
+        most = LONGEST_WINDOW * instance.config.timer.control_periods(self._limits.period_ns)
         for _ in range(CONTROL_ATTEMPTS):
             await instance.stop()
             save = await self.look_at_all(tag, 0.0)
             state = await instance.peek_state(subject)
             left = state.window_left / pace.progress_per_period
+            early = left - most
             in_window = state.stage is Stage.CONTROL_WINDOW and left >= CONTROL_PERIODS_LEFT
             printing = any(part.printing for part in save.vcpus)
             # On a busy host the window's own interrupt may be pending. Loaded like this, the
             # guest would take it and one more.
             pending = save.vcpus[subject].irr
-            if not in_window or not (printing or pending):
+            if not in_window or not (printing or pending or early > 0):
                 break
             # The line has arrived, but the guest has not yet noted that it is printed. Or
             # another vCPU prints.
             await instance.cont()
-            await instance.clock.sleep(self._limits.period_ns // 10)
+            await instance.clock.sleep(int(max(early / 2, 0.1) * self._limits.period_ns))
         if not in_window or state.printing:
             raise NoSaveError(
                 f"saving inside the built-in control: {left:.1f} periods of its window were left, "

@@ -113,7 +113,8 @@ def late_note(case: Case, found: Finding) -> str | None:
     if (shown := _shown_excess(case)) is None:
         return None
     return (
-        f"{late} loads had a late tick and count as `indistinct`. {compared}: the host is busy, "
-        "and the loads are not to blame. So many pairs would have shown, with a probability of "
-        f"{POWER:.0%}, an excess of {shown:.1%} of loads with a late tick"
+        f"{late} of {tally.trials} loads had a late tick, which counts as `indistinct`. "
+        f"{compared}: the host is busy, and the loads are not to blame. So many pairs would have "
+        f"shown, with a probability of {POWER:.0%}, an excess of {shown:.1%} of "
+        "loads with a late tick"
     )

@@ -42,7 +42,7 @@ def test_a_significant_excess_is_anomalous() -> None:
 def test_as_many_late_ticks_without_loads_are_the_host_s() -> None:
     verdict, why = judged(PairCounts(200, 7, 3))
     assert verdict is Verdict.CLEAN
-    assert "9 loads had a late tick and count as `indistinct`" in why
+    assert "9 of 308 loads had a late tick, which counts as `indistinct`. In 200 pairs" in why
     assert "the host is busy, and the loads are not to blame" in why
     assert "would have shown, with a probability of 80%, an excess of 8.4% of loads" in why
 

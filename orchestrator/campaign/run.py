@@ -13,6 +13,7 @@ from orchestrator.campaign.requirements import require
 from orchestrator.campaign.resume import ResumeError, changed_facts
 from orchestrator.campaign.schedule import Assignment, OpenHost, Schedule
 from orchestrator.campaign.turns import Turns
+from orchestrator.campaign.witness import Ask
 from orchestrator.errors import UnfitError
 from orchestrator.guest.registry import GUESTS
 from orchestrator.host.facts import HostFacts
@@ -48,6 +49,7 @@ async def run_plan(
     qemus: Callable[[str], OpenHost] | None = None,
     parallel: int = 1,
     resumed: RunState | None = None,
+    ask: Ask | None = None,
 ) -> RunResult:
     """Run every cell of a plan and journal it.
 
@@ -64,6 +66,8 @@ async def run_plan(
         parallel: number of vCPUs that run at a time.
         resumed: the state of an interrupted run of this plan, whose journal is in `out`, as
             `read_run(out)` returns it. The run continues from this state.
+        ask: runs the direct test on the host, as a second witness of losses; by default there
+            is none.
 
     Raises:
         RequirementError: the host lacks what the plan requires.
@@ -78,7 +82,7 @@ async def run_plan(
     ]
     return await run_cells(
         assignments, host.facts, plan, out, progress, parallel=parallel, interleave=True, auto=auto,
-        resumed=resumed,
+        resumed=resumed, ask=ask,
     )  # fmt: skip
 
 
@@ -109,6 +113,7 @@ async def run_cells(
     interleave: bool = False,
     auto: Accel = Accel.KVM,
     resumed: RunState | None = None,
+    ask: Ask | None = None,
 ) -> RunResult:
     """Run cells, each on its host, and journal them.
 
@@ -123,6 +128,7 @@ async def run_cells(
             exist. Otherwise a cell keeps its host from its first trial to its last.
         auto: the accelerator that stands for `auto`, for a later resume.
         resumed: the state of the run whose journal is in `out`.
+        ask: runs the direct test on a cell's host, as a second witness of losses.
 
     Returns:
         The same result that `read_result(out)` returns.
@@ -148,7 +154,7 @@ async def run_cells(
             random.Random(f"{recorder.state.seed}/turns"),
             first=[assignment.cell.id for assignment in assignments if assignment.long],
         )  # fmt: skip
-        schedule = Schedule(plan, recorder, progress, turns, interleave)
+        schedule = Schedule(plan, recorder, progress, turns, interleave, ask=ask)
         progress.run_begins(cells, plan.limits.planned)
         tasks = [asyncio.create_task(schedule.run(assignment)) for assignment in assignments]
         try:

@@ -12,6 +12,7 @@ from orchestrator.campaign.events import Progress
 from orchestrator.campaign.pauses import Patience
 from orchestrator.campaign.resume import counted_elsewhere
 from orchestrator.campaign.turns import Turns
+from orchestrator.campaign.witness import Ask, ask_witness, wants_witness
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.protocol import Host
@@ -66,6 +67,8 @@ class Schedule:
     interleave: bool
     """True if cells take turns, some trials at a time."""
     patience: Patience = field(default_factory=Patience)
+    ask: Ask | None = None
+    """Runs the direct test on the host of a cell; None if it can't be run there."""
 
     async def run(self, assignment: Assignment) -> None:
         """Run a cell on its host, unless it has its verdict."""
@@ -157,3 +160,6 @@ class Schedule:
             progress=self.progress,
         )  # fmt: skip
         await runner.run()
+        if wants_witness(state.cells[cell.id], host.facts):
+            self.progress.noted(f"{cell.id}: asking the direct test about KVM_SET_LAPIC")
+            self.recorder.write(await ask_witness(host, cell.id, self.ask))

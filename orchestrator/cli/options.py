@@ -7,7 +7,7 @@ import typer
 
 from orchestrator.cli.out import DEFAULT_OUT
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
-from orchestrator.direct.wanted import LapicMode
+from orchestrator.guest.lapic_mode import LapicMode
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")

@@ -23,7 +23,8 @@ from orchestrator.cli.screen import Screen
 from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
 from orchestrator.direct.run import run_program
-from orchestrator.direct.wanted import SLOW_TRIALS, DirectTrials, LapicMode, without_repeats
+from orchestrator.direct.wanted import SLOW_TRIALS, DirectTrials, without_repeats
+from orchestrator.guest.lapic_mode import DEFAULT_MODE
 from orchestrator.host.local_facts import read_facts
 from orchestrator.process.background import in_thread
 from orchestrator.results.direct import direct_summary
@@ -38,7 +39,7 @@ def probe(
             help=f"Trials for each TMCCT; at most {SLOW_TRIALS} where one takes 1 ms or more.",
         ),
     ] = 20_000,
-    mode: DirectMode = LapicMode.ONE_SHOT,
+    mode: DirectMode = DEFAULT_MODE,
     tmcct: Tmcct = None,
     period_us: Annotated[
         int,

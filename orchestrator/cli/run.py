@@ -27,6 +27,7 @@ from orchestrator.cli.phases import print_phases
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
 from orchestrator.clock import Deadlines
+from orchestrator.direct.witness import ask_this_host
 from orchestrator.errors import InputError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.registry import GUESTS
@@ -283,6 +284,7 @@ async def _run(
                 result = await run_plan(
                     await qemus.first(), plan, auto, folder, progress,
                     qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
+                    ask=ask_this_host,
                 )  # fmt: skip
         except BusyJournalError:
             raise

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.direct.wanted import LapicMode
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import DirectCounts
+from orchestrator.guest.lapic_mode import DEFAULT_MODE, LapicMode
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.direct import DirectState
 from orchestrator.journal.file import JOURNAL, Journal, JournalError
@@ -56,7 +56,7 @@ async def run_direct(
     confidence: float,
     out: Path,
     parallel: int = 1,
-    mode: LapicMode = LapicMode.ONE_SHOT,
+    mode: LapicMode = DEFAULT_MODE,
 ) -> DirectResult:
     """Test hosts, and return the verdicts that their journal gives.
 

@@ -1,19 +1,9 @@
 """The trials that a direct test is asked for, and the arguments that ask its program."""
 
-import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.guest.timer_mode import TimerMode
-
-
-class LapicMode(enum.StrEnum):
-    """A timer that the program can restore: a mode of the LAPIC's timer."""
-
-    ONE_SHOT = TimerMode.ONE_SHOT.value
-    PERIODIC = TimerMode.PERIODIC.value
-    TSC_DEADLINE = TimerMode.TSC_DEADLINE.value
-
+from orchestrator.guest.lapic_mode import DEFAULT_MODE, LapicMode
 
 #: Trials of the control. Each takes 20 ms of silence.
 CONTROL_TRIALS = 5
@@ -37,7 +27,7 @@ class DirectTrials:
     tmccts_ns: tuple[int, ...]
     """Current counts to restore. In TSC-deadline mode, the time from the restore to the
     deadline."""
-    mode: LapicMode = LapicMode.ONE_SHOT
+    mode: LapicMode = DEFAULT_MODE
     """The mode of the LAPIC's timer."""
 
     @property
@@ -56,7 +46,7 @@ class DirectTrials:
         return [*head, *series, "--", "control", str(CONTROL_TRIALS)]
 
     def _trials(self, tmcct_ns: int) -> int:
-        whole_period = self.mode is LapicMode.PERIODIC and tmcct_ns == 0
+        whole_period = self.mode.starts_anew and tmcct_ns == 0
         slow = whole_period or tmcct_ns >= SLOW_NS
         return min(self.trials, SLOW_TRIALS) if slow else self.trials
 

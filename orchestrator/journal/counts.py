@@ -11,6 +11,8 @@ from orchestrator.findings.cause import Cause
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import LATE, TICKED, Outcome
 from orchestrator.findings.save import Save
+from orchestrator.findings.series import DirectCounts
+from orchestrator.findings.witness import TraceReading
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.control import Control, control_of
 from orchestrator.journal.pairing import Pairing
@@ -63,6 +65,12 @@ class CellState:
     phases: Phases = field(default_factory=Phases)
     apicv: ApicvTrace | None = None
     """The use of APICv in the kernel's trace of the first instance."""
+    traced: Counter[TraceReading] = field(default_factory=Counter)
+    """What the kernel's trace shows of losses with the signature of a known bug that makes a
+    host `affected`, and of timers that were never started."""
+    direct_test: DirectCounts | str | None = None
+    """What the direct test counted on the same host, or why it could not be run; None if it
+    was not asked."""
     console_garbled: int = 0
     """Console lines with a wrong checksum, on instances that have ended."""
     console_dropped_bytes: int = 0
@@ -136,6 +144,8 @@ class CellState:
         first_tick = trial.ticks_after_load == 0
         symptom = Symptom(self.cell.mode, outcome, cause, first_tick, self._save[2])
         self.symptoms[symptom] += 1
+        if diagnosis and diagnosis.trace and (proven(symptom) or cause is Cause.NOT_STARTED):
+            self.traced[diagnosis.trace] += 1
 
     def _count_other(self, trial: TrialRecord) -> None:
         """Count a sham or a control."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.config import DEFAULT_TIMER
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.counts import OrderError
 from orchestrator.journal.file import JournalFormatError, numbered_records
@@ -52,7 +52,7 @@ class DirectState:
 
     losttick: str = ""
     confidence: float = 0.95
-    mode: str = TimerMode.ONE_SHOT
+    mode: str = DEFAULT_TIMER
     """The mode of the timers that are restored."""
     began_at: str = ""
     hosts: dict[str, TestedHost] = field(default_factory=dict)

@@ -34,6 +34,7 @@ from orchestrator.journal.records import (
     SkipRecord,
     TraceRecord,
     VerdictRecord,
+    WitnessRecord,
 )
 from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.plan.cell import Cell
@@ -168,6 +169,9 @@ class RunState:
     def _trace(self, record: TraceRecord) -> None:
         self._cell(record.cell).apicv = record.seen
 
+    def _witness(self, record: WitnessRecord) -> None:
+        self._cell(record.cell).direct_test = record.counts or record.failure
+
     def _failure(self, record: FailureRecord) -> None:
         cell = self._cell(record.cell)
         if record.ends_cell:
@@ -202,6 +206,7 @@ _STEPS: Mapping[type[Record], Callable[[RunState, Any], None]] = {
     ConsoleRecord: RunState._console,
     LabRecord: RunState._lab,
     TraceRecord: RunState._trace,
+    WitnessRecord: RunState._witness,
     FailureRecord: RunState._failure,
     SkipRecord: RunState._skip,
     OutOfTimeRecord: RunState._out_of_time,

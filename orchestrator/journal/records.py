@@ -13,8 +13,8 @@ from orchestrator.bugs.exposure import ApicvTrace
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.save import Save
-from orchestrator.findings.series import Series
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.findings.series import DirectCounts, Series
+from orchestrator.guest.config import DEFAULT_TIMER
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.plan.cell import Cell
@@ -51,7 +51,7 @@ class DirectRecord:
     confidence: float
     """Confidence of the intervals."""
     at: str = ""
-    mode: str = TimerMode.ONE_SHOT
+    mode: str = DEFAULT_TIMER
     """The mode of the timers that are restored."""
 
 
@@ -171,6 +171,17 @@ class TraceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessRecord:
+    """`witness`: the direct test was asked about the cell."""
+
+    cell: str
+    counts: DirectCounts | None = None
+    """What it counted; None if it could not be run."""
+    failure: str = ""
+    """Why it could not be run."""
+
+
+@dataclass(frozen=True, slots=True)
 class PauseRecord:
     """`pause`: the host was too busy to measure anything."""
 
@@ -271,8 +282,8 @@ class InterruptedRecord:
 Record = (
     RunRecord | DirectRecord | HostRecord | PlanRecord | ResumedRecord | LabRecord
     | RestartRecord | InstanceRecord | LoaderRecord | ConsoleRecord | SaveRecord | TrialRecord
-    | TraceRecord | PauseRecord | FailureRecord | SkipRecord | OutOfTimeRecord | CellRecord
-    | SeriesRecord | VerdictRecord | InterruptedRecord
+    | TraceRecord | WitnessRecord | PauseRecord | FailureRecord | SkipRecord | OutOfTimeRecord
+    | CellRecord | SeriesRecord | VerdictRecord | InterruptedRecord
 )  # fmt: skip
 
 #: Each class by the name that a line has in `record`.
@@ -291,6 +302,7 @@ KINDS: Mapping[str, type[Record]] = {
     "trial": TrialRecord,
     "trace": TraceRecord,
     "pause": PauseRecord,
+    "witness": WitnessRecord,
     "failure": FailureRecord,
     "skip": SkipRecord,
     "out-of-time": OutOfTimeRecord,

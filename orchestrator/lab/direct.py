@@ -9,8 +9,11 @@ from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
 from orchestrator.direct.run import collect
 from orchestrator.direct.wanted import DirectTrials
+from orchestrator.direct.witness import WITNESS
+from orchestrator.errors import UnfitError
 from orchestrator.findings.series import DirectCounts
 from orchestrator.host.local_facts import read_facts
+from orchestrator.host.protocol import Host
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.host.host import LabHost
@@ -58,6 +61,18 @@ async def count_in_lab(
     """
     async with contextlib.aclosing(host.run([f"/{PROGRAM}", *wanted.arguments])) as lines:
         return await collect(lines, len(wanted.tmccts_ns), progress)
+
+
+async def ask_in_lab(host: Host) -> DirectCounts:
+    """Run the short direct test in the lab that a cell is counted in.
+
+    Raises:
+        UnfitError: the host is no lab.
+        LabError: the program failed, or the lab ended.
+    """
+    if not isinstance(host, LabHost):
+        raise UnfitError("running the direct test: the host is no lab")
+    return await count_in_lab(host, WITNESS)
 
 
 async def run_direct_in_labs(

@@ -11,10 +11,12 @@ from orchestrator.campaign.schedule import Assignment
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.host.local_facts import read_facts
 from orchestrator.lab.arms import Arm
+from orchestrator.lab.direct import ask_in_lab, direct_parts
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.host.qemu import PackagedQemu, packaged_qemu
 from orchestrator.lab.labs import ArmHost, LabParts, Labs
 from orchestrator.plan.plan import Plan
+from orchestrator.process.background import in_thread
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -58,7 +60,10 @@ async def run_lab(
         JournalError: nothing can be recorded.
     """
     here = await asyncio.to_thread(read_facts, None, None)
-    parts = LabParts(bochs, packaged or await packaged_qemu(), cpus=cpus, deadlines=deadlines)
+    parts = LabParts(
+        bochs, packaged or await packaged_qemu(),
+        programs=(await in_thread(direct_parts, bochs)).programs, cpus=cpus, deadlines=deadlines,
+    )  # fmt: skip
     cells = [(arm, replace(cell, host=arm.name)) for arm in arms for cell in plan.cells(Accel.KVM)]
     async with Labs(
         parts, [arm for arm, _ in cells], here, out, parallel=parallel, say=say
@@ -69,4 +74,6 @@ async def run_lab(
             # A loss takes long, because all of its evidence is gathered.
             long = arm.expected is Verdict.AFFECTED
             assignments.append(Assignment(cell, host.open, long, lab=host))
-        return await run_cells(assignments, here, plan, out, progress, parallel=parallel)
+        return await run_cells(
+            assignments, here, plan, out, progress, parallel=parallel, ask=ask_in_lab
+        )

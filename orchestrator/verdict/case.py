@@ -8,6 +8,8 @@ from orchestrator.bugs.exposure import Exposure
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.series import DirectCounts
+from orchestrator.findings.witness import Statement
 from orchestrator.stats.pairs import NO_PAIRS, PairCounts
 from orchestrator.stats.rate import LossRate
 from orchestrator.stats.stopping import losses_to_be_sure
@@ -69,6 +71,12 @@ class Case:
     saves: int = 0
     apicv_required: bool = False
     """True if the plan wants no verdict from a host without APICv."""
+    witnesses: tuple[Statement, ...] = ()
+    """What second witnesses say of losses that were diagnosed as the known bug."""
+    direct: DirectCounts | None = None
+    """The direct test on the same host, if it was run."""
+    ask_witness_by: str = "`losttick probe`"
+    """The command that asks a second witness."""
 
     @property
     def sure(self) -> int:

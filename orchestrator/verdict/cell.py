@@ -15,15 +15,16 @@ from orchestrator.verdict.observer import controls_not_seen, too_many_unknown
 from orchestrator.verdict.required import apicv_missing
 from orchestrator.verdict.ruled_out import ruled_out_rates
 from orchestrator.verdict.verdict import Verdict
+from orchestrator.verdict.witness import contradicted, narrow_race_note
 
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
-    apicv_missing, affected, too_many_unknown, anomalous, ended_early, controls_not_seen,
-    too_few_pairs, bound_too_high, clean,
+    apicv_missing, contradicted, affected, too_many_unknown, anomalous, ended_early,
+    controls_not_seen, too_few_pairs, bound_too_high, clean,
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.
-NOTES: tuple[Note, ...] = (late_note, expired_note, ending_note)
+NOTES: tuple[Note, ...] = (narrow_race_note, late_note, expired_note, ending_note)
 
 
 def decide(case: Case) -> tuple[Verdict, str]:

@@ -7,7 +7,7 @@ from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
 from orchestrator.bugs.exposure import Exposure, ExposureState, exposure
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
-from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.guest.config import DEFAULT_TIMER
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.direct import DirectState, TestedHost
 from orchestrator.stats.rate import Losses, LossRate, loss_rate
@@ -55,7 +55,7 @@ class DirectResult:
     verdict: Verdict
     hosts: tuple[HostResult, ...]
     journal: Path
-    mode: str = TimerMode.ONE_SHOT
+    mode: str = DEFAULT_TIMER
     """The mode of the timers that were restored."""
     interrupted: str | None = None
     """Why the test has not come to its end; None if it has."""
@@ -112,7 +112,7 @@ def direct_verdict(
     results: tuple[SeriesResult, ...],
     control: SeriesResult,
     exposed: Exposure,
-    mode: str = TimerMode.ONE_SHOT,
+    mode: str = DEFAULT_TIMER,
 ) -> tuple[Verdict, str]:
     """Return the verdict of a finished direct test on one host, and what the verdict rests on."""
     tested = [result.series for result in results]

@@ -5,6 +5,7 @@ from orchestrator.bugs.exposure import ExposureState
 from orchestrator.findings.outcome import Outcome
 from orchestrator.verdict.case import Case, Finding
 from orchestrator.verdict.verdict import Verdict
+from orchestrator.verdict.witness import testified
 
 
 def affected(case: Case) -> Finding | None:
@@ -18,7 +19,7 @@ def affected(case: Case) -> Finding | None:
         return None
     return Finding(
         Verdict.AFFECTED,
-        f"{tally.bug_losses} of {tally.trials} loads lost the timer's interrupt",
+        f"{tally.bug_losses} of {tally.trials} loads lost the timer's interrupt{testified(case)}",
         notes=likeness_notes(case),
     )
 

@@ -9,6 +9,7 @@ from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
 from orchestrator.bugs.likeness import Likeness, likenesses
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.series import DirectCounts
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.counts import CellState
 from orchestrator.journal.fold import RunState
@@ -22,6 +23,7 @@ from orchestrator.verdict.cell import decide
 from orchestrator.verdict.ending import Ending
 from orchestrator.verdict.run_error_rate import CellBound, statement
 from orchestrator.verdict.verdict import Verdict, overall
+from orchestrator.verdict.witness import witnesses
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
     else:
         known = exposure(facts, cell.accel, cell.mode, cell.irqchip, cpu=cell.cpu)
         exposed = refine(known, state.apicv)
+    direct = state.direct_test if isinstance(state.direct_test, DirectCounts) else None
     case = Case(
         _tally(state, run),
         rate,
@@ -154,6 +157,9 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         expired_saves=sum(each.saves for each in state.phases.bins if each.expired),
         saves=state.saves,
         apicv_required=Requirement.APICV in plan.require,
+        witnesses=witnesses(state, run),
+        direct=direct,
+        ask_witness_by="`losttick lab probe`" if state.lab else "`losttick probe`",
     )
     verdict, why = _verdict(state, case)
     return CellResult(cell, facts, verdict, why, exposed, state, rate, case.likenesses)

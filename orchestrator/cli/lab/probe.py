@@ -27,7 +27,8 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
-from orchestrator.direct.wanted import DirectTrials, LapicMode, without_repeats
+from orchestrator.direct.wanted import DirectTrials, without_repeats
+from orchestrator.guest.lapic_mode import DEFAULT_MODE
 from orchestrator.lab.arms import Arm, arms_of
 from orchestrator.lab.direct import run_direct_in_labs
 from orchestrator.lab.kernel.names import kernel
@@ -47,7 +48,7 @@ def probe(
     kernels: KernelNames = None,
     variants: Variants = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials for each TMCCT.")] = 100,
-    mode: DirectMode = LapicMode.ONE_SHOT,
+    mode: DirectMode = DEFAULT_MODE,
     tmcct: Annotated[
         list[int] | None,
         typer.Option(

@@ -16,9 +16,10 @@ from orchestrator.direct.run import (
     collect,
     run_program,
 )
-from orchestrator.direct.wanted import DirectTrials, LapicMode
+from orchestrator.direct.wanted import DirectTrials
 from orchestrator.errors import InfraError
 from orchestrator.findings.series import Series
+from orchestrator.guest.lapic_mode import LapicMode
 
 RESTORE = (
     '{"series": "restore", "tmcct_ns": 7, "trials": 100, "lost": 3, "pending": 0, '

@@ -1,0 +1,112 @@
+"""The second witness of losses that were diagnosed as the known bug.
+
+A timer that the kernel never started leaves the testimony of the bug. So a loss makes a host
+`affected` without reserve only if a second witness agrees: the kernel's trace, the direct test on
+the same host, or, in a lab, the same modules without APICv. A witness that contradicts makes
+the cell `anomalous`.
+"""
+
+from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
+from orchestrator.bugs.exposure import ExposureState
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.series import DirectCounts
+from orchestrator.findings.witness import Says, Statement, TraceReading, Witness
+from orchestrator.journal.counts import CellState
+from orchestrator.journal.fold import RunState
+from orchestrator.verdict.case import Case, Finding
+from orchestrator.verdict.pattern import Pattern, direct_statement, read_pattern, shown
+from orchestrator.verdict.verdict import Verdict
+
+
+def witnesses(state: CellState, run: RunState) -> tuple[Statement, ...]:
+    """Return what the witnesses of a cell say of its losses."""
+    if not state.bug_losses:
+        return ()
+    found = [_trace(state), _direct(state), _without_apicv(state, run)]
+    return tuple(each for each in found if each is not None)
+
+
+def contradicted(case: Case) -> Finding | None:
+    """Return `anomalous` if a witness says that the losses are not the known bug's."""
+    tally = case.tally
+    against = [each.why for each in case.witnesses if each.says is Says.CONTRADICTS]
+    immune = case.exposure.state is ExposureState.NOT_EXPOSED
+    if tally.bug_losses < case.sure or immune or not against:
+        return None
+    lost = f"{tally.outcomes[Outcome.LOST]} lost in {tally.trials} loads"
+    return Finding(
+        Verdict.ANOMALOUS,
+        f"{lost}, with the testimony of the {APICV_BUG.name}, but {' and '.join(against)}",
+    )
+
+
+def testified(case: Case) -> str:
+    """Return how an `affected` goes on: with the witnesses that agree, or with whom to ask."""
+    agreeing = [each.why for each in case.witnesses if each.says is Says.AGREES]
+    if agreeing:
+        return f", and a second witness agrees: {', and '.join(agreeing)}"
+    undecided = [each.why for each in case.witnesses if each.says is Says.UNDECIDED]
+    grounds = "; ".join([*undecided, f"{case.ask_witness_by} asks one"])
+    return f" (expired or never started: no second witness tells which; {grounds})"
+
+
+def narrow_race_note(case: Case, finding: Finding) -> str | None:
+    """Return that the kernel has the narrow race, if the direct test shows it."""
+    if case.direct is None or read_pattern(case.direct.series) is not Pattern.NARROW:
+        return None
+    return (
+        f"This kernel has the {NARROW_RACE.name}: the direct test lost {shown(case.direct.series)}"
+        f". It {NARROW_RACE.effect}"
+    )
+
+
+def _trace(state: CellState) -> Statement | None:
+    vanished = state.traced[TraceReading.VANISHED]
+    never = state.causes[Cause.NOT_STARTED]
+    if vanished:
+        why = (
+            f"the kernel's trace shows in {vanished} of {state.bug_losses} losses that the "
+            "interrupt was accepted and vanished"
+        )
+        return Statement(Witness.TRACE, Says.AGREES, why)
+    if never:
+        why = f"the kernel's trace of {never} loads shows that nothing was ever posted"
+        return Statement(Witness.TRACE, Says.CONTRADICTS, why)
+    if state.traced[TraceReading.UNREADABLE]:
+        return Statement(Witness.TRACE, Says.UNDECIDED, "the kernel's trace can't tell")
+    return None
+
+
+def _direct(state: CellState) -> Statement | None:
+    found = state.direct_test
+    if isinstance(found, DirectCounts):
+        return direct_statement(found.series, found.control, APICV_BUG.name)
+    if found:
+        return Statement(Witness.DIRECT, Says.UNDECIDED, f"the direct test was not run: {found}")
+    return None
+
+
+def _without_apicv(state: CellState, run: RunState) -> Statement | None:
+    """Return what a lab's arm with the same modules shows without APICv."""
+    lab = state.lab
+    if lab is None or not lab.apicv:
+        return None
+    twins = [
+        other
+        for other in run.cells.values()
+        if other.lab is not None
+        and not other.lab.apicv
+        and (other.lab.kernel, other.lab.variant) == (lab.kernel, lab.variant)
+        and other.cell.mode == state.cell.mode
+        and other.trials
+    ]
+    trials = sum(twin.trials for twin in twins)
+    lost = sum(twin.outcomes[Outcome.LOST] for twin in twins)
+    if not trials:
+        return None
+    if lost:
+        why = f"the same modules without APICv lose {lost} of {trials} loads as well"
+        return Statement(Witness.NO_APICV, Says.CONTRADICTS, why)
+    why = f"the same modules without APICv lose none of {trials} loads"
+    return Statement(Witness.NO_APICV, Says.AGREES, why)

@@ -48,7 +48,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -600,7 +599,6 @@ int main(int argc, char **argv)
     make_crc_table();
     for (int i = 0; i < QEMUS; i++)
         qemus[i] = (struct qemu){.qmp = -1, .console = -1, .error = -1, .marker = -1};
-    mount("tracefs", TRACING, "tracefs", 0, NULL);  /* without it, nothing is recorded */
     signal(SIGPIPE, SIG_IGN);
     keep_busy();
     sigset_t child, usual;

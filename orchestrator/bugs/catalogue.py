@@ -136,7 +136,7 @@ DEADLINE_ORDER = KnownBug(
     name="TSC deadline restored too early",
     signature=Signature(
         outcomes=_LOST,
-        causes=frozenset({Cause.NOT_RESTORED}),
+        causes=frozenset({Cause.DEADLINE_GONE, Cause.NOT_RESTORED}),
         timers=frozenset({TimerMode.TSC_DEADLINE}),
     ),
     effect=(

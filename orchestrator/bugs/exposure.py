@@ -231,7 +231,8 @@ def read_apicv(trace: str) -> ApicvTrace:
 
 def refine(known: Exposure, seen: ApicvTrace | None) -> Exposure:
     """Correct what the parameter says by what the kernel recorded while the guest ticked."""
-    if known.state is not ExposureState.EXPOSED or seen is None:
+    open_to_doubt = known.state is ExposureState.EXPOSED or known.reason is Reason.ENLIGHTENED
+    if not open_to_doubt or seen is None:
         return known
     if seen.posted:
         return Exposure(

@@ -1,8 +1,9 @@
 """The meaning of a verdict for this host, in words."""
 
-from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
 from orchestrator.bugs.exposure import ExposureState
 from orchestrator.findings.outcome import STOPPED, Outcome
+from orchestrator.findings.series import DirectCounts
 from orchestrator.results.words import CAUSES, OUTCOMES
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
@@ -58,7 +59,7 @@ def _shows(result: CellResult) -> str:
         case Verdict.CLEAN if exposed.state is ExposureState.EXPOSED:
             return (
                 f"The {APICV_BUG.name} could have shown here ({exposed.why}) and would have frozen "
-                "nearly every load, so this kernel does not have the bug."
+                f"nearly every load, so this kernel does not have the bug.{_race(result)}"
             )
         case Verdict.CLEAN if exposed.state is ExposureState.NOT_EXPOSED:
             return (
@@ -70,6 +71,22 @@ def _shows(result: CellResult) -> str:
                 f"It is not known whether the {APICV_BUG.name} could have shown here "
                 f"({exposed.why}), so this is only weak evidence."
             )
+
+
+def _race(result: CellResult) -> str:
+    """Return what a clean cell leaves open if its kernel restores timers as old kernels do.
+
+    A first tick after a full period shows that the kernel lacks 8e6ed96cdd50, and nothing about
+    9cfec6d097c6, without which it has the narrow race.
+    """
+    counts = result.counts
+    asked = isinstance(counts.direct_test, DirectCounts)
+    if asked or counts.outcomes[Outcome.FULL_PERIOD] <= counts.outcomes[Outcome.IMMEDIATE]:
+        return ""
+    return (
+        f" The first tick came after a full period, so it may have the {NARROW_RACE.name}, which "
+        f"{NARROW_RACE.effect}. `losttick probe` tells."
+    )
 
 
 def _evidence(result: CellResult) -> str:

@@ -69,6 +69,8 @@ class Case:
     expired_saves: int = 0
     """Saves whose timer ran out between the stop and the save."""
     saves: int = 0
+    posts_timers: bool = False
+    """True if KVM may post a timer that runs out while the guest is stopped."""
     apicv_required: bool = False
     """True if the plan wants no verdict from a host without APICv."""
     witnesses: tuple[Statement, ...] = ()

@@ -8,7 +8,7 @@ from orchestrator.verdict.anomalies import anomalous
 from orchestrator.verdict.bound import bound_too_high, clean
 from orchestrator.verdict.case import Case, Note, Rule
 from orchestrator.verdict.early_end import ended_early, ending_note
-from orchestrator.verdict.expired import expired_note
+from orchestrator.verdict.expired import expired_note, posted_note
 from orchestrator.verdict.known_bug import affected
 from orchestrator.verdict.late import late_note, too_few_pairs
 from orchestrator.verdict.observer import controls_not_seen, too_many_unknown
@@ -24,7 +24,9 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.
-NOTES: tuple[Note, ...] = (narrow_race_note, late_note, expired_note, ending_note)
+NOTES: tuple[Note, ...] = (
+    narrow_race_note, late_note, expired_note, posted_note, ending_note,
+)  # fmt: skip
 
 
 def decide(case: Case) -> tuple[Verdict, str]:

@@ -1,6 +1,9 @@
 """Saves whose timer ran out between the stop and the save."""
 
+from orchestrator.host.facts import HostFacts
+from orchestrator.plan.cell import Cell
 from orchestrator.verdict.case import Case, Finding
+from orchestrator.vm.config import Accel, IrqChip
 
 
 def expired_note(case: Case, found: Finding) -> str | None:
@@ -19,3 +22,24 @@ def expired_note(case: Case, found: Finding) -> str | None:
     else:
         which = f"{expired} of {saves} saves {'was' if expired == 1 else 'were'}"
     return f"{which} `expired`: the timer ran out between the stop and the save"
+
+
+def posts_timers(facts: HostFacts, cell: Cell) -> bool:
+    """Return whether KVM may post a timer that runs out while the cell's guest is stopped."""
+    by_kvm = facts.kvm_modules.get("kvm", {}).get("pi_inject_timer") in ("1", "Y")
+    return by_kvm and cell.accel is Accel.KVM and cell.irqchip is not IrqChip.OFF
+
+
+def posted_note(case: Case, found: Finding) -> str | None:
+    """Return what pi_inject_timer does to saves whose timer runs out.
+
+    It lets KVM post a timer's interrupt from the CPU on which the timer fires, if APICv is on.
+    Then the interrupt is pending in the save.
+    """
+    if not case.posts_timers:
+        return None
+    return (
+        "kvm runs with pi_inject_timer=1: a timer that runs out between the stop and the save may "
+        "become pending at once, and then the save is not eligible. The phase `expired` may get no "
+        "save at all"
+    )

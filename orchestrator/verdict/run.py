@@ -21,6 +21,7 @@ from orchestrator.verdict.arm import lab_verdict
 from orchestrator.verdict.case import Case, Tally
 from orchestrator.verdict.cell import decide
 from orchestrator.verdict.ending import Ending
+from orchestrator.verdict.expired import posts_timers
 from orchestrator.verdict.run_error_rate import CellBound, statement
 from orchestrator.verdict.verdict import Verdict, overall
 from orchestrator.verdict.witness import witnesses
@@ -156,6 +157,7 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         _ending(state, plan, cut_short=cut_short),
         expired_saves=sum(each.saves for each in state.phases.bins if each.expired),
         saves=state.saves,
+        posts_timers=posts_timers(facts, cell),
         apicv_required=Requirement.APICV in plan.require,
         witnesses=witnesses(state, run),
         direct=direct,

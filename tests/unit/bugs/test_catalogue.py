@@ -20,6 +20,7 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.testing import FACTS
 from orchestrator.vm.config import Accel, IrqChip
+from tests.support.places import DOCS
 
 INTEL = {"kvm": {}, "kvm_intel": {"enable_apicv": "Y", "preemption_timer": "Y"}}
 
@@ -111,3 +112,26 @@ def test_a_likeness_claims_no_more_than_that() -> None:
     assert str(storm).endswith(TICK_STORM.advice)
     sure = replace(FACTS, kvm_modules=INTEL)
     assert ", which makes KVM" in str(likenesses({EXTRA: 3}, sure, Accel.KVM, IrqChip.ON)[0])
+
+
+def test_the_page_of_known_bugs_says_what_the_catalogue_says() -> None:
+    page = (DOCS / "bugs.md").read_text()
+    for bug in CATALOGUE:
+        section = page.partition(f"## {bug.name[0].upper()}{bug.name[1:]}\n")[2].partition("\n## ")[
+            0
+        ]
+        assert f"It {bug.effect}." in section
+        for title, text in (
+            ("kernels", bug.affected_kernels), ("fixed by", bug.fixed_by), ("advice", bug.advice),
+        ):  # fmt: skip
+            assert f"| {title} | {text} |" in section
+        if not bug.direct_only:
+            shows = section.partition("| shows |")[2].partition("|")[0]
+            for word in (*bug.signature.outcomes, *bug.signature.causes, *bug.signature.timers):
+                assert word in shows
+        needs = bug.needs
+        on = section.partition("| on |")[2].partition("|")[0]
+        assert (
+            f"`{needs.module}` with `{needs.parameter}=Y`" if needs.module else "any host"
+        ) in on
+        assert ("irqchip=split" in on) is needs.split_irqchip

@@ -86,3 +86,16 @@ def test_a_timer_that_no_bug_is_known_of_leaves_the_answer_open() -> None:
     assert found.why.endswith("the bug is known of one-shot timers: nothing is known of rtc")
     host = exposure(facts, Accel.KVM, None)  # type: ignore[arg-type]
     assert host.state is ExposureState.EXPOSED
+
+
+def test_the_trace_tells_whether_an_enlightenment_inhibits_apicv() -> None:
+    facts = host_with(kvm_intel={"enable_apicv": "Y"})
+    mode, cpu = TimerMode.ONE_SHOT, "qemu64,hv-synic,hv-vpindex"
+    unsure = exposure(facts, Accel.KVM, mode, cpu=cpu)  # type: ignore[arg-type]
+    assert unsure.state is ExposureState.UNKNOWN
+    heard = "# events: kvm/kvm_apic_accept_irq kvm/kvm_apicv_accept_irq\n"
+    posted = read_apicv(heard + "kvm_apicv_accept_irq: apicid 0 vec 64\n")
+    accepted = read_apicv(heard + "kvm_apic_accept_irq: apicid 0 vec 64\n" * 3)
+    assert refine(unsure, posted).state is ExposureState.EXPOSED
+    assert refine(unsure, accepted).state is ExposureState.NOT_EXPOSED
+    assert refine(unsure, None) == unsure

@@ -1,5 +1,6 @@
 """What a result says in plain words: the verdict, each outcome and each cause."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from orchestrator.results.words import CAUSES, OUTCOMES
 from orchestrator.verdict.run import CellResult, RunResult, judge_run
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
+from tests.support.exposures import NOT_EXPOSED
 from tests.support.places import ROOT
 from tests.support.records import heads, save_record
 
@@ -84,6 +86,17 @@ def test_the_evidence_is_said_to_have_what_it_has(
     assert run.verdict is Verdict.ANOMALOUS
     assert has in meaning(run)
     assert has_not not in meaning(run)
+
+
+@pytest.mark.parametrize("first", [Outcome.FULL_PERIOD, Outcome.IMMEDIATE])
+def test_a_clean_run_of_an_old_kernel_leaves_the_narrow_race_open(first: Outcome) -> None:
+    run = judged(*[first] * 8)
+    (result,) = run.cells
+    clean = replace(run, verdict=Verdict.CLEAN, cells=[replace(result, verdict=Verdict.CLEAN)])
+    said = "it may have the narrow race, which loses a timer that is restored with a few nano"
+    assert (said in meaning(clean)) is (first is Outcome.FULL_PERIOD)
+    hidden = replace(result, verdict=Verdict.CLEAN, exposure=NOT_EXPOSED)
+    assert "narrow race" not in meaning(replace(clean, cells=[hidden]))
 
 
 @pytest.mark.parametrize(

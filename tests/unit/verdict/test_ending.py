@@ -13,6 +13,7 @@ from orchestrator.journal.fold import fold
 from orchestrator.journal.records import (
     CellRecord,
     FailureRecord,
+    HostRecord,
     InterruptedRecord,
     OutOfTimeRecord,
     Record,
@@ -20,9 +21,11 @@ from orchestrator.journal.records import (
 from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.plan.load import build_plan
 from orchestrator.stats.rate import Losses, loss_rate
+from orchestrator.testing import FACTS
 from orchestrator.verdict.case import Case, Tally
 from orchestrator.verdict.cell import decide
 from orchestrator.verdict.ending import Ending
+from orchestrator.verdict.expired import posts_timers
 from orchestrator.verdict.run import CellResult, judge_run
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -102,6 +105,24 @@ def test_the_verdict_says_how_many_saves_were_expired(
     found, text = decide(replace(ordinary, expired_saves=expired, saves=saves))
     assert found is Verdict.CLEAN
     assert text.endswith(words) if words else "expired" not in text
+
+
+@pytest.mark.parametrize(
+    ("parameter", "accel", "said"),
+    [("1", Accel.KVM, True), ("Y", Accel.KVM, True), ("0", Accel.KVM, False),
+     ("1", Accel.TCG, False)],
+)  # fmt: skip
+def test_pi_inject_timer_is_said_to_make_expired_timers_pending(
+    parameter: str, accel: Accel, *, said: bool
+) -> None:
+    facts = replace(FACTS, kvm_modules={"kvm": {"pi_inject_timer": parameter}})
+    records = [*heads(PLAN)[:1], HostRecord(facts), *heads(PLAN)[2:], *ticks(8)]
+    (state,) = fold(records).cells.values()
+    posts = posts_timers(facts, replace(state.cell, accel=accel))
+    assert posts is said
+    if accel is Accel.KVM:
+        (result,) = judge_run(fold(records), Path("journal.jsonl")).cells
+        assert ("pi_inject_timer=1: a timer that runs out" in result.why) is said
 
 
 def test_known_bugs_are_no_hints_where_late_ticks_are_the_host_s_own() -> None:

@@ -395,7 +395,6 @@ ivt_init:
         movw    $nmi_isr - start, 2 * 4
         movw    $tick_isr - start, VEC_TICK * 4
         movw    $swallow_isr - start, VEC_SWALLOW * 4
-        movw    $spurious_isr - start, VEC_SPURIOUS * 4
         ret
 
 # --- configuration: fw_cfg file opt/losttick/config ----------------------
@@ -746,7 +745,6 @@ swallow_isr:
 
 stray_isr:
         incl    S_STRAYS
-spurious_isr:
         iret
 
 # One call of three bytes for each vector: what it pushes tells which it was.

@@ -100,7 +100,7 @@ STALE_PREEMPTION_TIMER = KnownBug(
 
 STALE_SVI = KnownBug(
     name="stale SVI after APICv was switched on",
-    signature=Signature(outcomes=_LOST, causes=frozenset({Cause.NOT_DELIVERABLE}), timers=_LAPIC),
+    signature=Signature(outcomes=_LOST, causes=frozenset({Cause.IN_SERVICE}), timers=_LAPIC),
     effect=(
         "leaves an interrupt in service for ever (its bit in ISR stays set) when KVM switches "
         "APICv on for a guest that runs already, so that no tick is delivered any more"
@@ -116,9 +116,7 @@ STALE_SVI = KnownBug(
 
 STALE_TPR = KnownBug(
     name="stale TPR with AVIC",
-    signature=Signature(
-        outcomes=_LOST, causes=frozenset({Cause.NOT_DELIVERABLE, Cause.PENDING}), timers=_LAPIC
-    ),
+    signature=Signature(outcomes=_LOST, causes=frozenset({Cause.PENDING}), timers=_LAPIC),
     effect=(
         "lets KVM_SET_LAPIC leave the CPU with the task priority from before the load, so that "
         "ticks stay pending although the guest's TPR allows them"

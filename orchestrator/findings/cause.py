@@ -23,6 +23,9 @@ class Cause(enum.StrEnum):
     NOT_REARMED = "not re-armed by the guest"
     NOT_RESTORED = "timer not restored"
     NOT_DELIVERABLE = "not deliverable"
+    IN_SERVICE = "stuck in service"
+    """An interrupt stays in service (its bit in ISR is set) although no handler runs, and holds
+    the tick back."""
     GUEST_CRASHED = "guest crashed"
     QEMU_CRASHED = "QEMU crashed"
     """QEMU ended itself by a signal, for instance because KVM refused the restored state."""

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 LVT_MASKED = 0x10000
 
+#: LVTT: one-shot, periodic or TSC-deadline.
+LVT_TIMER_MODE = 0x60000
+
 #: Bit of SVR that switches the LAPIC on.
 SVR_ENABLED = 0x100
 

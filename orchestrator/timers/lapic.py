@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.guest.lapic import LVT_MASKED, Lapic
+from orchestrator.guest.lapic import LVT_MASKED, LVT_TIMER_MODE, Lapic
 from orchestrator.guest.lines import Testimony
 from orchestrator.guest.state import GuestState
 from orchestrator.timers.first_tick import ResumeTiming, lapic_due
@@ -65,7 +65,7 @@ class LapicTimer:
         """
         first, last = hearing.testimonies[0], hearing.testimonies[-1]
         for testimony in (first, last):
-            hindered = _hindrance(testimony, hearing.vector)
+            hindered = _hindrance(testimony, hearing)
             if hindered:
                 cause, what = hindered
                 return cause, f"{what}: {self._read_out(testimony, hearing.vector)}."
@@ -158,14 +158,26 @@ def _named(vectors: Collection[int]) -> str:
     return "clear" if not vectors else "+".join(f"{vector:#x}" for vector in sorted(vectors))
 
 
-def _hindrance(testimony: Testimony, vector: int) -> tuple[Cause, str] | None:
+def _hindrance(testimony: Testimony, hearing: Hearing) -> tuple[Cause, str] | None:
     """Return what keeps the tick from the guest; None if nothing is pending or in the way."""
+    vector, saved = hearing.vector, f"LVTT was {hearing.lvtt:#x} in the save"
     bit = 1 << (vector & 31)
-    if testimony.lvtt & LVT_MASKED or testimony.lvtt & 0xFF != vector:
-        return Cause.NOT_DELIVERABLE, "the timer's LVTT is masked or has another vector"
+    if testimony.lvtt & LVT_MASKED:
+        return Cause.NOT_DELIVERABLE, f"the timer's LVTT is masked ({saved})"
+    if testimony.lvtt & 0xFF != vector:
+        return Cause.NOT_DELIVERABLE, f"the timer's LVTT has another vector ({saved})"
+    if (testimony.lvtt ^ hearing.lvtt) & LVT_TIMER_MODE:
+        return Cause.NOT_RESTORED, f"the timer is in another mode ({saved})"
     if not testimony.interrupt_flag:
         return Cause.NOT_DELIVERABLE, "the guest runs with interrupts off"
-    if testimony.isr & bit or (testimony.ppr >> 4) >= vector >> 4:
+    stuck = [each for each in testimony.in_service(vector) if each >> 4 >= vector >> 4]
+    if stuck:
+        return (
+            Cause.IN_SERVICE,
+            f"{_named(stuck)} is in service although the guest runs no handler of it, which holds "
+            "the tick back",
+        )
+    if (testimony.ppr >> 4) >= vector >> 4:
         return Cause.NOT_DELIVERABLE, "the priority of the processor holds the tick back"
     if testimony.irr & bit:
         return (

@@ -24,6 +24,8 @@ class Hearing:
     """Vector of the guest's tick interrupt."""
     tmict: int
     """TMICT in the save that was loaded."""
+    lvtt: int
+    """LVTT in the save that was loaded."""
     progress_per_period: float
     """The guest's progress in one period."""
     rescued: bool

@@ -129,6 +129,7 @@ def _decide(
         testimonies=part.testimonies,
         vector=config.program.vector,
         tmict=save.tmict,
+        lvtt=save.lvtt,
         progress_per_period=save.progress_per_period,
         rescued=bool(part.rescued),
         deadline=part.memory[-1].deadline if part.memory else save.deadline,

@@ -119,6 +119,12 @@ static void set_vector(struct kvm_lapic_state *page, int at, unsigned vector)
     set(page, at, get(page, at) | 1u << vector % 32);
 }
 
+static void clear_vector(struct kvm_lapic_state *page, int at, unsigned vector)
+{
+    at += vector / 32 * 0x10;
+    set(page, at, get(page, at) & ~(1u << vector % 32));
+}
+
 static uint64_t msr(struct vcpu *v, unsigned long request, uint32_t index, uint64_t value)
 {
     struct { struct kvm_msrs head; struct kvm_msr_entry entry; } all = {
@@ -142,6 +148,7 @@ static void wind(struct vcpu *v, uint32_t lvtt, uint32_t tmict, uint32_t tmcct)
 {
     struct kvm_lapic_state page;
     must(kvm(v->fd, KVM_GET_LAPIC, &page) == 0);
+    clear_vector(&page, IRR, TICK_VECTOR); /* of a period that has passed already */
     set(&page, LVTT, lvtt);
     set(&page, TMICT, tmict);
     set(&page, TMCCT, tmcct);

@@ -40,6 +40,7 @@ def hearing(testimonies: list[lines.Testimony], **facts: Any) -> Hearing:
     return Hearing(
         **{
             "why": why, "testimonies": testimonies, "vector": VECTOR, "tmict": TMICT,
+            "lvtt": EXPIRED.lvtt,
             "progress_per_period": 1000.0, "rescued": True, "deadline": DEADLINE, **facts,
         }
     )  # fmt: skip
@@ -119,7 +120,9 @@ def test_an_expired_timer(mode: str, cause: Cause) -> None:
         ("one-shot", {"lvtt": 0x10040}, Cause.NOT_DELIVERABLE),
         ("one-shot", {"lvtt": 0x41}, Cause.NOT_DELIVERABLE),
         ("one-shot", {"flags": 0x46}, Cause.NOT_DELIVERABLE),
-        ("one-shot", {"isr": 1}, Cause.NOT_DELIVERABLE),
+        ("one-shot", {"lvtt": 0x20040}, Cause.NOT_RESTORED),  # it was periodic in the save
+        ("one-shot", {"isr": 1}, Cause.IN_SERVICE),
+        ("one-shot", {"isr_elsewhere": 0xEC}, Cause.IN_SERVICE),
         ("one-shot", {"ppr": 0x40}, Cause.NOT_DELIVERABLE),
         ("one-shot", {"irr": 1}, Cause.PENDING),
         ("one-shot", {"irr": 2}, Cause.WRONG_VECTOR),  # 0x41 is pending

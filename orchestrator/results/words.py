@@ -36,8 +36,11 @@ CAUSES: Mapping[Cause, str] = {
     Cause.NOT_STARTED: "the timer was restored, but the kernel never started it",
     Cause.WRONG_VECTOR: "an interrupt came, or waits, on another vector than the tick's",
     Cause.NOT_REARMED: "the guest took its last tick and armed no other",
-    Cause.NOT_RESTORED: "the timer's register has not the value that was saved",
+    Cause.NOT_RESTORED: "a register of the timer does not have the value that was saved",
     Cause.NOT_DELIVERABLE: "the LAPIC or the guest holds the tick back",
+    Cause.IN_SERVICE: (
+        "an interrupt stays in service although no handler runs, and holds the tick back"
+    ),
     Cause.GUEST_CRASHED: "the guest crashed",
     Cause.QEMU_CRASHED: "QEMU ended itself, in its own words",
     Cause.VCPU_NOT_RUNNING: "QEMU does not run the vCPU",

@@ -10,13 +10,13 @@ from orchestrator.campaign.events import Progress
 from orchestrator.campaign.pauses import Patience, Pauses
 from orchestrator.campaign.shams import Shams
 from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
+from orchestrator.campaign.trouble import INSTANCE_TROUBLE
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError
 from orchestrator.findings.outcome import STOPPED, Outcome, TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.wait import Wait
-from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host
 from orchestrator.journal.control import control_subject
 from orchestrator.journal.counts import MAX_ATTEMPTS, CellState
@@ -40,7 +40,7 @@ from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import load_manner
 from orchestrator.vm.instance import Instance
-from orchestrator.vm.launch import GuestStartError, launch
+from orchestrator.vm.launch import launch
 
 #: Trials after which a cell gives its turn to another cell that waits. They take some seconds,
 #: far longer than the start of an instance.
@@ -48,9 +48,6 @@ TURN_TRIALS = 150
 
 #: A cell is given up after this many instances in a row without a trial.
 MAX_BARREN_INSTANCES = 3
-
-#: Failures of one instance that do not end the cell: the next instance may do better.
-INSTANCE_TROUBLE = (NoSaveError, MonitorError, QemuStartError, GuestStartError)
 
 
 class CellRunner:
@@ -62,6 +59,7 @@ class CellRunner:
         cell: Cell,
         snapshots: Snapshots,
         *,
+        period_ns: int,
         planned: int,
         seconds: float | None = None,
         controls: int = 2,
@@ -78,6 +76,7 @@ class CellRunner:
             host: the host.
             cell: the cell.
             snapshots: implementation of the cell's snapshot method.
+            period_ns: the timer period, which may have been measured.
             planned: number of trials to run.
             seconds: time limit for the trials, by the host's clock; None for no limit.
             controls: injected losses: 2 for one before and one after the trials. A guest
@@ -106,7 +105,7 @@ class CellRunner:
         self._progress = progress
         self._pauses = Pauses(host, cell, recorder, progress, patience or Patience())
         self._shams = Shams(cell, planned, recorder, progress)
-        self._limits = Limits(cell.period_ns, cell.vcpus)
+        self._limits = Limits(period_ns, cell.vcpus)
         self._known_paces: dict[tuple[tuple[int | None, ...], bool], Paces] = {}
         self._attempt = 1
         self._loader_noted = False
@@ -306,9 +305,11 @@ class CellRunner:
     @contextlib.asynccontextmanager
     async def _start(self, role: Role, *, windows: int = 1) -> AsyncIterator[Instance]:
         cell = self._cell
+        period_ns = self._limits.period_ns
         config = cell.instance_config(
+            period_ns,
             control_tick=GUESTS[cell.guest].control_tick if role is Role.CONTROL else 0,
-            control_periods=TIMERS[cell.mode].control_periods(cell.period_ns) * windows,
+            control_periods=TIMERS[cell.mode].control_periods(period_ns, windows),
             subject=control_subject(len(self.counts.controls) + 1, cell.vcpus),
         )
         config = replace(config, disk=self._snapshots.needs_disk)
@@ -318,7 +319,7 @@ class CellRunner:
             yield instance
 
     def _trial(self, instance: Instance, save: Save, paces: Paces) -> Trial:
-        manner = load_manner(self._cell)
+        manner = load_manner(self._cell, self._limits.period_ns)
         return Trial(instance, self._snapshots, save, paces, self._limits, manner)
 
     def _paces(self, instance: Instance) -> Paces:

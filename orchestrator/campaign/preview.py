@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.campaign.cell_fit import check_cell_fits
 from orchestrator.campaign.open_hosts import opener
+from orchestrator.campaign.period import measure_period
 from orchestrator.campaign.schedule import OpenHost
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.plan.cell import Cell
@@ -19,6 +20,8 @@ class Preview:
     cell: Cell
     why_not: str | None
     """Why the cell can't run here; None if it can."""
+    period_ns: int | None = None
+    """The timer period that was measured; None if the plan names one or the cell can't run."""
     fails: bool = False
     """True if the harness or QEMU fails at the cell: an error, not a skip."""
 
@@ -43,13 +46,17 @@ async def preview(
 def _tried_as(cell: Cell) -> Cell:
     """Return the cell that stands for all cells with the same instance and method."""
     phase = EXPIRED if cell.phase.expired else RANDOM
-    return replace(cell, period_ns=0, loads_per_save=1, cycle=CycleKind.REPEAT, phase=phase)
+    period_ns = None if cell.period_ns is None else 0
+    return replace(cell, period_ns=period_ns, loads_per_save=1, cycle=CycleKind.REPEAT, phase=phase)
 
 
 async def _try(cell: Cell, open_host: OpenHost) -> Preview:
     try:
         async with open_host() as host:
-            await check_cell_fits(host, cell, host.facts.need_qemu())
+            method = await check_cell_fits(host, cell, host.facts.need_qemu())
+            if cell.period_ns is None:
+                period_ns, _ = await measure_period(host, cell, method)
+                return Preview(cell, None, period_ns)
     except UnfitError as error:
         return Preview(cell, str(error))
     except InfraError as error:

@@ -10,11 +10,13 @@ from orchestrator.campaign.cell import CellRunner
 from orchestrator.campaign.cell_fit import check_cell_fits
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.pauses import Patience
+from orchestrator.campaign.period import measure_period
 from orchestrator.campaign.resume import counted_elsewhere
 from orchestrator.campaign.turns import Turns
 from orchestrator.campaign.witness import Ask, ask_witness, wants_witness
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
+from orchestrator.findings.period import in_words
 from orchestrator.host.protocol import Host
 from orchestrator.journal.file import JournalError
 from orchestrator.journal.plain import plain
@@ -23,11 +25,13 @@ from orchestrator.journal.records import (
     CellRecord,
     HostRecord,
     LabRecord,
+    PeriodRecord,
     RestartRecord,
     SkipRecord,
 )
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.plan import Plan
+from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.verdict.run import CellResult, judge_cell
 
@@ -136,14 +140,28 @@ class Schedule:
         own = facts != state.facts
         self.recorder.write(HostRecord(facts if own else None, cell.id, host.deadlines))
 
+    async def _period_ns(self, host: Host, cell: Cell, snapshots: Snapshots) -> int:
+        """Return the timer period of a cell. One that is not known yet is measured and journalled.
+
+        A resumed run keeps the period of its journal: all trials of a cell have one period.
+        """
+        period_ns = self.recorder.state.cells[cell.id].period_ns
+        if period_ns is None:
+            period_ns, tried = await measure_period(host, cell, snapshots)
+            self.recorder.write(PeriodRecord(cell.id, period_ns, tried))
+            self.progress.noted(f"{cell.id}: {in_words(period_ns, tried)}")
+        return period_ns
+
     async def _campaign(self, host: Host, cell: Cell) -> None:
         """Run the campaign of a cell, if the host supports everything that the cell needs."""
         limits, state = self.plan.limits, self.recorder.state
         turn = self.turns.turn(cell.id) if self.interleave else contextlib.nullcontext()
         async with turn:
             method = await check_cell_fits(host, cell, host.facts.need_qemu())
+            period_ns = await self._period_ns(host, cell, method)
         runner = CellRunner(
             host, cell, method,
+            period_ns=period_ns,
             planned=limits.planned,
             seconds=limits.seconds,
             controls=self.plan.controls,

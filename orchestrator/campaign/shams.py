@@ -112,7 +112,7 @@ class Shams:
         found = self._next
         assert found, "no sham is due"
         number, _ = found
-        manner = load_manner(self._cell)
+        manner = load_manner(self._cell, limits.period_ns)
         stood, result = await Sham(instance, saver, paces, limits).run(
             f"sham{number}",
             save.intended_phase,

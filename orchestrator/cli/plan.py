@@ -82,9 +82,11 @@ def _described(plan: Plan, found: Sequence[Preview], unmet: str | None) -> dict[
             "skipped": None if each.fails else each.why_not,
             "fails": each.why_not if each.fails else None,
             "trials": plan.limits.planned,
-            "expected_s": None if each.why_not else round(expected_s(each.cell, plan), 1),
+            "period_ms": period_ns and period_ns / 1e6,
+            "expected_s": None if each.why_not else round(_expected_s(plan, each), 1),
         }
         for each in found
+        for period_ns in [each.cell.period_ns or each.period_ns]
     ]
     return {
         "seed": plan.seed,
@@ -96,8 +98,12 @@ def _described(plan: Plan, found: Sequence[Preview], unmet: str | None) -> dict[
     }
 
 
+def _expected_s(plan: Plan, found: Preview) -> float:
+    return expected_s(found.cell, plan, found.period_ns)
+
+
 def _total_s(plan: Plan, found: Sequence[Preview]) -> float:
-    return sum(expected_s(each.cell, plan) for each in found if each.why_not is None)
+    return sum(_expected_s(plan, each) for each in found if each.why_not is None)
 
 
 def _print(plan: Plan, found: Sequence[Preview], unmet: str | None) -> None:
@@ -105,7 +111,8 @@ def _print(plan: Plan, found: Sequence[Preview], unmet: str | None) -> None:
     table = Table(("cell", "loads", "expected"), right=frozenset({"loads"}))
     for each in found:
         if each.why_not is None:
-            about = Styled(duration(expected_s(each.cell, plan)))
+            period = f" at {each.period_ns / 1e6:g} ms" if each.period_ns else ""
+            about = Styled(duration(_expected_s(plan, each)) + period)
         else:
             about = Styled(f"{'fails' if each.fails else 'skipped'}: {each.why_not}", "yellow")
         table.add(each.cell.id, str(plan.limits.planned), about)

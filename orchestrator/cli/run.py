@@ -80,7 +80,8 @@ def run(
         list[Method] | None, _axis("method", "How state is saved and loaded.")
     ] = None,
     period: Annotated[
-        list[float] | None, _axis("period_ms", "Timer period in milliseconds, 1 to 4294.")
+        list[str] | None,
+        _axis("period_ms", "Timer period in milliseconds, 1 to 4294; auto measures the host."),
     ] = None,
     loads_per_save: Annotated[
         list[int] | None,

@@ -6,6 +6,7 @@ from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled
 from orchestrator.findings.outcome import CAME, Outcome
+from orchestrator.findings.period import in_words
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.recorder import EVIDENCE
 from orchestrator.results.hosts import other_hosts
@@ -37,6 +38,9 @@ def print_run(screen: Screen, run: RunResult) -> None:
     _print_others(screen, run)
     if len(run.cells) > 1 and run.statement:
         screen.prose(run.statement)
+    for words, names in _chosen_periods(run).items():
+        of = "" if len(run.cells) == 1 else f" in {', '.join(names)}"
+        screen.prose(f"By `auto`, {words}{of}.")
     if run.changed:
         changed = ", ".join(run.changed)
         screen.prose(f"The host changed while this run was interrupted: {changed}.", style="yellow")
@@ -65,6 +69,17 @@ def _print_others(screen: Screen, run: RunResult) -> None:
             same.setdefault((result.verdict, result.why.rstrip(".")), []).append(result.cell.id)
     for (verdict, why), ids in same.items():
         screen.prose(f"{', '.join(ids)}: ", coloured(verdict), f": {why}.")
+
+
+def _chosen_periods(run: RunResult) -> dict[str, list[str]]:
+    """Return the periods that `auto` chose, in words, each with the ids of its cells."""
+    found: dict[str, list[str]] = {}
+    for result in run.cells:
+        counts = result.counts
+        if result.cell.period_ns is None and counts.period_ns is not None:
+            words = in_words(counts.period_ns, counts.periods_tried)
+            found.setdefault(words, []).append(result.cell.id)
+    return found
 
 
 def print_end(screen: Screen, run: RunResult) -> None:

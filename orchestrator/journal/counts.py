@@ -10,6 +10,7 @@ from orchestrator.bugs.likeness import proven
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import LATE, TICKED, Outcome
+from orchestrator.findings.period import PeriodTried
 from orchestrator.findings.save import Save
 from orchestrator.findings.series import DirectCounts
 from orchestrator.findings.witness import TraceReading
@@ -43,12 +44,18 @@ class CellState:
     """SHA-256 of the guest's image with which they were counted."""
     lab: LabIdentity | None = None
     """The identity of the lab, if a lab booted the host."""
+    period_ns: int | None = None
+    """The timer period. None for `auto` until it was measured."""
+    periods_tried: tuple[PeriodTried, ...] = ()
+    """What was measured to choose the period."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """Trials of eligible saves, by outcome; `unknown` for those that stayed unresolved."""
     causes: Counter[Cause] = field(default_factory=Counter)
     attempts: int = 0
     unknown_attempts: int = 0
     saves: int = 0
+    expired_saves: int = 0
+    """Saves in which the timer of a vCPU had run out while the instance was stopped."""
     lossy_saves: int = 0
     """Saves of which at least one load was lost."""
     by_save: BySave = field(default_factory=BySave)
@@ -99,6 +106,7 @@ class CellState:
     def begin_save(self, save: Save) -> None:
         """Count an eligible save."""
         self.saves += 1
+        self.expired_saves += any(part.expired for part in save.vcpus)
         self.by_save.begin()
         self._save = save.tag, self.phases.begin_save(save), save.generation > 0
 

@@ -24,6 +24,7 @@ from orchestrator.journal.records import (
     InterruptedRecord,
     LabRecord,
     OutOfTimeRecord,
+    PeriodRecord,
     PlanRecord,
     Record,
     RestartRecord,
@@ -163,6 +164,10 @@ class RunState:
         cell.console_garbled += record.garbled
         cell.console_dropped_bytes += record.dropped_bytes
 
+    def _period(self, record: PeriodRecord) -> None:
+        cell = self._cell(record.cell)
+        cell.period_ns, cell.periods_tried = record.period_ns, record.tried
+
     def _lab(self, record: LabRecord) -> None:
         self._cell(record.cell).lab = record.lab
 
@@ -204,6 +209,7 @@ _STEPS: Mapping[type[Record], Callable[[RunState, Any], None]] = {
     InstanceRecord: RunState._instance,
     SaveRecord: RunState._save,
     ConsoleRecord: RunState._console,
+    PeriodRecord: RunState._period,
     LabRecord: RunState._lab,
     TraceRecord: RunState._trace,
     WitnessRecord: RunState._witness,
@@ -218,7 +224,7 @@ _STEPS: Mapping[type[Record], Callable[[RunState, Any], None]] = {
 
 def _empty(cell: Cell) -> CellState:
     """Return the state of a cell that has counted nothing."""
-    return CellState(cell, by_save=BySave(cell.loads_per_save))
+    return CellState(cell, period_ns=cell.period_ns, by_save=BySave(cell.loads_per_save))
 
 
 def fold(records: Iterable[Record]) -> RunState:

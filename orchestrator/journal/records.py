@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.bugs.exposure import ApicvTrace
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.findings.lab import LabIdentity
+from orchestrator.findings.period import PeriodTried
 from orchestrator.findings.save import Save
 from orchestrator.findings.series import DirectCounts, Series
 from orchestrator.guest.config import DEFAULT_TIMER
@@ -163,6 +164,16 @@ class SaveRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PeriodRecord:
+    """`period`: the timer period was chosen of a cell whose plan says `auto`."""
+
+    cell: str
+    period_ns: int
+    tried: tuple[PeriodTried, ...]
+    """The periods that were tried, the shortest first, and what was measured at each."""
+
+
+@dataclass(frozen=True, slots=True)
 class TraceRecord:
     """`trace`: what the kernel's tracepoints showed of APICv while the guest ticked."""
 
@@ -282,7 +293,8 @@ class InterruptedRecord:
 Record = (
     RunRecord | DirectRecord | HostRecord | PlanRecord | ResumedRecord | LabRecord
     | RestartRecord | InstanceRecord | LoaderRecord | ConsoleRecord | SaveRecord | TrialRecord
-    | TraceRecord | WitnessRecord | PauseRecord | FailureRecord | SkipRecord | OutOfTimeRecord
+    | PeriodRecord | TraceRecord | WitnessRecord | PauseRecord | FailureRecord | SkipRecord
+    | OutOfTimeRecord
     | CellRecord | SeriesRecord | VerdictRecord | InterruptedRecord
 )  # fmt: skip
 
@@ -300,6 +312,7 @@ KINDS: Mapping[str, type[Record]] = {
     "console": ConsoleRecord,
     "save": SaveRecord,
     "trial": TrialRecord,
+    "period": PeriodRecord,
     "trace": TraceRecord,
     "pause": PauseRecord,
     "witness": WitnessRecord,

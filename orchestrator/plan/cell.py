@@ -9,6 +9,7 @@ from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.wait import Wait
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.plan.pause import NO_PAUSE, Pause
+from orchestrator.plan.period import AUTO, AUTO_PERIODS_NS
 from orchestrator.plan.phase import RANDOM, Phase
 from orchestrator.plan.qemu_args import NO_ARGS, QemuArgs
 from orchestrator.snapshot.method import CycleKind, Method, Resume
@@ -36,7 +37,8 @@ class Cell:
     """Name of the timer that makes the guest tick."""
     apic: Apic
     method: Method
-    period_ns: int
+    period_ns: int | None
+    """Timer period; None for `auto`, so that it is measured before the trials."""
     loads_per_save: int
     cycle: CycleKind = CycleKind.REPEAT
     host: str = ""
@@ -77,7 +79,7 @@ class Cell:
         host = f"{self.host}/" if self.host else ""
         repeat = self.cycle is CycleKind.REPEAT
         cycle = f"{self.loads_per_save}loads" if repeat else self.cycle
-        period_ms = f"{self.period_ns / 1e6:.10g}"
+        period = AUTO if self.period_ns is None else f"{self.period_ns / 1e6:.10g}ms"
         others = "".join(
             f"/{field.name}={value}"
             for field in sorted(dataclasses.fields(self), key=lambda field: field.name)
@@ -85,22 +87,29 @@ class Cell:
             and field.name not in ("host", "cycle")
             and (value := getattr(self, field.name)) != field.default
         )
-        return (
-            f"{host}{self.accel}/{self.mode}/{self.apic}/{self.method}/{period_ms}ms/{cycle}"
-            + others
-        )
+        return f"{host}{self.accel}/{self.mode}/{self.apic}/{self.method}/{period}/{cycle}" + others
 
     def instance_config(
-        self, *, control_tick: int = 0, control_periods: int = 6, subject: int = 0
+        self,
+        period_ns: int | None = None,
+        *,
+        control_tick: int = 0,
+        control_periods: int = 6,
+        subject: int = 0,
     ) -> InstanceConfig:
         """Return the virtual machine of this cell.
 
-        The arguments configure the guest's built-in control.
+        Args:
+            period_ns: the timer period if the cell's is `auto`; by default the shortest that
+                `auto` may choose.
+            control_tick: tick after which the guest's built-in control begins; 0 for no control.
+            control_periods: length of the control's window.
+            subject: the vCPU on which the control happens.
         """
         guest = GuestConfig(
             mode=self.mode,
             apic=self.apic,
-            period_ns=self.period_ns,
+            period_ns=self.period_ns or period_ns or AUTO_PERIODS_NS[0],
             control_tick=control_tick,
             control_periods=control_periods,
             vcpus=self.vcpus,

@@ -1,6 +1,7 @@
 """Estimates how long a cell will take."""
 
 from orchestrator.plan.cell import Cell
+from orchestrator.plan.period import AUTO_PERIODS_NS
 from orchestrator.plan.plan import Plan
 from orchestrator.snapshot.method import CycleKind, Method
 from orchestrator.timers.registry import TIMERS
@@ -25,15 +26,23 @@ _SAVE_PERIODS = 6
 _CONTROL_PERIODS, _CONTROL_S = 32, 0.5
 
 
-def expected_s(cell: Cell, plan: Plan) -> float:
-    """Return about how many seconds a cell takes if nothing is lost."""
-    period_s = cell.period_ns / 1e9
+def expected_s(cell: Cell, plan: Plan, period_ns: int | None = None) -> float:
+    """Return about how many seconds a cell takes if nothing is lost.
+
+    Args:
+        cell: the cell.
+        plan: its plan.
+        period_ns: the timer period if the cell's is `auto`; by default the shortest that `auto`
+            may choose.
+    """
+    period_ns = cell.period_ns or period_ns or AUTO_PERIODS_NS[0]
+    period_s = period_ns / 1e9
     trials = plan.limits.planned
     saves = -(-trials // cell.loads_per_save)
     first = TIMERS[cell.mode].first_tick_periods
     trial_s = (first + 1) * period_s + _LOAD_S.get(cell.method, _NEW_QEMU_S)
-    trial_s += cell.pause_before_load.ns(cell.period_ns) / 1e9
-    trial_s += cell.pause_before_cont.ns(cell.period_ns) / 1e9
+    pauses = (cell.pause_before_load, cell.pause_before_cont)
+    trial_s += sum(pause.ns(period_ns) for pause in pauses) / 1e9
     save_s = (_SAVE_PERIODS + 1.25 * cell.phase.expired) * period_s + _SAVE_S
     if cell.cycle is CycleKind.FRESH:
         save_s += _START_S

@@ -20,7 +20,7 @@ every load. In virtual time the campaign takes a fraction of a second.
     ...     asyncio.Runner(loop_factory=VirtualTimeLoop) as runner,
     ... ):
     ...     runner.run(main(out))
-    affected 6 QEMUs
+    affected 7 QEMUs
 """
 
 from orchestrator.testing.clock import SPEED, FakeClock

@@ -44,12 +44,12 @@ class LapicTimer:
         """Return the times of `immediate`, `full-period` and `remaining`."""
         return lapic_due(phase, resumed)
 
-    def control_periods(self, period_ns: int) -> int:
+    def control_periods(self, period_ns: int, times: int = 1) -> int:
         """Return six periods, or as many as `CONTROL_WINDOW_NS` takes.
 
         Ticks after the window would not be heard: the timer stands still by then.
         """
-        return max(6, -(-CONTROL_WINDOW_NS // period_ns))
+        return max(6, -(-CONTROL_WINDOW_NS // period_ns)) * times
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
         """Return whether the vCPU was silent, and diagnosed as having lost its interrupt."""

@@ -21,11 +21,11 @@ class Periodic(LapicTimer):
     #: A load starts a whole period.
     first_tick_periods = 1.0
 
-    def control_periods(self, period_ns: int) -> int:
+    def control_periods(self, period_ns: int, times: int = 1) -> int:
         """Return three periods, or as many as `CONTROL_WINDOW_NS` takes.
 
         Its ticks go on after the window: the first of them must come before the guest counts as
-        silent, which takes five periods and at least 40 ms.
+        silent, which takes five periods and at least 40 ms. So no window is longer.
         """
         return max(3, -(-CONTROL_WINDOW_NS // period_ns))
 

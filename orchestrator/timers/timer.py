@@ -101,8 +101,14 @@ class Timer(Protocol):
         """
         ...
 
-    def control_periods(self, period_ns: int) -> int:
-        """Return the length of the built-in control's window, in periods of `period_ns`."""
+    def control_periods(self, period_ns: int, times: int = 1) -> int:
+        """Return the length of the built-in control's window, in periods of `period_ns`.
+
+        Args:
+            period_ns: the timer's period.
+            times: asks for a window that is so many times longer, as shorter ones have passed
+                before the guest was stopped.
+        """
         ...
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:

@@ -29,12 +29,12 @@ class LoadManner:
 PLAIN_LOAD = LoadManner()
 
 
-def load_manner(cell: Cell) -> LoadManner:
-    """Return what a cell asks for around each load."""
+def load_manner(cell: Cell, period_ns: int) -> LoadManner:
+    """Return what a cell asks for around each load, with the period that its timer has."""
     return LoadManner(
         cell.resume,
-        cell.pause_before_load.ns(cell.period_ns),
-        cell.pause_before_cont.ns(cell.period_ns),
+        cell.pause_before_load.ns(period_ns),
+        cell.pause_before_cont.ns(period_ns),
     )
 
 

@@ -68,7 +68,7 @@ class Metronome:
     def due(self, phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[float, float]]:
         return {Outcome.REMAINING: (1 - phase, 1 - phase)}
 
-    def control_periods(self, period_ns: int) -> int:
+    def control_periods(self, period_ns: int, times: int = 1) -> int:
         return 7
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:

@@ -193,9 +193,14 @@ async def test_one_host_is_no_other_qemu(tmp_path: Path) -> None:
 async def test_a_preview_says_what_would_be_skipped_and_why() -> None:
     qemus = Qemus()
     plan = build_plan(
-        {"axes": {"qemu": ["there", "absent", "silly"], "phase": ["random", 0.1, "expired"]}},
+        {
+            "axes": {
+                "qemu": ["there", "absent", "silly"], "phase": ["random", 0.1, "expired"],
+                "period_ms": PERIOD_MS,
+            }
+        },
         "test",
-    )
+    )  # fmt: skip
     found = [each async for each in preview(plan.cells(Accel.KVM), qemus)]
     assert [each.cell for each in found] == plan.cells(Accel.KVM)
     told = {(each.cell.qemu, each.fails, (each.why_not or "")[:16]) for each in found}

@@ -69,7 +69,7 @@ def test_options_hold_for_included_cells_too(tmp_path: Path) -> None:
     path.write_text('[axes]\nmode = "periodic"\n[[include]]\nperiod_ms = 5\n')
     plan = load_plan(str(path), {"axes": {"accel": ["tcg"], "mode": None}})
     assert [cell.id for cell in plan.cells(Accel.KVM)] == [
-        "tcg/periodic/xapic/hmp/20ms/25loads",
+        "tcg/periodic/xapic/hmp/auto/25loads",
         "tcg/one-shot/xapic/hmp/5ms/25loads",
     ]
 

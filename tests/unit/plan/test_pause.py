@@ -37,7 +37,7 @@ def test_pauses_of_a_cell() -> None:
     data = {"axes": {"pause_before_load": [0, "3 periods"], "pause_before_cont": "10 s"}}
     without, with_both = build_plan(data, "test").cells(Accel.KVM)
     assert without.pause_before_load == NO_PAUSE
-    manner = load_manner(with_both)
+    manner = load_manner(with_both, 20_000_000)
     assert manner.pause_before_load_ns == 60_000_000
     assert manner.pause_before_cont_ns == 10_000_000_000
     assert [cell.partition("25loads")[2] for cell in ids(data)] == [

@@ -8,12 +8,12 @@ from tests.support.plans import ids
 
 def test_an_empty_plan_is_one_cell() -> None:
     (cell,) = build_plan({}, "test").cells(Accel.TCG)
-    assert cell.id == "tcg/one-shot/xapic/hmp/20ms/25loads"
+    assert cell.id == "tcg/one-shot/xapic/hmp/auto/25loads"
 
 
 def test_what_does_not_repeat_its_loads_has_one() -> None:
     assert ids({"axes": {"cycle": "chain", "loads_per_save": [5, 25]}}) == [
-        "kvm/one-shot/xapic/hmp/20ms/chain"
+        "kvm/one-shot/xapic/hmp/auto/chain"
     ]
 
 
@@ -26,9 +26,9 @@ def test_exclude_takes_away_and_include_adds() -> None:
         }
     )
     assert found == [
-        "kvm/one-shot/xapic/hmp/20ms/25loads",
-        "kvm/one-shot/xapic/hmp/20ms/25loads/irqchip=split",
-        "kvm/periodic/xapic/hmp/20ms/25loads",
+        "kvm/one-shot/xapic/hmp/auto/25loads",
+        "kvm/one-shot/xapic/hmp/auto/25loads/irqchip=split",
+        "kvm/periodic/xapic/hmp/auto/25loads",
         "kvm/one-shot/xapic/hmp/5ms/25loads/phase=0.1",
         "kvm/one-shot/xapic/hmp/5ms/25loads/phase=0.9",
     ]

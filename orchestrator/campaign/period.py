@@ -1,0 +1,162 @@
+"""Chooses the timer period of a cell whose plan says `auto`, by measuring the host.
+
+A short period makes a campaign quick. It must not be so short that printing fills it, or that
+the host's own delays look like late ticks: on a busy host a longer period is chosen.
+"""
+
+import itertools
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from orchestrator.campaign.trouble import INSTANCE_TROUBLE
+from orchestrator.findings.period import (
+    MOST_ERROR,
+    MOST_PRINTING,
+    STOPS_AT,
+    PeriodTried,
+    gap_error,
+    stop_error,
+)
+from orchestrator.guest.lines import Tick
+from orchestrator.host.protocol import Host
+from orchestrator.plan.cell import Cell
+from orchestrator.plan.period import AUTO_PERIODS_NS
+from orchestrator.snapshot.protocol import Snapshots
+from orchestrator.trial.aim import NoSaveError, Saver
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.pace import Paces
+from orchestrator.trial.watch import Heard, Watch
+from orchestrator.vm.instance import Instance
+from orchestrator.vm.launch import launch
+
+#: Ordinary gaps to measure on each vCPU.
+GAPS = 24
+
+#: Stops to measure, after `WARM_UP` stops that teach how late a stop takes effect.
+STOPS = 20
+
+WARM_UP = 3
+
+#: Phase at which the guest is stopped.
+PHASE = 0.5
+
+
+async def choose_period(
+    attempt: Callable[[int], Awaitable[PeriodTried]], ladder_ns: Sequence[int] = AUTO_PERIODS_NS
+) -> tuple[int, tuple[PeriodTried, ...]]:
+    """Return the shortest period that suits the host, and what was measured.
+
+    If no period suits the host, the longest is chosen: it is hurt least by the host's delays.
+
+    Args:
+        attempt: tries a period.
+        ladder_ns: the periods to choose from, the shortest first.
+    """
+    tried: list[PeriodTried] = []
+    for period_ns in ladder_ns:
+        tried.append(await attempt(period_ns))
+        if not tried[-1].why_not:
+            break
+    return tried[-1].period_ns, tuple(tried)
+
+
+async def measure_period(
+    host: Host, cell: Cell, snapshots: Snapshots
+) -> tuple[int, tuple[PeriodTried, ...]]:
+    """Return the period for a cell on this host, and what was measured."""
+
+    async def attempt(period_ns: int) -> PeriodTried:
+        return await try_period(host, cell, snapshots, period_ns)
+
+    return await choose_period(attempt)
+
+
+async def try_period(host: Host, cell: Cell, snapshots: Snapshots, period_ns: int) -> PeriodTried:
+    """Run the cell's guest with a period for some tens of ticks and stops.
+
+    The attempt ends as soon as the period can't suit the host any more. The failure of an
+    instance counts as such an end: a longer period may do better.
+    """
+    try:
+        config = replace(cell.instance_config(period_ns), disk=False)  # nothing is saved
+        async with launch(host, config) as instance:
+            return await _Attempt(instance, snapshots, period_ns).run()
+    except INSTANCE_TROUBLE as error:
+        return PeriodTried(period_ns, failed="; ".join(str(error).splitlines()))
+
+
+def gap_errors(ticks: Sequence[Tick]) -> list[float]:
+    """Return how much longer than a period each gap is in the guest's running time, in periods.
+
+    The shortest gap stands for the period: a host can only lengthen the gap of a one-shot timer.
+    """
+    gaps = [later.tsc - earlier.tsc for earlier, later in itertools.pairwise(ticks)]
+    period = min(gaps)
+    return [
+        max(0.0, (gap - tick.stolen) / period - 1)
+        for gap, tick in zip(gaps, ticks[1:], strict=True)
+    ]
+
+
+class _Attempt:
+    """One instance that ticks with a period, and what was measured on it."""
+
+    def __init__(self, instance: Instance, snapshots: Snapshots, period_ns: int) -> None:
+        self._instance = instance
+        self._period_ns = period_ns
+        self._limits = Limits(period_ns, len(instance.vcpus))
+        self._paces = Paces(len(instance.vcpus))
+        self._saver = Saver(instance, snapshots, self._paces, self._limits)
+        self._gaps: list[float] = []
+        self._stops: list[float] = []
+
+    async def run(self) -> PeriodTried:
+        """Measure gaps, then stops."""
+        await self._instance.pin()
+        for vcpu in self._instance.vcpus:
+            await self._measure_gaps(vcpu)
+        if not self._hopeless():
+            await self._measure_stops()
+        return self._found()
+
+    async def _measure_gaps(self, vcpu: int) -> None:
+        watch, ticks = Watch(self._instance, self._limits, vcpu), []
+        for _ in range(GAPS + 1):
+            heard = await watch.tick(self._limits.silence_ns, confirm=True)
+            if not isinstance(heard, Heard):
+                raise NoSaveError(f"waiting for a tick: {heard.why}", heard)
+            ticks.append(heard.line)
+            if len(ticks) > 1:
+                self._paces[vcpu].observe(ticks[-2], ticks[-1])
+        self._gaps += gap_errors(ticks)
+
+    async def _measure_stops(self) -> None:
+        for number in range(WARM_UP + STOPS):
+            tick = await self._saver.stop_at(PHASE)
+            stopped = await self._saver.look_at_all("", PHASE)
+            error = self._saver.correct_aim(stopped, tick)
+            if number >= WARM_UP:
+                self._stops.append(error)
+                if self._hopeless():
+                    return
+
+    def _hopeless(self) -> bool:
+        """Return whether further stops can't make the period suit the host."""
+        printing = max(pace.printing_periods for pace in self._paces)
+        bad = sum(abs(error) > MOST_ERROR for error in self._stops)
+        return (
+            printing > MOST_PRINTING
+            or gap_error(self._gaps) > MOST_ERROR
+            or bad > STOPS - math.ceil(STOPS * STOPS_AT)
+        )
+
+    def _found(self) -> PeriodTried:
+        return PeriodTried(
+            self._period_ns,
+            printing=round(max(pace.printing_periods for pace in self._paces), 4),
+            gap_error=round(gap_error(self._gaps), 4),
+            stop_error=round(stop_error(self._stops), 4) if self._stops else None,
+            gaps=len(self._gaps),
+            stops=len(self._stops),
+        )

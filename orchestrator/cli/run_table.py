@@ -129,6 +129,13 @@ def first_tick(result: CellResult) -> str:
     return "came" if counts.first_tick_ms else "never"
 
 
+def went_wrong(result: CellResult) -> str:
+    """Return the outcomes of a cell that are neither normal ticks nor losses, as a list's end."""
+    usual = (Outcome.LOST, Outcome.UNKNOWN)
+    counts = result.counts.outcomes.most_common()
+    return "".join(f", {n} {kind}" for kind, n in counts if not kind.ticked and kind not in usual)
+
+
 def controls_seen(result: CellResult) -> str:
     """Return how many of a cell's controls were seen, in words."""
     controls = result.counts.controls
@@ -144,7 +151,7 @@ def _row(result: CellResult) -> tuple[str | Styled, ...]:
         result.cell.id,
         coloured(result.verdict),
         str(counts.trials),
-        str(lost),
+        f"{lost}{went_wrong(result)}",
         f"{estimate} ({interval(result)})" if lost else interval(result),
         first_tick(result) + (f", {first['median']:.1f} ms" if first else ""),
         controls_seen(result),

@@ -13,6 +13,7 @@ from orchestrator.cli.phases import print_phases
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
 from orchestrator.findings.lab import LabIdentity
+from orchestrator.findings.outcome import Outcome
 from orchestrator.testing import immediate, lost
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
@@ -111,3 +112,15 @@ async def test_each_cell_that_is_not_clean_has_its_sentence(tmp_path: Path) -> N
     assert f"{fine.cell.id}: " not in text
     assert "lost: ticks stopped, and did not come back by themselves." in text
     assert "lost one-shot interrupt: the one-shot timer is over" in text
+
+
+async def test_a_table_with_every_outcome_fits_80_columns(tmp_path: Path) -> None:
+    run, _ = await campaign(tmp_path, only_ordinary(immediate))
+    (cell,) = run.cells
+    cell.counts.outcomes.update(dict.fromkeys(Outcome, 7))
+    text = shown(replace(run, cells=[cell]), 80)
+    lines = text.splitlines()
+    assert max(cell_len(line) for line in lines if not line.startswith(("journal", "evi"))) <= 80
+    for word in ("extra", "early", "late", "missed", "rate", "clock", "recovered", "crashed"):
+        assert word in text.partition("\n\n")[0], "the table counts it"
+        assert f"\n{word}: " in text, "and it is explained"

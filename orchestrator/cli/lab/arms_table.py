@@ -7,6 +7,7 @@ from orchestrator.cli.run_table import (
     interval,
     print_end,
     print_words,
+    went_wrong,
 )
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
@@ -63,7 +64,7 @@ def _row(lab: LabIdentity, result: CellResult) -> tuple[str | Styled, ...]:
     return (
         lab.name + (f" ({counted})" if counted else ""),
         first_tick(result),
-        f"{counts.outcomes[Outcome.LOST]} of {counts.trials}",
+        f"{counts.outcomes[Outcome.LOST]} of {counts.trials}{went_wrong(result)}",
         interval(result),
         ", ".join(f"{count} {cause}" for cause, count in counts.causes.items()) or "-",
         controls_seen(result),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.run_table import first_tick
+from orchestrator.cli.run_table import first_tick, went_wrong
 from orchestrator.findings.cause import Cause, Diagnosis
 from orchestrator.findings.outcome import Outcome
 from orchestrator.journal.fold import fold
@@ -116,3 +116,8 @@ def test_the_first_tick_never_came_only_where_none_did(
     outcomes: tuple[Outcome, ...], ticks: int, words: str
 ) -> None:
     assert first_tick(cell(*outcomes, ticks=ticks)) == words
+
+
+def test_the_table_counts_what_went_wrong_beside_the_losses() -> None:
+    assert went_wrong(cell(GOOD, LOST, EXTRA, Outcome.CLOCK, EXTRA)) == ", 2 extra, 1 clock"
+    assert went_wrong(cell(GOOD, LOST, Outcome.UNKNOWN)) == ""

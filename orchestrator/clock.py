@@ -64,14 +64,15 @@ class Deadlines:
     first_ticks_ns: int = 3_000_000_000
     """From the guest's first line to each of its first ticks, two periods not counted."""
     lab_boot_ns: int = 180_000_000_000
-    """From the start of a lab to its agent's first word, by losttick's own clock."""
+    """From the start of a lab to its agent's first word, by losttick's own clock, without the
+    time in which the emulator waited for a CPU."""
     lab_silence_ns: int = 90_000_000_000
-    """How long a lab may say nothing, by losttick's own clock: a boot says nothing for about
-    10 s, and a series of losses for 20 s."""
+    """How long a lab may say nothing, by the same clock: a boot says nothing for about 10 s, and
+    a series of losses for 20 s."""
     lab_answer_ns: int = 60_000_000_000
-    """An answer of a lab's agent, by losttick's own clock."""
+    """An answer of a lab's agent, in the lab's time."""
     lab_end_ns: int = 30_000_000_000
-    """The end of a killed QEMU in a lab, by losttick's own clock."""
+    """The end of a killed QEMU in a lab, in the lab's time."""
 
 
 #: The deadlines where nothing else was asked for.

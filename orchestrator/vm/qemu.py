@@ -10,7 +10,12 @@ from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host, QemuProcess
 from orchestrator.host.tracefs import MARK_LOAD
 from orchestrator.process.exit import ProcessExit
-from orchestrator.qmp.errors import AnswerError, MonitorClosedError, MonitorError
+from orchestrator.qmp.errors import (
+    AnswerError,
+    MonitorClosedError,
+    MonitorError,
+    MonitorTimeoutError,
+)
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.argv import DISK_FILE, SYSTEM_FILE, qemu_args
 from orchestrator.vm.config import InstanceConfig, VmstateDisk
@@ -104,6 +109,8 @@ async def starting(
     except MonitorError as error:
         ended = isinstance(error, MonitorClosedError)
         how = "it ended" if ended else error.seen
+        if isinstance(error, MonitorTimeoutError):
+            how += " (run it while the host is less busy, or raise --command-deadline)"
         raise QemuStartError(how, end=end, argv=process.argv, ended_itself=ended) from error
 
 

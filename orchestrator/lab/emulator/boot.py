@@ -7,7 +7,6 @@ disk. Each kind of failure has its own message.
 import asyncio
 import collections
 import re
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -15,6 +14,7 @@ from typing import BinaryIO
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.errors import InfraError
 from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.emulator.pace import Pace
 from orchestrator.process.supervised import supervise
 
 CD_FILE = "lab.iso"
@@ -99,7 +99,9 @@ class Lab:
         self._bochs = bochs
         self._log = log
         self._silence_s = deadlines.lab_silence_ns / 1e9
-        self._alive_s = 0.0
+        self._quiet = Pace()
+        self.pace = Pace()
+        """The time that the emulator had since the start of the lab."""
         self._files: Mapping[str, bytes] = {
             "bochsrc": bochs_config(bochs, memory_mib, cpus, port).encode(),
             CD_FILE: cd,
@@ -126,6 +128,7 @@ class Lab:
             on_output=self._heard.put_nowait,
         )
         try:
+            self.pace.restart(emulator.pid)
             end = asyncio.create_task(emulator.exited())
             try:
                 async for line in self._serial_lines(end):
@@ -141,7 +144,7 @@ class Lab:
 
     def sign_of_life(self) -> None:
         """Note that the lab lives, as its agent has spoken."""
-        self._alive_s = time.monotonic()
+        self._quiet.restart(self.pace.pid)
 
     async def _next_chunk(self, end: "asyncio.Task[object]") -> bytes:
         """Wait for the next bytes of the serial port.
@@ -152,7 +155,7 @@ class Lab:
         self.sign_of_life()
         chunk = asyncio.create_task(self._heard.get())
         try:
-            while (left_s := self._alive_s + self._silence_s - time.monotonic()) > 0:
+            while (left_s := self._quiet.left_s(self._silence_s)) > 0:
                 done, _ = await asyncio.wait(
                     {chunk, end}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -162,7 +165,10 @@ class Lab:
                     raise LabError(
                         f"the emulator ended before the program did: {end.result()}", self.serial
                     )
-            raise LabError(f"the emulator stalled: no word in {self._silence_s:g} s", self.serial)
+            excuse = self._quiet.excuse()
+            raise LabError(
+                f"the emulator stalled: no word in {self._silence_s:g} s{excuse}", self.serial
+            )
         finally:
             chunk.cancel()
 

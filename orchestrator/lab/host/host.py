@@ -110,10 +110,15 @@ async def boot(
     ready = asyncio.gather(greeted, lab.described.wait())
     try:
         either: set[asyncio.Future[Any]] = {ready, serial}
-        await asyncio.wait(either, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        done: set[asyncio.Future[Any]] = set()
+        while not done and (left_s := lab.pace.left_s(limit_s)) > 0:
+            done, _ = await asyncio.wait(
+                either, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+            )
         if not ready.done():
             raise programs.trouble or LabError(
-                f"it did not boot: its agent said nothing in {limit_s:g} s", lab.serial
+                f"it did not boot: its agent said nothing in {limit_s:g} s{lab.pace.excuse()}",
+                lab.serial,
             )
         facts = lab_facts(here, lab, image.cpus, image.qemu_facts)
         boot_s = time.monotonic() - began

@@ -89,12 +89,20 @@ class LabClock:
     #: Weight of the newest measurement.
     WEIGHT = 0.5
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float = DEFAULT_DEADLINES.lab_silence_ns / 1e9) -> None:
+        """Begin.
+
+        Args:
+            patience_s: seconds of this host, past the likely end of a deadline, for which the
+                agent may say nothing before the deadline is over.
+        """
+        self._patience_s = patience_s
         self.speed = 2.0
         """Nanoseconds of the lab in one nanosecond of this host."""
         self._told = (0, time.monotonic())
         self._measured_from = self._told
         self._deadlines: dict[asyncio.Timeout, int] = {}
+        self._sleeps: dict[asyncio.Timeout, int] = {}
 
     def tell(self, now_ns: int) -> None:
         """Take note of the lab's time."""
@@ -116,31 +124,44 @@ class LabClock:
 
     async def sleep(self, ns: int) -> None:
         """Wait until about `ns` nanoseconds of the lab's time have passed."""
+        due_ns = self.now_ns() + ns
         with contextlib.suppress(TimeoutError):
-            async with self.deadline(ns):
-                await asyncio.get_running_loop().create_future()
+            async with asyncio.timeout(ns / 1e9 / self.speed) as timeout:
+                self._sleeps[timeout] = due_ns
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    del self._sleeps[timeout]
 
     @contextlib.asynccontextmanager
     async def deadline(self, ns: int) -> AsyncIterator[asyncio.Timeout]:
         """Give a context that may last about `ns` nanoseconds of the lab's time.
 
-        Each word of the agent corrects when the time will be up: the lab's speed changes with
-        what the lab does.
+        The time is up when the agent says so: on a busy host, nobody knows how much of it has
+        passed before. An agent that says nothing at all ends the context, too.
         """
         due_ns = self.now_ns() + ns
-        async with asyncio.timeout(ns / 1e9 / self.speed) as timeout:
+        async with asyncio.timeout(ns / 1e9 / self.speed + self._patience_s) as timeout:
             self._deadlines[timeout] = due_ns
             try:
                 yield timeout
             finally:
                 del self._deadlines[timeout]
 
+    def stop(self) -> None:
+        """Wait for no word of the agent any more: it has none."""
+        self._patience_s = 0.0
+        self._correct_deadlines()
+
     def _correct_deadlines(self) -> None:
-        now_ns = self.now_ns()
-        for timeout, due_ns in self._deadlines.items():
-            if not timeout.expired():
+        """Correct when time will be up: the lab's speed changes with what the lab does."""
+        now_ns, now_s = self.now_ns(), asyncio.get_running_loop().time()
+        for waiting, patience_s in ((self._sleeps, 0.0), (self._deadlines, self._patience_s)):
+            for timeout, due_ns in waiting.items():
+                if timeout.expired():
+                    continue
                 left_s = (due_ns - now_ns) / 1e9 / self.speed
-                timeout.reschedule(asyncio.get_running_loop().time() + left_s)
+                timeout.reschedule(now_s + left_s + (patience_s if left_s > 0 else 0))
 
 
 class Link(asyncio.Protocol):
@@ -161,8 +182,8 @@ class Link(asyncio.Protocol):
             on_lost: called, with the reason, once the line can't be used any more.
             deadlines: how long an answer may take.
         """
-        self.clock = LabClock()
-        self._answer_s = deadlines.lab_answer_ns / 1e9
+        self.clock = LabClock(deadlines.lab_silence_ns / 1e9)
+        self._answer_ns = deadlines.lab_answer_ns
         self._on_hello = on_hello
         self._on_frame = on_frame
         self._on_lost = on_lost
@@ -221,6 +242,7 @@ class Link(asyncio.Protocol):
     def _lose(self, why: str) -> None:
         if self._lost is None:
             self._lost = why
+            self.clock.stop()
             for answer in self._waiting:
                 if not answer.done():
                     answer.set_exception(LinkError(why))
@@ -247,10 +269,11 @@ class Link(asyncio.Protocol):
         self._waiting.append(answer)
         self._transport.write(encode(kind, qemu, payload))
         try:
-            async with asyncio.timeout(self._answer_s):
+            async with self.clock.deadline(self._answer_ns):
                 return await answer
         except TimeoutError:
-            raise LinkError(f"the lab's agent did not answer in {self._answer_s:g} s") from None
+            limit = f"{self._answer_ns / 1e9:g} s"
+            raise LinkError(f"the lab's agent did not answer in {limit} of its time") from None
 
     def close(self) -> None:
         """Hang up."""

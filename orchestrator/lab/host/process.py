@@ -229,7 +229,7 @@ class LabQemu:
         if not self._exit.done():
             try:
                 await self._link.ask(b"K", self._number, b"")
-                async with asyncio.timeout(self._lab.deadlines.lab_end_ns / 1e9):
+                async with self._link.clock.deadline(self._lab.deadlines.lab_end_ns):
                     await self.exited()
             except OSError:  # it was never started
                 self.end(1, "it never ran")

@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.clock import DEFAULT_DEADLINES
 from orchestrator.lab.emulator.boot import LabError, LabFacts
+from orchestrator.lab.emulator.pace import Pace
 from orchestrator.lab.host import host as module
 from orchestrator.lab.host.host import LabHost, _Programs, boot
 from orchestrator.lab.host.image import lab_files, module_path
@@ -99,6 +100,8 @@ async def test_a_module_that_stays_in_use_is_an_error(agent: Agent, host: LabHos
 
 class SilentLab:
     """An emulated machine whose agent says hello after a stranger has found the port."""
+
+    pace = Pace()
 
     booted: ClassVar[list["SilentLab"]] = []
 

@@ -1,6 +1,7 @@
 """What losttick keeps of a program in a lab, and of the lab's serial port."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,7 +67,7 @@ async def test_the_last_lines_of_the_serial_port_are_kept(monkeypatch: pytest.Mo
         async def kill() -> None:
             pass
 
-        return SimpleNamespace(exited=never, kill=kill)
+        return SimpleNamespace(exited=never, kill=kill, pid=os.getpid())
 
     monkeypatch.setattr(module, "supervise", supervise)
     lab = Lab(Bochs(("bochs",), Path("bios"), Path("vga"), "a Bochs of the test's"), b"")

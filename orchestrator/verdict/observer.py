@@ -17,6 +17,7 @@ def too_many_unknown(case: Case) -> Finding | None:
         f"{tally.unknown_attempts} of {tally.attempts} attempts ended unknown, "
         f"more than {MAX_UNKNOWN:.0%}",
         trusted=False,
+        notes=("Run it again while the host is less busy, or with a longer --period",),
     )
 
 
@@ -30,4 +31,9 @@ def controls_not_seen(case: Case) -> Finding | None:
         f"only {tally.controls_seen} of {tally.controls} injected losses were seen: "
         "a real loss might have been missed too",
         trusted=False,
+        notes=(
+            "The evidence folders of the controls say why"
+            if tally.controls
+            else "This guest or this run has no control",
+        ),
     )

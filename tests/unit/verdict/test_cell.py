@@ -177,11 +177,22 @@ def test_where_losses_depend_on_the_save_only_the_bound_over_saves_is_named() ->
     assert "if losses do not depend" not in text
 
 
-@pytest.mark.parametrize("how", [{"controls_seen": 1}, {"unknown_attempts": 100}])
-def test_where_the_observer_can_not_be_trusted_nothing_is_ruled_out(how: dict[str, int]) -> None:
-    found, text = why({Outcome.IMMEDIATE: 299}, **how)
+@pytest.mark.parametrize(
+    ("how", "what_to_do"),
+    [
+        ({"controls_seen": 1}, "The evidence folders of the controls say why"),
+        (
+            {"unknown_attempts": 100},
+            "Run it again while the host is less busy, or with a longer --period",
+        ),
+    ],
+)
+def test_where_the_observer_can_not_be_trusted_nothing_is_ruled_out(
+    how: dict[str, int], what_to_do: str
+) -> None:
+    found, text = why({Outcome.IMMEDIATE: 299}, **how)  # type: ignore[arg-type]
     assert found is Verdict.INCONCLUSIVE
-    assert text.endswith("; no loss rate is ruled out")
+    assert text.endswith(f"; no loss rate is ruled out. {what_to_do}")
 
 
 def test_one_diagnosed_loss_in_a_million_loads_may_be_the_observers_error() -> None:

@@ -26,8 +26,9 @@ class Likeness:
             if self.exposure.state is ExposureState.EXPOSED
             else f", if this host can show it ({self.exposure.why})"
         )
+        look = "looks" if self.trials == 1 else "look"
         return (
-            f"{self.trials} of these look like the {self.bug.name}{possible}, which "
+            f"{self.trials} of these {look} like the {self.bug.name}{possible}, which "
             f"{self.bug.effect} (kernels: {self.bug.affected_kernels}; fixed by: "
             f"{self.bug.fixed_by}). {self.bug.advice}"
         )

@@ -119,6 +119,7 @@ def test_a_likeness_claims_no_more_than_that() -> None:
         "can show it (kvm_intel has no readable parameter preemption_timer"
     )
     assert str(storm).endswith(TICK_STORM.advice)
+    assert str(replace(storm, trials=1)).startswith("1 of these looks like the tick storm")
     sure = replace(FACTS, kvm_modules=INTEL)
     assert ", which makes KVM" in str(likenesses({EXTRA: 3}, sure, Accel.KVM, IrqChip.ON)[0])
 

@@ -133,7 +133,7 @@ NEW = (
     r"(?<=reached) after \d+ of \d+ loads, \w+ of them lost",
     r"^the campaign ended early, (?:after \d+ of \d+ loads, \w+ of them lost|before the first "
     r"load): ",
-    r"\. \d+ of these look like .*",
+    r"\. \d+ of these looks? like .*",
     r" if losses do not depend on the save, and .*? tested\)",
     r"\. A save is given up at its first loss, so these rates say nothing of the loads that would "
     r"have followed",

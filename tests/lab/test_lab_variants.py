@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from orchestrator.direct.wanted import DirectTrials
+from orchestrator.direct.witness import WITNESS
 from orchestrator.errors import UnfitError
 from orchestrator.findings.series import Series
+from orchestrator.guest.lapic_mode import LapicMode
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.direct import PROGRAM
 from orchestrator.lab.emulator.bochs import Bochs, debian_bochs
@@ -32,6 +34,7 @@ from orchestrator.lab.kernel.variants import (
     modified,
     modify,
 )
+from orchestrator.verdict.pattern import Pattern, read_pattern
 from tests.support.labs import SharedLabs, fetched, shared_labs
 from tests.support.needs import Need, lacking
 
@@ -76,7 +79,10 @@ def an_arm(source: Kernel, variant: Variant, *, apicv: bool = True) -> Arm:
 def default(emulator: Bochs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedLabs]:
     """The default kernel."""
     source = fetched()
-    variants = [Variant.UNTOUCHED, Variant.REVERT_FIX, Variant.PARTIAL, Variant.DROP_TIMER]
+    variants = [
+        Variant.UNTOUCHED, Variant.REVERT_FIX, Variant.PARTIAL, Variant.DROP_TIMER,
+        Variant.NEVER_START,
+    ]  # fmt: skip
     arms = [an_arm(source, variant) for variant in variants]
     with shared_labs(emulator, arms, tmp_path_factory.mktemp("default")) as labs:
         yield labs
@@ -98,6 +104,28 @@ def probed(labs: SharedLabs, arm: Arm) -> Series:
 )
 def test_the_default_kernel(default: SharedLabs, variant: Variant, apicv: bool, lost: int) -> None:
     assert probed(default, an_arm(fetched(), variant, apicv=apicv)).lost == lost
+
+
+@pytest.mark.parametrize(
+    ("variant", "pattern"),
+    [
+        (Variant.UNTOUCHED, Pattern.NONE),
+        (Variant.REVERT_FIX, Pattern.KNOWN_BUG),
+        (Variant.NEVER_START, Pattern.ZERO_ALONE),
+    ],
+)
+def test_the_pattern_of_losses_names_the_fault(
+    default: SharedLabs, variant: Variant, pattern: Pattern
+) -> None:
+    _, series = default.count(an_arm(fetched(), variant), WITNESS)
+    assert read_pattern(series) is pattern
+
+
+@pytest.mark.parametrize("mode", [LapicMode.PERIODIC, LapicMode.TSC_DEADLINE])
+def test_the_bug_takes_no_other_mode_of_the_timer(default: SharedLabs, mode: LapicMode) -> None:
+    wanted = replace(WITNESS, trials=TRIALS, mode=mode)
+    _, series = default.count(an_arm(fetched(), Variant.REVERT_FIX), wanted)
+    assert read_pattern(series) is Pattern.NONE
 
 
 def test_modules_are_loaded_anew_for_each_arm(default: SharedLabs) -> None:

@@ -8,6 +8,9 @@ LVT_MASKED = 0x10000
 #: LVTT: one-shot, periodic or TSC-deadline.
 LVT_TIMER_MODE = 0x60000
 
+#: LVTT: fixed is 0; others are for the other entries of the LVT.
+LVT_DELIVERY_MODE = 0x700
+
 #: Bit of SVR that switches the LAPIC on.
 SVR_ENABLED = 0x100
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.guest.lapic import LVT_MASKED, LVT_TIMER_MODE, Lapic
+from orchestrator.guest.lapic import LVT_DELIVERY_MODE, LVT_MASKED, LVT_TIMER_MODE, Lapic
 from orchestrator.guest.lines import Testimony
 from orchestrator.guest.state import GuestState
 from orchestrator.timers.first_tick import ResumeTiming, lapic_due
@@ -13,6 +13,9 @@ from orchestrator.timers.timer import Hearing
 #: Shortest window of the built-in control. On a busy host the save that must be taken inside it
 #: comes late, whatever the period is.
 CONTROL_WINDOW_NS = 120_000_000
+
+#: Value of a register that the guest reads where it has no LAPIC.
+UNREACHED = 0xFFFFFFFF
 
 
 class LapicTimer:
@@ -64,6 +67,13 @@ class LapicTimer:
         re-arm. All words of IRR and ISR count.
         """
         first, last = hearing.testimonies[0], hearing.testimonies[-1]
+        if last.lvtt == UNREACHED:
+            return (
+                Cause.NOT_RESTORED,
+                f"{hearing.why}; the guest does not reach its LAPIC: all registers read as "
+                f"{UNREACHED:#x}, as they do when the LAPIC is off or in the other of xAPIC and "
+                "x2APIC mode.",
+            )
         for testimony in (first, last):
             hindered = _hindrance(testimony, hearing)
             if hindered:
@@ -168,6 +178,8 @@ def _hindrance(testimony: Testimony, hearing: Hearing) -> tuple[Cause, str] | No
         return Cause.NOT_DELIVERABLE, f"the timer's LVTT has another vector ({saved})"
     if (testimony.lvtt ^ hearing.lvtt) & LVT_TIMER_MODE:
         return Cause.NOT_RESTORED, f"the timer is in another mode ({saved})"
+    if (testimony.lvtt ^ hearing.lvtt) & LVT_DELIVERY_MODE:
+        return Cause.NOT_RESTORED, f"the timer's LVTT has another delivery mode ({saved})"
     if not testimony.interrupt_flag:
         return Cause.NOT_DELIVERABLE, "the guest runs with interrupts off"
     stuck = [each for each in testimony.in_service(vector) if each >> 4 >= vector >> 4]

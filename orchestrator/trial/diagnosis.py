@@ -104,12 +104,15 @@ def _decide(
             + (" (it is halted)." if halted else "."),
         )
     if part.lapic is not None and not part.lapic.enabled:
-        return (
-            Cause.NOT_RESTORED,
-            f"{result.why}; `info lapic` shows a LAPIC that is switched off, as after a reset "
-            f"(LVTT {part.lapic.lvtt:#x}, TMICT {part.lapic.tmict}), where the save had LVTT "
-            f"{save.lvtt:#x} and TMICT {save.tmict}: KVM_SET_LAPIC had no effect.",
-        )
+        now = f"LVTT {part.lapic.lvtt:#x}, TMICT {part.lapic.tmict}"
+        if (part.lapic.lvtt, part.lapic.tmict) == (save.lvtt, save.tmict):
+            what = f"a LAPIC whose SVR has switched it off, with the timer of the save ({now})"
+        else:
+            what = (
+                f"a LAPIC that is switched off, as after a reset ({now}), where the save had LVTT "
+                f"{save.lvtt:#x} and TMICT {save.tmict}: KVM_SET_LAPIC had no effect"
+            )
+        return Cause.NOT_RESTORED, f"{result.why}; `info lapic` shows {what}."
     if _stands_still(part):
         return (
             Cause.NOT_EXECUTING,

@@ -29,6 +29,7 @@
 #define ID 0x20
 #define ISR 0x100
 #define IRR 0x200
+#define SVR 0xf0
 #define LVTT 0x320
 #define TMICT 0x380
 #define TMCCT 0x390
@@ -230,6 +231,18 @@ static int turn_mode(struct vcpu *v, struct kvm_lapic_state *page, double number
     return 0;
 }
 
+static int delivery(struct vcpu *v, struct kvm_lapic_state *page, double number)
+{
+    set(page, LVTT, v->lvtt | (unsigned)number << 8);
+    return 0;
+}
+
+static int svr(struct vcpu *v, struct kvm_lapic_state *page, double number)
+{
+    set(page, SVR, number);
+    return 0;
+}
+
 static int scale(struct vcpu *v, struct kvm_lapic_state *page, double number)
 {
     set(page, TMICT, v->tmict * number);
@@ -370,9 +383,9 @@ static void nmi(struct vcpu *v, double number)
     must(kvm(v->fd, KVM_NMI, NULL) == 0);
 }
 
-static void no_x2apic(struct vcpu *v, double number)
+static void apic_base(struct vcpu *v, double bits)
 {
-    msr(v, KVM_SET_MSRS, MSR_APIC_BASE, msr(v, KVM_GET_MSRS, MSR_APIC_BASE, 0) & ~(uint64_t)X2APIC);
+    msr(v, KVM_SET_MSRS, MSR_APIC_BASE, msr(v, KVM_GET_MSRS, MSR_APIC_BASE, 0) ^ (uint64_t)bits);
 }
 
 static void stall(struct vcpu *v, double periods)
@@ -398,6 +411,8 @@ static const struct behaviour BEHAVIOURS[] = {
     { "mask", .page = mask },           /* LVTT is masked */
     { "vector", .page = vector },       /* LVTT has this vector */
     { "mode", .page = turn_mode },      /* one-shot becomes periodic, and the other way round */
+    { "delivery", .page = delivery },   /* LVTT has this delivery mode */
+    { "svr", .page = svr },             /* the spurious vector register: 255 is switched off */
     { "scale", .page = scale },         /* TMICT is multiplied */
     { "divide", .page = divide },       /* the divide configuration register, as written */
     { "irr", .page = irr },             /* this vector is requested as well */
@@ -417,7 +432,7 @@ static const struct behaviour BEHAVIOURS[] = {
     { "freeze", .tick = freeze },       /* the re-arm at this tick starts no timer */
     { "tpr", .run = tpr },
     { "nmi", .run = nmi },
-    { "xapic", .run = no_x2apic },      /* x2APIC mode is lost */
+    { "base", .run = apic_base },       /* bits to turn in IA32_APIC_BASE: 2048 on, 1024 x2APIC */
     { "stall", .run = stall },          /* the vCPU waits so many periods, which is no fault */
     /* The restored MSRs. */
     { "tsc", .msr = tsc },              /* seconds that are added to the TSC */

@@ -121,6 +121,8 @@ def test_an_expired_timer(mode: str, cause: Cause) -> None:
         ("one-shot", {"lvtt": 0x41}, Cause.NOT_DELIVERABLE),
         ("one-shot", {"flags": 0x46}, Cause.NOT_DELIVERABLE),
         ("one-shot", {"lvtt": 0x20040}, Cause.NOT_RESTORED),  # it was periodic in the save
+        ("one-shot", {"lvtt": 0x440}, Cause.NOT_RESTORED),  # an NMI
+        ("one-shot", {"lvtt": 0xFFFFFFFF}, Cause.NOT_RESTORED),  # the guest has no LAPIC
         ("one-shot", {"isr": 1}, Cause.IN_SERVICE),
         ("one-shot", {"isr_elsewhere": 0xEC}, Cause.IN_SERVICE),
         ("one-shot", {"ppr": 0x40}, Cause.NOT_DELIVERABLE),

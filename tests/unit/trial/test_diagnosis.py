@@ -120,6 +120,14 @@ def test_a_lapic_that_was_not_restored() -> None:
     assert "KVM_SET_LAPIC had no effect" in found.sentence
 
 
+def test_a_lapic_that_is_switched_off_with_its_timer_restored() -> None:
+    off = Lapic(SAVED.lvtt, SAVED.tmict, frozenset(), frozenset(), enabled=False)
+    found = diagnosis(lapic=off, testimonies=[])
+    assert found.cause is Cause.NOT_RESTORED
+    assert "SVR has switched it off" in found.sentence
+    assert "no effect" not in found.sentence
+
+
 @pytest.mark.parametrize(
     ("progress", "printing", "cause"),
     [

@@ -71,6 +71,8 @@ class Case:
     saves: int = 0
     posts_timers: bool = False
     """True if KVM may post a timer that runs out while the guest is stopped."""
+    enlightenments: tuple[str, ...] = ()
+    """Hyper-V enlightenments of the guest's CPU model under KVM."""
     apicv_required: bool = False
     """True if the plan wants no verdict from a host without APICv."""
     witnesses: tuple[Statement, ...] = ()

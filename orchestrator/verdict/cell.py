@@ -8,6 +8,7 @@ from orchestrator.verdict.anomalies import anomalous
 from orchestrator.verdict.bound import bound_too_high, clean
 from orchestrator.verdict.case import Case, Note, Rule
 from orchestrator.verdict.early_end import ended_early, ending_note
+from orchestrator.verdict.enlightened import enlightened_note
 from orchestrator.verdict.expired import expired_note, posted_note
 from orchestrator.verdict.known_bug import affected
 from orchestrator.verdict.late import late_note, too_few_pairs
@@ -25,7 +26,7 @@ RULES: tuple[Rule, ...] = (
 
 #: The notes, in the order in which they are printed.
 NOTES: tuple[Note, ...] = (
-    narrow_race_note, late_note, expired_note, posted_note, ending_note,
+    narrow_race_note, late_note, expired_note, posted_note, enlightened_note, ending_note,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
+from orchestrator.bugs.hyperv import enlightenments
 from orchestrator.bugs.likeness import Likeness, likenesses
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
@@ -25,6 +26,7 @@ from orchestrator.verdict.expired import posts_timers
 from orchestrator.verdict.run_error_rate import CellBound, statement
 from orchestrator.verdict.verdict import Verdict, overall
 from orchestrator.verdict.witness import witnesses
+from orchestrator.vm.config import Accel
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         expired_saves=sum(each.saves for each in state.phases.bins if each.expired),
         saves=state.saves,
         posts_timers=posts_timers(facts, cell),
+        enlightenments=enlightenments(cell.cpu) if cell.accel is Accel.KVM else (),
         apicv_required=Requirement.APICV in plan.require,
         witnesses=witnesses(state, run),
         direct=direct,

@@ -52,6 +52,11 @@ def test_enlightenments_are_named(cpu: str, state: ExposureState, words: str) ->
     assert words in found.why
     assert ("Hyper-V" in found.why) is bool(words)
     assert refine(found, read_apicv("")).state is state
+    heard = "# events: kvm/kvm_apicv_accept_irq\n"
+    posted = read_apicv(heard + "kvm_apicv_accept_irq: apicid 0 vec 64\n")
+    assert refine(found, posted).state is ExposureState.EXPOSED
+    accepted = read_apicv(heard + "kvm_apic_accept_irq: apicid 0 vec 64\n" * 3)
+    assert refine(found, accepted).state is ExposureState.NOT_EXPOSED
 
 
 def test_the_trace_corrects_the_parameter() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.bugs.hyperv import enlightenments
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
@@ -172,3 +173,13 @@ def test_what_a_journal_says_of_an_end() -> None:
     )
     assert "expired" not in judged(*ticks(8), ENDED).why
     assert "The only save was `expired`" in judged(*ticks(8, expired=True), ENDED).why
+
+
+@pytest.mark.parametrize("cpu", ["qemu64,hv-vapic", "qemu64,hv-synic"])
+def test_the_verdict_names_enlightenments(cpu: str) -> None:
+    ordinary = case({Outcome.IMMEDIATE: 299}, ending=Ending())
+    names = enlightenments(cpu)
+    _, text = decide(replace(ordinary, enlightenments=names))
+    assert f"Hyper-V enlightenments {names[0]}" in text
+    assert ("inhibit APICv" in text) is ("synic" in cpu)
+    assert "Hyper-V" not in decide(ordinary)[1]

@@ -115,15 +115,11 @@ def interval(result: CellResult) -> str:
 
 
 def first_tick(result: CellResult) -> str:
-    """Return when the first tick came, in words: the outcome that most loads with a tick had.
-
-    Loads whose ticks went on normally are preferred to loads whose ticks went wrong.
-    """
+    """Return when the first tick came, in words: the outcome that most loads with a tick had."""
     counts = result.counts
-    kinds = [kind for kind, _ in counts.outcomes.most_common() if kind in CAME]
-    kind = next((kind for kind in kinds if kind.ticked), next(iter(kinds), None))
-    if kind is not None:
-        return str(kind)
+    came = {kind: count for kind, count in counts.outcomes.items() if count and kind in CAME}
+    if came:
+        return str(max(came, key=lambda kind: (came[kind], kind.ticked)))
     if not counts.trials or counts.outcomes[Outcome.UNKNOWN] == counts.trials:
         return "-"
     return "came" if counts.first_tick_ms else "never"

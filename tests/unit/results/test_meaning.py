@@ -103,7 +103,8 @@ def test_a_clean_run_of_an_old_kernel_leaves_the_narrow_race_open(first: Outcome
     ("outcomes", "ticks", "words"),
     [
         ((GOOD, GOOD, Outcome.MISSED, LOST), 0, "immediate"),
-        ((GOOD, Outcome.MISSED, Outcome.MISSED), 0, "immediate"),
+        ((Outcome.MISSED, GOOD, Outcome.MISSED), 0, "missed"),
+        ((Outcome.MISSED, GOOD), 0, "immediate"),
         ((Outcome.MISSED, Outcome.MISSED, LOST), 0, "missed"),
         ((Outcome.EARLY,), 0, "early"),
         ((LOST, LOST), 0, "never"),

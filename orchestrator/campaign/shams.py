@@ -38,16 +38,19 @@ class Shams:
             progress: hears when the pairing begins.
         """
         self._cell = cell
+        self._id = cell.id
         self._planned = planned
         self._recorder = recorder
         self._progress = progress
         self._announced = False
+        self._drawn: tuple[int, Role] = (0, Role.HOST)
+        """A pair, and the member of it that was drawn to be the first."""
         self.loading_ns = USUAL_LOAD_NS
         """How long the last load took."""
 
     @property
     def _pairing(self) -> Pairing:
-        return self._recorder.state.cells[self._cell.id].pairing
+        return self._recorder.state.cells[self._id].pairing
 
     @property
     def _running(self) -> bool:
@@ -59,7 +62,7 @@ class Shams:
     def loads_left(self) -> int:
         """Loads that the cell has still to run: the planned ones, and more for its pairs."""
         pairing, state = self._pairing, self._recorder.state
-        planned = max(self._planned - state.cells[self._cell.id].trials, 0)
+        planned = max(self._planned - state.cells[self._id].trials, 0)
         if not self._running:
             return planned
         wanted = pairs_to_run(len(state.cells))
@@ -67,8 +70,10 @@ class Shams:
         return max(planned, more)
 
     @property
-    def _next(self) -> tuple[int, Role] | None:
-        """The number of the pair to which the next member belongs, and which member it is.
+    def next_member(self) -> tuple[int, Role] | None:
+        """The pair to which the next member belongs, and which member it is.
+
+        None if loads are not paired.
 
         Each pair has a generator of its own, so that no other draw of the run depends on it.
         """
@@ -78,19 +83,21 @@ class Shams:
         if missing := pairing.missing:
             return pairing.number, missing
         number = pairing.number + 1
-        rng = random.Random(f"{self._recorder.state.seed}/{self._cell.id}/pair/{number}")
-        return number, rng.choice((Role.HOST, Role.SHAM))
+        if self._drawn[0] != number:
+            rng = random.Random(f"{self._recorder.state.seed}/{self._id}/pair/{number}")
+            self._drawn = number, rng.choice((Role.HOST, Role.SHAM))
+        return self._drawn
 
     @property
     def due(self) -> bool:
         """True if a sham comes before the next load."""
-        found = self._next
+        found = self.next_member
         return found is not None and found[1] is Role.SHAM
 
     @property
     def pair(self) -> int | None:
         """The pair to which the next load belongs; None if it belongs to none."""
-        found = self._next
+        found = self.next_member
         return found[0] if found else None
 
     async def run(
@@ -109,7 +116,7 @@ class Shams:
             NoSaveError: the guest does not tick.
             MonitorError: QEMU failed before the guest was stopped.
         """
-        found = self._next
+        found = self.next_member
         assert found, "no sham is due"
         number, _ = found
         manner = load_manner(self._cell, limits.period_ns)

@@ -37,6 +37,7 @@ class PairCounts:
 NO_PAIRS = PairCounts(0, 0, 0)
 
 
+@lru_cache(maxsize=4096)
 def p_value(counts: PairCounts) -> float:
     """Return the exact one-sided p-value of McNemar's test.
 
@@ -51,7 +52,7 @@ def p_value(counts: PairCounts) -> float:
     return float(test.pvalue)
 
 
-@lru_cache
+@lru_cache(maxsize=4096)
 def power(pairs: int, excess: float, background: float, level: float) -> float:
     """Return the probability that the test at `level` finds an excess.
 
@@ -78,7 +79,7 @@ def power(pairs: int, excess: float, background: float, level: float) -> float:
     return float(binom.pmf(discordant, pairs, either) @ rejects)
 
 
-@lru_cache
+@lru_cache(maxsize=4096)
 def detectable_excess(pairs: int, background: float, level: float) -> float | None:
     """Return the smallest excess that the test finds with a probability of `POWER`.
 
@@ -102,7 +103,7 @@ def detectable_excess(pairs: int, background: float, level: float) -> float | No
     return high
 
 
-@lru_cache
+@lru_cache(maxsize=4096)
 def pairs_needed(excess: float, level: float) -> int:
     """Return how many pairs show an excess with a probability of `POWER`, without background."""
     low, high = 0, 1

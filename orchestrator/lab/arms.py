@@ -10,7 +10,15 @@ from orchestrator.lab.kernel.variants import Variant, has_wants_to_run
 from orchestrator.verdict.verdict import Verdict
 
 #: The verdict that an edited arm must get, or the lab proves nothing.
-_EXPECTED = {Variant.BASE: Verdict.CLEAN, Variant.REVERT_FIX: Verdict.AFFECTED}
+_EXPECTED = {
+    Variant.BASE: Verdict.CLEAN,
+    Variant.REVERT_FIX: Verdict.AFFECTED,
+    Variant.DROP_TIMER: Verdict.ANOMALOUS,
+    Variant.NEVER_START: Verdict.ANOMALOUS,
+}
+
+#: Variants that lose nothing without APICv. The other faults do not depend on it.
+_HARMLESS_WITHOUT_APICV = {Variant.BASE, Variant.REVERT_FIX, Variant.PARTIAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +41,9 @@ class Arm:
     @property
     def expected(self) -> Verdict | None:
         """The verdict that the arm must get; None if its verdict is the question."""
-        if self.variant is Variant.UNTOUCHED:
-            return None
-        return _EXPECTED.get(self.variant) if self.apicv else Verdict.CLEAN
+        if not self.apicv and self.variant in _HARMLESS_WITHOUT_APICV:
+            return Verdict.CLEAN
+        return _EXPECTED.get(self.variant)
 
     def identity(
         self,

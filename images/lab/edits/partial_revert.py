@@ -1,7 +1,7 @@
 """Reverts the fix of the lost interrupt in 1 of N restores that it matters to.
 
 Counted are the restores of an armed, unmasked one-shot timer that expires at once
-(TMICT is not 0, TMCCT is): every N-th clears posted interrupts at its end, as before the
+(TMICT is not 0, TMCCT at most 1000): every N-th clears posted interrupts at its end, as before the
 fix, all others at their start. N is the parameter losttick_every of kvm.ko, at insmod or
 later (0: never); losttick_restores and losttick_lost count, the second only where APICv is
 active.
@@ -34,7 +34,7 @@ static bool losttick_clears_late(struct kvm_lapic_state *state)
 
 	if (*(u32 *)(state->regs + APIC_LVTT) & (APIC_LVT_MASKED | 3 << 17))
 		return false;
-	if (!*(u32 *)(state->regs + APIC_TMICT) || *(u32 *)(state->regs + APIC_TMCCT))
+	if (!*(u32 *)(state->regs + APIC_TMICT) || *(u32 *)(state->regs + APIC_TMCCT) > 1000)
 		return false;
 	spin_lock(&losttick_lock);
 	late = ++losttick_restores % (every ?: 1) == 0 && every;

@@ -22,8 +22,13 @@ KERNEL = Kernel(Debian("6.1.1-1"), "6.1.1-1", "6.1.0", Path("vmlinuz"), {})
         (Arm(KERNEL, Variant.REVERT_FIX), Verdict.AFFECTED),
         (Arm(KERNEL, Variant.REVERT_FIX, apicv=False), Verdict.CLEAN),
         (Arm(KERNEL, Variant.PARTIAL), None),
-        (Arm(KERNEL, Variant.DROP_TIMER), None),
-        (Arm(KERNEL, Variant.DROP_TIMER, apicv=False), Verdict.CLEAN),
+        (Arm(KERNEL, Variant.PARTIAL, apicv=False), Verdict.CLEAN),
+        (Arm(KERNEL, Variant.DROP_TIMER), Verdict.ANOMALOUS),
+        (Arm(KERNEL, Variant.DROP_TIMER, apicv=False), Verdict.ANOMALOUS),
+        (Arm(KERNEL, Variant.NEVER_START), Verdict.ANOMALOUS),
+        (Arm(KERNEL, Variant.NEVER_START, apicv=False), Verdict.ANOMALOUS),
+        (Arm(KERNEL, Variant.OTHER_VECTOR), None),
+        (Arm(KERNEL, Variant.OTHER_VECTOR, apicv=False), None),
     ],
 )
 def test_the_answer_of_an_edited_arm_is_known(arm: Arm, expected: Verdict | None) -> None:

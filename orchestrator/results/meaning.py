@@ -46,7 +46,11 @@ def _shows(result: CellResult) -> str:
     exposed = result.exposure
     match result.verdict:
         case Verdict.AFFECTED:
-            return f"Guests on this host freeze when a snapshot is loaded: {APICV_BUG.advice}"
+            this = "This is" if result.witnessed else "This has the testimony of"
+            return (
+                f"{this} the {APICV_BUG.name}: guests on this host freeze when a snapshot is "
+                f"loaded. {APICV_BUG.advice}"
+            )
         case Verdict.ANOMALOUS:
             return (
                 f"This is not the {APICV_BUG.name}, but ticks do not go on as they should. "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
@@ -13,6 +14,7 @@ from orchestrator.journal.phases import PhaseBin
 from orchestrator.journal.plain import plain
 from orchestrator.results.meaning import cell_meaning, explained, meaning
 from orchestrator.verdict.run import CellResult, RunResult
+from orchestrator.verdict.verdict import Verdict
 
 
 def summary(run: RunResult) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "outcomes": plain(counts.outcomes),
         "diagnoses": plain(counts.causes),
         "in_words": explained(result),
-        "known_bugs": [_likeness(each) for each in result.likenesses],
+        "known_bugs": [_likeness(each) for each in _known_bugs(result)],
         "lost_by_vcpu": plain(counts.lost_by_vcpu),
         "loss_rate": plain(result.rate),
         "first_tick_periods": spread(counts.first_tick_periods),
@@ -71,6 +73,14 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         # A cell names its host only if it was counted on another host or with another QEMU.
         **({"host": _host(result.facts)} if result.facts != run.facts else {}),
     }
+
+
+def _known_bugs(result: CellResult) -> list[Likeness]:
+    """Return the bug that makes a cell `affected`, and the bugs that trials look like."""
+    found = list(result.likenesses)
+    if result.verdict is Verdict.AFFECTED:
+        found.insert(0, Likeness(APICV_BUG, result.counts.bug_losses, result.exposure))
+    return found
 
 
 def _likeness(found: Likeness) -> dict[str, Any]:

@@ -19,7 +19,8 @@ def affected(case: Case) -> Finding | None:
         return None
     return Finding(
         Verdict.AFFECTED,
-        f"{tally.bug_losses} of {tally.trials} loads lost the timer's interrupt{testified(case)}",
+        f"{tally.bug_losses} of {tally.trials} loads lost the timer's interrupt, as the "
+        f"{APICV_BUG.name} does{testified(case)}",
         notes=likeness_notes(case),
     )
 

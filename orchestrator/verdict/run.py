@@ -11,6 +11,7 @@ from orchestrator.bugs.likeness import Likeness, likenesses
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.series import DirectCounts
+from orchestrator.findings.witness import Says
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.counts import CellState
 from orchestrator.journal.fold import RunState
@@ -43,6 +44,8 @@ class CellResult:
     rate: LossRate
     likenesses: tuple[Likeness, ...] = ()
     """Known bugs that trials look like, without the bug that makes a host `affected`."""
+    witnessed: bool = False
+    """True if a second witness agrees that losses are the bug that makes a host `affected`."""
 
     @property
     def lab(self) -> LabIdentity | None:
@@ -167,7 +170,10 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         ask_witness_by="`losttick lab probe`" if state.lab else "`losttick probe`",
     )
     verdict, why = _verdict(state, case)
-    return CellResult(cell, facts, verdict, why, exposed, state, rate, case.likenesses)
+    return CellResult(
+        cell, facts, verdict, why, exposed, state, rate, case.likenesses,
+        witnessed=any(each.says is Says.AGREES for each in case.witnesses),
+    )  # fmt: skip
 
 
 def _verdict(state: CellState, case: Case) -> tuple[Verdict, str]:

@@ -88,6 +88,18 @@ def test_the_evidence_is_said_to_have_what_it_has(
     assert has_not not in meaning(run)
 
 
+def test_an_affected_verdict_names_the_bug_and_claims_what_a_witness_allows() -> None:
+    run = judged(LOST, cause=Cause.LOST_INTERRUPT)
+    (result,) = run.cells
+    assert run.verdict is Verdict.AFFECTED
+    assert "1 of 1 loads lost the timer's interrupt, as the APICv bug does" in result.why
+    assert "This has the testimony of the APICv bug: guests on this host freeze" in meaning(run)
+    agreed = replace(run, cells=[replace(result, witnessed=True)])
+    assert "This is the APICv bug: guests on this host freeze" in meaning(agreed)
+    (bug,) = summary(run)["cells"][0]["known_bugs"]
+    assert (bug["name"], bug["trials"]) == ("APICv bug", 1)
+
+
 @pytest.mark.parametrize("first", [Outcome.FULL_PERIOD, Outcome.IMMEDIATE])
 def test_a_clean_run_of_an_old_kernel_leaves_the_narrow_race_open(first: Outcome) -> None:
     run = judged(*[first] * 8)

@@ -65,7 +65,8 @@ REWORDED = (
     (r"; to rule out a tenth of that takes ([\d,]+) more without a loss",
      r". To rule out a tenth of this rate, run \1 more loads"),
     (r"loads lost the timer's interrupt",
-     "loads lost the timer's interrupt (expired or never started: no second witness tells which; "
+     "loads lost the timer's interrupt, as the APICv bug does (expired or never started: no "
+     "second witness tells which; "
      "`losttick probe` asks one)"),
     (r"; losses by vCPU", ". Losses by vCPU"),
     (r"; its time of ([\d.]+) s was up", r". The time limit of \1 s was reached"),

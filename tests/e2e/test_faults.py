@@ -95,7 +95,7 @@ FAULTS = [
     lost("the deadline is forgotten", "deadline", Cause.DEADLINE_GONE, axes=DEADLINE),
     lost("KVM_SET_LAPIC does nothing", "ignore", NOT_RESTORED),
     lost("KVM_SET_LAPIC does nothing in a new QEMU", "ignore", NOT_RESTORED, axes=ANEW),
-    Fault("KVM_SET_LAPIC fails", "refuse", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.GUEST_CRASHED),
+    Fault("KVM_SET_LAPIC fails", "refuse", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.QEMU_CRASHED),
     # The timer is restored as it was, and its tick does not reach the tick handler.
     lost("the timer is never started", "unstarted", LOST_INTERRUPT, Verdict.AFFECTED),
     lost("the tick comes on the guest's other vector", "elsewhere:65", WRONG_VECTOR),

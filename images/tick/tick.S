@@ -584,39 +584,65 @@ timer_run_out:
         sub     %esi, %eax
         ret
 
-# cycles_measure: TSC cycles in a period to %eax. The masked timer runs out a few times,
-# until two runs take about as long as the shortest: nothing can shorten a run.
+# cycles_measure: TSC cycles in a period to %eax, from the masked timer's count at two
+# moments. A stall between them changes nothing; one in which the timer runs out, or by
+# which a count and its TSC lie apart, is tried again.
 cycles_measure:
         apic_set APIC_LVTT, LVT_MASKED + VEC_TICK
-        mov     $MEASURE_RUNS, %bp
-        or      $-1, %edi
-1:      mov     $MEASURE_NS, %eax
-        call    timer_run_out
-        mov     %eax, %ebx
-        mov     %edi, %edx
-        cmp     %edi, %eax
-        jae     2f
-        mov     %eax, %edi
-        mov     %edx, %ebx              # the longer of the two
-2:      mov     %edi, %ecx
-        shr     $7, %ecx
-        add     %edi, %ecx
-        cmp     %ecx, %ebx
-        jbe     3f
-        dec     %bp
+        movw    $MEASURE_RUNS, RECORD + 8
+1:      apic_set APIC_TMICT, MEASURE_NS
+        call    count_read
+        pushl   RECORD
+        pushl   RECORD + 4
+2:      mov     $APIC_TMCCT, %ecx
+        call    apic_read
+        cmp     $MEASURE_NS / 4 * 3, %eax
+        ja      2b
+        call    count_read
+        pop     %ecx
+        pop     %ebx
+        mov     RECORD + 4, %edx
+        test    %edx, %edx
+        jnz     3f
+        decw    RECORD + 8
         jnz     1b
-3:      apic_set APIC_TMICT, 0
-        mov     %edi, %eax
+3:      sub     %edx, %ecx              # what it counted
+        mov     RECORD, %eax
+        sub     %ebx, %eax
+        mov     %eax, %ebx              # TSC cycles of that
+        mov     %ecx, %esi
+        apic_set APIC_TMICT, 0
+        mov     %ebx, %eax
         mull    C_PERIOD
-        mov     $MEASURE_NS, %ecx
-        cmp     %ecx, %edx
+        cmp     %esi, %edx
         jae     4f
-        div     %ecx
+        div     %esi
         ret
 4:      or      $-1, %eax               # a period of more than 2^32 cycles
         ret
-        .set MEASURE_NS, 4000000
+        .set MEASURE_NS, 16000000
         .set MEASURE_RUNS, 16
+
+# count_read: the TSC to RECORD and TMCCT to RECORD + 4, of the reading that took least.
+count_read:
+        mov     $COUNT_READINGS, %bx
+        or      $-1, %edi
+1:      rdtsc
+        mov     %eax, %esi
+        mov     $APIC_TMCCT, %ecx
+        call    apic_read
+        mov     %eax, %ebp
+        rdtsc
+        sub     %esi, %eax
+        cmp     %edi, %eax
+        jae     2f
+        mov     %eax, %edi
+        mov     %esi, RECORD
+        mov     %ebp, RECORD + 4
+2:      dec     %bx
+        jnz     1b
+        ret
+        .set COUNT_READINGS, 8
 
 timer_start:
         cmpl    $MODE_DEADLINE, C_MODE
@@ -660,9 +686,12 @@ tick_isr:
         rdtsc
         mov     %eax, S_TICK_TSC
         mov     %edx, S_TICK_TSC + 4
-        cmpl    $0, S_PRINTING          # a line ends where its printing ends
-        jne     2f
-        mov     %sp, %bp
+        mov     S_TICKS, %ecx
+        cmp     S_PRINTED, %ecx
+        jne     4f                      # the line of the tick before has not begun
+        cmpl    $0, S_PRINTING
+        jne     2f                      # the time until a line is printed is no turn
+4:      mov     %sp, %bp
         cmpw    $halted - start, 14(%bp)
         jne     4f
         call    turn_begins

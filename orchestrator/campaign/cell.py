@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from orchestrator.bugs.exposure import read_apicv
 from orchestrator.campaign.events import Progress
+from orchestrator.campaign.last_load import ticks_after_last_load
 from orchestrator.campaign.pauses import Patience, Pauses
 from orchestrator.campaign.shams import Shams
 from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
@@ -148,8 +149,7 @@ class CellRunner:
 
     def _turn_is_over(self) -> bool:
         """Return whether another cell is waiting and this cell has had its block of trials."""
-        wanted = self._turns is not None and self._turns.wanted
-        return wanted and self._trials >= self._turn_until
+        return bool(self._turns and self._turns.wanted) and self._trials >= self._turn_until
 
     # --- trials of the host ---
 
@@ -218,17 +218,18 @@ class CellRunner:
                     outcome = await self._sham(instance, saver, paces, save)
                 else:
                     loads += 1
-                    outcome = await self._load(instance, save, paces)
+                    outcome = await self._load(instance, save, paces, loads)
                 if not outcome.ticked or self._time_is_up():
                     return
             await self._note_trace(instance)
             if self._cell.cycle is CycleKind.FRESH or self._cell.loader != SAME_QEMU:
                 return  # the next save is of a guest in a new QEMU
 
-    async def _load(self, instance: Instance, save: Save, paces: Paces) -> Outcome:
-        """Run a trial and count it."""
-        pair = self._shams.pair
-        trial = self._trial(instance, save, paces)
+    async def _load(self, instance: Instance, save: Save, paces: Paces, number: int) -> Outcome:
+        """Run a trial and count it. After the last load of the save, follow more ticks."""
+        pair, trial = self._shams.pair, self._trial(instance, save, paces)
+        if number == self._cell.loads_per_save or self._shams.loads_left == 1:
+            trial.ticks = ticks_after_last_load(self._recorder.state.seed, self._cell.id, save.tag)
         result = await trial.run()
         self._shams.loading_ns = trial.loading_ns or self._shams.loading_ns
         self._note_loader(instance)

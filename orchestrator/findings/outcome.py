@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.findings.arrival import Arrival
+
 
 class Outcome(enum.StrEnum):
     """A trial's result."""
@@ -60,7 +62,8 @@ class FirstTick:
     """When the first tick came after a load."""
 
     periods: float
-    """By the guest's progress since the save, over its progress per period."""
+    """By the guest's running time since it resumed: time in which the vCPU waited for a CPU
+    does not count."""
     wall_periods: float
     """By the host's clock, from `cont` to the line's arrival, less the time of printing it."""
     ms: float
@@ -80,6 +83,13 @@ class VcpuResult:
     ticks_after_load: int = 0
     """Ticks after the load. It is 0 after a loss by the known bug, which loses the first tick."""
     vcpu: int = 0
+    late_periods: float = 0.0
+    """Running time of the guest from the moment at which a tick was due until it came, in
+    periods, for the latest tick of the trial. Negative if every tick came before."""
+    stolen_periods: float = 0.0
+    """Time before that tick in which the vCPU did not run, in periods."""
+    heard: tuple[Arrival, ...] = ()
+    """The ticks after the load. Kept in the evidence folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,7 @@ class TrialResult:
 
 #: Outcomes other than normal ticks, the gravest first. `missed` comes after `lost`,
 #: `crashed` and `unknown`: a stall of one vCPU can make another one miss its tick.
-_GRAVITY = (
+GRAVITY = (
     Outcome.LOST, Outcome.CRASHED, Outcome.RECOVERED, Outcome.UNKNOWN, Outcome.CLOCK,
     Outcome.RATE, Outcome.EXTRA, Outcome.EARLY, Outcome.MISSED, Outcome.LATE,
 )  # fmt: skip
@@ -142,7 +152,7 @@ _GRAVITY = (
 
 def gravity(result: VcpuResult) -> int:
     """Return a sort key: 0 for the gravest outcome."""
-    return _GRAVITY.index(result.outcome) if result.outcome in _GRAVITY else len(_GRAVITY)
+    return GRAVITY.index(result.outcome) if result.outcome in GRAVITY else len(GRAVITY)
 
 
 def combine(

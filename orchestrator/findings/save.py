@@ -38,6 +38,8 @@ class VcpuSave:
     """TSC at the end of the guest's last turn before the save; 0 if the guest does not note it."""
     stolen: int = 0
     """TSC cycles between the last tick and the save in which the vCPU did not run."""
+    divide: int = 0
+    """Divisor of the LAPIC timer's clock; 0 if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

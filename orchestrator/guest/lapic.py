@@ -27,6 +27,8 @@ class Lapic:
     """Vectors in service."""
     enabled: bool = True
     """False if SVR switches the LAPIC off, as it does after a reset."""
+    divide: int = 1
+    """The timer counts every so many cycles of its clock down."""
 
     @property
     def vector(self) -> int:
@@ -47,6 +49,7 @@ def parse_lapic(text: str) -> Lapic:
     """
     lvtt = re.search(r"^LVTT\s+0x([0-9a-f]+)", text, re.M)
     timer = re.search(r"initial_count = (\d+)", text)
+    divide = re.search(r"divide by (\d+)", text)
     svr = re.search(r"^SPIV\s+0x([0-9a-f]+)", text, re.M)
     if lvtt is None or timer is None:
         raise ValueError(f"`info lapic` has no LVTT or no timer line: {text[:200]!r}")
@@ -55,6 +58,7 @@ def parse_lapic(text: str) -> Lapic:
         tmict=int(timer[1]),
         irr=_vectors("IRR", text),
         isr=_vectors("ISR", text),
+        divide=int(divide[1]) if divide else 1,
         enabled=svr is None or bool(int(svr[1], 16) & SVR_ENABLED),
     )
 

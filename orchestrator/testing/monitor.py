@@ -10,7 +10,7 @@ import struct
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.testing.vcpu import FakeVcpu
+from orchestrator.testing.vcpu import TSC_PER_NS, FakeVcpu
 
 if TYPE_CHECKING:
     from orchestrator.testing.qemu import FakeQemu
@@ -111,7 +111,12 @@ class FakeMonitor:
         self._deliver_pending(text, qemu.vcpus)
         match name:
             case "query-cpus-fast":
-                return [{"thread-id": FIRST_THREAD + vcpu.vcpu} for vcpu in qemu.vcpus]
+                return [
+                    {"thread-id": FIRST_THREAD + vcpu.vcpu, "qom-path": f"/cpu[{vcpu.vcpu}]"}
+                    for vcpu in qemu.vcpus
+                ]
+            case "qom-get":
+                return int(TSC_PER_NS * 1e9)
             case "query-status":
                 return {"status": qemu.state if qemu.running else "paused"}
             case "query-stats":

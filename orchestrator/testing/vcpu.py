@@ -44,6 +44,8 @@ class FakeVcpu:
     """Time by which the TSC is ahead of `ran_ns`: the vCPU waited, or was stopped."""
     last_tick_ns: int = 0
     """`ran_ns` at the last tick."""
+    tick_tsc: int = 0
+    """TSC at the last tick."""
     due_ns: int | None = 0
     """`ran_ns` at which the armed timer fires, unless the vCPU waits; None if it never will."""
     turns: tuple[int, int, int] = (0, 0, 0)
@@ -122,7 +124,7 @@ class FakeVcpu:
         self.ticks += 1
         self.arms += 1
         self.nmis = 0
-        self.last_tick_ns = self.ran_ns
+        self.last_tick_ns, self.tick_tsc = self.ran_ns, self.tsc
         self.due_ns = self.ran_ns + config.period_ns + self.stretch_next_ns
         self.stretch_next_ns = 0
         if not self.mute:
@@ -162,6 +164,7 @@ class FakeVcpu:
         words[0] = MAGIC
         words[2], words[3], words[4] = self.ticks, self.arms, self._spins
         words[5], words[7] = self.ticks, stage
+        words[9], words[10] = self.tick_tsc & 0xFFFFFFFF, self.tick_tsc >> 32
         words[22], words[23] = self.tsc // TURN_UNIT, self.turns[0] // TURN_UNIT
         words[16] = max(0, left_ns) // SPIN_NS
         words[12], words[13] = self.swallowed, self.strays

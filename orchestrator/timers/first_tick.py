@@ -3,18 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.findings.outcome import FirstTick, Outcome
+from orchestrator.findings.outcome import Outcome
+from orchestrator.timers.gap import missing
 
 #: How far a first tick may lie from the time at which its class is due, in periods.
 TOLERANCE = 0.15
 
 
-#: How far guest progress and host time may differ, in periods, before timing says nothing.
-AGREEMENT = 0.25
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When the first tick came after the guest resumed, in periods."""
 
-
-#: From this time on, in periods, a tick is missing. Progress and host time must both say so.
-MISSING = 1.5
+    low: float
+    """Running time of the vCPU."""
+    high: float
+    """At most so much time passed: the vCPU may have waited for a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class ResumeTiming:
     """Time from the end of the load to `cont`. A LAPIC that does not stop with its VM runs
     in this time; for a LAPIC that stops, the value is 0."""
     answering: float = 0.0
-    """Time from `cont` to QEMU's RESUME event. The guest resumed at some moment within it."""
+    """Time from `cont` until the guest ran, at most."""
     loading: float = 0.0
     """Time from the command to load to its answer. The LAPIC was restored at some moment
     within it."""
@@ -53,30 +56,38 @@ def lapic_due(phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[flo
 
 
 def classify(
-    first: FirstTick,
+    span: Span,
     due: Mapping[Outcome, tuple[float, float]],
     resumed: ResumeTiming = AT_ONCE,
-) -> tuple[Outcome, int]:
-    """Return the class of a first tick, and how many periods passed without their tick.
+) -> Outcome:
+    """Return the outcome that a first tick shows.
 
     In the middle of the period the classes lie further apart than the error of a
     measurement. Early in the period the remaining time is nearly a full period, and late in
     it nearly nothing: a first tick that fits two classes is `indistinct`. The same holds for
-    a VM that took long to resume: part of the full period had passed by then.
+    a vCPU that waited for a CPU, and for a VM that took long to resume.
 
     Args:
-        first: when the tick came.
+        span: when the tick came.
         due: earliest and latest time of each class, in periods.
         resumed: when the loaded VM resumed.
     """
-    agreed = min(first.periods, first.wall_periods)
-    if agreed >= MISSING:
-        return Outcome.MISSED, round(agreed) - 1 or 1
-    behind = first.wall_periods - first.periods
-    if not -AGREEMENT <= behind <= AGREEMENT + resumed.answering:
-        return Outcome.INDISTINCT, 0
-    at = max(0.0, first.periods)
     fitting = [
-        kind for kind, (low, high) in due.items() if low - TOLERANCE <= at <= high + TOLERANCE
+        kind
+        for kind, (low, high) in due.items()
+        if span.low <= high + TOLERANCE and low - TOLERANCE <= span.high
     ]
-    return (fitting[0] if len(fitting) == 1 else Outcome.INDISTINCT), 0
+    if fitting:
+        return fitting[0] if len(fitting) == 1 else Outcome.INDISTINCT
+    late = past_due(span, due)
+    if late > 0:
+        return Outcome.MISSED if missing(late) else Outcome.LATE
+    # The period may have begun anywhere in the load, and ends so much earlier then.
+    slack = TOLERANCE + resumed.loading + resumed.answering
+    possible = any(low - slack <= span.high <= high for low, high in due.values())
+    return Outcome.INDISTINCT if possible else Outcome.EARLY
+
+
+def past_due(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> float:
+    """Return the running time by which a first tick came after every class was due, in periods."""
+    return span.low - max(high for _, high in due.values())

@@ -29,6 +29,9 @@ class LapicTimer:
     #: Whether the timer stands still once it has fired, so that it can be seen as expired.
     expires = True
 
+    #: The guest arms the timer at each tick.
+    reloads = False
+
     #: A CPU that offers TSC-deadline makes an operating system use it, which hides the bug.
     cpu_features = "-tsc-deadline"
 

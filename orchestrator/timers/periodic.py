@@ -18,6 +18,9 @@ class Periodic(LapicTimer):
     #: It never stands expired: its testimony cannot show a lost interrupt.
     expires = False
 
+    #: The LAPIC starts each period by itself.
+    reloads = True
+
     #: A load starts a whole period.
     first_tick_periods = 1.0
 

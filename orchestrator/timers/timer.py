@@ -81,6 +81,14 @@ class Timer(Protocol):
         """Likely time from a load to the first tick, in periods; for estimates of run time."""
         ...
 
+    @property
+    def reloads(self) -> bool:
+        """Whether the timer runs on by itself, so that the tick after a late one is not late.
+
+        A timer that the guest arms at each tick begins a whole period then.
+        """
+        ...
+
     def armed(self, state: GuestState, lapic: Lapic) -> bool:
         """Return whether a stopped guest waits for a tick that is yet to come."""
         ...

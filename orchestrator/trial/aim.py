@@ -74,6 +74,7 @@ class Saver:
         self._limits = limits
         self._since_tick_ns = 0
         self._watches = [Watch(instance, limits, vcpu) for vcpu in instance.vcpus]
+        paces.begin(instance.period_cycles)
 
     async def learn_pace(self) -> None:
         """Let the guest tick until the pace of each vCPU is known.
@@ -102,7 +103,8 @@ class Saver:
     async def _next_tick(self, vcpu: int = 0) -> Heard[Tick]:
         heard = await self._watches[vcpu].tick(self._limits.silence_ns, confirm=True)
         if not isinstance(heard, Heard):
-            raise NoSaveError(f"waiting for a tick before a save: {heard.why}", heard)
+            raise NoSaveError(f"waiting for a tick of the guest: {heard.why}", heard)
+        self._paces[vcpu].clock.hear(heard.line, heard.at_ns)
         return heard
 
     async def take(
@@ -114,7 +116,7 @@ class Saver:
         wide: tuple[float, float] | None = None,
         expired: bool = False,
     ) -> tuple[Save, list[Save]]:
-        """Take an eligible save at about `phase`, and leave the instance stopped.
+        """Take an eligible save at about `phase`, and let the guest run on to its own next tick.
 
         Args:
             tag: the save's name.
@@ -146,7 +148,9 @@ class Saver:
                 stopped_periods = (instance.clock.now_ns() - stopped_ns) / period_ns
                 await self._snapshots.save(instance, tag)
                 widened = attempt >= WIDEN_AFTER and wide is not None
-                return self._timed(replace(save, widened=widened), stopped_periods), rejected
+                save = self._timed(replace(save, widened=widened), stopped_periods)
+                await self._prove(save)
+                return save, rejected
             rejected.append(save)
         reasons = sorted({reason for save in rejected for reason in save.ineligible})
         raise NoSaveError(
@@ -210,6 +214,7 @@ class Saver:
                 seen[vcpu], self._paces[vcpu].progress_per_period,
                 instance.config, printing_periods=self._paces[vcpu].printing_periods,
                 within=within if vcpu == 0 else ANY_PHASE, vcpu=vcpu, phase=phases[vcpu],
+                cycles_per_period=self._paces[vcpu].known_cycles,
             )
             for vcpu in instance.vcpus
         ]  # fmt: skip
@@ -239,6 +244,22 @@ class Saver:
             for part in save.vcpus
         )
         return replace(save, stopped_periods=stopped_periods, vcpus=tuple(vcpus))
+
+    async def _prove(self, save: Save) -> None:
+        """Let the guest run on until its own next tick has come: the saved timer was alive.
+
+        A timer that had stopped would look armed in the save, and its silence after a load
+        would look like a loss.
+
+        Raises:
+            NoSaveError: a vCPU does not tick.
+            MonitorError: QEMU failed at a command.
+        """
+        await self._instance.cont()
+        for part in save.vcpus:
+            heard = await self._next_tick(part.vcpu)
+            while heard.line.sequence <= part.ticks:
+                heard = await self._next_tick(part.vcpu)
 
     async def take_control(self, tag: str) -> Save:
         """Save early in the window of the built-in control, and leave the instance stopped.

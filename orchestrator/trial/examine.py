@@ -4,7 +4,14 @@ from dataclasses import dataclass, replace
 
 from orchestrator.findings.cause import INTERRUPT_LOST, Diagnosis
 from orchestrator.findings.evidence import Evidence
-from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine, gravity
+from orchestrator.findings.outcome import (
+    GRAVITY,
+    Outcome,
+    TrialResult,
+    VcpuResult,
+    combine,
+    gravity,
+)
 from orchestrator.findings.save import Save
 from orchestrator.trial.diagnosis import correct, diagnose
 from orchestrator.trial.gather import gather
@@ -12,7 +19,7 @@ from orchestrator.trial.limits import Limits
 from orchestrator.vm.instance import Instance
 
 #: Outcomes that need no look at the guest: its ticks are the evidence.
-_WENT_ON = frozenset({Outcome.MISSED, Outcome.RECOVERED})
+_WENT_ON = frozenset(GRAVITY) - {Outcome.LOST, Outcome.CRASHED, Outcome.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,42 @@
 """Follows the ticks of one vCPU after a load, and says what they show."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.findings.outcome import FirstTick, Outcome, VcpuResult
+from orchestrator.findings.arrival import Arrival
+from orchestrator.findings.outcome import Outcome, VcpuResult
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lines import Tick
-from orchestrator.guest.wait import Wait
-from orchestrator.timers.first_tick import MISSING, classify
+from orchestrator.timers.gap import RATE_TICKS
+from orchestrator.trial.judge import Judge, Judgement
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.resume import Resumed
-from orchestrator.trial.watch import Heard, Silence, Watch
+from orchestrator.trial.watch import Heard, Quiet, Silence, Unclear, Watch
 from orchestrator.vm.instance import Instance
 
 #: A line whose sequence number is further ahead than this is not believed.
 MOST_LINES_AHEAD = 4
 
-#: How long after a load into a running guest lines from before the load can still arrive, by
-#: the host's clock.
+#: How long ticks from before a load into a running guest may go on arriving.
 STALE_NS = 1_000_000_000
+
+#: Ticks that are followed after a load unless the caller asks for more: the first one, and
+#: the one that its re-arm brought.
+LEAST_TICKS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Finding:
-    """The outcome that the ticks of a vCPU show."""
+class _Quiet:
+    """No further tick was heard, or none that is believed."""
 
     outcome: Outcome
-    why: str = ""
-    missing_periods: int = 0
+    why: str
 
 
 class Follower:
-    """Follows one vCPU from `cont` on, for two ticks."""
+    """Follows one vCPU after a load, for a number of ticks."""
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Follower:
         *,
         resumed: Resumed,
         due: Mapping[Outcome, tuple[float, float]] | None = None,
+        ticks: int = LEAST_TICKS,
     ) -> None:
         """Prepare.
 
@@ -53,6 +58,8 @@ class Follower:
             limits: limits of silence for the guest's period.
             resumed: when the instance resumed.
             due: when the first tick is due, by class; by default as the timer says of a load.
+            ticks: how many ticks to follow, at least two. A few more are followed after
+                one that came at a wrong time.
         """
         self._instance = instance
         self._save = save
@@ -60,115 +67,90 @@ class Follower:
         self._limits = limits
         self._resumed = resumed
         self._due = due
+        self._ticks = ticks
         self._watch = Watch(instance, limits, save.vcpu)
-        self._first: FirstTick | None = None
-        self._heard = 0
+        self._heard: list[Arrival] = []
 
     async def run(self) -> VcpuResult:
         """Follow the vCPU, and return what its ticks show."""
-        found = await self._follow()
+        judge = Judge(
+            self._instance, self._save, self._pace, self._limits, self._resumed, self._due
+        )
+        found = await self._follow(judge)
+        for before, heard in itertools.pairwise(self._heard):
+            self._pace.observe(before.tick, heard.tick)
         return VcpuResult(
             outcome=found.outcome,
-            first_tick=self._first,
+            first_tick=judge.first,
             missing_periods=found.missing_periods,
             why=found.why,
-            ticks_after_load=self._heard,
+            ticks_after_load=found.ticks_before,
             vcpu=self._save.vcpu,
+            late_periods=judge.late if self._heard else 0.0,
+            stolen_periods=judge.stolen,
+            heard=tuple(self._heard),
         )
 
-    async def _follow(self) -> _Finding:
-        first = await self._await_tick(self._save.ticks, stale=self._resumed.by_itself)
-        if not isinstance(first, Heard):
-            return first
-        second = await self._await_tick(first.line.sequence)
-        if not isinstance(second, Heard):
-            why = f"one tick came after the load, then: {second.why}"
-            return _Finding(second.outcome, why, second.missing_periods)
-        if first.line.sequence != self._save.ticks + 1:
+    async def _follow(self, judge: Judge) -> Judgement:
+        ticks = self._ticks
+        while len(self._heard) < ticks:
+            count, suspected = len(self._heard), judge.suspects
+            quiet = await self._await_tick()
+            if quiet:
+                came = "one tick came" if count == 1 else f"{count} ticks came"
+                why = f"{came} after the load, then: {quiet.why}" if count else quiet.why
+                return Judgement(quiet.outcome, why, ticks_before=count)
+            judge.hear(self._heard[-1])
+            if judge.suspects and not suspected:
+                ticks = max(ticks, len(self._heard) + RATE_TICKS)
+        first = self._heard[0].tick
+        if first.sequence != self._save.ticks + 1:
             # The vCPU ticks; but a load that did not load anything would look the same.
-            number = first.line.sequence - self._save.ticks
-            return _Finding(
-                Outcome.UNKNOWN, f"the first line after the load was that of tick {number}"
-            )
-        self._pace.observe(first.line, second.line)
-        return await self._classify(first, second)
+            number = first.sequence - self._save.ticks
+            why = f"the first line after the load was that of tick {number}"
+            return Judgement(Outcome.UNKNOWN, why, ticks_before=len(self._heard))
+        return await judge.decide()
 
-    async def _await_tick(self, after: int, *, stale: bool = False) -> Heard[Tick] | _Finding:
-        """Wait for a tick with a sequence number beyond `after`.
+    async def _await_tick(self) -> _Quiet | None:
+        """Wait for the next tick. A silent vCPU is left alone for a while: it may tick unaided."""
+        heard = await self._next_tick()
+        if isinstance(heard, Silence):
+            silent = heard
+            heard = await self._watch.tick(self._limits.untouched_ns, since=silent.until)
+            if isinstance(heard, Silence):
+                total_ms = (silent.vcpu_ns + heard.vcpu_ns) / 1e6
+                return _Quiet(Outcome.LOST, f"no tick in {total_ms:.0f} ms of {silent.clock}")
+            if not isinstance(heard, Heard):
+                return _Quiet(heard.outcome, f"{silent.why}, then: {heard.why}")
+        if not isinstance(heard, Heard):
+            return _Quiet(heard.outcome, heard.why)
+        after = self._last
+        if not after < heard.line.sequence <= after + MOST_LINES_AHEAD:
+            why = f"a line of tick {heard.line.sequence}, where {after + 1} was due"
+            return _Quiet(Outcome.UNKNOWN, why)
+        self._heard.append(Arrival(heard.line, heard.at_ns))
+        return None
 
-        Args:
-            after: sequence number of the tick before.
-            stale: whether ticks from before the load may come first. Their numbers are beyond
-                that of the next tick.
+    @property
+    def _last(self) -> int:
+        """Sequence number of the last tick."""
+        return self._heard[-1].tick.sequence if self._heard else self._save.ticks
+
+    async def _next_tick(self) -> Heard[Tick] | Quiet:
+        """Wait for a tick that is not from before the load.
+
+        After a load into a running guest, ticks from before may come first. Their numbers
+        are beyond that of the next tick.
         """
         until_ns = self._instance.clock.now_ns() + STALE_NS
         heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
-        while stale and isinstance(heard, Heard) and heard.line.sequence > after + 1:
+        may_be_stale = self._resumed.by_itself and not self._heard
+        while may_be_stale and isinstance(heard, Heard) and heard.line.sequence > self._last + 1:
             if heard.at_ns > until_ns:
-                return _Finding(
-                    Outcome.UNKNOWN,
+                return Unclear(
                     f"ticks from before the load went on for {STALE_NS / 1e9:g} s after it, up to "
                     f"tick {heard.line.sequence}: the load had no effect",
+                    self._save.vcpu,
                 )
             heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
-        if isinstance(heard, Silence):
-            return await self._leave_alone(heard)
-        if not isinstance(heard, Heard):
-            return _Finding(heard.outcome, heard.why)
-        if after < heard.line.sequence <= after + MOST_LINES_AHEAD:
-            self._heard += 1
-            return heard
-        return _Finding(
-            Outcome.UNKNOWN, f"a line of tick {heard.line.sequence}, where {after + 1} was due"
-        )
-
-    async def _leave_alone(self, silence: Silence) -> _Finding:
-        """Leave a silent vCPU alone for some more periods: it may tick unaided."""
-        after = await self._watch.tick(self._limits.untouched_ns, since=silence.until)
-        if isinstance(after, Heard):
-            return _Finding(Outcome.RECOVERED, f"{silence.why}, then it ticked unaided")
-        if not isinstance(after, Silence):
-            return _Finding(after.outcome, f"{silence.why}, then: {after.why}")
-        total_ms = (silence.vcpu_ns + after.vcpu_ns) / 1e6
-        return _Finding(Outcome.LOST, f"no tick in {total_ms:.0f} ms of {silence.clock}")
-
-    async def _classify(self, first: Heard[Tick], second: Heard[Tick]) -> _Finding:
-        """Return the class of the first tick, if the second one came a period after it."""
-        period_ns, pace, config = self._limits.period_ns, self._pace, self._instance.config
-        elapsed_ns = first.at_ns - self._resumed.since_ns
-        wall_periods = max(0.0, elapsed_ns / period_ns - pace.printing_periods)
-        # A guest that sleeps makes no progress: only the host's clock measures across a load,
-        # and only the TSC measures from tick to tick.
-        sleeps = config.guest.wait is Wait.HALT
-        since_save = (first.line.progress - self._save.progress) / pace.progress_per_period
-        self._first = FirstTick(
-            periods=wall_periods if sleeps else since_save,
-            wall_periods=wall_periods,
-            ms=elapsed_ns / 1e6,
-        )
-        due = self._due or config.timer.due(self._save.phase, self._resumed.timing)
-        outcome, missing = classify(self._first, due, self._resumed.timing)
-        late = min(self._first.periods, self._first.wall_periods) - 1
-        # Guest progress and host time must both say that the second tick is late.
-        cycles = second.line.tsc - first.line.tsc
-        spun = second.line.progress / pace.progress_per_period + pace.printing_periods
-        gap = min(
-            cycles / pace.cycles_per_period if sleeps else spun,
-            (second.at_ns - first.at_ns) / period_ns,
-        )
-        if gap >= MISSING:
-            outcome, missing = Outcome.MISSED, missing + (round(gap) - 1 or 1)
-            late = max(late, gap - 1)
-        if outcome is not Outcome.MISSED:
-            return _Finding(outcome)
-        prompt = self._instance.clock.now_ns() - second.at_ns < period_ns
-        if config.lapic_is_qemus and prompt:
-            # QEMU's main loop fires this LAPIC: a tick is late whenever that loop waits.
-            waited = await self._instance.waited_ns() / period_ns
-            if late - waited < MISSING - 1:
-                return _Finding(
-                    Outcome.INDISTINCT,
-                    f"a tick came {late:.1f} periods late, but QEMU's threads had to wait "
-                    f"{waited:.1f} periods for a CPU",
-                )
-        return _Finding(outcome, f"{missing} period(s) passed without their tick", missing)
+        return heard

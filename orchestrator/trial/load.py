@@ -7,7 +7,7 @@ from orchestrator.findings.save import Save
 from orchestrator.host.errors import QemuStartError
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.snapshot.protocol import Snapshots
-from orchestrator.trial.follow import Follower
+from orchestrator.trial.follow import LEAST_TICKS, Follower
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import (
@@ -48,6 +48,8 @@ class Trial:
         self._paces = paces
         self._limits = limits
         self._manner = manner
+        self.ticks = LEAST_TICKS
+        """How many ticks of each vCPU to follow."""
         self._stale_bytes = 0
         self.loading_ns = 0
         """How long the load took with its pauses, by the host's clock."""
@@ -91,7 +93,7 @@ class Trial:
         for vcpu in instance.vcpus:  # the console keeps the lines of the other vCPUs
             follower = Follower(
                 instance, self._save.vcpus[vcpu], self._paces[vcpu], self._limits,
-                resumed=resumed,
+                resumed=resumed, ticks=self.ticks,
             )  # fmt: skip
             results.append(await follower.run())
             if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):

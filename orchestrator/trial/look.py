@@ -7,7 +7,6 @@ from orchestrator.guest.lapic import Lapic, Registers, parse_lapic, parse_regist
 from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.wait import Wait
 from orchestrator.qmp.errors import AnswerError
-from orchestrator.timers.first_tick import MISSING
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 
@@ -19,8 +18,11 @@ EARLIEST_PHASE = 0.35
 LATEST_PHASE = 0.65
 
 
+#: From this phase on, a tick is overdue.
+OVERDUE = 1.5
+
 #: Accepted phases for every vCPU but the first: any, as long as its next tick is not overdue.
-ANY_PHASE = (-math.inf, MISSING)
+ANY_PHASE = (-math.inf, OVERDUE)
 
 
 def reasons_against(
@@ -80,6 +82,7 @@ def describe(
     within: tuple[float, float] = (EARLIEST_PHASE, LATEST_PHASE),
     vcpu: int = 0,
     phase: float | None = None,
+    cycles_per_period: float = 0,
 ) -> VcpuSave:
     """Return what a save of a vCPU in this state records.
 
@@ -92,9 +95,13 @@ def describe(
         within: phases that were asked for.
         vcpu: number of the vCPU.
         phase: where in the period the vCPU was stopped, for a guest that makes no progress
-            while it waits; by default its progress says it.
+            while it waits; by default its TSC says it, or else its progress.
+        cycles_per_period: TSC cycles in a period; 0 if nobody knows.
     """
     state, lapic, registers = seen
+    if phase is None and cycles_per_period and state.tsc > state.tick_tsc > 0:
+        # The timer goes on while the vCPU waits for a CPU, and progress does not.
+        phase = (state.tsc - state.tick_tsc) / cycles_per_period
     if phase is None:
         phase = state.progress / progress_per_period + printing_periods
     return VcpuSave(
@@ -113,6 +120,7 @@ def describe(
         stage=state.stage,
         tsc=state.tsc,
         stolen=state.stolen,
+        divide=lapic.divide,
         ineligible=reasons_against(state, lapic, registers, config, phase, within),
         swallowed=state.swallowed,
         strays=state.strays,

@@ -1,20 +1,22 @@
-"""How fast the guest makes progress: the clock that measures time across a load.
+"""How fast the guest makes progress, and how long its periods are.
 
 A guest counts its progress (the firmware: turns of its busy-wait loop), but not while it
-prints. Printing is part of each period, so each tick also says how many TSC cycles it took.
-TSC differences are taken only between two ticks without a load between them.
+prints. Each tick says how many TSC cycles it took to print the last line, and for how many the
+vCPU did not run. TSC differences are taken only between two ticks without a load between them.
 """
 
 import collections
 import statistics
 
 from orchestrator.guest.lines import Tick
+from orchestrator.trial.guest_clock import GuestClock, cycles_between
 from orchestrator.trial.stop_delay import StopDelay
-
-_TSC_MASK = (1 << 64) - 1
 
 #: Number of recent intervals that are remembered.
 WINDOW = 32
+
+#: Least part of a period in which the guest must have run for its rate to be learnt.
+_LEAST_RUN = 0.1
 
 
 class Pace:
@@ -23,17 +25,24 @@ class Pace:
     def __init__(self) -> None:
         self._rates: collections.deque[float] = collections.deque(maxlen=WINDOW)
         self._cycles: collections.deque[int] = collections.deque(maxlen=WINDOW)
-        self._printing: collections.deque[float] = collections.deque(maxlen=WINDOW)
+        self._printing: collections.deque[int] = collections.deque(maxlen=WINDOW)
+        self.clock = GuestClock()
+        """The vCPU's TSC in the host's time."""
+        self.known_cycles = 0
+        """TSC cycles in a period, from the TSC's frequency and not from the ticks; 0 if
+        nothing tells the frequency."""
 
     def observe(self, before: Tick, tick: Tick) -> None:
         """Learn from two successive ticks without a stop or load between them."""
-        cycles = (tick.tsc - before.tsc) & _TSC_MASK
-        counted = cycles - tick.print_cycles
-        if tick.sequence != before.sequence + 1 or counted < cycles / 4 or cycles > 1 << 60:
+        cycles = cycles_between(before.tsc, tick.tsc)
+        ran = cycles - tick.print_cycles - tick.stolen
+        if tick.sequence != before.sequence + 1 or not 0 < cycles < 1 << 60:
+            return
+        if ran < _LEAST_RUN * (self.known_cycles or 2 * cycles):
             return
         self._cycles.append(cycles)
-        self._rates.append(tick.progress / counted)
-        self._printing.append(tick.print_cycles / cycles)
+        self._rates.append(tick.progress / ran)
+        self._printing.append(tick.print_cycles)
 
     @property
     def known(self) -> bool:
@@ -41,24 +50,44 @@ class Pace:
         return len(self._rates) >= 3
 
     @property
-    def printing_periods(self) -> float:
-        """Median share of a period that the guest spends on printing a line."""
-        return statistics.median(self._printing) if self._printing else 0.0
+    def cycles_per_period(self) -> float:
+        """TSC cycles in a period.
+
+        Without a known frequency it is the shortest recent interval: a busy host can only
+        lengthen one.
+        """
+        return self.known_cycles or min(self._cycles)
 
     @property
-    def cycles_per_period(self) -> float:
-        """Median of the TSC cycles in a period."""
-        return statistics.median(self._cycles)
+    def print_cycles(self) -> float:
+        """TSC cycles from a tick until its line is printed, on an idle host.
+
+        A low quantile: other programs can only lengthen it.
+        """
+        printing = sorted(self._printing)
+        return printing[len(printing) // 5] if printing else 0
+
+    @property
+    def printing_periods(self) -> float:
+        """Median share of a period that the guest spends on printing a line."""
+        return statistics.median(self._printing) / self.cycles_per_period if self._printing else 0.0
 
     @property
     def progress_per_period(self) -> float:
         """Progress in a period if no other program takes CPU time from the vCPU.
 
         It is an upper quantile of the rates, as other programs can only slow the guest,
-        times the median length of a period.
+        times the length of a period.
         """
         rates = sorted(self._rates)
-        return rates[(len(rates) * 9) // 10] * statistics.median(self._cycles)
+        return rates[(len(rates) * 9) // 10] * self.cycles_per_period
+
+    def stolen_cycles(self, tick: Tick) -> float:
+        """Return the TSC cycles before a tick in which the vCPU did not run.
+
+        Printing that took longer than usual was held up, too.
+        """
+        return tick.stolen + max(0.0, tick.print_cycles - self.print_cycles)
 
 
 class Paces(collections.UserList[Pace]):
@@ -67,3 +96,9 @@ class Paces(collections.UserList[Pace]):
     def __init__(self, vcpus: int = 1) -> None:
         super().__init__(Pace() for _ in range(vcpus))
         self.stop_delay = StopDelay()
+
+    def begin(self, period_cycles: int) -> None:
+        """Begin to hear another instance, in whose period there are so many TSC cycles."""
+        for pace in self:
+            pace.known_cycles = period_cycles
+            pace.clock.restart()

@@ -66,6 +66,10 @@ class Resumed:
     timing: ResumeTiming
     stale_bytes: int
     """Console bytes from before the load that were discarded unread."""
+    load_ns: int
+    """When the load began, by the host's clock."""
+    stopped_ns: float = 0.0
+    """How long the instance had been stopped when it was saved."""
     by_itself: bool = False
     """True if lines from before the load can still arrive: each vCPU's ticks up to the one
     after the save were heard before the load, so every line of a stale tick has a higher
@@ -123,7 +127,8 @@ async def _load_stopped(
         loading=(loaded_ns - load_ns) / limits.period_ns,
         lapic_stood=stands,
     )
-    return Resumed(cont_ns, timing, stale_bytes)
+    stopped_ns = save.stopped_periods * limits.period_ns
+    return Resumed(cont_ns, timing, stale_bytes, load_ns, stopped_ns)
 
 
 async def _load_running(
@@ -155,7 +160,8 @@ async def _load_running(
     within = (resumed_ns - load_ns) / limits.period_ns
     stands = instance.config.lapic_is_qemus
     timing = ResumeTiming(answering=within, loading=within, lapic_stood=stands)
-    return Resumed(load_ns, timing, stale_bytes, by_itself=True)
+    stopped_ns = save.stopped_periods * limits.period_ns
+    return Resumed(load_ns, timing, stale_bytes, load_ns, stopped_ns, by_itself=True)
 
 
 #: Run states of a guest that QEMU has not let run on, although nothing went wrong with it.

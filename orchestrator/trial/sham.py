@@ -102,7 +102,7 @@ class Sham:
             loading=pause_ns / period_ns,
             lapic_stood=stands,
         )
-        resumed = Resumed(cont_ns, timing, stale_bytes)
+        resumed = Resumed(cont_ns, timing, stale_bytes, load_ns=stopped_ns)
         paused = 0.0 if stands else (cont_ns - stopped_ns) / period_ns
         results: list[VcpuResult] = []
         for vcpu in instance.vcpus:

@@ -10,6 +10,7 @@ from orchestrator.qmp.errors import MonitorClosedError
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.qemu import connecting
+from orchestrator.vm.tsc import tsc_hz
 
 #: Run states in which saves and loads leave the vCPUs, and from which they can run on.
 _HALTED = ("paused", "postmigrate", "restore-vm", "save-vm")
@@ -56,6 +57,7 @@ async def attach(
     async with connecting(host, config, process, process.release, pin=False) as qemu:
         await _require_threads(process, qemu.facts.vcpu_threads)
         instance = Instance(host, config, qemu, owned=False)
+        instance.tsc_hz = await tsc_hz(qemu.monitor, config)
         found = instance.running = await instance.run_state() == "running"
     try:
         yield instance

@@ -56,6 +56,11 @@ class Instance:
         """The kernel's trace, once `keep_trace` was called."""
         self.crash: ProcessExit | None = None
         """How QEMU ended, if it ended itself by a signal."""
+        self.tsc_hz = 0
+        """Frequency of the guest's TSC; 0 if QEMU does not know it."""
+        self.measured_cycles = 0
+        """TSC cycles in a period of the timer, as the guest measured them before its first
+        tick; 0 if it did not."""
         self._waiting_mark_ns = 0
         self._qemu = qemu
 
@@ -93,6 +98,14 @@ class Instance:
     def vcpus(self) -> range:
         """Numbers of the vCPUs, which are also their APIC IDs."""
         return range(self.config.guest.vcpus)
+
+    @property
+    def period_cycles(self) -> int:
+        """TSC cycles in a period by the TSC's frequency, or else as the guest measured them.
+
+        0 if neither is known.
+        """
+        return self.tsc_hz * self.config.guest.period_ns // 10**9 or self.measured_cycles
 
     async def replace_qemu(
         self, args: Sequence[str], files: Mapping[str, bytes], *, pin: bool = True

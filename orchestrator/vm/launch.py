@@ -13,6 +13,7 @@ from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.port import ConsoleClosedError
 from orchestrator.vm.qemu import Qemu, starting
+from orchestrator.vm.tsc import tsc_hz
 
 
 class GuestStartError(InfraError):
@@ -45,16 +46,19 @@ async def launch(
     told = replace(guest, shared_port=shared, debug_port=guest.debug_port or host.slow_uart)
     config = replace(config, guest=told)
     async with starting(host, config, tee) as qemu:
-        await _wait_ready(qemu, host, config.program.name)
+        ready = await _wait_ready(qemu, host, config.program.name)
+        hz = await tsc_hz(qemu.monitor, config)
     instance = Instance(host, config, qemu, owned=True)
+    instance.tsc_hz = hz
+    instance.measured_cycles = ready.period_cycles
     try:
         yield instance
     finally:
         await instance.kill()
 
 
-async def _wait_ready(qemu: Qemu, host: Host, name: str) -> None:
-    """Wait for the guest's first line.
+async def _wait_ready(qemu: Qemu, host: Host, name: str) -> Ready:
+    """Wait for the guest's first line, and return it.
 
     Raises:
         GuestStartError: the guest did not become ready.
@@ -66,7 +70,7 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> None:
         raise MonitorClosedError("query-cpus-fast", "QEMU ended while its guest started") from None
     line: Line | None = arrived[0] if arrived else None
     if isinstance(line, Ready):
-        return
+        return line
     if isinstance(line, Refused):
         raise GuestRefusedError(
             f"starting the {name} guest: it refused its configuration: {line.reason}"

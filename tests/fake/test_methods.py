@@ -223,7 +223,7 @@ async def test_a_qemu_of_somebody_else_is_neither_replaced_nor_ended() -> None:
         with pytest.raises(NotOwnedError, match="ending QEMU"):
             await instance.kill()
         assert len(host.started) == 1
-        assert await instance.run_state() == "paused"
+        assert await instance.run_state() == "running"
         instance.owned = True
 
 

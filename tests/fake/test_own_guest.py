@@ -58,6 +58,7 @@ class Metronome:
     name: str = "metronome"
     cpu_features: str = "+metronome"
     first_tick_periods: float = 0.5
+    reloads: bool = False
 
     def armed(self, state: GuestState, lapic: Lapic) -> bool:
         return True
@@ -212,7 +213,7 @@ async def test_plain_beats_are_clean(tmp_path: Path) -> None:
 
 async def test_the_classes_of_a_first_beat_are_those_of_its_timer(tmp_path: Path) -> None:
     cell, _ = await campaign(tmp_path, Script(immediate))
-    assert cell.counts.outcomes == {Outcome.INDISTINCT: 5}
+    assert set(cell.counts.outcomes) == {Outcome.EARLY}  # this timer has no class `immediate`
 
 
 async def test_lost_beats_are_diagnosed_by_their_own_timer(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def parse_state(block: bytes) -> GuestState:
         raise ValueError(
             f"no tick guest at {STATE_ADDRESS:#x}: magic {words[0]:#010x}, not {MAGIC:#x}"
         )
+    tick_tsc = words[10] << 32 | words[9]
     return GuestState(
         printing=bool(words[1]),
         ticks=words[2],
@@ -45,7 +46,7 @@ def parse_state(block: bytes) -> GuestState:
         swallowed=words[12],
         strays=words[13],
         deadline=words[21] << 32 | words[20],
-        tick_tsc=words[10] << 32 | words[9],
-        tsc=words[22] * TURN_UNIT,
+        tick_tsc=tick_tsc,
+        tsc=tick_tsc + (words[22] * TURN_UNIT - tick_tsc) % (TURN_UNIT << 32),
         stolen=words[23] * TURN_UNIT,
     )

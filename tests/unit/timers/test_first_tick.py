@@ -1,32 +1,46 @@
 import pytest
 
-from orchestrator.findings.outcome import FirstTick, Outcome
-from orchestrator.timers.first_tick import AT_ONCE, ResumeTiming, classify, lapic_due
+from orchestrator.findings.outcome import Outcome
+from orchestrator.timers.first_tick import AT_ONCE, ResumeTiming, Span, classify, lapic_due
 from orchestrator.timers.registry import TIMERS
 
 
 @pytest.mark.parametrize(
-    ("spun", "wall", "phase", "outcome"),
+    ("low", "high", "phase", "outcome"),
     [
-        (0.0, 0.05, 0.5, Outcome.IMMEDIATE),
-        (0.14, 0.2, 0.5, Outcome.IMMEDIATE),
+        (0.0, 0.0, 0.5, Outcome.IMMEDIATE),
+        (0.14, 0.14, 0.5, Outcome.IMMEDIATE),
         (0.5, 0.5, 0.5, Outcome.REMAINING),
-        (0.62, 0.65, 0.36, Outcome.REMAINING),
-        (0.97, 1.02, 0.36, Outcome.FULL_PERIOD),
+        (0.62, 0.62, 0.36, Outcome.REMAINING),
+        (0.97, 0.97, 0.36, Outcome.FULL_PERIOD),
         (1.0, 1.0, 0.64, Outcome.FULL_PERIOD),
-        (0.25, 0.25, 0.36, Outcome.INDISTINCT),
-        # A host that stalled: the guest made no progress, or we were slow to look.
+        (1.1, 1.1, 0.5, Outcome.FULL_PERIOD),
+        # Of no class.
+        (0.25, 0.25, 0.36, Outcome.EARLY),
+        (0.75, 0.75, 0.6, Outcome.EARLY),
+        (1.2, 1.2, 0.5, Outcome.LATE),
+        (1.4, 1.4, 0.5, Outcome.LATE),
+        (1.6, 1.6, 0.5, Outcome.LATE),
+        (1.89, 1.89, 0.5, Outcome.LATE),
+        (1.95, 1.95, 0.5, Outcome.MISSED),
+        (3.0, 3.0, 0.5, Outcome.MISSED),
+        # The vCPU waited for a CPU: the tick may have come at any time in the span.
+        (0.0, 0.3, 0.5, Outcome.IMMEDIATE),
+        (0.6, 1.4, 0.5, Outcome.INDISTINCT),
+        (0.7, 1.4, 0.5, Outcome.FULL_PERIOD),
         (0.0, 1.0, 0.5, Outcome.INDISTINCT),
         (0.0, 7.0, 0.5, Outcome.INDISTINCT),
-        (2.0, 1.0, 0.5, Outcome.INDISTINCT),
+        (0.9, 7.0, 0.5, Outcome.FULL_PERIOD),
+        (0.2, 0.3, 0.5, Outcome.EARLY),
+        (1.4, 7.0, 0.5, Outcome.LATE),
     ],
 )
-def test_first_ticks(spun: float, wall: float, phase: float, outcome: Outcome) -> None:
-    assert classify(FirstTick(spun, wall, 0.0), lapic_due(phase, AT_ONCE)) == (outcome, 0)
+def test_first_ticks(low: float, high: float, phase: float, outcome: Outcome) -> None:
+    assert classify(Span(low, high), lapic_due(phase, AT_ONCE)) is outcome
 
 
 @pytest.mark.parametrize(
-    ("spun", "phase", "outcome"),
+    ("at", "phase", "outcome"),
     [
         # Early in the period, what remains is nearly a full one.
         (0.95, 0.1, Outcome.INDISTINCT),
@@ -40,50 +54,36 @@ def test_first_ticks(spun: float, wall: float, phase: float, outcome: Outcome) -
         # A little off the middle the kinds still lie apart.
         (0.69, 0.31, Outcome.REMAINING),
         (0.31, 0.69, Outcome.REMAINING),
-        (-0.1, 0.69, Outcome.IMMEDIATE),
     ],
 )
 def test_first_ticks_that_fit_two_kinds_are_indistinct(
-    spun: float, phase: float, outcome: Outcome
+    at: float, phase: float, outcome: Outcome
 ) -> None:
-    assert classify(FirstTick(spun, max(0.0, spun), 0.0), lapic_due(phase, AT_ONCE)) == (outcome, 0)
-
-
-@pytest.mark.parametrize(("spun", "wall", "missing"), [(1.6, 1.7, 1), (2.0, 2.1, 1), (3.1, 9, 2)])
-def test_missing_periods_need_both_clocks(spun: float, wall: float, missing: int) -> None:
-    assert classify(FirstTick(spun, wall, 0.0), lapic_due(0.5, AT_ONCE)) == (
-        Outcome.MISSED,
-        missing,
-    )
+    assert classify(Span(at, at), lapic_due(phase, AT_ONCE)) is outcome
 
 
 @pytest.mark.parametrize(
-    ("periods", "wall_periods", "outcome"),
+    ("at", "outcome"),
     [
-        (0.0, 0.4, Outcome.IMMEDIATE),  # QEMU took long to say that it goes on
-        (0.0, 0.8, Outcome.INDISTINCT),
-        (0.72, 0.9, Outcome.FULL_PERIOD),  # a quarter of it passed before it went on
-        (0.4, 0.5, Outcome.FULL_PERIOD),  # not what remained: no kernel's LAPIC knows that
-        (0.25, 0.3, Outcome.INDISTINCT),
-        (0.95, 1.0, Outcome.FULL_PERIOD),
+        (0.0, Outcome.IMMEDIATE),
+        (0.72, Outcome.FULL_PERIOD),  # a quarter of it passed before the guest ran
+        (0.4, Outcome.FULL_PERIOD),  # not what remained: no kernel's LAPIC knows that
+        (0.95, Outcome.FULL_PERIOD),
+        (0.25, Outcome.INDISTINCT),  # the guest may have run later still
     ],
 )
-def test_a_period_that_began_with_the_load(
-    periods: float, wall_periods: float, outcome: Outcome
-) -> None:
+def test_a_period_that_began_with_the_load(at: float, outcome: Outcome) -> None:
     slow = ResumeTiming(since_load=0.1, answering=0.2)
-    first = FirstTick(periods, wall_periods, 1.0)
-    assert classify(first, lapic_due(0.5, slow), slow) == (outcome, 0)
+    assert classify(Span(at, at), lapic_due(0.5, slow), slow) is outcome
 
 
 def test_a_slow_load_says_nothing_of_the_remaining_time() -> None:
     """The period began somewhere in the load: what is left of it may look like anything."""
-    first = FirstTick(0.55, 0.6, 1.0)
     for loading, outcome in ((0.05, Outcome.REMAINING), (0.3, Outcome.INDISTINCT)):
         slow = ResumeTiming(since_load=0.05, answering=0.02, loading=loading)
-        assert classify(first, lapic_due(0.5, slow), slow) == (outcome, 0)
+        assert classify(Span(0.55, 0.55), lapic_due(0.5, slow), slow) is outcome
     stood = ResumeTiming(loading=0.3, lapic_stood=True)
-    assert classify(first, lapic_due(0.5, stood), stood) == (Outcome.REMAINING, 0)
+    assert classify(Span(0.55, 0.55), lapic_due(0.5, stood), stood) is Outcome.REMAINING
 
 
 @pytest.mark.parametrize(
@@ -103,5 +103,4 @@ def test_a_tick_at_once_says_nothing_if_a_period_passed_before_cont(
     timer: str, since_load: float, outcome: Outcome
 ) -> None:
     slow = ResumeTiming(since_load=since_load)
-    due = TIMERS[timer].due(0.5, slow)
-    assert classify(FirstTick(0.02, 0.05, 1.0), due, slow) == (outcome, 0)
+    assert classify(Span(0.02, 0.02), TIMERS[timer].due(0.5, slow), slow) is outcome

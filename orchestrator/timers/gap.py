@@ -1,0 +1,88 @@
+"""Tells whether the time between two ticks is right.
+
+The TSC of a guest runs on while its vCPU waits for a CPU. So the time between two ticks is
+at least a period by the TSC, and at most a period in the vCPU's running time.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.findings.outcome import Outcome
+
+#: Longest time between two ticks in the guest's running time, in periods. A longer one is
+#: late.
+LATE = 1.1
+
+#: Least running time in nanoseconds past due from which on a tick is late: on a virtual
+#: machine an interrupt comes up to 0.7 ms late though the vCPU runs.
+LATE_NS = 1_000_000
+
+#: Shortest time between two ticks by the TSC, in periods. After a shorter one the tick is
+#: `extra`.
+EXTRA = 0.97
+
+#: From this time past due on, in periods, whole periods are missing.
+WHOLE = 0.9
+
+#: How far two measurements of one period may lie apart.
+_AGREE = 0.04
+
+#: Number of ticks from which a wrong rate can be told from ticks that are merely wrong.
+RATE_TICKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The time between two ticks, in periods."""
+
+    periods: float
+    """By the TSC."""
+    stolen: float
+    """The part in which the vCPU did not run."""
+    held_back: float = 0.0
+    """How late the first of the two ticks may have been. The next tick of a timer that runs by
+    itself comes so much sooner."""
+    slack: float = LATE - 1
+    """Running time by which a tick may be late."""
+    ticks: int = 1
+    """Ticks from the first one to the second one: more than 1 if lines are missing."""
+
+    @property
+    def running(self) -> float:
+        """Running time of the vCPU, in periods."""
+        return self.periods - self.stolen
+
+    @property
+    def late(self) -> float:
+        """Running time past due, in periods."""
+        return self.running - self.ticks
+
+
+def missing(late: float) -> int:
+    """Return the number of whole periods in a time past due, in periods."""
+    return math.floor(late - WHOLE + 1 + 1e-9) if late > 0 else 0
+
+
+def judge(gap: Gap) -> Outcome | None:
+    """Return what is wrong with a gap: `extra`, `late` or `missed`; None if nothing is."""
+    if gap.periods < EXTRA * gap.ticks - gap.held_back:
+        return Outcome.EXTRA
+    if missing(gap.late):
+        return Outcome.MISSED
+    return Outcome.LATE if gap.late > gap.slack else None
+
+
+def steady_period(gaps: Sequence[Gap]) -> float | None:
+    """Return the wrong period that all gaps agree on, in periods of the plan; None if they don't.
+
+    A gap bounds the period: it is at least the running time, and at most the time by the TSC,
+    plus the time by which the first tick was late. At least three gaps must be wrong by
+    themselves: on a busy host a single gap that is a little late agrees with all others.
+    """
+    wrong = sum(judge(gap) is not None for gap in gaps)
+    if len(gaps) < RATE_TICKS - 1 or wrong < RATE_TICKS - 2:
+        return None
+    low = max(gap.running / gap.ticks for gap in gaps)
+    high = min((gap.periods + gap.held_back) / gap.ticks for gap in gaps)
+    return max(low, min(high, 1.0)) if low <= high + _AGREE else None

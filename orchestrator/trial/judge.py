@@ -1,0 +1,310 @@
+"""Judges the ticks after a load by the guest's running time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.findings.arrival import Arrival
+from orchestrator.findings.outcome import GRAVITY, FirstTick, Outcome
+from orchestrator.findings.save import VcpuSave
+from orchestrator.guest.lapic import parse_lapic
+from orchestrator.guest.wait import Wait
+from orchestrator.qmp.errors import CommandFailedError
+from orchestrator.timers.first_tick import (
+    TOLERANCE,
+    ResumeTiming,
+    Span,
+    classify,
+    past_due,
+)
+from orchestrator.timers.gap import LATE, LATE_NS, Gap, judge, missing, steady_period
+from orchestrator.trial.guest_clock import TOLERANCE_NS, cycles_between
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.resume import Resumed
+from orchestrator.vm.config import Accel
+from orchestrator.vm.instance import Instance
+
+#: TSC cycles by which two readings of one moment may differ: the guest counts in units.
+_UNIT_CYCLES = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the ticks of a vCPU show."""
+
+    outcome: Outcome
+    why: str = ""
+    missing_periods: int = 0
+    ticks_before: int = 0
+    """Ticks that came before the one that shows it."""
+
+
+class Judge:
+    """Judges the ticks of one vCPU after a load, in their order."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        save: VcpuSave,
+        pace: Pace,
+        limits: Limits,
+        resumed: Resumed,
+        due: Mapping[Outcome, tuple[float, float]] | None = None,
+    ) -> None:
+        """Prepare; arguments as for `Follower`."""
+        self._instance = instance
+        self._timer = instance.config.timer
+        self._save = save
+        self._pace = pace
+        self._period_ns = limits.period_ns
+        self._slack = max(LATE - 1, LATE_NS / limits.period_ns)
+        self._silence_periods = limits.silence_ns / limits.period_ns
+        self._resumed = resumed
+        self._due = due
+        self._sleeps = instance.config.guest.wait is Wait.HALT
+        # A guest that sleeps has no turns, and one that does not note them has no TSC either.
+        self._notes_turns = bool(save.tsc) and not self._sleeps
+        self._span = Span(0.0, 0.0)
+        self._gaps: list[Gap] = []
+        self._heard: list[Arrival] = []
+        self._found: list[Judgement] = []
+        self.first: FirstTick | None = None
+        """When the first tick came."""
+        self.late = float("-inf")
+        """Running time past due of the latest tick, in periods."""
+        self.stolen = 0.0
+        """Time before that tick in which the vCPU did not run, in periods."""
+
+    @property
+    def suspects(self) -> bool:
+        """Whether a tick came at a wrong time, so that further ticks may tell why."""
+        return any(not each.outcome.ticked for each in self._found)
+
+    def hear(self, heard: Arrival) -> None:
+        """Judge one more tick."""
+        self._heard.append(heard)
+        self._found.append(self._judge_gap() if len(self._heard) > 1 else self._judge_first())
+        jumped = self._jump()
+        if jumped:
+            self._found.append(Judgement(Outcome.CLOCK, jumped))
+
+    async def decide(self) -> Judgement:
+        """Return what all ticks show: the gravest finding, or the class of the first tick."""
+        rate = await self._wrong_rate()
+        if rate:
+            self._found.append(rate)
+        bad = [each for each in self._found if not each.outcome.ticked]
+        if not bad:
+            return replace(self._found[0], ticks_before=len(self._heard))
+        worst = min(bad, key=lambda each: GRAVITY.index(each.outcome))
+        if worst.outcome is not Outcome.RECOVERED:
+            worst = replace(worst, ticks_before=len(self._heard))
+        held_up = await self._held_up_by_qemu(worst)
+        return held_up or worst
+
+    # --- the first tick ---
+
+    def _judge_first(self) -> Judgement:
+        first, save = self._heard[0], self._save
+        wall = (first.at_ns - self._resumed.since_ns) / self._period_ns
+        wall_periods = max(0.0, wall - self._pace.printing_periods)
+        if self._notes_turns and save.tsc < first.tick.tsc:
+            self._span = self._span_by_tsc(first, wall)
+        elif self._sleeps:
+            self._span = Span(wall_periods, wall_periods)
+        else:
+            spun = (first.tick.progress - save.progress) / self._pace.progress_per_period
+            self._span = Span(spun, max(spun, wall_periods))
+        span = self._span
+        self.first = FirstTick(span.low, wall_periods, wall * self._period_ns / 1e6)
+        timing = self._timing(wall)
+        due = self._due or self._timer.due(save.phase, timing)
+        outcome, late = classify(span, due, timing), past_due(span, due)
+        if outcome is Outcome.LATE and late <= self._slack:
+            outcome = Outcome.INDISTINCT
+        if outcome is Outcome.EARLY and self._sleeps:
+            outcome = Outcome.INDISTINCT  # it may have waited for a CPU: the tick came sooner
+        self._note(late, span.high - span.low)
+        if outcome.ticked:
+            return Judgement(outcome)
+        classes = ", ".join(f"{kind} {low:.2f} to {high:.2f}" for kind, (low, high) in due.items())
+        return self._judgement(
+            outcome,
+            f"the first tick came {span.low:.2f} to {span.high:.2f} periods after the guest "
+            f"resumed (it ran for the first number of them); due were: {classes}",
+            span.low, missing(late) if outcome is Outcome.MISSED else 0,
+        )  # fmt: skip
+
+    def _span_by_tsc(self, first: Arrival, wall: float) -> Span:
+        """Return when the first tick came, from the turns of the guest's wait loop.
+
+        The guest resumed at the end of the turn in which it was saved.
+        """
+        tick, save, period = first.tick, self._save, self._pace.cycles_per_period
+        since_save = cycles_between(save.tsc, tick.tsc)
+        low = max(0.0, (since_save - max(0, tick.stolen - save.stolen)) / period)
+        if abs(tick.progress - save.progress) <= 1:
+            return Span(0.0, 0.0)  # it did not run a turn: the tick was there when it resumed
+        began = tick.tsc - tick.since_longest - tick.longest
+        if tick.longest and abs(began - save.tsc) <= _UNIT_CYCLES:
+            high = tick.since_longest / period
+        else:
+            high = since_save / period
+        return Span(low, max(low, min(high, wall)))
+
+    def _timing(self, wall: float) -> ResumeTiming:
+        """Return when the guest resumed, by its own TSC where it tells."""
+        timing = self._resumed.timing
+        if not self._notes_turns or self._span.high == 0:
+            return timing
+        printed = self._pace.print_cycles / self._pace.cycles_per_period
+        until = max(0.0, wall - printed - self._span.high)
+        return replace(timing, answering=max(timing.answering, until))
+
+    # --- further ticks ---
+
+    def _judge_gap(self) -> Judgement:
+        before, heard = self._heard[-2:]
+        gap = self._gap(before, heard)
+        self._gaps.append(gap)
+        self._note(gap.late, gap.stolen)
+        outcome = judge(gap)
+        if outcome is None:
+            return Judgement(Outcome.INDISTINCT)
+        return self._judgement(
+            outcome,
+            f"tick {heard.tick.sequence} came {gap.periods:.2f} periods after tick "
+            f"{before.tick.sequence} by the guest's TSC, and {gap.running:.2f} in its running "
+            f"time (the vCPU did not run for {gap.stolen:.2f} periods)",
+            gap.running, missing(gap.late) if outcome is Outcome.MISSED else 0,
+        )  # fmt: skip
+
+    def _gap(self, before: Arrival, heard: Arrival) -> Gap:
+        tick, pace = heard.tick, self._pace
+        ticks = tick.sequence - before.tick.sequence
+        periods = cycles_between(before.tick.tsc, tick.tsc) / pace.cycles_per_period
+        held_back = 0.0
+        if self._timer.reloads:
+            held_back = pace.stolen_cycles(before.tick) / pace.cycles_per_period
+            if len(self._heard) == 2:
+                # A first tick that was there when the guest resumed fired at any time before.
+                span = self._span
+                held_back = span.high - span.low if span.low > TOLERANCE else 1.0
+        if self._notes_turns:
+            stolen = pace.stolen_cycles(tick) / pace.cycles_per_period
+            return Gap(periods, stolen, held_back, self._slack, ticks)
+        # A guest that does not note its turns: progress and host time must both say it.
+        spun = periods
+        if not self._sleeps:
+            spun = tick.progress / pace.progress_per_period + pace.printing_periods
+        running = min(spun, (heard.at_ns - before.at_ns) / self._period_ns)
+        periods = periods if pace.known_cycles else max(ticks, running)
+        return Gap(periods, max(0.0, periods - running), held_back, self._slack, ticks)
+
+    async def _wrong_rate(self) -> Judgement | None:
+        """Return the finding of a wrong period, if the ticks from a wrong one on agree on it."""
+        wrong = [n for n, each in enumerate(self._found_gaps()) if each]
+        if not wrong:
+            return None
+        gaps = self._gaps[wrong[0] :]
+        period = steady_period(gaps)
+        if period is None:
+            return None
+        said = ""
+        if period < 1 and not self._timer.reloads:
+            # The guest arms the timer at each tick: ticks that come too early are more likely
+            # extra ones, unless the timer itself says that it runs faster.
+            said = await self._timer_differs()
+            if not said:
+                return None
+        before = wrong[0] + 1
+        return Judgement(
+            Outcome.RATE,
+            f"from tick {self._heard[before].tick.sequence} on, {len(gaps)} ticks came every "
+            f"{period:.2f} periods{said}",
+            ticks_before=before,
+        )
+
+    def _found_gaps(self) -> Sequence[bool]:
+        return [judge(gap) is not None for gap in self._gaps]
+
+    async def _timer_differs(self) -> str:
+        """Return how the LAPIC's timer differs from the save; an empty text if it does not."""
+        try:
+            text = await self._instance.monitor.hmp("info lapic", vcpu=self._save.vcpu)
+            lapic = parse_lapic(text)
+        except (CommandFailedError, ValueError):
+            return ""
+        save = self._save
+        now, then = (lapic.tmict, lapic.divide), (save.tmict, save.divide or lapic.divide)
+        if now == then:
+            return ""
+        return (
+            f": TMICT is {now[0]} with divisor {now[1]}, and was {then[0]} with divisor "
+            f"{then[1]} in the save"
+        )
+
+    # --- what both have in common ---
+
+    def _note(self, late: float, stolen: float) -> None:
+        if late > self.late:
+            self.late, self.stolen = late, stolen
+
+    def _judgement(self, outcome: Outcome, why: str, ran: float, missed: int) -> Judgement:
+        """Return a finding about a tick for which the guest ran for `ran` periods."""
+        if ran >= self._silence_periods:
+            outcome, missed = Outcome.RECOVERED, 0
+            why = f"no tick came while the guest ran for {ran:.1f} periods, then it ticked: {why}"
+        if missed:
+            why = f"{missed} period(s) passed without their tick: {why}"
+        return Judgement(outcome, why, missed, len(self._heard) - 1)
+
+    def _jump(self) -> str:
+        """Return how the TSC jumped before the latest tick; an empty text if it did not."""
+        heard, clock = self._heard[-1], self._pace.clock
+        if not self._save.tsc:
+            return ""
+        cycles_per_ns = self._pace.cycles_per_period / self._period_ns
+        if len(self._heard) > 1:
+            off_ns = clock.off_ns(heard, self._heard[-2].at_ns - self._period_ns, cycles_per_ns)
+            clock.hear(heard.tick, heard.at_ns)
+            if off_ns <= 0:
+                return ""
+            return f"the guest's TSC jumped ahead of the host's clock by {off_ns / 1e6:.0f} ms"
+        advanced_ns = cycles_between(self._save.tsc, heard.tick.tsc) / cycles_per_ns
+        passed_ns = heard.at_ns - self._resumed.load_ns + self._resumed.stopped_ns
+        restored = 0 <= advanced_ns <= passed_ns + TOLERANCE_NS
+        off_ns = clock.off_ns(heard, self._resumed.load_ns, cycles_per_ns)
+        if self._instance.config.accel is Accel.TCG and off_ns < 0 <= advanced_ns:
+            restored = True  # TCG stops the TSC with its VM, and never lets it go back
+        if off_ns or not clock.tied:
+            clock.restart()
+        clock.hear(heard.tick, heard.at_ns)
+        if restored or not off_ns:
+            return ""
+        return (
+            f"the guest's TSC jumped at the load: at the first tick it was {advanced_ns / 1e6:.0f} "
+            f"ms past the save, where at most {passed_ns / 1e6:.0f} ms had passed if the load "
+            f"restored it, and {off_ns / 1e6:+.0f} ms off the host's clock if it went on"
+        )
+
+    async def _held_up_by_qemu(self, found: Judgement) -> Judgement | None:
+        """Return another finding if QEMU, whose LAPIC it is, had to wait for a CPU itself.
+
+        QEMU's main loop fires this LAPIC: a tick is late whenever that loop waits.
+        """
+        wrong = {Outcome.LATE: self.late, Outcome.MISSED: self.late, Outcome.EXTRA: 1.0}
+        if not self._instance.config.lapic_is_qemus or found.outcome not in wrong:
+            return None
+        if found.outcome is Outcome.EXTRA and not self._timer.reloads:
+            return None
+        waited = await self._instance.waited_ns() / self._period_ns
+        late = wrong[found.outcome]
+        if late - waited >= 0.5:
+            return None
+        return Judgement(
+            Outcome.INDISTINCT,
+            f"a tick came {late:.1f} periods late, but QEMU's threads had to wait {waited:.1f} "
+            "periods for a CPU",
+            ticks_before=len(self._heard),
+        )

@@ -1,0 +1,78 @@
+import pytest
+
+from orchestrator.findings.outcome import Outcome
+from orchestrator.timers.gap import Gap, judge, missing, steady_period
+
+
+@pytest.mark.parametrize(
+    ("gap", "outcome"),
+    [
+        (Gap(1.0, 0.0), None),
+        (Gap(1.09, 0.0), None),
+        # By the TSC half of the gaps on a loaded host are longer than that.
+        (Gap(7.4, 6.5), None),
+        (Gap(1.0, 0.9), None),
+        (Gap(1.2, 0.0), Outcome.LATE),
+        (Gap(7.4, 6.0), Outcome.LATE),
+        (Gap(1.88, 0.0), Outcome.LATE),
+        (Gap(1.92, 0.0), Outcome.MISSED),
+        (Gap(3.0, 0.05), Outcome.MISSED),
+        # Nothing makes the time between two ticks shorter.
+        (Gap(0.98, 0.0), None),
+        (Gap(0.96, 0.0), Outcome.EXTRA),
+        (Gap(0.4, 0.3), Outcome.EXTRA),
+        (Gap(0.12, 0.0), Outcome.EXTRA),
+        # A timer that runs by itself: the tick before was late.
+        (Gap(0.4, 0.0, held_back=0.6), None),
+        (Gap(0.4, 0.0, held_back=0.5), Outcome.EXTRA),
+        # Lines are missing.
+        (Gap(2.0, 0.0, ticks=2), None),
+        (Gap(1.2, 0.0, ticks=2), Outcome.EXTRA),
+        (Gap(2.5, 0.0, ticks=2), Outcome.LATE),
+    ],
+)
+def test_gaps(gap: Gap, outcome: Outcome | None) -> None:
+    assert judge(gap) is outcome
+
+
+@pytest.mark.parametrize(
+    ("late", "periods"), [(0.1, 0), (0.89, 0), (0.9, 1), (1.05, 1), (1.8, 1), (2.0, 2), (9.95, 10)]
+)
+def test_missing_periods(late: float, periods: int) -> None:
+    assert missing(late) == periods
+
+
+def gaps(*periods: float, stolen: float = 0.0) -> list[Gap]:
+    return [Gap(each + stolen, stolen) for each in periods]
+
+
+@pytest.mark.parametrize(
+    ("seen", "period"),
+    [
+        (gaps(0.5, 0.5, 0.51, 0.5), 0.5),
+        (gaps(1.5, 1.5, 1.5, 1.52), 1.5),
+        (gaps(1.5, 1.5, 1.5, 1.5, stolen=0.4), 1.5),
+        # One wrong tick among right ones is no rate, on a busy host either.
+        (gaps(0.4, 0.6, 1.0, 1.0), None),
+        (gaps(1.5, 1.0, 1.0, 1.0), None),
+        (gaps(0.4, 1.0, 1.0, 1.0, stolen=0.2), None),
+        # Too few to tell.
+        (gaps(0.5, 0.5), None),
+    ],
+)
+def test_a_wrong_rate_needs_ticks_that_agree(seen: list[Gap], period: float | None) -> None:
+    found = steady_period(seen)
+    assert found is None if period is None else found == pytest.approx(period, abs=0.03)
+
+
+def test_the_rate_of_a_timer_that_runs_by_itself_on_a_busy_host() -> None:
+    """Each tick may be late by the time for which the vCPU waited before it."""
+    seen = [Gap(0.7, 0.2), Gap(0.3, 0.0, 0.2), Gap(0.5, 0.0), Gap(0.9, 0.4), Gap(0.1, 0.0, 0.4)]
+    found = steady_period(seen)
+    assert found == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("late", [1.0, 1.13])
+def test_ticks_on_time_have_no_wrong_rate(late: float) -> None:
+    """Nor have they with one among them that is a little late by itself."""
+    assert steady_period([Gap(2.1, 1.2), Gap(late, 0.0), Gap(1.2, 0.4), *gaps(1.09, 1.09)]) is None

@@ -28,7 +28,8 @@ AMD = {"kvm": {}, "kvm_amd": {"avic": "Y"}}
 
 
 def test_every_mode_of_the_lapic_timer_is_struck_or_spared_for_a_reason() -> None:
-    assert {*APICV_BUG.signature.timers, *APICV_BUG.spared} == set(TimerMode)
+    lapic = {TimerMode.ONE_SHOT, TimerMode.PERIODIC, TimerMode.TSC_DEADLINE}
+    assert {*APICV_BUG.signature.timers, *APICV_BUG.spared} >= lapic
 
 
 def test_names_are_unique_and_all_fields_are_filled() -> None:

@@ -1,6 +1,7 @@
 """The plan of a lab run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS
 from orchestrator.plan.load import COMMAND_LINE, build_plan
@@ -29,6 +30,7 @@ def lab_plan(
     confidence: float = 0.95,
     seed: int | None = None,
     compares_kernels: bool = False,
+    axes: Mapping[str, object] = MappingProxyType({}),
 ) -> Plan:
     """Return the plan of a lab run: so many loads of each timer in every arm.
 
@@ -42,6 +44,7 @@ def lab_plan(
         confidence: confidence of the intervals.
         seed: draws phases and order; drawn at random if it is left out.
         compares_kernels: whether the first tick after a load is the question.
+        axes: further settings, as the `[axes]` table of a plan has them. None is no setting.
 
     Raises:
         PlanError: a value is out of range.
@@ -56,6 +59,7 @@ def lab_plan(
                 "period_ms": period_ms or min(usual_ms * vcpus, MAX_PERIOD_NS / 1e6),
                 "vcpus": vcpus,
                 "loads_per_save": LOADS_PER_SAVE,
+                **{name: value for name, value in axes.items() if value is not None},
             },
             "limits": {
                 "trials": trials,

@@ -14,6 +14,10 @@ from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.config import DEFAULT_TIMER
+from orchestrator.guest.wait import Wait
+from orchestrator.plan.cell import Cell
+from orchestrator.snapshot.method import Method, Resume
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
 
@@ -58,11 +62,18 @@ def _apicv(result: CellResult) -> str:
     return f"enable_apicv={modules.get('kvm_intel', {}).get('enable_apicv', 'unknown')}"
 
 
+def _settings(cell: Cell) -> str:
+    """Return the settings in which cells of one arm can differ, as far as they are not usual."""
+    usual = {"mode": DEFAULT_TIMER, "method": Method.HMP, "wait": Wait.BUSY, "resume": Resume.CONT}
+    found = [(name, getattr(cell, name)) for name in usual]
+    return "".join(f" {name}={value}" for name, value in found if value != usual[name])
+
+
 def _row(lab: LabIdentity, result: CellResult) -> tuple[str | Styled, ...]:
     counts = result.counts
     counted = ", ".join(f"{name.removeprefix('losttick_')} {n}" for name, n in lab.counters.items())
     return (
-        lab.name + (f" ({counted})" if counted else ""),
+        lab.name + _settings(result.cell) + (f" ({counted})" if counted else ""),
         first_tick(result),
         f"{counts.outcomes[Outcome.LOST]} of {counts.trials}{went_wrong(result)}",
         interval(result),

@@ -31,6 +31,7 @@ from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
 from orchestrator.clock import Deadlines
 from orchestrator.guest.config import DEFAULT_TIMER, MAX_VCPUS
+from orchestrator.guest.wait import Wait
 from orchestrator.lab.arms import arms_of
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.lab.plan import KERNELS_PERIOD_MS, PERIOD_MS, lab_plan
@@ -38,6 +39,7 @@ from orchestrator.lab.run import run_lab
 from orchestrator.plan.plan import Plan
 from orchestrator.process.background import in_thread
 from orchestrator.results.summary import summary
+from orchestrator.snapshot.method import Method, Resume
 from orchestrator.timers.registry import TIMERS
 
 
@@ -63,6 +65,19 @@ def run(
             help="Timer period in emulated milliseconds.",
             show_default=f"{PERIOD_MS:g} for each vCPU; "
             f"with --kernel or --mode {KERNELS_PERIOD_MS:g}",
+        ),
+    ] = None,
+    method: Annotated[
+        list[Method] | None, typer.Option(help="How state is saved and loaded.", show_default="hmp")
+    ] = None,
+    wait: Annotated[
+        list[Wait] | None,
+        typer.Option(help="What the guest does between ticks.", show_default="busy"),
+    ] = None,
+    resume_by: Annotated[
+        list[Resume] | None,
+        typer.Option(
+            help="Who lets the guest run on after a load: losttick or QEMU.", show_default="cont"
         ),
     ] = None,
     cpus: Annotated[int, typer.Option(min=1, max=2, help="CPUs of the emulated computer.")] = 1,
@@ -92,6 +107,7 @@ def run(
         plan = lab_plan(
             trials, modes=mode or (DEFAULT_TIMER,), period_ms=period, vcpus=vcpus,
             confidence=confidence, seed=seed, compares_kernels=bool(kernels or mode),
+            axes={"method": method, "wait": wait, "resume": resume_by},
         )  # fmt: skip
         deadlines = raised_deadlines(command_deadline, state_deadline)
         wanted = _Wanted(

@@ -31,6 +31,9 @@ def write_evidence(folder: Path, cell: str, save: Save, result: TrialResult, han
     if hang.diagnoses:
         said = (f"{each.cause}\n\n{each.sentence}\n" for each in hang.diagnoses)
         (folder / "diagnosis.txt").write_text("\n".join(said))
+    if odd := [part for part in result.vcpus if not part.outcome.ticked and part.why]:
+        reasons = (f"vCPU {part.vcpu}: {part.outcome}\n\n{part.why}.\n" for part in odd)
+        (folder / "why.txt").write_text("\n".join(reasons))
     (folder / "console.txt").write_text(hang.evidence.console_tail)
     if hang.evidence.trace:
         (folder / "trace.txt").write_text(hang.evidence.trace)

@@ -28,6 +28,7 @@ from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.fake_campaigns import campaign, only_ordinary
+from tests.support.golden_campaigns import after
 from tests.support.journal import journal_dicts
 
 
@@ -66,6 +67,26 @@ async def test_a_lost_interrupt_on_an_exposed_host_is_affected(tmp_path: Path) -
             is True
         )
         assert "lost one-shot interrupt" in (folder / "diagnosis.txt").read_text()
+
+
+async def test_the_evidence_of_a_tick_that_came_late_has_its_times(tmp_path: Path) -> None:
+    """Ticks by every clock, the time that the vCPU did not run, and the reason in words."""
+    result, _ = await campaign(tmp_path, only_ordinary(after(3)), trials=3)
+    (cell,) = result.cells
+    records = [r for r in journal_dicts(result.journal) if r["record"] == "trial"]
+    missed = [r for r in records if r["outcome"] == Outcome.MISSED and r["role"] == "host"]
+    assert len(missed) == cell.counts.outcomes[Outcome.MISSED] >= 1
+    for record in missed:
+        folder = tmp_path / record["evidence"]
+        (part,) = json.loads((folder / "evidence.json").read_text())["trial"]["vcpus"]
+        first, *_ = part["heard"]
+        assert {"tsc", "progress", "stolen", "longest"} <= first["tick"].keys()
+        assert first["at_ns"] > 0
+        assert part["late_periods"] > 1
+        assert part["stolen_periods"] >= 0
+        assert (folder / "why.txt").read_text().startswith("vCPU 0: missed\n\n")
+        assert part["why"] in (folder / "why.txt").read_text()
+    assert "The evidence folders have the lines of the ticks that went wrong" in meaning(result)
 
 
 def pending_until(look: str) -> Behaviour:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError
-from orchestrator.host.facts import HostFacts
+from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.identity import differing_facts
 from orchestrator.journal.counts import CellState
 from orchestrator.journal.file import JOURNAL, JournalFormatError
@@ -55,14 +55,19 @@ def changed_facts(
     return {name: (plain(a), plain(b)) for name, (a, b) in facts.items() if a != b}
 
 
-def counted_elsewhere(cell: CellState, facts: HostFacts, image: str) -> bool:
+def counted_elsewhere(
+    cell: CellState, facts: HostFacts, image: str, loader: QemuFacts | None = None
+) -> bool:
     """Return whether a cell's trials were counted on another host, or with another guest image.
 
     Args:
         cell: the cell, with what it has counted.
         facts: the present host.
         image: SHA-256 of the guest's present image.
+        loader: the present QEMU that loads, if it is another one than the QEMU that saves.
     """
     if cell.facts is None:
         return False
+    if cell.loader != loader:
+        return True
     return bool(changed_facts(cell.facts, facts, (cell.image, image)))

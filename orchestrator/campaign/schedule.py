@@ -17,6 +17,7 @@ from orchestrator.campaign.witness import Ask, ask_witness, wants_witness
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.period import in_words
+from orchestrator.host.pair import loading_qemu
 from orchestrator.host.protocol import Host
 from orchestrator.journal.file import JournalError
 from orchestrator.journal.plain import plain
@@ -135,10 +136,11 @@ class Schedule:
     def _note_host(self, cell: Cell, host: Host) -> None:
         """Journal the host on which a cell is counted. Its counts from another host are dropped."""
         facts, state = host.facts, self.recorder.state
-        if counted_elsewhere(state.cells[cell.id], facts, state.guests[cell.guest]):
+        loader = loading_qemu(host)
+        if counted_elsewhere(state.cells[cell.id], facts, state.guests[cell.guest], loader):
             self.recorder.write(RestartRecord(cell.id, "its host changed"))
         own = facts != state.facts
-        self.recorder.write(HostRecord(facts if own else None, cell.id, host.deadlines))
+        self.recorder.write(HostRecord(facts if own else None, cell.id, host.deadlines, loader))
 
     async def _period_ns(self, host: Host, cell: Cell, snapshots: Snapshots) -> int:
         """Return the timer period of a cell. One that is not known yet is measured and journalled.

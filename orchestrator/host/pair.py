@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.clock import Clock, Deadlines
-from orchestrator.host.facts import HostFacts
+from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.protocol import Host, QemuProcess
 
 
@@ -58,3 +58,8 @@ class PairedHost:
     async def pressure_percent(self) -> float | None:
         """Return how busy the CPUs are; see `Host.pressure_percent`."""
         return await self.saver.pressure_percent()
+
+
+def loading_qemu(host: Host) -> QemuFacts | None:
+    """Return the QEMU that loads, if it is another one than the QEMU that saves."""
+    return host.loader.facts.need_qemu() if isinstance(host, PairedHost) else None

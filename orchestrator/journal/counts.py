@@ -14,7 +14,7 @@ from orchestrator.findings.period import PeriodTried
 from orchestrator.findings.save import Save
 from orchestrator.findings.series import DirectCounts
 from orchestrator.findings.witness import TraceReading
-from orchestrator.host.facts import HostFacts
+from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.journal.control import Control, control_of
 from orchestrator.journal.pairing import Pairing
 from orchestrator.journal.phases import PhaseBin, Phases
@@ -40,6 +40,8 @@ class CellState:
     cell: Cell
     facts: HostFacts | None = None
     """The host on which the trials were counted; None until it came up."""
+    loader: QemuFacts | None = None
+    """The QEMU that loads, if it is another one than the QEMU that saves."""
     image: str = ""
     """SHA-256 of the guest's image with which they were counted."""
     lab: LabIdentity | None = None

@@ -121,6 +121,7 @@ class RunState:
             return
         cell = self._cell(record.cell)
         cell.facts = record.facts or self.facts
+        cell.loader = record.loader
         cell.image = self.guests.get(cell.cell.guest, "")
 
     def _plan_read(self, record: PlanRecord) -> None:

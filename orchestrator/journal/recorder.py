@@ -82,8 +82,7 @@ class Recorder:
 
     def loader(self, cell: Cell, instance: Instance) -> None:
         """Note the first QEMU that was started to load."""
-        other = None if instance.loader is instance.host else instance.loader.facts.need_qemu()
-        self.write(LoaderRecord(cell.id, tuple(instance.facts.argv), other))
+        self.write(LoaderRecord(cell.id, tuple(instance.facts.argv)))
 
     def console(self, cell: Cell, instance: Instance) -> None:
         """Note what was counted on the console of an instance that has ended."""

@@ -69,6 +69,8 @@ class HostRecord:
     cell: str | None = None
     deadlines: Deadlines = DEFAULT_DEADLINES
     """How long each kind of step may take on the host of that cell."""
+    loader: QemuFacts | None = None
+    """The QEMU that loads, if it is another one than the QEMU that saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,6 @@ class LoaderRecord:
 
     cell: str
     argv: tuple[str, ...]
-    qemu: QemuFacts | None = None
-    """What that QEMU is, if it is another one than the QEMU that saves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The snapshot methods, and what each of them needs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.errors import UnfitError
 from orchestrator.host.facts import QemuFacts
@@ -53,7 +53,7 @@ METHODS: dict[Method, Entry] = {
     Method.HMP: Entry(HmpSnapshots),
     Method.JOBS: Entry(JobSnapshots, (_JOBS,)),
     Method.JOBS_HMP: Entry(JobHmpSnapshots, (_JOBS,)),
-    Method.JOBS_LOADVM: Entry(JobLoadvmSnapshots, (_JOBS,)),
+    Method.JOBS_LOADVM: Entry(JobLoadvmSnapshots, (replace(_JOBS, instead=Method.LOADVM),)),
     Method.LOADVM: Entry(LoadvmSnapshots),
     Method.EXEC: Entry(ExecSnapshots),
     Method.FILE: Entry(FileSnapshots, (_FILE,)),

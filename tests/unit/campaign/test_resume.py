@@ -29,6 +29,14 @@ def test_another_host_or_another_guest_image_is_elsewhere(
     assert not counted_elsewhere(CellState(CELL), facts, image)
 
 
+def test_another_qemu_that_loads_is_elsewhere() -> None:
+    assert FACTS.qemu is not None
+    counted = CellState(CELL, facts=FACTS, image="a", loader=FACTS.qemu)
+    assert not counted_elsewhere(counted, FACTS, "a", FACTS.qemu)
+    assert counted_elsewhere(counted, FACTS, "a", replace(FACTS.qemu, version="11.1.0"))
+    assert counted_elsewhere(counted, FACTS, "a")
+
+
 def test_a_changed_image_is_named() -> None:
     images = ({"tick": "a"}, {"tick": "b"})
     assert changed_facts(FACTS, FACTS, images) == {"guests": images}

@@ -49,6 +49,8 @@ def test_what_a_qemu_lacks_is_told_from_what_it_says(qemu: QemuFacts, has: set[M
     ("qemu", "method", "instead"),
     [
         (Q5_2, Method.JOBS, Method.HMP),
+        (Q5_2, Method.JOBS_HMP, Method.HMP),
+        (Q5_2, Method.JOBS_LOADVM, Method.LOADVM),
         (Q7_2, Method.MAPPED_RAM, Method.EXEC),
         (Q8_2, Method.MAPPED_RAM, Method.FILE),
     ],

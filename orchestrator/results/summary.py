@@ -62,6 +62,8 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "outcomes": plain(counts.outcomes),
         "diagnoses": plain(counts.causes),
         "in_words": explained(result),
+        "witnesses": plain(result.witnesses),
+        "direct_test": plain(counts.direct_test),
         "known_bugs": [_likeness(each) for each in _known_bugs(result)],
         "lost_by_vcpu": plain(counts.lost_by_vcpu),
         "loss_rate": plain(result.rate),

@@ -11,7 +11,7 @@ from orchestrator.bugs.likeness import Likeness, likenesses
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.series import DirectCounts
-from orchestrator.findings.witness import Says
+from orchestrator.findings.witness import Says, Statement
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.counts import CellState
 from orchestrator.journal.fold import RunState
@@ -44,8 +44,13 @@ class CellResult:
     rate: LossRate
     likenesses: tuple[Likeness, ...] = ()
     """Known bugs that trials look like, without the bug that makes a host `affected`."""
-    witnessed: bool = False
-    """True if a second witness agrees that losses are the bug that makes a host `affected`."""
+    witnesses: tuple[Statement, ...] = ()
+    """What second witnesses say of losses that were diagnosed as the known bug."""
+
+    @property
+    def witnessed(self) -> bool:
+        """True if a second witness agrees that losses are the bug that makes a host `affected`."""
+        return any(each.says is Says.AGREES for each in self.witnesses)
 
     @property
     def lab(self) -> LabIdentity | None:
@@ -171,9 +176,8 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
     )
     verdict, why = _verdict(state, case)
     return CellResult(
-        cell, facts, verdict, why, exposed, state, rate, case.likenesses,
-        witnessed=any(each.says is Says.AGREES for each in case.witnesses),
-    )  # fmt: skip
+        cell, facts, verdict, why, exposed, state, rate, case.likenesses, case.witnesses
+    )
 
 
 def _verdict(state: CellState, case: Case) -> tuple[Verdict, str]:

@@ -121,6 +121,28 @@ async def test_an_emulator_that_dies_is_no_freeze(emulator: Bochs, runtime_folde
     assert wait_until(lambda: not emulators(runtime_folder), 10)
 
 
+async def test_a_lab_that_gets_no_cpu_for_long_is_slow_and_nothing_else(
+    emulator: Bochs, runtime_folder: Path
+) -> None:
+    """Stopped for longer than QEMU's greeting may take, while that QEMU starts."""
+    async with boot(await image(emulator), FACTS) as host:
+        (pid,) = emulators(runtime_folder)
+        stopped_s = 1.2 * host.deadlines.command_ns / 1e9 / host.clock.speed
+
+        async def starve() -> None:
+            await asyncio.sleep(0.2)
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(stopped_s)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+
+        starving = asyncio.create_task(starve())
+        async with launch(host, TICKING) as instance:
+            await starving
+            assert await instance.console.next_line(30_000_000_000)
+
+
 async def test_an_agent_that_never_speaks_ends_the_boot(emulator: Bochs) -> None:
     deadlines = Deadlines(lab_boot_ns=1_000_000_000)  # a boot takes 4 s at least
     with pytest.raises(LabError, match="its agent said nothing in 1 s"):

@@ -9,6 +9,13 @@ Bochs also forgets which virtual interrupt it was about to deliver if the delive
 VM exit, because the EPT does not map the stack page yet. KVM then delivers vector 0 instead;
 with kernels before 6 this happens at the first tick after a load. losttick builds Bochs so that
 it notes the vector.
+
+And Bochs makes up an interrupt with vector 0xff if a notification finds nothing posted and
+nothing pending: it keeps the answer "none", -1, in 8 bits. Kernels such as 5.10 send a
+notification to the CPU on which they run themselves, and can have delivered the interrupt by
+the time it arrives. If the guest ends the tick while 0xff is in service, it ends 0xff instead,
+and the tick's vector stays in service for good. losttick builds Bochs so that nothing is delivered
+then.
 """
 
 import hashlib

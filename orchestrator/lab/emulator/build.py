@@ -1,6 +1,6 @@
 """Builds Bochs from Debian's source, with a few edits.
 
-Two edits correct the emulated CPU (see `bochs.py`). The others let a serial port on a socket
+Three edits correct the emulated CPU (see `bochs.py`). The others let a serial port on a socket
 move as many bytes at once as its FIFO holds, instead of a byte each 87 microseconds.
 """
 
@@ -99,6 +99,14 @@ EDITS = (
         "    vm->idt_vector_info = vector | (BX_EXTERNAL_INTERRUPT << 8);\n"
         "    vm->idt_vector_error_code = 0;\n"
         "    interrupt(vector, BX_EXTERNAL_INTERRUPT, 0, 0);\n",
+    ),
+    SourceEdit(
+        "delivering nothing at a notification without a posted interrupt",
+        "cpu/vapic.cc",
+        "  vector = BX_CPU_THIS_PTR lapic->highest_priority_int(virr);\n"
+        "  if (vector >= vm->rvi) vm->rvi = vector;\n",
+        "  int highest = BX_CPU_THIS_PTR lapic->highest_priority_int(virr);\n"
+        "  if (highest >= (int) vm->rvi) vm->rvi = highest;  // -1: none is pending\n",
     ),
     SourceEdit(
         "sending all that the FIFO of a serial port on a socket holds at once",

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.cli.run_table import first_tick, went_wrong
 from orchestrator.findings.cause import Cause, Diagnosis
 from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.witness import Says, Statement, Witness
 from orchestrator.journal.fold import fold
 from orchestrator.journal.records import CellRecord, Record
 from orchestrator.journal.trial_record import TrialRecord
@@ -24,6 +25,9 @@ from tests.support.records import heads, save_record
 
 PLAN = build_plan({"axes": {"accel": "kvm"}, "limits": {"trials": 8, "rule_out": 0.5}}, "test")
 (CELL,) = PLAN.cells(Accel.KVM)
+
+
+AGREES = Statement(Witness.TRACE, Says.AGREES, "the kernel's trace shows it")
 
 
 def judged(*outcomes: Outcome, cause: Cause = Cause.PENDING, ticks: int = 0) -> RunResult:
@@ -94,7 +98,7 @@ def test_an_affected_verdict_names_the_bug_and_claims_what_a_witness_allows() ->
     assert run.verdict is Verdict.AFFECTED
     assert "1 of 1 loads lost the timer's interrupt, as the APICv bug does" in result.why
     assert "This has the testimony of the APICv bug: guests on this host freeze" in meaning(run)
-    agreed = replace(run, cells=[replace(result, witnessed=True)])
+    agreed = replace(run, cells=[replace(result, witnesses=(AGREES,))])
     assert "This is the APICv bug: guests on this host freeze" in meaning(agreed)
     (bug,) = summary(run)["cells"][0]["known_bugs"]
     assert (bug["name"], bug["trials"]) == ("APICv bug", 1)

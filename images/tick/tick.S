@@ -50,7 +50,10 @@ start:
         .set S_LONGEST,   0x1060        # the longest of these turns,
         .set S_LONGEST_END, 0x1064      # and its end
         .set S_TURN_LIMIT, 0x1068       # from this length on, a turn is long
-        .set S_SIZE,      0x6c
+        .set S_HOLD,      0x106c        # units left to run until the LAPIC's state is ended
+        .set S_HOLD_WHOLE, 0x1070       # units for which it is held
+        .set S_HELD,      0x1074        # whether it is held
+        .set S_SIZE,      0x78
 
         .set C_MODE,      0x1080        # the configuration, in record order
         .set C_X2APIC,    0x1084
@@ -85,8 +88,17 @@ start:
 
         .set MODE_PERIODIC, 1
         .set MODE_DEADLINE, 2
+        .set MODE_PIT,      3           # from here on: through the PIC, and not the LAPIC
+        .set MODE_RTC,      4
 
-        .set STATE_LAST, 0
+        .set STATE_PENDING, 1           # IF clear while the timer expires
+        .set STATE_IN_SERVICE, 2        # no EOI
+        .set STATE_MASKED,  3           # LVTT masked
+        .set STATE_TPR,     4           # TPR above the tick
+        .set STATE_LAST,    4
+        .set HOLD_FROM,     4           # the tick from which on the state is held
+        .set HOLD_LONG,    14           # eighths of a period: the timer expires within it
+        .set HOLD_SHORT,    6
 
         .set FAULT_NO_REARM, 1
         .set FAULT_IF_CLEAR, 2
@@ -175,9 +187,11 @@ turn_read:
         sub     S_TURN, %ecx
         cmp     S_TURN_LIMIT, %ecx
         ja      1f
+        sub     %ecx, S_HOLD            # a long turn is no part of a hold
 turn_noted:
         mov     %eax, S_TURN
-        jmp     wait
+        jg      wait
+        jmp     hold_ends
 1:      pushf
         cli
         mov     S_TICKS, %eax
@@ -188,12 +202,71 @@ turn_noted:
 3:      popf
         jmp     wait
 2:      call    tick_line
+        cmpl    $0, C_STATE
+        jne     hold_begins
         mov     C_CONTROL, %eax
         test    %eax, %eax
         jz      wait
         cmp     S_PRINTED, %eax
         jne     wait
         call    control
+        jmp     wait
+
+# A state of the LAPIC in which the guest can be saved: from a tick's line on it is held for
+# some of the vCPU's running time, in the busy wait. In service: the tick's handler has left out its EOI.
+hold_begins:
+        cmpl    $HOLD_FROM, S_PRINTED
+        jb      wait
+        mov     $HOLD_SHORT, %ecx
+        mov     C_STATE, %eax
+        cmp     $STATE_PENDING, %eax
+        je      2f
+        cmp     $STATE_TPR, %eax
+        jne     3f
+2:      mov     $HOLD_LONG, %ecx
+3:      mov     S_CYCLES, %eax
+        shr     $13, %eax               # an eighth of a period, in units
+        mull    %ecx
+        mov     %eax, S_HOLD_WHOLE
+        mov     %eax, S_HOLD
+        movl    $1, S_HELD
+        mov     C_STATE, %eax
+        cmp     $STATE_PENDING, %eax
+        jne     4f
+        cli
+        jmp     wait
+4:      cmp     $STATE_MASKED, %eax
+        jne     5f
+        mov     $LVT_MASKED + VEC_TICK, %eax
+        call    lvtt_write
+        jmp     wait
+5:      cmp     $STATE_TPR, %eax
+        jne     wait
+        apic_set APIC_TPR, VEC_TICK + 0x10
+        jmp     wait
+
+hold_ends:
+        movl    $0x7fffffff, S_HOLD
+        cmpl    $0, S_HELD
+        je      wait                    # nothing was held
+        movl    $0, S_HELD
+        mov     C_STATE, %eax
+        cmp     $STATE_PENDING, %eax
+        jne     1f
+        sti
+        jmp     wait
+1:      cmp     $STATE_IN_SERVICE, %eax
+        jne     2f
+        call    eoi
+        jmp     wait
+2:      cmp     $STATE_MASKED, %eax
+        jne     3f
+        mov     $VEC_TICK, %eax
+        call    lvtt_write
+        call    timer_start             # it is the tick that was armed before: not counted
+        decl    S_ARMS
+        jmp     wait
+3:      apic_set APIC_TPR, 0
         jmp     wait
 
 # The other way to wait: hlt, whose sleep is no turn. A guest with a control runs busily
@@ -457,7 +530,7 @@ no_record:
         jnz     3b
 
         mov     $5, %ebx                # can this CPU do it?
-        cmpl    $MODE_DEADLINE, C_MODE
+        cmpl    $MODE_RTC, C_MODE
         ja      bad_config_ebx
         mov     $6, %ebx
         cmpl    $1000000, C_PERIOD      # at least 1 ms
@@ -479,7 +552,28 @@ no_record:
         jne     6f
         bt      $24, %ecx
         jnc     bad_config_ebx
-6:      mov     $8, %ebx
+6:      mov     $12, %ebx
+        mov     C_PERIOD, %eax
+        cmpl    $MODE_PIT, C_MODE
+        jb      9f
+        ja      8f
+        cmp     $PIT_LONGEST, %eax
+        ja      bad_config_ebx
+        jmp     10f
+8:      push    %ebx
+        push    %ecx
+        call    rtc_rate
+        cmp     %eax, %ebx
+        pop     %ecx
+        pop     %ebx
+        jne     bad_config_ebx
+10:     mov     $13, %ebx               # the PIC interrupts the first vCPU only
+        cmpl    $1, C_VCPUS
+        jne     bad_config_ebx
+        inc     %ebx
+        cmpl    $0, C_STATE
+        jne     bad_config_ebx
+9:      mov     $8, %ebx
         cmpl    $0, C_X2APIC
         je      7f
         bt      $21, %ecx
@@ -546,7 +640,7 @@ apic_init:
 1:      wrmsr
         apic_set APIC_SVR, 0x100 + VEC_SPURIOUS
         apic_set APIC_TPR, 0
-        apic_set APIC_LINT0, LVT_MASKED
+        apic_set APIC_LINT0, LVT_MASKED # a timer behind the PIC opens it
         apic_set APIC_LINT1, 0x400      # NMI
         apic_set APIC_TDCR, 0x0b        # divide by 1
         cmpl    $0, S_ID
@@ -564,6 +658,8 @@ apic_init:
 
 # lvtt_write: LVTT in the configured mode, unmasked, with the vector in %eax.
 lvtt_write:
+        cmpl    $MODE_PIT, C_MODE
+        jae     pic_vector
         mov     C_MODE, %ecx
         shl     $17, %ecx
         or      %ecx, %eax
@@ -645,15 +741,18 @@ count_read:
         .set COUNT_READINGS, 8
 
 timer_start:
+        cmpl    $MODE_PIT, C_MODE
+        jae     pic_start
         cmpl    $MODE_DEADLINE, C_MODE
         jne     timer_load
         xor     %eax, %eax
         cpuid                           # serialize: LVTT before the deadline
 # timer_arm: count the arming, and arm (a periodic timer runs by itself).
 timer_arm:
+        cmpl    $MODE_DEADLINE, C_MODE
+        je      deadline_load
         cmpl    $MODE_PERIODIC, C_MODE
         jb      timer_load
-        ja      deadline_load
         incl    S_ARMS
         ret
 timer_load:
@@ -673,7 +772,9 @@ deadline_load:
         incl    S_ARMS
         ret
 
-eoi:    xor     %eax, %eax
+eoi:    cmpl    $MODE_PIT, C_MODE
+        jae     pic_eoi
+        xor     %eax, %eax
         mov     $APIC_EOI, %ecx
         jmp     apic_write
 
@@ -715,8 +816,12 @@ tick_isr:
         je      faulty
         call    timer_arm
 tick_done:
-        call    eoi
-        pop     %bp
+        cmpl    $STATE_IN_SERVICE, C_STATE
+        jne     1f
+        cmpl    $HOLD_FROM, S_TICKS
+        jae     2f                      # the main loop sends it
+1:      call    eoi
+2:      pop     %bp
         pop     %edx
         pop     %ecx
         pop     %eax
@@ -811,7 +916,16 @@ nmi_isr:
         call    line_begin
         mov     S_NMIS, %eax
         call    line_hex
-        .irp    register, LVTT, TMICT, TMCCT, IRR2, ISR2, PPR, TPR
+        cmpl    $MODE_PIT, C_MODE
+        jb      6f
+        call    pic_testify
+        jmp     7f
+6:      .irp    register, LVTT, TMICT, TMCCT, IRR2, ISR2
+        mov     $APIC_\register, %ecx
+        call    apic_read
+        call    line_hex
+        .endr
+7:      .irp    register, PPR, TPR
         mov     $APIC_\register, %ecx
         call    apic_read
         call    line_hex
@@ -854,9 +968,13 @@ nmi_isr:
         call    port_free
 5:      cmpl    $3, S_NMIS
         jne     3f
+        cmpl    $MODE_PIT, C_MODE
+        jae     8f
         cmpl    $MODE_DEADLINE, C_MODE
         je      4f
         call    timer_load
+        jmp     3f
+8:      call    pic_start
         jmp     3f
 4:      call    deadline_load
 3:      call    turn_begins
@@ -1119,6 +1237,157 @@ control_line:
         .org    (SIPI << 12) - (SEG << 4), 0xff
 ap_start:
         ljmp    $SEG, $ap_entry - start
+
+# --- PIT and RTC, through the PIC ----------------------------------------
+# Both run by themselves, so that the handler only ends the interrupt. IRQ 0 and IRQ 8 are
+# the tick vector in their mode. The LAPIC hands the PIC's interrupts on through LINT0.
+
+pic_start:
+        mov     $pic_table - start, %si
+        cmpl    $MODE_PIT, C_MODE
+        je      1f
+        mov     $pic_table_rtc - start, %si
+1:      mov     $PIC_WRITES, %bp
+2:      movzbw  %cs:(%si), %dx
+        mov     %cs:1(%si), %al
+        out     %al, %dx
+        add     $2, %si
+        dec     %bp
+        jnz     2b
+        apic_set APIC_LINT0, 0x700      # ExtINT
+        mov     C_PERIOD, %eax
+        cmpl    $MODE_PIT, C_MODE
+        jne     rtc_start
+        mov     $PIT_HZ, %ecx
+        mul     %ecx
+        mov     $1000000000, %ecx
+        div     %ecx
+        mov     %eax, %ecx
+        mov     $0x34, %al              # channel 0, both bytes, rate generator
+        out     %al, $0x43
+        mov     %cl, %al
+        out     %al, $0x40
+        mov     %ch, %al
+        out     %al, $0x40
+        incl    S_ARMS
+        ret
+rtc_start:
+        call    rtc_rate
+        mov     $0x20, %ah              # the divider's usual setting
+        or      %cl, %ah
+        mov     $0x0a, %al
+        out     %al, $0x70
+        mov     %ah, %al
+        out     %al, $0x71
+        mov     $0x0b, %al
+        out     %al, $0x70
+        mov     $0x42, %al              # the periodic interrupt; 24 hours
+        out     %al, $0x71
+        mov     $0x0c, %al
+        out     %al, $0x70
+        in      $0x71, %al              # what it has raised so far is over
+        incl    S_ARMS
+        ret
+
+# rtc_rate: the rate for the period in %eax to %ecx; the period of that rate to %ebx.
+rtc_rate:
+        mov     $7, %ecx
+        mov     $RTC_SHORTEST, %ebx
+1:      cmp     %eax, %ebx
+        jae     2f
+        cmp     $15, %ecx
+        je      2f
+        inc     %ecx
+        add     %ebx, %ebx
+        jmp     1b
+2:      ret
+
+pic_table:
+        .macro  pic_table_of master, slave, master_mask, slave_mask
+        .byte   0x20, 0x11, 0xa0, 0x11  # ICW1: edge, cascade, ICW4
+        .byte   0x21, \master, 0xa1, \slave
+        .byte   0x21, 0x04, 0xa1, 0x02
+        .byte   0x21, 0x01, 0xa1, 0x01
+        .byte   0x21, \master_mask, 0xa1, \slave_mask
+        .endm
+        pic_table_of VEC_TICK, VEC_TICK + 0x10, 0xfe, 0xff
+        .set    PIC_WRITES, (. - pic_table) / 2
+pic_table_rtc:
+        pic_table_of VEC_TICK + 0x10, VEC_TICK, 0xfb, 0xfe
+
+pic_eoi:
+        cmpl    $MODE_PIT, C_MODE
+        je      1f
+        mov     $0x0c, %al
+        out     %al, $0x70
+        in      $0x71, %al              # else it raises no other
+        mov     $0x20, %al
+        out     %al, $0xa0
+1:      mov     $0x20, %al
+        out     %al, $0x20
+        ret
+
+# pic_vector: let the handler of the vector in %al have the ticks; the control swallows them.
+pic_vector:
+        movw    $tick_isr - start, %fs:VEC_TICK * 4
+        cmp     $VEC_SWALLOW, %al
+        jne     1f
+        movw    $swallow_isr - start, %fs:VEC_TICK * 4
+1:      ret
+
+# pic_testify: append five fields to a testimony in the place of LAPIC registers: the mask of
+# the tick's PIC; the RTC's register A or 0; the PIT's count or the RTC's register B; IRR; ISR.
+pic_testify:
+        mov     $0x20, %dx
+        cmpl    $MODE_PIT, C_MODE
+        je      1f
+        mov     $0xa0, %dx
+1:      inc     %dx
+        in      %dx, %al
+        dec     %dx
+        movzbl  %al, %eax
+        call    pic_field
+        xor     %ecx, %ecx
+        cmpl    $MODE_PIT, C_MODE
+        jne     2f
+        xor     %eax, %eax
+        call    pic_field
+        mov     $0x00, %al              # latch channel 0
+        out     %al, $0x43
+        in      $0x40, %al
+        mov     %al, %cl
+        in      $0x40, %al
+        mov     %al, %ch
+        mov     %ecx, %eax
+        jmp     3f
+2:      mov     $0x0a, %al
+        out     %al, $0x70
+        in      $0x71, %al
+        movzbl  %al, %eax
+        call    pic_field
+        mov     $0x0b, %al
+        out     %al, $0x70
+        in      $0x71, %al
+        movzbl  %al, %eax
+3:      call    pic_field
+        mov     $0x0a, %al              # OCW3: read the IRR
+        out     %al, %dx
+        in      %dx, %al
+        movzbl  %al, %eax
+        call    pic_field
+        mov     $0x0b, %al              # OCW3: read the ISR
+        out     %al, %dx
+        in      %dx, %al
+        movzbl  %al, %eax
+pic_field:
+        push    %edx
+        call    line_hex
+        pop     %edx
+        ret
+
+        .set    PIT_HZ, 1193182
+        .set    PIT_LONGEST, 54000000   # ns
+        .set    RTC_SHORTEST, 1953125   # ns
 
 # --- the reset vector ----------------------------------------------------
         .org    0xfff0, 0xff

@@ -2,6 +2,8 @@
 
 from orchestrator.campaign.loader_fit import check_loader_fits
 from orchestrator.campaign.unfit import UnfitCellError
+from orchestrator.guest.saved_state import SavedState
+from orchestrator.guest.wait import Wait
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.pair import PairedHost
 from orchestrator.host.protocol import Host
@@ -9,6 +11,7 @@ from orchestrator.plan.cell import Cell
 from orchestrator.snapshot.method import Resume
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.snapshot.table import snapshots
+from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import Accel, Firmware, InstanceConfig, IrqChip, VmstateDisk
 from orchestrator.vm.tryout import try_out
 
@@ -27,7 +30,7 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
         raise UnfitCellError(
             f"irqchip {cell.irqchip} is a choice of KVM: under TCG every LAPIC is QEMU's own"
         )
-    if cell.phase.expired and config.lapic_is_qemus:
+    if cell.phase.expired and config.timer_is_qemus:
         raise UnfitCellError(
             "phase expired: the timer of QEMU's own LAPIC stops with the instance, and can't "
             "run out in a stopped one"
@@ -48,6 +51,16 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
         )
     if cell.firmware is Firmware.PFLASH and "-bios" not in config.program.qemu_args(config.guest):
         raise UnfitCellError(f"firmware pflash: the {cell.guest} guest is no firmware image")
+    if cell.state not in config.program.states or cell.state not in TIMERS[cell.mode].states:
+        raise UnfitCellError(
+            f"the {cell.guest} guest cannot be saved in the state {cell.state} by the timer "
+            f"{cell.mode}"
+        )
+    if cell.state is not SavedState.ARMED and cell.wait is Wait.HALT:
+        raise UnfitCellError(
+            f"the guest holds its LAPIC in the state {cell.state} in a loop, and wait {cell.wait} "
+            "has none"
+        )
     method = snapshots(cell.method, qemu)
     if cell.vmstate is VmstateDisk.SECOND and not method.needs_disk:
         raise UnfitCellError(f"vmstate second: the method {cell.method} saves to no disk")

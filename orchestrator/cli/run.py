@@ -31,6 +31,7 @@ from orchestrator.direct.witness import ask_this_host
 from orchestrator.errors import InputError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.host.qemus import LocalQemus
@@ -142,6 +143,10 @@ def run(
     wait: Annotated[
         list[Wait] | None, _axis("wait", "What the guest does between ticks: run, or halt.")
     ] = None,
+    state: Annotated[
+        list[SavedState] | None,
+        _axis("state", "State of the LAPIC in saves: armed, or with the tick held back."),
+    ] = None,
     trials: Annotated[
         int | None, _goal("Trials of each cell.", "as many as --rule-out needs: 299")
     ] = None,
@@ -213,7 +218,7 @@ def run(
             "accel": accel, "guest": guest, "mode": mode, "apic": apic, "method": method,
             "period_ms": period, "loads_per_save": loads_per_save, "cycle": cycle,
             "phase": phase, "irqchip": irqchip, "qemu": qemu, "machine": machine, "cpu": cpu,
-            "vcpus": vcpus, "memory_mib": memory, "wait": wait, "resume": resume_by,
+            "vcpus": vcpus, "memory_mib": memory, "wait": wait, "state": state, "resume": resume_by,
             "pause_before_load": pause_before_load, "pause_before_cont": pause_before_cont,
             "loader": loader, "vmstate": vmstate, "firmware": firmware,
             "qemu_args": shlex.join(qemu_arg) if qemu_arg else None,

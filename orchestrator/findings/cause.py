@@ -15,6 +15,8 @@ class Cause(enum.StrEnum):
     DEADLINE_GONE = "TSC deadline gone"
     """The deadline reads 0. Either the load did not restore it, or the deadline passed
     and its interrupt was lost: nothing says which."""
+    LOST_PIC_INTERRUPT = "lost PIC interrupt"
+    """The timer runs, or raised its interrupt, and the PIC has nothing pending."""
     PENDING = "pending but undelivered"
     NOT_STARTED = "timer not started"
     """The timer was restored, and the kernel never started it: nothing was ever posted."""

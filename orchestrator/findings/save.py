@@ -28,6 +28,10 @@ class VcpuSave:
     expired: bool = False
     """True if the timer ran out in the stopped instance before the save was taken. Only the
     kernel's LAPIC does this: it keeps running while the instance is stopped."""
+    hold: float = 0.0
+    """Time for which the guest holds its LAPIC in a state after each tick, in periods."""
+    hold_left: float = 0.0
+    """Time that is left until the guest ends that state, in periods."""
     swallowed: int = 0
     """Interrupts that the guest has taken on the control's vector."""
     strays: int = 0

@@ -25,6 +25,10 @@ class Lapic:
     """Pending vectors."""
     isr: frozenset[int]
     """Vectors in service."""
+    takes_pic: bool = False
+    """True if LINT0 hands on the PIC's interrupts (ExtINT, unmasked)."""
+    tpr: int = 0
+    """Task priority: interrupts of its class and below wait."""
     enabled: bool = True
     """False if SVR switches the LAPIC off, as it does after a reset."""
     divide: int = 1
@@ -50,6 +54,8 @@ def parse_lapic(text: str) -> Lapic:
     lvtt = re.search(r"^LVTT\s+0x([0-9a-f]+)", text, re.M)
     timer = re.search(r"initial_count = (\d+)", text)
     divide = re.search(r"divide by (\d+)", text)
+    tpr = re.search(r"\bTPR 0x([0-9a-f]+)", text)
+    lint0 = re.search(r"^LVT0\s+0x([0-9a-f]+)", text, re.M)
     svr = re.search(r"^SPIV\s+0x([0-9a-f]+)", text, re.M)
     if lvtt is None or timer is None:
         raise ValueError(f"`info lapic` has no LVTT or no timer line: {text[:200]!r}")
@@ -59,6 +65,8 @@ def parse_lapic(text: str) -> Lapic:
         irr=_vectors("IRR", text),
         isr=_vectors("ISR", text),
         divide=int(divide[1]) if divide else 1,
+        takes_pic=lint0 is not None and int(lint0[1], 16) & (LVT_MASKED | 0x700) == 0x700,
+        tpr=int(tpr[1], 16) if tpr else 0,
         enabled=svr is None or bool(int(svr[1], 16) & SVR_ENABLED),
     )
 

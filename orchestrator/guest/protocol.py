@@ -12,6 +12,7 @@ from typing import Protocol
 
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Line
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import GuestState
 from orchestrator.guest.wait import Wait
 
@@ -76,6 +77,11 @@ class Guest(LineReader, Protocol):
     @property
     def waits(self) -> Collection[Wait]:
         """The ways in which it can wait for a tick."""
+        ...
+
+    @property
+    def states(self) -> Collection[SavedState]:
+        """The states in which it can hold its LAPIC while it is saved."""
         ...
 
     @property

@@ -32,14 +32,18 @@ class GuestState:
     """Sequence number of the last tick whose line was printed."""
     stage: Stage
     window_left: int
-    """Progress that is left until the window of the built-in control ends, or until the
-    guest ends the state in which it holds its LAPIC."""
+    """Progress that is left until the window of the built-in control ends."""
     swallowed: int = 0
     """Interrupts taken on the control's vector, whose handler only counts and ends them."""
     strays: int = 0
     """Interrupts taken on vectors that the guest never uses."""
     deadline: int = 0
     """The TSC deadline that the guest wrote last; 0 outside TSC-deadline mode."""
+    hold: int = 0
+    """TSC cycles of running time for which the guest holds its LAPIC in a state after each
+    tick; 0 if it does not."""
+    hold_left: int = 0
+    """TSC cycles of running time that are left until the guest ends that state; 0 if it has."""
     tick_tsc: int = 0
     """TSC at the last tick; 0 if the guest does not note it."""
     tsc: int = 0

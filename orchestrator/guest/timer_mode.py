@@ -4,7 +4,7 @@ import enum
 
 
 class TimerMode(enum.StrEnum):
-    """A mode of the LAPIC timer.
+    """A mode of the LAPIC timer, or another timer.
 
     Code that handles any timer takes its name as a plain string and asks the registry in
     `timers/registry.py`; nothing else compares modes.
@@ -13,3 +13,5 @@ class TimerMode(enum.StrEnum):
     ONE_SHOT = "one-shot"
     PERIODIC = "periodic"
     TSC_DEADLINE = "tsc-deadline"
+    PIT = "pit"
+    RTC = "rtc"

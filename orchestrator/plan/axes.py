@@ -19,6 +19,7 @@ from orchestrator.guest.config import (
     MAX_VCPUS,
 )
 from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.plan.cell import SAME_QEMU, Cell
@@ -118,6 +119,8 @@ class Axes(Strict):
     """The guest that runs in the VM."""
     wait: Axis[Wait] = [Wait.BUSY]
     """What the guest does between ticks: it runs a loop, or it halts its vCPU."""
+    state: Axis[SavedState] = [SavedState.ARMED]
+    """State of the LAPIC in which saves are taken."""
     resume: Axis[Resume] = [Resume.CONT]
     """How the guest runs on after a load: by losttick's `cont`, or by itself."""
     pause_before_load: Axis[Pause] = Field(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import DEFAULT_GUEST, GuestConfig
 from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.plan.pause import NO_PAUSE, Pause
@@ -53,6 +54,7 @@ class Cell:
     guest: str = DEFAULT_GUEST
     """Name of the guest that runs."""
     wait: Wait = Wait.BUSY
+    state: SavedState = SavedState.ARMED
     resume: Resume = Resume.CONT
     """How the guest runs on after a load."""
     pause_before_load: Pause = NO_PAUSE
@@ -115,6 +117,8 @@ class Cell:
             vcpus=self.vcpus,
             subject=subject,
             wait=self.wait,
+            # A control needs a tick that comes by itself.
+            state=SavedState.ARMED if control_tick else self.state,
         )
         return InstanceConfig(
             self.accel, guest, GUESTS[self.guest], machine=self.machine, memory_mib=self.memory_mib,

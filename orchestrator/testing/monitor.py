@@ -154,7 +154,8 @@ class FakeMonitor:
             case "xp":
                 return self._dump(argument)
             case "info":
-                return vcpu.info_lapic() if argument == "lapic" else vcpu.info_registers()
+                info = vcpu.info_lapic if argument == "lapic" else vcpu.info_registers
+                return info(qemu.config.state)
         return ""
 
     @staticmethod

@@ -107,7 +107,7 @@ class FakeQemu:
     def memory(self, address: int, size: int) -> bytes:
         """Return bytes of the guest's memory, where the guest keeps its state blocks."""
         vcpu, offset = divmod(address - STATE_ADDRESS, STATE_STRIDE)
-        return self.vcpus[vcpu].state_block()[offset : offset + size]
+        return self.vcpus[vcpu].state_block(self.config)[offset : offset + size]
 
     def say(self, data: bytes) -> None:
         """Print on the guest's console."""
@@ -139,9 +139,9 @@ class FakeQemu:
         if not self.running or self.frozen:
             return STEP_NS
         due = [
-            vcpu.waits_ns or vcpu.due_ns - vcpu.ran_ns
+            vcpu.waits_ns or next_ns - vcpu.ran_ns
             for vcpu in self.vcpus
-            if vcpu.due_ns is not None and not vcpu.halted
+            if (next_ns := vcpu.next_ns()) is not None and not vcpu.halted
         ]
         return max(1, min([STEP_NS, *due]))
 

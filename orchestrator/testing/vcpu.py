@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.lapic import LVT_MASKED
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import Stage
 from orchestrator.guest.tick.lines import TURN_UNIT, render
 from orchestrator.guest.tick.state import MAGIC, WORDS
@@ -23,6 +25,17 @@ TSC_PER_NS = 2
 
 #: Share of a period from which on a turn of the busy-wait loop counts as stolen.
 LONG_TURN = 0.02
+
+#: Time for which the guest holds its LAPIC in a state after each tick, in periods.
+HOLDS = {
+    SavedState.PENDING: 1.75,
+    SavedState.IN_SERVICE: 0.75,
+    SavedState.MASKED: 0.75,
+    SavedState.TPR: 1.75,
+}
+
+#: The tick from which on the guest does that.
+HOLD_FROM = 4
 
 #: NMIs without a tick between them after which the guest arms its timer again.
 RESCUE_NMIS = 3
@@ -63,6 +76,11 @@ class FakeVcpu:
     """Interrupts taken on the control's vector."""
     strays: int = 0
     """Interrupts taken on vectors that the guest never uses."""
+    held_until_ns: int | None = None
+    """`ran_ns` at which the guest ends the state in which it holds its LAPIC; None if it
+    holds none."""
+    held_back: bool = False
+    """True if a tick waits in the IRR for the end of that state."""
     flags: int = 0x246
     """EFLAGS."""
     tmict: int = 0
@@ -88,16 +106,34 @@ class FakeVcpu:
             if self.waits_ns:
                 return
         until = self.ran_ns + passed_ns
-        while self.due_ns is not None and self.due_ns <= until:
-            fired, self.due_ns = self.due_ns, None
+        while (fired := self.next_ns()) is not None and fired <= until:
             self.ran_ns = fired
-            if self.window_until_ns is None or fired >= self.window_until_ns:
+            if fired == self.held_until_ns:
+                yield from self._end_hold(config)
+                continue
+            self.due_ns = None
+            if self.held_until_ns is not None:
+                self.held_back = config.state is not SavedState.MASKED
+            elif self.window_until_ns is None or fired >= self.window_until_ns:
                 yield from self._tick(config)
             else:
                 self.swallowed += 1
                 if config.mode == TimerMode.PERIODIC:
                     self.due_ns = fired + config.period_ns
         self.ran_ns = until
+
+    def next_ns(self) -> int | None:
+        """Return when the timer fires or the hold ends, whichever comes first."""
+        return min((at for at in (self.due_ns, self.held_until_ns) if at is not None), default=None)
+
+    def _end_hold(self, config: GuestConfig) -> Iterator[bytes]:
+        """End the state in which the LAPIC is held; a tick that it held back comes now."""
+        self.held_until_ns = None
+        if config.state is SavedState.MASKED:
+            self.due_ns = self.ran_ns + config.period_ns
+        elif self.held_back:
+            self.held_back = False
+            yield from self._tick(config)
 
     def skip(self, ns: int, config: GuestConfig) -> None:
         """Let the TSC go on by `ns`, while the vCPU does not run."""
@@ -127,6 +163,8 @@ class FakeVcpu:
         self.last_tick_ns, self.tick_tsc = self.ran_ns, self.tsc
         self.due_ns = self.ran_ns + config.period_ns + self.stretch_next_ns
         self.stretch_next_ns = 0
+        if self.ticks >= HOLD_FROM and config.state in HOLDS:
+            self.held_until_ns = self.ran_ns + round(HOLDS[config.state] * config.period_ns)
         if not self.mute:
             words = [self.tsc >> 32, self.tsc & 0xFFFFFFFF, 0, self.arms]
             total, longest, end = self.turns
@@ -154,7 +192,7 @@ class FakeVcpu:
             self.due_ns = self.ran_ns + config.period_ns
         return line
 
-    def state_block(self) -> bytes:
+    def state_block(self, config: GuestConfig) -> bytes:
         """Return the guest's state block as it stands in memory."""
         left_ns = 0 if self.window_until_ns is None else self.window_until_ns - self.ran_ns
         stage = Stage.TICKING
@@ -168,16 +206,26 @@ class FakeVcpu:
         words[22], words[23] = self.tsc // TURN_UNIT, self.turns[0] // TURN_UNIT
         words[16] = max(0, left_ns) // SPIN_NS
         words[12], words[13] = self.swallowed, self.strays
+        if self.held_until_ns is not None:
+            whole_ns = round(HOLDS[config.state] * config.period_ns)
+            left_ns = self.held_until_ns - self.ran_ns
+            words[27:30] = [TSC_PER_NS * ns // TURN_UNIT for ns in (left_ns, whole_ns)] + [1]
         return struct.pack(f"<{len(words)}I", *words)
 
-    def info_lapic(self) -> str:
+    def info_lapic(self, state: SavedState = SavedState.ARMED) -> str:
         """Return what the monitor command `info lapic` prints."""
+        held = state if self.held_until_ns is not None else SavedState.ARMED
+        lvtt = self.lvtt | (LVT_MASKED if held is SavedState.MASKED else 0)
+        isr = "64" if held is SavedState.IN_SERVICE else "(none)"
+        tpr = 0x50 if held is SavedState.TPR else 0
         return (
-            f"LVTT\t 0x{self.lvtt:08x} active-hi edge one-shot Fixed (vec 64)\n"
+            f"LVTT\t 0x{lvtt:08x} active-hi edge one-shot Fixed (vec 64)\n"
             f"Timer\t DCR=0xb (divide by 1) initial_count = {self.tmict} "
-            "current_count = 5\nISR\t (none)\nIRR\t (none)\n"
+            f"current_count = 5\nISR\t {isr}\nIRR\t {'64' if self.held_back else '(none)'}\n"
+            f"\nAPR 0x00 TPR 0x{tpr:02x} DFR 0x0f LDR 0x00 PPR 0x00\n"
         )
 
-    def info_registers(self) -> str:
+    def info_registers(self, state: SavedState = SavedState.ARMED) -> str:
         """Return what losttick reads of the output of `info registers`."""
-        return f"EIP=00000034 EFL={self.flags:08x} HLT={int(self.halted)}"
+        off = state is SavedState.PENDING and self.held_until_ns is not None
+        return f"EIP=00000034 EFL={self.flags & ~(0x200 * off):08x} HLT={int(self.halted)}"

@@ -47,6 +47,9 @@ class Gap:
     """Running time by which a tick may be late."""
     ticks: int = 1
     """Ticks from the first one to the second one: more than 1 if lines are missing."""
+    usual: float = 1.0
+    """Usual time between two ticks. It is over a period if the guest holds its ticks back; a
+    guest that does not get to run in time does not, and its tick comes after a period."""
 
     @property
     def running(self) -> float:
@@ -56,7 +59,7 @@ class Gap:
     @property
     def late(self) -> float:
         """Running time past due, in periods."""
-        return self.running - self.ticks
+        return self.running - self.ticks * self.usual
 
 
 def missing(late: float) -> int:
@@ -83,6 +86,6 @@ def steady_period(gaps: Sequence[Gap]) -> float | None:
     wrong = sum(judge(gap) is not None for gap in gaps)
     if len(gaps) < RATE_TICKS - 1 or wrong < RATE_TICKS - 2:
         return None
-    low = max(gap.running / gap.ticks for gap in gaps)
-    high = min((gap.periods + gap.held_back) / gap.ticks for gap in gaps)
+    low = max(gap.running / gap.ticks / gap.usual for gap in gaps)
+    high = min((gap.periods + gap.held_back) / gap.ticks / gap.usual for gap in gaps)
     return max(low, min(high, 1.0)) if low <= high + _AGREE else None

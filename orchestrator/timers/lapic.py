@@ -1,14 +1,17 @@
 """The common part of all modes of the LAPIC timer."""
 
+import copy
 from collections.abc import Collection, Mapping
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.lapic import LVT_DELIVERY_MODE, LVT_MASKED, LVT_TIMER_MODE, Lapic
 from orchestrator.guest.lines import Testimony
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import GuestState
 from orchestrator.timers.first_tick import ResumeTiming, lapic_due
-from orchestrator.timers.timer import Hearing
+from orchestrator.timers.held import HELD, Held
+from orchestrator.timers.timer import Hearing, Timer
 
 #: Shortest window of the built-in control. On a busy host the save that must be taken inside it
 #: comes late, whatever the period is.
@@ -46,9 +49,46 @@ class LapicTimer:
         """Return whether LVTT is masked or has another vector."""
         return lapic.masked or lapic.vector != vector
 
-    def due(self, phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[float, float]]:
+    always_qemus = False
+    behind_pic = False
+
+    #: All of them.
+    states = tuple(SavedState)
+
+    #: The state in which the guest is saved; None if its timer is plainly armed.
+    _held: Held | None = None
+
+    def in_state(self, state: SavedState) -> Timer:
+        """Return this timer for saves in another state."""
+        other = copy.copy(self)
+        other._held = HELD.get(state)
+        return other
+
+    @property
+    def conditions(self) -> frozenset[str]:
+        """None, if the timer is plainly armed."""
+        return self._held.conditions if self._held else frozenset()
+
+    @property
+    def may_wait(self) -> bool:
+        """False, unless the guest holds the tick back itself."""
+        return self._held is not None and self._held.may_wait
+
+    @property
+    def saved_after(self) -> float:
+        """0, unless the timer must have expired before the save."""
+        return self._held.saved_after if self._held else 0.0
+
+    def gap_periods(self, held: float) -> float:
+        """Return 1, unless the guest holds the tick back."""
+        return self._held.gap(held) if self._held else 1.0
+
+    def due(
+        self, phase: float, resumed: ResumeTiming, held: float = 0.0
+    ) -> Mapping[Outcome, tuple[float, float]]:
         """Return the times of `immediate`, `full-period` and `remaining`."""
-        return lapic_due(phase, resumed)
+        due = lapic_due(phase, resumed)
+        return self._held.due(due, held) if self._held else due
 
     def control_periods(self, period_ns: int, times: int = 1) -> int:
         """Return six periods, or as many as `CONTROL_WINDOW_NS` takes.

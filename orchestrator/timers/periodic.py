@@ -33,5 +33,8 @@ class Periodic(LapicTimer):
         return max(3, -(-CONTROL_WINDOW_NS // period_ns))
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
-        """Return whether periods are missing: swallowed ticks do not silence this timer."""
-        return outcome is Outcome.MISSED
+        """Return whether periods are missing: swallowed ticks do not silence this timer for good.
+
+        After a long window the guest may count as silent before its ticks go on.
+        """
+        return outcome in (Outcome.MISSED, Outcome.RECOVERED)

@@ -1,6 +1,6 @@
 """The protocol of a timer: everything that depends on the source of a guest's ticks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +8,7 @@ from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.lapic import Lapic
 from orchestrator.guest.lines import Testimony
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import GuestState
 from orchestrator.timers.first_tick import ResumeTiming
 
@@ -97,12 +98,60 @@ class Timer(Protocol):
         """Return whether a tick of this vector cannot leave the timer."""
         ...
 
-    def due(self, phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[float, float]]:
+    @property
+    def always_qemus(self) -> bool:
+        """Whether QEMU's own device is the timer, whatever KVM emulates."""
+        ...
+
+    @property
+    def behind_pic(self) -> bool:
+        """Whether its interrupt comes through the PIC, and not from the LAPIC's timer."""
+        ...
+
+    @property
+    def states(self) -> Collection[SavedState]:
+        """States of the LAPIC in which a guest with this timer can be saved."""
+        ...
+
+    def in_state(self, state: SavedState) -> "Timer":
+        """Return this timer for saves in another of its states."""
+        ...
+
+    @property
+    def conditions(self) -> frozenset[str]:
+        """Conditions that a save must meet in this state, and that otherwise rule it out.
+
+        Their names are those of `trial/look.py`.
+        """
+        ...
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the tick may be pending in a save in this state."""
+        ...
+
+    @property
+    def saved_after(self) -> float:
+        """Time from a tick to where phase 0 of a save lies in this state, in periods."""
+        ...
+
+    def gap_periods(self, held: float) -> float:
+        """Return the time between two ticks, in periods.
+
+        Args:
+            held: time from a tick to the end of the state that the guest holds, in periods.
+        """
+        ...
+
+    def due(
+        self, phase: float, resumed: ResumeTiming, held: float = 0.0
+    ) -> Mapping[Outcome, tuple[float, float]]:
         """Return when the first tick after a load is due, for each class that it can have.
 
         Args:
             phase: how far into the period the save was taken, 0 to 1.
             resumed: when the loaded VM resumed.
+            held: time from the save to the end of the state that the guest holds, in periods.
 
         Returns:
             Earliest and latest time by class, in periods of the guest's progress.

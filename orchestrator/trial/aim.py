@@ -1,21 +1,22 @@
 """Takes saves at a chosen phase of the timer period, and in the built-in control."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.errors import InfraError
 from orchestrator.findings.save import Save
 from orchestrator.guest.lines import ControlOpened, Tick
-from orchestrator.guest.state import GuestState, Stage
-from orchestrator.guest.wait import Wait
+from orchestrator.guest.state import Stage
 from orchestrator.snapshot.protocol import Snapshots
+from orchestrator.trial.asleep import phases_asleep
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.look import (
     ANY_PHASE,
     EARLIEST_PHASE,
     LATEST_PHASE,
+    advice,
     describe,
     look,
+    look_again,
 )
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
@@ -147,15 +148,18 @@ class Saver:
             if save.eligible:
                 stopped_periods = (instance.clock.now_ns() - stopped_ns) / period_ns
                 await self._snapshots.save(instance, tag)
-                widened = attempt >= WIDEN_AFTER and wide is not None
-                save = self._timed(replace(save, widened=widened), stopped_periods)
-                await self._prove(save)
-                return save, rejected
+                save = await look_again(instance, save)
+                if save.eligible:
+                    widened = attempt >= WIDEN_AFTER and wide is not None
+                    save = self._timed(replace(save, widened=widened), stopped_periods)
+                    await self._prove(save)
+                    return save, rejected
+                await self._snapshots.delete(instance, tag)
             rejected.append(save)
         reasons = sorted({reason for save in rejected for reason in save.ineligible})
         raise NoSaveError(
             f"taking a save at phase {phase:.2f}: none of {ATTEMPTS} attempts was eligible "
-            f"({', '.join(reasons)}). A longer --period gives more room."
+            f"({', '.join(reasons)}). {advice(rejected, expired=expired)}"
         )
 
     async def stop_at(self, phase: float) -> Tick:
@@ -180,6 +184,7 @@ class Saver:
                 break
             heard = await self._next_tick()  # this tick came while other vCPUs were awaited
         printing_ns = self._paces[0].printing_periods * period_ns
+        phase += instance.config.timer.saved_after
         due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.stop_delay.ns
         left_ns = int(due_ns) - instance.clock.now_ns()
         if left_ns > 0:
@@ -197,7 +202,8 @@ class Saver:
             save: the instance as the stop left it.
             tick: the tick that began the period.
         """
-        off = save.first.phase + save.first.ticks - tick.sequence - save.intended_phase
+        aimed = save.intended_phase + self._instance.config.timer.saved_after
+        off = save.first.phase + save.first.ticks - tick.sequence - aimed
         if abs(off) < 1:
             self._paces.stop_delay.observe(off * self._limits.period_ns)
         return off
@@ -208,7 +214,10 @@ class Saver:
         """Describe every vCPU of the stopped instance. The phase was chosen for the first one."""
         instance = self._instance
         seen = [await look(instance, vcpu) for vcpu in instance.vcpus]
-        phases = self._phases_asleep([state for state, _, _ in seen])
+        phases = phases_asleep(
+            [state for state, _, _ in seen], instance.config.guest, self._paces[0],
+            self._since_tick_ns,
+        )  # fmt: skip
         vcpus = [
             describe(
                 seen[vcpu], self._paces[vcpu].progress_per_period,
@@ -220,25 +229,10 @@ class Saver:
         ]  # fmt: skip
         return Save(tag, phase, tuple(vcpus), instance.generation)
 
-    def _phases_asleep(self, states: Sequence[GuestState]) -> Sequence[float | None]:
-        """Return the phase of each vCPU by other clocks than its progress.
-
-        A guest that halts makes no progress. For its first vCPU the host's clock says how long
-        ago the last tick came, and for the others the TSC says how their ticks lie to that tick.
-        For a guest that runs, and in a control, the progress says it: then each phase is None.
-        """
-        guest = self._instance.config.guest
-        if guest.wait is Wait.BUSY or guest.control_tick:
-            return [None] * len(states)
-        first = self._since_tick_ns / guest.period_ns + self._paces[0].printing_periods
-        return [
-            first + (states[0].tick_tsc - state.tick_tsc) / self._paces[0].cycles_per_period
-            for state in states
-        ]
-
     def _timed(self, save: Save, stopped_periods: float) -> Save:
         """Return the save with how long it was stopped, and whether its timer expired meanwhile."""
-        runs_on = not self._instance.config.lapic_is_qemus
+        config = self._instance.config
+        runs_on = not config.timer_is_qemus and not config.timer.may_wait
         vcpus = (
             replace(part, expired=part.phase + stopped_periods > 1 and runs_on)
             for part in save.vcpus

@@ -194,7 +194,7 @@ def _traced(
     control swallows a tick on a vector of its own.
     """
     memory = evidence.of(vcpu).memory
-    if evidence.trace is None or not memory or config.lapic_is_qemus or _injected(save):
+    if evidence.trace is None or not memory or config.timer_is_qemus or _injected(save):
         return None
     found = read_trace(evidence.trace, config.program.vector, vcpu)
     if save.irr or save.isr:  # the guest takes these without another acceptance

@@ -118,7 +118,7 @@ class Judge:
         span = self._span
         self.first = FirstTick(span.low, wall_periods, wall * self._period_ns / 1e6)
         timing = self._timing(wall)
-        due = self._due or self._timer.due(save.phase, timing)
+        due = self._due or self._timer.due(save.phase, timing, save.hold_left)
         outcome, late = classify(span, due, timing), past_due(span, due)
         if outcome is Outcome.LATE and late <= self._slack:
             outcome = Outcome.INDISTINCT
@@ -165,7 +165,7 @@ class Judge:
 
     def _judge_gap(self) -> Judgement:
         before, heard = self._heard[-2:]
-        gap = self._gap(before, heard)
+        gap = replace(self._gap(before, heard), usual=self._usual_gap)
         self._gaps.append(gap)
         self._note(gap.late, gap.stolen)
         outcome = judge(gap)
@@ -178,6 +178,12 @@ class Judge:
             f"time (the vCPU did not run for {gap.stolen:.2f} periods)",
             gap.running, missing(gap.late) if outcome is Outcome.MISSED else 0,
         )  # fmt: skip
+
+    @property
+    def _usual_gap(self) -> float:
+        """Time between two ticks, in periods: more than 1 for a guest that holds its ticks back."""
+        printing = self._pace.print_cycles / self._pace.cycles_per_period
+        return self._timer.gap_periods(printing + self._save.hold)
 
     def _gap(self, before: Arrival, heard: Arrival) -> Gap:
         tick, pace = heard.tick, self._pace
@@ -294,7 +300,7 @@ class Judge:
         QEMU's main loop fires this LAPIC: a tick is late whenever that loop waits.
         """
         wrong = {Outcome.LATE: self.late, Outcome.MISSED: self.late, Outcome.EXTRA: 1.0}
-        if not self._instance.config.lapic_is_qemus or found.outcome not in wrong:
+        if not self._instance.config.timer_is_qemus or found.outcome not in wrong:
             return None
         if found.outcome is Outcome.EXTRA and not self._timer.reloads:
             return None

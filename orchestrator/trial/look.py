@@ -1,8 +1,10 @@
 """Looks at a stopped guest, and decides whether loads of a save would be evidence."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
-from orchestrator.findings.save import VcpuSave
+from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.lapic import Lapic, Registers, parse_lapic, parse_registers
 from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.wait import Wait
@@ -25,6 +27,13 @@ OVERDUE = 1.5
 ANY_PHASE = (-math.inf, OVERDUE)
 
 
+#: Why a save is no evidence whose tick waits in the IRR.
+PENDING = "pending"
+
+#: Why a save is no evidence that should have an interrupt in service, and has none.
+NOT_IN_SERVICE = "not in service"
+
+
 def reasons_against(
     state: GuestState,
     lapic: Lapic,
@@ -44,17 +53,25 @@ def reasons_against(
         within: phases that were asked for.
     """
     timer, vector = config.timer, config.program.vector
+    phase -= timer.saved_after
+    conditions = {
+        "masked": timer.masked(lapic, vector),
+        "interrupts off": not registers.interrupt_flag
+        or (registers.halted and config.guest.wait is not Wait.HALT),
+        PENDING: vector in lapic.irr,
+        "in service": vector in lapic.isr,
+        "held back": lapic.tpr >> 4 >= vector >> 4,
+    }
     found = {
         "not ticking": state.stage is not Stage.TICKING,
         "printing": state.printing or state.printed != state.ticks,
         "not armed": not timer.armed(state, lapic),
-        "masked": timer.masked(lapic, vector),
-        "interrupts off": not registers.interrupt_flag
-        or (registers.halted and config.guest.wait is not Wait.HALT),
-        "pending": vector in lapic.irr,
-        "in service": vector in lapic.isr,
+        **{name: true for name, true in conditions.items() if name not in timer.conditions},
+        **{f"not {name}": not conditions[name] for name in sorted(timer.conditions)},
         "off phase": not within[0] <= phase <= within[1],
     }
+    if timer.may_wait:
+        found.pop(PENDING, None)
     return tuple(reason for reason, true in found.items() if true)
 
 
@@ -122,7 +139,51 @@ def describe(
         stolen=state.stolen,
         divide=lapic.divide,
         ineligible=reasons_against(state, lapic, registers, config, phase, within),
+        hold=state.hold / cycles_per_period if cycles_per_period else 0.0,
+        hold_left=state.hold_left / cycles_per_period if cycles_per_period else 0.0,
         swallowed=state.swallowed,
         strays=state.strays,
         deadline=state.deadline,
     )
+
+
+async def look_again(instance: Instance, save: Save) -> Save:
+    """Return a save that was just taken, with what rules it out if a tick has become pending.
+
+    The timer of a stopped instance can expire until its LAPIC is saved. Its tick is in the save
+    then, and no load could lose it.
+
+    Raises:
+        MonitorError: QEMU failed to show a LAPIC.
+    """
+    timer, vector = instance.config.timer, instance.config.program.vector
+    if timer.may_wait:
+        return save
+    parts = []
+    for part in save.vcpus:
+        _, lapic, _ = await look(instance, part.vcpu)
+        late = (PENDING,) if vector in lapic.irr else ()
+        parts.append(replace(part, ineligible=part.ineligible + late))
+    return replace(save, vcpus=tuple(parts))
+
+
+def advice(rejected: Sequence[Save], *, expired: bool) -> str:
+    """Return what to do where no save was eligible.
+
+    Args:
+        rejected: the attempts.
+        expired: whether each instance was left alone until its timer had expired.
+    """
+    reasons = {reason for save in rejected for reason in save.first.ineligible}
+    if expired and reasons == {PENDING}:
+        return (
+            "On this host a timer that runs out while the instance is stopped leaves its tick "
+            "pending at once, as kvm's parameter pi_inject_timer=1 makes it. Use --state pending "
+            "to test that."
+        )
+    if all(NOT_IN_SERVICE in save.first.ineligible for save in rejected):
+        return (
+            "The guest holds back the end of an interrupt, and this LAPIC shows none in service: "
+            "it ends interrupts by itself, so that --state in-service cannot be had here."
+        )
+    return "A longer --period gives more room."

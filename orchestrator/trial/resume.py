@@ -113,14 +113,14 @@ async def _load_stopped(
     stale_bytes = instance.console.drain()
     instance.monitor.take_stops()
     _mark(instance, MARK_CONT)  # the load may have started a new QEMU
-    if instance.config.lapic_is_qemus:
+    if instance.config.timer_is_qemus:
         await instance.mark_waiting()
     cont_ns = clock.now_ns()
     await instance.cont()
     # The RESUME event arrives sooner than the answer to `cont`.
     event_ns = instance.monitor.resumed_ns
     answered_ns = event_ns if event_ns > cont_ns else clock.now_ns()
-    stands = instance.config.lapic_is_qemus
+    stands = instance.config.timer_is_qemus
     timing = ResumeTiming(
         since_load=0.0 if stands else (cont_ns - loaded_ns) / limits.period_ns,
         answering=(answered_ns - cont_ns) / limits.period_ns,
@@ -145,7 +145,7 @@ async def _load_running(
     await clock.sleep(manner.pause_before_load_ns)
     stale_bytes = instance.console.drain()
     _mark(instance, MARK_LOAD)
-    if instance.config.lapic_is_qemus:
+    if instance.config.timer_is_qemus:
         await instance.mark_waiting()
     load_ns = clock.now_ns()
     await snapshots.load(instance, save.tag)
@@ -158,7 +158,7 @@ async def _load_running(
     if state in STOPPED_STATES:
         raise NotResumedError(instance.loader.facts.need_qemu().version, state)
     within = (resumed_ns - load_ns) / limits.period_ns
-    stands = instance.config.lapic_is_qemus
+    stands = instance.config.timer_is_qemus
     timing = ResumeTiming(answering=within, loading=within, lapic_stood=stands)
     stopped_ns = save.stopped_periods * limits.period_ns
     return Resumed(load_ns, timing, stale_bytes, load_ns, stopped_ns, by_itself=True)

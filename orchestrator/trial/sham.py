@@ -87,7 +87,7 @@ class Sham:
 
     async def _run(self, stood: Save, stopped_ns: int, pause_ns: int) -> list[VcpuResult]:
         instance, clock, period_ns = self._instance, self._instance.clock, self._limits.period_ns
-        stands = instance.config.lapic_is_qemus
+        stands = instance.config.timer_is_qemus
         await clock.sleep(pause_ns)
         stale_bytes = instance.console.drain()  # the vCPUs are stopped: all of it is from before
         instance.monitor.take_stops()

@@ -87,7 +87,7 @@ class InstanceConfig:
     @property
     def timer(self) -> Timer:
         """The timer that makes the guest tick."""
-        return TIMERS[self.guest.mode]
+        return TIMERS[self.guest.mode].in_state(self.guest.state)
 
     @property
     def cpu(self) -> str:
@@ -104,3 +104,10 @@ class InstanceConfig:
     def lapic_is_qemus(self) -> bool:
         """True if QEMU emulates the LAPIC, so that its timer stops while the vCPUs are stopped."""
         return self.accel is Accel.TCG or self.irqchip is IrqChip.OFF
+
+    @property
+    def timer_is_qemus(self) -> bool:
+        """True if QEMU emulates the timer, which stops while the vCPUs are stopped."""
+        timer = self.timer
+        outside = timer.behind_pic and self.irqchip is not IrqChip.ON
+        return self.lapic_is_qemus or timer.always_qemus or outside

@@ -23,6 +23,7 @@ from orchestrator.guest.lapic import Lapic
 from orchestrator.guest.lines import ControlOpened, Line, Ready, Tick
 from orchestrator.guest.protocol import Memory, Question
 from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.tick import lines as firmware
 from orchestrator.guest.wait import Wait
@@ -38,6 +39,7 @@ from orchestrator.testing import (
     only_in_trials,
     remaining,
 )
+from orchestrator.timers.armed import ArmedTimer
 from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.timers.registry import TIMERS
 from orchestrator.timers.timer import Hearing
@@ -52,7 +54,7 @@ PERIOD_MS = 100
 
 
 @dataclass(frozen=True)
-class Metronome:
+class Metronome(ArmedTimer):
     """Beats reach the guest from outside; a beat that is lost is one beat, or all of them."""
 
     name: str = "metronome"
@@ -66,7 +68,9 @@ class Metronome:
     def masked(self, lapic: Lapic, vector: int) -> bool:
         return False
 
-    def due(self, phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[float, float]]:
+    def due(
+        self, phase: float, resumed: ResumeTiming, held: float = 0.0
+    ) -> Mapping[Outcome, tuple[float, float]]:
         return {Outcome.REMAINING: (1 - phase, 1 - phase)}
 
     def control_periods(self, period_ns: int, times: int = 1) -> int:
@@ -87,6 +91,7 @@ class Listener:
     name: str = "listener"
     timers: tuple[str, ...] = ("metronome",)
     waits: tuple[Wait, ...] = (Wait.BUSY,)
+    states: tuple[SavedState, ...] = (SavedState.ARMED,)
     vector: int = VECTOR
     sha256: str = "f" * 64
     questions: tuple[Question, ...] = (Question("first word"), Question("second word"))
@@ -126,8 +131,8 @@ class Listener:
 class ListenerVcpu(FakeVcpu):
     """A vCPU that listens: its LAPIC is off, and the firmware's tick vector is pending."""
 
-    def info_lapic(self) -> str:
-        return super().info_lapic().replace("IRR\t (none)", "IRR\t 64")
+    def info_lapic(self, state: SavedState = SavedState.ARMED) -> str:
+        return super().info_lapic(state).replace("IRR\t (none)", "IRR\t 64")
 
 
 class ListenerQemu(FakeQemu):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Line
 from orchestrator.guest.protocol import Memory, Question
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import GuestState
 from orchestrator.guest.tick.config import (
     CONFIG_FILE,
@@ -19,6 +20,7 @@ from orchestrator.guest.tick.config import (
 from orchestrator.guest.tick.image import firmware
 from orchestrator.guest.tick.lines import LINE, parse
 from orchestrator.guest.tick.state import SIZE, STATE_ADDRESS, STATE_STRIDE, parse_state
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.guest.wait import Wait
 from orchestrator.host.chardevs import console_chardev
 
@@ -36,13 +38,18 @@ class TickFirmware:
 
     @property
     def timers(self) -> Collection[str]:
-        """The three modes of the LAPIC timer."""
+        """The three modes of the LAPIC timer, the PIT and the RTC."""
         return MODES
 
     @property
     def waits(self) -> Collection[Wait]:
         """Both: a loop, and `hlt`."""
         return tuple(Wait)
+
+    @property
+    def states(self) -> Collection[SavedState]:
+        """All of them."""
+        return tuple(SavedState)
 
     @property
     def vector(self) -> int:
@@ -67,8 +74,11 @@ class TickFirmware:
             f"isa-debugcon,iobase={DEBUG_PORT + vcpu:#x},chardev={console_chardev(vcpu)}"
             for vcpu in ports
         ]
+        # By default QEMU's RTC goes on while its VM is stopped, and catches up with a storm.
+        rtc = ("-rtc", "clock=vm") if config.mode == TimerMode.RTC else ()
         return [
             *("-bios", BIOS_FILE),
+            *rtc,
             *("-fw_cfg", f"name={CONFIG_FILE},string={record(config, self.switches)}"),
             *(() if config.debug_port else ("-serial", f"chardev:{console_chardev(0)}")),
             *(argument for device in devices for argument in ("-device", device)),

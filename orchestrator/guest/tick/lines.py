@@ -37,6 +37,9 @@ REFUSALS = {
     9: "not all vCPUs have started",
     10: "the firmware has no room for so many vCPUs",
     11: "unknown way to wait, or unknown state between ticks",
+    12: "the PIT has no period over 54 ms, and the RTC only 1.953125 ms times a power of two",
+    13: "the PIC interrupts the first vCPU only, so its timers need --vcpus 1",
+    14: "timers behind the PIC are saved only in the state armed",
 }
 
 

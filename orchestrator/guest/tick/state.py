@@ -12,7 +12,7 @@ STATE_ADDRESS = 0x1000
 STATE_STRIDE = 0x2000
 
 #: 32-bit words to read of a block.
-WORDS = 24
+WORDS = 30
 
 #: Bytes to read of a block.
 SIZE = 4 * WORDS
@@ -46,7 +46,19 @@ def parse_state(block: bytes) -> GuestState:
         swallowed=words[12],
         strays=words[13],
         deadline=words[21] << 32 | words[20],
+        hold=words[28] * TURN_UNIT,
+        hold_left=words[27] * TURN_UNIT if words[29] else 0,
         tick_tsc=tick_tsc,
-        tsc=tick_tsc + (words[22] * TURN_UNIT - tick_tsc) % (TURN_UNIT << 32),
+        tsc=_near(tick_tsc, words[22]),
         stolen=words[23] * TURN_UNIT,
     )
+
+
+def _near(tick_tsc: int, units: int) -> int:
+    """Return the TSC that `units` stands for, a 32-bit count of `TURN_UNIT` cycles.
+
+    It is the one nearest to the last tick's: the count wraps within minutes to hours.
+    """
+    half = 1 << 31
+    ahead = (units - tick_tsc // TURN_UNIT + half) % (2 * half) - half
+    return (tick_tsc // TURN_UNIT + ahead) * TURN_UNIT

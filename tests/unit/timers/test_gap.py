@@ -76,3 +76,20 @@ def test_the_rate_of_a_timer_that_runs_by_itself_on_a_busy_host() -> None:
 def test_ticks_on_time_have_no_wrong_rate(late: float) -> None:
     """Nor have they with one among them that is a little late by itself."""
     assert steady_period([Gap(2.1, 1.2), Gap(late, 0.0), Gap(1.2, 0.4), *gaps(1.09, 1.09)]) is None
+
+
+@pytest.mark.parametrize(
+    ("periods", "stolen", "outcome"),
+    [
+        (1.8, 0.0, None),
+        (1.0, 0.9, None),  # the guest did not get to hold it back
+        (0.9, 0.0, Outcome.EXTRA),
+        (2.4, 0.0, Outcome.LATE),
+        (2.4, 0.6, None),
+        (2.8, 0.0, Outcome.MISSED),
+    ],
+)
+def test_a_guest_that_holds_its_ticks_back(
+    periods: float, stolen: float, outcome: Outcome | None
+) -> None:
+    assert judge(Gap(periods, stolen, usual=1.8)) is outcome

@@ -166,6 +166,7 @@ def test_what_counts_as_armed(mode: str, tmict: int, armed: bool) -> None:
         ("tsc-deadline", Outcome.LOST, Cause.DEADLINE_GONE, True),
         ("tsc-deadline", Outcome.LOST, Cause.WRONG_VECTOR, False),
         ("periodic", Outcome.MISSED, None, True),
+        ("periodic", Outcome.RECOVERED, None, True),
         ("periodic", Outcome.LOST, Cause.LOST_INTERRUPT, False),
     ],
 )
@@ -181,4 +182,6 @@ def test_only_tsc_deadline_has_a_cpu_that_offers_it() -> None:
         "one-shot": "-tsc-deadline",
         "periodic": "-tsc-deadline",
         "tsc-deadline": "+tsc-deadline",
+        "pit": "-tsc-deadline",
+        "rtc": "-tsc-deadline",
     }

@@ -1,0 +1,24 @@
+"""The common part of timers whose guests are saved only while the timer is plainly armed."""
+
+from typing import Self
+
+from orchestrator.guest.saved_state import SavedState
+
+
+class ArmedTimer:
+    """A timer that knows no other state of a save. A base class for users' own timers."""
+
+    states = (SavedState.ARMED,)
+    conditions: frozenset[str] = frozenset()
+    may_wait = False
+    saved_after = 0.0
+    always_qemus = False
+    behind_pic = False
+
+    def in_state(self, state: SavedState) -> Self:
+        """Return this timer."""
+        return self
+
+    def gap_periods(self, held: float) -> float:
+        """Return 1: a period lies between two ticks."""
+        return 1.0

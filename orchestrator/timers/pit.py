@@ -1,0 +1,25 @@
+"""The PIT, channel 0 as a rate generator, on IRQ 0."""
+
+from orchestrator.findings.cause import Cause
+from orchestrator.guest.lines import Testimony
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.timers.pic import PicTimer
+from orchestrator.timers.timer import Hearing
+
+
+class Pit(PicTimer):
+    """Counts down again and again. KVM emulates it, or QEMU; KVM starts a period at a load."""
+
+    name = TimerMode.PIT.value
+    title = "PIT"
+
+    def _registers(self, testimony: Testimony) -> str:
+        return f"count {testimony.tmcct}"
+
+    def _explain_unraised(self, hearing: Hearing, last: Testimony, read: str) -> tuple[Cause, str]:
+        if hearing.testimonies[0].tmcct == last.tmcct:
+            return Cause.NOT_STARTED, f"{hearing.why}, and the PIT does not count: {read}."
+        return (
+            Cause.LOST_PIC_INTERRUPT,
+            f"{hearing.why}; the PIT counts, and its interrupts never reach the guest: {read}.",
+        )

@@ -1,0 +1,45 @@
+import pytest
+
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.saved_state import SavedState
+from orchestrator.timers.first_tick import ResumeTiming
+from orchestrator.timers.registry import TIMERS
+from orchestrator.timers.timer import Timer
+
+STOOD = ResumeTiming(lapic_stood=True)
+
+
+def held(state: SavedState, mode: str = "one-shot") -> Timer:
+    return TIMERS[mode].in_state(state)
+
+
+def test_an_armed_timer_is_what_it_was() -> None:
+    armed, plain = held(SavedState.ARMED), TIMERS["one-shot"]
+    assert armed.due(0.5, STOOD, 0.3) == plain.due(0.5, STOOD)
+    assert armed.gap_periods(0.3) == 1
+    assert (armed.conditions, armed.may_wait, armed.saved_after) == (frozenset(), False, 0)
+
+
+@pytest.mark.parametrize("state", [SavedState.PENDING, SavedState.TPR])
+def test_a_tick_that_waits_comes_at_the_end_of_the_hold(state: SavedState) -> None:
+    assert held(state).due(0.5, STOOD, 1.25) == {Outcome.IMMEDIATE: (1.25, 1.25)}
+    assert held(state).gap_periods(1.8) == 1.8
+
+
+def test_a_tick_comes_by_its_class_but_not_before_the_eoi() -> None:
+    assert held(SavedState.IN_SERVICE).due(0.4, STOOD, 0.3) == {
+        Outcome.IMMEDIATE: (0.3, 0.3),
+        Outcome.FULL_PERIOD: (1, 1),
+        Outcome.REMAINING: (0.6, 0.6),
+    }
+    assert held(SavedState.IN_SERVICE).gap_periods(0.75) == 1
+
+
+def test_a_masked_timer_ticks_a_period_after_it_is_armed_again() -> None:
+    assert held(SavedState.MASKED).due(0.5, STOOD, 0.25) == {Outcome.FULL_PERIOD: (1.25, 1.25)}
+    assert held(SavedState.MASKED).gap_periods(0.75) == 1.75
+
+
+def test_the_timers_of_the_registry_stay_armed() -> None:
+    held(SavedState.MASKED, "periodic")
+    assert all(timer.conditions == frozenset() for timer in TIMERS)

@@ -14,6 +14,7 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import load_manner
 from orchestrator.trial.sham import Sham
+from orchestrator.verdict.anomalies import CERTAIN
 from orchestrator.verdict.late import decided_early, pairs_to_run
 from orchestrator.vm.instance import Instance
 
@@ -62,9 +63,10 @@ class Shams:
     def loads_left(self) -> int:
         """Loads that the cell has still to run: the planned ones, and more for its pairs."""
         pairing, state = self._pairing, self._recorder.state
-        planned = max(self._planned - state.cells[self._id].trials, 0)
-        if not self._running:
-            return planned
+        cell = state.cells[self._id]
+        planned = max(self._planned - cell.trials, 0)
+        if not self._running or any(cell.outcomes[each] for each in CERTAIN):
+            return planned  # further pairs would not change the verdict
         wanted = pairs_to_run(len(state.cells))
         more = wanted - pairing.counts.pairs if pairing.loads < MOST_ATTEMPTS * wanted else 0
         return max(planned, more)

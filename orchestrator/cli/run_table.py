@@ -117,7 +117,7 @@ def interval(result: CellResult) -> str:
 def first_tick(result: CellResult) -> str:
     """Return when the first tick came, in words: the outcome that most loads with a tick had."""
     counts = result.counts
-    came = {kind: count for kind, count in counts.outcomes.items() if count and kind in CAME}
+    came = {kind: count for kind, count in result.classes.items() if kind in CAME}
     if came:
         return str(max(came, key=lambda kind: (came[kind], kind.ticked)))
     if not counts.trials or counts.outcomes[Outcome.UNKNOWN] == counts.trials:

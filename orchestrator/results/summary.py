@@ -10,6 +10,7 @@ from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
+from orchestrator.journal.pairing import Pairing
 from orchestrator.journal.phases import PhaseBin
 from orchestrator.journal.plain import plain
 from orchestrator.results.meaning import cell_meaning, explained, meaning
@@ -70,6 +71,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "first_tick_periods": spread(counts.first_tick_periods),
         "first_tick_ms": spread(counts.first_tick_ms),
         "controls": plain(counts.controls),
+        "pairs": _pairs(counts.pairing),
         "phases": [_phase(found) for found in counts.phases.bins],
         **({"lab": _lab(result.lab, result.expected)} if result.lab else {}),
         # A cell names its host only if it was counted on another host or with another QEMU.
@@ -93,6 +95,19 @@ def _likeness(found: Likeness) -> dict[str, Any]:
         "affected_kernels": found.bug.affected_kernels,
         "fixed_by": found.bug.fixed_by,
         "advice": found.bug.advice,
+    }
+
+
+def _pairs(pairing: Pairing) -> dict[str, Any] | None:
+    """Return the pairs of a load and a sham; None if no tick came late."""
+    if not pairing.began:
+        return None
+    counts = pairing.counts
+    return {
+        "pairs": counts.pairs,
+        "only_load_late": counts.treated_only,
+        "only_sham_late": counts.untreated_only,
+        "shams": plain(pairing.shams),
     }
 
 

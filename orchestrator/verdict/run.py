@@ -1,5 +1,6 @@
 """The verdicts of a run and of its cells, from the state that its journal folds to."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
 from orchestrator.bugs.hyperv import enlightenments
 from orchestrator.bugs.likeness import Likeness, likenesses
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.outcome import LATE, Outcome
 from orchestrator.findings.series import DirectCounts
 from orchestrator.findings.witness import Says, Statement
 from orchestrator.host.facts import HostFacts
@@ -24,6 +25,7 @@ from orchestrator.verdict.case import Case, Tally
 from orchestrator.verdict.cell import decide
 from orchestrator.verdict.ending import Ending
 from orchestrator.verdict.expired import posts_timers
+from orchestrator.verdict.late import late_anomalies
 from orchestrator.verdict.run_error_rate import CellBound, statement
 from orchestrator.verdict.verdict import Verdict, overall
 from orchestrator.verdict.witness import witnesses
@@ -46,11 +48,22 @@ class CellResult:
     """Known bugs that trials look like, without the bug that makes a host `affected`."""
     witnesses: tuple[Statement, ...] = ()
     """What second witnesses say of losses that were diagnosed as the known bug."""
+    loads_blamed: bool = False
+    """True if loads make ticks late. Otherwise late ticks are the host's own noise."""
 
     @property
     def witnessed(self) -> bool:
         """True if a second witness agrees that losses are the bug that makes a host `affected`."""
         return any(each.says is Says.AGREES for each in self.witnesses)
+
+    @property
+    def classes(self) -> Counter[Outcome]:
+        """The trials by outcome; a late tick that is the host's own counts as `indistinct`."""
+        found = Counter(self.counts.outcomes)
+        if not self.loads_blamed and self.counts.pairing.counts.pairs:
+            for late in LATE:
+                found[Outcome.INDISTINCT] += found.pop(late, 0)
+        return +found
 
     @property
     def lab(self) -> LabIdentity | None:
@@ -176,8 +189,9 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
     )
     verdict, why = _verdict(state, case)
     return CellResult(
-        cell, facts, verdict, why, exposed, state, rate, case.likenesses, case.witnesses
-    )
+        cell, facts, verdict, why, exposed, state, rate, case.likenesses, case.witnesses,
+        loads_blamed=bool(late_anomalies(case)),
+    )  # fmt: skip
 
 
 def _verdict(state: CellState, case: Case) -> tuple[Verdict, str]:

@@ -12,6 +12,7 @@ from orchestrator.findings.outcome import LATE, Outcome
 from orchestrator.journal.pairing import FIRST_LOOK
 from orchestrator.plan.load import build_plan
 from orchestrator.plan.plan import Plan
+from orchestrator.results.summary import summary
 from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.late import pairs_to_run
@@ -41,7 +42,8 @@ class BusyHost:
 
     def _cont(self, qemu: FakeQemu) -> None:
         (vcpu,) = qemu.vcpus
-        if not qemu.config.control_tick and self._rng.random() < self._share and vcpu.due_ns:
+        late = self._rng.random() < self._share and not qemu.config.control_tick
+        if late and vcpu.due_ns and vcpu.due_ns < vcpu.ran_ns + 2 * qemu.period_ns:
             vcpu.due_ns += int(3.2 * qemu.period_ns)
 
 
@@ -65,6 +67,14 @@ async def test_a_busy_host_is_not_accused(tmp_path: Path, share: float) -> None:
     pairing = cell.counts.pairing
     assert pairing.counts.pairs == pairs_to_run(1)
     assert len(shams) == pairing.shams.total() >= pairing.counts.pairs
+    assert cell.counts.outcomes.keys() & LATE
+    assert not cell.classes.keys() & LATE
+    assert cell.classes[Outcome.INDISTINCT] >= late(loads)
+    counts = pairing.counts
+    assert summary(result)["cells"][0]["pairs"] == {
+        "pairs": counts.pairs, "only_load_late": counts.treated_only,
+        "only_sham_late": counts.untreated_only, "shams": dict(pairing.shams),
+    }  # fmt: skip
     # Nothing is paired before the first late tick, and everything after it.
     first = next(at for at, load in enumerate(loads) if load["outcome"] in LATE)
     assert all(load.get("pair") is None for load in loads[: first + 1])
@@ -84,6 +94,7 @@ async def test_loads_that_make_ticks_late_are_accused(tmp_path: Path) -> None:
     (cell,) = result.cells
     assert cell.verdict is Verdict.ANOMALOUS
     assert "the loads make ticks late (exact McNemar test" in cell.why
+    assert cell.classes == cell.counts.outcomes
 
 
 async def test_loads_that_make_every_tick_late_are_accused_at_the_first_look(

@@ -8,6 +8,7 @@ that are named.
 from orchestrator.bugs.known_bug import KnownBug, Needs, Signature
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.timer_mode import TimerMode
 
 _LOST = frozenset({Outcome.LOST})
@@ -42,6 +43,12 @@ APICV_BUG = KnownBug(
         TimerMode.PERIODIC: (
             "the bug freezes one-shot timers: a periodic timer goes on, and loses a tick at most"
         ),
+        TimerMode.PIT: "the PIT interrupts through the PIC, and the bug is in the LAPIC",
+        TimerMode.RTC: "the RTC interrupts through the PIC, and the bug is in the LAPIC",
+    },
+    spared_states={
+        SavedState.PENDING: "the tick is in the IRR of the save already, which survives the load",
+        SavedState.MASKED: "no timer can fire inside the load while LVTT is masked",
     },
 )
 

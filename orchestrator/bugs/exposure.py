@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from orchestrator.bugs.catalogue import APICV_BUG, STALE_TPR
 from orchestrator.bugs.hyperv import INHIBITING, enlightenments
 from orchestrator.bugs.known_bug import KnownBug
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.host.facts import HostFacts
 from orchestrator.vm.config import Accel, IrqChip
 
@@ -49,6 +50,8 @@ class Reason(enum.StrEnum):
     """The bug needs nothing of the host."""
     ENLIGHTENED = "enlightened"
     """APICv is on, but a Hyper-V enlightenment of the guest may inhibit it."""
+    SAVED_STATE = "saved-state"
+    """The bug cannot show from the state of the LAPIC in the saves."""
     OTHER_TIMER = "other-timer"
     """The bug strikes another timer than the guest's."""
 
@@ -70,6 +73,7 @@ def exposure(
     irqchip: IrqChip = IrqChip.ON,
     bug: KnownBug = APICV_BUG,
     cpu: str = "",
+    state: SavedState = SavedState.ARMED,
 ) -> Exposure:
     """Return whether guests on this host could be struck by a known bug.
 
@@ -82,6 +86,7 @@ def exposure(
         irqchip: where KVM has the guest's interrupt controllers.
         bug: the bug.
         cpu: the guest's CPU model with its features, as QEMU's `-cpu` takes it.
+        state: the state of the LAPIC in the saves.
     """
     if bug.needs.module is None:
         return Exposure(ExposureState.EXPOSED, "any host could show it", Reason.ANY_HOST)
@@ -91,6 +96,7 @@ def exposure(
         or _spared_by_parameter(facts, bug)
         or _spared_by_irqchip(irqchip, bug)
         or _spared_by_timer(facts, timer, bug)
+        or _spared_by_state(facts, state, bug)
         or Exposure(ExposureState.EXPOSED, _runs_with(facts, bug), Reason.APICV_ON)
     )
     return _enlightened(known, enlightenments(cpu))
@@ -201,6 +207,17 @@ def _spared_by_timer(facts: HostFacts, timer: str | None, bug: KnownBug) -> Expo
     why = bug.spared.get(timer, f"the bug is known of {of} timers: nothing is known of {timer}")
     return Exposure(
         ExposureState.UNKNOWN, f"{_runs_with(facts, bug)}, but {why}", Reason.OTHER_TIMER
+    )
+
+
+def _spared_by_state(facts: HostFacts, state: SavedState, bug: KnownBug) -> Exposure | None:
+    why = bug.spared_states.get(state)
+    if why is None:
+        return None
+    return Exposure(
+        ExposureState.NOT_EXPOSED,
+        f"{_runs_with(facts, bug)}, but with state={state} {why}",
+        Reason.SAVED_STATE,
     )
 
 

@@ -83,6 +83,8 @@ class KnownBug:
     """True if no load by QEMU can meet it, and only the direct test shows it."""
     spared: Mapping[str, str] = field(default_factory=dict)
     """Timers of which it is known why the bug does not show in them, with the reason."""
+    spared_states: Mapping[str, str] = field(default_factory=dict)
+    """States of a saved LAPIC in which the bug cannot show, with the reason."""
 
     def strikes(self, timer: str) -> bool:
         """Return whether the bug can show in guests that tick by this timer."""

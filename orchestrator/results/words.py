@@ -32,6 +32,9 @@ CAUSES: Mapping[Cause, str] = {
     Cause.DEADLINE_GONE: (
         "the deadline reads 0: it was not restored, or it passed and its interrupt was lost"
     ),
+    Cause.LOST_PIC_INTERRUPT: (
+        "the timer runs or raised its interrupt, the PIC has nothing pending, and no tick came"
+    ),
     Cause.PENDING: "the tick waits in the LAPIC, nothing holds it back, and it is not delivered",
     Cause.NOT_STARTED: "the timer was restored, but the kernel never started it",
     Cause.WRONG_VECTOR: "an interrupt came, or waits, on another vector than the tick's",

@@ -1,13 +1,17 @@
 """A requirement that the host does not meet."""
 
-from orchestrator.bugs.exposure import ExposureState
+from orchestrator.bugs.exposure import ExposureState, Reason
 from orchestrator.verdict.case import Case, Finding
 from orchestrator.verdict.verdict import Verdict
 
 
 def apicv_missing(case: Case) -> Finding | None:
     """Return `inconclusive` if the plan requires APICv and the guest ran without it."""
-    if not case.apicv_required or case.exposure.state is not ExposureState.NOT_EXPOSED:
+    exposed = case.exposure
+    without = (
+        exposed.state is ExposureState.NOT_EXPOSED and exposed.reason is not Reason.SAVED_STATE
+    )
+    if not case.apicv_required or not without:
         return None
-    why = f"APICv is required, but not in use: {case.exposure.why}"
+    why = f"APICv is required, but not in use: {exposed.why}"
     return Finding(Verdict.INCONCLUSIVE, why, says_rates=False)

@@ -168,7 +168,7 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
     if state.facts is None:
         exposed = Exposure(ExposureState.UNKNOWN, "its host did not come up")
     else:
-        known = exposure(facts, cell.accel, cell.mode, cell.irqchip, cpu=cell.cpu)
+        known = exposure(facts, cell.accel, cell.mode, cell.irqchip, cpu=cell.cpu, state=cell.state)
         exposed = refine(known, state.apicv)
     direct = state.direct_test if isinstance(state.direct_test, DirectCounts) else None
     case = Case(

@@ -1,6 +1,7 @@
 import pytest
 
-from orchestrator.bugs.exposure import ExposureState, exposure, read_apicv, refine
+from orchestrator.bugs.exposure import ExposureState, Reason, exposure, read_apicv, refine
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.testing import FACTS
 from orchestrator.vm.config import Accel, IrqChip
@@ -86,11 +87,30 @@ def test_an_amd_host_is_immune_to_this_bug_alone() -> None:
 
 def test_a_timer_that_no_bug_is_known_of_leaves_the_answer_open() -> None:
     facts = host_with(kvm_intel={"enable_apicv": "Y"})
-    found = exposure(facts, Accel.KVM, "rtc")  # type: ignore[arg-type]
+    found = exposure(facts, Accel.KVM, "hv-stimer")  # type: ignore[arg-type]
     assert found.state is ExposureState.UNKNOWN
-    assert found.why.endswith("the bug is known of one-shot timers: nothing is known of rtc")
+    assert found.why.endswith("the bug is known of one-shot timers: nothing is known of hv-stimer")
     host = exposure(facts, Accel.KVM, None)  # type: ignore[arg-type]
     assert host.state is ExposureState.EXPOSED
+
+
+@pytest.mark.parametrize("state", list(SavedState))
+def test_a_save_with_its_tick_pending_or_masked_can_not_show_the_bug(state: SavedState) -> None:
+    facts = host_with(kvm_intel={"enable_apicv": "Y"})
+    found = exposure(facts, Accel.KVM, "one-shot", state=state)  # type: ignore[arg-type]
+    spared = state in (SavedState.PENDING, SavedState.MASKED)
+    assert found.state is (ExposureState.NOT_EXPOSED if spared else ExposureState.EXPOSED)
+    assert (f"with state={state} " in found.why) is spared
+    other = exposure(facts, Accel.KVM, "periodic", state=state)  # type: ignore[arg-type]
+    assert other.reason is Reason.OTHER_TIMER
+
+
+@pytest.mark.parametrize("timer", ["pit", "rtc"])
+def test_timers_behind_the_pic_are_spared_for_a_reason(timer: str) -> None:
+    facts = host_with(kvm_intel={"enable_apicv": "Y"})
+    found = exposure(facts, Accel.KVM, timer)  # type: ignore[arg-type]
+    assert found.state is ExposureState.UNKNOWN
+    assert "interrupts through the PIC" in found.why
 
 
 def test_the_trace_tells_whether_an_enlightenment_inhibits_apicv() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.bugs.exposure import Exposure, ExposureState, Reason
 from orchestrator.bugs.hyperv import enlightenments
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.cause import Cause
@@ -79,6 +80,8 @@ def test_the_requirement_is_said_beside_the_early_end() -> None:
     assert text.startswith("APICv is required, but not in use: no APICv. The campaign ended early")
     assert decide(replace(missing, exposure=EXPOSED))[0] is Verdict.AFFECTED
     assert decide(replace(missing, apicv_required=False))[0] is Verdict.ANOMALOUS
+    by_state = Exposure(ExposureState.NOT_EXPOSED, "with state=pending", Reason.SAVED_STATE)
+    assert decide(replace(missing, exposure=by_state))[0] is Verdict.ANOMALOUS  # APICv is in use
 
 
 def test_a_time_limit_does_not_keep_a_verdict_back() -> None:

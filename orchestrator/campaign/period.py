@@ -4,7 +4,6 @@ A short period makes a campaign quick. It must not be so short that printing fil
 the host's own delays look like late ticks: on a busy host a longer period is chosen.
 """
 
-import itertools
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -24,19 +23,20 @@ from orchestrator.plan.cell import Cell
 from orchestrator.plan.period import AUTO_PERIODS_NS
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.trial.aim import NoSaveError, Saver
+from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.pace import Paces
+from orchestrator.trial.pace import Pace, Paces
 from orchestrator.trial.watch import Heard, Watch
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
 
 #: Ordinary gaps to measure on each vCPU.
-GAPS = 24
+GAPS = 20
 
 #: Stops to measure, after `WARM_UP` stops that teach how late a stop takes effect.
-STOPS = 20
+STOPS = 12
 
-WARM_UP = 3
+WARM_UP = 2
 
 #: Phase at which the guest is stopped.
 PHASE = 0.5
@@ -47,18 +47,19 @@ async def choose_period(
 ) -> tuple[int, tuple[PeriodTried, ...]]:
     """Return the shortest period that suits the host, and what was measured.
 
-    If no period suits the host, the longest is chosen: it is hurt least by the host's delays.
+    If no other period suits the host, the longest is chosen, untried: the host's delays hurt it
+    least.
 
     Args:
         attempt: tries a period.
         ladder_ns: the periods to choose from, the shortest first.
     """
     tried: list[PeriodTried] = []
-    for period_ns in ladder_ns:
+    for period_ns in ladder_ns[:-1]:
         tried.append(await attempt(period_ns))
         if not tried[-1].why_not:
-            break
-    return tried[-1].period_ns, tuple(tried)
+            return period_ns, tuple(tried)
+    return ladder_ns[-1], tuple(tried)
 
 
 async def measure_period(
@@ -86,17 +87,10 @@ async def try_period(host: Host, cell: Cell, snapshots: Snapshots, period_ns: in
         return PeriodTried(period_ns, failed="; ".join(str(error).splitlines()))
 
 
-def gap_errors(ticks: Sequence[Tick]) -> list[float]:
-    """Return how much longer than a period each gap is in the guest's running time, in periods.
-
-    The shortest gap stands for the period: a host can only lengthen the gap of a one-shot timer.
-    """
-    gaps = [later.tsc - earlier.tsc for earlier, later in itertools.pairwise(ticks)]
-    period = min(gaps)
-    return [
-        max(0.0, (gap - tick.stolen) / period - 1)
-        for gap, tick in zip(gaps, ticks[1:], strict=True)
-    ]
+def gap_error_of(before: Tick, tick: Tick, pace: Pace) -> float:
+    """Return by how many periods of the guest's running time a tick came late; 0 if it did not."""
+    ran = cycles_between(before.tsc, tick.tsc) - pace.stolen_cycles(tick)
+    return max(0.0, ran / pace.cycles_per_period - 1)
 
 
 class _Attempt:
@@ -114,6 +108,7 @@ class _Attempt:
     async def run(self) -> PeriodTried:
         """Measure gaps, then stops."""
         await self._instance.pin()
+        await self._saver.learn_pace()
         for vcpu in self._instance.vcpus:
             await self._measure_gaps(vcpu)
         if not self._hopeless():
@@ -121,15 +116,18 @@ class _Attempt:
         return self._found()
 
     async def _measure_gaps(self, vcpu: int) -> None:
-        watch, ticks = Watch(self._instance, self._limits, vcpu), []
+        watch, pace = Watch(self._instance, self._limits, vcpu), self._paces[vcpu]
+        before: Tick | None = None
         for _ in range(GAPS + 1):
             heard = await watch.tick(self._limits.silence_ns, confirm=True)
             if not isinstance(heard, Heard):
                 raise NoSaveError(f"waiting for a tick: {heard.why}", heard)
-            ticks.append(heard.line)
-            if len(ticks) > 1:
-                self._paces[vcpu].observe(ticks[-2], ticks[-1])
-        self._gaps += gap_errors(ticks)
+            if before:
+                pace.observe(before, heard.line)
+                self._gaps.append(gap_error_of(before, heard.line, pace))
+                if self._hopeless():
+                    return
+            before = heard.line
 
     async def _measure_stops(self) -> None:
         for number in range(WARM_UP + STOPS):
@@ -142,12 +140,12 @@ class _Attempt:
                     return
 
     def _hopeless(self) -> bool:
-        """Return whether further stops can't make the period suit the host."""
+        """Return whether further ticks and stops can't make the period suit the host."""
         printing = max(pace.printing_periods for pace in self._paces)
         bad = sum(abs(error) > MOST_ERROR for error in self._stops)
         return (
             printing > MOST_PRINTING
-            or gap_error(self._gaps) > MOST_ERROR
+            or (len(self._gaps) > 0 and gap_error(self._gaps) > MOST_ERROR)
             or bad > STOPS - math.ceil(STOPS * STOPS_AT)
         )
 

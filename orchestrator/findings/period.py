@@ -73,13 +73,11 @@ def _quantile(values: Sequence[float], at: float) -> float:
 def in_words(period_ns: int, tried: Sequence[PeriodTried]) -> str:
     """Return which period was chosen, and why not the next shorter one."""
     chosen = f"the timer period is {_ms(period_ns)}"
-    if tried and tried[-1].why_not:
-        return (
-            f"{chosen}, the longest that is tried; even so, {tried[-1].why_not}: the host is busy"
-        )
-    if len(tried) > 1:
-        return f"{chosen} (at {_ms(tried[-2].period_ns)} {tried[-2].why_not})"
-    return chosen
+    refused = [f"at {_ms(each.period_ns)} {each.why_not}" for each in tried if each.why_not]
+    if not refused:
+        return chosen
+    longest = "" if len(refused) < len(tried) else ", the longest, because the host is busy"
+    return f"{chosen}{longest} ({refused[-1]})"
 
 
 def _ms(period_ns: int) -> str:

@@ -29,13 +29,19 @@ def trials_needed(rule_out: float, confidence: float) -> int:
 
 def exact_low(lost: int, trials: int, confidence: float) -> float:
     """Return the lower end of Clopper and Pearson's interval, one-sided."""
-    from scipy.special import betaincinv  # slow to import, and needed only once a cell
+    if not lost:
+        return 0.0
+    from scipy.special import betaincinv  # slow to import, and needed only for losses
 
-    return float(betaincinv(lost, trials - lost + 1, 1 - confidence)) if lost else 0.0
+    return float(betaincinv(lost, trials - lost + 1, 1 - confidence))
 
 
 def exact_high(lost: int, trials: int, confidence: float) -> float:
     """Return the upper end of Clopper and Pearson's interval, one-sided."""
+    if lost == trials:
+        return 1.0
+    if not lost:
+        return ruled_out(trials, confidence)
     from scipy.special import betaincinv
 
-    return float(betaincinv(lost + 1, trials - lost, confidence)) if lost < trials else 1.0
+    return float(betaincinv(lost + 1, trials - lost, confidence))

@@ -7,6 +7,7 @@ was stated beforehand.
 """
 
 import enum
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,9 +26,11 @@ def losses_to_be_sure(planned: int, error: float) -> int:
     probability of at most `error`, if each is wrongly diagnosed with probability
     `FALSE_DIAGNOSIS`.
     """
-    from scipy.special import betainc  # slow to import
+    if -math.expm1(planned * math.log1p(-FALSE_DIAGNOSIS)) <= error:
+        return 1
+    from scipy.special import betainc  # slow to import, and needed only for very many loads
 
-    for count in range(1, planned + 1):
+    for count in range(2, planned + 1):
         if betainc(count, planned - count + 1, FALSE_DIAGNOSIS) <= error:
             return count
     return planned + 1

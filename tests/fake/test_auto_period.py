@@ -50,7 +50,7 @@ async def run(out: Path, script: Script, **more: Any) -> tuple[FakeHost, list[di
 
 @pytest.mark.parametrize(
     ("delay_ms", "period_ms", "why"),
-    [(0.0, 5, []), (2.0, 20, ["stops land", "stops land"]), (17.0, 100, ["stops land"] * 5)],
+    [(0.0, 5, []), (2.0, 20, ["stops land", "stops land"]), (17.0, 100, ["stops land"] * 4)],
 )
 async def test_a_slower_host_gets_a_longer_period(
     tmp_path: Path, delay_ms: float, period_ms: int, why: list[str]
@@ -61,8 +61,6 @@ async def test_a_slower_host_gets_a_longer_period(
     refused = read_result(tmp_path).cells[0].counts.periods_tried
     assert [each.why_not[: len("stops land")] for each in refused if each.why_not] == why
     # The attempt at each shorter period has a QEMU of its own; all later ones have this period.
-    measured = record["tried"][-1]["period_ns"]
-    assert measured == record["period_ns"]
     later = [qemu.period_ns for qemu in host.started[1 + len(record["tried"]) :]]
     assert len(later) >= 3
     assert set(later) == {period_ms * MS}

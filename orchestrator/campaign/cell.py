@@ -245,7 +245,6 @@ class CellRunner:
             return await self._count(instance, save, await silent_later(instance, error))
         if result.outcome in STOPPED and instance.generation:
             return await self._count(instance, save, later_than_its_loads(result))
-        self._pauses.note(result.outcome)
         return result.outcome
 
     async def _count(

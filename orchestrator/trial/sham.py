@@ -109,7 +109,7 @@ class Sham:
             part = stood.vcpus[vcpu]
             follower = Follower(
                 instance, part, self._paces[vcpu], self._limits, resumed=resumed,
-                due=due_after_pause(part, paused, timing.answering),
+                due=due_after_pause(part, paused),
             )  # fmt: skip
             results.append(await follower.run())
             if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):
@@ -117,16 +117,16 @@ class Sham:
         return results
 
 
-def due_after_pause(
-    stood: VcpuSave, paused: float, answering: float
-) -> Mapping[Outcome, tuple[float, float]]:
+def due_after_pause(stood: VcpuSave, paused: float) -> Mapping[Outcome, tuple[float, float]]:
     """Return when the first tick after a pause without a load is due, in periods.
+
+    The tick may come at any time until the rest of the period has passed. The guest's phase is
+    known by its progress, which stands still while the host steals time. The timer goes on, so
+    that the rest can be much shorter.
 
     Args:
         stood: the vCPU as it was stopped.
         paused: how long its timer went on while it was stopped, at least; 0 for a timer that
             stops with its VM.
-        answering: time from `cont` to QEMU's RESUME event. The guest resumed within it.
     """
-    latest = max(0.0, 1 - stood.phase - paused)
-    return {Outcome.REMAINING: (max(0.0, latest - answering), latest)}
+    return {Outcome.REMAINING: (0.0, max(0.0, 1 - stood.phase - paused))}

@@ -1,0 +1,37 @@
+"""When the first tick of a sham is due: a host that stole time before makes it come sooner."""
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.findings.outcome import Outcome
+from orchestrator.plan.load import build_plan
+from orchestrator.timers.first_tick import Span, classify
+from orchestrator.trial.sham import due_after_pause
+from tests.support.records import save_record
+
+PLAN = build_plan({"axes": {"accel": "kvm"}, "limits": {"trials": 9, "rule_out": 0.5}}, "test")
+(CELL,) = PLAN.cells(auto=None)  # type: ignore[arg-type]  # the plan leaves nothing open
+STOOD = save_record(CELL, "sham1", 0.5).save.first
+
+
+@pytest.mark.parametrize(
+    ("at", "outcome"),
+    [
+        (0.0, Outcome.REMAINING),  # the host had stolen the rest of the period by then
+        (0.2, Outcome.REMAINING),
+        (0.4, Outcome.REMAINING),
+        (0.7, Outcome.LATE),
+        (2.5, Outcome.MISSED),
+    ],
+)
+def test_a_tick_may_come_until_the_rest_of_the_period_has_passed(
+    at: float, outcome: Outcome
+) -> None:
+    assert classify(Span(at, at), due_after_pause(STOOD, 0.1)) is outcome
+
+
+def test_a_tick_whose_time_passed_during_the_pause_comes_at_once() -> None:
+    due = due_after_pause(replace(STOOD, phase=0.8), 0.5)
+    assert classify(Span(0.1, 0.1), due) is Outcome.REMAINING
+    assert classify(Span(0.3, 0.3), due) is Outcome.LATE

@@ -83,7 +83,7 @@ async def look(instance: Instance, vcpu: int = 0) -> tuple[GuestState, Lapic, Re
     """
     try:
         state = await instance.peek_state(vcpu)
-        lapic = parse_lapic(await instance.monitor.hmp("info lapic", vcpu=vcpu))
+        lapic = await _lapic(instance, vcpu)
         registers = parse_registers(await instance.monitor.hmp("info registers", vcpu=vcpu))
     except ValueError as error:
         raise AnswerError("human-monitor-command", f"not understood: {error}") from error
@@ -147,6 +147,18 @@ def describe(
     )
 
 
+async def _lapic(instance: Instance, vcpu: int) -> Lapic:
+    """Read the LAPIC of a stopped vCPU.
+
+    Raises:
+        MonitorError: QEMU failed to show it, or its answer is not understood.
+    """
+    try:
+        return parse_lapic(await instance.monitor.hmp("info lapic", vcpu=vcpu))
+    except ValueError as error:
+        raise AnswerError("human-monitor-command", f"not understood: {error}") from error
+
+
 async def look_again(instance: Instance, save: Save) -> Save:
     """Return a save that was just taken, with what rules it out if a tick has become pending.
 
@@ -161,7 +173,7 @@ async def look_again(instance: Instance, save: Save) -> Save:
         return save
     parts = []
     for part in save.vcpus:
-        _, lapic, _ = await look(instance, part.vcpu)
+        lapic = await _lapic(instance, part.vcpu)
         late = (PENDING,) if vector in lapic.irr else ()
         parts.append(replace(part, ineligible=part.ineligible + late))
     return replace(save, vcpus=tuple(parts))

@@ -24,7 +24,7 @@ def unsteady() -> Script:
         nonlocal late
         late = next(delays)
 
-    return Script(on_command={"stop": stop, "info lapic": look})
+    return Script(on_command={"stop": stop, "info registers": look})
 
 
 async def saves(tmp_path: Path, **axes: object) -> tuple[Verdict, list[dict[str, Any]]]:

@@ -53,7 +53,8 @@ start:
         .set S_HOLD,      0x106c        # units left to run until the LAPIC's state is ended
         .set S_HOLD_WHOLE, 0x1070       # units for which it is held
         .set S_HELD,      0x1074        # whether it is held
-        .set S_SIZE,      0x78
+        .set S_LAST_END,  0x1078        # end of the last long turn
+        .set S_SIZE,      0x7c
 
         .set C_MODE,      0x1080        # the configuration, in record order
         .set C_X2APIC,    0x1084
@@ -294,7 +295,8 @@ turn_ends:
         cmp     S_TURN_LIMIT, %ecx
         ja      1f
         ret
-1:      test    %ecx, %ecx
+1:      mov     %eax, S_LAST_END
+        test    %ecx, %ecx
         js      2f
         add     %ecx, S_STOLEN
         cmp     S_LONGEST, %ecx
@@ -1194,6 +1196,9 @@ tick_line:
         call    line_hex
         mov     S_TURN, %eax
         sub     S_LONGEST_END, %eax
+        call    line_hex
+        mov     S_TURN, %eax
+        sub     S_LAST_END, %eax
         call    line_hex
         xor     %eax, %eax
         mov     %eax, S_STOLEN

@@ -36,6 +36,8 @@ class Tick:
     """TSC cycles of the longest such turn; 0 if there was none."""
     since_longest: int = 0
     """TSC cycles from the end of that turn to this tick."""
+    since_last: int = 0
+    """TSC cycles from the end of the last such turn to this tick. The vCPU ran in this time."""
 
 
 @dataclass(frozen=True, slots=True)

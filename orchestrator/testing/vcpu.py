@@ -61,9 +61,9 @@ class FakeVcpu:
     """TSC at the last tick."""
     due_ns: int | None = 0
     """`ran_ns` at which the armed timer fires, unless the vCPU waits; None if it never will."""
-    turns: tuple[int, int, int] = (0, 0, 0)
+    turns: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Long turns since the last tick: TSC cycles in all, of the longest, and the TSC at its
-    end."""
+    end and at the end of the last one."""
     stretch_next_ns: int = 0
     """Added to the next period that the guest arms, once."""
     nmis: int = 0
@@ -137,13 +137,14 @@ class FakeVcpu:
 
     def skip(self, ns: int, config: GuestConfig) -> None:
         """Let the TSC go on by `ns`, while the vCPU does not run."""
-        total, longest, end = self.turns
+        total, longest, end, _ = self.turns
         begun = end == self.tsc  # one turn, in several parts
         self.skipped_ns += ns
         length = TSC_PER_NS * ns + (longest if begun else 0)
         if length > LONG_TURN * TSC_PER_NS * config.period_ns:
             total += length - (longest if begun else 0)
-            self.turns = (total, max(longest, length), self.tsc if length >= longest else end)
+            end = self.tsc if length >= longest else end
+            self.turns = (total, max(longest, length), end, self.tsc)
 
     @property
     def tsc(self) -> int:
@@ -167,11 +168,12 @@ class FakeVcpu:
             self.held_until_ns = self.ran_ns + round(HOLDS[config.state] * config.period_ns)
         if not self.mute:
             words = [self.tsc >> 32, self.tsc & 0xFFFFFFFF, 0, self.arms]
-            total, longest, end = self.turns
+            total, longest, end, last = self.turns
             if longest:
-                words += (cycles // TURN_UNIT for cycles in (total, longest, self.tsc - end))
+                ran = (self.tsc - end, self.tsc - last)
+                words += (cycles // TURN_UNIT for cycles in (total, longest, *ran))
             yield render("T", self.ticks, spins, *words, vcpu=self.vcpu)
-        self.turns = (0, 0, 0)
+        self.turns = (0, 0, 0, 0)
         if self.ticks == config.control_tick and self.vcpu == config.subject:
             self.window_until_ns = self.ran_ns + config.control_periods * config.period_ns
             yield render("C", self.ticks, 0, vcpu=self.vcpu)

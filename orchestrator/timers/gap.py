@@ -50,6 +50,8 @@ class Gap:
     usual: float = 1.0
     """Usual time between two ticks. It is over a period if the guest holds its ticks back; a
     guest that does not get to run in time does not, and its tick comes after a period."""
+    ran_last: float = 0.0
+    """Time just before the second tick in which the vCPU ran without a break; 0 if unknown."""
 
     @property
     def running(self) -> float:
@@ -57,9 +59,18 @@ class Gap:
         return self.periods - self.stolen
 
     @property
+    def least(self) -> float:
+        """Time after the first tick at which the second tick was due, at least, in periods.
+
+        A tick that was due while the vCPU waited for a CPU comes as soon as the vCPU runs. So
+        a tick that comes when the vCPU has run for a while was due at that moment.
+        """
+        return self.periods if self.ran_last > self.slack else self.running
+
+    @property
     def late(self) -> float:
-        """Running time past due, in periods."""
-        return self.running - self.ticks * self.usual
+        """Time past due for which the vCPU's wait for a CPU is no reason, in periods."""
+        return self.least - self.ticks * self.usual
 
 
 def missing(late: float) -> int:
@@ -79,13 +90,13 @@ def judge(gap: Gap) -> Outcome | None:
 def steady_period(gaps: Sequence[Gap]) -> float | None:
     """Return the wrong period that all gaps agree on, in periods of the plan; None if they don't.
 
-    A gap bounds the period: it is at least the running time, and at most the time by the TSC,
-    plus the time by which the first tick was late. At least three gaps must be wrong by
+    A gap bounds the period: it is at least `least`, and at most the time by the TSC, plus the
+    time by which the first tick was late. At least three gaps must be wrong by
     themselves: on a busy host a single gap that is a little late agrees with all others.
     """
     wrong = sum(judge(gap) is not None for gap in gaps)
     if len(gaps) < RATE_TICKS - 1 or wrong < RATE_TICKS - 2:
         return None
-    low = max(gap.running / gap.ticks / gap.usual for gap in gaps)
+    low = max(gap.least / gap.ticks / gap.usual for gap in gaps)
     high = min((gap.periods + gap.held_back) / gap.ticks / gap.usual for gap in gaps)
     return max(low, min(high, 1.0)) if low <= high + _AGREE else None

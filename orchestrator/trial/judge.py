@@ -7,6 +7,7 @@ from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.outcome import GRAVITY, FirstTick, Outcome
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lapic import parse_lapic
+from orchestrator.guest.lines import Tick
 from orchestrator.guest.wait import Wait
 from orchestrator.qmp.errors import CommandFailedError
 from orchestrator.timers.first_tick import (
@@ -148,8 +149,11 @@ class Judge:
         began = tick.tsc - tick.since_longest - tick.longest
         if tick.longest and abs(began - save.tsc) <= _UNIT_CYCLES:
             high = tick.since_longest / period
+            if self._ran_last(tick, since_save) > self._slack:
+                low = high  # it came when it was due: the vCPU had run for a while
         else:
             high = since_save / period
+            low = max(low, self._ran_last(tick, since_save))
         return Span(low, max(low, min(high, wall)))
 
     def _timing(self, wall: float) -> ResumeTiming:
@@ -175,7 +179,8 @@ class Judge:
             outcome,
             f"tick {heard.tick.sequence} came {gap.periods:.2f} periods after tick "
             f"{before.tick.sequence} by the guest's TSC, and {gap.running:.2f} in its running "
-            f"time (the vCPU did not run for {gap.stolen:.2f} periods)",
+            f"time (the vCPU did not run for {gap.stolen:.2f} periods, and ran without a break "
+            f"for the last {gap.ran_last:.2f})",
             gap.running, missing(gap.late) if outcome is Outcome.MISSED else 0,
         )  # fmt: skip
 
@@ -198,7 +203,8 @@ class Judge:
                 held_back = span.high - span.low if span.low > TOLERANCE else 1.0
         if self._notes_turns:
             stolen = pace.stolen_cycles(tick) / pace.cycles_per_period
-            return Gap(periods, stolen, held_back, self._slack, ticks)
+            ran_last = self._ran_last(tick, cycles_between(before.tick.tsc, tick.tsc))
+            return Gap(periods, stolen, held_back, self._slack, ticks, ran_last)
         # A guest that does not note its turns: progress and host time must both say it.
         spun = periods
         if not self._sleeps:
@@ -251,6 +257,18 @@ class Judge:
         )
 
     # --- what both have in common ---
+
+    def _ran_last(self, tick: Tick, cycles: int) -> float:
+        """Return for how long the vCPU ran without a break before a tick, in periods.
+
+        Args:
+            tick: the tick.
+            cycles: TSC cycles since the tick before, or since the save.
+        """
+        if self._instance.config.timer_is_qemus or self._usual_gap != 1:
+            return 0.0  # QEMU may have fired the timer late, or the guest held the tick back
+        ran = tick.since_last if tick.longest else max(0, cycles - tick.print_cycles)
+        return min(ran, cycles) / self._pace.cycles_per_period
 
     def _note(self, late: float, stolen: float) -> None:
         if late > self.late:

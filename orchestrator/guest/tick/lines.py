@@ -71,7 +71,7 @@ def parse(match: re.Match[bytes]) -> tuple[int, Line] | None:
 
 def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
     match kind, values:
-        case b"T", (sequence, spins, high, low, print_cycles, arms, *turns) if len(turns) in (0, 3):
+        case b"T", (sequence, spins, high, low, print_cycles, arms, *turns) if len(turns) in (0, 4):
             cycles = (units * TURN_UNIT for units in turns)
             return Tick(sequence, spins, high << 32 | low, print_cycles, arms, *cycles)
         case b"R", (*config, cycles):

@@ -17,6 +17,11 @@ from orchestrator.timers.gap import Gap, judge, missing, steady_period
         (Gap(1.88, 0.0), Outcome.LATE),
         (Gap(1.92, 0.0), Outcome.MISSED),
         (Gap(3.0, 0.05), Outcome.MISSED),
+        # The vCPU had run for a while: the tick was not waiting for it.
+        (Gap(1.4, 0.6, ran_last=0.15), Outcome.LATE),
+        (Gap(1.4, 0.6, ran_last=0.05), None),
+        (Gap(1.05, 0.6, ran_last=0.15), None),
+        (Gap(3.0, 1.8, ran_last=0.15), Outcome.MISSED),
         # Nothing makes the time between two ticks shorter.
         (Gap(0.98, 0.0), None),
         (Gap(0.96, 0.0), Outcome.EXTRA),
@@ -52,6 +57,7 @@ def gaps(*periods: float, stolen: float = 0.0) -> list[Gap]:
         (gaps(0.5, 0.5, 0.51, 0.5), 0.5),
         (gaps(1.5, 1.5, 1.5, 1.52), 1.5),
         (gaps(1.5, 1.5, 1.5, 1.5, stolen=0.4), 1.5),
+        ([Gap(2.0, 1.1, ran_last=0.2)] * 4, 2.0),
         # One wrong tick among right ones is no rate, on a busy host either.
         (gaps(0.4, 0.6, 1.0, 1.0), None),
         (gaps(1.5, 1.0, 1.0, 1.0), None),

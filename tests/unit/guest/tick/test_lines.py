@@ -69,12 +69,12 @@ def test_what_the_guest_refuses_has_words() -> None:
 
 
 def test_long_turns_are_counted_in_units_of_1024_cycles() -> None:
-    tick = read(render("T", 5, 1000, 1, 77, 10, 6, 8, 5, 2))
-    assert tick == Tick(5, 1000, (1 << 32) + 77, 10, 6, 8 * 1024, 5 * 1024, 2 * 1024)
+    tick = read(render("T", 5, 1000, 1, 77, 10, 6, 8, 5, 2, 1))
+    assert tick == Tick(5, 1000, (1 << 32) + 77, 10, 6, 8 * 1024, 5 * 1024, 2 * 1024, 1024)
 
 
 def test_a_tick_line_with_some_of_the_fields_about_long_turns_is_not_believed() -> None:
-    assert read(render("T", 5, 1000, 1, 77, 10, 6, 8, 5)) is None
+    assert read(render("T", 5, 1000, 1, 77, 10, 6, 8, 5, 2)) is None
 
 
 def test_the_ready_line_ends_with_the_cycles_of_a_period() -> None:

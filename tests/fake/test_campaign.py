@@ -244,7 +244,8 @@ async def test_summary_has_what_readers_rely_on(tmp_path: Path) -> None:
     assert data["host"]["kernel"] == "6.6.1-fake"
     (cell,) = data["cells"]
     assert {"id", "verdict", "trials", "outcomes", "diagnoses", "controls"} <= cell.keys()
-    assert cell["loss_rate"].keys() == {"estimate", "low", "high", "confidence", "per"}
+    rate = {"estimate", "low", "high", "confidence", "per", "over_saves"}
+    assert cell["loss_rate"].keys() == rate
     assert cell["first_tick_periods"].keys() == cell["first_tick_ms"].keys() == {"median", "p99"}
     assert Path(data["journal"]).is_file()
 

@@ -4,6 +4,7 @@ from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
 from orchestrator.bugs.exposure import ExposureState
 from orchestrator.findings.outcome import STOPPED, Outcome
 from orchestrator.findings.series import DirectCounts
+from orchestrator.findings.witness import Says
 from orchestrator.results.words import CAUSES, OUTCOMES
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
@@ -52,10 +53,12 @@ def _shows(result: CellResult) -> str:
                 f"loaded. {APICV_BUG.advice}"
             )
         case Verdict.ANOMALOUS:
-            return (
-                f"This is not the {APICV_BUG.name}, but ticks do not go on as they should. "
-                f"{_evidence(result)}"
+            known = (
+                f"This may be the {APICV_BUG.name}, seen too rarely to be sure."
+                if _may_be_the_bug(result)
+                else f"This is not the {APICV_BUG.name}, but ticks do not go on as they should."
             )
+            return f"{known} {_evidence(result)}"
         case Verdict.INCONCLUSIVE:
             return "This is no evidence for or against this host."
         case Verdict.SKIPPED:
@@ -75,6 +78,18 @@ def _shows(result: CellResult) -> str:
                 f"It is not known whether the {APICV_BUG.name} could have shown here "
                 f"({exposed.why}), so this is only weak evidence."
             )
+
+
+def _may_be_the_bug(result: CellResult) -> bool:
+    """Return whether losses of an anomalous cell look like the bug and nothing speaks against it.
+
+    Such losses are too few to be sure that the observer did not err.
+    """
+    return (
+        result.counts.bug_losses > 0
+        and result.exposure.state is not ExposureState.NOT_EXPOSED
+        and not any(each.says is Says.CONTRADICTS for each in result.witnesses)
+    )
 
 
 def _race(result: CellResult) -> str:

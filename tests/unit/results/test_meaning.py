@@ -13,7 +13,7 @@ from orchestrator.journal.fold import fold
 from orchestrator.journal.records import CellRecord, Record
 from orchestrator.journal.trial_record import TrialRecord
 from orchestrator.plan.load import build_plan
-from orchestrator.results.meaning import explained, meaning
+from orchestrator.results.meaning import cell_meaning, explained, meaning
 from orchestrator.results.summary import summary
 from orchestrator.results.words import CAUSES, OUTCOMES
 from orchestrator.verdict.run import CellResult, RunResult, judge_run
@@ -102,6 +102,18 @@ def test_an_affected_verdict_names_the_bug_and_claims_what_a_witness_allows() ->
     assert "This is the APICv bug: guests on this host freeze" in meaning(agreed)
     (bug,) = summary(run)["cells"][0]["known_bugs"]
     assert (bug["name"], bug["trials"]) == ("APICv bug", 1)
+
+
+def test_losses_too_rare_to_be_sure_may_be_the_bug() -> None:
+    run = judged(LOST, cause=Cause.LOST_INTERRUPT)
+    (result,) = run.cells
+    rare = replace(result, verdict=Verdict.ANOMALOUS)
+    assert "This may be the APICv bug, seen too rarely to be sure." in cell_meaning(rare)
+    against = Statement(Witness.DIRECT, Says.CONTRADICTS, "the direct test loses none")
+    for other in (
+        replace(rare, exposure=NOT_EXPOSED), replace(rare, witnesses=(against,)),
+    ):  # fmt: skip
+        assert "This is not the APICv bug, but ticks" in cell_meaning(other)
 
 
 @pytest.mark.parametrize("first", [Outcome.FULL_PERIOD, Outcome.IMMEDIATE])

@@ -27,7 +27,7 @@ def test_the_trace_tells_a_lost_interrupt_from_a_timer_that_was_never_started(
 ) -> None:
     """The guest's testimony is the same: TMICT unchanged, TMCCT 0 and nothing pending."""
     out = tmp_path / "out"
-    variants = ["--variant=revert-fix", "--variant=never-start", "--period=100"]
+    variants = ["--variant=revert-fix", "--variant=never-start", "--period=200"]
     by = arms(lab_run(out, *variants, trials=TRIALS))
     reverted, never = by["revert-fix", True], by["never-start", True]
 

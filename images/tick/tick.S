@@ -109,6 +109,10 @@ start:
         .set FAULT_TMICT,    6
         .set FAULT_MUTE,     7
         .set FAULT_HALT,     8
+        .set FAULT_LATE,     9          # the next tick comes after 1.5 periods
+        .set FAULT_EARLY,   10          # the next tick comes after 0.5 periods
+        .set FAULT_EXTRA,   11          # another tick comes once the line is printed
+        .set FAULT_RATE,    12          # from now on the period is 1.5 periods
 
         .set APIC_TPR,  0x080
         .set APIC_PPR,  0x0a0
@@ -128,6 +132,7 @@ start:
         .set LVT_MASKED, 0x10000
         .set ICR_INIT, 0xc4500          # to all but itself
         .set ICR_SIPI, 0xc4600
+        .set ICR_SELF, 0x44000
 
         .set MSR_APIC_BASE, 0x1b
         .set MSR_DEADLINE,  0x6e0
@@ -850,6 +855,22 @@ faulty: mov     C_FAULT, %eax
         je      6f
         cmp     $FAULT_HALT, %eax
         je      halt
+        mov     $6, %ecx                # quarters of a period
+        cmp     $FAULT_LATE, %eax
+        je      7f
+        cmp     $FAULT_RATE, %eax
+        je      8f
+        mov     $2, %ecx
+        cmp     $FAULT_EARLY, %eax
+        je      7f
+        jmp     tick_done
+7:      pushl   C_PERIOD
+        pushl   S_CYCLES
+        call    arm_scaled
+        popl    S_CYCLES
+        popl    C_PERIOD
+        jmp     tick_done
+8:      call    arm_scaled
         jmp     tick_done
 1:      mov     %sp, %bp
         andw    $~0x200, 18(%bp)        # IF of the interrupted frame
@@ -867,6 +888,21 @@ faulty: mov     C_FAULT, %eax
         jmp     tick_done
 6:      movl    $1, S_MUTE
         jmp     tick_done
+
+# arm_scaled: scale the period to %ecx quarters, and arm the timer once more.
+arm_scaled:
+        mov     C_PERIOD, %eax
+        shr     $2, %eax
+        mul     %ecx
+        mov     %eax, C_PERIOD
+        mov     S_CYCLES, %eax
+        shr     $2, %eax
+        mul     %ecx
+        mov     %eax, S_CYCLES
+        decl    S_ARMS                  # the tick has been armed for already
+        cmpl    $MODE_DEADLINE, C_MODE
+        je      deadline_load
+        jmp     timer_load
 
 swallow_isr:
         push    %eax
@@ -1219,7 +1255,13 @@ tick_line:
         call    turn_begins
         movl    $0, S_PRINTING
         popf
-        ret
+        cmpl    $FAULT_EXTRA, C_FAULT
+        jne     3f
+        mov     S_PRINTED, %eax
+        cmp     C_FAULT_TICK, %eax
+        jne     3f
+        apic_set APIC_ICR, ICR_SELF + VEC_TICK
+3:      ret
 
 # control_line: the tick after which the window began, the window in spins.
 control_line:

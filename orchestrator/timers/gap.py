@@ -28,8 +28,14 @@ WHOLE = 0.9
 #: How far two measurements of one period may lie apart.
 _AGREE = 0.04
 
-#: Number of ticks from which a wrong rate can be told from ticks that are merely wrong.
-RATE_TICKS = 5
+#: Fewest gaps that are wrong by themselves from which a wrong rate can be told.
+_WRONG_GAPS = 3
+
+#: Fewest gaps that must agree.
+_GAPS = 4
+
+#: Ticks to follow after one at a wrong time. On a busy host few of them tell the rate.
+RATE_TICKS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,9 @@ class Gap:
     guest that does not get to run in time does not, and its tick comes after a period."""
     ran_last: float = 0.0
     """Time just before the second tick in which the vCPU ran without a break; 0 if unknown."""
+    held_up: float = 0.0
+    """The part of `stolen` from the first tick until its line was printed. The handler may not
+    have armed the timer before."""
 
     @property
     def running(self) -> float:
@@ -65,7 +74,9 @@ class Gap:
         A tick that was due while the vCPU waited for a CPU comes as soon as the vCPU runs. So
         a tick that comes when the vCPU has run for a while was due at that moment.
         """
-        return self.periods if self.ran_last > self.slack else self.running
+        if self.ran_last > self.slack:
+            return max(self.running, self.periods - self.held_up)
+        return self.running
 
     @property
     def late(self) -> float:
@@ -95,7 +106,7 @@ def steady_period(gaps: Sequence[Gap]) -> float | None:
     themselves: on a busy host a single gap that is a little late agrees with all others.
     """
     wrong = sum(judge(gap) is not None for gap in gaps)
-    if len(gaps) < RATE_TICKS - 1 or wrong < RATE_TICKS - 2:
+    if len(gaps) < _GAPS or wrong < _WRONG_GAPS:
         return None
     low = max(gap.least / gap.ticks / gap.usual for gap in gaps)
     high = min((gap.periods + gap.held_back) / gap.ticks / gap.usual for gap in gaps)

@@ -204,7 +204,10 @@ class Judge:
         if self._notes_turns:
             stolen = pace.stolen_cycles(tick) / pace.cycles_per_period
             ran_last = self._ran_last(tick, cycles_between(before.tick.tsc, tick.tsc))
-            return Gap(periods, stolen, held_back, self._slack, ticks, ran_last)
+            held_up = stolen - tick.stolen / pace.cycles_per_period
+            return Gap(
+                periods, stolen, held_back, self._slack, ticks, ran_last=ran_last, held_up=held_up
+            )
         # A guest that does not note its turns: progress and host time must both say it.
         spun = periods
         if not self._sleeps:

@@ -41,6 +41,14 @@ class Fault(enum.IntEnum):
     TIMER_STOPPED = 6
     MUTE = 7
     HALT = 8
+    LATE = 9
+    """The next tick comes after 1.5 periods. Not for a periodic timer."""
+    EARLY = 10
+    """The next tick comes after 0.5 periods. Not for a periodic timer."""
+    EXTRA = 11
+    """Another tick comes as soon as the line of this one is printed."""
+    RATE = 12
+    """From this tick on, the period is 1.5 times as long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def first_tick(result: CellResult) -> str:
 def went_wrong(result: CellResult) -> str:
     """Return the outcomes of a cell that are neither normal ticks nor losses, as a list's end."""
     usual = (Outcome.LOST, Outcome.UNKNOWN)
-    counts = result.counts.outcomes.most_common()
+    counts = result.classes.most_common()
     return "".join(f", {n} {kind}" for kind, n in counts if not kind.ticked and kind not in usual)
 
 

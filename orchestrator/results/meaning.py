@@ -30,7 +30,7 @@ def cell_meaning(result: CellResult) -> str:
 
 def explained(result: CellResult) -> dict[str, str]:
     """Return the outcomes other than normal ticks and the causes of a cell, in plain words."""
-    outcomes = {o: words for o, words in OUTCOMES.items() if result.counts.outcomes[o]}
+    outcomes = {o: words for o, words in OUTCOMES.items() if result.classes[o]}
     causes = {cause: words for cause, words in CAUSES.items() if result.counts.causes[cause]}
     return {
         **{str(o): words for o, words in outcomes.items() if not o.ticked},
@@ -110,7 +110,7 @@ def _race(result: CellResult) -> str:
 
 def _evidence(result: CellResult) -> str:
     """Return what the evidence folders of a cell have: a hang is examined, a tick is not."""
-    counted = [o for o, count in result.counts.outcomes.items() if count and not o.ticked]
+    counted = [outcome for outcome in result.classes if not outcome.ticked]
     said = []
     if any(outcome in STOPPED for outcome in counted):
         said.append("what was read at each hang")

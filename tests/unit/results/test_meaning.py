@@ -16,6 +16,7 @@ from orchestrator.plan.load import build_plan
 from orchestrator.results.meaning import cell_meaning, explained, meaning
 from orchestrator.results.summary import summary
 from orchestrator.results.words import CAUSES, OUTCOMES
+from orchestrator.stats.pairs import PairCounts
 from orchestrator.verdict.run import CellResult, RunResult, judge_run
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -150,3 +151,12 @@ def test_the_first_tick_never_came_only_where_none_did(
 def test_the_table_counts_what_went_wrong_beside_the_losses() -> None:
     assert went_wrong(cell(GOOD, LOST, EXTRA, Outcome.CLOCK, EXTRA)) == ", 2 extra, 1 clock"
     assert went_wrong(cell(GOOD, LOST, Outcome.UNKNOWN)) == ""
+
+
+def test_late_ticks_that_are_the_host_s_own_are_not_said_to_have_gone_wrong() -> None:
+    (result,) = judged(GOOD, Outcome.MISSED).cells
+    assert went_wrong(result) == ", 1 missed"
+    assert list(explained(result)) == ["missed"]
+    result.counts.pairing.counts = PairCounts(10, treated_only=0, untreated_only=1)
+    assert went_wrong(result) == ""
+    assert explained(result) == {}

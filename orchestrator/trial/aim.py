@@ -316,7 +316,8 @@ class Saver:
         if not in_window or state.printing:
             raise NoSaveError(
                 f"saving inside the built-in control: {left:.1f} periods of its window were left, "
-                f"{CONTROL_PERIODS_LEFT} are needed"
+                f"{CONTROL_PERIODS_LEFT} are needed. Run it again while the host is less busy, or "
+                "with a longer --period."
             )
         if printing:
             # A tick came just before the window began, and its line is not printed yet.

@@ -32,7 +32,7 @@ def controls_not_seen(case: Case) -> Finding | None:
         "a real loss might have been missed too",
         trusted=False,
         notes=(
-            "The evidence folders of the controls say why"
+            "The evidence folders of the controls say why. Run it again while the host is less busy"
             if tally.controls
             else "This guest or this run has no control",
         ),

@@ -180,7 +180,11 @@ def test_where_losses_depend_on_the_save_only_the_bound_over_saves_is_named() ->
 @pytest.mark.parametrize(
     ("how", "what_to_do"),
     [
-        ({"controls_seen": 1}, "The evidence folders of the controls say why"),
+        (
+            {"controls_seen": 1},
+            "The evidence folders of the controls say why. Run it again while the host is less "
+            "busy",
+        ),
         (
             {"unknown_attempts": 100},
             "Run it again while the host is less busy, or with a longer --period",

@@ -129,7 +129,8 @@ def in_todays_words(text: str) -> str:
 #: expired, how far a cell had come when it ended early, and, with a loss, the bound over saves.
 NEW = (
     r"\. Run it again while the host is less busy, or with a longer --period$",
-    r"\. (?:The evidence folders of the controls say why|This guest or this run has no control)$",
+    r"\. (?:The evidence folders of the controls say why\. Run it again while the host is less "
+    r"busy|This guest or this run has no control)$",
     r"\. (?:The only save|(?:All|\d+ of) \d+ saves) (?:was|were) `expired`: .*? and the save",
     r"(?<=reached) after \d+ of \d+ loads, \w+ of them lost",
     r"^the campaign ended early, (?:after \d+ of \d+ loads, \w+ of them lost|before the first "

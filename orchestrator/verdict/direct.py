@@ -16,6 +16,7 @@ from orchestrator.verdict.pattern import (
     REFUTED,
     TELLING_NS,
     Pattern,
+    few_later,
     read_pattern,
     shown,
 )
@@ -143,7 +144,7 @@ def _of_losses(tested: list[Series], exposed: Exposure, mode: str) -> tuple[Verd
         return Verdict.ANOMALOUS, f": this is not the {bug}; {REFUTED[pattern].format(bug=bug)}"
     match pattern:
         case Pattern.KNOWN_BUG:
-            return Verdict.AFFECTED, f", and none with 1 ms left, as the {bug} does"
+            return Verdict.AFFECTED, f", and {few_later(tested)} with 1 ms left, as the {bug} does"
         case Pattern.NARROW:
             return Verdict.AFFECTED, (
                 f": this kernel has the {NARROW_RACE.name}, which {NARROW_RACE.effect}. "

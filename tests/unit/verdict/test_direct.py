@@ -51,6 +51,8 @@ def series(host: str, losses: dict[int, int], control_lost: int = 5) -> list[Rec
         ({0: 100, 1: 0, 1000: 0, MS: 0}, 5, EXPOSED, Verdict.ANOMALOUS, "lost at TMCCT 0 alone"),
         ({0: 3, 1: 0}, 5, EXPOSED, Verdict.ANOMALOUS, "lost at TMCCT 0 alone"),
         ({0: 100, 1: 100, MS: 100}, 5, EXPOSED, Verdict.ANOMALOUS, "1 ms left are lost as well"),
+        ({0: 100, 1: 99, MS: 1}, 5, EXPOSED, Verdict.AFFECTED, "hardly any with 1 ms left"),
+        ({0: 100, 1: 99, MS: 11}, 5, EXPOSED, Verdict.ANOMALOUS, "1 ms left are lost as well"),
         ({0: 0, 1: 0, MS: 1}, 5, EXPOSED, Verdict.ANOMALOUS, "1 ms left are lost as well"),
         ({0: 25, 1: 25, MS: 0}, 5, EXPOSED, Verdict.AFFECTED, "where the APICv bug loses nearly"),
         ({0: 100}, 5, EXPOSED, Verdict.AFFECTED, "--tmcct 0, --tmcct 1, --tmcct 1000000 tell"),

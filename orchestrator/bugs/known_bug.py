@@ -86,6 +86,12 @@ class KnownBug:
     spared_states: Mapping[str, str] = field(default_factory=dict)
     """States of a saved LAPIC in which the bug cannot show, with the reason."""
 
-    def strikes(self, timer: str) -> bool:
-        """Return whether the bug can show in guests that tick by this timer."""
-        return not self.signature.timers or timer in self.signature.timers
+    def strikes(self, timer: str, state: str = "") -> bool:
+        """Return whether the bug can show in guests that tick by this timer.
+
+        Args:
+            timer: the timer.
+            state: the state of the LAPIC in the saves; empty for one in which it can show.
+        """
+        struck = not self.signature.timers or timer in self.signature.timers
+        return struck and state not in self.spared_states

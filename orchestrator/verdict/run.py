@@ -75,9 +75,10 @@ class CellResult:
         """The verdict that the cell must get for its lab to prove anything.
 
         None if the cell's verdict is the question. The answer of a known arm is known only for
-        timers that the known bug strikes.
+        timers and saved states that the known bug strikes.
         """
-        return self.lab.expected if self.lab and APICV_BUG.strikes(self.cell.mode) else None
+        strikes = APICV_BUG.strikes(self.cell.mode, self.cell.state)
+        return self.lab.expected if self.lab and strikes else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,13 @@ def test_every_mode_of_the_lapic_timer_is_struck_or_spared_for_a_reason() -> Non
     assert {*APICV_BUG.signature.timers, *APICV_BUG.spared} >= lapic
 
 
+def test_the_bug_strikes_a_timer_and_a_saved_state_in_which_it_fires_inside_the_load() -> None:
+    assert APICV_BUG.strikes("one-shot", "armed")
+    assert APICV_BUG.strikes("one-shot", "tpr")
+    assert not APICV_BUG.strikes("one-shot", "pending")
+    assert not APICV_BUG.strikes("periodic", "armed")
+
+
 def test_names_are_unique_and_all_fields_are_filled() -> None:
     assert len({bug.name for bug in CATALOGUE}) == len(CATALOGUE)
     for bug in CATALOGUE:

@@ -126,4 +126,6 @@ class LocalBinary:
             )  # fmt: skip
         except ProcessStartError as error:
             raise QemuStartError(error.seen, end=error.end, argv=argv) from error
+        if tracer:
+            tracer.follow(program.pid)
         return program, tracer

@@ -73,14 +73,28 @@ class TraceInstance:
                 place.rmdir()
             return None
 
-    def watch(self, thread_ids: Collection[int]) -> None:
-        """Record these threads' KVM events from now on."""
+    def follow(self, pid: int) -> None:
+        """Record a process that has just started, with the threads that it makes.
+
+        A QEMU that loads as it starts has done so before anybody can ask it for its vCPU
+        threads.
+        """
         with contextlib.suppress(OSError):
-            (self.place / "set_event_pid").write_text(" ".join(map(str, thread_ids)))
-            for event in EVENTS:
-                with contextlib.suppress(OSError):
-                    (self.place / "events" / event / "enable").write_text("1")
-                    self._events.append(event)
+            (self.place / "options" / "event-fork").write_text("1")
+            self._record([pid])
+            self.mark(MARK_LOAD)
+
+    def watch(self, thread_ids: Collection[int]) -> None:
+        """Record only these threads' KVM events from now on."""
+        with contextlib.suppress(OSError):
+            self._record(thread_ids)
+
+    def _record(self, thread_ids: Collection[int]) -> None:
+        (self.place / "set_event_pid").write_text(" ".join(map(str, thread_ids)))
+        for event in EVENTS if not self._events else ():
+            with contextlib.suppress(OSError):
+                (self.place / "events" / event / "enable").write_text("1")
+                self._events.append(event)
 
     def mark(self, text: str) -> None:
         """Write a marker into the trace."""

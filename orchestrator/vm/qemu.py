@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host, QemuProcess
-from orchestrator.host.tracefs import MARK_LOAD
 from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.errors import (
     AnswerError,
@@ -146,7 +145,6 @@ async def connecting(
         pinned = tuple([await process.pin(thread) if pin else None for thread in threads])
         if process.tracer:
             process.tracer.watch(threads)
-            process.tracer.mark(MARK_LOAD)  # this QEMU may be one that loads
         facts = InstanceFacts(tuple(process.argv), threads, pinned)
         yield Qemu(process, monitor, console, facts, started_ns)
     except BaseException:

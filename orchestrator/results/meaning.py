@@ -53,12 +53,7 @@ def _shows(result: CellResult) -> str:
                 f"loaded. {APICV_BUG.advice}"
             )
         case Verdict.ANOMALOUS:
-            known = (
-                f"This may be the {APICV_BUG.name}, seen too rarely to be sure."
-                if _may_be_the_bug(result)
-                else f"This is not the {APICV_BUG.name}, but ticks do not go on as they should."
-            )
-            return f"{known} {_evidence(result)}"
+            return f"{_known(result)} {_evidence(result)}"
         case Verdict.INCONCLUSIVE:
             return "This is no evidence for or against this host."
         case Verdict.SKIPPED:
@@ -78,6 +73,15 @@ def _shows(result: CellResult) -> str:
                 f"It is not known whether the {APICV_BUG.name} could have shown here "
                 f"({exposed.why}), so this is only weak evidence."
             )
+
+
+def _known(result: CellResult) -> str:
+    """Return what an anomalous cell has to do with the bug."""
+    if _may_be_the_bug(result):
+        return f"This may be the {APICV_BUG.name}, seen too rarely to be sure."
+    if result.counts.outcomes[Outcome.LOST]:
+        return f"This is not the {APICV_BUG.name}, but ticks do not go on as they should."
+    return "Ticks do not go on as they should."  # the reason says that it is not the bug
 
 
 def _may_be_the_bug(result: CellResult) -> bool:

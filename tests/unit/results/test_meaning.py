@@ -89,6 +89,7 @@ def test_the_evidence_is_said_to_have_what_it_has(
 ) -> None:
     run = judged(*outcomes)
     assert run.verdict is Verdict.ANOMALOUS
+    assert meaning(run).count("not the APICv bug") == 1
     assert has in meaning(run)
     assert has_not not in meaning(run)
 

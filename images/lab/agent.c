@@ -21,7 +21,7 @@
  *   P pin a thread        TID CPU                 r
  *   U unload a module     NAME                    r
  *   I load a module       PATH\0OPTIONS           r
- *   T trace QEMU's threads  TIDS\0EVENT\0...       none
+ *   T trace QEMU's threads  TIDS\0EVENT\0...       none; before S, without TIDS: from its start
  *   A add to the trace    a marker's text         none
  *   V view the trace                              d: parts of it, then r
  *   K kill QEMU                                   r; then x, when it has ended
@@ -81,6 +81,7 @@ struct qemu {
 
 static int tty;
 static struct qemu qemus[QEMUS];
+static char wanted[QEMUS][1024];  /* events to record, each with a \0, and one more */
 static volatile sig_atomic_t child_ended;
 
 static uint64_t now_ns(void)
@@ -282,29 +283,40 @@ static void trace_folder(char *path, size_t room, int number)
     snprintf(path, room, TRACING "/instances/qemu%d", number);
 }
 
-/* Record a QEMU's threads in a trace instance of its own. A kernel without tracefs, or without
- * an event, records less: the view says which events were recorded. */
-static void do_trace(int number, char *threads, size_t size)
+/* Record threads in QEMU's own trace instance. A kernel without tracefs, or without an event,
+ * records less: the view says which events were recorded. */
+static void record(int number, const char *threads)
 {
     char folder[64], path[256];
     struct qemu *q = &qemus[number];
+    trace_folder(folder, sizeof folder, number);
     if (q->marker < 0) {
-        trace_folder(folder, sizeof folder, number);
         if (mkdir(folder, 0700) && errno != EEXIST)
             return;
         put_text(folder, "buffer_size_kb", TRACE_KB);
+        put_text(folder, "options/event-fork", "1");
         snprintf(path, sizeof path, "%s/trace_marker", folder);
         q->marker = open(path, O_WRONLY | O_CLOEXEC);
-        if (q->marker < 0 || put_text(folder, "set_event_pid", threads))
-            return;
-        for (char *event = threads + strlen(threads) + 1; event < threads + size;
-             event += strlen(event) + 1) {
-            snprintf(path, sizeof path, "events/%s/enable", event);
-            if (!put_text(folder, path, "1") &&
-                strlen(q->events) + strlen(event) + 2 < sizeof q->events)
-                strcat(strcat(q->events, " "), event);
-        }
     }
+    if (q->marker < 0 || put_text(folder, "set_event_pid", threads) || *q->events)
+        return;
+    for (char *event = wanted[number]; *event; event += strlen(event) + 1) {
+        snprintf(path, sizeof path, "events/%s/enable", event);
+        if (!put_text(folder, path, "1") &&
+            strlen(q->events) + strlen(event) + 2 < sizeof q->events)
+            strcat(strcat(q->events, " "), event);
+    }
+}
+
+static void do_trace(int number, const char *threads, size_t size)
+{
+    size_t names = size - strnlen(threads, size);
+    if (names && names < sizeof wanted[number]) {
+        memset(wanted[number], 0, sizeof wanted[number]);
+        memcpy(wanted[number], threads + size - names + 1, names - 1);
+    }
+    if (*threads)
+        record(number, threads);
 }
 
 static void end_trace(int number)
@@ -315,6 +327,7 @@ static void end_trace(int number)
         close(q->marker);
     q->marker = -1;
     q->events[0] = 0;
+    memset(wanted[number], 0, sizeof wanted[number]);
     trace_folder(folder, sizeof folder, number);
     rmdir(folder);
 }
@@ -400,9 +413,17 @@ static void do_start(int number, char *arguments, size_t size)
         return;
     }
     fcntl(console[1], F_SETPIPE_SZ, CONSOLE_ROOM);
+    int go[2];  /* its end tells the child that its recording has begun */
+    if (pipe2(go, O_CLOEXEC)) {
+        answer(number, errno, "");
+        return;
+    }
     pid_t pid = fork();
     if (pid == 0) {
-        char folder[64];
+        char folder[64], none;
+        close(go[1]);
+        while (read(go[0], &none, 1) < 0 && errno == EINTR)
+            ;
         path_in(folder, sizeof folder, number, "");
         if (chdir(folder) == 0) {
             /* Out of the way of 3 and 4 first, where any of them may lie. */
@@ -425,6 +446,16 @@ static void do_start(int number, char *arguments, size_t size)
     struct qemu *q = &qemus[number];
     *q = (struct qemu){.pid = pid, .qmp = qmp[0], .console = console[0], .error = error[0],
                        .marker = -1};
+    if (*wanted[number] && pid > 0) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", pid);
+        record(number, text);
+        if (q->marker >= 0)
+            write_all(q->marker, LOAD_MARK, strlen(LOAD_MARK));
+        memset(wanted[number], 0, sizeof wanted[number]);
+    }
+    close(go[0]);
+    close(go[1]);
     fcntl(q->console, F_SETFL, O_NONBLOCK);
     answer(number, pid < 0 ? errno : 0, "%d", pid);
 }

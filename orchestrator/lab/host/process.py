@@ -92,6 +92,7 @@ class LabQemu:
             *_CONSOLE,
             *args,
         ]
+        self.tracer.begin()
         await self._spawn(files)
 
     async def run(self, command: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from orchestrator.host.tracefs import EVENTS, MARK_LOAD
+from orchestrator.host.tracefs import EVENTS
 from orchestrator.lab.host.link import Link, LinkError
 
 
@@ -12,12 +12,15 @@ class LabTracer:
     def __init__(self, link: Link, number: int) -> None:
         self._link, self._number = link, number
 
+    def begin(self) -> None:
+        """Have the QEMU that is started next recorded from its start: it may be one that loads."""
+        self.watch(())
+
     def watch(self, thread_ids: Collection[int]) -> None:
-        """Record these threads' KVM events from now on; this QEMU may be one that loads."""
+        """Record only these threads' KVM events from now on."""
         threads = " ".join(map(str, thread_ids))
         words = "".join(f"{word}\0" for word in (threads, *EVENTS))
         self._link.send(b"T", self._number, words.encode())
-        self.mark(MARK_LOAD)
 
     def mark(self, text: str) -> None:
         """Write a marker into the trace, before whatever QEMU is told next."""

@@ -53,7 +53,7 @@ class FakeVcpu:
     """Time for which the vCPU has run."""
     waits_ns: int = 0
     """Time for which the vCPU now waits for a CPU, before it runs on."""
-    skipped_ns: int = 0
+    skipped_ns: int = 1_000_000_000_000
     """Time by which the TSC is ahead of `ran_ns`: the vCPU waited, or was stopped."""
     last_tick_ns: int = 0
     """`ran_ns` at the last tick."""
@@ -64,6 +64,10 @@ class FakeVcpu:
     turns: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Long turns since the last tick: TSC cycles in all, of the longest, and the TSC at its
     end and at the end of the last one."""
+    pace: float = 1.0
+    """Length of each further period, in periods."""
+    ticks_left: int | None = None
+    """Ticks that are left until the timer starts no more; None if it always starts."""
     stretch_next_ns: int = 0
     """Added to the next period that the guest arms, once."""
     nmis: int = 0
@@ -162,7 +166,10 @@ class FakeVcpu:
         self.arms += 1
         self.nmis = 0
         self.last_tick_ns, self.tick_tsc = self.ran_ns, self.tsc
-        self.due_ns = self.ran_ns + config.period_ns + self.stretch_next_ns
+        self.due_ns = self.ran_ns + int(self.pace * config.period_ns) + self.stretch_next_ns
+        if self.ticks_left is not None:
+            self.ticks_left -= 1
+            self.due_ns = None if self.ticks_left < 1 else self.due_ns
         self.stretch_next_ns = 0
         if self.ticks >= HOLD_FROM and config.state in HOLDS:
             self.held_until_ns = self.ran_ns + round(HOLDS[config.state] * config.period_ns)

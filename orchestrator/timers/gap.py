@@ -58,6 +58,8 @@ class Gap:
     guest that does not get to run in time does not, and its tick comes after a period."""
     ran_last: float = 0.0
     """Time just before the second tick in which the vCPU ran without a break; 0 if unknown."""
+    at_once: float = LATE - 1
+    """Longest time for which the vCPU runs before a tick that had waited for it."""
     held_up: float = 0.0
     """The part of `stolen` from the first tick until its line was printed. The handler may not
     have armed the timer before."""
@@ -74,7 +76,7 @@ class Gap:
         A tick that was due while the vCPU waited for a CPU comes as soon as the vCPU runs. So
         a tick that comes when the vCPU has run for a while was due at that moment.
         """
-        if self.ran_last > self.slack:
+        if self.ran_last > self.at_once:
             return max(self.running, self.periods - self.held_up)
         return self.running
 

@@ -58,7 +58,8 @@ class Judge:
         self._save = save
         self._pace = pace
         self._period_ns = limits.period_ns
-        self._slack = max(LATE - 1, LATE_NS / limits.period_ns)
+        self._at_once = LATE_NS / limits.period_ns
+        self._slack = max(LATE - 1, self._at_once)
         self._silence_periods = limits.silence_ns / limits.period_ns
         self._resumed = resumed
         self._due = due
@@ -123,8 +124,12 @@ class Judge:
         outcome, late = classify(span, due, timing), past_due(span, due)
         if outcome is Outcome.LATE and late <= self._slack:
             outcome = Outcome.INDISTINCT
-        if outcome is Outcome.EARLY and self._sleeps:
-            outcome = Outcome.INDISTINCT  # it may have waited for a CPU: the tick came sooner
+        # A vCPU that sleeps may have waited for a CPU. One that waited when it was stopped has
+        # a later phase than its own TSC says, and QEMU's LAPIC keeps what was left of that.
+        waited = self._pace.longest_wait_periods if timing.lapic_stood else 0.0
+        later = Span(span.low, span.high + waited)
+        if outcome is Outcome.EARLY and (self._sleeps or classify(later, due, timing).ticked):
+            outcome = Outcome.INDISTINCT
         self._note(late, span.high - span.low)
         if outcome.ticked:
             return Judgement(outcome)
@@ -149,7 +154,7 @@ class Judge:
         began = tick.tsc - tick.since_longest - tick.longest
         if tick.longest and abs(began - save.tsc) <= _UNIT_CYCLES:
             high = tick.since_longest / period
-            if self._ran_last(tick, since_save) > self._slack:
+            if self._ran_last(tick, since_save) > self._at_once:
                 low = high  # it came when it was due: the vCPU had run for a while
         else:
             high = since_save / period
@@ -206,7 +211,14 @@ class Judge:
             ran_last = self._ran_last(tick, cycles_between(before.tick.tsc, tick.tsc))
             held_up = stolen - tick.stolen / pace.cycles_per_period
             return Gap(
-                periods, stolen, held_back, self._slack, ticks, ran_last=ran_last, held_up=held_up
+                periods,
+                stolen,
+                held_back,
+                self._slack,
+                ticks,
+                ran_last=ran_last,
+                at_once=self._at_once,
+                held_up=held_up,
             )
         # A guest that does not note its turns: progress and host time must both say it.
         spun = periods

@@ -26,6 +26,7 @@ class Pace:
         self._rates: collections.deque[float] = collections.deque(maxlen=WINDOW)
         self._cycles: collections.deque[int] = collections.deque(maxlen=WINDOW)
         self._printing: collections.deque[int] = collections.deque(maxlen=WINDOW)
+        self._waits: collections.deque[int] = collections.deque(maxlen=WINDOW)
         self.clock = GuestClock()
         """The vCPU's TSC in the host's time."""
         self.known_cycles = 0
@@ -40,6 +41,7 @@ class Pace:
             return
         if ran < _LEAST_RUN * (self.known_cycles or 2 * cycles):
             return
+        self._waits.append(tick.longest)
         self._cycles.append(cycles)
         self._rates.append(tick.progress / ran)
         self._printing.append(tick.print_cycles)
@@ -57,6 +59,11 @@ class Pace:
         lengthen one.
         """
         return self.known_cycles or min(self._cycles)
+
+    @property
+    def longest_wait_periods(self) -> float:
+        """Longest time in recent periods for which the vCPU waited for a CPU, in periods."""
+        return max(self._waits, default=0) / self.cycles_per_period if self._waits else 0.0
 
     @property
     def print_cycles(self) -> float:

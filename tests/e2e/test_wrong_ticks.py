@@ -1,0 +1,91 @@
+"""Firmware that makes a tick at a wrong time: each is seen as what it is."""
+
+import pytest
+
+from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.tick.config import Fault
+from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.host.local import LocalHost
+from orchestrator.trial.follow import LEAST_TICKS
+from orchestrator.vm.config import Accel
+from tests.support.faulty_guest import FAULT_TICK, loaded
+
+PERIOD_NS = 50_000_000
+GUEST = GuestConfig(period_ns=PERIOD_NS)
+
+
+FAULTS = [
+    (Fault.NONE, None),
+    (Fault.LATE, Outcome.LATE),
+    # The guest arms its timer at each tick: a tick that comes too soon is one too many.
+    (Fault.EARLY, Outcome.EXTRA),
+    (Fault.EXTRA, Outcome.EXTRA),
+    (Fault.RATE, Outcome.RATE),
+]
+
+#: Loads until one must have shown the fault. On a busy host the vCPU may have waited for a CPU
+#: while a late tick was overdue, and the load shows nothing then.
+LOADS = 15
+
+
+async def show(
+    host: LocalHost,
+    accel: Accel,
+    guest: GuestConfig,
+    fault: Fault,
+    outcome: Outcome | None,
+    *,
+    ticks: int = FAULT_TICK - 1,
+    follow: int = LEAST_TICKS,
+    latest: float = 1.0,
+) -> None:
+    """Load saves of the guest until one shows the outcome, and no load anything else."""
+    for _ in range(LOADS):
+        async with loaded(
+            host, accel, guest, fault, ticks=ticks, follow=follow, latest=latest
+        ) as (_, _, result):  # fmt: skip
+            print(result.outcome, result.why)
+        found = None if result.outcome.ticked else result.outcome
+        if found is outcome:
+            return
+        # A few ticks of a wrong rate are no more than late.
+        late = outcome is Outcome.RATE and found in (Outcome.LATE, Outcome.MISSED)
+        assert found is None or late, result.why
+    pytest.fail(f"{LOADS} loads, and none was {outcome}")
+
+
+@pytest.mark.parametrize("mode", [TimerMode.ONE_SHOT, TimerMode.TSC_DEADLINE])
+@pytest.mark.parametrize(("fault", "outcome"), FAULTS)
+async def test_the_tick_after_the_first(
+    host: LocalHost, kvm: Accel, mode: TimerMode, fault: Fault, outcome: Outcome | None
+) -> None:
+    await show(host, kvm, GuestConfig(mode, period_ns=PERIOD_NS), fault, outcome)
+
+
+@pytest.mark.parametrize(("fault", "outcome"), FAULTS)
+async def test_the_tick_after_the_first_under_tcg(
+    host: LocalHost, fault: Fault, outcome: Outcome | None
+) -> None:
+    await show(host, Accel.TCG, GUEST, fault, outcome)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"), [(Fault.EARLY, Outcome.EARLY), (Fault.LATE, Outcome.LATE)]
+)
+async def test_the_first_tick_under_tcg(host: LocalHost, fault: Fault, outcome: Outcome) -> None:
+    """QEMU's own LAPIC keeps what was left of the period that the fault has changed."""
+    await show(host, Accel.TCG, GUEST, fault, outcome, ticks=FAULT_TICK, latest=0.2)
+
+
+async def test_a_periodic_timer_of_a_wrong_rate(host: LocalHost, kvm: Accel) -> None:
+    periodic = GuestConfig(TimerMode.PERIODIC, period_ns=PERIOD_NS)
+    await show(host, kvm, periodic, Fault.RATE, Outcome.RATE)
+
+
+async def test_a_wrong_tick_long_after_the_load(host: LocalHost, kvm: Accel) -> None:
+    """It is found among the ticks that are followed after the last load of a save."""
+    before = FAULT_TICK - 5
+    async with loaded(host, kvm, GUEST, Fault.LATE, ticks=before) as (_, _, result):
+        assert result.outcome.ticked, result.why
+    await show(host, kvm, GUEST, Fault.LATE, Outcome.LATE, ticks=before, follow=8)

@@ -1,0 +1,135 @@
+"""Ticks at wrong times after a load, and hosts on which the vCPU waits for a CPU."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome
+from orchestrator.testing import FakeQemu, FakeVcpu, Script, immediate
+from orchestrator.testing.script import Behaviour
+from orchestrator.verdict.verdict import Verdict
+from tests.support.fake_campaigns import campaign, only_ordinary
+from tests.support.journal import journal_dicts
+
+
+def first_after(periods: float) -> Behaviour:
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        vcpu.due_ns = vcpu.ran_ns + int(periods * qemu.period_ns)
+
+    return on_load
+
+
+def second_after(periods: float) -> Behaviour:
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.stretch_next_ns = int((periods - 1) * qemu.period_ns)
+
+    return on_load
+
+
+def every(periods: float) -> Behaviour:
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.pace = periods
+
+    return on_load
+
+
+def jump(seconds: float) -> Behaviour:
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.skip(int(seconds * 1e9), qemu.config)
+
+    return on_load
+
+
+def freeze_after(ticks: int) -> Behaviour:
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.ticks_left = ticks
+
+    return on_load
+
+
+def waiting(behaviour: Behaviour, periods: float) -> Behaviour:
+    """The vCPU waits for a CPU once it has resumed; its timer and its TSC go on."""
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        behaviour(qemu, vcpu, number)
+        vcpu.waits_ns = int(periods * qemu.period_ns)
+
+    return on_load
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "outcome"),
+    [
+        (first_after(0.25), Outcome.EARLY),
+        (first_after(1.4), Outcome.LATE),
+        (first_after(1.6), Outcome.LATE),
+        (first_after(3), Outcome.MISSED),
+        (second_after(1.4), Outcome.LATE),
+        (second_after(3), Outcome.MISSED),
+        (second_after(0.4), Outcome.EXTRA),
+        (every(0.12), Outcome.EXTRA),
+        (every(1.5), Outcome.RATE),
+        (jump(5), Outcome.CLOCK),
+        (jump(-5), Outcome.CLOCK),
+    ],
+)
+async def test_a_tick_at_a_wrong_time(
+    tmp_path: Path, behaviour: Behaviour, outcome: Outcome
+) -> None:
+    result, _ = await campaign(tmp_path, only_ordinary(behaviour), trials=3)
+    (cell,) = result.cells
+    assert {kind for kind, number in cell.counts.outcomes.items() if number} == {outcome}
+    (first, *_) = (
+        each for each in journal_dicts(tmp_path / "journal.jsonl") if each.get("evidence")
+        and each["record"] == "trial" and each["outcome"] == outcome
+    )  # fmt: skip
+    assert first["why"]
+
+
+@pytest.mark.parametrize("periods", [0.5, 2.0])
+async def test_a_periodic_timer_with_a_wrong_period(tmp_path: Path, periods: float) -> None:
+    """A first tick that waited for the guest says nothing of the second: the last load tells."""
+    result, _ = await campaign(tmp_path, only_ordinary(every(periods)), trials=3, mode="periodic")
+    (cell,) = result.cells
+    wrong = {kind for kind, number in cell.counts.outcomes.items() if number and not kind.ticked}
+    assert wrong == {Outcome.RATE}
+    assert cell.verdict is Verdict.ANOMALOUS
+
+
+@pytest.mark.parametrize(("after", "missed"), [(2.0, 1), (3.0, 2), (4.0, 3)])
+async def test_the_number_of_missing_periods(tmp_path: Path, after: float, missed: int) -> None:
+    await campaign(tmp_path, only_ordinary(first_after(after)), trials=1)
+    trial = next(
+        each for each in journal_dicts(tmp_path / "journal.jsonl")
+        if each["record"] == "trial" and each["outcome"] == "missed"
+    )  # fmt: skip
+    assert trial["missing_periods"] == missed
+
+
+@pytest.mark.parametrize("periods", [0.7, 1.4, 6.5])
+async def test_a_vcpu_that_waits_for_a_cpu_is_not_late(tmp_path: Path, periods: float) -> None:
+    """By the TSC the ticks are late by up to 6.5 periods."""
+    result, _ = await campaign(tmp_path, Script(waiting(immediate, periods)), trials=5)
+    (cell,) = result.cells
+    assert all(kind.ticked for kind, number in cell.counts.outcomes.items() if number)
+
+
+async def test_a_tick_that_is_late_beside_a_wait_for_a_cpu(tmp_path: Path) -> None:
+    result, _ = await campaign(tmp_path, only_ordinary(waiting(first_after(1.7), 0.4)), trials=3)
+    (cell,) = result.cells
+    assert {kind for kind, number in cell.counts.outcomes.items() if number} == {Outcome.LATE}
+
+
+@pytest.mark.parametrize("ticks", [3, 4])
+async def test_a_guest_that_freezes_some_ticks_after_its_load(tmp_path: Path, ticks: int) -> None:
+    """It is found among the ticks after the last load, and no save is taken of its dead timer."""
+    result, _ = await campaign(tmp_path, only_ordinary(freeze_after(ticks)), trials=6)
+    (cell,) = result.cells
+    assert cell.counts.outcomes[Outcome.LOST] >= 1
+    assert cell.counts.bug_losses == 0
+    assert set(cell.counts.causes) == {Cause.LOST_INTERRUPT}

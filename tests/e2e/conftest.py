@@ -105,7 +105,8 @@ def tracing(tmp_path: Path) -> Iterator[Path]:
     if found is not None:
         yield found
     if mounted:
-        subprocess.run(["umount", str(mounted)], check=True)
+        # Another process of this computer may have found it, and still use it.
+        subprocess.run(["umount", "--lazy", str(mounted)], check=True)
     if found is None:
         lacking(Need.TRACEFS, "the kernel has no tracepoints of KVM")
 

@@ -1,12 +1,23 @@
 """The second witness in the lab: the kernel's trace, and the direct test."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.findings.cause import Cause
 from orchestrator.findings.witness import TraceReading
+from orchestrator.host.tracefs import HEADER
+from orchestrator.lab.arms import Arm
+from orchestrator.lab.emulator.bochs import Bochs
+from orchestrator.lab.host.tracer import LabTracer
+from orchestrator.lab.kernel.variants import Variant
+from orchestrator.lab.plan import lab_plan
+from orchestrator.lab.run import run_lab
+from orchestrator.verdict.verdict import Verdict
 from tests.support.lab_command import arms, lab_run, records
+from tests.support.labs import fetched
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -40,3 +51,22 @@ def test_the_trace_tells_a_lost_interrupt_from_a_timer_that_was_never_started(
     assert traces(out, never) == [TraceReading.NEVER] * TRIALS
     assert never["verdict"] == "anomalous"
     assert all(control["seen"] for cell in (reverted, never) for control in cell["controls"])
+
+
+@pytest.mark.long
+def test_the_direct_test_tells_where_no_trace_can_be_read(
+    emulator: Bochs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(self: LabTracer) -> str:
+        return f"{HEADER}\n"
+
+    monkeypatch.setattr(LabTracer, "read", unreadable)
+    faults = [Arm(fetched(), variant) for variant in (Variant.REVERT_FIX, Variant.NEVER_START)]
+    plan = lab_plan(2, period_ms=200)
+    reverted, never = asyncio.run(run_lab(faults, plan, tmp_path, bochs=emulator)).cells
+    for cell in (reverted, never):
+        assert cell.counts.causes == {Cause.LOST_INTERRUPT: 2}
+    assert reverted.verdict is Verdict.AFFECTED
+    assert "a second witness agrees: the direct test" in reverted.why
+    assert never.verdict is Verdict.ANOMALOUS
+    assert "lost at TMCCT 0 alone, as if the kernel never started them" in never.why

@@ -18,6 +18,7 @@ from orchestrator.findings.period import (
     stop_error,
 )
 from orchestrator.guest.lines import Tick
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.host.protocol import Host
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.period import AUTO_PERIODS_NS
@@ -27,6 +28,7 @@ from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace, Paces
 from orchestrator.trial.watch import Heard, Watch
+from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
 
@@ -73,6 +75,17 @@ async def measure_period(
     return await choose_period(attempt)
 
 
+def measured_config(cell: Cell, period_ns: int) -> InstanceConfig:
+    """Return the instance that is measured for a cell.
+
+    It has no disk, as nothing is saved. Its guest never holds its LAPIC in another state than
+    armed, which would hold its ticks back.
+    """
+    config = cell.instance_config(period_ns)
+    guest = replace(config.guest, state=SavedState.ARMED)
+    return replace(config, guest=guest, disk=False)
+
+
 async def try_period(host: Host, cell: Cell, snapshots: Snapshots, period_ns: int) -> PeriodTried:
     """Run the cell's guest with a period for some tens of ticks and stops.
 
@@ -80,8 +93,7 @@ async def try_period(host: Host, cell: Cell, snapshots: Snapshots, period_ns: in
     instance counts as such an end: a longer period may do better.
     """
     try:
-        config = replace(cell.instance_config(period_ns), disk=False)  # nothing is saved
-        async with launch(host, config) as instance:
+        async with launch(host, measured_config(cell, period_ns)) as instance:
             return await _Attempt(instance, snapshots, period_ns).run()
     except INSTANCE_TROUBLE as error:
         return PeriodTried(period_ns, failed="; ".join(str(error).splitlines()))

@@ -4,11 +4,14 @@ import itertools
 
 import pytest
 
-from orchestrator.campaign.period import choose_period, gap_error_of
+from orchestrator.campaign.period import choose_period, gap_error_of, measured_config
 from orchestrator.findings.period import PeriodTried
 from orchestrator.guest.lines import Tick
+from orchestrator.guest.saved_state import SavedState
+from orchestrator.plan.load import build_plan
 from orchestrator.plan.period import AUTO_PERIODS_NS
 from orchestrator.trial.pace import Pace
+from orchestrator.vm.config import Accel
 
 MS = 1_000_000
 
@@ -58,3 +61,11 @@ def test_time_in_which_the_vcpu_did_not_run_makes_no_gap_long() -> None:
 def test_a_gap_is_long_by_what_the_vcpu_ran() -> None:
     ticks = tick(1, 1000), tick(2, 2000), tick(3, 5000, stolen=1500), tick(4, 6000)
     assert errors(*ticks) == [0.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize("state", list(SavedState))
+def test_a_guest_that_holds_its_ticks_back_is_measured_without(state: SavedState) -> None:
+    (cell,) = build_plan({"axes": {"state": state, "memory_mib": 64}}, "test").cells(Accel.KVM)
+    config = measured_config(cell, 5 * MS)
+    assert (config.guest.state, config.guest.period_ns) == (SavedState.ARMED, 5 * MS)
+    assert (config.disk, config.memory_mib) == (False, 64)

@@ -43,11 +43,10 @@ def lapic_due(phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[flo
     """Return when the first tick of a LAPIC timer is due, in periods, for each class."""
     # A period that ended before `cont` leaves a tick that is pending: it comes at once.
     full = max(0.0, 1 - resumed.since_load)
-    due = {
-        Outcome.IMMEDIATE: (0.0, 0.0),
-        # The load's answer took about as long to arrive: the load had ended before.
-        Outcome.FULL_PERIOD: (full - 2 * resumed.answering, full),
-    }
+    # The load's answer took about as long to arrive as QEMU took to resume: the load had ended
+    # before. A LAPIC that stops with its VM did not run in this time.
+    ran = 0.0 if resumed.lapic_stood else 2 * resumed.answering
+    due = {Outcome.IMMEDIATE: (0.0, 0.0), Outcome.FULL_PERIOD: (full - ran, full)}
     # A kernel's LAPIC keeps no remaining time, as QEMU restores no current count. To claim
     # that it does takes better timing than a slow load or a slow resume allows.
     if resumed.lapic_stood or resumed.loading + resumed.answering <= TOLERANCE:

@@ -104,3 +104,12 @@ def test_a_tick_at_once_says_nothing_if_a_period_passed_before_cont(
 ) -> None:
     slow = ResumeTiming(since_load=since_load)
     assert classify(Span(0.02, 0.02), TIMERS[timer].due(0.5, slow), slow) is outcome
+
+
+def test_a_lapic_that_stood_keeps_its_time_however_slow_the_resume() -> None:
+    """As under TCG, after a load into a running guest: the guest resumed within its time."""
+    stood = ResumeTiming(answering=0.4, loading=0.4, lapic_stood=True)
+    ran = ResumeTiming(answering=0.4, loading=0.4)
+    assert classify(Span(0.5, 0.5), lapic_due(0.5, stood), stood) is Outcome.REMAINING
+    assert classify(Span(0.7, 0.7), lapic_due(0.5, stood), stood) is Outcome.INDISTINCT
+    assert classify(Span(0.7, 0.7), lapic_due(0.5, ran), ran) is Outcome.FULL_PERIOD

@@ -56,6 +56,20 @@ PAUSES = (
     {"pause_before_load": "3 periods", "resume": "auto"},
 )
 
+#: What the guest itself does: it halts, holds its LAPIC in a state, or ticks by another timer.
+GUESTS = (
+    {"wait": "halt"},
+    {"wait": "halt", "mode": "periodic"},
+    {"wait": "halt", "vcpus": 2, "period_ms": 50},
+    {"state": "pending"},
+    {"state": "in-service"},
+    {"state": "masked"},
+    {"state": "tpr"},
+    {"state": "pending", "mode": "periodic"},
+    {"mode": "pit"},
+    {"mode": "rtc", "period_ms": 31.25},
+)
+
 #: A pause that lasts, with few loads whatever is asked for.
 LONG = {"pause_before_load": "4 s", "pause_before_cont": "4 s"}
 
@@ -99,6 +113,16 @@ async def test_every_value(
     if accel is Accel.TCG and axes.get("mode") == "tsc-deadline":
         not_applicable("TCG has no TSC-deadline timer")
     cell = await campaign(host, tmp_path, accel, TRIALS, period_ms=PERIOD_MS, **axes)
+    assert_clean(cell, TRIALS)
+
+
+@pytest.mark.parametrize("axes", GUESTS, ids=named)
+async def test_what_the_guest_does(
+    host: LocalHost, tmp_path: Path, accel: Accel, axes: dict[str, object]
+) -> None:
+    cell = await campaign(host, tmp_path, accel, TRIALS, **{"period_ms": PERIOD_MS, **axes})
+    if "cannot be had here" in cell.why:
+        not_applicable(cell.why)
     assert_clean(cell, TRIALS)
 
 

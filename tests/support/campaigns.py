@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from orchestrator.campaign.run import run_plan
-from orchestrator.findings.cause import Cause
+from orchestrator.findings.cause import INTERRUPT_LOST
 from orchestrator.findings.outcome import Outcome
-from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.local import LocalHost
 from orchestrator.plan.load import build_plan
+from orchestrator.timers.registry import TIMERS
 from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -32,10 +32,10 @@ async def campaign(
 
 def assert_clean(cell: CellResult, trials: int) -> None:
     assert cell.verdict is Verdict.CLEAN, cell.why
-    assert cell.counts.outcomes.total() == trials
+    assert cell.counts.outcomes.total() >= trials  # a busy host gets more, in pairs with shams
     assert cell.counts.outcomes[Outcome.LOST] == 0
     assert len(cell.counts.controls) == 2
     for control in cell.counts.controls:
         assert control.seen, control.sentence
-        if cell.cell.mode != TimerMode.PERIODIC:
-            assert control.cause is Cause.LOST_INTERRUPT, control.sentence
+        if not TIMERS[cell.cell.mode].reloads:
+            assert control.cause in INTERRUPT_LOST, control.sentence

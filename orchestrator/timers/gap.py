@@ -26,7 +26,7 @@ EXTRA = 0.97
 WHOLE = 0.9
 
 #: How far two measurements of one period may lie apart.
-_AGREE = 0.04
+_AGREE = 0.1
 
 #: Fewest gaps that are wrong by themselves from which a wrong rate can be told.
 _WRONG_GAPS = 3

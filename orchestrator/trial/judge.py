@@ -1,6 +1,6 @@
 """Judges the ticks after a load by the guest's running time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.findings.arrival import Arrival
@@ -230,9 +230,11 @@ class Judge:
 
     async def _wrong_rate(self) -> Judgement | None:
         """Return the finding of a wrong period, if the ticks from a wrong one on agree on it."""
-        wrong = [n for n, each in enumerate(self._found_gaps()) if each]
+        wrong = [n for n, gap in enumerate(self._gaps) if judge(gap)]
         if not wrong:
             return None
+        if not self._found[0].outcome.ticked:
+            wrong[0] = 0  # the first tick came at a wrong time already
         gaps = self._gaps[wrong[0] :]
         period = steady_period(gaps)
         if period is None:
@@ -251,9 +253,6 @@ class Judge:
             f"{period:.2f} periods{said}",
             ticks_before=before,
         )
-
-    def _found_gaps(self) -> Sequence[bool]:
-        return [judge(gap) is not None for gap in self._gaps]
 
     async def _timer_differs(self) -> str:
         """Return how the LAPIC's timer differs from the save; an empty text if it does not."""

@@ -40,3 +40,31 @@ def test_pace_ignores_ticks_that_are_not_neighbours() -> None:
         pace.observe(tick(n, 0, 0), tick(n + 2, 1000, 50))
         pace.observe(tick(n, 1000, 0), tick(n + 1, 0, 50))  # the TSC went back
     assert not pace.known
+
+
+def test_time_that_was_stolen_does_not_slow_the_pace() -> None:
+    """The vCPU runs for a tenth to a half of each gap, and learns its free rate."""
+    pace = Pace()
+    pace.known_cycles = 1000
+    for n in range(9):
+        ran = 100 * (1 + n % 5)
+        after = Tick(n + 1, ran // 10, 3000 * (n + 1), 0, n + 2, stolen=3000 - ran)
+        pace.observe(tick(n, 3000 * n, 0), after)
+    assert pace.known
+    assert pace.progress_per_period == pytest.approx(100)
+
+
+def test_the_period_is_never_learnt_from_ticks_if_it_is_known() -> None:
+    pace = Pace()
+    pace.known_cycles = 1000
+    for n in range(9):
+        pace.observe(tick(n, n * 500, 0), tick(n + 1, (n + 1) * 500, 50))
+    assert pace.cycles_per_period == 1000
+
+
+def test_printing_that_was_held_up_is_stolen_time() -> None:
+    pace = Pace()
+    for n in range(9):
+        pace.observe(tick(n, n * 1000, 0), tick(n + 1, (n + 1) * 1000, 90, print_cycles=100))
+    held_up = Tick(10, 40, 10000, 600, 11, stolen=70)
+    assert pace.stolen_cycles(held_up) == 570

@@ -13,12 +13,12 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_a_default_run(losttick: Run, tmp_path: Path, best_accel: Accel) -> None:
-    done = losttick("run", "--trials", "60", "--rule-out", "0.05", "--out", "out", "--json")
+    done = losttick("run", "--trials", "30", "--rule-out", "0.1", "--out", "out", "--json")
     assert done.returncode == 0, done.stderr
     (cell,) = json.loads(done.stdout)["cells"]
     assert cell["verdict"] == "clean", cell["why"]
     assert cell["id"] == f"{best_accel}/one-shot/xapic/hmp/auto/25loads"
-    assert cell["trials"] == 60
+    assert cell["trials"] == 30
     assert [control["seen"] for control in cell["controls"]] == [True, True]
     records = journal_dicts(tmp_path / "out" / "journal.jsonl")
     (chosen,) = [each for each in records if each["record"] == "period"]

@@ -21,9 +21,9 @@ from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from orchestrator.vm.machine import machine_on
-from tests.e2e.test_methods import MANY, NEW, OLD, PERIOD_MS, TRIALS, require
 from tests.support.campaigns import assert_clean, campaign
 from tests.support.journal import journal_dicts
+from tests.support.method_loads import MANY, NEW, OLD, PERIOD_MS, TRIALS, require
 from tests.support.needs import not_applicable
 from tests.support.qemus import host_with_qemu
 

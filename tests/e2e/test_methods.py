@@ -5,46 +5,24 @@ methods with many. All of them with many takes the better part of an hour:
 `LOSTTICK_TEST_TRIALS=300 pytest tests/e2e/test_methods.py`.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import UnfitError
-from orchestrator.host.facts import HostFacts, QemuFacts
+from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.snapshot.method import CycleKind, Method
-from orchestrator.snapshot.table import snapshots
 from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.campaigns import assert_clean, campaign
 from tests.support.journal import journal_dicts
+from tests.support.method_loads import MANY, NEW, OLD, PERIOD_MS, TRIALS, require
 from tests.support.needs import not_applicable
 from tests.support.qemus import host_with_qemu
 
-MANY = 300
-
-#: Trials of each combination.
-TRIALS = int(os.environ.get("LOSTTICK_TEST_TRIALS", "8"))
-
-#: Where each trial takes a save: room to hit its phase on a busy machine.
-PERIOD_MS = 20
-
 #: For MANY loads by new processes, of which a busy machine may start three in a second.
 pytestmark = pytest.mark.timeout(600)
-
-#: QEMU 5.2, and 11.1.
-OLD, NEW = "bullseye", "trixie-backports"
-
-
-def require(method: Method, qemu: QemuFacts | None) -> None:
-    """Skip where this QEMU lacks the method, with its reason."""
-    assert qemu is not None
-    try:
-        snapshots(method, qemu)
-    except UnfitError as error:
-        not_applicable(str(error))
 
 
 def assert_well(cell: CellResult, trials: int, out: Path) -> None:

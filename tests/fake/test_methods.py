@@ -30,16 +30,9 @@ from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
 from tests.support.fake_campaigns import campaign, only_ordinary
 from tests.support.journal import journal_dicts
+from tests.support.new_processes import LOADER, NEW_PROCESS
 
 PERIOD_NS = 100_000_000
-NEW_PROCESS = [Method.LOADVM, Method.EXEC, Method.INCOMING]
-
-#: What follows `-S` on the command line of a QEMU that loads.
-LOADER = {
-    Method.LOADVM: ["-loadvm", "save"],
-    Method.EXEC: ["-incoming", "defer", "-global", "migration.x-events=on"],
-    Method.INCOMING: ["-incoming", "exec:cat save.state", "-global", "migration.x-events=on"],
-}
 
 
 @contextlib.asynccontextmanager

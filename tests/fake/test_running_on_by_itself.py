@@ -9,9 +9,9 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.snapshot.method import Method
 from orchestrator.testing import FakeQemu, Script, immediate, lost, only_in_trials
 from orchestrator.verdict.verdict import Verdict
-from tests.fake.test_methods import LOADER, NEW_PROCESS
 from tests.support.fake_campaigns import PERIOD_MS, campaign
 from tests.support.journal import journal_dicts
+from tests.support.new_processes import LOADER, NEW_PROCESS
 
 PERIOD_NS = PERIOD_MS * 1_000_000
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.test_lab_run import assert_frozen
-from tests.support.lab_command import lab_run
+from tests.support.lab_command import assert_frozen, lab_run
 
 #: Methods of the lab's QEMU, version 7.2.
 METHODS = ("hmp", "jobs", "jobs-hmp", "jobs-loadvm", "loadvm", "exec", "incoming")

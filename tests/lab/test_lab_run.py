@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import started
-from tests.support.lab_command import TRIALS, arms, lab_run, records
+from tests.support.lab_command import TRIALS, arms, assert_frozen, lab_run, records
 from tests.support.processes import marked_processes, wait_until
 
 pytestmark = pytest.mark.timeout(1200)
@@ -25,16 +25,6 @@ def assert_plain(cell: dict[str, Any]) -> None:
     assert cell["verdict"] == "clean", cell["why"]
     assert all(control["seen"] for control in cell["controls"])
     assert len(cell["controls"]) == 2
-
-
-def assert_frozen(cell: dict[str, Any], trials: int = TRIALS) -> None:
-    """At least 19 of 20 lost, so all of fewer, and every loss diagnosed as the bug's."""
-    assert cell["trials"] == trials
-    lost = cell["outcomes"]["lost"]
-    assert lost >= 19 / 20 * trials
-    assert cell["diagnoses"] == {"lost one-shot interrupt": lost}
-    assert cell["verdict"] == "affected", cell["why"]
-    assert all(control["seen"] for control in cell["controls"])
 
 
 @pytest.mark.long

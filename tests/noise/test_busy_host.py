@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.noise.rounds import busy_loops, run_round, table
 from tests.support.needs import Need, lacking
+from tests.support.rounds import busy_loops, run_round, table
 
 ROUNDS = int(os.environ.get("LOSTTICK_NOISE_ROUNDS", "12"))
 RUNS = 5

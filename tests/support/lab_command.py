@@ -37,3 +37,13 @@ def arms(found: dict[str, Any]) -> dict[tuple[str, bool], dict[str, Any]]:
 
 def records(out: Path, kind: str) -> list[dict[str, Any]]:
     return [r for r in journal_dicts(out / "journal.jsonl") if r["record"] == kind]
+
+
+def assert_frozen(cell: dict[str, Any], trials: int = TRIALS) -> None:
+    """At least 19 of 20 lost, so all of fewer, and every loss diagnosed as the bug's."""
+    assert cell["trials"] == trials
+    lost = cell["outcomes"]["lost"]
+    assert lost >= 19 / 20 * trials
+    assert cell["diagnoses"] == {"lost one-shot interrupt": lost}
+    assert cell["verdict"] == "affected", cell["why"]
+    assert all(control["seen"] for control in cell["controls"])

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.host import cpu_seats
 from orchestrator.host.cpu_seats import CpuSeat, take_seat
+from tests.support.needs import not_applicable
 
 #: Pins a vCPU as a run does, prints its CPU and waits.
 OTHER_RUN = """
@@ -53,30 +54,36 @@ def other_run() -> tuple[subprocess.Popen[str], int]:
     return process, int(process.stdout.readline())
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one CPU: nothing is pinned")
 def test_runs_on_one_host_use_different_cpus_until_they_end() -> None:
     """Even a run that is killed gives its CPU back, and leaves no file."""
     usable = set(os.sched_getaffinity(0))
-    held = _names()
+    if len(usable) < 2:
+        not_applicable("there is one CPU: nothing is pinned")
     runs = [other_run() for _ in usable]
     try:
         cpus = [cpu for _, cpu in runs]
         assert set(cpus) <= usable
-        mine = _names() - held
-        assert len(mine) == len(runs)  # each has a seat of its own
-        rows = [name.rsplit("/", 2) for name in mine]
+        seats = [_seats(process.pid) for process, _ in runs]
+        assert [len(held) for held in seats] == [1] * len(runs)
+        names = {name for held in seats for name in held.values()}
+        assert len(names) == len(runs)  # each has a seat of its own
+        rows = [name.rsplit("/", 2) for name in names]
         assert {int(cpu) for _, cpu, _ in rows} == set(cpus)
     finally:
         for process, _ in runs:
             process.kill()
             process.communicate()
-    assert not _names() & mine
+    assert not {socket for held in seats for socket in held} & _taken().keys()
 
 
-def _names() -> set[str]:
-    """Return the seats that are taken on this computer."""
-    return {
-        line.split()[-1]
-        for line in Path("/proc/net/unix").read_text().splitlines()
-        if "@losttick/cpu/" in line
-    }
+def _seats(pid: int) -> dict[str, str]:
+    """Return the seats that a process holds, by the inode of their socket."""
+    links = [link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()]
+    sockets = {name.removeprefix("socket:[").rstrip("]") for name in links}
+    return {socket: name for socket, name in _taken().items() if socket in sockets}
+
+
+def _taken() -> dict[str, str]:
+    """Return the seats that are taken on this computer, by any run."""
+    fields = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    return {each[6]: each[-1] for each in fields if each[-1].startswith("@losttick/cpu/")}

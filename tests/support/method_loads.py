@@ -1,0 +1,30 @@
+"""How often each way to save and load is tried, and with which QEMUs."""
+
+import os
+
+from orchestrator.errors import UnfitError
+from orchestrator.host.facts import QemuFacts
+from orchestrator.snapshot.method import Method
+from orchestrator.snapshot.table import snapshots
+from tests.support.needs import not_applicable
+
+#: Trials of the combinations that are tried many times.
+MANY = 300
+
+#: Trials of each combination.
+TRIALS = int(os.environ.get("LOSTTICK_TEST_TRIALS", "8"))
+
+#: Where each trial takes a save: room to hit its phase on a busy machine.
+PERIOD_MS = 20
+
+#: QEMU 5.2, and 11.1.
+OLD, NEW = "bullseye", "trixie-backports"
+
+
+def require(method: Method, qemu: QemuFacts | None) -> None:
+    """Skip where this QEMU lacks the method, with its reason."""
+    assert qemu is not None
+    try:
+        snapshots(method, qemu)
+    except UnfitError as error:
+        not_applicable(str(error))

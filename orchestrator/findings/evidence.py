@@ -14,6 +14,8 @@ class VcpuEvidence:
     vcpu: int = 0
     advanced_ns: int | None = None
     """CPU time that the vCPU's thread used during the first look, `query-status`."""
+    slept: bool = False
+    """True if the thread neither ran nor waited for a CPU during that look: it slept by itself."""
     memory: list[GuestState] = field(default_factory=list)
     """The guest's state block, read twice through memory, without touching the vCPU."""
     lapic: Lapic | None = None

@@ -80,8 +80,9 @@ class QemuProcess(Protocol):
     async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
         """Return how long a vCPU thread has waited for a CPU while it could run, in ns.
 
-        A thread whose CPU time and run delay both stand still sleeps. None if the host does
-        not count run delays.
+        None unless the thread sleeps at this moment, and None if the host does not count run
+        delays. A thread that sleeps at two moments, with the same CPU time and run delay, has
+        slept all the time between them.
 
         Raises:
             ProcessLookupError: the thread is gone.

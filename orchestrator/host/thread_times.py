@@ -28,21 +28,32 @@ def cpu_ns(pid: int, thread_id: int) -> int:
 
 
 def run_delay_ns(pid: int, thread_id: int) -> int | None:
-    """Return how long a thread has waited for a CPU while it could run, in nanoseconds.
+    """Return how long a sleeping thread has waited for a CPU while it could run, in nanoseconds.
 
-    From `schedstat`; None where the kernel does not count it.
+    From `schedstat`; None where the kernel does not count it, and None unless the thread
+    sleeps: the kernel adds a wait that lasts only when it has ended.
 
     Raises:
         ProcessLookupError: the thread is gone.
     """
     task = Path(f"/proc/{pid}/task/{thread_id}")
     try:
+        if not sleeps((task / "stat").read_bytes()):
+            return None
         ran, waited, slices = map(int, (task / "schedstat").read_bytes().split())
     except FileNotFoundError:
         if task.exists():
             return None
         raise ProcessLookupError(f"thread {thread_id} of QEMU {pid} is gone") from None
     return waited if ran or waited or slices else None
+
+
+def sleeps(stat: bytes) -> bool:
+    """Return whether a thread sleeps until an event, from its `/proc` file `stat`.
+
+    A thread that waits for a CPU, for a page from disk, or for SIGCONT does not.
+    """
+    return stat.rpartition(b")")[2].split()[:1] == [b"S"]
 
 
 def waited_ns(pid: int, besides: Collection[int]) -> int:

@@ -180,11 +180,11 @@ class FakeQemu:
         return self._cpu_ns[thread_id - FIRST_THREAD]
 
     async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
-        """Return the time for which the vCPUs were frozen."""
+        """Return the time for which the vCPUs were frozen; None while they are."""
         if self.ended:
             raise ProcessLookupError
         self.advance()
-        return self._delay_ns
+        return None if self.frozen else self._delay_ns
 
     async def waited_ns(self, besides: Collection[int]) -> int:
         """Return 0: no thread ever waits for a CPU."""

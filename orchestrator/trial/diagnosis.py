@@ -23,10 +23,12 @@ from orchestrator.vm.config import InstanceConfig
 def correct(result: VcpuResult, diagnosis: Diagnosis) -> VcpuResult:
     """Return a vCPU's result as its diagnosis corrects it.
 
-    An interrupt that is proven lost is `lost`, however the wait for it ended. If only the
+    An interrupt that is proven lost is `lost`, however the wait for it ended, and so is the tick
+    of a guest that KVM does not run. If only the
     console or the harness failed, the outcome is `unknown`.
     """
-    if result.outcome is Outcome.UNKNOWN and diagnosis.cause in INTERRUPT_LOST:
+    stuck = diagnosis.cause in INTERRUPT_LOST or diagnosis.cause is Cause.NOT_EXECUTING
+    if result.outcome is Outcome.UNKNOWN and stuck:
         return replace(result, outcome=Outcome.LOST)
     if result.outcome is Outcome.LOST and diagnosis.cause in NOT_THE_TICKS:
         return replace(result, outcome=Outcome.UNKNOWN)
@@ -97,6 +99,13 @@ def _decide(
     ran_ns = part.advanced_ns
     if not sleeps and ran_ns is not None and ran_ns < config.guest.period_ns / 20:
         halted = part.registers is not None and part.registers.halted
+        if part.slept and not halted and _stands_still(part):
+            return (
+                Cause.NOT_EXECUTING,
+                f"{result.why}; QEMU answers and its vCPU is not halted, yet the vCPU's thread "
+                "sleeps and the guest's busy loop makes no progress: KVM does not run it, as it "
+                "would not run a vCPU that still waits for INIT and SIPI.",
+            )
         return (
             Cause.VCPU_NOT_RUNNING,
             f"{result.why}; QEMU answers, yet the vCPU used only "

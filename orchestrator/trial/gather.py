@@ -137,11 +137,17 @@ class _Examination:
     async def run(self) -> None:
         instance = self._instance
         before_ns = {each.vcpu: await instance.vcpu_cpu_ns(each.vcpu) for each in self._silent}
+        delays_ns = {
+            each.vcpu: await instance.vcpu_run_delay_ns(each.vcpu) for each in self._silent
+        }
         async with self._look("query-status"):
             self._found.run_state = await instance.run_state()
         for each in self._silent:
             advanced_ns = await instance.vcpu_cpu_ns(each.vcpu) - before_ns[each.vcpu]
             each.evidence.advanced_ns = advanced_ns
+            delay_ns = await instance.vcpu_run_delay_ns(each.vcpu)
+            waited = delay_ns is None or delay_ns != delays_ns[each.vcpu]
+            each.evidence.slept = advanced_ns == 0 and not waited
             # A vCPU in a busy wait uses all the CPU time it can get. A vCPU that used none
             # can neither tick nor testify: the other looks do not wait for it.
             sleeps = instance.config.guest.wait is Wait.HALT

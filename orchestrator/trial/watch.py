@@ -35,14 +35,14 @@ class Mark:
     at_ns: int
     """The host's time."""
     run_delay_ns: int | None = None
-    """Time for which the vCPU's thread had waited for a CPU; None if the guest never sleeps
-    or the host does not count it."""
+    """Time for which the vCPU's thread had waited for a CPU; None if the thread did not sleep
+    then, if the guest never sleeps, or if the host does not count it."""
 
     def silent_ns(self, until: "Mark") -> int:
         """Return how much time from this mark to another counts as silence.
 
-        It is the vCPU's CPU time. A thread whose CPU time and run delay both stood still
-        slept by itself: then it is the host's time.
+        It is the vCPU's CPU time. A thread that sleeps at both moments, and whose CPU time and
+        run delay stood still between them, slept by itself: then it is the host's time.
         """
         ran_ns = until.cpu_ns - self.cpu_ns
         delay_ns = until.run_delay_ns

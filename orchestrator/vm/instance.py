@@ -192,7 +192,10 @@ class Instance:
         return await self.process.vcpu_cpu_ns(self.facts.vcpu_threads[vcpu])
 
     async def vcpu_run_delay_ns(self, vcpu: int = 0) -> int | None:
-        """Return how long a vCPU has waited for a CPU; None if the host does not count it."""
+        """Return how long a sleeping vCPU has waited for a CPU.
+
+        None unless it sleeps, and None if the host does not count it.
+        """
         return await self.process.vcpu_run_delay_ns(self.facts.vcpu_threads[vcpu])
 
     async def mark_waiting(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.host.chardevs import chardev_args, console_chardev
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import DUMP_FILE
+from orchestrator.host.thread_times import sleeps
 from orchestrator.lab.host.image import FILES
 from orchestrator.lab.host.link import PAYLOAD_BYTES, Frame, Link, LinkError
 from orchestrator.lab.host.tracer import LabTracer
@@ -177,8 +178,13 @@ class LabQemu:
 
     async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
         """Return a vCPU thread's time on run queues; see `QemuProcess.vcpu_run_delay_ns`."""
+        path = f"/proc/{self.pid}/task/{thread_id}/stat"
+        try:
+            stat = await self._link.ask(b"R", 0, path.encode())
+        except (OSError, LinkError):
+            raise ProcessLookupError(f"thread {thread_id} of QEMU {self.pid} is gone") from None
         _, waited = await self._schedstat(thread_id)
-        return waited
+        return waited if sleeps(stat) else None
 
     async def _schedstat(self, thread_id: int) -> tuple[int, int]:
         path = f"/proc/{self.pid}/task/{thread_id}/schedstat"

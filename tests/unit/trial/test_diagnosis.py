@@ -11,9 +11,9 @@ from orchestrator.findings.outcome import Outcome, VcpuResult
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest import lines
 from orchestrator.guest.config import GuestConfig
-from orchestrator.guest.lapic import Lapic
+from orchestrator.guest.lapic import Lapic, Registers
 from orchestrator.guest.state import GuestState, Stage
-from orchestrator.trial.diagnosis import diagnose
+from orchestrator.trial.diagnosis import correct, diagnose
 from orchestrator.vm.config import Accel, InstanceConfig
 
 CONFIG = InstanceConfig(Accel.KVM, GuestConfig(period_ns=20_000_000))
@@ -139,6 +139,29 @@ def test_a_lapic_that_is_switched_off_with_its_timer_restored() -> None:
 def test_a_guest_that_stands_still(progress: int, printing: bool, cause: Cause) -> None:
     state = replace(SILENT, printing=printing)
     assert diagnosis(state=state, progress=progress, testimonies=[]).cause is cause
+
+
+@pytest.mark.parametrize(
+    ("slept", "halted", "cause", "outcome"),
+    [
+        (True, False, Cause.NOT_EXECUTING, Outcome.LOST),
+        (True, True, Cause.VCPU_NOT_RUNNING, Outcome.UNKNOWN),  # the guest halted itself
+        (False, False, Cause.VCPU_NOT_RUNNING, Outcome.UNKNOWN),  # it waited for a CPU
+    ],
+)
+def test_a_busy_guest_whose_vcpu_sleeps(
+    slept: bool, halted: bool, cause: Cause, outcome: Outcome
+) -> None:
+    part = VcpuEvidence(
+        0, advanced_ns=0, slept=slept, memory=[SILENT, SILENT],
+        lapic=Lapic(0x40, TMICT, frozenset(), frozenset()),
+        registers=Registers(0x34, 0x246, halted),
+    )  # fmt: skip
+    evidence = Evidence(run_state="running", vcpus=(part,))
+    result = VcpuResult(Outcome.UNKNOWN, why="the vCPU ran for only 0 ms")
+    found = diagnose(result, evidence, Save("save1", 0.5, (SAVED,)), CONFIG)
+    assert found.cause is cause
+    assert correct(result, found).outcome is outcome
 
 
 def test_a_guest_that_testifies_executes() -> None:

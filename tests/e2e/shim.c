@@ -294,9 +294,14 @@ static int slow(struct vcpu *v, struct kvm_lapic_state *page, double ms)
 /* The timer expires in a delivery mode that KVM drops; then LVTT is put right. (KVM keeps the
  * interrupt of a masked timer until it is unmasked.) What the guest reads afterwards is TMICT as
  * programmed, TMCCT 0, and nothing pending. */
+static uint32_t deaf(struct vcpu *v)
+{
+    return (v->lvtt & ~0xff) | LVT_EXTINT; /* vector 0 in the kernel's trace */
+}
+
 static int deafen(struct vcpu *v, struct kvm_lapic_state *page, double number)
 {
-    set(page, LVTT, v->lvtt | LVT_EXTINT);
+    set(page, LVTT, deaf(v));
     return 0;
 }
 
@@ -319,7 +324,7 @@ static void elsewhere(struct vcpu *v, double number)
 static void freeze(struct vcpu *v, double number)
 {
     if (v->ticks == number) {
-        wind(v, v->lvtt | LVT_EXTINT, v->tmict, 0);
+        wind(v, deaf(v), v->tmict, 0);
         unstarted(v, 0);
     }
 }
@@ -335,7 +340,7 @@ static void first(struct vcpu *v, double periods)
         wind(v, v->lvtt, v->tmict, count);
     } else {
         double left = periods - (int)periods;
-        wind(v, v->lvtt | LVT_EXTINT, v->tmict, left * v->tmict);
+        wind(v, deaf(v), v->tmict, left * v->tmict);
         later(v, ((int)periods - 0.5 + left) * v->tmict, hear, 0);
     }
 }

@@ -157,6 +157,6 @@ async def test_a_host_without_a_qemu_is_refused_in_words() -> None:
     result = await check(host, trials=3, rule_out=0.7)
     assert result.failed
     assert "open_host()" in result.cells[0].why
-    async with launch(host, InstanceConfig(Accel.KVM)) as instance:
-        with pytest.raises(InfraError, match="they do not say which QEMU the host has"):
+    with pytest.raises(InfraError, match="they do not say which QEMU the host has"):
+        async with launch(host, InstanceConfig(Accel.KVM)) as instance:
             await save_state(instance, "here")

@@ -66,6 +66,8 @@ class FakeVcpu:
     end and at the end of the last one."""
     pace: float = 1.0
     """Length of each further period, in periods."""
+    starved: float = 0.0
+    """Periods for which the vCPU waits for a CPU after each tick."""
     ticks_left: int | None = None
     """Ticks that are left until the timer starts no more; None if it always starts."""
     stretch_next_ns: int = 0
@@ -167,6 +169,7 @@ class FakeVcpu:
         self.nmis = 0
         self.last_tick_ns, self.tick_tsc = self.ran_ns, self.tsc
         self.due_ns = self.ran_ns + int(self.pace * config.period_ns) + self.stretch_next_ns
+        self.waits_ns += int(self.starved * config.period_ns)
         if self.ticks_left is not None:
             self.ticks_left -= 1
             self.due_ns = None if self.ticks_left < 1 else self.due_ns

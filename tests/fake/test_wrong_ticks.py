@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.testing import FakeQemu, FakeVcpu, Script, immediate
+from orchestrator.testing import FakeQemu, FakeVcpu, immediate
 from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
@@ -113,8 +113,13 @@ async def test_the_number_of_missing_periods(tmp_path: Path, after: float, misse
 
 @pytest.mark.parametrize("periods", [0.7, 1.4, 6.5])
 async def test_a_vcpu_that_waits_for_a_cpu_is_not_late(tmp_path: Path, periods: float) -> None:
-    """By the TSC the ticks are late by up to 6.5 periods."""
-    result, _ = await campaign(tmp_path, Script(waiting(immediate, periods)), trials=5)
+    """It waits once it has resumed and after each tick: by the TSC all ticks are late."""
+
+    def starved(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        waiting(immediate, periods)(qemu, vcpu, number)
+        vcpu.starved = periods
+
+    result, _ = await campaign(tmp_path, only_ordinary(starved), trials=5)
     (cell,) = result.cells
     assert all(kind.ticked for kind, number in cell.counts.outcomes.items() if number)
 
@@ -133,3 +138,17 @@ async def test_a_guest_that_freezes_some_ticks_after_its_load(tmp_path: Path, ti
     assert cell.counts.outcomes[Outcome.LOST] >= 1
     assert cell.counts.bug_losses == 0
     assert set(cell.counts.causes) == {Cause.LOST_INTERRUPT}
+
+
+@pytest.mark.parametrize("ticks", range(4, 20, 2))
+async def test_no_save_is_loaded_whose_timer_is_dead(tmp_path: Path, ticks: int) -> None:
+    """The timer looks armed in such a save, and QEMU makes its count up."""
+    dead: list[int] = []
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        if vcpu.due_ns is None:
+            dead.append(number)
+        freeze_after(ticks)(qemu, vcpu, number)
+
+    await campaign(tmp_path, only_ordinary(on_load), trials=8, cycle="chain")
+    assert not dead

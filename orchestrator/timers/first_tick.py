@@ -1,5 +1,6 @@
 """Tells which class of first tick followed a load."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -34,6 +35,10 @@ class ResumeTiming:
     within it."""
     lapic_stood: bool = False
     """Whether the LAPIC stops with its VM, and so keeps the remaining time of a period."""
+
+    until_tick: float = math.inf
+    """Time from the command to load to the first tick, at most. A period that began in the
+    load cannot end before."""
 
 
 AT_ONCE = ResumeTiming()
@@ -71,9 +76,12 @@ def classify(
         due: earliest and latest time of each class, in periods.
         resumed: when the loaded VM resumed.
     """
+    could_be = dict(due)
+    if resumed.until_tick < 1 - TOLERANCE:
+        could_be.pop(Outcome.FULL_PERIOD, None)
     fitting = [
         kind
-        for kind, (low, high) in due.items()
+        for kind, (low, high) in could_be.items()
         if span.low <= high + TOLERANCE and low - TOLERANCE <= span.high
     ]
     if fitting:
@@ -83,7 +91,7 @@ def classify(
         return Outcome.MISSED if missing(late) else Outcome.LATE
     # The period may have begun anywhere in the load, and ends so much earlier then.
     slack = TOLERANCE + resumed.loading + resumed.answering
-    possible = any(low - slack <= span.high <= high for low, high in due.values())
+    possible = any(low - slack <= span.high <= high for low, high in could_be.values())
     return Outcome.INDISTINCT if possible else Outcome.EARLY
 
 

@@ -119,7 +119,7 @@ class Judge:
             self._span = Span(spun, max(spun, wall_periods))
         span = self._span
         self.first = FirstTick(span.low, wall_periods, wall * self._period_ns / 1e6)
-        timing = self._timing(wall)
+        timing = self._timing(first, wall)
         due = self._due or self._timer.due(save.phase, timing, save.hold_left)
         outcome, late = classify(span, due, timing), past_due(span, due)
         if outcome is Outcome.LATE and late <= self._slack:
@@ -161,12 +161,13 @@ class Judge:
             low = max(low, self._ran_last(tick, since_save))
         return Span(low, max(low, min(high, wall)))
 
-    def _timing(self, wall: float) -> ResumeTiming:
+    def _timing(self, first: Arrival, wall: float) -> ResumeTiming:
         """Return when the guest resumed, by its own TSC where it tells."""
-        timing = self._resumed.timing
+        printed = self._pace.print_cycles / self._pace.cycles_per_period
+        until_tick = (first.at_ns - self._resumed.load_ns) / self._period_ns - printed
+        timing = replace(self._resumed.timing, until_tick=until_tick)
         if not self._notes_turns or self._span.high == 0:
             return timing
-        printed = self._pace.print_cycles / self._pace.cycles_per_period
         until = max(0.0, wall - printed - self._span.high)
         return replace(timing, answering=max(timing.answering, until))
 

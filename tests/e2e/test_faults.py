@@ -192,16 +192,8 @@ def right(fault: Fault) -> tuple[Verdict, set[Outcome], set[Cause]]:
     return fault.verdict, outcomes, {fault.cause} if fault.cause else set()
 
 
-#: On a busy host the load's answer comes so late that the tick of a full period could come so
-#: soon. The campaign then finds nothing.
-HIDDEN_BY_LOAD = ("the first tick is early",)
-
-
 def param(fault: Fault) -> object:
-    hidden = fault.name in HIDDEN_BY_LOAD
-    reason = "a busy host hides how early a first tick is"
-    marks = [pytest.mark.xfail(reason=reason, strict=False)] if hidden else []
-    return pytest.param(fault, id=fault.name.replace(" ", "-"), marks=marks)
+    return pytest.param(fault, id=fault.name.replace(" ", "-"))
 
 
 @pytest.fixture

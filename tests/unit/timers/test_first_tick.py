@@ -113,3 +113,14 @@ def test_a_lapic_that_stood_keeps_its_time_however_slow_the_resume() -> None:
     assert classify(Span(0.5, 0.5), lapic_due(0.5, stood), stood) is Outcome.REMAINING
     assert classify(Span(0.7, 0.7), lapic_due(0.5, stood), stood) is Outcome.INDISTINCT
     assert classify(Span(0.7, 0.7), lapic_due(0.5, ran), ran) is Outcome.FULL_PERIOD
+
+
+@pytest.mark.parametrize(
+    ("until_tick", "outcome"), [(0.6, Outcome.EARLY), (0.9, Outcome.FULL_PERIOD)]
+)
+def test_a_tick_sooner_than_a_period_after_the_command_is_no_full_period(
+    until_tick: float, outcome: Outcome
+) -> None:
+    """However late the answers to the load and to `cont` arrive."""
+    resumed = ResumeTiming(answering=0.4, loading=0.2, until_tick=until_tick)
+    assert classify(Span(0.25, 0.25), lapic_due(0.5, resumed), resumed) is outcome

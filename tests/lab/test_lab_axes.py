@@ -12,7 +12,7 @@ METHODS = ("hmp", "jobs", "jobs-hmp", "jobs-loadvm", "loadvm", "exec", "incoming
 LOADS = 5
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("options", [("--wait=halt",), ("--resume-by=auto",), ()], ids=str)
 def test_the_reverted_kernel_freezes_guests_by_each_method(

@@ -133,7 +133,7 @@ def is_affected(loads: int, losses: int, cells: int) -> bool:
     """Judge counts: to fold a million records for each of 2,000 campaigns takes an hour."""
     outcomes = Counter({Outcome.IMMEDIATE: loads - losses, Outcome.LOST: losses})
     causes = Counter({Cause.LOST_INTERRUPT: losses})
-    tally = Tally(outcomes, causes, losses, loads, 0, 2, 2, 0, loads, cells)
+    tally = Tally(outcomes, causes, losses, loads, 0, 2, 2, planned=loads, cells=cells)
     rate = loss_rate(Losses(loads, losses, 0, planned=loads), CONFIDENCE)
     return decide(Case(tally, rate, 0.01, EXPOSED))[0] is Verdict.AFFECTED
 

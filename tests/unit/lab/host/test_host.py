@@ -101,12 +101,10 @@ async def test_a_module_that_stays_in_use_is_an_error(agent: Agent, host: LabHos
 class SilentLab:
     """An emulated machine whose agent says hello after a stranger has found the port."""
 
-    pace = Pace()
-
     booted: ClassVar[list["SilentLab"]] = []
 
     def __init__(self, bochs: object, cd: bytes, *, port: int, **options: object) -> None:
-        self.port, self.token = port, cd
+        self.port, self.token, self.pace = port, cd, Pace()
         self.facts, self.serial = LabFacts("6.1.0"), ["(nothing)"]
         self.described = asyncio.Event()
         self.described.set()

@@ -107,7 +107,7 @@ class CellRunner:
         self._pauses = Pauses(host, cell, recorder, progress, patience or Patience())
         self._shams = Shams(cell, planned, recorder, progress)
         self._limits = Limits(period_ns, cell.vcpus)
-        self._known_paces: dict[tuple[tuple[int | None, ...], bool], Paces] = {}
+        self._known_paces: dict[tuple[tuple[int | None, ...], int | None], Paces] = {}
         self._attempt = 1
         self._loader_noted = False
 
@@ -325,9 +325,9 @@ class CellRunner:
     def _paces(self, instance: Instance) -> Paces:
         """Return the paces learnt on these CPUs from earlier instances."""
         fresh, guest = Paces(len(instance.vcpus)), instance.config.guest
-        # A guest that halts runs busily before its control.
-        as_control = guest.wait is Wait.HALT and bool(guest.control_tick)
-        known = (instance.facts.pinned_cpus, as_control)
+        # Of a guest that halts, the vCPU that is about to have the control runs busily.
+        busy = guest.subject if guest.wait is Wait.HALT and guest.control_tick else None
+        known = (instance.facts.pinned_cpus, busy)
         return self._known_paces.setdefault(known, fresh)
 
     async def _examine(

@@ -312,7 +312,8 @@ class Saver:
             # The line has arrived, but the guest has not yet noted that it is printed. Or
             # another vCPU prints.
             await instance.cont()
-            await instance.clock.sleep(int(max(early / 2, 0.1) * self._limits.period_ns))
+            wait_periods = min(max(early / 2, 0.1), most)
+            await instance.clock.sleep(int(wait_periods * self._limits.period_ns))
         if not in_window or state.printing:
             raise NoSaveError(
                 f"saving inside the built-in control: {left:.1f} periods of its window were left, "

@@ -332,7 +332,10 @@ class Judge:
 
         QEMU's main loop fires this LAPIC: a tick is late whenever that loop waits.
         """
-        wrong = {Outcome.LATE: self.late, Outcome.MISSED: self.late, Outcome.EXTRA: 1.0}
+        wrong = {
+            Outcome.LATE: self.late, Outcome.MISSED: self.late, Outcome.RECOVERED: self.late,
+            Outcome.EXTRA: 1.0,
+        }  # fmt: skip
         if not self._instance.config.timer_is_qemus or found.outcome not in wrong:
             return None
         if found.outcome is Outcome.EXTRA and not self._timer.reloads:

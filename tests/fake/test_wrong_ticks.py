@@ -1,5 +1,6 @@
 """Ticks at wrong times after a load, and hosts on which the vCPU waits for a CPU."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,24 @@ async def test_a_tick_that_is_late_beside_a_wait_for_a_cpu(tmp_path: Path) -> No
     result, _ = await campaign(tmp_path, only_ordinary(waiting(first_after(1.7), 0.4)), trials=3)
     (cell,) = result.cells
     assert {kind for kind, number in cell.counts.outcomes.items() if number} == {Outcome.LATE}
+
+
+@pytest.mark.parametrize(
+    ("waits", "outcome"), [(False, Outcome.RECOVERED), (True, Outcome.INDISTINCT)]
+)
+async def test_a_long_silence_while_qemu_itself_waits_for_a_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, waits: bool, outcome: Outcome
+) -> None:
+    """QEMU's main loop fires the timer of a LAPIC that is QEMU's own."""
+
+    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
+        return qemu.clock.now_ns() if waits else 0
+
+    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    script = only_ordinary(second_after(7))
+    result, _ = await campaign(tmp_path, script, trials=2, accel="tcg")
+    (cell,) = result.cells
+    assert {kind for kind, number in cell.counts.outcomes.items() if number} == {outcome}
 
 
 @pytest.mark.parametrize("ticks", [3, 4])

@@ -24,7 +24,7 @@ _LATER_NS = 1_000_000
 _NEARLY_ALL = 0.9
 
 #: Share of timers with 1 ms left that a host with the bug may lose: a busy host can keep a thread
-#: waiting for so long in the middle of the call.
+#: waiting for so long in the middle of the call. Such a host loses nearly all timers with 0 left.
 _STALLED = 0.1
 
 
@@ -60,8 +60,8 @@ def read_pattern(tested: Sequence[Series]) -> Pattern:
     soon = [each for each in tested if 0 < each.tmcct_ns <= _AT_ONCE_NS]
     later = [each for each in tested if each.tmcct_ns >= _LATER_NS]
     lost_later = sum(each.lost for each in later)
-    stalled = lost_later <= _STALLED * sum(each.trials for each in later)
-    if lost_later and not (stalled and any(each.lost for each in zero)):
+    few = lost_later <= _STALLED * sum(each.trials for each in later)
+    if lost_later and not (few and zero and _nearly_all_lost(zero)):
         return Pattern.LATER_TOO
     if not any(each.lost for each in tested):
         return Pattern.NONE
@@ -71,8 +71,11 @@ def read_pattern(tested: Sequence[Series]) -> Pattern:
         return Pattern.ZERO_ALONE
     if not soon or not later:
         return Pattern.UNREAD
-    nearly_all = all(each.lost >= _NEARLY_ALL * each.trials for each in (*zero, *soon))
-    return Pattern.KNOWN_BUG if nearly_all else Pattern.MIXED
+    return Pattern.KNOWN_BUG if _nearly_all_lost([*zero, *soon]) else Pattern.MIXED
+
+
+def _nearly_all_lost(tested: Sequence[Series]) -> bool:
+    return all(each.lost >= _NEARLY_ALL * each.trials for each in tested)
 
 
 def few_later(tested: Sequence[Series]) -> str:

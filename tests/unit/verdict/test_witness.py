@@ -143,6 +143,30 @@ def test_the_same_modules_without_apicv_are_a_witness(
     assert "`losttick lab probe` asks one" in judged(unlike)[1]
 
 
+def test_few_loads_without_apicv_are_no_witness_of_rare_losses() -> None:
+    lab = LabIdentity("debian:6.1", "6.1.176", "revert-fix", True, "Bochs")
+    ticked = TrialRecord(CELL.id, "save1", Outcome.IMMEDIATE, (0.1, 0.1, 2.0))
+    spared = replace(ticked, cell=TWIN.id)
+    state = after(
+        *[ticked] * 9, LabRecord(CELL.id, lab), LabRecord(TWIN.id, replace(lab, apicv=False)),
+        save_record(TWIN, "save1"), *[spared] * 20, loads=1, trial=lost(None),
+    )  # fmt: skip
+    assert "lose none of 20 loads, which are too few to tell" in judged(state)[1]
+
+
+def test_an_arm_whose_saves_the_bug_cannot_strike_is_no_witness() -> None:
+    plan = build_plan({"axes": {"accel": "kvm", "state": ["armed", "pending"]}}, COMMAND_LINE)
+    armed, pending = [cell for record in heads(plan) for cell in getattr(record, "cells", ())]
+    lab = LabIdentity("debian:6.1", "6.1.176", "revert-fix", True, "Bochs")
+    records: list[Record] = [
+        save_record(armed, "save1"), *[lost(None, cell=armed.id)] * 3, LabRecord(armed.id, lab),
+        LabRecord(pending.id, replace(lab, apicv=False)), save_record(pending, "save1"),
+        TrialRecord(pending.id, "save1", Outcome.IMMEDIATE, (0.1, 0.1, 2.0)),
+    ]  # fmt: skip
+    state = fold([*heads(plan), *(decode(encode(each)) for each in records)])
+    assert "`losttick lab probe` asks one" in judge_cell(state.cells[armed.id], state).why
+
+
 def test_a_witness_is_asked_where_no_trace_has_told() -> None:
     def wanted(state: RunState, facts: object = FACTS) -> bool:
         return wants_witness(state.cells[CELL.id], facts)  # type: ignore[arg-type]

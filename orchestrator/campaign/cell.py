@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from orchestrator.bugs.exposure import read_apicv
 from orchestrator.campaign.events import Progress
-from orchestrator.campaign.last_load import ticks_after_last_load
 from orchestrator.campaign.pauses import Patience, Pauses
 from orchestrator.campaign.shams import Shams
 from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
@@ -23,10 +22,7 @@ from orchestrator.journal.control import control_subject
 from orchestrator.journal.counts import MAX_ATTEMPTS, CellState
 from orchestrator.journal.file import JournalError
 from orchestrator.journal.recorder import Recorder
-from orchestrator.journal.records import (
-    OutOfTimeRecord,
-    TraceRecord,
-)
+from orchestrator.journal.records import OutOfTimeRecord, TraceRecord
 from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import SAME_QEMU, Cell
 from orchestrator.qmp.errors import MonitorError
@@ -215,7 +211,8 @@ class CellRunner:
             loads = 0
             while loads < self._cell.loads_per_save and self._shams.loads_left:
                 if self._shams.due:
-                    outcome = await self._sham(instance, saver, paces, save)
+                    ticks = self._shams.ticks(save, loads + 1)
+                    outcome = await self._sham(instance, saver, paces, save, ticks)
                 else:
                     loads += 1
                     outcome = await self._load(instance, save, paces, loads)
@@ -226,19 +223,20 @@ class CellRunner:
                 return  # the next save is of a guest in a new QEMU
 
     async def _load(self, instance: Instance, save: Save, paces: Paces, number: int) -> Outcome:
-        """Run a trial and count it. After the last load of the save, follow more ticks."""
+        """Run a trial and count it."""
         pair, trial = self._shams.pair, self._trial(instance, save, paces)
-        if number == self._cell.loads_per_save or self._shams.loads_left == 1:
-            trial.ticks = ticks_after_last_load(self._recorder.state.seed, self._cell.id, save.tag)
+        trial.ticks = self._shams.ticks(save, number)
         result = await trial.run()
         self._shams.loading_ns = trial.loading_ns or self._shams.loading_ns
         self._note_loader(instance)
         return await self._count(instance, save, result, pair)
 
-    async def _sham(self, instance: Instance, saver: Saver, paces: Paces, save: Save) -> Outcome:
+    async def _sham(
+        self, instance: Instance, saver: Saver, paces: Paces, save: Save, ticks: int
+    ) -> Outcome:
         """Run a sham and count it. A guest that is found silent has failed after its loads."""
         try:
-            result = await self._shams.run(instance, saver, paces, self._limits, save)
+            result = await self._shams.run(instance, saver, paces, self._limits, save, ticks)
         except (NoSaveError, MonitorError) as error:
             if not instance.generation:
                 raise

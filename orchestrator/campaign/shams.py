@@ -3,6 +3,7 @@
 import random
 
 from orchestrator.campaign.events import Progress
+from orchestrator.campaign.last_load import ticks_after_last_load
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.journal.pairing import Pairing
@@ -10,6 +11,7 @@ from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import Cell
 from orchestrator.trial.aim import Saver
+from orchestrator.trial.follow import LEAST_TICKS
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import load_manner
@@ -48,6 +50,8 @@ class Shams:
         """A pair, and the member of it that was drawn to be the first."""
         self.loading_ns = USUAL_LOAD_NS
         """How long the last load took."""
+        self._ticks: tuple[int, int] = (0, 0)
+        """A pair, and how many ticks its first member followed."""
 
     @property
     def _pairing(self) -> Pairing:
@@ -102,8 +106,37 @@ class Shams:
         found = self.next_member
         return found[0] if found else None
 
+    def ticks(self, save: Save, load: int) -> int:
+        """Return how many ticks of each vCPU the next load, or the sham before it, follows.
+
+        They are more for the last load of a save. Both members of a pair follow as many,
+        because each further tick may be late.
+
+        Args:
+            save: the save that is loaded.
+            load: number of the next load among those of the save, from 1.
+        """
+        wanted = LEAST_TICKS
+        if load == self._cell.loads_per_save or self.loads_left == 1:
+            wanted = ticks_after_last_load(self._recorder.state.seed, self._id, save.tag)
+        found = self.next_member
+        if found is None:
+            return wanted
+        number, member = found
+        if self._ticks[0] != number or self._pairing.missing is None:
+            self._ticks = number, wanted
+        if member is Role.HOST and self._ticks[1] == LEAST_TICKS:
+            return wanted  # the last load of a save is followed longer in any case
+        return self._ticks[1]
+
     async def run(
-        self, instance: Instance, saver: Saver, paces: Paces, limits: Limits, save: Save
+        self,
+        instance: Instance,
+        saver: Saver,
+        paces: Paces,
+        limits: Limits,
+        save: Save,
+        ticks: int,
     ) -> TrialResult:
         """Run and journal the sham that is due.
 
@@ -113,6 +146,7 @@ class Shams:
             paces: the pace of each vCPU.
             limits: limits of silence for the guest's period.
             save: the save whose loads are paired with shams, for its phase.
+            ticks: how many ticks of each vCPU to follow.
 
         Raises:
             NoSaveError: the guest does not tick.
@@ -126,6 +160,7 @@ class Shams:
             f"sham{number}",
             save.intended_phase,
             manner.pause_before_load_ns + self.loading_ns + manner.pause_before_cont_ns,
+            ticks,
         )
         self._recorder.sham(self._cell, number, stood, result)
         return result

@@ -52,7 +52,7 @@ class Trial:
         """How many ticks of each vCPU to follow."""
         self._stale_bytes = 0
         self.loading_ns = 0
-        """How long the load took with its pauses, by the host's clock."""
+        """How long the load took without its pauses, by the host's clock."""
 
     async def run(self) -> TrialResult:
         """Run the trial. After any outcome but plain ticking the caller must end the instance."""
@@ -88,7 +88,6 @@ class Trial:
         )
         self._stale_bytes = resumed.stale_bytes
         self.loading_ns = int(resumed.timing.loading * self._limits.period_ns)
-        self.loading_ns += self._manner.pause_before_load_ns + self._manner.pause_before_cont_ns
         results: list[VcpuResult] = []
         for vcpu in instance.vcpus:  # the console keeps the lines of the other vCPUs
             follower = Follower(

@@ -13,7 +13,7 @@ from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.trial.aim import Saver
-from orchestrator.trial.follow import Follower
+from orchestrator.trial.follow import LEAST_TICKS, Follower
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import Resumed
@@ -44,13 +44,16 @@ class Sham:
         self._paces = paces
         self._limits = limits
 
-    async def run(self, tag: str, phase: float, pause_ns: int) -> tuple[Save, TrialResult]:
+    async def run(
+        self, tag: str, phase: float, pause_ns: int, ticks: int = LEAST_TICKS
+    ) -> tuple[Save, TrialResult]:
         """Run the sham. After any outcome but plain ticking the caller must end the instance.
 
         Args:
             tag: names the state in which the guest was stopped. Nothing is saved.
             phase: where in the period to stop the guest.
             pause_ns: how long a load takes.
+            ticks: how many ticks of each vCPU to follow.
 
         Returns:
             The state in which the guest was stopped, and what its ticks did afterwards.
@@ -67,7 +70,7 @@ class Sham:
             results = [VcpuResult(Outcome.UNKNOWN, why=why)]
         else:
             try:
-                results = await self._run(stood, clock.now_ns(), pause_ns)
+                results = await self._run(stood, clock.now_ns(), pause_ns, ticks)
             except CommandFailedError as error:
                 results = [VcpuResult(Outcome.UNKNOWN, why=str(error))]
             except MonitorError as error:
@@ -85,7 +88,9 @@ class Sham:
                 break
         return stood
 
-    async def _run(self, stood: Save, stopped_ns: int, pause_ns: int) -> list[VcpuResult]:
+    async def _run(
+        self, stood: Save, stopped_ns: int, pause_ns: int, ticks: int
+    ) -> list[VcpuResult]:
         instance, clock, period_ns = self._instance, self._instance.clock, self._limits.period_ns
         stands = instance.config.timer_is_qemus
         await clock.sleep(pause_ns)
@@ -109,7 +114,7 @@ class Sham:
             part = stood.vcpus[vcpu]
             follower = Follower(
                 instance, part, self._paces[vcpu], self._limits, resumed=resumed,
-                due=due_after_pause(part, paused),
+                due=due_after_pause(part, paused), ticks=ticks,
             )  # fmt: skip
             results.append(await follower.run())
             if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):

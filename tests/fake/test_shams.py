@@ -15,6 +15,7 @@ from orchestrator.plan.plan import Plan
 from orchestrator.results.summary import summary
 from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.testing.script import Behaviour
+from orchestrator.trial.follow import LEAST_TICKS, Follower
 from orchestrator.verdict.late import pairs_to_run
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -22,10 +23,10 @@ from tests.support.cut_short_runs import cut_short
 from tests.support.journal import journal_dicts
 
 
-def plan(trials: int, seed: int = 1) -> Plan:
+def plan(trials: int, seed: int = 1, **axes: object) -> Plan:
     return build_plan(
         {
-            "seed": seed, "axes": {"accel": "kvm", "period_ms": 100},
+            "seed": seed, "axes": {"accel": "kvm", "period_ms": 100, **axes},
             "limits": {"trials": trials, "rule_out": 0.5}, "controls": 2,
         },
         "test",
@@ -79,6 +80,34 @@ async def test_a_busy_host_is_not_accused(tmp_path: Path, share: float) -> None:
     first = next(at for at, load in enumerate(loads) if load["outcome"] in LATE)
     assert all(load.get("pair") is None for load in loads[: first + 1])
     assert all(load.get("pair") for load in loads[first + 1 :])
+
+
+@pytest.mark.parametrize("loads_per_save", [1, 3])
+async def test_both_members_of_a_pair_follow_as_many_ticks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads_per_save: int
+) -> None:
+    """More ticks are followed after the last load of a save, and each may be late."""
+    followed: list[int] = []
+
+    class Noted(Follower):
+        def __init__(self, *args: Any, ticks: int = LEAST_TICKS, **others: Any) -> None:
+            super().__init__(*args, ticks=ticks, **others)
+            followed.append(ticks)
+
+    monkeypatch.setattr("orchestrator.trial.load.Follower", Noted)
+    monkeypatch.setattr("orchestrator.trial.sham.Follower", Noted)
+    several = plan(40, loads_per_save=loads_per_save)
+    result = await run_plan(FakeHost(BusyHost(0.1).script), several, Accel.KVM, tmp_path)
+    trials = [r for r in journal_dicts(result.journal) if r["record"] == "trial"]
+    assert len(trials) == len(followed)
+    pairs: dict[int, list[int]] = {}
+    for trial, ticks in zip(trials, followed, strict=True):
+        if trial.get("pair"):
+            pairs.setdefault(trial["pair"], []).append(ticks)
+    del pairs[max(pairs)]  # the last load of all is followed longer
+    assert {len(ticks) for ticks in pairs.values()} == {2}
+    assert all(first == second for first, second in pairs.values())
+    assert any(first > LEAST_TICKS for first, _ in pairs.values())
 
 
 async def test_loads_that_make_ticks_late_are_accused(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from dataclasses import replace
 
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save, VcpuSave
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.timers.first_tick import ResumeTiming
+from orchestrator.timers.held import HELD
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.follow import LEAST_TICKS, Follower
 from orchestrator.trial.limits import Limits
@@ -114,7 +116,7 @@ class Sham:
             part = stood.vcpus[vcpu]
             follower = Follower(
                 instance, part, self._paces[vcpu], self._limits, resumed=resumed,
-                due=due_after_pause(part, paused), ticks=ticks,
+                due=due_after_pause(part, paused, instance.config.guest.state), ticks=ticks,
             )  # fmt: skip
             results.append(await follower.run())
             if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):
@@ -122,7 +124,9 @@ class Sham:
         return results
 
 
-def due_after_pause(stood: VcpuSave, paused: float) -> Mapping[Outcome, tuple[float, float]]:
+def due_after_pause(
+    stood: VcpuSave, paused: float, state: SavedState = SavedState.ARMED
+) -> Mapping[Outcome, tuple[float, float]]:
     """Return when the first tick after a pause without a load is due, in periods.
 
     The tick may come at any time until the rest of the period has passed. The guest's phase is
@@ -133,5 +137,10 @@ def due_after_pause(stood: VcpuSave, paused: float) -> Mapping[Outcome, tuple[fl
         stood: the vCPU as it was stopped.
         paused: how long its timer went on while it was stopped, at least; 0 for a timer that
             stops with its VM.
+        state: the state in which the guest holds its LAPIC after each tick.
     """
-    return {Outcome.REMAINING: (0.0, max(0.0, 1 - stood.phase - paused))}
+    due = {Outcome.REMAINING: (0.0, max(0.0, 1 - stood.phase - paused))}
+    held = HELD.get(state)
+    if held is None:
+        return due
+    return {kind: (0.0, high) for kind, (_, high) in held.due(due, stood.hold_left).items()}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.plan.load import build_plan
 from orchestrator.timers.first_tick import Span, classify
 from orchestrator.trial.sham import due_after_pause
@@ -35,3 +36,19 @@ def test_a_tick_whose_time_passed_during_the_pause_comes_at_once() -> None:
     due = due_after_pause(replace(STOOD, phase=0.8), 0.5)
     assert classify(Span(0.1, 0.1), due) is Outcome.REMAINING
     assert classify(Span(0.3, 0.3), due) is Outcome.LATE
+
+
+@pytest.mark.parametrize(
+    ("state", "until"),
+    [
+        (SavedState.ARMED, 0.4),
+        (SavedState.PENDING, 0.6),
+        (SavedState.TPR, 0.6),
+        (SavedState.IN_SERVICE, 0.6),
+        (SavedState.MASKED, 1.6),  # the guest arms its timer when it unmasks it
+    ],
+)
+def test_a_guest_that_holds_its_tick_back_is_not_late(state: SavedState, until: float) -> None:
+    due = due_after_pause(replace(STOOD, hold_left=0.6), 0.1, state)
+    assert classify(Span(until, until), due).ticked
+    assert classify(Span(until + 0.3, until + 0.3), due) is Outcome.LATE

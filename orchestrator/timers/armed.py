@@ -12,6 +12,7 @@ class ArmedTimer:
     conditions: frozenset[str] = frozenset()
     may_wait = False
     saved_after = 0.0
+    catches_up = False
     always_qemus = False
     behind_pic = False
 

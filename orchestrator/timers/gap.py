@@ -65,6 +65,11 @@ class Gap:
     have armed the timer before."""
 
     @property
+    def behind(self) -> float:
+        """How far the second tick may be behind a timer that catches up, in periods."""
+        return max(self.stolen, self.held_back + self.periods - self.ticks)
+
+    @property
     def running(self) -> float:
         """Running time of the vCPU, in periods."""
         return self.periods - self.stolen

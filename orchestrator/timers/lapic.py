@@ -35,6 +35,9 @@ class LapicTimer:
     #: The guest arms the timer at each tick.
     reloads = False
 
+    #: KVM delivers one tick for all that fell into a wait of the vCPU.
+    catches_up = False
+
     #: A CPU that offers TSC-deadline makes an operating system use it, which hides the bug.
     cpu_features = "-tsc-deadline"
 

@@ -13,6 +13,10 @@ class Pit(PicTimer):
     name = TimerMode.PIT.value
     title = "PIT"
 
+    #: KVM counts the ticks that the guest has not ended yet, and injects each of them later. QEMU's
+    #: default for kvm-pit, lost_tick_policy=delay, asks for that.
+    catches_up = True
+
     def _registers(self, testimony: Testimony) -> str:
         return f"count {testimony.tmcct}"
 

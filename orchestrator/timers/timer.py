@@ -90,6 +90,11 @@ class Timer(Protocol):
         """
         ...
 
+    @property
+    def catches_up(self) -> bool:
+        """Whether ticks that fell into a wait of the vCPU all come later, one after another."""
+        ...
+
     def armed(self, state: GuestState, lapic: Lapic) -> bool:
         """Return whether a stopped guest waits for a tick that is yet to come."""
         ...

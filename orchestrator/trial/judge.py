@@ -207,20 +207,16 @@ class Judge:
                 # A first tick that was there when the guest resumed fired at any time before.
                 span = self._span
                 held_back = span.high - span.low if span.low > TOLERANCE else 1.0
+            elif self._timer.catches_up:
+                held_back = max(held_back, self._gaps[-1].behind)
         if self._notes_turns:
             stolen = pace.stolen_cycles(tick) / pace.cycles_per_period
             ran_last = self._ran_last(tick, cycles_between(before.tick.tsc, tick.tsc))
             held_up = stolen - tick.stolen / pace.cycles_per_period
             return Gap(
-                periods,
-                stolen,
-                held_back,
-                self._slack,
-                ticks,
-                ran_last=ran_last,
-                at_once=self._at_once,
-                held_up=held_up,
-            )
+                periods, stolen, held_back, self._slack, ticks,
+                ran_last=ran_last, at_once=self._at_once, held_up=held_up,
+            )  # fmt: skip
         # A guest that does not note its turns: progress and host time must both say it.
         spun = periods
         if not self._sleeps:

@@ -78,6 +78,15 @@ def test_the_rate_of_a_timer_that_runs_by_itself_on_a_busy_host() -> None:
     assert found == pytest.approx(0.5)
 
 
+def test_the_ticks_of_a_timer_that_catches_up_after_a_wait() -> None:
+    """Five ticks fell into the wait. The sixth short gap has no reason."""
+    gap = Gap(5.5, 5.0)
+    for _ in range(5):
+        gap = Gap(0.05, 0.0, held_back=gap.behind)
+        assert judge(gap) is None
+    assert judge(Gap(0.05, 0.0, held_back=gap.behind)) is Outcome.EXTRA
+
+
 @pytest.mark.parametrize("late", [1.0, 1.13])
 def test_ticks_on_time_have_no_wrong_rate(late: float) -> None:
     """Nor have they with one among them that is a little late by itself."""

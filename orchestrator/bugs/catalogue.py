@@ -93,8 +93,8 @@ STALE_PREEMPTION_TIMER = KnownBug(
         timers=frozenset({TimerMode.ONE_SHOT, TimerMode.PERIODIC}),
     ),
     effect=(
-        "leaves the timer that ran before the load armed beside the restored one, which gives a "
-        "tick too many or too early"
+        "leaves the VMX preemption timer of before the load armed beside the restored timer, which "
+        "may give a tick too many or too early"
     ),
     needs=Needs("kvm_intel", "preemption_timer", "no VMX preemption timer"),
     affected_kernels="4.10 to 5.16",
@@ -185,8 +185,11 @@ RTC_BEFORE_LAPIC = KnownBug(
         "load, so that it is overwritten"
     ),
     needs=Needs(),
-    affected_kernels="not a kernel: QEMU loads devices in the order of their priorities",
-    fixed_by="QEMU 10.2 loads the LAPIC before other devices",
+    affected_kernels="not a kernel: old QEMUs, which set KVM's LAPIC only as the vCPU starts",
+    fixed_by=(
+        "QEMU commit 78d6a05d2f69, which sets KVM's LAPIC as its state is loaded; QEMU 10.2 also "
+        "loads it before PCI devices"
+    ),
     advice="Run with a newer QEMU and compare.",
 )
 

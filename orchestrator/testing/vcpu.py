@@ -215,7 +215,8 @@ class FakeVcpu:
         words[2], words[3], words[4] = self.ticks, self.arms, self._spins
         words[5], words[7] = self.ticks, stage
         words[9], words[10] = self.tick_tsc & 0xFFFFFFFF, self.tick_tsc >> 32
-        words[22], words[23] = self.tsc // TURN_UNIT, self.turns[0] // TURN_UNIT
+        last_turn = self.tick_tsc if self.sleeps else self.tsc
+        words[22], words[23] = last_turn // TURN_UNIT, self.turns[0] // TURN_UNIT
         words[16] = max(0, left_ns) // SPIN_NS
         words[12], words[13] = self.swallowed, self.strays
         if self.held_until_ns is not None:

@@ -308,6 +308,8 @@ class Judge:
             return f"the guest's TSC jumped ahead of the host's clock by {off_ns / 1e6:.0f} ms"
         advanced_ns = cycles_between(self._save.tsc, heard.tick.tsc) / cycles_per_ns
         passed_ns = heard.at_ns - self._resumed.load_ns + self._resumed.stopped_ns
+        if self._sleeps:  # its last turn before the save ended at the tick before
+            passed_ns += self._save.phase * self._period_ns
         restored = 0 <= advanced_ns <= passed_ns + TOLERANCE_NS
         off_ns = clock.off_ns(heard, self._resumed.load_ns, cycles_per_ns)
         if self._instance.config.accel is Accel.TCG and off_ns < 0 <= advanced_ns:

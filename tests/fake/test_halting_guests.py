@@ -25,11 +25,13 @@ from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 
 
-async def campaign(out: Path, behaviour: Behaviour, accel: Accel = Accel.KVM) -> CellResult:
+async def campaign(
+    out: Path, behaviour: Behaviour, accel: Accel = Accel.KVM, period_ms: int = 100
+) -> CellResult:
     plan = build_plan(
         {
             "seed": 1,
-            "axes": {"accel": accel, "period_ms": 100, "wait": "halt"},
+            "axes": {"accel": accel, "period_ms": period_ms, "wait": "halt"},
             "limits": {"trials": 3, "rule_out": 0.7},
         },
         "test",
@@ -55,6 +57,12 @@ async def test_the_hosts_clock_tells_the_class(
     cell = await campaign(tmp_path, behaviour, accel)
     assert cell.counts.outcomes == {outcome: 3}, cell.why
     assert cell.verdict is Verdict.CLEAN
+
+
+async def test_a_long_sleep_before_the_save_is_no_jump_of_the_clock(tmp_path: Path) -> None:
+    """The load restores the TSC, and the guest noted it last at the tick before the save."""
+    cell = await campaign(tmp_path, full_period, period_ms=1000)
+    assert cell.counts.outcomes == {Outcome.FULL_PERIOD: 3}, cell.why
 
 
 async def test_a_sleeping_guest_is_found_lost_and_diagnosed(tmp_path: Path) -> None:

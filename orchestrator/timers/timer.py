@@ -92,7 +92,7 @@ class Timer(Protocol):
 
     @property
     def catches_up(self) -> bool:
-        """Whether ticks that fell into a wait of the vCPU all come later, one after another."""
+        """Whether ticks that fell into a time without the vCPU come later, one after another."""
         ...
 
     def armed(self, state: GuestState, lapic: Lapic) -> bool:

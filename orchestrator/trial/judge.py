@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.outcome import GRAVITY, FirstTick, Outcome
 from orchestrator.findings.save import VcpuSave
-from orchestrator.guest.lapic import parse_lapic
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.wait import Wait
-from orchestrator.qmp.errors import CommandFailedError
 from orchestrator.timers.first_tick import (
     TOLERANCE,
     ResumeTiming,
@@ -22,6 +20,7 @@ from orchestrator.trial.guest_clock import TOLERANCE_NS, cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.resume import Resumed
+from orchestrator.trial.timer_differs import timer_differs
 from orchestrator.vm.config import Accel
 from orchestrator.vm.instance import Instance
 
@@ -207,8 +206,9 @@ class Judge:
                 # A first tick that was there when the guest resumed fired at any time before.
                 span = self._span
                 held_back = span.high - span.low if span.low > TOLERANCE else 1.0
-            elif self._timer.catches_up:
-                held_back = max(held_back, self._gaps[-1].behind)
+            if self._timer.catches_up:
+                behind = self._gaps[-1].behind if self._gaps else self._first_behind(before)
+                held_back = max(held_back, behind)
         if self._notes_turns:
             stolen = pace.stolen_cycles(tick) / pace.cycles_per_period
             ran_last = self._ran_last(tick, cycles_between(before.tick.tsc, tick.tsc))
@@ -225,6 +225,14 @@ class Judge:
         periods = periods if pace.known_cycles else max(ticks, running)
         return Gap(periods, max(0.0, periods - running), held_back, self._slack, ticks)
 
+    def _first_behind(self, first: Arrival) -> float:
+        """Return how far the first tick may be behind a timer that catches up, in periods.
+
+        Such a timer goes on while its VM is stopped. A load starts a period, and a sham does not.
+        """
+        since = (first.at_ns - self._resumed.load_ns) / self._period_ns
+        return since if self._due else since - 1
+
     async def _wrong_rate(self) -> Judgement | None:
         """Return the finding of a wrong period, if the ticks from a wrong one on agree on it."""
         wrong = [n for n, gap in enumerate(self._gaps) if judge(gap)]
@@ -240,7 +248,7 @@ class Judge:
         if period < 1 and not self._timer.reloads:
             # The guest arms the timer at each tick: ticks that come too early are more likely
             # extra ones, unless the timer itself says that it runs faster.
-            said = await self._timer_differs()
+            said = await timer_differs(self._instance, self._save)
             if not said:
                 return None
         before = wrong[0] + 1
@@ -249,22 +257,6 @@ class Judge:
             f"from tick {self._heard[before].tick.sequence} on, {len(gaps)} ticks came every "
             f"{period:.2f} periods{said}",
             ticks_before=before,
-        )
-
-    async def _timer_differs(self) -> str:
-        """Return how the LAPIC's timer differs from the save; an empty text if it does not."""
-        try:
-            text = await self._instance.monitor.hmp("info lapic", vcpu=self._save.vcpu)
-            lapic = parse_lapic(text)
-        except (CommandFailedError, ValueError):
-            return ""
-        save = self._save
-        now, then = (lapic.tmict, lapic.divide), (save.tmict, save.divide or lapic.divide)
-        if now == then:
-            return ""
-        return (
-            f": TMICT is {now[0]} with divisor {now[1]}, and was {then[0]} with divisor "
-            f"{then[1]} in the save"
         )
 
     # --- what both have in common ---

@@ -1,0 +1,63 @@
+"""How the ticks after a load are judged."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from orchestrator.findings.arrival import Arrival
+from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.save import VcpuSave
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.lines import Tick
+from orchestrator.guest.state import Stage
+from orchestrator.timers.first_tick import ResumeTiming
+from orchestrator.trial.judge import Judge
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.resume import Resumed
+from orchestrator.vm.config import Accel, InstanceConfig
+
+MS = 1_000_000
+PERIOD_NS = 20 * MS
+TSC_PER_NS = 2
+TSC = 10**12
+SPINS = 1000
+
+
+def tick(number: int, at_ms: float) -> Tick:
+    return Tick(number, SPINS, TSC + int(at_ms * MS * TSC_PER_NS), 0, number + 1)
+
+
+def judge(mode: str, timing: ResumeTiming, cont_ms: float) -> Judge:
+    """Return a judge of the ticks after a save at tick 7, whose load began at 0 ms."""
+    config = InstanceConfig(Accel.KVM, GuestConfig(mode=mode, period_ns=PERIOD_NS))
+    pace = Pace()
+    pace.known_cycles = PERIOD_NS * TSC_PER_NS
+    for number in range(4):
+        pace.observe(tick(number, 20 * number), tick(number + 1, 20 * (number + 1)))
+    save = VcpuSave(
+        vcpu=0, phase=0.5, progress=SPINS, progress_per_period=1000.0, ticks=7, arms=8, lvtt=0,
+        tmict=0, irr=(), isr=(), interrupt_flag=True, printing=False, stage=Stage.TICKING,
+        tsc=TSC + int(cont_ms * MS * TSC_PER_NS),
+    )  # fmt: skip
+    resumed = Resumed(int(cont_ms * MS), timing, 0, load_ns=0)
+    instance = SimpleNamespace(config=config)
+    return Judge(instance, save, pace, Limits(PERIOD_NS), resumed)  # type: ignore[arg-type]  # nothing is asked of it
+
+
+@pytest.mark.parametrize(
+    ("mode", "at_ms", "outcome"),
+    [
+        ("pit", (60.1, 61.1, 62.1, 80), Outcome.INDISTINCT),
+        ("pit", (60.1, 61.1, 62.1, 63.1), Outcome.EXTRA),
+        ("periodic", (60.1, 61.1, 62.1, 80), Outcome.EXTRA),
+    ],
+)
+async def test_three_ticks_that_fell_into_a_pause_before_cont(
+    mode: str, at_ms: tuple[float, ...], outcome: Outcome
+) -> None:
+    """KVM's PIT delivers them all; its LAPIC delivers one for all."""
+    found = judge(mode, ResumeTiming(since_load=3.0), 60.0)
+    for number, at in enumerate(at_ms, start=8):
+        found.hear(Arrival(tick(number, at), int(at * MS)))
+    assert (await found.decide()).outcome is outcome

@@ -4,11 +4,8 @@ The usual run makes one short campaign of each fault. `LOSTTICK_TEST_FAULTS=10` 
 each on a host that is otherwise idle, and ten beside two busy loops; `tox -e long` does.
 """
 
-import contextlib
 import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.needs import not_applicable
+from tests.support.rounds import busy_loops
 from tests.support.shim import shim_environment
 
 #: Campaigns of each fault, if all of them are to be made.
@@ -140,19 +138,6 @@ FAULTS = [
     harmless("the vCPU waits before it runs", "stall:2"),
     harmless("the load is slow", "slow:100"),
 ]
-
-
-@contextlib.contextmanager
-def busy_loops(number: int) -> Iterator[None]:
-    """Keep the host's CPUs busy."""
-    loop = [sys.executable, "-c", "while True: pass"]
-    busy = [subprocess.Popen(loop) for _ in range(number)]
-    try:
-        yield
-    finally:
-        for process in busy:
-            process.kill()
-            process.wait()
 
 
 async def campaign_of(fault: Fault, shim: Path, place: Path, kvm: Accel, seed: int) -> CellResult:

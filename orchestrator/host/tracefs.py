@@ -25,7 +25,7 @@ EVENTS = (
 
 BUFFER_KB = 512
 
-#: What the first line of a trace begins with. The names of the recorded events follow.
+#: The beginning of a trace's first line. The names of the recorded events follow.
 HEADER = "# events:"
 
 #: A word beside the names of events: KVM posts timer interrupts from any thread, also from

@@ -48,8 +48,8 @@ class Recorder:
     def write(self, record: Record) -> None:
         """Append a record to the journal, then fold it.
 
-        What is folded is the line that was written, so that the live run counts exactly
-        what a later reader of the journal counts.
+        The line is folded as it was written, so that the live run counts exactly what a
+        later reader of the journal counts.
 
         Raises:
             JournalError: nothing can be written.

@@ -89,8 +89,8 @@ def trial_record(
 ) -> TrialRecord:
     """Return the record of an attempt at a trial.
 
-    What a trial that plainly ticked at the first attempt does not need is left out, and the
-    times of first ticks are rounded to what they can mean.
+    The record of a trial that plainly ticked at the first attempt leaves out its number and
+    its duration. Times of first ticks are rounded to what they can mean.
     """
     told = result.told
     plainly = role is not Role.CONTROL and attempt == 1 and told.outcome.ticked

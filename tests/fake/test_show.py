@@ -130,7 +130,7 @@ async def test_a_cell_on_the_run_s_own_host_names_no_other(tmp_path: Path) -> No
 
 
 async def test_a_trial_is_journalled_before_it_is_announced(tmp_path: Path) -> None:
-    """Whoever hears of a step finds it in the journal."""
+    """A listener that hears of a step finds the step in the journal."""
     heard: list[str] = []
 
     class Listener(type(NO_PROGRESS)):  # type: ignore[misc]  # the class is private

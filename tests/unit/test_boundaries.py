@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.places import PACKAGE
 
-#: Whoever works through the host protocol has no business with these.
+#: Modules that work through the host protocol must not import these.
 FORBIDDEN = {"time", "os", "signal", "subprocess", "socket", "threading", "datetime"}
 
 

@@ -49,7 +49,7 @@ AXES: dict[str, list[object]] = {
 
 @given(st.data())
 def test_ids_survive_reordering(data: st.DataObject) -> None:
-    """Of axes, and of values in each; and they are as many as there are cells."""
+    """The order of the axes and of their values changes no id, and no two cells share one."""
     names = data.draw(st.permutations(list(AXES)))
     axes = {name: data.draw(st.permutations(AXES[name])) for name in names}
     found = ids({"axes": axes})

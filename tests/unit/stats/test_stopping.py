@@ -36,7 +36,7 @@ def test_a_campaign_may_end_when_it_is_sure() -> None:
 def test_ending_early_never_changes_the_verdict(
     planned: int, losses: list[bool], stop_after: int
 ) -> None:
-    """Whoever goes on after `enough` finds enough at the end, too."""
+    """A campaign that goes on after `enough` has enough losses at its end, too."""
     rule, lost, ended = StoppingRule(planned, stop_after), 0, False
     for trials, loss in enumerate(losses[:planned], start=1):
         lost += loss

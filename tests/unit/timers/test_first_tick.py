@@ -15,7 +15,7 @@ from orchestrator.timers.registry import TIMERS
         (0.97, 0.97, 0.36, Outcome.FULL_PERIOD),
         (1.0, 1.0, 0.64, Outcome.FULL_PERIOD),
         (1.1, 1.1, 0.5, Outcome.FULL_PERIOD),
-        # Of no class.
+        # No class is due then.
         (0.25, 0.25, 0.36, Outcome.EARLY),
         (0.75, 0.75, 0.6, Outcome.EARLY),
         (1.2, 1.2, 0.5, Outcome.LATE),

@@ -179,7 +179,7 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         exposed,
         likenesses(state.symptoms, facts, cell.accel, cell.irqchip),
         _ending(state, plan, cut_short=cut_short),
-        expired_saves=sum(each.saves for each in state.phases.bins if each.expired),
+        expired_saves=state.expired_saves,
         saves=state.saves,
         posts_timers=posts_timers(facts, cell),
         enlightenments=enlightenments(cell.cpu) if cell.accel is Accel.KVM else (),

@@ -10,7 +10,7 @@ from orchestrator.findings.period import in_words
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.recorder import EVIDENCE
 from orchestrator.results.hosts import other_hosts
-from orchestrator.results.meaning import explained, meaning, telling_cell
+from orchestrator.results.meaning import explained, meaning
 from orchestrator.results.summary import spread
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
@@ -62,10 +62,9 @@ def print_words(screen: Screen, cells: Sequence[CellResult]) -> None:
 
 def _print_others(screen: Screen, run: RunResult) -> None:
     """Print why each cell that is not clean is not, except for the cell that `meaning` is of."""
-    telling = telling_cell(run)
     same: dict[tuple[Verdict, str], list[str]] = {}
     for result in run.cells:
-        if result is not telling and result.verdict is not Verdict.CLEAN:
+        if result is not run.telling and result.verdict is not Verdict.CLEAN:
             same.setdefault((result.verdict, result.why.rstrip(".")), []).append(result.cell.id)
     for (verdict, why), ids in same.items():
         screen.prose(f"{', '.join(ids)}: ", coloured(verdict), f": {why}.")

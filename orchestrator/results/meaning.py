@@ -12,15 +12,17 @@ from orchestrator.verdict.verdict import Verdict
 
 def meaning(run: RunResult) -> str:
     """Return what was seen, and what that shows and does not show about this host."""
-    telling = telling_cell(run)
-    if telling is None:
-        return "Nothing was run, so nothing is known about this host."
-    return cell_meaning(telling)
-
-
-def telling_cell(run: RunResult) -> CellResult | None:
-    """Return the first cell with the run's verdict."""
-    return next((each for each in run.cells if each.verdict is run.verdict), None)
+    if run.telling.verdict is run.verdict:
+        return cell_meaning(run.telling)
+    surprising = [
+        f"{each.cell.id} is {each.verdict}, not {each.expected}"
+        for each in run.cells
+        if each.expected not in (None, each.verdict)
+    ]
+    return (
+        f"Arms whose answer is known got another one ({'; '.join(surprising)}), so this run shows "
+        "nothing about the other kernels."
+    )
 
 
 def cell_meaning(result: CellResult) -> str:

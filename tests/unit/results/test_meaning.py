@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.cli.run_table import first_tick, went_wrong
 from orchestrator.findings.cause import Cause, Diagnosis
+from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.witness import Says, Statement, Witness
 from orchestrator.journal.fold import fold
@@ -49,6 +50,18 @@ def judged(*outcomes: Outcome, cause: Cause = Cause.PENDING, ticks: int = 0) -> 
 
 def cell(*outcomes: Outcome, ticks: int = 0) -> CellResult:
     return judged(*outcomes, ticks=ticks).cells[0]
+
+
+def test_a_known_arm_that_surprises_is_named_as_the_reason() -> None:
+    ran = judged(*[Outcome.IMMEDIATE] * 8)
+    arms = []
+    for variant, expected in (("untouched", None), ("revert-fix", "affected")):
+        arm = replace(cell(*[Outcome.IMMEDIATE] * 8), verdict=Verdict.CLEAN)
+        arm.counts.lab = LabIdentity("6.1.0-48", "6.1.176", variant, True, "Bochs", expected)
+        arms.append(arm)
+    said = meaning(replace(ran, verdict=Verdict.INCONCLUSIVE, cells=arms))
+    assert f"({CELL.id} is clean, not affected)" in said
+    assert "shows nothing about the other kernels" in said
 
 
 def test_every_outcome_and_every_cause_has_words_and_they_stand_in_the_docs() -> None:

@@ -96,6 +96,10 @@ class Follower:
         while len(self._heard) < ticks:
             count, suspected = len(self._heard), judge.suspects
             quiet = await self._await_tick()
+            if quiet and quiet.outcome is Outcome.UNKNOWN and judge.sure and self._loaded:
+                found = await judge.decide()
+                if not found.outcome.ticked:
+                    return found
             if quiet:
                 came = "one tick came" if count == 1 else f"{count} ticks came"
                 why = f"{came} after the load, then: {quiet.why}" if count else quiet.why
@@ -103,13 +107,17 @@ class Follower:
             judge.hear(self._heard[-1])
             if judge.suspects and not suspected:
                 ticks = max(ticks, len(self._heard) + RATE_TICKS)
-        first = self._heard[0].tick
-        if first.sequence != self._save.ticks + 1:
+        if not self._loaded:
             # The vCPU ticks; but a load that did not load anything would look the same.
-            number = first.sequence - self._save.ticks
+            number = self._heard[0].tick.sequence - self._save.ticks
             why = f"the first line after the load was that of tick {number}"
             return Judgement(Outcome.UNKNOWN, why, ticks_before=len(self._heard))
         return await judge.decide()
+
+    @property
+    def _loaded(self) -> bool:
+        """Whether the first tick that was heard is the one after the save."""
+        return self._heard[0].tick.sequence == self._save.ticks + 1
 
     async def _await_tick(self) -> _Quiet | None:
         """Wait for the next tick. A silent vCPU is left alone for a while: it may tick unaided."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.outcome import GRAVITY, FirstTick, Outcome
+from orchestrator.findings.outcome import LATE as NOISE
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.wait import Wait
@@ -80,6 +81,11 @@ class Judge:
     def suspects(self) -> bool:
         """Whether a tick came at a wrong time, so that further ticks may tell why."""
         return any(not each.outcome.ticked for each in self._found)
+
+    @property
+    def sure(self) -> bool:
+        """Whether a tick showed a fault that no busy host brings about."""
+        return any(not each.outcome.ticked and each.outcome not in NOISE for each in self._found)
 
     def hear(self, heard: Arrival) -> None:
         """Judge one more tick."""

@@ -1,5 +1,6 @@
 """Ticks at wrong times after a load, and hosts on which the vCPU waits for a CPU."""
 
+import functools
 from collections.abc import Collection
 from pathlib import Path
 
@@ -147,6 +148,18 @@ async def test_a_long_silence_while_qemu_itself_waits_for_a_cpu(
     result, _ = await campaign(tmp_path, script, trials=2, accel="tcg")
     (cell,) = result.cells
     assert {kind for kind, number in cell.counts.outcomes.items() if number} == {outcome}
+
+
+async def test_an_extra_tick_counts_though_many_lines_are_missing_later(tmp_path: Path) -> None:
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        second_after(0.4)(qemu, vcpu, number)
+        for at, mute in ((1.9, True), (6.9, False)):
+            silence = functools.partial(setattr, vcpu, "mute", mute)
+            qemu.do_later(int(at * qemu.period_ns), silence)
+
+    result, _ = await campaign(tmp_path, only_ordinary(on_load), trials=2)
+    (cell,) = result.cells
+    assert {kind for kind, number in cell.counts.outcomes.items() if number} == {Outcome.EXTRA}
 
 
 @pytest.mark.parametrize("ticks", [3, 4])

@@ -13,7 +13,7 @@ from orchestrator.host.local_facts import read_facts
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.direct import ask_in_lab, direct_parts
 from orchestrator.lab.emulator.bochs import Bochs
-from orchestrator.lab.host.qemu import PackagedQemu, packaged_qemu
+from orchestrator.lab.host.qemu import packaged_qemu
 from orchestrator.lab.labs import ArmHost, LabParts, Labs
 from orchestrator.plan.plan import Plan
 from orchestrator.process.background import in_thread
@@ -28,7 +28,6 @@ async def run_lab(
     out: Path,
     *,
     bochs: Bochs,
-    packaged: PackagedQemu | None = None,
     cpus: int = 1,
     deadlines: Deadlines = DEFAULT_DEADLINES,
     parallel: int = 1,
@@ -44,7 +43,6 @@ async def run_lab(
         plan: the cells and the goals. The accelerator `auto` means KVM.
         out: an existing, empty folder for the journal, the evidence and the labs' logs.
         bochs: the emulator.
-        packaged: the QEMU that runs in the labs; fetched if it is left out.
         cpus: CPUs of each emulated machine.
         deadlines: how long each kind of step may take.
         parallel: labs that run at a time.
@@ -61,8 +59,8 @@ async def run_lab(
     """
     here = await asyncio.to_thread(read_facts, None, None)
     parts = LabParts(
-        bochs, packaged or await packaged_qemu(),
-        programs=(await in_thread(direct_parts, bochs)).programs, cpus=cpus, deadlines=deadlines,
+        bochs, await packaged_qemu(), programs=(await in_thread(direct_parts, bochs)).programs,
+        cpus=cpus, deadlines=deadlines,
     )  # fmt: skip
     cells = [(arm, replace(cell, host=arm.name)) for arm in arms for cell in plan.cells(Accel.KVM)]
     async with Labs(

@@ -4,6 +4,7 @@ The TSC of a guest runs on while its vCPU waits for a CPU. So the time between t
 at least a period by the TSC, and at most a period in the vCPU's running time.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ LATE = 1.1
 #: Least running time in nanoseconds past due from which on a tick is late: on a virtual
 #: machine an interrupt comes up to 0.7 ms late though the vCPU runs.
 LATE_NS = 1_000_000
+
+#: Periods by which a tick of QEMU's own LAPIC must be later than QEMU waited for a CPU.
+QEMU_SLACK = 0.3
 
 #: Shortest time between two ticks by the TSC, in periods. After a shorter one the tick is
 #: `extra`.
@@ -89,6 +93,16 @@ class Gap:
     def late(self) -> float:
         """Time past due for which the vCPU's wait for a CPU is no reason, in periods."""
         return self.least - self.ticks * self.usual
+
+
+def lag(gaps: Sequence[Gap]) -> float:
+    """Return how late the last tick of a timer that runs by itself was, in periods.
+
+    It is as late as its distance from the earliest ticks exceeds whole periods. Whoever delivers
+    the ticks may hold one back without keeping the vCPU from running, as QEMU's main loop does.
+    """
+    drifts = list(itertools.accumulate((gap.periods - gap.ticks for gap in gaps), initial=0.0))
+    return drifts[-1] - min(drifts)
 
 
 def missing(late: float) -> int:

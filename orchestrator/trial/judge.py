@@ -9,14 +9,17 @@ from orchestrator.findings.outcome import LATE as NOISE
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.wait import Wait
-from orchestrator.timers.first_tick import (
-    TOLERANCE,
-    ResumeTiming,
-    Span,
-    classify,
-    past_due,
+from orchestrator.timers.first_tick import TOLERANCE, ResumeTiming, Span, classify, past_due
+from orchestrator.timers.gap import (
+    LATE,
+    LATE_NS,
+    QEMU_SLACK,
+    Gap,
+    judge,
+    lag,
+    missing,
+    steady_period,
 )
-from orchestrator.timers.gap import LATE, LATE_NS, Gap, judge, missing, steady_period
 from orchestrator.trial.guest_clock import TOLERANCE_NS, cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
@@ -207,7 +210,8 @@ class Judge:
         periods = cycles_between(before.tick.tsc, tick.tsc) / pace.cycles_per_period
         held_back = 0.0
         if self._timer.reloads:
-            held_back = pace.stolen_cycles(before.tick) / pace.cycles_per_period
+            stolen = pace.stolen_cycles(before.tick) / pace.cycles_per_period
+            held_back = max(stolen, lag(self._gaps))
             if len(self._heard) == 2:
                 # A first tick that was there when the guest resumed fired at any time before.
                 span = self._span
@@ -328,17 +332,14 @@ class Judge:
 
         QEMU's main loop fires this LAPIC: a tick is late whenever that loop waits.
         """
-        wrong = {
-            Outcome.LATE: self.late, Outcome.MISSED: self.late, Outcome.RECOVERED: self.late,
-            Outcome.EXTRA: 1.0,
-        }  # fmt: skip
+        wrong = (Outcome.LATE, Outcome.MISSED, Outcome.RECOVERED, Outcome.EXTRA)
         if not self._instance.config.timer_is_qemus or found.outcome not in wrong:
             return None
         if found.outcome is Outcome.EXTRA and not self._timer.reloads:
             return None
         waited = await self._instance.waited_ns() / self._period_ns
-        late = wrong[found.outcome]
-        if late - waited >= 0.5:
+        late = 1.0 if found.outcome is Outcome.EXTRA else self.late
+        if late - waited >= QEMU_SLACK:
             return None
         return Judgement(
             Outcome.INDISTINCT,

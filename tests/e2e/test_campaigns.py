@@ -25,7 +25,9 @@ async def test_500_loads_lose_nothing(
     loads = [r["save"] for r in records if r["record"] == "trial" and r["role"] == "host"]
     assert len(loads) == 500
     assert max(map(loads.count, saves)) <= 25
-    assert all(0.35 <= saves[tag]["phase"] <= 0.65 for tag in set(loads))
+    for tag in set(loads):  # after five misses any phase but those near a tick will do
+        low, high = (0.1, 0.9) if saves[tag].get("widened") else (0.35, 0.65)
+        assert low <= saves[tag]["phase"] <= high
     assert records[-1]["record"] == "verdict"
 
 

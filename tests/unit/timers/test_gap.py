@@ -1,7 +1,7 @@
 import pytest
 
 from orchestrator.findings.outcome import Outcome
-from orchestrator.timers.gap import Gap, judge, missing, steady_period
+from orchestrator.timers.gap import Gap, judge, lag, missing, steady_period
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,13 @@ def test_a_guest_that_holds_its_ticks_back(
     periods: float, stolen: float, outcome: Outcome | None
 ) -> None:
     assert judge(Gap(periods, stolen, usual=1.8)) is outcome
+
+
+def test_a_tick_that_was_held_back_makes_the_next_gap_short() -> None:
+    """QEMU's main loop may deliver a tick late although the vCPU runs."""
+    gaps = [Gap(1.0, 0.0), Gap(1.06, 0.0)]
+    assert lag(gaps) == pytest.approx(0.06)
+    assert judge(Gap(0.94, 0.0, held_back=lag(gaps))) is None
+    assert judge(Gap(0.85, 0.0, held_back=lag(gaps))) is Outcome.EXTRA
+    gaps.append(Gap(0.5, 0.0))
+    assert lag(gaps) == 0.0, "a tick that came too early holds nothing back"

@@ -98,3 +98,11 @@ def classify(
 def past_due(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> float:
     """Return the running time by which a first tick came after every class was due, in periods."""
     return span.low - max(high for _, high in due.values())
+
+
+def past_a_class(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> float:
+    """Return the running time by which a first tick came after the last class before it was due.
+
+    It is in periods. A tick that QEMU's main loop held back belongs to that class.
+    """
+    return span.low - max((high for _, high in due.values() if high <= span.low), default=0.0)

@@ -19,9 +19,6 @@ LATE = 1.1
 #: machine an interrupt comes up to 0.7 ms late though the vCPU runs.
 LATE_NS = 1_000_000
 
-#: Periods by which a tick of QEMU's own LAPIC must be later than QEMU waited for a CPU.
-QEMU_SLACK = 0.3
-
 #: Shortest time between two ticks by the TSC, in periods. After a shorter one the tick is
 #: `extra`.
 EXTRA = 0.97

@@ -1,11 +1,14 @@
 """The LAPIC timer in TSC-deadline mode: it fires when the TSC reaches a deadline."""
 
+from collections.abc import Mapping
+
 from orchestrator.findings.cause import INTERRUPT_LOST, Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.lapic import Lapic
 from orchestrator.guest.lines import Testimony
 from orchestrator.guest.state import GuestState
 from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.timers.first_tick import TOLERANCE, ResumeTiming
 from orchestrator.timers.lapic import LapicTimer
 from orchestrator.timers.timer import Hearing
 
@@ -21,6 +24,19 @@ class TscDeadline(LapicTimer):
     def armed(self, state: GuestState, lapic: Lapic) -> bool:
         """Return whether the guest armed the timer; this mode leaves TMICT at 0."""
         return state.arms == state.ticks + 1
+
+    def due(
+        self, phase: float, resumed: ResumeTiming, held: float = 0.0
+    ) -> Mapping[Outcome, tuple[float, float]]:
+        """Return the times of the LAPIC timer's classes.
+
+        The TSC may go on while the guest is stopped, and then less than the rest of the period
+        is left until the deadline.
+        """
+        due = dict(super().due(phase, resumed, held))
+        if not resumed.lapic_stood and not held:
+            due[Outcome.REMAINING] = (min(2 * TOLERANCE, 1 - phase), 1 - phase)
+        return due
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
         """Return whether the vCPU was silent, and its deadline is over or gone."""

@@ -9,11 +9,17 @@ from orchestrator.findings.outcome import LATE as NOISE
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.wait import Wait
-from orchestrator.timers.first_tick import TOLERANCE, ResumeTiming, Span, classify, past_due
+from orchestrator.timers.first_tick import (
+    TOLERANCE,
+    ResumeTiming,
+    Span,
+    classify,
+    past_a_class,
+    past_due,
+)
 from orchestrator.timers.gap import (
     LATE,
     LATE_NS,
-    QEMU_SLACK,
     Gap,
     judge,
     lag,
@@ -23,6 +29,7 @@ from orchestrator.timers.gap import (
 from orchestrator.trial.guest_clock import TOLERANCE_NS, cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
+from orchestrator.trial.qemu_waits import held_up
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.timer_differs import timer_differs
 from orchestrator.vm.config import Accel
@@ -70,6 +77,7 @@ class Judge:
         # A guest that sleeps has no turns, and one that does not note them has no TSC either.
         self._notes_turns = bool(save.tsc) and not self._sleeps
         self._span = Span(0.0, 0.0)
+        self._past_a_class = 0.0
         self._gaps: list[Gap] = []
         self._heard: list[Arrival] = []
         self._found: list[Judgement] = []
@@ -130,6 +138,7 @@ class Judge:
         timing = self._timing(first, wall)
         due = self._due or self._timer.due(save.phase, timing, save.hold_left)
         outcome, late = classify(span, due, timing), past_due(span, due)
+        self._past_a_class = past_a_class(span, due)
         if outcome is Outcome.LATE and late <= self._slack:
             outcome = Outcome.INDISTINCT
         # A vCPU that sleeps may have waited for a CPU. One that waited when it was stopped has
@@ -314,8 +323,8 @@ class Judge:
             passed_ns += self._save.phase * self._period_ns
         restored = 0 <= advanced_ns <= passed_ns + TOLERANCE_NS
         off_ns = clock.off_ns(heard, self._resumed.load_ns, cycles_per_ns)
-        if self._instance.config.accel is Accel.TCG and off_ns < 0 <= advanced_ns:
-            restored = True  # TCG stops the TSC with its VM, and never lets it go back
+        if self._instance.config.accel is Accel.TCG and advanced_ns >= 0:
+            restored = True  # TCG never lets its TSC go back: after a load it may be far ahead
         if off_ns or not clock.tied:
             clock.restart()
         clock.hear(heard.tick, heard.at_ns)
@@ -328,22 +337,12 @@ class Judge:
         )
 
     async def _held_up_by_qemu(self, found: Judgement) -> Judgement | None:
-        """Return another finding if QEMU, whose LAPIC it is, had to wait for a CPU itself.
-
-        QEMU's main loop fires this LAPIC: a tick is late whenever that loop waits.
-        """
-        wrong = (Outcome.LATE, Outcome.MISSED, Outcome.RECOVERED, Outcome.EXTRA)
-        if not self._instance.config.timer_is_qemus or found.outcome not in wrong:
+        """Return another finding if QEMU, whose LAPIC it is, had to wait for a CPU itself."""
+        late = {Outcome.EXTRA: 1.0, Outcome.EARLY: self._past_a_class}
+        late |= dict.fromkeys((Outcome.LATE, Outcome.MISSED, Outcome.RECOVERED), self.late)
+        if found.outcome not in late:
             return None
         if found.outcome is Outcome.EXTRA and not self._timer.reloads:
             return None
-        waited = await self._instance.waited_ns() / self._period_ns
-        late = 1.0 if found.outcome is Outcome.EXTRA else self.late
-        if late - waited >= QEMU_SLACK:
-            return None
-        return Judgement(
-            Outcome.INDISTINCT,
-            f"a tick came {late:.1f} periods late, but QEMU's threads had to wait {waited:.1f} "
-            "periods for a CPU",
-            ticks_before=len(self._heard),
-        )
+        why = await held_up(self._instance, late[found.outcome], self._period_ns)
+        return Judgement(Outcome.INDISTINCT, why, ticks_before=len(self._heard)) if why else None

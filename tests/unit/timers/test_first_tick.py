@@ -1,7 +1,14 @@
 import pytest
 
 from orchestrator.findings.outcome import Outcome
-from orchestrator.timers.first_tick import AT_ONCE, ResumeTiming, Span, classify, lapic_due
+from orchestrator.timers.first_tick import (
+    AT_ONCE,
+    ResumeTiming,
+    Span,
+    classify,
+    lapic_due,
+    past_a_class,
+)
 from orchestrator.timers.registry import TIMERS
 
 
@@ -124,3 +131,25 @@ def test_a_tick_sooner_than_a_period_after_the_command_is_no_full_period(
     """However late the answers to the load and to `cont` arrive."""
     resumed = ResumeTiming(answering=0.4, loading=0.2, until_tick=until_tick)
     assert classify(Span(0.25, 0.25), lapic_due(0.5, resumed), resumed) is outcome
+
+
+@pytest.mark.parametrize(("at", "past"), [(0.1, 0.1), (0.6, 0.28), (1.4, 0.4)])
+def test_how_far_a_tick_is_past_a_class(at: float, past: float) -> None:
+    due = lapic_due(0.68, ResumeTiming(lapic_stood=True))
+    assert past_a_class(Span(at, at + 0.1), due) == pytest.approx(past)
+
+
+@pytest.mark.parametrize(
+    ("at", "outcome"),
+    [
+        (0.0, Outcome.IMMEDIATE),
+        (0.2, Outcome.REMAINING),
+        (0.5, Outcome.REMAINING),
+        (0.8, Outcome.EARLY),
+    ],
+)
+def test_less_than_the_rest_of_a_period_may_be_left_until_a_deadline(
+    at: float, outcome: Outcome
+) -> None:
+    due = TIMERS["tsc-deadline"].due(0.5, AT_ONCE)
+    assert classify(Span(at, at), due) is outcome

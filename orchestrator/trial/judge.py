@@ -263,6 +263,8 @@ class Judge:
         period = steady_period(gaps)
         if period is None:
             return None
+        if period > 1 and await held_up(self._instance, period - 1, self._period_ns):
+            return None
         said = ""
         if period < 1 and not self._timer.reloads:
             # The guest arms the timer at each tick: ticks that come too early are more likely

@@ -78,7 +78,8 @@ async def test_qemu_old_and_new(
     tmp_path: Path, best_accel: Accel, method: Method, suite: str
 ) -> None:
     """One of 2020 and one of 2026, unpacked beside the system."""
-    lacking = {Method.JOBS, Method.FILE, Method.MAPPED_RAM} if suite == OLD else set()
+    jobs = {Method.JOBS, Method.JOBS_HMP, Method.JOBS_LOADVM}
+    lacking = jobs | {Method.FILE, Method.MAPPED_RAM} if suite == OLD else set()
     cycles = list(CycleKind) if TRIALS >= MANY else [CycleKind.REPEAT]
     async with host_with_qemu(suite) as host:
         qemu = host.facts.need_qemu()

@@ -43,9 +43,11 @@ class Limits:
         """vCPU time to wait after each look, in case the look cured the guest.
 
         A vCPU that re-arms at an NMI prints its testimony first. On a shared console it
-        also waits until the other vCPUs have printed theirs.
+        also waits up to two periods until the other vCPUs have printed theirs, and the next
+        testimony must come more than a period after that.
         """
-        return max((1 + self.vcpus) * self.period_ns, 12_000_000)
+        periods = 2 if self.vcpus == 1 else self.vcpus + 2
+        return max(periods * self.period_ns, 12_000_000)
 
     @property
     def wall_cap_ns(self) -> int:

@@ -222,9 +222,9 @@ class Judge:
             stolen = pace.stolen_cycles(before.tick) / pace.cycles_per_period
             held_back = max(stolen, lag(self._gaps))
             if len(self._heard) == 2:
-                # A first tick that was there when the guest resumed fired at any time before.
-                span = self._span
-                held_back = span.high - span.low if span.low > TOLERANCE else 1.0
+                span = self._span  # a tick that was there at the resume fired any time before
+                held_back = max(span.high - span.low, self._past_a_class)
+                held_back = held_back if span.low > TOLERANCE else 1.0
             if self._timer.catches_up:
                 behind = self._gaps[-1].behind if self._gaps else self._first_behind(before)
                 held_back = max(held_back, behind)

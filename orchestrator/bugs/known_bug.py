@@ -1,4 +1,4 @@
-"""What the catalogue says of a known bug: how it shows, which hosts can show it, what helps."""
+"""The entry of a known bug: how it shows, which hosts can show it, and what helps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from orchestrator.findings.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """What one trial of a cell showed."""
+    """The observations of one trial that a signature can match."""
 
     timer: str
     """The timer by which the guest ticked."""
@@ -24,7 +24,7 @@ class Symptom:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a bug shows. An empty set means that anything fits."""
+    """The symptoms that fit a bug. An empty set means that anything fits."""
 
     outcomes: frozenset[Outcome]
     causes: frozenset[Cause] = frozenset()
@@ -47,14 +47,14 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a host must have for a bug to show."""
+    """The parts of a host without which a bug cannot show."""
 
     module: str | None = None
     """The back end of KVM that has the bug; None if any program or kernel may have it."""
     parameter: str | None = None
     """The parameter of the module that must be on."""
     without: str = ""
-    """What is missing while the parameter is off, as the end of a sentence."""
+    """The part that is missing while the parameter is off, as the end of a sentence."""
     split_irqchip: bool = False
     """True if the bug shows only with `irqchip=split`."""
 

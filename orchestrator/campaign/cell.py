@@ -323,7 +323,7 @@ class CellRunner:
     def _paces(self, instance: Instance) -> Paces:
         """Return the paces learnt on these CPUs from earlier instances."""
         fresh, guest = Paces(len(instance.vcpus)), instance.config.guest
-        # Of a guest that halts, the vCPU that is about to have the control runs busily.
+        # In a guest that halts, one vCPU runs busily: the one that is about to have the control.
         busy = guest.subject if guest.wait is Wait.HALT and guest.control_tick else None
         known = (instance.facts.pinned_cpus, busy)
         return self._known_paces.setdefault(known, fresh)

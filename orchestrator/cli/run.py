@@ -141,7 +141,7 @@ def run(
         ),
     ] = None,
     wait: Annotated[
-        list[Wait] | None, _axis("wait", "What the guest does between ticks: run, or halt.")
+        list[Wait] | None, _axis("wait", "How the guest waits for a tick: it runs, or it halts.")
     ] = None,
     state: Annotated[
         list[SavedState] | None,

@@ -58,5 +58,5 @@ class Diagnosis:
     sentence: str
     vcpu: int = 0
     trace: TraceReading | None = None
-    """What the kernel's trace shows of the timer; None if there is no trace, or if the silence
-    has another cause."""
+    """The kernel's account of the timer, from its trace; None if there is no trace, or if the
+    silence has another cause."""

@@ -62,8 +62,8 @@ class FirstTick:
     """When the first tick came after a load."""
 
     periods: float
-    """By the guest's running time since it resumed: time in which the vCPU waited for a CPU
-    does not count."""
+    """Time since the guest resumed, in periods of its running time: time in which the vCPU
+    waited for a CPU does not count."""
     wall_periods: float
     """By the host's clock, from `cont` to the line's arrival, less the time of printing it."""
     ms: float

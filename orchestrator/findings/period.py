@@ -1,4 +1,4 @@
-"""What was measured of a host at a timer period, and whether the period suits the host."""
+"""Measurements of a host at a timer period. They say whether the period suits the host."""
 
 import math
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ class PeriodTried:
     printing: float | None = None
     """Median share of the period that the guest spends on printing a tick line."""
     gap_error: float | None = None
-    """How much longer than a period ordinary gaps are in the guest's running time, in periods:
-    the quantile `GAPS_AT`."""
+    """The quantile `GAPS_AT` of the excess of ordinary gaps over a period, in periods of the
+    guest's running time."""
     stop_error: float | None = None
-    """How far from its aim a stop lands in the guest's running time, in periods: the quantile
-    `STOPS_AT`."""
+    """The quantile `STOPS_AT` of the distance between a stop and its aim, in periods of the
+    guest's running time."""
     gaps: int = 0
     """Number of gaps measured."""
     stops: int = 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 class TraceReading(enum.StrEnum):
-    """What the kernel's trace shows of a silent vCPU's timer since the load."""
+    """The kernel's account of a silent vCPU's timer since the load, from its trace."""
 
     VANISHED = "accepted, then vanished"
     """The LAPIC accepted the tick vector more often than the guest took it."""
@@ -20,7 +20,7 @@ class TraceReading(enum.StrEnum):
 
 
 class Witness(enum.StrEnum):
-    """What was asked about a loss."""
+    """A source that can be asked about a loss."""
 
     TRACE = "trace"
     """The kernel's trace of the loads."""
@@ -31,7 +31,7 @@ class Witness(enum.StrEnum):
 
 
 class Says(enum.StrEnum):
-    """What a witness says of losses that were diagnosed as the known bug."""
+    """A witness's answer about losses that were diagnosed as the known bug."""
 
     AGREES = "agrees"
     CONTRADICTS = "contradicts"
@@ -40,7 +40,7 @@ class Says(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one witness says, and on what grounds."""
+    """The answer of one witness, and its grounds."""
 
     witness: Witness
     says: Says

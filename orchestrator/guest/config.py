@@ -48,6 +48,6 @@ class GuestConfig:
     subject: int = 0
     """APIC ID of the vCPU on which the control (or a test's fault) happens."""
     wait: Wait = Wait.BUSY
-    """What the guest does between ticks."""
+    """The guest's way to wait for a tick."""
     state: SavedState = SavedState.ARMED
     """State of the LAPIC between two ticks, while a save may be taken."""

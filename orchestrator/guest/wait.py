@@ -4,7 +4,7 @@ import enum
 
 
 class Wait(enum.StrEnum):
-    """What the guest does between ticks."""
+    """A guest's way to wait for a tick."""
 
     BUSY = "busy"
     """It runs a loop, so that its vCPU never sleeps."""

@@ -49,7 +49,7 @@ class CellState:
     period_ns: int | None = None
     """The timer period. None for `auto` until it was measured."""
     periods_tried: tuple[PeriodTried, ...] = ()
-    """What was measured to choose the period."""
+    """The measurements by which the period was chosen."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """Trials of eligible saves, by outcome; `unknown` for those that stayed unresolved."""
     causes: Counter[Cause] = field(default_factory=Counter)
@@ -65,7 +65,7 @@ class CellState:
     lost_by_vcpu: Counter[int] = field(default_factory=Counter)
     """How often each vCPU lost its timer. One load may lose several."""
     symptoms: Counter[Symptom] = field(default_factory=Counter)
-    """What the trials without normal ticks showed."""
+    """The symptoms of trials without normal ticks, with the number of such trials."""
     controls: list[Control] = field(default_factory=list)
     pairing: Pairing = field(default_factory=Pairing)
     """The pairs of a load and a sham since the cell's first late tick."""
@@ -75,11 +75,11 @@ class CellState:
     apicv: ApicvTrace | None = None
     """The use of APICv in the kernel's trace of the first instance."""
     traced: Counter[TraceReading] = field(default_factory=Counter)
-    """What the kernel's trace shows of losses with the signature of a known bug that makes a
-    host `affected`, and of timers that were never started."""
+    """Readings of the kernel's trace, for losses with the signature of a known bug that makes
+    a host `affected` and for timers that were never started."""
     direct_test: DirectCounts | str | None = None
-    """What the direct test counted on the same host, or why it could not be run; None if it
-    was not asked."""
+    """The counts of the direct test on the same host, or the reason why it could not be run;
+    None if nobody asked it."""
     console_garbled: int = 0
     """Console lines with a wrong checksum, on instances that have ended."""
     console_dropped_bytes: int = 0

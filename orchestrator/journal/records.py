@@ -187,7 +187,7 @@ class WitnessRecord:
 
     cell: str
     counts: DirectCounts | None = None
-    """What it counted; None if it could not be run."""
+    """Its counts; None if it could not be run."""
     failure: str = ""
     """Why it could not be run."""
 

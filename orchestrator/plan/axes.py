@@ -118,7 +118,7 @@ class Axes(Strict):
     guest: Axis[Annotated[str, NameIn(GUESTS)]] = [DEFAULT_GUEST]
     """The guest that runs in the VM."""
     wait: Axis[Wait] = [Wait.BUSY]
-    """What the guest does between ticks: it runs a loop, or it halts its vCPU."""
+    """The guest's wait for a tick: it runs a loop, or it halts its vCPU."""
     state: Axis[SavedState] = [SavedState.ARMED]
     """State of the LAPIC in which saves are taken."""
     resume: Axis[Resume] = [Resume.CONT]

@@ -44,7 +44,7 @@ class Gap:
     """The time between two ticks, in periods."""
 
     periods: float
-    """By the TSC."""
+    """The time by the TSC."""
     stolen: float
     """The part in which the vCPU did not run."""
     held_back: float = 0.0

@@ -33,7 +33,7 @@ def _a_period_after_the_end(due: Due, left: float) -> Due:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a state means for saves and ticks."""
+    """The consequences of a state for saves and ticks."""
 
     conditions: frozenset[str]
     """Conditions of a stopped vCPU that the state brings about. In any other state each of

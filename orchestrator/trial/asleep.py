@@ -1,4 +1,4 @@
-"""Where in their periods the vCPUs of a sleeping guest were stopped."""
+"""Finds the phases at which the vCPUs of a sleeping guest were stopped."""
 
 from collections.abc import Sequence
 

@@ -41,7 +41,7 @@ _UNIT_CYCLES = 2048
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the ticks of a vCPU show."""
+    """The outcome that the ticks of a vCPU show."""
 
     outcome: Outcome
     why: str = ""

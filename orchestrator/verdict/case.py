@@ -1,4 +1,4 @@
-"""What a cell's verdict is decided from, and what a rule finds in it."""
+"""The case of a cell, from which its verdict is decided, and the finding of a rule."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -76,7 +76,7 @@ class Case:
     apicv_required: bool = False
     """True if the plan wants no verdict from a host without APICv."""
     witnesses: tuple[Statement, ...] = ()
-    """What second witnesses say of losses that were diagnosed as the known bug."""
+    """The statements of second witnesses about losses that were diagnosed as the known bug."""
     direct: DirectCounts | None = None
     """The direct test on the same host, if it was run."""
     ask_witness_by: str = "`losttick probe`"

@@ -47,7 +47,7 @@ class CellResult:
     likenesses: tuple[Likeness, ...] = ()
     """Known bugs that trials look like, without the bug that makes a host `affected`."""
     witnesses: tuple[Statement, ...] = ()
-    """What second witnesses say of losses that were diagnosed as the known bug."""
+    """The statements of second witnesses about losses that were diagnosed as the known bug."""
     loads_blamed: bool = False
     """True if loads make ticks late. Otherwise late ticks are the host's own noise."""
 

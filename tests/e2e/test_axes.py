@@ -63,7 +63,7 @@ PAUSES: tuple[dict[str, Any], ...] = (
     {"pause_before_load": "3 periods", "resume": "auto"},
 )
 
-#: What the guest itself does: it halts, holds its LAPIC in a state, or ticks by another timer.
+#: Behaviours of the guest: it halts, holds its LAPIC in a state, or ticks by another timer.
 GUESTS = (
     {"wait": "halt"},
     {"wait": "halt", "mode": "periodic"},

@@ -69,7 +69,7 @@ def harmless(name: str, shim: str, **more: object) -> Fault:
     return Fault(name, shim, Verdict.CLEAN, None, **more)  # type: ignore[arg-type]
 
 
-#: What else a load may show of a fault, if its vCPU had to wait for a CPU.
+#: Other outcomes that a load with a fault may have if its vCPU had to wait for a CPU.
 WEAKER = {
     Outcome.MISSED: {Outcome.LATE},
     Outcome.RATE: {Outcome.LATE, Outcome.MISSED, Outcome.EARLY, Outcome.EXTRA},

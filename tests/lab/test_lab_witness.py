@@ -25,7 +25,7 @@ TRIALS = 3
 
 
 def traces(out: Path, cell: dict[str, Any]) -> list[str]:
-    """What the kernel's trace showed of each lost load, and not of controls."""
+    """Return the reading of the kernel's trace for each lost load; controls are left out."""
     return [
         trial["diagnoses"][0].get("trace")
         for trial in records(out, "trial")

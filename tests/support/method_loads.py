@@ -14,7 +14,7 @@ MANY = 300
 #: Trials of each combination.
 TRIALS = int(os.environ.get("LOSTTICK_TEST_TRIALS", "8"))
 
-#: Where each trial takes a save: room to hit its phase on a busy machine.
+#: Period in milliseconds. It leaves room to hit the phase of a save on a busy machine.
 PERIOD_MS = 20
 
 #: QEMU 5.2, and 11.1.

@@ -4,7 +4,7 @@ from orchestrator.snapshot.method import Method
 
 NEW_PROCESS = [Method.LOADVM, Method.EXEC, Method.INCOMING]
 
-#: What follows `-S` on the command line of a QEMU that loads.
+#: The options after `-S` on the command line of a QEMU that loads.
 LOADER = {
     Method.LOADVM: ["-loadvm", "save"],
     Method.EXEC: ["-incoming", "defer", "-global", "migration.x-events=on"],

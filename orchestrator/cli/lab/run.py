@@ -72,7 +72,7 @@ def run(
     ] = None,
     wait: Annotated[
         list[Wait] | None,
-        typer.Option(help="What the guest does between ticks.", show_default="busy"),
+        typer.Option(help="How the guest waits for a tick.", show_default="busy"),
     ] = None,
     resume_by: Annotated[
         list[Resume] | None,

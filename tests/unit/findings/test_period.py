@@ -29,7 +29,7 @@ def test_each_limit_is_one(fields: dict[str, object], words: str) -> None:
 
 
 def test_quantiles() -> None:
-    """Of 20 stops two may miss their aim; of some tens of gaps none may be long."""
+    """Two of 20 stops may miss their aim; none of some tens of gaps may be long."""
     assert stop_error([0.0] * 18 + [0.9, -0.9]) == 0.0
     assert stop_error([0.0] * 17 + [0.9, -0.8, 0.7]) == 0.7
     assert stop_error([-0.2]) == 0.2

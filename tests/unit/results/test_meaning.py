@@ -1,4 +1,4 @@
-"""What a result says in plain words: the verdict, each outcome and each cause."""
+"""The plain words of a result: for the verdict, each outcome and each cause."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -9,7 +9,7 @@ from orchestrator.timers.gap import Gap, judge, lag, missing, steady_period
     [
         (Gap(1.0, 0.0), None),
         (Gap(1.09, 0.0), None),
-        # By the TSC half of the gaps on a loaded host are longer than that.
+        # On a loaded host half of the gaps are longer than that by the TSC.
         (Gap(7.4, 6.5), None),
         (Gap(1.0, 0.9), None),
         (Gap(1.2, 0.0), Outcome.LATE),

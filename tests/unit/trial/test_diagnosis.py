@@ -1,4 +1,4 @@
-"""What the evidence of a silent vCPU is called."""
+"""The cause that follows from the evidence of a silent vCPU."""
 
 from dataclasses import replace
 from typing import Any

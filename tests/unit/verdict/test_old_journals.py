@@ -125,8 +125,9 @@ def in_todays_words(text: str) -> str:
     return text
 
 
-#: What nobody said then: what to do, known bugs that trials look like, how many saves were
-#: expired, how far a cell had come when it ended early, and, with a loss, the bound over saves.
+#: Sentences that were added since then: what to do, known bugs that trials look like, the number
+#: of expired saves, how far a cell had come when it ended early, and, with a loss, the bound
+#: over saves.
 NEW = (
     r"\. Run it again while the host is less busy, or with a longer --period$",
     r"\. (?:The evidence folders of the controls say why\. Run it again while the host is less "

@@ -1,4 +1,4 @@
-"""What losttick keeps of a program in a lab, and of the lab's serial port."""
+"""The output of a program in a lab, and of the lab's serial port, as losttick keeps it."""
 
 import asyncio
 import os

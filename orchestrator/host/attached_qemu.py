@@ -6,20 +6,20 @@ import shutil
 import socket
 import struct
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.host.cpus import Pins
 from orchestrator.host.errors import NotOwnedError, QemuSocketError
 from orchestrator.host.protocol import DUMP_FILE
-from orchestrator.host.thread_times import cpu_ns, run_delay_ns, waited_ns
+from orchestrator.host.thread_times import ThreadTimes
 from orchestrator.process.exit import ProcessExit
 
 #: `struct ucred`: process, user and group.
 _CREDENTIALS = struct.Struct("3i")
 
 
-class AttachedQemu:
+class AttachedQemu(ThreadTimes):
     """A running QEMU. Made by `AttachedQemu.connect`."""
 
     tracer = None
@@ -48,18 +48,6 @@ class AttachedQemu:
             attached = cls(streams[0], streams[1:])
             failing.pop_all()
         return attached
-
-    async def vcpu_cpu_ns(self, thread_id: int) -> int:
-        """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
-        return cpu_ns(self.pid, thread_id)
-
-    async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
-        """Return a vCPU thread's time on run queues; see `QemuProcess.vcpu_run_delay_ns`."""
-        return run_delay_ns(self.pid, thread_id)
-
-    async def waited_ns(self, besides: Collection[int]) -> int:
-        """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""
-        return waited_ns(self.pid, besides)
 
     async def pin(self, thread_id: int) -> int | None:
         """Pin a vCPU thread until `release`; see `QemuProcess.pin`."""

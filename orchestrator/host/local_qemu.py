@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from orchestrator.host.chardevs import chardev_args
 from orchestrator.host.cpus import Pins
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import DUMP_FILE
-from orchestrator.host.thread_times import cpu_ns, run_delay_ns, waited_ns
+from orchestrator.host.thread_times import ThreadTimes
 from orchestrator.process.exit import ProcessExit
 from orchestrator.process.supervised import ProcessStartError, Supervised, supervise
 
@@ -19,7 +19,7 @@ from orchestrator.process.supervised import ProcessStartError, Supervised, super
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 
 
-class LocalQemu:
+class LocalQemu(ThreadTimes):
     """A running QEMU. Made by `LocalBinary.start_qemu`."""
 
     dump_file = DUMP_FILE
@@ -40,18 +40,6 @@ class LocalQemu:
         self.folder = program.folder
         self._program = program
         self._pins = Pins()
-
-    async def vcpu_cpu_ns(self, thread_id: int) -> int:
-        """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
-        return cpu_ns(self.pid, thread_id)
-
-    async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
-        """Return a vCPU thread's time on run queues; see `QemuProcess.vcpu_run_delay_ns`."""
-        return run_delay_ns(self.pid, thread_id)
-
-    async def waited_ns(self, besides: Collection[int]) -> int:
-        """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""
-        return waited_ns(self.pid, besides)
 
     async def pin(self, thread_id: int) -> int | None:
         """Pin a vCPU thread to a CPU that no other vCPU has; see `QemuProcess.pin`."""

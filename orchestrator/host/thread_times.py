@@ -68,3 +68,21 @@ def waited_ns(pid: int, besides: Collection[int]) -> int:
                 with contextlib.suppress(OSError):
                     total += int((task / "schedstat").read_text().split()[1])
     return total
+
+
+class ThreadTimes:
+    """The thread times of a QEMU on this computer; the part of `QemuProcess` that reads /proc."""
+
+    pid: int
+
+    async def vcpu_cpu_ns(self, thread_id: int) -> int:
+        """Return the CPU time of a vCPU thread; see `QemuProcess.vcpu_cpu_ns`."""
+        return cpu_ns(self.pid, thread_id)
+
+    async def vcpu_run_delay_ns(self, thread_id: int) -> int | None:
+        """Return a vCPU thread's time on run queues; see `QemuProcess.vcpu_run_delay_ns`."""
+        return run_delay_ns(self.pid, thread_id)
+
+    async def waited_ns(self, besides: Collection[int]) -> int:
+        """Return the threads' time on run queues; see `QemuProcess.waited_ns`."""
+        return waited_ns(self.pid, besides)

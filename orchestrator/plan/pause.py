@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema
+
+from orchestrator.plan.parsed import Parsed
 
 #: Longest pause in seconds. A period has at most 4.3 s.
 LONGEST_S = 3600.0
@@ -17,7 +19,7 @@ _TEXT = r"(\d+(?:\.\d+)?) ?(periods?|s|ms)"
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Parsed):
     """How long to wait before a load, or between a load and `cont`.
 
     In a plan, a number and its unit: `"3 periods"`, `"10 s"` or `"500 ms"`. The number 0 is no
@@ -68,12 +70,6 @@ class Pause:
         if self.periods:
             return f"{self.periods:.10g}periods"
         return f"{self.seconds:.10g}s" if self.seconds else "0"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            cls.parse, serialization=core_schema.to_string_ser_schema()
-        )
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema
+
+from orchestrator.plan.parsed import Parsed
 
 #: Range of `random`: the middle of the period, where timing can tell every class of first
 #: tick from every other.
@@ -29,7 +31,7 @@ _PATTERN = r"^(random|expired|0(\.\d+)?-(0(\.\d+)?|1(\.0+)?))$"
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(Parsed):
     """A point or a range of the timer period, from 0 to 1.
 
     In a plan, `random` draws the phase of each save from the middle of the period,
@@ -93,12 +95,6 @@ class Phase:
         if self == RANDOM:
             return "random"
         return f"{self.low:g}" if self.low == self.high else f"{self.low:g}-{self.high:g}"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            cls.parse, serialization=core_schema.to_string_ser_schema()
-        )
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -1,7 +1,7 @@
 """Follows the ticks of one vCPU after a load, and says what they show."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.findings.arrival import Arrival
@@ -162,3 +162,16 @@ class Follower:
                 )
             heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
         return heard
+
+
+async def follow_all(followers: Iterable[Follower]) -> list[VcpuResult]:
+    """Follow vCPUs one after another: the console keeps the lines of those that wait.
+
+    Following ends early with a vCPU of which nothing is known, or whose guest crashed.
+    """
+    results: list[VcpuResult] = []
+    for follower in followers:
+        results.append(await follower.run())
+        if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):
+            break
+    return results

@@ -7,7 +7,7 @@ from orchestrator.findings.save import Save
 from orchestrator.host.errors import QemuStartError
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.snapshot.protocol import Snapshots
-from orchestrator.trial.follow import LEAST_TICKS, Follower
+from orchestrator.trial.follow import LEAST_TICKS, Follower, follow_all
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import (
@@ -88,13 +88,10 @@ class Trial:
         )
         self._stale_bytes = resumed.stale_bytes
         self.loading_ns = int(resumed.timing.loading * self._limits.period_ns)
-        results: list[VcpuResult] = []
-        for vcpu in instance.vcpus:  # the console keeps the lines of the other vCPUs
-            follower = Follower(
+        return await follow_all(
+            Follower(
                 instance, self._save.vcpus[vcpu], self._paces[vcpu], self._limits,
                 resumed=resumed, ticks=self.ticks,
-            )  # fmt: skip
-            results.append(await follower.run())
-            if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):
-                break
-        return results
+            )
+            for vcpu in instance.vcpus
+        )  # fmt: skip

@@ -17,7 +17,7 @@ from orchestrator.vm.instance import Instance
 
 @dataclass(frozen=True, slots=True)
 class LoadManner:
-    """What losttick does around a load."""
+    """The steps around a load, as the cell asks for them."""
 
     resume: Resume = Resume.CONT
     pause_before_load_ns: int = 0
@@ -109,26 +109,48 @@ async def _load_stopped(
     loaded_ns = clock.now_ns()
     instance.generation = save.generation + 1
     await clock.sleep(manner.pause_before_cont_ns)
-    # The vCPUs are stopped: everything on the console is from before the load.
-    stale_bytes = instance.console.drain()
-    instance.monitor.take_stops()
     _mark(instance, MARK_CONT)  # the load may have started a new QEMU
-    if instance.config.timer_is_qemus:
-        await instance.mark_waiting()
-    cont_ns = clock.now_ns()
-    await instance.cont()
-    # The RESUME event arrives sooner than the answer to `cont`.
-    event_ns = instance.monitor.resumed_ns
-    answered_ns = event_ns if event_ns > cont_ns else clock.now_ns()
+    continued = await continue_guest(instance)
     stands = instance.config.timer_is_qemus
     timing = ResumeTiming(
-        since_load=0.0 if stands else (cont_ns - loaded_ns) / limits.period_ns,
-        answering=(answered_ns - cont_ns) / limits.period_ns,
+        since_load=0.0 if stands else (continued.cont_ns - loaded_ns) / limits.period_ns,
+        answering=continued.answering_ns / limits.period_ns,
         loading=(loaded_ns - load_ns) / limits.period_ns,
         lapic_stood=stands,
     )
     stopped_ns = save.stopped_periods * limits.period_ns
-    return Resumed(cont_ns, timing, stale_bytes, load_ns, stopped_ns)
+    return Resumed(continued.cont_ns, timing, continued.stale_bytes, load_ns, stopped_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """A stopped guest that `cont` has let run on."""
+
+    cont_ns: int
+    """When `cont` was sent, by the host's clock."""
+    answering_ns: int
+    """Time from `cont` to QEMU's RESUME event, or to the answer if no event came."""
+    stale_bytes: int
+    """Console bytes from before `cont` that were discarded unread."""
+
+
+async def continue_guest(instance: Instance) -> Continued:
+    """Discard what the console of a stopped guest holds, and let the guest run on.
+
+    Raises:
+        MonitorError: QEMU did not answer.
+    """
+    # The vCPUs are stopped: everything on the console is from before `cont`.
+    stale_bytes = instance.console.drain()
+    instance.monitor.take_stops()
+    if instance.config.timer_is_qemus:
+        await instance.mark_waiting()
+    cont_ns = instance.clock.now_ns()
+    await instance.cont()
+    # The RESUME event arrives sooner than the answer to `cont`.
+    event_ns = instance.monitor.resumed_ns
+    answered_ns = event_ns if event_ns > cont_ns else instance.clock.now_ns()
+    return Continued(cont_ns, answered_ns - cont_ns, stale_bytes)
 
 
 async def _load_running(

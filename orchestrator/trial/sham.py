@@ -15,10 +15,10 @@ from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.timers.held import HELD
 from orchestrator.trial.aim import Saver
-from orchestrator.trial.follow import LEAST_TICKS, Follower
+from orchestrator.trial.follow import LEAST_TICKS, Follower, follow_all
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.resume import Resumed
+from orchestrator.trial.resume import Resumed, continue_guest
 from orchestrator.trial.watch import how_it_ended
 from orchestrator.vm.instance import Instance
 
@@ -93,35 +93,24 @@ class Sham:
     async def _run(
         self, stood: Save, stopped_ns: int, pause_ns: int, ticks: int
     ) -> list[VcpuResult]:
-        instance, clock, period_ns = self._instance, self._instance.clock, self._limits.period_ns
+        instance, period_ns = self._instance, self._limits.period_ns
         stands = instance.config.timer_is_qemus
-        await clock.sleep(pause_ns)
-        stale_bytes = instance.console.drain()  # the vCPUs are stopped: all of it is from before
-        instance.monitor.take_stops()
-        if stands:
-            await instance.mark_waiting()
-        cont_ns = clock.now_ns()
-        await instance.cont()
-        event_ns = instance.monitor.resumed_ns
-        answered_ns = event_ns if event_ns > cont_ns else clock.now_ns()
+        await instance.clock.sleep(pause_ns)
+        continued = await continue_guest(instance)
         timing = ResumeTiming(
-            answering=(answered_ns - cont_ns) / period_ns,
+            answering=continued.answering_ns / period_ns,
             loading=pause_ns / period_ns,
             lapic_stood=stands,
         )
-        resumed = Resumed(cont_ns, timing, stale_bytes, load_ns=stopped_ns)
-        paused = 0.0 if stands else (cont_ns - stopped_ns) / period_ns
-        results: list[VcpuResult] = []
-        for vcpu in instance.vcpus:
-            part = stood.vcpus[vcpu]
-            follower = Follower(
-                instance, part, self._paces[vcpu], self._limits, resumed=resumed,
+        resumed = Resumed(continued.cont_ns, timing, continued.stale_bytes, load_ns=stopped_ns)
+        paused = 0.0 if stands else (continued.cont_ns - stopped_ns) / period_ns
+        return await follow_all(
+            Follower(
+                instance, part, self._paces[part.vcpu], self._limits, resumed=resumed,
                 due=due_after_pause(part, paused, instance.config.guest.state), ticks=ticks,
-            )  # fmt: skip
-            results.append(await follower.run())
-            if results[-1].outcome in (Outcome.UNKNOWN, Outcome.CRASHED):
-                break
-        return results
+            )
+            for part in stood.vcpus
+        )  # fmt: skip
 
 
 def due_after_pause(

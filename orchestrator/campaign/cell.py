@@ -3,10 +3,9 @@
 import contextlib
 import random
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
-from orchestrator.bugs.exposure import read_apicv
 from orchestrator.campaign.events import Progress
+from orchestrator.campaign.instances import Instances
 from orchestrator.campaign.pauses import Patience, Pauses
 from orchestrator.campaign.shams import Shams
 from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
@@ -16,28 +15,21 @@ from orchestrator.errors import InfraError
 from orchestrator.findings.outcome import STOPPED, Outcome, TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.guest.registry import GUESTS
-from orchestrator.guest.wait import Wait
 from orchestrator.host.protocol import Host
-from orchestrator.journal.control import control_subject
 from orchestrator.journal.counts import MAX_ATTEMPTS, CellState
 from orchestrator.journal.file import JournalError
 from orchestrator.journal.recorder import Recorder
-from orchestrator.journal.records import OutOfTimeRecord, TraceRecord
+from orchestrator.journal.records import OutOfTimeRecord
 from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import SAME_QEMU, Cell
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.snapshot.method import CycleKind
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.stats.stopping import Advice, StoppingRule
-from orchestrator.timers.registry import TIMERS
 from orchestrator.trial.aim import NoSaveError, Saver
-from orchestrator.trial.examine import Hang, examine
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.resume import load_manner
 from orchestrator.vm.instance import Instance
-from orchestrator.vm.launch import launch
 
 #: Trials after which a cell gives its turn to another cell that waits. They take some seconds,
 #: far longer than the start of an instance.
@@ -103,9 +95,8 @@ class CellRunner:
         self._pauses = Pauses(host, cell, recorder, progress, patience or Patience())
         self._shams = Shams(cell, planned, recorder, progress)
         self._limits = Limits(period_ns, cell.vcpus)
-        self._known_paces: dict[tuple[tuple[int | None, ...], int | None], Paces] = {}
+        self._instances = Instances(host, cell, snapshots, self._limits, recorder)
         self._attempt = 1
-        self._loader_noted = False
 
     @property
     def counts(self) -> CellState:
@@ -157,7 +148,7 @@ class CellRunner:
             async with self._turn():
                 self._turn_began_ns += await self._pauses.pause_if_busy()
                 try:
-                    async with self._start(Role.HOST) as instance:
+                    async with self._instances.start(Role.HOST) as instance:
                         await self._use(instance)
                     self._recorder.console(self._cell, instance)
                 except INSTANCE_TROUBLE as error:
@@ -188,7 +179,7 @@ class CellRunner:
         Each save continues from the guest as its last load left it. With the cycle `fresh`,
         the instance ends after the loads of one save, so that no saved guest was ever loaded.
         """
-        paces = self._paces(instance)
+        paces = self._instances.paces(instance)
         saver = Saver(instance, self._snapshots, paces, self._limits)
         save: Save | None = None
         aim = self._cell.phase
@@ -218,17 +209,17 @@ class CellRunner:
                     outcome = await self._load(instance, save, paces, loads)
                 if not outcome.ticked or self._time_is_up():
                     return
-            await self._note_trace(instance)
+            await self._instances.note_trace(instance)
             if self._cell.cycle is CycleKind.FRESH or self._cell.loader != SAME_QEMU:
                 return  # the next save is of a guest in a new QEMU
 
     async def _load(self, instance: Instance, save: Save, paces: Paces, number: int) -> Outcome:
         """Run a trial and count it."""
-        pair, trial = self._shams.pair, self._trial(instance, save, paces)
+        pair, trial = self._shams.pair, self._instances.trial(instance, save, paces)
         trial.ticks = self._shams.ticks(save, number)
         result = await trial.run()
         self._shams.loading_ns = trial.loading_ns or self._shams.loading_ns
-        self._note_loader(instance)
+        self._instances.note_loader(instance)
         return await self._count(instance, save, result, pair)
 
     async def _sham(
@@ -250,7 +241,7 @@ class CellRunner:
     ) -> Outcome:
         """Examine and journal an attempt; return its outcome as corrected by the diagnosis."""
         before = self.counts.trials
-        result, hang = await self._examine(instance, save, result)
+        result, hang = await self._instances.examine(instance, save, result)
         outcome, attempt = result.outcome, self._attempt
         self._recorder.trial(self._cell, Role.HOST, before + 1, attempt, save, result, hang, pair)
         self._shams.announce()
@@ -287,61 +278,14 @@ class CellRunner:
         """Run the control; return the outcome of the vCPU that it was on."""
         number = len(self.counts.controls) + 1
         # On a busy host the window may pass before the guest is stopped: try a longer window.
-        async with self._start(Role.CONTROL, windows=2 ** (attempt - 1)) as instance:
-            paces = self._paces(instance)
+        windows = 2 ** (attempt - 1)
+        async with self._instances.start(Role.CONTROL, control=number, windows=windows) as instance:
+            paces = self._instances.paces(instance)
             saver = Saver(instance, self._snapshots, paces, self._limits)
             save = await saver.take_control("control")
             self._recorder.save(self._cell, Role.CONTROL, save)
-            result = await self._trial(instance, save, paces).run()
-            result, hang = await self._examine(instance, save, result)
+            result = await self._instances.trial(instance, save, paces).run()
+            result, hang = await self._instances.examine(instance, save, result)
             subject = instance.config.guest.subject
             self._recorder.trial(self._cell, Role.CONTROL, number, attempt, save, result, hang)
         return (result.of(subject) or result.told).outcome
-
-    # --- trials and controls ---
-
-    @contextlib.asynccontextmanager
-    async def _start(self, role: Role, *, windows: int = 1) -> AsyncIterator[Instance]:
-        cell = self._cell
-        period_ns = self._limits.period_ns
-        config = cell.instance_config(
-            period_ns,
-            control_tick=GUESTS[cell.guest].control_tick if role is Role.CONTROL else 0,
-            control_periods=TIMERS[cell.mode].control_periods(period_ns, windows),
-            subject=control_subject(len(self.counts.controls) + 1, cell.vcpus),
-        )
-        config = replace(config, disk=self._snapshots.needs_disk)
-        number, console = self._recorder.next_console()
-        async with launch(self._host, config, console) as instance:
-            self._recorder.instance(cell, role, number, instance)
-            yield instance
-
-    def _trial(self, instance: Instance, save: Save, paces: Paces) -> Trial:
-        manner = load_manner(self._cell, self._limits.period_ns)
-        return Trial(instance, self._snapshots, save, paces, self._limits, manner)
-
-    def _paces(self, instance: Instance) -> Paces:
-        """Return the paces learnt on these CPUs from earlier instances."""
-        fresh, guest = Paces(len(instance.vcpus)), instance.config.guest
-        # In a guest that halts, one vCPU runs busily: the one that is about to have the control.
-        busy = guest.subject if guest.wait is Wait.HALT and guest.control_tick else None
-        known = (instance.facts.pinned_cpus, busy)
-        return self._known_paces.setdefault(known, fresh)
-
-    async def _examine(
-        self, instance: Instance, save: Save, result: TrialResult
-    ) -> tuple[TrialResult, Hang | None]:
-        """Examine an outcome that is not plain ticking."""
-        if result.outcome.ticked:
-            return result, None
-        return await examine(instance, save, result, self._limits)
-
-    def _note_loader(self, instance: Instance) -> None:
-        if self._snapshots.new_process and instance.generation and not self._loader_noted:
-            self._loader_noted = True
-            self._recorder.loader(self._cell, instance)
-
-    async def _note_trace(self, instance: Instance) -> None:
-        if self.counts.apicv is None and instance.process.tracer:
-            seen = read_apicv(await instance.process.tracer.read())
-            self._recorder.write(TraceRecord(self._cell.id, seen))

@@ -1,0 +1,108 @@
+"""The instances of a cell, and the trials on them."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from orchestrator.bugs.exposure import read_apicv
+from orchestrator.findings.outcome import TrialResult
+from orchestrator.findings.save import Save
+from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.wait import Wait
+from orchestrator.host.protocol import Host
+from orchestrator.journal.control import control_subject
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import TraceRecord
+from orchestrator.journal.trial_record import Role
+from orchestrator.plan.cell import Cell
+from orchestrator.snapshot.protocol import Snapshots
+from orchestrator.timers.registry import TIMERS
+from orchestrator.trial.examine import Hang, examine
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.load import Trial
+from orchestrator.trial.pace import Paces
+from orchestrator.trial.resume import load_manner
+from orchestrator.vm.instance import Instance
+from orchestrator.vm.launch import launch
+
+
+class Instances:
+    """Starts the instances of one cell, and knows what its earlier instances showed."""
+
+    def __init__(
+        self, host: Host, cell: Cell, snapshots: Snapshots, limits: Limits, recorder: Recorder
+    ) -> None:
+        """Prepare.
+
+        Args:
+            host: starts the instances.
+            cell: the cell.
+            snapshots: implementation of the cell's snapshot method.
+            limits: limits of silence for the guest's period.
+            recorder: notes each instance in the journal.
+        """
+        self._host = host
+        self._cell = cell
+        self._snapshots = snapshots
+        self._limits = limits
+        self._recorder = recorder
+        self._known_paces: dict[tuple[tuple[int | None, ...], int | None], Paces] = {}
+        self._loader_noted = False
+
+    @contextlib.asynccontextmanager
+    async def start(
+        self, role: Role, *, control: int = 1, windows: int = 1
+    ) -> AsyncIterator[Instance]:
+        """Start an instance, note it, and end it at the end of the block.
+
+        Args:
+            role: what its trials are for.
+            control: number of the control, which decides on which vCPU it is.
+            windows: length of the control's window, in usual windows.
+        """
+        cell, period_ns = self._cell, self._limits.period_ns
+        config = cell.instance_config(
+            period_ns,
+            control_tick=GUESTS[cell.guest].control_tick if role is Role.CONTROL else 0,
+            control_periods=TIMERS[cell.mode].control_periods(period_ns, windows),
+            subject=control_subject(control, cell.vcpus),
+        )
+        config = replace(config, disk=self._snapshots.needs_disk)
+        number, console = self._recorder.next_console()
+        async with launch(self._host, config, console) as instance:
+            self._recorder.instance(cell, role, number, instance)
+            yield instance
+
+    def trial(self, instance: Instance, save: Save, paces: Paces) -> Trial:
+        """Return a trial of a save, as the cell asks for it."""
+        manner = load_manner(self._cell, self._limits.period_ns)
+        return Trial(instance, self._snapshots, save, paces, self._limits, manner)
+
+    def paces(self, instance: Instance) -> Paces:
+        """Return the paces learnt on these CPUs from earlier instances."""
+        fresh, guest = Paces(len(instance.vcpus)), instance.config.guest
+        # In a guest that halts, one vCPU runs busily: the one that is about to have the control.
+        busy = guest.subject if guest.wait is Wait.HALT and guest.control_tick else None
+        known = (instance.facts.pinned_cpus, busy)
+        return self._known_paces.setdefault(known, fresh)
+
+    async def examine(
+        self, instance: Instance, save: Save, result: TrialResult
+    ) -> tuple[TrialResult, Hang | None]:
+        """Examine an outcome that is not plain ticking."""
+        if result.outcome.ticked:
+            return result, None
+        return await examine(instance, save, result, self._limits)
+
+    def note_loader(self, instance: Instance) -> None:
+        """Note the first QEMU that was started to load."""
+        if self._snapshots.new_process and instance.generation and not self._loader_noted:
+            self._loader_noted = True
+            self._recorder.loader(self._cell, instance)
+
+    async def note_trace(self, instance: Instance) -> None:
+        """Note once whether the kernel's trace shows APICv in use."""
+        known = self._recorder.state.cells[self._cell.id].apicv
+        if known is None and instance.process.tracer:
+            seen = read_apicv(await instance.process.tracer.read())
+            self._recorder.write(TraceRecord(self._cell.id, seen))

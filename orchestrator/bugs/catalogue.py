@@ -71,7 +71,9 @@ NARROW_RACE = KnownBug(
 TICK_STORM = KnownBug(
     name="tick storm after a long stop (CVE-2025-71104)",
     signature=Signature(
-        outcomes=frozenset({Outcome.EXTRA}), timers=frozenset({TimerMode.PERIODIC})
+        outcomes=frozenset({Outcome.EXTRA}),
+        timers=frozenset({TimerMode.PERIODIC}),
+        own_vector_only=True,
     ),
     effect=(
         "makes KVM catch up with all ticks of a periodic timer that fell into a long stop, in "
@@ -91,6 +93,7 @@ STALE_PREEMPTION_TIMER = KnownBug(
     signature=Signature(
         outcomes=frozenset({Outcome.EARLY, Outcome.EXTRA}),
         timers=frozenset({TimerMode.ONE_SHOT, TimerMode.PERIODIC}),
+        own_vector_only=True,
     ),
     effect=(
         "leaves the VMX preemption timer of before the load armed beside the restored timer, which "

@@ -31,6 +31,8 @@ class Signature:
     timers: frozenset[str] = frozenset()
     first_tick_only: bool = False
     """True if the bug can only strike the first tick after a load."""
+    own_vector_only: bool = False
+    """True if the bug brings interrupts on the tick's own vector only."""
     loaded_before_only: bool = False
     """True if the bug can only strike a guest that was loaded before it was saved."""
 
@@ -40,6 +42,7 @@ class Signature:
             symptom.outcome in self.outcomes
             and (not self.causes or symptom.cause in self.causes)
             and (not self.timers or symptom.timer in self.timers)
+            and not (self.own_vector_only and symptom.cause is Cause.WRONG_VECTOR)
             and (symptom.first_tick or not self.first_tick_only)
             and (symptom.loaded_before or not self.loaded_before_only)
         )

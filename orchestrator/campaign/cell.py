@@ -26,6 +26,7 @@ from orchestrator.qmp.errors import MonitorError
 from orchestrator.snapshot.method import CycleKind
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.stats.stopping import Advice, StoppingRule
+from orchestrator.trial import other_vectors
 from orchestrator.trial.aim import NoSaveError, Saver
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
@@ -187,7 +188,7 @@ class CellRunner:
             try:
                 if save:
                     await self._snapshots.delete(instance, save.tag)
-                save, rejected = await saver.take(
+                taken, rejected = await saver.take(
                     f"save{self.counts.saves + 1}", aim.draw(self._rng),
                     within=aim.within, wide=aim.wide, expired=aim.expired,
                 )  # fmt: skip
@@ -196,6 +197,10 @@ class CellRunner:
                     raise
                 await self._count(instance, save, await silent_later(instance, error))
                 return
+            if save and (odd := other_vectors.compare(save, taken)):
+                await self._count(instance, save, odd)
+                return
+            save = taken
             for attempt in rejected:
                 self._recorder.save(self._cell, Role.HOST, attempt)
             self._recorder.save(self._cell, Role.HOST, save)
@@ -207,11 +212,15 @@ class CellRunner:
                 else:
                     loads += 1
                     outcome = await self._load(instance, save, paces, loads)
-                if not outcome.ticked or self._time_is_up():
+                if not outcome.ticked:
                     return
+                if self._time_is_up():
+                    break
             await self._instances.note_trace(instance)
             if self._cell.cycle is CycleKind.FRESH or self._cell.loader != SAME_QEMU:
-                return  # the next save is of a guest in a new QEMU
+                break  # the next save is of a guest in a new QEMU
+        if save and (odd := await other_vectors.look(instance, save)):
+            await self._count(instance, save, odd)
 
     async def _load(self, instance: Instance, save: Save, paces: Paces, number: int) -> Outcome:
         """Run a trial and count it."""

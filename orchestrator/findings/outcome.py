@@ -27,7 +27,7 @@ class Outcome(enum.StrEnum):
     MISSED = "missed"
     """Ticks went on with whole periods missing, by the guest's running time."""
     EXTRA = "extra"
-    """More ticks came than the time allows."""
+    """More ticks came than the time allows, or interrupts on other vectors came beside them."""
     RATE = "rate"
     """Ticks went on with a wrong period."""
     CLOCK = "clock"

@@ -14,7 +14,9 @@ OUTCOMES: Mapping[Outcome, str] = {
     Outcome.EARLY: "ticks went on, but the first came before it could be due",
     Outcome.LATE: "ticks went on, but one came up to a period after it was due",
     Outcome.MISSED: "ticks went on, but whole periods passed without one",
-    Outcome.EXTRA: "more ticks came than the time allows",
+    Outcome.EXTRA: (
+        "more ticks came than the time allows, or interrupts on other vectors came beside the ticks"
+    ),
     Outcome.RATE: "ticks went on with a wrong period",
     Outcome.CLOCK: "ticks went on, but the guest's clock jumped",
     Outcome.LOST: "ticks stopped, and did not come back by themselves",

@@ -15,6 +15,7 @@ from orchestrator.findings.witness import TraceReading
 from orchestrator.guest.state import Stage
 from orchestrator.guest.wait import Wait
 from orchestrator.timers.timer import Hearing
+from orchestrator.trial.other_vectors import taken_since
 from orchestrator.trial.trace import TraceFinding, read_trace
 from orchestrator.trial.watch import CRASHED_STATES
 from orchestrator.vm.config import InstanceConfig
@@ -92,7 +93,10 @@ def _decide(
                 f"nothing on the console, but the guest's own count in memory went on by {ran} "
                 "tick(s) meanwhile.",
             )
-    came = _on_another_vector(part, save)
+    # After a load the built-in control swallows one interrupt, its own. KVM takes a one-shot timer
+    # that has fired before the save for one that expires at the load.
+    own = int(_injected(save))
+    came = taken_since(save, part.memory[-1], own=own) if part.memory else ""
     if came:
         return Cause.WRONG_VECTOR, f"{result.why}, but {came}."
     sleeps = config.guest.wait is Wait.HALT
@@ -165,25 +169,6 @@ def _injected(save: VcpuSave) -> bool:
 def _swallowed(part: VcpuEvidence, save: VcpuSave) -> int:
     """Return how many interrupts came on the control's vector since the save."""
     return part.memory[-1].swallowed - save.swallowed if part.memory else 0
-
-
-def _on_another_vector(part: VcpuEvidence, save: VcpuSave) -> str:
-    """Return what says that an interrupt came on another vector; empty if nothing does.
-
-    After a load the built-in control swallows one interrupt, its own. KVM takes a one-shot timer
-    that has fired before the save for one that expires at the load.
-    """
-    said = []
-    swallowed = _swallowed(part, save) - _injected(save)
-    if swallowed > 0:
-        said.append(
-            f"it took {swallowed} interrupt(s) on the vector of its built-in control, whose "
-            "handler only counts and ends them"
-        )
-    if part.memory and part.memory[-1].strays > save.strays:
-        strays = part.memory[-1].strays - save.strays
-        said.append(f"it took {strays} interrupt(s) on vectors that it never uses")
-    return " and ".join(said)
 
 
 def _fired(part: VcpuEvidence, evidence: Evidence, save: VcpuSave, config: InstanceConfig) -> bool:

@@ -16,6 +16,7 @@ from orchestrator.findings.save import Save
 from orchestrator.trial.diagnosis import correct, diagnose
 from orchestrator.trial.gather import gather
 from orchestrator.trial.limits import Limits
+from orchestrator.trial.other_vectors import explain
 from orchestrator.vm.instance import Instance
 
 #: Outcomes that need no look at the guest: its ticks are the evidence.
@@ -48,7 +49,12 @@ async def examine(
     silent = [each for each in parts if not (each.outcome.ticked or each.outcome in _WENT_ON)]
     subjects = [each.vcpu for each in silent] or [result.telling]
     evidence = await gather(instance, limits, subjects, look=bool(silent))
-    corrected, diagnoses = {each.vcpu: each for each in parts}, {}
+    corrected: dict[int, VcpuResult] = {each.vcpu: each for each in parts}
+    diagnoses: dict[int, Diagnosis] = {}
+    if not (silent or save.control):
+        told, found_in = await explain(instance, save, list(parts), evidence)
+        corrected |= {each.vcpu: each for each in told}
+        diagnoses |= {each.vcpu: each for each in found_in}
     for each in silent:
         if evidence.of(each.vcpu).unaided and each.outcome is not Outcome.UNKNOWN:
             # It ticked before anybody looked: the silence was not proven.

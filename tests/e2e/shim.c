@@ -364,6 +364,13 @@ static void spurious(struct vcpu *v, double periods)
         later(v, periods * v->tmict, interrupt, TICK_VECTOR);
 }
 
+/* An interrupt besides on this vector. */
+static void besides(struct vcpu *v, double number)
+{
+    if (v->ticks == 1)
+        interrupt(v, number);
+}
+
 static void gust(struct vcpu *v, double periods)
 {
     interrupt(v, TICK_VECTOR);
@@ -433,6 +440,7 @@ static const struct behaviour BEHAVIOURS[] = {
     { "second", .tick = second },       /* periods from the first tick to the second */
     { "third", .tick = third },
     { "spurious", .tick = spurious },   /* a tick besides, so many periods after the first */
+    { "besides", .tick = besides },     /* an interrupt on this vector, after the first tick */
     { "storm", .run = storm },          /* a tick besides every so many periods, for good */
     { "freeze", .tick = freeze },       /* the re-arm at this tick starts no timer */
     { "tpr", .run = tpr },

@@ -64,6 +64,11 @@ def odd(name: str, shim: str, outcome: Outcome, **more: object) -> Fault:
     return Fault(name, shim, Verdict.ANOMALOUS, outcome, loads=MANY, **more)  # type: ignore[arg-type]
 
 
+def astray(name: str, shim: str) -> Fault:
+    """An interrupt on another vector, which no tick shows."""
+    return Fault(name, shim, Verdict.ANOMALOUS, Outcome.EXTRA, Cause.WRONG_VECTOR)
+
+
 def harmless(name: str, shim: str, **more: object) -> Fault:
     """No fault of KVM: the guest's own running time shows nothing."""
     return Fault(name, shim, Verdict.CLEAN, None, **more)  # type: ignore[arg-type]
@@ -116,6 +121,8 @@ FAULTS = [
     odd("the second tick comes too soon", "second:0.4", Outcome.EXTRA),
     odd("a tick besides", "spurious:0.3", Outcome.EXTRA),
     odd("a storm of ticks", "storm:0.12", Outcome.EXTRA),
+    astray("an interrupt besides on the guest's other vector", "besides:65"),
+    astray("an interrupt besides on a stray vector", "besides:80"),
     odd("half the period", "scale:0.5", Outcome.RATE, axes=PERIODIC),
     odd("twice the period", "scale:2", Outcome.RATE, axes=PERIODIC),
     odd(

@@ -78,7 +78,7 @@ GOOD, EXTRA, LOST = Outcome.IMMEDIATE, Outcome.EXTRA, Outcome.LOST
 def test_what_went_wrong_is_explained_and_what_went_well_is_not() -> None:
     run = judged(GOOD, EXTRA, LOST)
     words = {
-        "extra": "more ticks came than the time allows",
+        "extra": OUTCOMES[Outcome.EXTRA],
         "lost": "ticks stopped, and did not come back by themselves",
         "pending but undelivered": CAUSES[Cause.PENDING],
     }

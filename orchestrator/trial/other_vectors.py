@@ -1,0 +1,113 @@
+"""Interrupts on other vectors than the tick's, by the guest's own counts.
+
+The guest counts them in its memory and does not print them, so its lines show nothing of
+them. No load should bring one, and no busy host does.
+"""
+
+from dataclasses import replace
+
+from orchestrator.findings.cause import Cause, Diagnosis
+from orchestrator.findings.evidence import Evidence
+from orchestrator.findings.outcome import GRAVITY, Outcome, TrialResult, VcpuResult, combine
+from orchestrator.findings.save import Save, VcpuSave
+from orchestrator.guest.state import GuestState
+from orchestrator.qmp.errors import MonitorError
+from orchestrator.vm.instance import Instance
+
+
+def taken_since(save: VcpuSave, now: GuestState | VcpuSave, *, own: int = 0) -> str:
+    """Return which interrupts came on another vector since a save; empty if none did.
+
+    Args:
+        save: the vCPU as it was saved.
+        now: its counters now, or in a later save.
+        own: interrupts on the control's vector that the built-in control brings itself.
+    """
+    said = []
+    swallowed, strays = now.swallowed - save.swallowed - own, now.strays - save.strays
+    if swallowed > 0:
+        said.append(
+            f"it took {swallowed} interrupt(s) on the vector of its built-in control, whose "
+            "handler only counts and ends them"
+        )
+    if strays > 0:
+        said.append(f"it took {strays} interrupt(s) on vectors that it never uses")
+    return " and ".join(said)
+
+
+def compare(save: Save, later: Save) -> TrialResult | None:
+    """Return the result of a guest that took such interrupts between a save and a later one.
+
+    None if it took none. It ticked after all loads of the earlier save, so this is one more
+    trial of that save.
+    """
+    pairs = zip(save.vcpus, later.vcpus, strict=True)
+    return _result({part.vcpu: taken_since(part, now) for part, now in pairs})
+
+
+async def look(instance: Instance, save: Save) -> TrialResult | None:
+    """Return the result of a guest that has taken such interrupts since its save, if it has.
+
+    Reading the guest's memory touches no vCPU.
+    """
+    states = {part.vcpu: await _state(instance, part.vcpu) for part in save.vcpus}
+    return _result(
+        {
+            part.vcpu: taken_since(part, state)
+            for part in save.vcpus
+            if (state := states[part.vcpu]) is not None
+        }
+    )
+
+
+def _result(said: dict[int, str]) -> TrialResult | None:
+    parts = [
+        VcpuResult(Outcome.EXTRA, why=f"ticks went on, but {what}", ticks_after_load=2, vcpu=vcpu)
+        for vcpu, what in said.items()
+        if what
+    ]
+    return combine(parts) if parts else None
+
+
+async def explain(
+    instance: Instance, save: Save, parts: list[VcpuResult], evidence: Evidence
+) -> tuple[list[VcpuResult], list[Diagnosis]]:
+    """Read the memory of vCPUs whose ticks went on, and diagnose those with such interrupts.
+
+    Their outcome is at least `extra`: a late tick of theirs is no noise of the host.
+
+    Args:
+        instance: has loaded the save.
+        save: an ordinary save. In one of the built-in control such interrupts are its own.
+        parts: the results of the vCPUs.
+        evidence: gets the states that were read.
+    """
+    found: list[Diagnosis] = []
+    corrected: list[VcpuResult] = []
+    for part in parts:
+        state = await _state(instance, part.vcpu)
+        if state is not None and any(each.vcpu == part.vcpu for each in evidence.vcpus):
+            evidence.of(part.vcpu).memory.append(state)
+        what = taken_since(save.vcpus[part.vcpu], state) if state is not None else ""
+        if not what:
+            corrected.append(part)
+            continue
+        why = part.why if what in part.why else "; ".join(filter(None, (part.why, what)))
+        weaker = part.outcome.ticked or _graver(Outcome.EXTRA, part.outcome)
+        outcome = Outcome.EXTRA if weaker else part.outcome
+        corrected.append(replace(part, outcome=outcome, why=why, missing_periods=0))
+        sentence = f"After a load of {save.tag}: {why}."
+        found.append(Diagnosis(Cause.WRONG_VECTOR, sentence, part.vcpu))
+    return corrected, found
+
+
+def _graver(one: Outcome, other: Outcome) -> bool:
+    return GRAVITY.index(one) < GRAVITY.index(other)
+
+
+async def _state(instance: Instance, vcpu: int) -> GuestState | None:
+    """Return a vCPU's counters; None if they can't be read."""
+    try:
+        return await instance.guest_state(vcpu)
+    except (MonitorError, OSError, ValueError):
+        return None

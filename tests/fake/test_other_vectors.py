@@ -67,4 +67,4 @@ async def test_the_next_save_tells(tmp_path: Path) -> None:
 
     result, _ = await campaign(tmp_path, only_ordinary(on_load), trials=3, cycle="chain")
     (cell,) = result.cells
-    assert cell.counts.outcomes == {Outcome.IMMEDIATE: 2, Outcome.EXTRA: 1}
+    assert cell.counts.outcomes == {Outcome.IMMEDIATE: 2, Outcome.EXTRA: 2}

@@ -32,6 +32,8 @@ class Cause(enum.StrEnum):
     QEMU_CRASHED = "QEMU crashed"
     """QEMU ended itself by a signal, for instance because KVM refused the restored state."""
     VCPU_NOT_RUNNING = "vCPU not running"
+    HALTED = "vCPU halted"
+    """The vCPU of a guest that never halts is halted, and sleeps."""
     NOT_EXECUTING = "guest not executing"
     """QEMU runs the vCPU, but the guest's loop makes no progress."""
     CONSOLE_DEAD = "console dead"
@@ -44,6 +46,11 @@ class Cause(enum.StrEnum):
 INTERRUPT_LOST = frozenset(
     {Cause.LOST_INTERRUPT, Cause.LOST_DEADLINE, Cause.DEADLINE_GONE, Cause.NOT_STARTED}
 )
+
+
+#: Causes of a vCPU that the load left unable to run. Its ticks are lost, though the vCPU used no
+#: CPU time by which silence could be measured.
+STANDS_STILL = frozenset({Cause.HALTED, Cause.NOT_EXECUTING})
 
 
 #: Causes that show nothing about the ticks themselves.

@@ -49,6 +49,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.GUEST_CRASHED: "the guest crashed",
     Cause.QEMU_CRASHED: "QEMU ended itself, in its own words",
     Cause.VCPU_NOT_RUNNING: "QEMU does not run the vCPU",
+    Cause.HALTED: "the vCPU of a guest that never halts is halted",
     Cause.NOT_EXECUTING: "QEMU runs the vCPU, but its program makes no progress",
     Cause.CONSOLE_DEAD: "the guest ticks on, but its console is silent",
     Cause.UNEXPLAINED: "the evidence fits no other cause",

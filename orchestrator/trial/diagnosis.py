@@ -7,7 +7,13 @@ sufficient: it revives most of the other cases, too.
 
 from dataclasses import replace
 
-from orchestrator.findings.cause import INTERRUPT_LOST, NOT_THE_TICKS, Cause, Diagnosis
+from orchestrator.findings.cause import (
+    INTERRUPT_LOST,
+    NOT_THE_TICKS,
+    STANDS_STILL,
+    Cause,
+    Diagnosis,
+)
 from orchestrator.findings.evidence import Evidence, VcpuEvidence
 from orchestrator.findings.outcome import Outcome, VcpuResult
 from orchestrator.findings.save import Save, VcpuSave
@@ -25,10 +31,10 @@ def correct(result: VcpuResult, diagnosis: Diagnosis) -> VcpuResult:
     """Return a vCPU's result as its diagnosis corrects it.
 
     An interrupt that is proven lost is `lost`, however the wait for it ended, and so is the tick
-    of a guest that KVM does not run. If only the
-    console or the harness failed, the outcome is `unknown`.
+    of a guest that KVM does not run or that is halted. If only the console or the harness
+    failed, the outcome is `unknown`.
     """
-    stuck = diagnosis.cause in INTERRUPT_LOST or diagnosis.cause is Cause.NOT_EXECUTING
+    stuck = diagnosis.cause in INTERRUPT_LOST | STANDS_STILL
     if result.outcome is Outcome.UNKNOWN and stuck:
         return replace(result, outcome=Outcome.LOST)
     if result.outcome is Outcome.LOST and diagnosis.cause in NOT_THE_TICKS:
@@ -103,6 +109,13 @@ def _decide(
     ran_ns = part.advanced_ns
     if not sleeps and ran_ns is not None and ran_ns < config.guest.period_ns / 20:
         halted = part.registers is not None and part.registers.halted
+        if halted and not _halted_itself(part):
+            return (
+                Cause.HALTED,
+                f"{result.why}; `info registers` shows HLT=1 and the vCPU used only "
+                f"{ran_ns / 1e6:.2f} ms of CPU in two periods, but this guest never halts: "
+                "the load left its vCPU halted, and no interrupt woke it.",
+            )
         if part.slept and not halted and _stands_still(part):
             return (
                 Cause.NOT_EXECUTING,
@@ -194,6 +207,11 @@ def _traced(
     if save.irr or save.isr:  # the guest takes these without another acceptance
         found = replace(found, partial=True)
     return found, memory[-1].ticks - save.ticks
+
+
+def _halted_itself(part: VcpuEvidence) -> bool:
+    """Return whether the guest's program has given up and halted."""
+    return any(state.stage is Stage.HALTED for state in part.memory)
 
 
 def _stands_still(part: VcpuEvidence) -> bool:

@@ -39,6 +39,11 @@ class Limits:
         return max(5 * self.period_ns, 40_000_000)
 
     @property
+    def asleep_ns(self) -> int:
+        """Host time for which the vCPU of a busy guest must sleep before nobody waits any more."""
+        return max(25 * self.period_ns, 500_000_000)
+
+    @property
     def look_ns(self) -> int:
         """vCPU time to wait after each look, in case the look cured the guest.
 

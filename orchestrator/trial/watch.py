@@ -1,7 +1,7 @@
 """Waits for a line of the guest, and tells a silent guest from a host that stands still."""
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from orchestrator.findings.outcome import Outcome
@@ -44,10 +44,15 @@ class Mark:
         It is the vCPU's CPU time. A thread that sleeps at both moments, and whose CPU time and
         run delay stood still between them, slept by itself: then it is the host's time.
         """
-        ran_ns = until.cpu_ns - self.cpu_ns
+        slept = self.slept_until(until)
+        return until.at_ns - self.at_ns if slept else until.cpu_ns - self.cpu_ns
+
+    def slept_until(self, until: "Mark") -> bool:
+        """Return whether the thread slept by itself from this mark to another."""
         delay_ns = until.run_delay_ns
-        slept = ran_ns == 0 and delay_ns is not None and delay_ns == self.run_delay_ns
-        return until.at_ns - self.at_ns if slept else ran_ns
+        return (
+            until.cpu_ns == self.cpu_ns and delay_ns is not None and delay_ns == self.run_delay_ns
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ class Watch:
         self._limits = limits
         self._vcpu = vcpu
         self._sleeps = instance.config.guest.wait is Wait.HALT
+        self._asleep_since: Mark | None = None
         self.others: list[Line] = []
         """Lines that arrived while another kind was waited for."""
 
@@ -188,6 +194,7 @@ class Watch:
         """
         instance, clock, limits = self._instance, self._instance.clock, self._limits
         cap_ns = clock.now_ns() + (wall_cap_ns or limits.wall_cap_ns)
+        self._asleep_since = None
         last, silent_ns, wait_ns = since, 0, 2 * limits.period_ns + SHORTEST_WAIT_NS
         if since is not None:
             left_ns = limit_ns - (clock.now_ns() - since.at_ns)
@@ -204,6 +211,7 @@ class Watch:
                         return Ended(f"the guest took {line.what}", crashed=True, vcpu=self._vcpu)
                     continue
                 now = await self.mark()
+                asleep_ns = await self._asleep_ns(now)
             except (ConsoleClosedError, ProcessLookupError):
                 return await how_it_ended(instance)
             silent_ns += last.silent_ns(now) if last else 0
@@ -221,12 +229,28 @@ class Watch:
                 cap_ns += limits.wall_cap_ns
             elif at_limit:
                 return Silence(silent_ns, now, self._vcpu)
+            elif asleep_ns >= limits.asleep_ns:
+                return await self._sign_of_life() or Unclear(
+                    f"no tick, and the vCPU's thread slept by itself for {asleep_ns / 1e6:.0f} ms, "
+                    "though its guest never sleeps",
+                    self._vcpu,
+                )
             elif capped:
                 return Unclear(
                     f"no tick, but the vCPU ran for only {silent_ns / 1e6:.0f} ms "
                     f"of the {limit_ns / 1e6:.0f} ms that it takes to call that silence",
                     self._vcpu,
                 )
+
+    async def _asleep_ns(self, now: Mark) -> int:
+        """Return for how long the thread of a guest that never sleeps has slept by itself."""
+        if self._sleeps:
+            return 0
+        delay_ns = await self._instance.vcpu_run_delay_ns(self._vcpu)
+        now = replace(now, run_delay_ns=delay_ns)
+        if self._asleep_since is None or not self._asleep_since.slept_until(now):
+            self._asleep_since = now
+        return now.at_ns - self._asleep_since.at_ns
 
     async def _sign_of_life(self) -> Ended | Unclear | None:
         """Ask QEMU for its run state; return None if it is `running`."""

@@ -395,6 +395,15 @@ static void nmi(struct vcpu *v, double number)
     must(kvm(v->fd, KVM_NMI, NULL) == 0);
 }
 
+/* The vCPU is in this state of KVM_SET_MP_STATE (3 is halted), and its timer's interrupt, which
+ * would wake it, is dropped in another delivery mode. */
+static void mp_state(struct vcpu *v, double state)
+{
+    struct kvm_mp_state set = { .mp_state = state };
+    later(v, DRAINED_NS, hear, 0);
+    must(kvm(v->fd, KVM_SET_MP_STATE, &set) == 0);
+}
+
 static void apic_base(struct vcpu *v, double bits)
 {
     msr(v, KVM_SET_MSRS, MSR_APIC_BASE, msr(v, KVM_GET_MSRS, MSR_APIC_BASE, 0) ^ (uint64_t)bits);
@@ -445,6 +454,7 @@ static const struct behaviour BEHAVIOURS[] = {
     { "freeze", .tick = freeze },       /* the re-arm at this tick starts no timer */
     { "tpr", .run = tpr },
     { "nmi", .run = nmi },
+    { "state", .page = deafen, .run = mp_state }, /* KVM's state of the vCPU: 3 is halted */
     { "base", .run = apic_base },       /* bits to turn in IA32_APIC_BASE: 2048 on, 1024 x2APIC */
     { "stall", .run = stall },          /* the vCPU waits so many periods, which is no fault */
     /* The restored MSRs. */

@@ -109,6 +109,8 @@ FAULTS = [
     lost("LVTT has the guest's other vector", "vector:65", WRONG_VECTOR),
     lost("LVTT has a stray vector", "vector:48", WRONG_VECTOR),
     lost("LVTT has the spurious vector", "vector:255", WRONG_VECTOR),
+    lost("the vCPU stays halted", "state:3", Cause.HALTED),
+    lost("the vCPU waits for INIT", "state:1", Cause.NOT_EXECUTING),
     # The guest freezes later.
     lost("the first re-arm starts no timer", "freeze:1", LOST_INTERRUPT),
     lost("the third re-arm starts no timer", "freeze:3", LOST_INTERRUPT),

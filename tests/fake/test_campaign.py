@@ -355,3 +355,21 @@ async def test_same_seed_same_phases(tmp_path: Path) -> None:
             ]
         )
     assert intended[0] == intended[1] != []
+
+
+@pytest.mark.parametrize(("starved", "least_s", "most_s"), [(False, 2.5, 4), (True, 5, 8)])
+async def test_a_vcpu_that_sleeps_by_itself_is_not_waited_for_as_long_as_one_that_is_starved(
+    tmp_path: Path, *, starved: bool, least_s: float, most_s: float
+) -> None:
+    def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        qemu.frozen, vcpu.halted = starved, not starved
+
+    result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
+    (cell,) = result.cells
+    assert cell.counts.outcomes == {Outcome.UNKNOWN if starved else Outcome.LOST: 1}
+    took_ns = [
+        record["duration_ns"] for record in journal_dicts(result.journal)
+        if record["record"] == "trial" and record["role"] == "host"
+    ]  # fmt: skip
+    assert took_ns
+    assert all(least_s * 1e9 <= each <= most_s * 1e9 for each in took_ns), took_ns

@@ -133,14 +133,14 @@ async def test_a_look_that_cures_one_is_no_evidence_of_another(
     assert cell.verdict is Verdict.AFFECTED
 
 
-async def test_a_vcpu_that_stands_still_is_unknown_beside_others_that_tick(tmp_path: Path) -> None:
+async def test_a_vcpu_that_stays_halted_is_lost_beside_others_that_tick(tmp_path: Path) -> None:
     """Its own CPU time tells, not theirs."""
 
     def halt(qemu: FakeQemu, vcpu: FakeVcpu) -> None:
         vcpu.halted = True
 
     cell, trials = await campaign(tmp_path, {1: halt})
-    assert {trial["outcome"] for trial in trials} == {"unknown"}
+    assert {trial["outcome"] for trial in trials} == {"lost"}
     assert {trial["vcpu"] for trial in trials} == {1}
-    assert cell.counts.causes == {Cause.VCPU_NOT_RUNNING: 1}
-    assert cell.verdict is Verdict.INCONCLUSIVE
+    assert cell.counts.causes == {Cause.HALTED: 1}
+    assert cell.verdict is Verdict.ANOMALOUS

@@ -145,23 +145,35 @@ def test_a_guest_that_stands_still(progress: int, printing: bool, cause: Cause) 
     ("slept", "halted", "cause", "outcome"),
     [
         (True, False, Cause.NOT_EXECUTING, Outcome.LOST),
-        (True, True, Cause.VCPU_NOT_RUNNING, Outcome.UNKNOWN),  # the guest halted itself
+        (True, True, Cause.HALTED, Outcome.LOST),
+        (False, True, Cause.HALTED, Outcome.LOST),  # the host does not count run delays
         (False, False, Cause.VCPU_NOT_RUNNING, Outcome.UNKNOWN),  # it waited for a CPU
     ],
 )
 def test_a_busy_guest_whose_vcpu_sleeps(
     slept: bool, halted: bool, cause: Cause, outcome: Outcome
 ) -> None:
+    assert asleep(slept=slept, halted=halted) == (cause, outcome)
+
+
+def test_a_guest_that_halted_itself() -> None:
+    given_up = replace(SILENT, stage=Stage.HALTED)
+    assert asleep(given_up, halted=True) == (Cause.VCPU_NOT_RUNNING, Outcome.UNKNOWN)
+
+
+def asleep(
+    state: GuestState = SILENT, *, slept: bool = True, halted: bool
+) -> tuple[Cause, Outcome]:
+    """Return the cause and the outcome for a vCPU that used no CPU time."""
     part = VcpuEvidence(
-        0, advanced_ns=0, slept=slept, memory=[SILENT, SILENT],
+        0, advanced_ns=0, slept=slept, memory=[state, state],
         lapic=Lapic(0x40, TMICT, frozenset(), frozenset()),
         registers=Registers(0x34, 0x246, halted),
     )  # fmt: skip
     evidence = Evidence(run_state="running", vcpus=(part,))
     result = VcpuResult(Outcome.UNKNOWN, why="the vCPU ran for only 0 ms")
     found = diagnose(result, evidence, Save("save1", 0.5, (SAVED,)), CONFIG)
-    assert found.cause is cause
-    assert correct(result, found).outcome is outcome
+    return found.cause, correct(result, found).outcome
 
 
 def test_a_guest_that_testifies_executes() -> None:

@@ -71,7 +71,7 @@ class Shams:
         planned = max(self._planned - cell.trials, 0)
         if not self._running or any(cell.outcomes[each] for each in CERTAIN):
             return planned  # further pairs would not change the verdict
-        wanted = pairs_to_run(len(state.cells))
+        wanted = pairs_to_run(len(state.cells), self._planned)
         more = wanted - pairing.counts.pairs if pairing.loads < MOST_ATTEMPTS * wanted else 0
         return max(planned, more)
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 from orchestrator.findings.outcome import LATE as _LATE
 from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.pairing import FIRST_LOOK
 from orchestrator.stats.pairs import POWER, PairCounts, detectable_excess, p_value, pairs_needed
-from orchestrator.verdict.case import Case, Finding
+from orchestrator.verdict.case import Case, Finding, Tally
 from orchestrator.verdict.verdict import Verdict
 
 #: Outcomes that are anomalous only beyond the host's own noise, the graver first.
@@ -27,10 +28,12 @@ _FIRST_LOOK_SHARE = 0.1
 #: Excess of late ticks that a campaign should be able to show.
 TARGET_EXCESS = 0.05
 
-#: Fewest pairs that a cell runs, unless the first reading of the test has decided.
+#: Fewest pairs that a cell runs, unless the first reading of the test has decided, or the plan
+#: has fewer loads.
 FEWEST_PAIRS = 100
 
-#: With pairs that could show only a greater excess than this, nothing is known of late ticks.
+#: With pairs that could show only a greater excess than this, nothing is known of late ticks,
+#: unless the plan asks for no more pairs.
 MOST_EXCESS = 0.25
 
 
@@ -40,13 +43,18 @@ def _levels(cells: int) -> tuple[float, float]:
     return error * _FIRST_LOOK_SHARE, error * (1 - _FIRST_LOOK_SHARE)
 
 
-def pairs_to_run(cells: int) -> int:
+def pairs_to_run(cells: int, planned: int) -> int:
     """Return how many pairs a cell runs, if its first late tick comes late in the campaign.
+
+    They are at most as many as the planned loads: a small campaign does not grow to many
+    times its size. The first reading of the test always has its pairs.
 
     Args:
         cells: cells of the run, which share the error.
+        planned: planned number of loads.
     """
-    return max(FEWEST_PAIRS, pairs_needed(TARGET_EXCESS, _levels(cells)[1]))
+    wanted = max(FEWEST_PAIRS, pairs_needed(TARGET_EXCESS, _levels(cells)[1]))
+    return min(wanted, max(planned, FIRST_LOOK))
 
 
 def decided_early(first_look: PairCounts | None, cells: int) -> bool:
@@ -82,7 +90,7 @@ def too_few_pairs(case: Case) -> Finding | None:
     """Return `inconclusive` if ticks came late and too few pairs tell whether loads did it."""
     tally, shown = case.tally, _shown_excess(case)
     late = sum(tally.outcomes[outcome] for outcome in LATE)
-    if not late or (shown is not None and shown <= MOST_EXCESS):
+    if not late or (shown is not None and (shown <= MOST_EXCESS or _small_plan_is_done(tally))):
         return None
     less = "" if shown is None else f" that the loads cause an excess of less than {shown:.0%}"
     return Finding(
@@ -91,6 +99,12 @@ def too_few_pairs(case: Case) -> Finding | None:
         f"and a sham (stop and continue without a load) are too few to show{less or ' why'}. Run "
         "it again while the host is less busy, or with more --trials",
     )
+
+
+def _small_plan_is_done(tally: Tally) -> bool:
+    """Return whether all pairs were run that a plan of few loads asks for."""
+    wanted = pairs_to_run(tally.cells, tally.planned or tally.trials)
+    return wanted < FEWEST_PAIRS and tally.pairs.pairs >= wanted
 
 
 def late_note(case: Case, found: Finding) -> str | None:

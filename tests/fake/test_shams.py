@@ -66,7 +66,7 @@ async def test_a_busy_host_is_not_accused(tmp_path: Path, share: float) -> None:
     loads, shams = records(result.journal, "host"), records(result.journal, "sham")
     assert late(loads) and late(shams)
     pairing = cell.counts.pairing
-    assert pairing.counts.pairs == pairs_to_run(1)
+    assert pairing.counts.pairs == pairs_to_run(1, 60) == 60
     assert len(shams) == pairing.shams.total() >= pairing.counts.pairs
     assert cell.counts.outcomes.keys() & LATE
     assert not cell.classes.keys() & LATE
@@ -119,7 +119,7 @@ async def test_loads_that_make_ticks_late_are_accused(tmp_path: Path) -> None:
             vcpu.due_ns = vcpu.ran_ns + int(3.2 * qemu.period_ns)
 
     host = FakeHost(BusyHost(0.03, some_late).script)
-    result = await run_plan(host, plan(60), Accel.KVM, tmp_path)
+    result = await run_plan(host, plan(180), Accel.KVM, tmp_path)
     (cell,) = result.cells
     assert cell.verdict is Verdict.ANOMALOUS
     assert "the loads make ticks late (exact McNemar test" in cell.why
@@ -139,11 +139,29 @@ async def test_loads_that_make_every_tick_late_are_accused_at_the_first_look(
     assert len(records(result.journal, "sham")) == FIRST_LOOK
 
 
+async def test_a_small_campaign_stays_small(tmp_path: Path) -> None:
+    """One late tick, as a busy host makes it: 20 pairs, and a verdict that says what they show."""
+
+    def first_late(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if number == 1 and len(host.started) == 3:
+            vcpu.due_ns = vcpu.ran_ns + int(3.2 * qemu.period_ns)
+
+    host = FakeHost(Script(first_late))
+    result = await run_plan(host, plan(2), Accel.KVM, tmp_path)
+    (cell,) = result.cells
+    assert cell.counts.pairing.counts.pairs == FIRST_LOOK
+    assert cell.counts.trials == 1 + FIRST_LOOK
+    assert cell.verdict is Verdict.CLEAN, cell.why
+    assert "In 20 pairs of a load and a sham" in cell.why
+    assert "would have shown, with a probability of 80%, an excess of 41.8% of loads" in cell.why
+
+
 async def test_the_order_of_pairs_is_drawn_from_the_seed(tmp_path: Path) -> None:
     orders = []
     for run, seed in enumerate((1, 1, 2)):
         (out := tmp_path / str(run)).mkdir()
-        result = await run_plan(FakeHost(BusyHost(0.1).script), plan(40, seed), Accel.KVM, out)
+        result = await run_plan(FakeHost(BusyHost(0.1).script), plan(100, seed), Accel.KVM, out)
         members = [r for r in journal_dicts(result.journal) if r.get("pair")]
         firsts: dict[int, str] = {}
         for member in members:
@@ -154,14 +172,14 @@ async def test_the_order_of_pairs_is_drawn_from_the_seed(tmp_path: Path) -> None
 
 
 async def test_pairs_go_on_where_a_run_was_cut_short(tmp_path: Path) -> None:
-    before = await cut_short(tmp_path, BusyHost(0.1).script, "trial", 100, plan=plan(40))
+    before = await cut_short(tmp_path, BusyHost(0.1).script, "trial", 100, plan=plan(60))
     cut = [r for r in before if r.get("pair")]
     assert cut, "the run was cut before its first pair"
     host = FakeHost(BusyHost(0.1).script)
-    result = await run_plan(host, plan(40), Accel.KVM, tmp_path, resumed=read_run(tmp_path))
+    result = await run_plan(host, plan(60), Accel.KVM, tmp_path, resumed=read_run(tmp_path))
     (cell,) = result.cells
     assert cell.verdict is Verdict.CLEAN, cell.why
-    assert cell.counts.pairing.counts.pairs == pairs_to_run(1)
+    assert cell.counts.pairing.counts.pairs == 60
     after = [r for r in journal_dicts(result.journal) if r.get("pair")]
     assert after[: len(cut)] == cut
     for role in ("host", "sham"):

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.pairing import FIRST_LOOK
 from orchestrator.stats.pairs import POWER, PairCounts, p_value, power
 from orchestrator.stats.rate import Losses, loss_rate
 from orchestrator.verdict.case import Case, Tally
@@ -16,13 +17,13 @@ from tests.support.exposures import EXPOSED
 
 def judged(
     pairs: PairCounts, late: int = 9, first: PairCounts | None = None, cells: int = 1,
-    **others: int,
+    planned: int | None = None, **others: int,
 ) -> tuple[Verdict, str]:  # fmt: skip
     outcomes = Counter({Outcome.IMMEDIATE: 299, Outcome.LATE: late})
     outcomes.update({Outcome[name]: count for name, count in others.items()})
     tally = Tally(
         outcomes, Counter(), 0, outcomes.total(), 0, 2, 2, cells=cells, pairs=pairs,
-        first_pairs=first,
+        first_pairs=first, planned=planned,
     )  # fmt: skip
     rate = loss_rate(Losses(tally.trials, outcomes[Outcome.LOST]), 0.95)
     return decide(Case(tally, rate, 0.01, EXPOSED))
@@ -92,8 +93,21 @@ def test_a_cell_without_late_ticks_says_nothing_of_shams() -> None:
     assert "sham" not in why
 
 
+@pytest.mark.parametrize("planned", [1, 20, 40])
+def test_a_small_plan_keeps_its_verdict_once_it_has_its_pairs(planned: int) -> None:
+    pairs = pairs_to_run(1, planned)
+    assert pairs == max(planned, FIRST_LOOK)
+    verdict, why = judged(PairCounts(pairs, 1, 1), planned=planned)
+    assert verdict is Verdict.CLEAN
+    assert "would have shown, with a probability of 80%, an excess of" in why
+    assert judged(PairCounts(pairs - 1, 8, 8), planned=planned)[0] is Verdict.INCONCLUSIVE
+    # So noisy a host would hide any excess.
+    noisy = judged(PairCounts(pairs, pairs // 2, pairs // 2), planned=planned)
+    assert noisy[0] is Verdict.INCONCLUSIVE
+
+
 @pytest.mark.parametrize("cells", [1, 12, 100])
 def test_a_cell_runs_enough_pairs_to_say_something(cells: int) -> None:
-    pairs = pairs_to_run(cells)
+    pairs = pairs_to_run(cells, 2000)
     assert pairs >= 100
     assert power(pairs, TARGET_EXCESS, 0.0, 0.9 * ERROR / cells) >= POWER

@@ -76,7 +76,12 @@ def run(tmp_path: Path, name: str, files: dict[str, str]) -> "subprocess.Complet
             "if (!apic_lvtt_oneshot(apic) || kvm_lapic_get_reg(apic, APIC_TMCCT))\n"
             "\t\t__start_apic_timer(apic, APIC_TMCCT);",
         ),
-        ("other_vector", "kvm_apic_set_state", "losttick_loaded = apic;\n\t__start_apic_timer("),
+        (
+            "other_vector",
+            "kvm_apic_set_state",
+            "losttick_loaded = kvm_lapic_get_reg(apic, APIC_TMICT) ? apic : NULL;\n"
+            "\t__start_apic_timer(",
+        ),
         (
             "other_vector",
             "kvm_apic_local_deliver",
@@ -92,11 +97,15 @@ def run(tmp_path: Path, name: str, files: dict[str, str]) -> "subprocess.Complet
             "kvm_apic_set_state",
             "kvm_lapic_get_reg(apic, APIC_TMICT) / 2);\n\t__start_apic_timer(apic, APIC_TMCCT);",
         ),
-        ("drop_third_arm", "kvm_apic_set_state", "losttick_arms = 0;\n\t__start_apic_timer("),
+        (
+            "drop_third_arm",
+            "kvm_apic_set_state",
+            "losttick_arms = kvm_lapic_get_reg(apic, APIC_TMICT) ? 0 : 3;\n\t__start_apic_timer(",
+        ),
         (
             "drop_third_arm",
             "kvm_lapic_reg_write",
-            "if (++losttick_arms != 3)\n\t\t\tstart_apic_timer(apic);",
+            "if (losttick_arms > 2 || ++losttick_arms != 3)\n\t\t\tstart_apic_timer(apic);",
         ),
     ],
 )

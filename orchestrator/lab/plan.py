@@ -1,11 +1,13 @@
 """The plan of a lab run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS
+from orchestrator.lab.kernel.variants import Variant
 from orchestrator.plan.load import COMMAND_LINE, build_plan
 from orchestrator.plan.plan import Plan
+from orchestrator.timers.registry import TIMERS
 
 #: Period for each vCPU. Printing a line takes 10.5 ms of an emulated CPU, and all vCPUs print
 #: to one port.
@@ -15,6 +17,15 @@ PERIOD_MS = 60.0
 #: Period when kernels or timers are compared: long enough to tell when the first tick came,
 #: also where this host is busy between the load and `cont`.
 KERNELS_PERIOD_MS = 200.0
+
+
+#: Period for edits that move the first tick after a load. QEMU takes some 50 ms of an emulated CPU
+#: from the restore of the LAPIC until the guest runs on. An early tick must come well after that.
+MOVED_PERIODS_MS = {
+    Variant.LATE_TICK: 400.0,
+    Variant.THIRD_PERIOD: 400.0,
+    Variant.EARLY_TICK: 800.0,
+}
 
 
 #: Few, so that 20 trials have several phases.
@@ -30,6 +41,7 @@ def lab_plan(
     confidence: float = 0.95,
     seed: int | None = None,
     compares_kernels: bool = False,
+    variants: Collection[Variant] = (),
     axes: Mapping[str, object] = MappingProxyType({}),
 ) -> Plan:
     """Return the plan of a lab run: so many loads of each timer in every arm.
@@ -39,28 +51,42 @@ def lab_plan(
             many loads without a loss just rule out.
         modes: the guest's timers.
         period_ms: the timer's period in emulated milliseconds. By default it is as long as
-            `vcpus` need to print.
+            `vcpus` need to print and the arms need to show their faults, and as each timer can
+            have it.
         vcpus: vCPUs of the guest.
         confidence: confidence of the intervals.
         seed: draws phases and order; drawn at random if it is left out.
         compares_kernels: whether the first tick after a load is the question.
+        variants: edits of the arms.
         axes: further settings, as the `[axes]` table of a plan has them. None is no setting.
 
     Raises:
         PlanError: a value is out of range.
     """
     usual_ms = KERNELS_PERIOD_MS if compares_kernels else PERIOD_MS
+    usual_ms = max(usual_ms, *(MOVED_PERIODS_MS.get(each, 0.0) for each in variants), 0.0)
+    usual_ns = round(min(usual_ms * vcpus * 1e6, MAX_PERIOD_NS))
+    by_period: dict[float, list[str]] = {}
+    for mode in modes:
+        known = mode in TIMERS.names  # an unknown one is refused with all other faults of the plan
+        own_ms = (TIMERS[mode].nearest_period_ns(usual_ns) if known else usual_ns) / 1e6
+        by_period.setdefault(period_ms or own_ms, []).append(mode)
+    first, *others = (
+        {
+            "accel": "kvm",
+            "mode": names,
+            "period_ms": period,
+            "vcpus": vcpus,
+            "loads_per_save": LOADS_PER_SAVE,
+            **{name: value for name, value in axes.items() if value is not None},
+        }
+        for period, names in by_period.items()
+    )
     return build_plan(
         {
             "seed": seed,
-            "axes": {
-                "accel": "kvm",
-                "mode": list(modes),
-                "period_ms": period_ms or min(usual_ms * vcpus, MAX_PERIOD_NS / 1e6),
-                "vcpus": vcpus,
-                "loads_per_save": LOADS_PER_SAVE,
-                **{name: value for name, value in axes.items() if value is not None},
-            },
+            "axes": first,
+            "include": others,
             "limits": {
                 "trials": trials,
                 "confidence": confidence,

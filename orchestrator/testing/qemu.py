@@ -187,8 +187,10 @@ class FakeQemu:
         return None if self.frozen else self._delay_ns
 
     async def waited_ns(self, besides: Collection[int]) -> int:
-        """Return 0: no thread ever waits for a CPU."""
-        return 0
+        """Return the time for which the vCPUs were frozen; no other thread ever waits."""
+        self.advance()
+        threads = range(FIRST_THREAD, FIRST_THREAD + len(self._cpu_ns))
+        return self._delay_ns * len(set(threads) - set(besides))
 
     async def pin(self, thread_id: int) -> int | None:
         """Return None: there is no CPU to pin a thread to."""

@@ -23,3 +23,7 @@ class ArmedTimer:
     def gap_periods(self, held: float) -> float:
         """Return 1: a period lies between two ticks."""
         return 1.0
+
+    def nearest_period_ns(self, wanted_ns: int) -> int:
+        """Return the wanted period: the timer can have any."""
+        return wanted_ns

@@ -86,6 +86,10 @@ class LapicTimer:
         """Return 1, unless the guest holds the tick back."""
         return self._held.gap(held) if self._held else 1.0
 
+    def nearest_period_ns(self, wanted_ns: int) -> int:
+        """Return the wanted period: the timer can have any."""
+        return wanted_ns
+
     def due(
         self, phase: float, resumed: ResumeTiming, held: float = 0.0
     ) -> Mapping[Outcome, tuple[float, float]]:

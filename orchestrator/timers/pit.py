@@ -6,6 +6,9 @@ from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.timers.pic import PicTimer
 from orchestrator.timers.timer import Hearing
 
+#: Longest period: the count has 16 bits, and falls at 1.193182 MHz.
+LONGEST_NS = 54_000_000
+
 
 class Pit(PicTimer):
     """Counts down again and again. KVM emulates it, or QEMU; KVM starts a period at a load."""
@@ -16,6 +19,10 @@ class Pit(PicTimer):
     #: KVM counts the ticks that the guest has not ended yet, and injects each of them later. QEMU's
     #: default for kvm-pit, lost_tick_policy=delay, asks for that.
     catches_up = True
+
+    def nearest_period_ns(self, wanted_ns: int) -> int:
+        """Return the wanted period, or the longest if it is shorter."""
+        return min(wanted_ns, LONGEST_NS)
 
     def _registers(self, testimony: Testimony) -> str:
         return f"count {testimony.tmcct}"

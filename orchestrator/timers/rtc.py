@@ -9,6 +9,12 @@ from orchestrator.timers.timer import Hearing
 #: Bit of register B that lets the RTC raise its periodic interrupt.
 _PERIODIC_INTERRUPT = 0x40
 
+#: The shortest period that the firmware takes; each longer one is twice the one before.
+_SHORTEST_NS = 1_953_125
+
+#: How often it can be doubled: the RTC's slowest rate is 2 Hz.
+_DOUBLINGS = 8
+
 
 class Rtc(PicTimer):
     """Raises IRQ 8, which stays raised until the guest reads register C. It is QEMU's own device.
@@ -20,6 +26,11 @@ class Rtc(PicTimer):
     name = TimerMode.RTC.value
     title = "RTC"
     always_qemus = True
+
+    def nearest_period_ns(self, wanted_ns: int) -> int:
+        """Return the longest of the RTC's periods that is at most the wanted one."""
+        doublings = (wanted_ns // _SHORTEST_NS).bit_length() - 1
+        return _SHORTEST_NS << max(0, min(doublings, _DOUBLINGS))
 
     def _registers(self, testimony: Testimony) -> str:
         return f"registers A {testimony.tmict:#x} and B {testimony.tmcct:#x}"

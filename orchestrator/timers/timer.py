@@ -148,6 +148,10 @@ class Timer(Protocol):
         """
         ...
 
+    def nearest_period_ns(self, wanted_ns: int) -> int:
+        """Return the longest period that the timer can have and that is at most the wanted one."""
+        ...
+
     def due(
         self, phase: float, resumed: ResumeTiming, held: float = 0.0
     ) -> Mapping[Outcome, tuple[float, float]]:

@@ -13,6 +13,7 @@ from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.port import ConsoleClosedError
 from orchestrator.vm.qemu import Qemu, starting
+from orchestrator.vm.starved import GuestStarvedError, why_starved
 from orchestrator.vm.tsc import tsc_hz
 
 
@@ -40,6 +41,7 @@ async def launch(
     Raises:
         QemuStartError: QEMU did not start, or ended at once.
         GuestStartError: the guest refused its configuration, or said nothing.
+        GuestStarvedError: the guest said nothing, but the host did not let it run.
     """
     guest = config.guest
     shared = guest.shared_port or guest.vcpus > host.max_consoles
@@ -62,6 +64,7 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> Ready:
 
     Raises:
         GuestStartError: the guest did not become ready.
+        GuestStarvedError: the host did not let it run.
         MonitorError: QEMU ended.
     """
     try:
@@ -78,8 +81,11 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> Ready:
     if line is not None:
         raise GuestStartError(f"starting the {name} guest: its first line was {line}")
     status = await qemu.monitor.execute("query-status")
+    silent = f"starting the {name} guest: it said nothing in {host.deadlines.ready_ns / 1e9:g} s"
+    passed_ns = host.clock.now_ns() - qemu.started_ns
+    if starved := await why_starved(qemu.process, qemu.facts, passed_ns):
+        raise GuestStarvedError(silent, starved)
     raise GuestStartError(
-        f"starting the {name} guest: it said nothing in {host.deadlines.ready_ns / 1e9:g} s "
-        f"(QEMU's run state: {status['status']!r}). "
+        f"{silent} (QEMU's run state: {status['status']!r}). "
         "`losttick doctor` tells whether this accelerator works here."
     )

@@ -9,8 +9,10 @@ from orchestrator.guest.lines import Tick
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host
 from orchestrator.vm.config import Accel, InstanceConfig
+from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import GuestRefusedError, GuestStartError, launch
 from orchestrator.vm.port import ConsoleClosedError
+from orchestrator.vm.starved import GuestStarvedError, why_starved
 
 #: Ticks to wait for. The second one shows that the guest has re-armed its timer.
 TICKS = 3
@@ -39,7 +41,8 @@ class Tryout:
     def fault(self) -> LosttickError | None:
         """The error, unless QEMU or the guest caused it: then the configuration is at fault.
 
-        An answer that did not come in time and a QEMU that ended without a reason are faults.
+        An answer that did not come in time, a QEMU that ended without a reason, and a guest
+        that the host hardly let run are faults.
         A guest that says nothing is not, because QEMU's monitor still answered then.
         """
         if isinstance(self.error, QemuStartError) and self.error.refused:
@@ -67,8 +70,7 @@ async def try_out(host: Host, config: InstanceConfig) -> Tryout:
             for vcpu in [*instance.vcpus] * TICKS:
                 arrived = await instance.console.next_line(deadline_ns, vcpu)
                 if arrived is None:
-                    state = await instance.run_state()
-                    return Tryout(f"the guest started, but does not tick (QEMU says: {state})")
+                    return await _silent(host, instance)
                 if not isinstance(arrived[0], Tick):
                     return Tryout(f"the guest said {arrived[0]}")
             tracer = instance.process.tracer
@@ -77,3 +79,13 @@ async def try_out(host: Host, config: InstanceConfig) -> Tryout:
         return Tryout("QEMU ended while its guest ticked", error)
     except LosttickError as error:
         return Tryout("; ".join(str(error).splitlines()), error)
+
+
+async def _silent(host: Host, instance: Instance) -> Tryout:
+    """Return that the guest does not tick, or that the host does not let it run."""
+    seen = "the guest started, but does not tick"
+    passed_ns = host.clock.now_ns() - instance.started_ns
+    if starved := await why_starved(instance.process, instance.facts, passed_ns):
+        error = GuestStarvedError(seen, starved)
+        return Tryout(str(error), error)
+    return Tryout(f"{seen} (QEMU says: {await instance.run_state()})")

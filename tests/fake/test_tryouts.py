@@ -30,6 +30,19 @@ def ends(how: ProcessExit) -> Command:
     return end
 
 
+def freeze(qemu: FakeQemu) -> None:
+    qemu.frozen = True
+
+
+def freeze_after_the_first_line(qemu: FakeQemu) -> None:
+    qemu.do_later(1_000_000, lambda: freeze(qemu))
+
+
+def never_tick(qemu: FakeQemu) -> None:
+    for vcpu in qemu.vcpus:
+        vcpu.due_ns = None
+
+
 SILENT = {"query-cpus-fast": never_answers}
 KILLED = {"query-cpus-fast": ends(ProcessExit(-9, ""))}
 LAB_ENDED = {"query-cpus-fast": ends(ProcessExit(1, "the lab stalled", of_its_host=True))}
@@ -42,6 +55,17 @@ REFUSED = {"query-cpus-fast": ends(ProcessExit(1, "KVM does not support this"))}
         (SILENT, Verdict.INCONCLUSIVE, "no answer"),
         (KILLED, Verdict.INCONCLUSIVE, "signal 9"),
         (LAB_ENDED, Verdict.INCONCLUSIVE, "the lab stalled"),
+        (
+            {"query-cpus-fast": freeze_after_the_first_line},
+            Verdict.INCONCLUSIVE,
+            "the guest started, but does not tick, and QEMU's threads waited 3.0 s for a CPU in "
+            "the 3.0 s since its start. Run it again while the host is less busy",
+        ),
+        (
+            {"query-cpus-fast": never_tick},
+            Verdict.SKIPPED,
+            "the guest started, but does not tick (QEMU says: running)",
+        ),
         (REFUSED, Verdict.SKIPPED, "KVM does not support this"),
     ],
 )

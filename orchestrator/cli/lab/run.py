@@ -31,6 +31,7 @@ from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
 from orchestrator.clock import Deadlines
 from orchestrator.guest.config import DEFAULT_TIMER, MAX_VCPUS
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.lab.arms import arms_of
 from orchestrator.lab.kernel.variants import Variant
@@ -64,7 +65,7 @@ def run(
             max=4294,
             help="Timer period in emulated milliseconds.",
             show_default=f"{PERIOD_MS:g} for each vCPU; "
-            f"with --kernel or --mode {KERNELS_PERIOD_MS:g}",
+            f"with --kernel or --mode {KERNELS_PERIOD_MS:g}; more for variants that move a tick",
         ),
     ] = None,
     method: Annotated[
@@ -73,6 +74,13 @@ def run(
     wait: Annotated[
         list[Wait] | None,
         typer.Option(help="How the guest waits for a tick.", show_default="busy"),
+    ] = None,
+    state: Annotated[
+        list[SavedState] | None,
+        typer.Option(
+            help="State of the LAPIC in saves: armed, or with the tick held back.",
+            show_default="armed",
+        ),
     ] = None,
     resume_by: Annotated[
         list[Resume] | None,
@@ -107,7 +115,8 @@ def run(
         plan = lab_plan(
             trials, modes=mode or (DEFAULT_TIMER,), period_ms=period, vcpus=vcpus,
             confidence=confidence, seed=seed, compares_kernels=bool(kernels or mode),
-            axes={"method": method, "wait": wait, "resume": resume_by},
+            variants=variants or (),
+            axes={"method": method, "wait": wait, "state": state, "resume": resume_by},
         )  # fmt: skip
         deadlines = raised_deadlines(command_deadline, state_deadline)
         wanted = _Wanted(

@@ -50,7 +50,7 @@ class Variant(enum.StrEnum):
     unchanged, TMCCT 0 and nothing pending, exactly as a lost interrupt does: only the kernel's
     trace and the direct test tell the two apart."""
     OTHER_VECTOR = "other-vector"
-    """The first timer interrupt after a restore comes on the next vector."""
+    """The first timer interrupt after a restore comes on the guest's other vector."""
     LATE_TICK = "late-tick"
     """The first tick of a one-shot timer comes 1.4 periods after a restore."""
     EARLY_TICK = "early-tick"

@@ -148,6 +148,12 @@ def _decide(
     if not config.program.questions:
         return Cause.UNEXPLAINED, f"{result.why}, and this guest cannot testify."
     if len(part.testimonies) < 2:
+        if not evidence.failure and part.registers and not part.registers.interrupt_flag:
+            return (
+                Cause.NOT_DELIVERABLE,
+                f"{result.why}; `info registers` shows the guest at {part.registers.ip:#x} with "
+                "interrupts off, and its NMI went unanswered.",
+            )
         return (
             Cause.HARNESS_FAULT if evidence.failure else Cause.UNEXPLAINED,
             f"{result.why}, and the guest gave {len(part.testimonies)} of 2 testimonies: "

@@ -1,7 +1,7 @@
 """The rule of `anomalous`: something is wrong with the ticks, and it is not a known bug."""
 
 from orchestrator.findings.outcome import Outcome
-from orchestrator.verdict.case import Case, Finding
+from orchestrator.verdict.case import Case, Finding, said_causes
 from orchestrator.verdict.known_bug import likeness_notes, why_not_the_bug
 from orchestrator.verdict.late import LATE, late_anomalies
 from orchestrator.verdict.verdict import Verdict
@@ -23,7 +23,7 @@ def anomalous(case: Case) -> Finding | None:
     shown = ", ".join(f"{counts[each]} {each}" for each in _ORDER if counts.get(each))
     if not shown:
         return None
-    causes = ", ".join(f"{count} {cause}" for cause, count in tally.causes.items())
+    causes = said_causes(tally)
     return Finding(
         Verdict.ANOMALOUS,
         f"{shown} in {tally.trials} loads"

@@ -107,3 +107,8 @@ Rule = Callable[[Case], Finding | None]
 
 Note = Callable[[Case, Finding], str | None]
 """Returns a sentence that every verdict of such a case has to state, or None."""
+
+
+def said_causes(tally: Tally) -> str:
+    """Return how many diagnoses named each cause, such as `2 console dead`."""
+    return ", ".join(f"{count} {cause}" for cause, count in tally.causes.items())

@@ -20,7 +20,7 @@ from orchestrator.verdict.witness import contradicted, narrow_race_note
 
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
-    apicv_missing, contradicted, affected, too_many_unknown, anomalous, ended_early,
+    apicv_missing, contradicted, affected, anomalous, too_many_unknown, ended_early,
     controls_not_seen, too_few_pairs, bound_too_high, clean,
 )  # fmt: skip
 

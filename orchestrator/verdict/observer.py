@@ -1,6 +1,6 @@
 """Rules about the observer: without them, loads without a loss can't be trusted."""
 
-from orchestrator.verdict.case import Case, Finding
+from orchestrator.verdict.case import Case, Finding, said_causes
 from orchestrator.verdict.verdict import Verdict
 
 #: Largest fraction of unknown attempts with which a cell can be clean.
@@ -12,10 +12,11 @@ def too_many_unknown(case: Case) -> Finding | None:
     tally = case.tally
     if tally.unknown_attempts <= MAX_UNKNOWN * tally.attempts:
         return None
+    causes = said_causes(tally)
     return Finding(
         Verdict.INCONCLUSIVE,
         f"{tally.unknown_attempts} of {tally.attempts} attempts ended unknown, "
-        f"more than {MAX_UNKNOWN:.0%}",
+        f"more than {MAX_UNKNOWN:.0%}" + (f" ({causes})" if causes else ""),
         trusted=False,
         notes=("Run it again while the host is less busy, or with a longer --period",),
     )

@@ -285,6 +285,12 @@ static int ignore(struct vcpu *v, struct kvm_lapic_state *page, double number)
     return 1;
 }
 
+static int segv(struct vcpu *v, struct kvm_lapic_state *page, double number)
+{
+    raise(SIGSEGV);
+    return 0;
+}
+
 static int slow(struct vcpu *v, struct kvm_lapic_state *page, double ms)
 {
     usleep(ms * 1000);
@@ -404,6 +410,23 @@ static void mp_state(struct vcpu *v, double state)
     must(kvm(v->fd, KVM_SET_MP_STATE, &set) == 0);
 }
 
+static void flags(struct vcpu *v, double bits)
+{
+    struct kvm_regs registers;
+    must(kvm(v->fd, KVM_GET_REGS, &registers) == 0);
+    registers.rflags ^= (uint64_t)bits;
+    must(kvm(v->fd, KVM_SET_REGS, &registers) == 0);
+}
+
+static void block_nmis(struct vcpu *v, double number)
+{
+    struct kvm_vcpu_events events;
+    must(kvm(v->fd, KVM_GET_VCPU_EVENTS, &events) == 0);
+    events.nmi.masked = 1;
+    events.flags |= KVM_VCPUEVENT_VALID_NMI_PENDING;
+    must(kvm(v->fd, KVM_SET_VCPU_EVENTS, &events) == 0);
+}
+
 static void apic_base(struct vcpu *v, double bits)
 {
     msr(v, KVM_SET_MSRS, MSR_APIC_BASE, msr(v, KVM_GET_MSRS, MSR_APIC_BASE, 0) ^ (uint64_t)bits);
@@ -441,6 +464,7 @@ static const struct behaviour BEHAVIOURS[] = {
     { "id", .page = other_id },
     { "refuse", .page = refuse },       /* KVM_SET_LAPIC fails */
     { "ignore", .page = ignore },       /* KVM_SET_LAPIC succeeds, and does nothing */
+    { "segv", .page = segv },           /* QEMU crashes */
     { "slow", .page = slow },           /* KVM_SET_LAPIC takes so many ms */
     /* The restored timer. */
     { "unstarted", .page = deafen, .run = unstarted },
@@ -455,6 +479,8 @@ static const struct behaviour BEHAVIOURS[] = {
     { "tpr", .run = tpr },
     { "nmi", .run = nmi },
     { "state", .page = deafen, .run = mp_state }, /* KVM's state of the vCPU: 3 is halted */
+    { "flags", .run = flags },          /* bits to turn in RFLAGS: 512 is IF */
+    { "block", .run = block_nmis },     /* NMIs stay blocked */
     { "base", .run = apic_base },       /* bits to turn in IA32_APIC_BASE: 2048 on, 1024 x2APIC */
     { "stall", .run = stall },          /* the vCPU waits so many periods, which is no fault */
     /* The restored MSRs. */

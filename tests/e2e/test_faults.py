@@ -99,6 +99,9 @@ FAULTS = [
     lost("the deadline is forgotten", "deadline", Cause.DEADLINE_GONE, axes=DEADLINE),
     lost("KVM_SET_LAPIC does nothing", "ignore", NOT_RESTORED),
     lost("KVM_SET_LAPIC does nothing in a new QEMU", "ignore", NOT_RESTORED, axes=ANEW),
+    lost("interrupts stay off", "flags:512", NOT_DELIVERABLE),
+    lost("interrupts and NMIs stay off", "flags:512,block", NOT_DELIVERABLE),
+    Fault("QEMU crashes", "segv", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.QEMU_CRASHED),
     Fault("KVM_SET_LAPIC fails", "refuse", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.QEMU_CRASHED),
     # The timer is restored as it was, and its tick does not reach the tick handler.
     lost("the timer is never started", "unstarted", LOST_INTERRUPT, Verdict.AFFECTED),

@@ -64,6 +64,18 @@ def diagnosis(
     return diagnose(result, evidence, Save("save1", 0.5, (save,)), CONFIG)
 
 
+def test_a_guest_that_answers_no_nmi_has_interrupts_off_if_qemu_says_so() -> None:
+    part = VcpuEvidence(0, advanced_ns=40_000_000, registers=Registers(0x7C34, 0x46, False))
+    evidence = Evidence(run_state="running", vcpus=(part,))
+    result = VcpuResult(Outcome.LOST, why="no tick in 200 ms of vCPU time")
+    found = diagnose(result, evidence, Save("save1", 0.5, (SAVED,)), CONFIG)
+    assert found.cause is Cause.NOT_DELIVERABLE
+    assert "at 0x7c34 with interrupts off" in found.sentence
+    part.registers = Registers(0x7C34, 0x246, False)
+    found = diagnose(result, evidence, Save("save1", 0.5, (SAVED,)), CONFIG)
+    assert found.cause is Cause.UNEXPLAINED
+
+
 def test_a_lost_interrupt() -> None:
     found = diagnosis()
     assert found.cause is Cause.LOST_INTERRUPT

@@ -57,6 +57,18 @@ def test_no_clean_without_the_controls() -> None:
     assert verdict({Outcome.IMMEDIATE: 299}, controls_seen=1) is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("found", [Outcome.CRASHED, Outcome.LOST, Outcome.EXTRA, Outcome.CLOCK])
+def test_unknown_attempts_hide_no_fault_that_was_found(found: Outcome) -> None:
+    assert verdict({found: 1, Outcome.IMMEDIATE: 9}, unknown_attempts=9) is Verdict.ANOMALOUS
+
+
+def test_a_verdict_names_what_attempts_that_ended_unknown_showed() -> None:
+    tally = Tally(Counter({Outcome.UNKNOWN: 3}), Counter({Cause.CONSOLE_DEAD: 3}), 0, 9, 9, 2, 2)
+    found, text = decide(Case(tally, loss_rate(Losses(3, 0, 3), 0.95), 0.01, EXPOSED))
+    assert found is Verdict.INCONCLUSIVE
+    assert text.startswith("9 of 9 attempts ended unknown, more than 5% (3 console dead)")
+
+
 def test_no_clean_beyond_five_percent_unknown() -> None:
     assert verdict({Outcome.IMMEDIATE: 299}, unknown_attempts=15) is Verdict.CLEAN
     assert verdict({Outcome.IMMEDIATE: 299}, unknown_attempts=16) is Verdict.INCONCLUSIVE

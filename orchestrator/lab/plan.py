@@ -24,7 +24,7 @@ KERNELS_PERIOD_MS = 200.0
 MOVED_PERIODS_MS = {
     Variant.LATE_TICK: 400.0,
     Variant.THIRD_PERIOD: 400.0,
-    Variant.EARLY_TICK: 800.0,
+    Variant.EARLY_TICK: 1000.0,
 }
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from orchestrator.findings.witness import TraceReading
 from orchestrator.host.tracefs import HEADER, MARK_CONT, MARK_LOAD, POSTED_ELSEWHERE
+from orchestrator.trial.guest_clock import cycles_between
 
 # Such as "CPU 0/KVM-412 [001] d..1. 99.123456: kvm_apic_accept_irq: apicid 0 vec 64 (Fixed|edge)"
 _EVENT = re.compile(r"^.*?\[\d+\]\s+\S+\s+\d+\.\d+: (\w+): (.*)$", re.M)
 _VECTOR = re.compile(r"vec (\d+)")
+# Such as "vcpu=0 prev=18446744071718838332 next=18446744071386105060", both modulo 2^64
+_OFFSETS = re.compile(r"prev=(\d+) next=(\d+)")
 # Such as "vcpu 0, rip 0xf0a3" and "vcpu=0 prev=5 next=7"; "apicid a vec 64" is hexadecimal.
 _VCPU = re.compile(r"^(?:vcpu[ =](\d+)|apicid ([0-9a-f]+))\b")
 
@@ -108,6 +111,28 @@ def read_trace(text: str, vector: int, vcpu: int = 0) -> TraceFinding:
         in_load, len(ticks) - in_load, tuple(sorted(others)),
         partial=names is not None and POSTED_ELSEWHERE in names,
     )  # fmt: skip
+
+
+def tsc_moved(text: str, vcpu: int = 0) -> int | None:
+    """Return by how many TSC cycles the last load moved a vCPU's TSC offset.
+
+    KVM keeps the offset, and returns 0 here, if it takes the TSC that is restored for an attempt
+    to synchronise the vCPUs. Otherwise the offset moves so far that the guest's TSC goes on
+    from the save. The offsets of a load into a new QEMU can't be compared.
+
+    Returns:
+        The cycles, negative if the TSC went back; None if the trace does not show it.
+    """
+    if MARK_LOAD not in text:
+        return None
+    written = [
+        (int(found[1]), int(found[2]))
+        for name, detail in _EVENT.findall(last_load(text))
+        if name == _RESTORED and _is_of(vcpu, detail) and (found := _OFFSETS.search(detail))
+    ]
+    if not written:
+        return None
+    return cycles_between(written[0][0], written[-1][1])
 
 
 def _accepted(events: list[tuple[str, str]]) -> list[tuple[int, int]]:

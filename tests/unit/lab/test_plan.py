@@ -21,7 +21,7 @@ def periods_ms(**settings: object) -> dict[str, float]:
         ({"compares_kernels": True}, 200),
         ({"variants": [Variant.UNTOUCHED, Variant.REVERT_FIX]}, 60),
         ({"variants": [Variant.LATE_TICK]}, 400),
-        ({"variants": [Variant.EARLY_TICK, Variant.LATE_TICK], "compares_kernels": True}, 800),
+        ({"variants": [Variant.EARLY_TICK, Variant.LATE_TICK], "compares_kernels": True}, 1000),
         ({"variants": [Variant.EARLY_TICK], "period_ms": 50}, 50),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.findings.witness import TraceReading
 from orchestrator.guest.tick.config import TICK_VECTOR
-from orchestrator.trial.trace import TraceFinding, last_load, read_trace
+from orchestrator.trial.trace import TraceFinding, last_load, read_trace, tsc_moved
 from tests.support.places import GOLDEN
 
 EVENTS = "# events: kvm/kvm_apic_accept_irq kvm/kvm_write_tsc_offset kvm/kvm_entry\n"
@@ -121,3 +121,20 @@ def test_an_interrupt_that_may_be_posted_unseen_is_not_called_never_fired() -> N
 def test_the_last_load_keeps_the_names_of_the_events() -> None:
     text = EVENTS + mark(0, "load") + entry(1) + mark(2, "load") + entry(3)
     assert last_load(text) == EVENTS + mark(2, "load") + entry(3)
+
+
+def test_how_far_a_load_moved_the_tsc() -> None:
+    """The first was recorded in a lab: the TSC went back to the save, 0.7 s at 50 MHz."""
+    assert tsc_moved(golden("lab-fix-reverted")) == -36_337_227
+    other = at(4, "kvm_write_tsc_offset: vcpu=1 prev=18446744073709551615 next=2")
+    text = EVENTS + "".join([restored(0), restored(0, 1), mark(1, "load"), restored(2), other])
+    assert tsc_moved(text) == 1
+    assert tsc_moved(text, 1) == 3  # offsets are modulo 2^64
+    assert tsc_moved(text, 2) is None
+    kept = EVENTS + mark(1, "load") + at(2, "kvm_write_tsc_offset: vcpu=0 prev=7 next=7")
+    assert tsc_moved(kept) == 0
+
+
+def test_the_tsc_of_a_load_that_was_not_recorded() -> None:
+    assert tsc_moved(EVENTS + restored(0)) is None
+    assert tsc_moved(EVENTS + restored(0) + mark(1, "load") + entry(2)) is None

@@ -202,8 +202,11 @@ class Saver:
             save: the instance as the stop left it.
             tick: the tick that began the period.
         """
-        aimed = save.intended_phase + self._instance.config.timer.saved_after
-        off = save.first.phase + save.first.ticks - tick.sequence - aimed
+        timer, first = self._instance.config.timer, save.first
+        # Early ticks are not held back yet.
+        gap = max(1.0, timer.gap_periods(self._paces[0].printing_periods + first.hold))
+        since_tick = first.phase + gap * (first.ticks - tick.sequence)
+        off = since_tick - save.intended_phase - timer.saved_after
         if abs(off) < 1:
             self._paces.stop_delay.observe(off * self._limits.period_ns)
         return off

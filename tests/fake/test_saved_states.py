@@ -20,7 +20,7 @@ from orchestrator.testing import (
     lost,
     only_in_trials,
 )
-from orchestrator.testing.script import Behaviour
+from orchestrator.testing.script import Behaviour, Command
 from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -30,7 +30,9 @@ PENDING, IN_SERVICE = SavedState.PENDING, SavedState.IN_SERVICE
 MASKED, TPR = SavedState.MASKED, SavedState.TPR
 
 
-async def campaign(out: Path, state: SavedState, behaviour: Behaviour) -> CellResult:
+async def campaign(
+    out: Path, state: SavedState, behaviour: Behaviour, **commands: Command
+) -> CellResult:
     plan = build_plan(
         {
             "seed": 1,
@@ -39,7 +41,7 @@ async def campaign(out: Path, state: SavedState, behaviour: Behaviour) -> CellRe
         },
         "test",
     )
-    host = FakeHost(Script(only_in_trials(behaviour)))
+    host = FakeHost(Script(only_in_trials(behaviour), commands))
     (cell,) = (await run_plan(host, plan, Accel.KVM, out)).cells
     assert [control.seen for control in cell.counts.controls] == [True, True], cell.why
     return cell
@@ -65,6 +67,21 @@ async def test_what_is_right_in_each_state(
     cell = await campaign(tmp_path, state, behaviour)
     assert cell.counts.outcomes == {outcome: 3}, cell.why
     assert cell.verdict is Verdict.CLEAN
+
+
+async def test_stops_that_land_after_the_next_tick(tmp_path: Path) -> None:
+    """The next stop comes so much sooner: by the time between ticks, which is over a period."""
+    stops = 0
+
+    async def stop_late(qemu: FakeQemu) -> None:
+        nonlocal stops
+        if not qemu.config.control_tick:
+            stops += 1
+            await qemu.clock.sleep(int((0.1 if stops == 1 else 0.6) * qemu.period_ns))
+
+    cell = await campaign(tmp_path, PENDING, immediate, stop=stop_late)
+    assert cell.verdict is Verdict.CLEAN, cell.why
+    assert cell.counts.trials == 3
 
 
 @pytest.mark.parametrize("state", [IN_SERVICE, TPR])

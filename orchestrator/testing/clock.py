@@ -1,6 +1,7 @@
 """The clock of the fake host, which runs faster than the event loop's."""
 
 import asyncio
+from collections.abc import Callable
 
 #: Nanoseconds of the fake host's time in one nanosecond of the event loop's time. Code that
 #: mistakes the one time for the other is wrong by this factor, and its test fails.
@@ -15,7 +16,7 @@ class FakeClock:
 
     def now_ns(self) -> int:
         """Return the fake host's time in nanoseconds."""
-        return START_NS + int(asyncio.get_running_loop().time() * 1e9 * SPEED)
+        return START_NS + round(asyncio.get_running_loop().time() * 1e9 * SPEED)
 
     async def sleep(self, ns: int) -> None:
         """Wait for `ns` nanoseconds of the fake host's time."""
@@ -24,3 +25,7 @@ class FakeClock:
     def deadline(self, ns: int) -> asyncio.Timeout:
         """Return a context that may last `ns` nanoseconds of the fake host's time."""
         return asyncio.timeout(ns / 1e9 / SPEED)
+
+    def call_later(self, ns: int, action: Callable[[], object]) -> asyncio.TimerHandle:
+        """Call `action` after `ns` nanoseconds of the fake host's time."""
+        return asyncio.get_running_loop().call_later(ns / 1e9 / SPEED, action)

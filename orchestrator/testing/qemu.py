@@ -17,8 +17,9 @@ from orchestrator.testing.monitor import FIRST_THREAD, FakeMonitor, file_in
 from orchestrator.testing.script import Script
 from orchestrator.testing.vcpu import TSC_PER_NS, FakeVcpu
 
-#: The guest moves on at least so often: a script may change a vCPU at any time.
-STEP_NS = 5_000_000
+#: The guest moves on five times a period, or once in so long if that is longer: a test may
+#: change a vCPU at any time.
+LEAST_STEP_NS = 5_000_000
 
 
 class FakeQemu:
@@ -62,10 +63,12 @@ class FakeQemu:
         self.monitor = FakeMonitor(monitor, self)
         self._cpu_ns = [0] * config.vcpus
         self._delay_ns = 0
-        self._changed = asyncio.Event()
         self._advanced_ns = self.clock.now_ns()
-        self._exit: asyncio.Future[ProcessExit] = asyncio.get_running_loop().create_future()
-        self._tasks = [asyncio.create_task(self.monitor.serve()), asyncio.create_task(self._run())]
+        loop = asyncio.get_running_loop()
+        self._exit: asyncio.Future[ProcessExit] = loop.create_future()
+        self._tasks = [asyncio.create_task(self.monitor.serve())]
+        loop.call_soon(self._boot)
+        self._next_move: asyncio.Handle = loop.call_soon(self._move)
         if self._argument("-loadvm"):
             self.load(self.files["disk.qcow2"])
             self.running = self.runs_on
@@ -120,35 +123,41 @@ class FakeQemu:
         async def wait() -> None:
             await self.clock.sleep(ns)
             action()
+            self._move_soon()
 
         self._tasks.append(asyncio.create_task(wait()))
 
-    async def _run(self) -> None:
-        """Let the guest's time pass."""
+    def _boot(self) -> None:
+        """Print the line with which a guest begins to run."""
         if self.running:
             self.say(render("R", 0, TSC_PER_NS * self.period_ns))
-        while True:
-            self.advance()
-            self._changed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with self.clock.deadline(self._until_next_ns()):
-                    await self._changed.wait()
+
+    def _move(self) -> None:
+        """Let the guest do all that it does up to now, and come again for what it does next."""
+        self.advance()
+        self._next_move = self.clock.call_later(self._until_next_ns(), self._move)
+
+    def _move_soon(self) -> None:
+        """Let the guest do what a change of it brings, before the time of its next move."""
+        self._next_move.cancel()
+        self._next_move = asyncio.get_running_loop().call_soon(self._move)
 
     def _until_next_ns(self) -> int:
         """Return the time until the next timer fires, at most a step."""
+        step_ns = max(LEAST_STEP_NS, self.period_ns // 5)
         if not self.running or self.frozen:
-            return STEP_NS
+            return step_ns
         due = [
             vcpu.waits_ns or next_ns - vcpu.ran_ns
             for vcpu in self.vcpus
             if (next_ns := vcpu.next_ns()) is not None and not vcpu.halted
         ]
-        return max(1, min([STEP_NS, *due]))
+        return max(1, min([step_ns, *due]))
 
     def cont(self) -> None:
         """Let the vCPUs run."""
         self.running = True
-        self._changed.set()
+        self._move_soon()
 
     def saved_state(self) -> bytes:
         """Return the guest's state as a save holds it."""
@@ -160,7 +169,7 @@ class FakeQemu:
         self.loads += 1
         for vcpu in self.vcpus:
             self.script.on_load(self, vcpu, self.loads)
-        self._changed.set()
+        self._move_soon()
 
     def load_incoming(self, uri: str) -> None:
         """Take over a migrated state. All fake saves are of stopped guests.
@@ -219,6 +228,7 @@ class FakeQemu:
         """End as `how` says."""
         if not self.ended:
             self._exit.set_result(how)
+        self._next_move.cancel()
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()

@@ -40,9 +40,13 @@ async def cut_short(
     """Run until so many records of a kind, controls left out, are in the journal; cancel."""
     task = asyncio.create_task(go_on(out, script, facts, plan))
     journal = out / "journal.jsonl"
+    size = 0
     async with asyncio.timeout(60):
         while True:
-            records = journal_dicts(journal) if journal.exists() else []
+            records = []
+            if journal.exists() and journal.stat().st_size > size:
+                size = journal.stat().st_size
+                records = journal_dicts(journal)
             if sum(r["record"] == kind and r.get("role") != "control" for r in records) >= count:
                 break
             assert not task.done(), task.result()

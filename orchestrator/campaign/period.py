@@ -72,7 +72,7 @@ async def measure_period(
     async def attempt(period_ns: int) -> PeriodTried:
         return await try_period(host, cell, snapshots, period_ns)
 
-    return await choose_period(attempt)
+    return await choose_period(attempt, cell.auto_periods_ns)
 
 
 def measured_config(cell: Cell, period_ns: int) -> InstanceConfig:

@@ -14,6 +14,7 @@ from orchestrator.plan.period import AUTO, AUTO_PERIODS_NS
 from orchestrator.plan.phase import RANDOM, Phase
 from orchestrator.plan.qemu_args import NO_ARGS, QemuArgs
 from orchestrator.snapshot.method import CycleKind, Method, Resume
+from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import (
     DEFAULT_CPU,
     DEFAULT_MACHINE,
@@ -91,6 +92,12 @@ class Cell:
         )
         return f"{host}{self.accel}/{self.mode}/{self.apic}/{self.method}/{period}/{cycle}" + others
 
+    @property
+    def auto_periods_ns(self) -> tuple[int, ...]:
+        """The periods that `auto` chooses from, as the cell's timer can have them."""
+        nearest = (TIMERS[self.mode].nearest_period_ns(each) for each in AUTO_PERIODS_NS)
+        return tuple(dict.fromkeys(nearest))
+
     def instance_config(
         self,
         period_ns: int | None = None,
@@ -111,7 +118,7 @@ class Cell:
         guest = GuestConfig(
             mode=self.mode,
             apic=self.apic,
-            period_ns=self.period_ns or period_ns or AUTO_PERIODS_NS[0],
+            period_ns=self.period_ns or period_ns or self.auto_periods_ns[0],
             control_tick=control_tick,
             control_periods=control_periods,
             vcpus=self.vcpus,

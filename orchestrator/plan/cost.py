@@ -1,7 +1,6 @@
 """Estimates how long a cell will take."""
 
 from orchestrator.plan.cell import Cell
-from orchestrator.plan.period import AUTO_PERIODS_NS
 from orchestrator.plan.plan import Plan
 from orchestrator.snapshot.method import CycleKind, Method
 from orchestrator.timers.registry import TIMERS
@@ -35,7 +34,7 @@ def expected_s(cell: Cell, plan: Plan, period_ns: int | None = None) -> float:
         period_ns: the timer period if the cell's is `auto`; by default the shortest that `auto`
             may choose.
     """
-    period_ns = cell.period_ns or period_ns or AUTO_PERIODS_NS[0]
+    period_ns = cell.period_ns or period_ns or cell.auto_periods_ns[0]
     period_s = period_ns / 1e9
     trials = plan.limits.planned
     saves = -(-trials // cell.loads_per_save)

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +94,19 @@ def test_whose_the_lapic_is() -> None:
         IrqChip.OFF
     )
     assert build_plan({}, "test").cells(Accel.TCG)[0].instance_config().lapic_is_qemus
+
+
+@pytest.mark.parametrize(
+    ("mode", "periods_ms"),
+    [
+        ("one-shot", (5, 10, 20, 50, 100)),
+        ("pit", (5, 10, 20, 50, 54)),
+        ("rtc", (3.90625, 7.8125, 15.625, 31.25, 62.5)),
+    ],
+)
+def test_auto_chooses_from_the_periods_that_a_timer_can_have(
+    mode: str, periods_ms: tuple[float, ...]
+) -> None:
+    cell = replace(PLAIN, mode=mode, period_ns=None)
+    assert cell.auto_periods_ns == tuple(round(each * 1e6) for each in periods_ms)
+    assert cell.instance_config().guest.period_ns == cell.auto_periods_ns[0]

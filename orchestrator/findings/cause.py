@@ -24,6 +24,8 @@ class Cause(enum.StrEnum):
     """The guest took an interrupt on another vector, or another vector waits in IRR or ISR."""
     NOT_REARMED = "not re-armed by the guest"
     NOT_RESTORED = "timer not restored"
+    NO_EFFECT = "load without effect"
+    """The guest's own numbers go on from before the load, or from before the save."""
     NOT_DELIVERABLE = "not deliverable"
     IN_SERVICE = "stuck in service"
     """An interrupt stays in service (its bit in ISR is set) although no handler runs, and holds

@@ -32,6 +32,8 @@ class Outcome(enum.StrEnum):
     """Ticks went on with a wrong period."""
     CLOCK = "clock"
     """Ticks went on, but the guest's time jumped."""
+    NOT_LOADED = "not-loaded"
+    """Ticks went on as if nothing had been loaded, or from another state than the save's."""
     LOST = "lost"
     RECOVERED = "recovered"
     """The guest was silent past the limit, and then ticked again without help."""
@@ -145,7 +147,8 @@ class TrialResult:
 #: Outcomes other than normal ticks, the gravest first. `missed` comes after `lost`,
 #: `crashed` and `unknown`: a stall of one vCPU can make another one miss its tick.
 GRAVITY = (
-    Outcome.LOST, Outcome.CRASHED, Outcome.RECOVERED, Outcome.UNKNOWN, Outcome.CLOCK,
+    Outcome.LOST, Outcome.CRASHED, Outcome.RECOVERED, Outcome.NOT_LOADED,
+    Outcome.UNKNOWN, Outcome.CLOCK,
     Outcome.RATE, Outcome.EXTRA, Outcome.EARLY, Outcome.MISSED, Outcome.LATE,
 )  # fmt: skip
 

@@ -19,6 +19,9 @@ OUTCOMES: Mapping[Outcome, str] = {
     ),
     Outcome.RATE: "ticks went on with a wrong period",
     Outcome.CLOCK: "ticks went on, but the guest's clock jumped",
+    Outcome.NOT_LOADED: (
+        "ticks went on as if nothing had been loaded, or from another state than the save's"
+    ),
     Outcome.LOST: "ticks stopped, and did not come back by themselves",
     Outcome.RECOVERED: "ticks stopped for many periods, and came back by themselves",
     Outcome.CRASHED: "the guest or QEMU crashed",
@@ -42,6 +45,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.WRONG_VECTOR: "an interrupt came, or waits, on another vector than the tick's",
     Cause.NOT_REARMED: "the guest took its last tick and armed no other",
     Cause.NOT_RESTORED: "a register of the timer does not have the value that was saved",
+    Cause.NO_EFFECT: "the guest's own numbers show that it does not run the saved state",
     Cause.NOT_DELIVERABLE: "the LAPIC or the guest holds the tick back",
     Cause.IN_SERVICE: (
         "an interrupt stays in service although no handler runs, and holds the tick back"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from orchestrator.findings.cause import INTERRUPT_LOST, Diagnosis
+from orchestrator.findings.cause import INTERRUPT_LOST, Cause, Diagnosis
 from orchestrator.findings.evidence import Evidence
 from orchestrator.findings.outcome import (
     GRAVITY,
@@ -25,7 +25,10 @@ _WENT_ON = frozenset(GRAVITY) - {Outcome.LOST, Outcome.CRASHED, Outcome.UNKNOWN}
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """The evidence of a trial that did not plainly tick, and a diagnosis of each silent vCPU."""
+    """The evidence of a trial that did not plainly tick, and a diagnosis of each vCPU that has one.
+
+    Silent vCPUs do, and those that took other interrupts or do not run the saved state.
+    """
 
     evidence: Evidence
     diagnoses: tuple[Diagnosis, ...] = ()
@@ -55,6 +58,11 @@ async def examine(
         told, found_in = await explain(instance, save, list(parts), evidence)
         corrected |= {each.vcpu: each for each in told}
         diagnoses |= {each.vcpu: each for each in found_in}
+        diagnoses |= {
+            each.vcpu: Diagnosis(Cause.NO_EFFECT, f"At {save.tag}: {each.why}.", each.vcpu)
+            for each in parts
+            if each.outcome is Outcome.NOT_LOADED
+        }
     for each in silent:
         if evidence.of(each.vcpu).unaided and each.outcome is not Outcome.UNKNOWN:
             # It ticked before anybody looked: the silence was not proven.

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.outcome import Outcome, VcpuResult
@@ -11,13 +11,17 @@ from orchestrator.guest.lines import Tick
 from orchestrator.timers.gap import RATE_TICKS
 from orchestrator.trial.judge import Judge, Judgement
 from orchestrator.trial.limits import Limits
+from orchestrator.trial.numbering import Numbering
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.resume import Resumed
-from orchestrator.trial.watch import Heard, Quiet, Silence, Unclear, Watch
+from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
 from orchestrator.vm.instance import Instance
 
 #: A line whose sequence number is further ahead than this is not believed.
 MOST_LINES_AHEAD = 4
+
+#: Outcomes that the number of a tick shows by itself.
+NUMBERED = frozenset({Outcome.EXTRA, Outcome.NOT_LOADED})
 
 #: How long ticks from before a load into a running guest may go on arriving.
 STALE_NS = 1_000_000_000
@@ -25,14 +29,6 @@ STALE_NS = 1_000_000_000
 #: Ticks that are followed after a load unless the caller asks for more: the first one, and
 #: the one that its re-arm brought.
 LEAST_TICKS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Quiet:
-    """No further tick was heard, or none that is believed."""
-
-    outcome: Outcome
-    why: str
 
 
 class Follower:
@@ -69,6 +65,7 @@ class Follower:
         self._due = due
         self._ticks = ticks
         self._watch = Watch(instance, limits, save.vcpu)
+        self._numbering = Numbering(instance, save, pace, limits, resumed)
         self._heard: list[Arrival] = []
 
     async def run(self) -> VcpuResult:
@@ -100,6 +97,8 @@ class Follower:
                 found = await judge.decide()
                 if not found.outcome.ticked:
                     return found
+            if quiet and quiet.outcome in NUMBERED:
+                return replace(quiet, ticks_before=count)
             if quiet:
                 came = "one tick came" if count == 1 else f"{count} ticks came"
                 why = f"{came} after the load, then: {quiet.why}" if count else quiet.why
@@ -108,10 +107,8 @@ class Follower:
             if judge.suspects and not suspected:
                 ticks = max(ticks, len(self._heard) + RATE_TICKS)
         if not self._loaded:
-            # The vCPU ticks; but a load that did not load anything would look the same.
-            number = self._heard[0].tick.sequence - self._save.ticks
-            why = f"the first line after the load was that of tick {number}"
-            return Judgement(Outcome.UNKNOWN, why, ticks_before=len(self._heard))
+            found = await self._numbering.judge_first(self._heard[0])
+            return replace(found, ticks_before=len(self._heard))
         return await judge.decide()
 
     @property
@@ -119,24 +116,29 @@ class Follower:
         """Whether the first tick that was heard is the one after the save."""
         return self._heard[0].tick.sequence == self._save.ticks + 1
 
-    async def _await_tick(self) -> _Quiet | None:
-        """Wait for the next tick. A silent vCPU is left alone for a while: it may tick unaided."""
+    async def _await_tick(self) -> Judgement | None:
+        """Wait for the next tick; return what shows that no plain one came.
+
+        A silent vCPU is left alone for a while: it may tick unaided.
+        """
         heard = await self._next_tick()
         if isinstance(heard, Silence):
             silent = heard
             heard = await self._watch.tick(self._limits.untouched_ns, since=silent.until)
             if isinstance(heard, Silence):
                 total_ms = (silent.vcpu_ns + heard.vcpu_ns) / 1e6
-                return _Quiet(Outcome.LOST, f"no tick in {total_ms:.0f} ms of {silent.clock}")
+                return Judgement(Outcome.LOST, f"no tick in {total_ms:.0f} ms of {silent.clock}")
             if not isinstance(heard, Heard):
-                return _Quiet(heard.outcome, f"{silent.why}, then: {heard.why}")
+                return Judgement(heard.outcome, f"{silent.why}, then: {heard.why}")
         if not isinstance(heard, Heard):
-            return _Quiet(heard.outcome, heard.why)
-        after = self._last
+            return Judgement(heard.outcome, heard.why)
+        tick, after = Arrival(heard.line, heard.at_ns), self._last
         if not after < heard.line.sequence <= after + MOST_LINES_AHEAD:
-            why = f"a line of tick {heard.line.sequence}, where {after + 1} was due"
-            return _Quiet(Outcome.UNKNOWN, why)
-        self._heard.append(Arrival(heard.line, heard.at_ns))
+            if self._heard:
+                return await self._numbering.judge_later(self._heard[-1], tick)
+            self._heard.append(tick)
+            return await self._numbering.judge_first(tick)
+        self._heard.append(tick)
         return None
 
     @property
@@ -144,7 +146,7 @@ class Follower:
         """Sequence number of the last tick."""
         return self._heard[-1].tick.sequence if self._heard else self._save.ticks
 
-    async def _next_tick(self) -> Heard[Tick] | Quiet:
+    async def _next_tick(self) -> Heard[Tick] | Quiet | Judgement:
         """Wait for a tick that is not from before the load.
 
         After a load into a running guest, ticks from before may come first. Their numbers
@@ -155,11 +157,7 @@ class Follower:
         may_be_stale = self._resumed.by_itself and not self._heard
         while may_be_stale and isinstance(heard, Heard) and heard.line.sequence > self._last + 1:
             if heard.at_ns > until_ns:
-                return Unclear(
-                    f"ticks from before the load went on for {STALE_NS / 1e9:g} s after it, up to "
-                    f"tick {heard.line.sequence}: the load had no effect",
-                    self._save.vcpu,
-                )
+                return self._numbering.judge_stale(heard.line.sequence, STALE_NS)
             heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
         return heard
 

@@ -9,6 +9,7 @@ from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.trial.follow import LEAST_TICKS, Follower, follow_all
 from orchestrator.trial.limits import Limits
+from orchestrator.trial.numbering import load_again, misnumbered
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import (
     PLAIN_LOAD,
@@ -88,10 +89,19 @@ class Trial:
         )
         self._stale_bytes = resumed.stale_bytes
         self.loading_ns = int(resumed.timing.loading * self._limits.period_ns)
-        return await follow_all(
+        results = await follow_all(
             Follower(
                 instance, self._save.vcpus[vcpu], self._paces[vcpu], self._limits,
                 resumed=resumed, ticks=self.ticks,
             )
             for vcpu in instance.vcpus
         )  # fmt: skip
+        if not any(misnumbered(each, self._save.vcpus[each.vcpu]) for each in results):
+            return results
+        why = await load_again(instance, self._snapshots, self._save)
+        return [self._not_loaded(each, why) for each in results] if why else results
+
+    def _not_loaded(self, result: VcpuResult, why: str) -> VcpuResult:
+        if not misnumbered(result, self._save.vcpus[result.vcpu]):
+            return result
+        return replace(result, outcome=Outcome.NOT_LOADED, why=f"{result.why}; {why}")

@@ -1,8 +1,10 @@
 """Loads a save and lets the guest run on: by `cont`, or by itself."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from orchestrator.errors import InfraError
+from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.save import Save
 from orchestrator.guest.lines import Tick
 from orchestrator.host.tracefs import MARK_CONT, MARK_LOAD
@@ -70,6 +72,8 @@ class Resumed:
     """When the load began, by the host's clock."""
     stopped_ns: float = 0.0
     """How long the instance had been stopped when it was saved."""
+    heard_before: Mapping[int, Arrival] = field(default_factory=dict)
+    """The last tick that was heard of each vCPU before the load."""
     by_itself: bool = False
     """True if lines from before the load can still arrive: each vCPU's ticks up to the one
     after the save were heard before the load, so every line of a stale tick has a higher
@@ -119,7 +123,9 @@ async def _load_stopped(
         lapic_stood=stands,
     )
     stopped_ns = save.stopped_periods * limits.period_ns
-    return Resumed(continued.cont_ns, timing, continued.stale_bytes, load_ns, stopped_ns)
+    return Resumed(
+        continued.cont_ns, timing, continued.stale_bytes, load_ns, stopped_ns, dict(instance.heard)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,9 @@ async def _load_running(
     stands = instance.config.timer_is_qemus
     timing = ResumeTiming(answering=within, loading=within, lapic_stood=stands)
     stopped_ns = save.stopped_periods * limits.period_ns
-    return Resumed(load_ns, timing, stale_bytes, load_ns, stopped_ns, by_itself=True)
+    return Resumed(
+        load_ns, timing, stale_bytes, load_ns, stopped_ns, dict(instance.heard), by_itself=True
+    )
 
 
 #: Run states of a guest that QEMU has not let run on, although nothing went wrong with it.

@@ -4,6 +4,7 @@ import signal
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.lines import Crashed, Line, Tick
 from orchestrator.guest.wait import Wait
@@ -204,6 +205,8 @@ class Watch:
                 arrived = await instance.console.next_line(wait_ns, self._vcpu)
                 if arrived is not None:
                     line, at_ns = arrived
+                    if isinstance(line, Tick):
+                        instance.heard[self._vcpu] = Arrival(line, at_ns)
                     if isinstance(line, wanted):
                         return Heard(line, at_ns)
                     self.others.append(line)

@@ -9,7 +9,7 @@ from orchestrator.verdict.verdict import Verdict
 #: Outcomes that need no baseline: no busy host brings them about.
 CERTAIN = (
     Outcome.LOST, Outcome.RECOVERED, Outcome.CRASHED, Outcome.CLOCK, Outcome.RATE, Outcome.EXTRA,
-    Outcome.EARLY,
+    Outcome.EARLY, Outcome.NOT_LOADED,
 )  # fmt: skip
 
 #: The order in which a verdict names them.

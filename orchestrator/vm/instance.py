@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import UnfitError
+from orchestrator.findings.arrival import Arrival
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.state import GuestState
 from orchestrator.host.errors import NotOwnedError
@@ -61,6 +62,8 @@ class Instance:
         self.measured_cycles = 0
         """TSC cycles in a period of the timer, as the guest measured them before its first
         tick; 0 if it did not."""
+        self.heard: dict[int, Arrival] = {}
+        """The last tick that was heard of each vCPU, before or after a load."""
         self._waiting_mark_ns = 0
         self._qemu = qemu
 

@@ -24,7 +24,7 @@ from orchestrator.host.local import LocalHost
 from orchestrator.host.local_qemu import LocalQemu
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.snapshot.hmp import HmpSnapshots
-from orchestrator.snapshot.method import Method
+from orchestrator.snapshot.method import Method, Resume
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.diagnosis import diagnose
 from orchestrator.trial.gather import gather
@@ -121,6 +121,24 @@ async def test_each_way_a_real_guest_can_fall_silent(
     result, found = await fallen_silent(host, accel, guest, fault)
     assert result.outcome is outcome, result
     assert found.cause is cause, found.sentence
+
+
+@pytest.mark.parametrize("resume", list(Resume))
+async def test_a_load_without_effect_is_named(
+    host: LocalHost, best_accel: Accel, tmp_path: Path, resume: Resume,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """QEMU is never asked to load, and the guest goes on with its own numbers."""
+
+    async def load(self: HmpSnapshots, instance: Instance, tag: str) -> None:
+        if resume is Resume.AUTO and not instance.running:
+            await instance.cont()
+
+    monkeypatch.setattr(HmpSnapshots, "load", load)
+    cell = await campaign(host, tmp_path / "out", best_accel, 2, resume=resume, period_ms=20)
+    assert cell.counts.outcomes == {Outcome.NOT_LOADED: 2}, cell.why
+    assert cell.counts.causes == {Cause.NO_EFFECT: 2}
+    assert cell.verdict is Verdict.ANOMALOUS
 
 
 async def test_a_stopped_qemu_loses_nothing(

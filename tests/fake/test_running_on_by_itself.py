@@ -57,15 +57,15 @@ async def test_a_tick_that_comes_before_the_load_is_answered_is_heard(tmp_path: 
     assert cell.verdict is Verdict.CLEAN, cell.why
 
 
-async def test_a_load_without_effect_is_unknown(tmp_path: Path) -> None:
+async def test_a_load_without_effect_is_named(tmp_path: Path) -> None:
     """The guest ticks on, but as it did before the load."""
     script = Script(immediate, {"loadvm": lambda qemu: None if qemu.config.control_tick else ""})
     result, _ = await campaign(tmp_path, script, 2, resume="auto")
     (cell,) = result.cells
-    assert cell.counts.outcomes == {Outcome.UNKNOWN: 2}
-    whys = [r["why"] for r in journal_dicts(result.journal) if r.get("outcome") == "unknown"]
-    assert all("the load had no effect" in why for why in whys), whys
-    assert cell.verdict is Verdict.INCONCLUSIVE
+    assert cell.counts.outcomes == {Outcome.NOT_LOADED: 2}
+    whys = [r["why"] for r in journal_dicts(result.journal) if r.get("outcome") == "not-loaded"]
+    assert all("as if nothing had been loaded" in why for why in whys), whys
+    assert cell.verdict is Verdict.ANOMALOUS
 
 
 async def test_a_qemu_that_leaves_the_guest_paused_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator
 
+from orchestrator.campaign.controls import Controls
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.instances import Instances
 from orchestrator.campaign.pauses import Patience, Pauses
@@ -16,7 +17,7 @@ from orchestrator.findings.outcome import STOPPED, Outcome, TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.guest.registry import GUESTS
 from orchestrator.host.protocol import Host
-from orchestrator.journal.counts import MAX_ATTEMPTS, CellState
+from orchestrator.journal.counts import CellState
 from orchestrator.journal.file import JournalError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import OutOfTimeRecord
@@ -84,7 +85,7 @@ class CellRunner:
         self._snapshots = snapshots
         self._planned = planned
         self._seconds = seconds
-        self._controls = controls if GUESTS[cell.guest].control_tick else 0
+        self._planned_controls = controls if GUESTS[cell.guest].control_tick else 0
         self._used_ns = 0
         self._turn_began_ns = 0
         self._turn_until = 0
@@ -97,6 +98,7 @@ class CellRunner:
         self._shams = Shams(cell, planned, recorder, progress)
         self._limits = Limits(period_ns, cell.vcpus)
         self._instances = Instances(host, cell, snapshots, self._limits, recorder)
+        self._controls = Controls(cell, self._instances, recorder, progress)
         self._attempt = 1
 
     @property
@@ -116,10 +118,10 @@ class CellRunner:
         """
         self._progress.cell_begins(self._cell, self._planned)
         try:
-            if self._controls > 0:
+            if self._planned_controls > 0:
                 await self._control_in_turn()
             await self._trials_until_planned()
-            if self._controls > 1:
+            if self._planned_controls > 1:
                 await self._control_in_turn()
         except JournalError:
             raise  # something was not recorded: the run must end, even if the next record fits
@@ -267,34 +269,4 @@ class CellRunner:
     async def _control_in_turn(self) -> None:
         async with self._turn():
             await self._pauses.pause_if_busy()
-            await self._control()
-
-    async def _control(self) -> None:
-        """Inject a loss and check that it is seen. Retry if no save could be taken."""
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            try:
-                outcome = await self._control_once(attempt)
-            except INSTANCE_TROUBLE as error:
-                self._recorder.failure(self._cell, error)
-                if attempt == MAX_ATTEMPTS:
-                    raise
-                continue
-            if outcome is not Outcome.UNKNOWN:
-                break
-        self._progress.control_seen(self._cell, self.counts.controls[-1].seen)
-
-    async def _control_once(self, attempt: int) -> Outcome:
-        """Run the control; return the outcome of the vCPU that it was on."""
-        number = len(self.counts.controls) + 1
-        # On a busy host the window may pass before the guest is stopped: try a longer window.
-        windows = 2 ** (attempt - 1)
-        async with self._instances.start(Role.CONTROL, control=number, windows=windows) as instance:
-            paces = self._instances.paces(instance)
-            saver = Saver(instance, self._snapshots, paces, self._limits)
-            save = await saver.take_control("control")
-            self._recorder.save(self._cell, Role.CONTROL, save)
-            result = await self._instances.trial(instance, save, paces).run()
-            result, hang = await self._instances.examine(instance, save, result)
-            subject = instance.config.guest.subject
-            self._recorder.trial(self._cell, Role.CONTROL, number, attempt, save, result, hang)
-        return (result.of(subject) or result.told).outcome
+            await self._controls.run()

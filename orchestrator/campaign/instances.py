@@ -7,16 +7,13 @@ from dataclasses import replace
 from orchestrator.bugs.exposure import read_apicv
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
-from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.wait import Wait
 from orchestrator.host.protocol import Host
-from orchestrator.journal.control import control_subject
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import TraceRecord
 from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import Cell
 from orchestrator.snapshot.protocol import Snapshots
-from orchestrator.timers.registry import TIMERS
 from orchestrator.trial.examine import Hang, examine
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
@@ -43,40 +40,40 @@ class Instances:
         """
         self._host = host
         self._cell = cell
-        self._snapshots = snapshots
-        self._limits = limits
+        self.snapshots = snapshots
+        self.limits = limits
         self._recorder = recorder
         self._known_paces: dict[tuple[tuple[int | None, ...], int | None], Paces] = {}
         self._loader_noted = False
 
     @contextlib.asynccontextmanager
     async def start(
-        self, role: Role, *, control: int = 1, windows: int = 1
+        self, role: Role, *, control_tick: int = 0, control_periods: int = 6, subject: int = 0
     ) -> AsyncIterator[Instance]:
         """Start an instance, note it, and end it at the end of the block.
 
         Args:
             role: what its trials are for.
-            control: number of the control, which decides on which vCPU it is.
-            windows: length of the control's window, in usual windows.
+            control_tick: tick after which its control begins; 0 for no control.
+            control_periods: length of the control's window.
+            subject: vCPU that has the control.
         """
-        cell, period_ns = self._cell, self._limits.period_ns
-        config = cell.instance_config(
-            period_ns,
-            control_tick=GUESTS[cell.guest].control_tick if role is Role.CONTROL else 0,
-            control_periods=TIMERS[cell.mode].control_periods(period_ns, windows),
-            subject=control_subject(control, cell.vcpus),
+        config = self._cell.instance_config(
+            self.limits.period_ns,
+            control_tick=control_tick,
+            control_periods=control_periods,
+            subject=subject,
         )
-        config = replace(config, disk=self._snapshots.needs_disk)
+        config = replace(config, disk=self.snapshots.needs_disk)
         number, console = self._recorder.next_console()
         async with launch(self._host, config, console) as instance:
-            self._recorder.instance(cell, role, number, instance)
+            self._recorder.instance(self._cell, role, number, instance)
             yield instance
 
     def trial(self, instance: Instance, save: Save, paces: Paces) -> Trial:
         """Return a trial of a save, as the cell asks for it."""
-        manner = load_manner(self._cell, self._limits.period_ns)
-        return Trial(instance, self._snapshots, save, paces, self._limits, manner)
+        manner = load_manner(self._cell, self.limits.period_ns)
+        return Trial(instance, self.snapshots, save, paces, self.limits, manner)
 
     def paces(self, instance: Instance) -> Paces:
         """Return the paces learnt on these CPUs from earlier instances."""
@@ -92,11 +89,11 @@ class Instances:
         """Examine an outcome that is not plain ticking."""
         if result.outcome.ticked:
             return result, None
-        return await examine(instance, save, result, self._limits)
+        return await examine(instance, save, result, self.limits)
 
     def note_loader(self, instance: Instance) -> None:
         """Note the first QEMU that was started to load."""
-        if self._snapshots.new_process and instance.generation and not self._loader_noted:
+        if self.snapshots.new_process and instance.generation and not self._loader_noted:
             self._loader_noted = True
             self._recorder.loader(self._cell, instance)
 

@@ -186,7 +186,8 @@ class FakeVcpu:
         self.turns = (0, 0, 0, 0)
         if self.ticks == config.control_tick and self.vcpu == config.subject:
             self.window_until_ns = self.ran_ns + config.control_periods * config.period_ns
-            yield render("C", self.ticks, 0, vcpu=self.vcpu)
+            window = config.control_periods * config.period_ns // SPIN_NS
+            yield render("C", self.ticks, window, vcpu=self.vcpu)
 
     def testify(self, config: GuestConfig) -> bytes:
         """Take an NMI; return the line in which the guest testifies to its LAPIC's state."""

@@ -100,7 +100,7 @@ class LapicTimer:
     def control_periods(self, period_ns: int, times: int = 1) -> int:
         """Return six periods, or as many as `CONTROL_WINDOW_NS` takes.
 
-        Ticks after the window would not be heard: the timer stands still by then.
+        A save may be taken only near the end of the window (`Limits.control_left_periods`).
         """
         return max(6, -(-CONTROL_WINDOW_NS // period_ns)) * times
 

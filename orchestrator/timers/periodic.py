@@ -3,10 +3,7 @@
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.timer_mode import TimerMode
-from orchestrator.timers.lapic import LapicTimer
-
-#: Shortest window of the built-in control, shorter by more than a period than any silence.
-CONTROL_WINDOW_NS = 24_000_000
+from orchestrator.timers.lapic import CONTROL_WINDOW_NS, LapicTimer
 
 
 class Periodic(LapicTimer):
@@ -25,16 +22,14 @@ class Periodic(LapicTimer):
     first_tick_periods = 1.0
 
     def control_periods(self, period_ns: int, times: int = 1) -> int:
-        """Return three periods, or as many as `CONTROL_WINDOW_NS` takes.
-
-        Its ticks go on after the window: the first of them must come before the guest counts as
-        silent, which takes five periods and at least 40 ms. So no window is longer.
-        """
-        return max(3, -(-CONTROL_WINDOW_NS // period_ns))
+        """Return three periods, or as many as `CONTROL_WINDOW_NS` takes."""
+        return max(3, -(-CONTROL_WINDOW_NS // period_ns)) * times
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
         """Return whether periods are missing: swallowed ticks do not silence this timer for good.
 
-        After a long window the guest may count as silent before its ticks go on.
+        In a long window the guest counts as silent, and even as lost, before its ticks go on. A
+        guest whose ticks come back while it is looked at seems to have had an interrupt pending.
         """
-        return outcome in (Outcome.MISSED, Outcome.RECOVERED)
+        came_back = outcome is Outcome.LOST and cause is Cause.PENDING
+        return outcome in (Outcome.MISSED, Outcome.RECOVERED) or came_back

@@ -62,9 +62,11 @@ class PicTimer(ArmedTimer):
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
         """Return whether periods are missing: swallowed ticks do not silence this timer for good.
 
-        After a long window the guest may count as silent before its ticks go on.
+        In a long window the guest counts as silent, and even as lost, before its ticks go on. A
+        guest whose ticks come back while it is looked at seems to have had an interrupt pending.
         """
-        return outcome in (Outcome.MISSED, Outcome.RECOVERED)
+        came_back = outcome is Outcome.LOST and cause is Cause.PENDING
+        return outcome in (Outcome.MISSED, Outcome.RECOVERED) or came_back
 
     def explain_silence(self, hearing: Hearing) -> tuple[Cause, str]:
         """Return the cause of a silence, from the PIC as the guest reads it."""

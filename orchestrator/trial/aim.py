@@ -1,11 +1,10 @@
-"""Takes saves at a chosen phase of the timer period, and in the built-in control."""
+"""Takes saves at a chosen phase of the timer period."""
 
 from dataclasses import replace
 
 from orchestrator.errors import InfraError
 from orchestrator.findings.save import Save
-from orchestrator.guest.lines import ControlOpened, Tick
-from orchestrator.guest.state import Stage
+from orchestrator.guest.lines import Tick
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.trial.asleep import phases_asleep
 from orchestrator.trial.limits import Limits
@@ -19,7 +18,7 @@ from orchestrator.trial.look import (
     look_again,
 )
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
+from orchestrator.trial.watch import Heard, Quiet, Watch
 from orchestrator.vm.instance import Instance
 
 #: Periods after which the timer of a stopped instance has certainly expired.
@@ -33,17 +32,6 @@ WIDEN_AFTER = 5
 
 #: Ticks to wait for until the pace is known.
 LEARNING_TICKS = 100
-
-#: Periods that must be left of the control's window at the save: on some kernels a load
-#: restarts the timer, which must expire inside the window.
-CONTROL_PERIODS_LEFT = 2.0
-
-#: Most that may be left of the window, in usual windows of the timer. It must have ended when the
-#: guest has been silent for so long that it is asked to testify.
-LONGEST_WINDOW = 1.5
-
-#: Attempts to stop inside the control's window before giving up.
-CONTROL_ATTEMPTS = 10
 
 
 class NoSaveError(InfraError):
@@ -257,78 +245,3 @@ class Saver:
             heard = await self._next_tick(part.vcpu)
             while heard.line.sequence <= part.ticks:
                 heard = await self._next_tick(part.vcpu)
-
-    async def take_control(self, tag: str) -> Save:
-        """Save early in the window of the built-in control, and leave the instance stopped.
-
-        Raises:
-            NoSaveError: the guest has no control, its window did not open, or too little of
-                the window was left when the instance stopped.
-            MonitorError: QEMU failed at a command.
-        """
-        instance = self._instance
-        subject = instance.config.guest.subject
-        watch, pace = self._watches[subject], self._paces[subject]
-        control_tick = instance.config.guest.control_tick
-        if not control_tick:
-            raise NoSaveError(
-                f"saving inside the built-in control: the {instance.config.program.name} guest "
-                "has none, so no loss can be injected"
-            )
-        trouble: NoSaveError | None = None
-        try:
-            await self.learn_pace()
-        except NoSaveError as error:
-            trouble = error
-        if any(isinstance(line, ControlOpened) for line in watch.others):
-            raise NoSaveError(
-                "saving inside the built-in control: its window had passed before the guest's "
-                "pace was known. It needs a longer --period here."
-            ) from trouble
-        if trouble:
-            raise trouble
-        opened = await watch.hear(
-            ControlOpened, 2 * control_tick * self._limits.period_ns, confirm=True
-        )
-        if not isinstance(opened, Heard):
-            passed = (
-                "its window had passed before the guest's pace was known. "
-                "It needs a longer --period here."
-            )
-            why = passed if isinstance(opened, Silence) else opened.why
-            raise NoSaveError(f"waiting for the built-in control: {why}")
-        await instance.pin()
-        most = LONGEST_WINDOW * instance.config.timer.control_periods(self._limits.period_ns)
-        for _ in range(CONTROL_ATTEMPTS):
-            await instance.stop()
-            save = await self.look_at_all(tag, 0.0)
-            state = await instance.peek_state(subject)
-            left = state.window_left / pace.progress_per_period
-            early = left - most
-            in_window = state.stage is Stage.CONTROL_WINDOW and left >= CONTROL_PERIODS_LEFT
-            printing = any(part.printing for part in save.vcpus)
-            # On a busy host the window's own interrupt may be pending. Loaded like this, the
-            # guest would take it and one more.
-            pending = save.vcpus[subject].irr
-            if not in_window or not (printing or pending or early > 0):
-                break
-            # The line has arrived, but the guest has not yet noted that it is printed. Or
-            # another vCPU prints.
-            await instance.cont()
-            wait_periods = min(max(early / 2, 0.1), most)
-            await instance.clock.sleep(int(wait_periods * self._limits.period_ns))
-        if not in_window or state.printing:
-            raise NoSaveError(
-                f"saving inside the built-in control: {left:.1f} periods of its window were left, "
-                f"{CONTROL_PERIODS_LEFT} are needed. Run it again while the host is less busy, or "
-                "with a longer --period."
-            )
-        if printing:
-            # A tick came just before the window began, and its line is not printed yet.
-            raise NoSaveError(
-                "saving inside the built-in control: the guest was a tick late in its printing. "
-                "A longer --period gives more room."
-            )
-        save = replace(save, control=True)
-        await self._snapshots.save(instance, tag)
-        return save

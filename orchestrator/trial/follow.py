@@ -67,6 +67,8 @@ class Follower:
         self._watch = Watch(instance, limits, save.vcpu)
         self._numbering = Numbering(instance, save, pace, limits, resumed)
         self._heard: list[Arrival] = []
+        self._silent = False
+        """True once the vCPU was silent while QEMU answered."""
 
     async def run(self) -> VcpuResult:
         """Follow the vCPU, and return what its ticks show."""
@@ -103,7 +105,7 @@ class Follower:
                 came = "one tick came" if count == 1 else f"{count} ticks came"
                 why = f"{came} after the load, then: {quiet.why}" if count else quiet.why
                 return Judgement(quiet.outcome, why, ticks_before=count)
-            judge.hear(self._heard[-1])
+            judge.hear(self._heard[-1], after_silence=self._silent)
             if judge.suspects and not suspected:
                 ticks = max(ticks, len(self._heard) + RATE_TICKS)
         if not self._loaded:
@@ -123,7 +125,7 @@ class Follower:
         """
         heard = await self._next_tick()
         if isinstance(heard, Silence):
-            silent = heard
+            silent, self._silent = heard, True
             heard = await self._watch.tick(self._limits.untouched_ns, since=silent.until)
             if isinstance(heard, Silence):
                 total_ms = (silent.vcpu_ns + heard.vcpu_ns) / 1e6

@@ -29,7 +29,7 @@ from orchestrator.timers.gap import (
 from orchestrator.trial.guest_clock import TOLERANCE_NS, cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.qemu_waits import held_up
+from orchestrator.trial.qemu_waits import held_up, lateness
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.timer_differs import timer_differs
 from orchestrator.vm.config import Accel
@@ -78,6 +78,7 @@ class Judge:
         self._notes_turns = bool(save.tsc) and not self._sleeps
         self._span = Span(0.0, 0.0)
         self._past_a_class = 0.0
+        self._silent = False
         self._gaps: list[Gap] = []
         self._heard: list[Arrival] = []
         self._found: list[Judgement] = []
@@ -98,9 +99,10 @@ class Judge:
         """Whether a tick showed a fault that no busy host brings about."""
         return any(not each.outcome.ticked and each.outcome not in NOISE for each in self._found)
 
-    def hear(self, heard: Arrival) -> None:
-        """Judge one more tick."""
+    def hear(self, heard: Arrival, *, after_silence: bool = False) -> None:
+        """Judge one more tick; `after_silence` says that QEMU had answered in a silence."""
         self._heard.append(heard)
+        self._silent |= after_silence
         self._found.append(self._judge_gap() if len(self._heard) > 1 else self._judge_first())
         jumped = self._jump()
         if jumped:
@@ -340,11 +342,6 @@ class Judge:
 
     async def _held_up_by_qemu(self, found: Judgement) -> Judgement | None:
         """Return another finding if QEMU, whose LAPIC it is, had to wait for a CPU itself."""
-        late = {Outcome.EXTRA: 1.0, Outcome.EARLY: self._past_a_class}
-        late |= dict.fromkeys((Outcome.LATE, Outcome.MISSED, Outcome.RECOVERED), self.late)
-        if found.outcome not in late:
-            return None
-        if found.outcome is Outcome.EXTRA and not self._timer.reloads:
-            return None
-        why = await held_up(self._instance, late[found.outcome], self._period_ns)
+        late = lateness(found.outcome, self._timer, self.late, self._past_a_class, self._silent)
+        why = await held_up(self._instance, late, self._period_ns) if late is not None else ""
         return Judgement(Outcome.INDISTINCT, why, ticks_before=len(self._heard)) if why else None

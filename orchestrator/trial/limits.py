@@ -38,6 +38,34 @@ class Limits:
         """vCPU time for which a silent guest is left alone before the first look."""
         return max(5 * self.period_ns, 40_000_000)
 
+    def control_left(self, *, reloads: bool, qemus: bool) -> tuple[float, float, float]:
+        """Return how much of a built-in control's window may be left at its save, in periods.
+
+        On some kernels a load restarts the timer, which must expire inside the window. The
+        window must have ended when the silent guest is asked to testify. The guest may be slower
+        than usual meanwhile: it counts the window in its own progress.
+
+        The ticks of a timer that runs by itself go on after the window. If KVM runs the timer,
+        they should do so before the guest counts as lost, as the examination takes time. If
+        QEMU runs the timer, a late tick may be the fault of a QEMU that waits for a CPU. So the
+        window must be long enough to prove the silence: only a QEMU that has answered meanwhile
+        is not to blame.
+
+        Args:
+            reloads: whether the timer runs by itself.
+            qemus: whether QEMU runs the timer.
+
+        Returns:
+            The least; the most if it can be chosen; the most that will do.
+        """
+        untouched = (self.silence_ns + self.untouched_ns) / self.period_ns
+        proven = (self.silence_ns + self.confirm_ns) / self.period_ns
+        if not reloads:
+            return 2.0, 1.2 * untouched, 1.2 * untouched
+        if qemus:
+            return proven + 4, proven + untouched, proven + untouched
+        return 2.0, 0.6 * untouched, 1.4 * untouched
+
     @property
     def asleep_ns(self) -> int:
         """Host time for which the vCPU of a busy guest must sleep before nobody waits any more."""

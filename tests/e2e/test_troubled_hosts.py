@@ -26,6 +26,7 @@ from orchestrator.qmp.monitor import Monitor
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.snapshot.method import Method, Resume
 from orchestrator.trial.aim import Saver
+from orchestrator.trial.control_save import ControlSaver
 from orchestrator.trial.diagnosis import diagnose
 from orchestrator.trial.gather import gather
 from orchestrator.trial.limits import Limits
@@ -268,7 +269,7 @@ async def test_a_qemu_killed_while_it_is_examined(
     limits, paces, snapshots = Limits(PERIOD_NS), Paces(), HmpSnapshots()
     guest = GuestConfig(control_tick=6)
     async with launch(host, InstanceConfig(best_accel, guest)) as instance:
-        save = await Saver(instance, snapshots, paces, limits).take_control("control")
+        save = await ControlSaver(instance, snapshots, paces, limits).take_control("control")
         result = await Trial(instance, snapshots, save, paces, limits).run()
         assert result.outcome is Outcome.LOST
         process = instance.process

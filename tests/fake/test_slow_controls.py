@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from orchestrator.testing import FakeQemu, Script, immediate, only_in_trials
+import pytest
+
+from orchestrator.testing import FakeQemu, Script, full_period, immediate, only_in_trials
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign
 from tests.support.journal import journal_dicts
@@ -28,6 +30,76 @@ async def test_a_window_that_passes_too_soon_is_tried_again_with_a_longer_one(
     assert [r["attempt"] for r in records if r.get("role") == "control" and r.get("outcome")] == [
         2, 2,
     ]  # fmt: skip
+
+
+async def test_each_try_has_a_longer_window_that_opens_later(tmp_path: Path) -> None:
+    async def stop(qemu: FakeQemu) -> None:
+        if qemu.config.control_tick:
+            await qemu.clock.sleep(45 * qemu.period_ns)
+            qemu.advance()
+
+    script = Script(only_in_trials(immediate), {"stop": stop})
+    result, host = await campaign(tmp_path, script, trials=5)
+    assert result.verdict is Verdict.CLEAN, result.cells[0].why
+    tries = [qemu.config for qemu in host.started if qemu.config.control_tick]
+    assert [each.control_periods for each in tries] == [6, 12, 24, 48] * 2
+    assert [each.control_tick for each in tries] == [6, 8, 9, 11] * 2
+    records = journal_dicts(result.journal)
+    assert sum(r["record"] == "failure" for r in records) == 6
+    assert len(result.cells[0].counts.controls) == 2
+
+
+async def test_a_window_that_never_suffices_ends_the_campaign_with_advice(tmp_path: Path) -> None:
+    async def stop(qemu: FakeQemu) -> None:
+        await qemu.clock.sleep(60 * qemu.period_ns)
+        qemu.advance()
+
+    result, host = await campaign(tmp_path, Script(immediate, {"stop": stop}), trials=5)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "Run it again while the host is less busy" in result.cells[0].why
+    windows = [qemu.config.control_periods for qemu in host.started if qemu.config.control_tick]
+    assert windows == [6, 12, 24, 48, 48, 48]
+
+
+@pytest.mark.parametrize("period_ms", [5, 10])
+async def test_a_timer_that_runs_by_itself_has_a_long_window_on_a_short_period(
+    tmp_path: Path, period_ms: int
+) -> None:
+    """The guest goes on for 30 ms after each request to stop it, and a tick is swallowed."""
+
+    async def stop(qemu: FakeQemu) -> None:
+        if qemu.config.control_tick:
+            await qemu.clock.sleep(30_000_000)
+            qemu.advance()
+
+    script = Script(only_in_trials(full_period), {"stop": stop})
+    result, host = await campaign(tmp_path, script, mode="periodic", period_ms=period_ms)
+    assert result.verdict is Verdict.CLEAN, result.cells[0].why
+    tries = [qemu.config for qemu in host.started if qemu.config.control_tick]
+    assert [each.control_periods * each.period_ns >= 120_000_000 for each in tries] == [True] * 2
+
+
+async def test_a_wide_window_passes_for_the_most_part_before_the_save(tmp_path: Path) -> None:
+    """A silent guest must not be asked to testify while its window lasts."""
+    late_stops = iter([7, 14])
+    left: list[float] = []
+
+    async def stop(qemu: FakeQemu) -> None:
+        if qemu.config.control_tick:
+            await qemu.clock.sleep(next(late_stops, 0) * qemu.period_ns)
+            qemu.advance()
+
+    def save(qemu: FakeQemu) -> None:
+        vcpu = qemu.vcpus[0]
+        if vcpu.window_until_ns is not None:
+            left.append((vcpu.window_until_ns - vcpu.ran_ns) / qemu.period_ns)
+
+    script = Script(only_in_trials(immediate), {"stop": stop, "savevm": save})
+    result, host = await campaign(tmp_path, script)
+    assert result.verdict is Verdict.CLEAN, result.cells[0].why
+    windows = [qemu.config.control_periods for qemu in host.started if qemu.config.control_tick]
+    assert windows == [6, 12, 24, 6]
+    assert all(2 <= each <= 12 for each in left)
 
 
 async def test_a_pending_tick_of_the_window_is_waited_for(tmp_path: Path) -> None:

@@ -1,0 +1,149 @@
+"""The controls of one cell: losses that the guest injects itself, and that must be seen.
+
+On a busy host a control has several tries. A try is repeated only if it shows nothing about the
+observer: the window passed before the guest was stopped, or the host's stall spoiled the load. A
+loss that was not seen in a good try stays unseen.
+"""
+
+import math
+from dataclasses import replace
+
+from orchestrator.campaign.events import Progress
+from orchestrator.campaign.instances import Instances
+from orchestrator.campaign.trouble import INSTANCE_TROUBLE
+from orchestrator.findings.cause import Cause
+from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult
+from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.state import Stage
+from orchestrator.journal.control import control_subject
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.trial_record import Role
+from orchestrator.plan.cell import Cell
+from orchestrator.timers.gap import missing
+from orchestrator.timers.registry import TIMERS
+from orchestrator.timers.timer import Timer
+from orchestrator.trial.control_save import ControlSaver
+from orchestrator.trial.examine import Hang
+
+#: Tries of one control before it counts as not seen.
+TRIES = 6
+
+#: Largest factor by which a window is longer than the usual one.
+MOST_WINDOWS = 8
+
+#: How much later the window opens in each further try, by the guest's clock.
+LATER_NS = 150_000_000
+
+
+def spoiled(timer: Timer, part: VcpuResult, hang: Hang | None) -> str:
+    """Return why a try of a control shows nothing about the observer; empty if it shows something.
+
+    Args:
+        timer: by which the guest ticks.
+        part: the result of the vCPU with the injected loss.
+        hang: the evidence; None if every vCPU ticked.
+    """
+    if part.outcome.ticked and missing(part.late_periods):
+        return "the host delayed ticks for as long as the injected loss: "
+    if part.outcome is not Outcome.LOST or hang is None:
+        return ""
+    evidence, found = hang.evidence.of(part.vcpu), hang.diagnosis_of(part.vcpu)
+    if found is None or timer.control_lost(part.outcome, found.cause):
+        return ""
+    if any(state.stage is Stage.CONTROL_WINDOW for state in evidence.memory):
+        return "the guest was examined while the control's window lasted: "
+    if found.cause is Cause.UNEXPLAINED and len(evidence.testimonies) < 2:
+        return "the guest got no turn to testify: "
+    return ""
+
+
+class Controls:
+    """Injects losses into guests of one cell, and checks that they are seen."""
+
+    def __init__(
+        self, cell: Cell, instances: Instances, recorder: Recorder, progress: Progress
+    ) -> None:
+        """Prepare.
+
+        Args:
+            cell: the cell.
+            instances: starts its instances.
+            recorder: journal and evidence, and the counts of earlier sessions.
+            progress: hears whether each control was seen.
+        """
+        self._cell = cell
+        self._instances = instances
+        self._recorder = recorder
+        self._progress = progress
+
+    async def run(self) -> None:
+        """Run the next control of the cell.
+
+        Raises:
+            NoSaveError: no try could save the guest inside the window.
+            MonitorError: QEMU failed in the last try.
+            QemuStartError: QEMU did not start in the last try.
+        """
+        controls = self._recorder.state.cells[self._cell.id].controls
+        number = len(controls) + 1
+        for attempt in range(1, TRIES + 1):
+            try:
+                outcome = await self._try(number, attempt)
+            except INSTANCE_TROUBLE as error:
+                self._recorder.failure(self._cell, error)
+                if attempt == TRIES:
+                    raise
+                continue
+            if outcome is not Outcome.UNKNOWN:
+                break
+        self._progress.control_seen(self._cell, controls[-1].seen)
+
+    async def _try(self, number: int, attempt: int) -> Outcome:
+        """Run one try of a control; return the outcome of the vCPU that it was on.
+
+        On a busy host the window may pass before the guest is stopped, or open before its pace is
+        known: each further try has a longer window that opens later.
+        """
+        cell, instances = self._cell, self._instances
+        subject = control_subject(number, cell.vcpus)
+        async with instances.start(
+            Role.CONTROL,
+            control_tick=self._first_tick(attempt),
+            control_periods=self._window(min(2 ** (attempt - 1), MOST_WINDOWS)),
+            subject=subject,
+        ) as instance:
+            paces = instances.paces(instance)
+            saver = ControlSaver(instance, instances.snapshots, paces, instances.limits)
+            save = await saver.take_control("control")
+            self._recorder.save(cell, Role.CONTROL, save)
+            result = await instances.trial(instance, save, paces).run()
+            result, hang = await instances.examine(instance, save, result)
+            result = _without_spoiled(TIMERS[cell.mode], result, hang, subject)
+            self._recorder.trial(cell, Role.CONTROL, number, attempt, save, result, hang)
+        return (result.of(subject) or result.told).outcome
+
+    def _first_tick(self, attempt: int) -> int:
+        """Return the tick after which the window opens."""
+        later = (attempt - 1) * LATER_NS / self._instances.limits.period_ns
+        return GUESTS[self._cell.guest].control_tick + math.ceil(later)
+
+    def _window(self, times: int) -> int:
+        """Return the length of a window in periods, `times` as long as usual."""
+        limits, timer = self._instances.limits, TIMERS[self._cell.mode]
+        config = self._cell.instance_config(limits.period_ns)
+        least, *_ = limits.control_left(reloads=timer.reloads, qemus=config.timer_is_qemus)
+        # Some of the window passes before the guest is stopped.
+        needed = math.ceil(2 * least) - 2
+        return max(timer.control_periods(limits.period_ns, times), needed * times)
+
+
+def _without_spoiled(
+    timer: Timer, result: TrialResult, hang: Hang | None, subject: int
+) -> TrialResult:
+    """Return the result of a try, with the outcome `unknown` if the host spoiled it."""
+    part = result.of(subject)
+    why = spoiled(timer, part, hang) if part else ""
+    if not part or not why:
+        return result
+    unknown = replace(part, outcome=Outcome.UNKNOWN, why=why + part.why)
+    return replace(result, vcpus=tuple(unknown if each is part else each for each in result.vcpus))

@@ -73,6 +73,11 @@ def _decide(
 ) -> tuple[Cause, str]:
     if result.outcome is Outcome.CRASHED and evidence.qemu_crash is not None:
         return Cause.QEMU_CRASHED, f"{evidence.qemu_crash}."
+    if result.outcome is Outcome.CRASHED and evidence.run_state == "running":
+        # Interrupts that the guest's LAPIC would mask can crash a guest that never meets them.
+        off = _switched_off(evidence.of(result.vcpu), save)
+        if off:
+            return Cause.NOT_RESTORED, f"{result.why}; {off}."
     if result.outcome is Outcome.CRASHED or evidence.run_state in CRASHED_STATES:
         return Cause.GUEST_CRASHED, result.why or f"QEMU says the guest is {evidence.run_state!r}."
     if evidence.run_state is None:
@@ -129,16 +134,9 @@ def _decide(
             f"{ran_ns / 1e6:.2f} ms of CPU in two periods"
             + (" (it is halted)." if halted else "."),
         )
-    if part.lapic is not None and not part.lapic.enabled:
-        now = f"LVTT {part.lapic.lvtt:#x}, TMICT {part.lapic.tmict}"
-        if (part.lapic.lvtt, part.lapic.tmict) == (save.lvtt, save.tmict):
-            what = f"a LAPIC whose SVR has switched it off, with the timer of the save ({now})"
-        else:
-            what = (
-                f"a LAPIC that is switched off, as after a reset ({now}), where the save had LVTT "
-                f"{save.lvtt:#x} and TMICT {save.tmict}: KVM_SET_LAPIC had no effect"
-            )
-        return Cause.NOT_RESTORED, f"{result.why}; `info lapic` shows {what}."
+    off = _switched_off(part, save)
+    if off:
+        return Cause.NOT_RESTORED, f"{result.why}; {off}."
     if _stands_still(part):
         return (
             Cause.NOT_EXECUTING,
@@ -173,6 +171,21 @@ def _decide(
         slept_periods=_asked_apart(part, config) if sleeps else None,
     )
     return config.timer.explain_silence(hearing)
+
+
+def _switched_off(part: VcpuEvidence, save: VcpuSave) -> str:
+    """Return what `info lapic` shows of a LAPIC that is switched off; empty if it is on."""
+    if part.lapic is None or part.lapic.enabled:
+        return ""
+    now = f"LVTT {part.lapic.lvtt:#x}, TMICT {part.lapic.tmict}"
+    if (part.lapic.lvtt, part.lapic.tmict) == (save.lvtt, save.tmict):
+        what = f"a LAPIC whose SVR has switched it off, with the timer of the save ({now})"
+    else:
+        what = (
+            f"a LAPIC that is switched off, as after a reset ({now}), where the save had LVTT "
+            f"{save.lvtt:#x} and TMICT {save.tmict}: KVM_SET_LAPIC had no effect"
+        )
+    return f"`info lapic` shows {what}"
 
 
 def _asked_apart(part: VcpuEvidence, config: InstanceConfig) -> float:

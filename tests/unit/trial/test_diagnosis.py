@@ -140,6 +140,24 @@ def test_a_lapic_that_is_switched_off_with_its_timer_restored() -> None:
     assert "no effect" not in found.sentence
 
 
+@pytest.mark.parametrize("state", ["running", "shutdown"])
+def test_a_guest_that_an_interrupt_crashed_which_its_lapic_would_have_masked(state: str) -> None:
+    """Seen in a lab: after its reset the LAPIC hands on what the PIC brings, on vector 0."""
+    crashed = VcpuResult(Outcome.CRASHED, why="the guest took exception 0 at f000:0085")
+    reset = Lapic(0x10000, 0, frozenset(), frozenset(), enabled=False)
+    part = VcpuEvidence(0, memory=[SILENT, SILENT], lapic=reset)
+    evidence = Evidence(run_state=state, vcpus=(part,))
+    found = diagnose(crashed, evidence, Save("save1", 0.5, (SAVED,)), CONFIG)
+    if state == "shutdown":  # QEMU may have reset the machine
+        assert found.cause is Cause.GUEST_CRASHED
+        return
+    assert found.cause is Cause.NOT_RESTORED
+    assert "took exception 0 at f000:0085; `info lapic` shows a LAPIC that is" in found.sentence
+    part.lapic = replace(reset, enabled=True)
+    found = diagnose(crashed, evidence, Save("save1", 0.5, (SAVED,)), CONFIG)
+    assert found.cause is Cause.GUEST_CRASHED
+
+
 @pytest.mark.parametrize(
     ("progress", "printing", "cause"),
     [

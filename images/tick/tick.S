@@ -54,25 +54,31 @@ start:
         .set S_HOLD_WHOLE, 0x1070       # units for which it is held
         .set S_HELD,      0x1074        # whether it is held
         .set S_LAST_END,  0x1078        # end of the last long turn
-        .set S_SIZE,      0x7c
+        .set S_KVMCLOCK,  0x107c        # 64 bit: kvmclock at the last tick with a line; 0: none
+        .set S_PEER,      0x1084        # address of the next vCPU's S_TURN; 0: no other vCPU
+        .set S_AHEAD,     0x1088        # the least by which this TSC was past it; such units
+        .set S_SHIFT,     0x108c        # added to each reading of the TSC, for tests
+        .set S_CLOCK_SHIFT, 0x1090      # added to each reading of kvmclock, for tests; ns
+        .set S_SIZE,      0x94
 
-        .set C_MODE,      0x1080        # the configuration, in record order
-        .set C_X2APIC,    0x1084
-        .set C_PERIOD,    0x1088        # ns, and TMICT as the timer runs at 1 GHz
-        .set C_CONTROL,   0x108c        # tick after which the control starts; 0: none
-        .set C_WINDOW,    0x1090        # periods that the control swallows
-        .set C_FAULT,     0x1094
-        .set C_FAULT_TICK, 0x1098
-        .set C_PRINT_DELAY, 0x109c      # loops before each character
-        .set C_VCPUS,     0x10a0
-        .set C_SHARED,    0x10a4        # all lines go to the first vCPU's port
-        .set C_SUBJECT,   0x10a8        # the vCPU with the control or the fault
-        .set C_WAIT,      0x10ac        # 0: busy wait; 1: hlt
-        .set C_STATE,     0x10b0        # of the LAPIC between ticks; 0: armed
+        .set C_MODE,      0x10c0        # the configuration, in record order
+        .set C_X2APIC,    0x10c4
+        .set C_PERIOD,    0x10c8        # ns, and TMICT as the timer runs at 1 GHz
+        .set C_CONTROL,   0x10cc        # tick after which the control starts; 0: none
+        .set C_WINDOW,    0x10d0        # periods that the control swallows
+        .set C_FAULT,     0x10d4
+        .set C_FAULT_TICK, 0x10d8
+        .set C_PRINT_DELAY, 0x10dc      # loops before each character
+        .set C_VCPUS,     0x10e0
+        .set C_SHARED,    0x10e4        # all lines go to the first vCPU's port
+        .set C_SUBJECT,   0x10e8        # the vCPU with the control or the fault
+        .set C_WAIT,      0x10ec        # 0: busy wait; 1: hlt
+        .set C_STATE,     0x10f0        # of the LAPIC between ticks; 0: armed
         .set C_FIELDS,    13
 
         .set LINE,        0x1100        # the main loop's line
         .set NMI_LINE,    0x1200        # the NMI's own
+        .set PVCLOCK,     0x1380        # KVM's pvclock_vcpu_time_info of this vCPU
         .set DIRENT,      0x1400        # fw_cfg directory entry
         .set RECORD,      0x1500
         .set RECORD_SIZE, 4 + 8 * C_FIELDS
@@ -113,6 +119,9 @@ start:
         .set FAULT_EARLY,   10          # the next tick comes after 0.5 periods
         .set FAULT_EXTRA,   11          # another tick comes once the line is printed
         .set FAULT_RATE,    12          # from now on the period is 1.5 periods
+        .set FAULT_SKEW,    13          # from now on the TSC reads 1/64 period ahead
+        .set FAULT_CLOCK,   14          # from now on kvmclock reads CLOCK_JUMP ahead
+        .set CLOCK_JUMP, 10000000       # ns
 
         .set APIC_TPR,  0x080
         .set APIC_PPR,  0x0a0
@@ -139,6 +148,12 @@ start:
         .set UART, 0x3f8
         .set DEBUG_PORT, 0xe900         # plus the APIC ID: a vCPU's own port
 
+        .macro  tsc_read                # to %edx:%eax
+        rdtsc
+        add     S_SHIFT, %eax
+        adc     $0, %edx
+        .endm
+
         .macro  apic_set reg, value
         mov     $\reg, %ecx
         mov     $\value, %eax
@@ -161,6 +176,7 @@ entry:  cli
         call    state_init
         call    ivt_init
         call    config_read
+        call    clocks_init
         call    apic_init
         call    others_start
         call    ready_line
@@ -186,8 +202,12 @@ wait:   incl    S_SPINS
         jne     2f
         cmpl    $0, C_WAIT
         jne     halting
-busy:   rdtsc
+busy:   testb   $PEER_TURNS - 1, S_SPINS
+        jz      peer_compare
+turn:   rdtsc
 turn_read:
+        add     S_SHIFT, %eax
+        adc     $0, %edx
         shrd    $10, %edx, %eax
         mov     %eax, %ecx
         sub     S_TURN, %ecx
@@ -203,7 +223,7 @@ turn_noted:
         mov     S_TICKS, %eax
         cmp     S_PRINTED, %eax
         jne     3f                      # a tick has ended this turn
-        rdtsc
+        tsc_read
         call    turn_ends
 3:      popf
         jmp     wait
@@ -288,6 +308,7 @@ halting:
         sti
         hlt                             # an interrupt between sti and hlt ends hlt as well
 halted: call    turn_begins
+        call    peer_look
 1:      sti
         jmp     wait
 
@@ -314,7 +335,7 @@ turn_ends:
 
 # turn_begins: what was done since the last turn is no turn.
 turn_begins:
-        rdtsc
+        tsc_read
         shrd    $10, %edx, %eax
         mov     %eax, S_TURN
         ret
@@ -331,7 +352,7 @@ control:
         call    control_line
         call    turn_begins
 1:      incl    S_SPINS
-        rdtsc
+        tsc_read
         call    turn_ends
         decl    S_WINDOW
         jnz     1b
@@ -365,6 +386,8 @@ ap_entry:
         call    state_init
         pop     %ebx
         mov     %ebx, S_ID
+        call    clocks_init
+        mov     S_ID, %ebx
         cmpl    $0, C_SHARED
         jne     3f
         add     $DEBUG_PORT, %bx
@@ -791,7 +814,7 @@ tick_isr:
         push    %ecx
         push    %edx
         push    %bp
-        rdtsc
+        tsc_read
         mov     %eax, S_TICK_TSC
         mov     %edx, S_TICK_TSC + 4
         mov     S_TICKS, %ecx
@@ -863,7 +886,7 @@ faulty: mov     C_FAULT, %eax
         mov     $2, %ecx
         cmp     $FAULT_EARLY, %eax
         je      7f
-        jmp     tick_done
+        jmp     faulty_clock
 7:      pushl   C_PERIOD
         pushl   S_CYCLES
         call    arm_scaled
@@ -1155,28 +1178,6 @@ port_try:
 3:      test    %sp, %sp                # not equal
 2:      ret
 
-# vector_elsewhere: the highest vector in the IRR or ISR, whose first register is in %cx,
-# outside the tick vector's register, to %ax; 0 if there is none. Clobbers %ebx, %ecx, %edx.
-vector_elsewhere:
-        lea     0x70(%ecx), %bx         # the last register
-1:      movzwl  %bx, %ecx
-        call    apic_read
-        mov     %bx, %cx
-        and     $0x70, %cx              # 16 times its number
-        cmp     $VEC_TICK / 2, %cx
-        je      2f
-        test    %eax, %eax
-        jnz     3f
-2:      sub     $0x10, %bx
-        test    %cx, %cx
-        jnz     1b
-        xor     %ax, %ax
-        ret
-3:      bsr     %eax, %eax
-        add     %cx, %cx
-        add     %cx, %ax
-        ret
-
         .set    HALTING_TURNS, 100000
 
 port_free:
@@ -1239,14 +1240,15 @@ tick_line:
         xor     %eax, %eax
         mov     %eax, S_STOLEN
         mov     %eax, S_LONGEST
-2:      popf
+2:      call    clock_fields
+        popf
         cmpl    $0, S_MUTE
         jne     1f
         call    port_take
         mov     $LINE, %bp
         call    line_print
         call    port_free
-1:      rdtsc
+1:      tsc_read
         pop     %edx
         sub     %edx, %eax
         mov     %eax, S_PRINT_TSC
@@ -1262,6 +1264,13 @@ tick_line:
         jne     3f
         apic_set APIC_ICR, ICR_SELF + VEC_TICK
 3:      ret
+
+# --- where the other vCPUs start: a page that a SIPI can name -------------
+        .org    (SIPI << 12) - (SEG << 4), 0xff
+ap_start:
+        ljmp    $SEG, $ap_entry - start
+
+# --- more of the lines -------------------------------------------------
 
 # control_line: the tick after which the window began, the window in spins.
 control_line:
@@ -1280,10 +1289,169 @@ control_line:
         movl    $0, S_PRINTING
         ret
 
-# --- where the other vCPUs start: a page that a SIPI can name -------------
-        .org    (SIPI << 12) - (SEG << 4), 0xff
-ap_start:
-        ljmp    $SEG, $ap_entry - start
+# vector_elsewhere: the highest vector in the IRR or ISR, whose first register is in %cx,
+# outside the tick vector's register, to %ax; 0 if there is none. Clobbers %ebx, %ecx, %edx.
+vector_elsewhere:
+        lea     0x70(%ecx), %bx         # the last register
+1:      movzwl  %bx, %ecx
+        call    apic_read
+        mov     %bx, %cx
+        and     $0x70, %cx              # 16 times its number
+        cmp     $VEC_TICK / 2, %cx
+        je      2f
+        test    %eax, %eax
+        jnz     3f
+2:      sub     $0x10, %bx
+        test    %cx, %cx
+        jnz     1b
+        xor     %ax, %ax
+        ret
+3:      bsr     %eax, %eax
+        add     %cx, %cx
+        add     %cx, %ax
+        ret
+
+# --- the TSCs of several vCPUs, and kvmclock ------------------------------
+# Each vCPU notes its TSC in each turn. A vCPU that has read the next one's note and then
+# its own TSC knows how far its TSC is ahead of the other's, at most.
+
+        .set    PEER_TURNS, 16          # turns from one look to the next
+
+peer_compare:
+        call    peer_look
+        jmp     turn
+
+# peer_look: note the difference if it is the least so far. Clobbers %eax, %ebx, %ecx, %edx.
+peer_look:
+        mov     S_PEER, %bx
+        test    %bx, %bx
+        jz      1f
+        mov     %fs:(%bx), %ecx
+        jecxz   1f                      # it has not begun to tick
+        tsc_read
+        shrd    $10, %edx, %eax
+        sub     %ecx, %eax
+        cmp     S_AHEAD, %eax
+        jge     1f
+        mov     %eax, S_AHEAD
+1:      ret
+
+# clocks_init: find the next vCPU, which is the first one for the last; and have KVM keep
+# this vCPU's kvmclock where its CPUID leaves offer one. Clobbers all but %sp.
+clocks_init:
+        movl    $0x7fffffff, S_AHEAD
+        mov     S_ID, %eax
+        inc     %eax
+        cmp     C_VCPUS, %eax
+        jb      1f
+        xor     %eax, %eax
+1:      cmp     S_ID, %eax
+        je      2f
+        shl     $13, %eax               # 16 * VCPU_SEGS
+        add     $S_TURN, %eax
+        mov     %eax, S_PEER
+2:      mov     $PVCLOCK, %di
+        mov     $16, %cx
+        xor     %ax, %ax
+        rep stosw
+        mov     $0x40000000, %ebp       # KVM's leaves; behind those of Hyper-V, if there are any
+3:      mov     %ebp, %eax
+        cpuid
+        cmp     $0x4b4d564b, %ebx       # "KVMKVMKVM"
+        jne     4f
+        cmp     $0x564b4d56, %ecx
+        jne     4f
+        lea     1(%ebp), %eax
+        cpuid
+        bt      $3, %eax                # CLOCKSOURCE2
+        jnc     5f
+        mov     S_ID, %eax
+        shl     $13, %eax
+        add     $PVCLOCK + 1, %eax      # enabled
+        xor     %edx, %edx
+        mov     $MSR_KVM_SYSTEM_TIME, %ecx
+        wrmsr
+        ret
+4:      add     $0x100, %ebp
+        cmp     $0x40000100, %ebp
+        je      3b
+5:      ret
+        .set    MSR_KVM_SYSTEM_TIME, 0x4b564d01
+
+# clock_fields: append kvmclock at the tick, if there is one, and how far the TSC was ahead of
+# the next vCPU's, if there is another. With interrupts off.
+clock_fields:
+        cmpl    $0, PVCLOCK
+        je      1f
+        call    kvmclock_at_tick
+        mov     S_KVMCLOCK + 4, %eax
+        call    line_hex
+        mov     S_KVMCLOCK, %eax
+        call    line_hex
+1:      cmpw    $0, S_PEER
+        je      2f
+        mov     S_AHEAD, %eax
+        call    line_hex
+        movl    $0x7fffffff, S_AHEAD
+2:      ret
+
+# kvmclock_at_tick: kvmclock at S_TICK_TSC to S_KVMCLOCK. Clobbers all but %esi and %di.
+kvmclock_at_tick:
+        mov     PVCLOCK, %ebp           # its version, odd while KVM writes
+        mov     S_TICK_TSC, %eax
+        mov     S_TICK_TSC + 4, %edx
+        sub     PVCLOCK + 8, %eax
+        sbb     PVCLOCK + 12, %edx
+        push    %edx                    # its sign: KVM may have written since the tick
+        jns     1f
+        neg     %eax
+        adc     $0, %edx
+        neg     %edx
+1:      mov     PVCLOCK + 28, %cl       # the shift
+        test    %cl, %cl
+        js      2f
+        shld    %cl, %eax, %edx
+        shl     %cl, %eax
+        jmp     3f
+2:      neg     %cl
+        shrd    %cl, %edx, %eax
+        shr     %cl, %edx
+3:      mov     %edx, %ebx
+        mull    PVCLOCK + 24
+        mov     %edx, %ecx              # the high half of the low product
+        mov     %ebx, %eax
+        mull    PVCLOCK + 24
+        add     %ecx, %eax
+        adc     $0, %edx
+        pop     %ebx
+        test    %ebx, %ebx
+        jns     4f
+        neg     %eax
+        adc     $0, %edx
+        neg     %edx
+4:      add     PVCLOCK + 16, %eax
+        adc     PVCLOCK + 20, %edx
+        add     S_CLOCK_SHIFT, %eax
+        adc     $0, %edx
+        test    $1, %ebp
+        jnz     kvmclock_at_tick
+        cmp     PVCLOCK, %ebp
+        jne     kvmclock_at_tick
+        mov     %eax, S_KVMCLOCK
+        mov     %edx, S_KVMCLOCK + 4
+        ret
+
+# The faults of clocks, by %eax.
+faulty_clock:
+        cmp     $FAULT_SKEW, %eax
+        jne     1f
+        mov     S_CYCLES, %eax
+        shr     $6, %eax
+        mov     %eax, S_SHIFT
+1:      cmp     $FAULT_CLOCK, %eax
+        jne     2f
+        movl    $CLOCK_JUMP, S_CLOCK_SHIFT
+2:      jmp     tick_done
 
 # --- PIT and RTC, through the PIC ----------------------------------------
 # Both run by themselves, so that the handler only ends the interrupt. IRQ 0 and IRQ 8 are

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from orchestrator.guest.state import Stage
 
+#: A guest whose last turn before a save ended less than so many nanoseconds before ran.
+SHORT_NS = 5_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class VcpuSave:
@@ -42,6 +45,11 @@ class VcpuSave:
     """TSC at the end of the guest's last turn before the save; 0 if the guest does not note it."""
     stolen: int = 0
     """TSC cycles between the last tick and the save in which the vCPU did not run."""
+    since_turn_ns: int = 0
+    """Time from the end of the guest's last turn to the stop, by the host's clock: the vCPU
+    waited for a CPU, or slept. 0 if it is less than `SHORT_NS`, or if nothing tells."""
+    kvmclock_ns: int = 0
+    """kvmclock at the last tick before the save; 0 if the guest has none."""
     divide: int = 0
     """Divisor of the LAPIC timer's clock; 0 if it is not known."""
 

@@ -38,6 +38,12 @@ class Tick:
     """TSC cycles from the end of that turn to this tick."""
     since_last: int = 0
     """TSC cycles from the end of the last such turn to this tick. The vCPU ran in this time."""
+    ahead: int | None = None
+    """TSC cycles by which the vCPU's TSC was ahead of the next vCPU's, at most; negative if it
+    was behind. The next one of the last vCPU is the first. None if the guest did not measure
+    it since the line before."""
+    kvmclock_ns: int = 0
+    """kvmclock at the interrupt, in nanoseconds; 0 if the guest has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,3 +50,5 @@ class GuestState:
     """TSC at the end of the last turn of the busy-wait loop; 0 if the guest does not note it."""
     stolen: int = 0
     """TSC cycles since the last tick that went into long turns, as in a `Tick`."""
+    kvmclock_ns: int = 0
+    """kvmclock at the last tick whose line was printed; 0 if the guest has none."""

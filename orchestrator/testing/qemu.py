@@ -22,6 +22,10 @@ from orchestrator.testing.vcpu import TSC_PER_NS, FakeVcpu
 LEAST_STEP_NS = 5_000_000
 
 
+#: TSC cycles after which a vCPU sees the TSC that another one has noted.
+SEEN_AFTER = 2_000
+
+
 class FakeQemu:
     """A running QEMU with the tick firmware, as a host's `start_qemu` returns one."""
 
@@ -106,6 +110,14 @@ class FakeQemu:
                     self._cpu_ns[vcpu.vcpu] += passed_ns - min(passed_ns, vcpu.waits_ns)
                 for line in vcpu.run(passed_ns, self.config):
                     self.say(line)
+        self._compare_tscs()
+
+    def _compare_tscs(self) -> None:
+        """Let each vCPU see how far its TSC is ahead of the next one's."""
+        for vcpu, other in zip(self.vcpus, (*self.vcpus[1:], self.vcpus[0]), strict=True):
+            if not vcpu.halted and not other.halted:
+                ahead = vcpu.tsc - other.tsc + SEEN_AFTER
+                vcpu.ahead = ahead if vcpu.ahead is None else min(vcpu.ahead, ahead)
 
     def memory(self, address: int, size: int) -> bytes:
         """Return bytes of the guest's memory, where the guest keeps its state blocks."""

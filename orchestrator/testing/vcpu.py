@@ -13,7 +13,7 @@ from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lapic import LVT_MASKED
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import Stage
-from orchestrator.guest.tick.lines import TURN_UNIT, render
+from orchestrator.guest.tick.lines import NOT_AHEAD, TURN_UNIT, render
 from orchestrator.guest.tick.state import MAGIC, WORDS
 from orchestrator.guest.timer_mode import TimerMode
 
@@ -61,6 +61,15 @@ class FakeVcpu:
     """TSC at the last tick."""
     due_ns: int | None = 0
     """`ran_ns` at which the armed timer fires, unless the vCPU waits; None if it never will."""
+    kvmclock_ahead_ns: int = 1_000_000_000_000
+    """Time by which kvmclock is ahead of `ran_ns`."""
+    tick_kvmclock_ns: int = 0
+    """kvmclock at the last tick."""
+    ahead: int | None = None
+    """TSC cycles by which the TSC was ahead of the next vCPU's since the last tick, at most."""
+    waiting_from: tuple[int, int] | None = None
+    """While the vCPU waits for a CPU: the TSC at the end of its last turn, and the TSC cycles
+    of the long turns before."""
     turns: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Long turns since the last tick: TSC cycles in all, of the longest, and the TSC at its
     end and at the end of the last one."""
@@ -103,6 +112,7 @@ class FakeVcpu:
     def run(self, passed_ns: int, config: GuestConfig) -> Iterator[bytes]:
         """Let `passed_ns` pass; yield the lines that the guest prints meanwhile."""
         if self.waits_ns:
+            self.waiting_from = self.waiting_from or (self.tsc, self.turns[0])
             waited_ns = min(self.waits_ns, passed_ns)
             self.skip(waited_ns, config)
             self.waits_ns -= waited_ns
@@ -111,6 +121,7 @@ class FakeVcpu:
                 self.due_ns = max(self.ran_ns, self.due_ns - waited_ns)
             if self.waits_ns:
                 return
+            self.waiting_from = None
         until = self.ran_ns + passed_ns
         while (fired := self.next_ns()) is not None and fired <= until:
             self.ran_ns = fired
@@ -146,6 +157,7 @@ class FakeVcpu:
         total, longest, end, _ = self.turns
         begun = end == self.tsc  # one turn, in several parts
         self.skipped_ns += ns
+        self.kvmclock_ahead_ns += ns
         length = TSC_PER_NS * ns + (longest if begun else 0)
         if length > LONG_TURN * TSC_PER_NS * config.period_ns:
             total += length - (longest if begun else 0)
@@ -158,6 +170,11 @@ class FakeVcpu:
         return TSC_PER_NS * (self.ran_ns + self.skipped_ns)
 
     @property
+    def kvmclock_ns(self) -> int:
+        """The vCPU's kvmclock."""
+        return self.ran_ns + self.kvmclock_ahead_ns
+
+    @property
     def _spins(self) -> int:
         """Turns of the busy-wait loop since the last tick."""
         return 1 if self.sleeps else (self.ran_ns - self.last_tick_ns) // SPIN_NS
@@ -168,6 +185,7 @@ class FakeVcpu:
         self.arms += 1
         self.nmis = 0
         self.last_tick_ns, self.tick_tsc = self.ran_ns, self.tsc
+        self.tick_kvmclock_ns = self.kvmclock_ns
         self.due_ns = self.ran_ns + int(self.pace * config.period_ns) + self.stretch_next_ns
         self.waits_ns += int(self.starved * config.period_ns)
         if self.ticks_left is not None:
@@ -182,6 +200,11 @@ class FakeVcpu:
             if longest:
                 ran = (self.tsc - end, self.tsc - last)
                 words += (cycles // TURN_UNIT for cycles in (total, longest, *ran))
+            words += (self.kvmclock_ns >> 32, self.kvmclock_ns & 0xFFFFFFFF)
+            if config.vcpus > 1:
+                units = NOT_AHEAD if self.ahead is None else self.ahead // TURN_UNIT
+                words.append(units & 0xFFFFFFFF)
+                self.ahead = None
             yield render("T", self.ticks, spins, *words, vcpu=self.vcpu)
         self.turns = (0, 0, 0, 0)
         if self.ticks == config.control_tick and self.vcpu == config.subject:
@@ -216,8 +239,10 @@ class FakeVcpu:
         words[2], words[3], words[4] = self.ticks, self.arms, self._spins
         words[5], words[7] = self.ticks, stage
         words[9], words[10] = self.tick_tsc & 0xFFFFFFFF, self.tick_tsc >> 32
-        last_turn = self.tick_tsc if self.sleeps else self.tsc
-        words[22], words[23] = last_turn // TURN_UNIT, self.turns[0] // TURN_UNIT
+        last_turn, stolen = self.waiting_from or (self.tsc, self.turns[0])
+        last_turn = self.tick_tsc if self.sleeps else last_turn
+        words[22], words[23] = last_turn // TURN_UNIT, stolen // TURN_UNIT
+        words[31], words[32] = self.tick_kvmclock_ns & 0xFFFFFFFF, self.tick_kvmclock_ns >> 32
         words[16] = max(0, left_ns) // SPIN_NS
         words[12], words[13] = self.swallowed, self.strays
         if self.held_until_ns is not None:

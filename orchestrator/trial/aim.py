@@ -7,6 +7,7 @@ from orchestrator.findings.save import Save
 from orchestrator.guest.lines import Tick
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.trial.asleep import phases_asleep
+from orchestrator.trial.last_turn import with_last_turns
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.look import (
     ANY_PHASE,
@@ -83,6 +84,9 @@ class Saver:
                 return
             heard = await self._next_tick(vcpu)
             pace.observe(before.line, heard.line)
+            if pace.known:
+                rate = pace.cycles_per_ns(self._limits.period_ns)
+                pace.clocks.spread.learn(vcpu, heard.line, rate)
             before = heard
         raise NoSaveError(
             "learning the guest's pace: it spends nearly all of its period on printing. "
@@ -93,7 +97,7 @@ class Saver:
         heard = await self._watches[vcpu].tick(self._limits.silence_ns, confirm=True)
         if not isinstance(heard, Heard):
             raise NoSaveError(f"waiting for a tick of the guest: {heard.why}", heard)
-        self._paces[vcpu].clock.hear(heard.line, heard.at_ns)
+        self._paces[vcpu].clocks.hear(heard.line, heard.at_ns)
         return heard
 
     async def take(
@@ -141,6 +145,7 @@ class Saver:
                     widened = attempt >= WIDEN_AFTER and wide is not None
                     save = self._timed(replace(save, widened=widened), stopped_periods)
                     await self._prove(save)
+                    save = with_last_turns(save, self._paces, stopped_ns, period_ns)
                     return save, rejected
                 await self._snapshots.delete(instance, tag)
             rejected.append(save)
@@ -161,7 +166,7 @@ class Saver:
         """
         instance, period_ns = self._instance, self._limits.period_ns
         if not instance.running:
-            await instance.cont()
+            await self._cont()
             instance.console.drain()
             for vcpu in instance.vcpus:
                 await self._next_tick(vcpu)  # the stop tore this period
@@ -240,8 +245,13 @@ class Saver:
             NoSaveError: a vCPU does not tick.
             MonitorError: QEMU failed at a command.
         """
-        await self._instance.cont()
+        await self._cont()
         for part in save.vcpus:
             heard = await self._next_tick(part.vcpu)
             while heard.line.sequence <= part.ticks:
                 heard = await self._next_tick(part.vcpu)
+
+    async def _cont(self) -> None:
+        await self._instance.cont()
+        for pace in self._paces:
+            pace.clocks.stood()

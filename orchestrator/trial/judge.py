@@ -26,7 +26,8 @@ from orchestrator.timers.gap import (
     missing,
     steady_period,
 )
-from orchestrator.trial.guest_clock import TOLERANCE_NS, cycles_between
+from orchestrator.trial.clock_judge import ClockJudge
+from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.qemu_waits import held_up, lateness
@@ -76,6 +77,10 @@ class Judge:
         self._sleeps = instance.config.guest.wait is Wait.HALT
         # A guest that sleeps has no turns, and one that does not note them has no TSC either.
         self._notes_turns = bool(save.tsc) and not self._sleeps
+        self._clocks = ClockJudge(
+            pace, save, resumed, limits.period_ns, sham=due is not None,
+            runs_ahead=instance.config.accel is Accel.TCG,
+        )  # fmt: skip
         self._span = Span(0.0, 0.0)
         self._past_a_class = 0.0
         self._silent = False
@@ -104,7 +109,7 @@ class Judge:
         self._heard.append(heard)
         self._silent |= after_silence
         self._found.append(self._judge_gap() if len(self._heard) > 1 else self._judge_first())
-        jumped = self._jump()
+        jumped = self._clocks.hear(heard)
         if jumped:
             self._found.append(Judgement(Outcome.CLOCK, jumped))
 
@@ -308,37 +313,6 @@ class Judge:
         if missed:
             why = f"{missed} period(s) passed without their tick: {why}"
         return Judgement(outcome, why, missed, len(self._heard) - 1)
-
-    def _jump(self) -> str:
-        """Return how the TSC jumped before the latest tick; an empty text if it did not."""
-        heard, clock = self._heard[-1], self._pace.clock
-        if not self._save.tsc:
-            return ""
-        cycles_per_ns = self._pace.cycles_per_period / self._period_ns
-        if len(self._heard) > 1:
-            off_ns = clock.off_ns(heard, self._heard[-2].at_ns - self._period_ns, cycles_per_ns)
-            clock.hear(heard.tick, heard.at_ns)
-            if off_ns <= 0:
-                return ""
-            return f"the guest's TSC jumped ahead of the host's clock by {off_ns / 1e6:.0f} ms"
-        advanced_ns = cycles_between(self._save.tsc, heard.tick.tsc) / cycles_per_ns
-        passed_ns = heard.at_ns - self._resumed.load_ns + self._resumed.stopped_ns
-        if self._sleeps:  # its last turn before the save ended at the tick before
-            passed_ns += self._save.phase * self._period_ns
-        restored = 0 <= advanced_ns <= passed_ns + TOLERANCE_NS
-        off_ns = clock.off_ns(heard, self._resumed.load_ns, cycles_per_ns)
-        if self._instance.config.accel is Accel.TCG and advanced_ns >= 0:
-            restored = True  # TCG never lets its TSC go back: after a load it may be far ahead
-        if off_ns or not clock.tied:
-            clock.restart()
-        clock.hear(heard.tick, heard.at_ns)
-        if restored or not off_ns:
-            return ""
-        return (
-            f"the guest's TSC jumped at the load: at the first tick it was {advanced_ns / 1e6:.0f} "
-            f"ms past the save, where at most {passed_ns / 1e6:.0f} ms had passed if the load "
-            f"restored it, and {off_ns / 1e6:+.0f} ms off the host's clock if it went on"
-        )
 
     async def _held_up_by_qemu(self, found: Judgement) -> Judgement | None:
         """Return another finding if QEMU, whose LAPIC it is, had to wait for a CPU itself."""

@@ -137,6 +137,7 @@ def describe(
         stage=state.stage,
         tsc=state.tsc,
         stolen=state.stolen,
+        kvmclock_ns=state.kvmclock_ns,
         divide=lapic.divide,
         ineligible=reasons_against(state, lapic, registers, config, phase, within),
         hold=state.hold / cycles_per_period if cycles_per_period else 0.0,

@@ -9,8 +9,11 @@ import collections
 import statistics
 
 from orchestrator.guest.lines import Tick
-from orchestrator.trial.guest_clock import GuestClock, cycles_between
+from orchestrator.trial.clocks import Clocks
+from orchestrator.trial.guest_clock import cycles_between
+from orchestrator.trial.kvmclock_spread import KvmclockSpread
 from orchestrator.trial.stop_delay import StopDelay
+from orchestrator.trial.tsc_skew import TscSkew
 
 #: Number of recent intervals that are remembered.
 WINDOW = 32
@@ -22,13 +25,13 @@ _LEAST_RUN = 0.1
 class Pace:
     """Progress of one vCPU in an undisturbed period."""
 
-    def __init__(self) -> None:
+    def __init__(self, clocks: Clocks | None = None) -> None:
         self._rates: collections.deque[float] = collections.deque(maxlen=WINDOW)
         self._cycles: collections.deque[int] = collections.deque(maxlen=WINDOW)
         self._printing: collections.deque[int] = collections.deque(maxlen=WINDOW)
         self._waits: collections.deque[int] = collections.deque(maxlen=WINDOW)
-        self.clock = GuestClock()
-        """The vCPU's TSC in the host's time."""
+        self.clocks = clocks or Clocks()
+        """The vCPU's clocks in the host's time."""
         self.known_cycles = 0
         """TSC cycles in a period, from the TSC's frequency and not from the ticks; 0 if
         nothing tells the frequency."""
@@ -59,6 +62,10 @@ class Pace:
         lengthen one.
         """
         return self.known_cycles or min(self._cycles)
+
+    def cycles_per_ns(self, period_ns: int) -> float:
+        """TSC cycles in a nanosecond, given the length of a period."""
+        return self.cycles_per_period / period_ns
 
     @property
     def longest_wait_periods(self) -> float:
@@ -101,11 +108,12 @@ class Paces(collections.UserList[Pace]):
     """The pace of each vCPU of an instance, and how late `stop` takes effect."""
 
     def __init__(self, vcpus: int = 1) -> None:
-        super().__init__(Pace() for _ in range(vcpus))
+        skew, spread = TscSkew(vcpus), KvmclockSpread()
+        super().__init__(Pace(Clocks(vcpu, skew, spread)) for vcpu in range(vcpus))
         self.stop_delay = StopDelay()
 
     def begin(self, period_cycles: int) -> None:
         """Begin to hear another instance, in whose period there are so many TSC cycles."""
         for pace in self:
             pace.known_cycles = period_cycles
-            pace.clock.restart()
+            pace.clocks.restart()

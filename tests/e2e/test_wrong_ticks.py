@@ -10,6 +10,7 @@ from orchestrator.host.local import LocalHost
 from orchestrator.trial.follow import LEAST_TICKS
 from orchestrator.vm.config import Accel
 from tests.support.faulty_guest import FAULT_TICK, loaded
+from tests.support.needs import not_applicable
 
 PERIOD_NS = 50_000_000
 GUEST = GuestConfig(period_ns=PERIOD_NS)
@@ -81,6 +82,22 @@ async def test_the_first_tick_under_tcg(host: LocalHost, fault: Fault, outcome: 
 async def test_a_periodic_timer_of_a_wrong_rate(host: LocalHost, kvm: Accel) -> None:
     periodic = GuestConfig(TimerMode.PERIODIC, period_ns=PERIOD_NS)
     await show(host, kvm, periodic, Fault.RATE, Outcome.RATE)
+
+
+#: Two vCPUs, of which the second one gets the fault.
+PAIR = GuestConfig(period_ns=PERIOD_NS, vcpus=2, subject=1)
+
+
+async def test_a_tsc_that_moves_off_the_other_ones(host: LocalHost, accel: Accel) -> None:
+    """By 0.8 ms: far less than a TSC can be off the host's clock unnoticed."""
+    await show(host, accel, PAIR, Fault.SKEW, Outcome.CLOCK)
+
+
+async def test_a_kvmclock_that_moves_off_the_other_ones(host: LocalHost, kvm: Accel) -> None:
+    async with loaded(host, kvm, PAIR, Fault.NONE) as (_, save, _):
+        if not save.first.kvmclock_ns:
+            not_applicable("this KVM offers its guests no kvmclock")
+    await show(host, kvm, PAIR, Fault.CLOCK, Outcome.CLOCK)
 
 
 async def test_a_wrong_tick_long_after_the_load(host: LocalHost, kvm: Accel) -> None:

@@ -50,3 +50,82 @@ async def test_a_tsc_that_goes_on_with_the_host_is_right(tmp_path: Path) -> None
 
     result, _ = await campaign(tmp_path, Script(on_load, {"savevm": on_save}))
     assert result.verdict is Verdict.CLEAN, result.cells[0].why
+
+
+#: TSC and kvmclock of which vCPU are shifted, by how many seconds.
+SHIFTS = [
+    pytest.param(0.001, 0.001, 2, 0, id="the TSC of the first vCPU is ahead"),
+    pytest.param(0.001, 0.001, 2, 1, id="the TSC of the second vCPU is ahead"),
+    pytest.param(-0.0001, -0.0001, 3, 1, id="the TSC of one of three vCPUs is behind"),
+    pytest.param(0, 0.001, 2, 1, id="the kvmclock of the second vCPU is ahead"),
+    pytest.param(0, -0.001, 2, 0, id="the kvmclock of the first vCPU is behind"),
+    pytest.param(0, 5, 1, 0, id="kvmclock jumps ahead"),
+    pytest.param(0, -0.1, 1, 0, id="kvmclock goes back"),
+]
+
+
+@pytest.mark.parametrize(("tsc_s", "kvmclock_s", "vcpus", "which"), SHIFTS)
+async def test_a_clock_that_is_off_the_other_ones_is_named(
+    tmp_path: Path, tsc_s: float, kvmclock_s: float, vcpus: int, which: int
+) -> None:
+    """Where a TSC is shifted, its kvmclock is too: by it the kvmclocks agree."""
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if vcpu.vcpu == which:
+            vcpu.skipped_ns += round(tsc_s * 1e9)
+            vcpu.kvmclock_ahead_ns += round(kvmclock_s * 1e9)
+
+    result, _ = await campaign(tmp_path, only_ordinary(on_load), vcpus=vcpus)
+    (cell,) = result.cells
+    assert result.verdict is Verdict.ANOMALOUS, cell.why
+    assert cell.counts.outcomes == {Outcome.CLOCK: 5}
+
+
+async def test_a_kvmclock_that_is_restored_is_right_beside_tscs_that_go_on(
+    tmp_path: Path,
+) -> None:
+    """As it is with QEMU on a KVM that keeps its guests' TSCs."""
+    saved_ns: list[int] = []
+
+    def on_save(qemu: FakeQemu) -> None:
+        saved_ns.append(qemu.clock.now_ns())
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.skipped_ns += qemu.clock.now_ns() - saved_ns[-1]
+
+    result, _ = await campaign(tmp_path, Script(on_load, {"savevm": on_save}), vcpus=2)
+    assert result.verdict is Verdict.CLEAN, result.cells[0].why
+
+
+async def test_a_kvmclock_that_goes_on_with_the_host_is_right(tmp_path: Path) -> None:
+    saved_ns: list[int] = []
+
+    def on_save(qemu: FakeQemu) -> None:
+        saved_ns.append(qemu.clock.now_ns())
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.kvmclock_ahead_ns += qemu.clock.now_ns() - saved_ns[-1]
+
+    result, _ = await campaign(tmp_path, Script(on_load, {"savevm": on_save}))
+    assert result.verdict is Verdict.CLEAN, result.cells[0].why
+
+
+async def test_a_vcpu_that_waits_for_a_cpu_as_it_is_stopped_has_a_later_tsc_in_the_save(
+    tmp_path: Path,
+) -> None:
+    """Its own counters do not say so: the turn in which it waited has not ended."""
+    wait_ns = 300_000_000
+
+    async def waits(qemu: FakeQemu) -> None:
+        qemu.vcpus[0].waits_ns = wait_ns + 1000
+        await qemu.clock.sleep(wait_ns)
+        qemu.advance()
+
+    script = Script(immediate, {"stop": waits})
+    result, _ = await campaign(tmp_path, script, period_ms=1000)
+    (cell,) = result.cells
+    assert cell.counts.outcomes == {Outcome.IMMEDIATE: 5}
+    assert result.verdict is Verdict.CLEAN, cell.why

@@ -49,6 +49,10 @@ class Fault(enum.IntEnum):
     """Another tick comes as soon as the line of this one is printed."""
     RATE = 12
     """From this tick on, the period is 1.5 times as long."""
+    SKEW = 13
+    """From this tick on, the vCPU reads a TSC that is ahead by 1/64 of a period."""
+    CLOCK = 14
+    """From this tick on, the vCPU reads a kvmclock that is ahead by 10 ms."""
 
 
 @dataclass(frozen=True, slots=True)

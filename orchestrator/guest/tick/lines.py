@@ -7,6 +7,7 @@ mid-line replays the tail of that line, and bytes alone prove nothing.
 """
 
 import re
+from dataclasses import replace
 
 from orchestrator.guest.lines import (
     ControlOpened,
@@ -21,8 +22,11 @@ from orchestrator.guest.lines import (
 #: Matches one line of the firmware in a stream that may hold anything else.
 LINE = re.compile(rb"([RTCNBP])([0-7])((?: (?:0|[1-9a-f][0-9a-f]{0,7}))+)\n")
 
-#: TSC cycles in a unit of the three fields about long turns.
+#: TSC cycles in a unit of the fields about long turns and about the next vCPU's TSC.
 TURN_UNIT = 1024
+
+#: What a line says instead of how far the TSC was ahead, if the guest has not measured it.
+NOT_AHEAD = 0x7FFFFFFF
 
 #: Why the firmware refuses its configuration, by the codes of ``images/tick/tick.S``.
 REFUSALS = {
@@ -71,9 +75,8 @@ def parse(match: re.Match[bytes]) -> tuple[int, Line] | None:
 
 def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
     match kind, values:
-        case b"T", (sequence, spins, high, low, print_cycles, arms, *turns) if len(turns) in (0, 4):
-            cycles = (units * TURN_UNIT for units in turns)
-            return Tick(sequence, spins, high << 32 | low, print_cycles, arms, *cycles)
+        case b"T", (sequence, spins, high, low, print_cycles, arms, *more) if len(more) < 8:
+            return _tick(Tick(sequence, spins, high << 32 | low, print_cycles, arms), more)
         case b"R", (*config, cycles):
             return Ready(tuple(config), cycles)
         case b"C", (sequence, window_spins):
@@ -92,6 +95,27 @@ def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
         case b"P", (cs, ip, vector):
             return Crashed(f"exception {vector} at {cs:04x}:{ip:04x}")
     return None
+
+
+def _tick(tick: Tick, more: list[int]) -> Tick:
+    """Return a tick with what its line has after the arms.
+
+    There are three groups, each there or not. They have four fields, two and one, so that
+    their number tells which groups a line has.
+    """
+    turns, more = (more[:4], more[4:]) if len(more) >= 4 else ([], more)
+    if turns:
+        stolen, longest, since_longest, since_last = (units * TURN_UNIT for units in turns)
+        tick = replace(
+            tick, stolen=stolen, longest=longest, since_longest=since_longest, since_last=since_last
+        )
+    if len(more) >= 2:
+        high, low, *more = more
+        tick = replace(tick, kvmclock_ns=high << 32 | low)
+    if more and more[0] != NOT_AHEAD:
+        units = more[0] - (more[0] >> 31 << 32)
+        tick = replace(tick, ahead=(units + 1) * TURN_UNIT)  # both TSCs were rounded down
+    return tick
 
 
 def render(kind: str, *fields: int, vcpu: int = 0) -> bytes:

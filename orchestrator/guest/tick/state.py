@@ -12,7 +12,7 @@ STATE_ADDRESS = 0x1000
 STATE_STRIDE = 0x2000
 
 #: 32-bit words to read of a block.
-WORDS = 30
+WORDS = 33
 
 #: Bytes to read of a block.
 SIZE = 4 * WORDS
@@ -51,6 +51,7 @@ def parse_state(block: bytes) -> GuestState:
         tick_tsc=tick_tsc,
         tsc=_near(tick_tsc, words[22]),
         stolen=words[23] * TURN_UNIT,
+        kvmclock_ns=words[32] << 32 | words[31],
     )
 
 

@@ -1,23 +1,21 @@
 import pytest
 
-from orchestrator.findings.arrival import Arrival
-from orchestrator.guest.lines import Tick
-from orchestrator.trial.guest_clock import GuestClock, cycles_between
+from orchestrator.trial.guest_clock import GuestClock, Reading, cycles_between
 
 HZ_PER_NS = 2.0
 MS = 1_000_000
 
 
-def tick(at_ms: float) -> Tick:
-    """A tick at a moment by the TSC."""
-    return Tick(1, 0, int(at_ms * MS * HZ_PER_NS), 0, 2)
+def reading(tsc_ms: float, at_ms: float) -> Reading:
+    """A TSC that was read at a moment by the TSC, and whose line arrived at another."""
+    return Reading(int(tsc_ms * MS * HZ_PER_NS), int(at_ms * MS))
 
 
 def clock(*delays_ms: float) -> GuestClock:
     """A clock that has heard a tick every 100 ms, whose lines arrived late by so much."""
     heard = GuestClock()
     for number, delay in enumerate(delays_ms):
-        heard.hear(tick(100 * number), int((100 * number + delay) * MS))
+        heard.hear(reading(100 * number, 100 * number + delay))
     return heard
 
 
@@ -33,7 +31,7 @@ def clock(*delays_ms: float) -> GuestClock:
 )
 def test_a_tsc_that_leaves_the_hosts_clock(tsc_ms: float, arrived_ms: float, off_ms: float) -> None:
     """The load begins 500 ms before the line arrives; the least delayed line came 32 ms late."""
-    heard = Arrival(tick(tsc_ms), int(arrived_ms * MS))
+    heard = reading(tsc_ms, arrived_ms)
     off_ns = clock(80, 32, 250).off_ns(heard, int((arrived_ms - 500) * MS), HZ_PER_NS)
     assert off_ns / MS == pytest.approx(off_ms, abs=1)
 
@@ -41,8 +39,8 @@ def test_a_tsc_that_leaves_the_hosts_clock(tsc_ms: float, arrived_ms: float, off
 def test_a_clock_that_has_heard_nothing_ties_nothing() -> None:
     heard = GuestClock()
     assert not heard.tied
-    assert heard.off_ns(Arrival(tick(7), 0), 0, HZ_PER_NS) == 0
-    heard.hear(tick(0), 0)
+    assert heard.off_ns(reading(7, 0), 0, HZ_PER_NS) == 0
+    heard.hear(reading(0, 0))
     assert heard.tied
     heard.restart()
     assert not heard.tied

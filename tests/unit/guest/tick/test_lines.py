@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,8 +74,27 @@ def test_long_turns_are_counted_in_units_of_1024_cycles() -> None:
     assert tick == Tick(5, 1000, (1 << 32) + 77, 10, 6, 8 * 1024, 5 * 1024, 2 * 1024, 1024)
 
 
-def test_a_tick_line_with_some_of_the_fields_about_long_turns_is_not_believed() -> None:
-    assert read(render("T", 5, 1000, 1, 77, 10, 6, 8, 5, 2)) is None
+TURNS = (8, 5, 2, 1)
+
+
+@pytest.mark.parametrize("turns", [(), TURNS])
+@pytest.mark.parametrize("clock", [(), (3, 9)])
+@pytest.mark.parametrize(
+    ("said", "ahead"),
+    [((), None), ((0x7FFFFFFF,), None), ((4,), 5 * 1024), ((0xFFFFFFFD,), -2 * 1024)],
+)
+def test_the_other_fields_of_a_tick_line(
+    turns: tuple[int, ...], clock: tuple[int, ...], said: tuple[int, ...], ahead: int | None
+) -> None:
+    """Each group of fields is there or not. Both TSCs were rounded down to a unit."""
+    tick = read(render("T", 5, 1000, 1, 77, 10, 6, *turns, *clock, *said))
+    kvmclock_ns = 3 << 32 | 9 if clock else 0
+    cycles = tuple(1024 * units for units in turns) or (0, 0, 0, 0)
+    assert tick == Tick(5, 1000, (1 << 32) + 77, 10, 6, *cycles, ahead, kvmclock_ns)
+
+
+def test_a_tick_line_with_more_fields_is_not_believed() -> None:
+    assert read(render("T", 5, 1000, 1, 77, 10, 6, *TURNS, 3, 9, 4, 1)) is None
 
 
 def test_the_ready_line_ends_with_the_cycles_of_a_period() -> None:

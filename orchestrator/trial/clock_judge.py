@@ -1,0 +1,136 @@
+"""Judges the clocks of a vCPU after a load: restored to the save, gone on, or jumped."""
+
+from orchestrator.findings.arrival import Arrival
+from orchestrator.findings.save import VcpuSave
+from orchestrator.guest.lines import Tick
+from orchestrator.trial.guest_clock import TOLERANCE_NS, GuestClock, Reading, cycles_between
+from orchestrator.trial.pace import Pace
+from orchestrator.trial.resume import Resumed
+
+#: How far a clock may seem to be behind the save in nanoseconds: the guest counts in units.
+BEHIND_SAVE_NS = 1_000_000
+
+
+class ClockJudge:
+    """Judges the clocks of one vCPU by the ticks after a load, in their order."""
+
+    def __init__(
+        self, pace: Pace, save: VcpuSave, resumed: Resumed, period_ns: int,
+        *, sham: bool, runs_ahead: bool,
+    ) -> None:  # fmt: skip
+        """Prepare.
+
+        Args:
+            pace: the vCPU's pace, with its clocks.
+            save: the vCPU's state in the save.
+            resumed: when the instance resumed.
+            period_ns: the timer's period.
+            sham: whether the guest was only stopped, and nothing was loaded.
+            runs_ahead: whether the TSC may be far ahead after a load. TCG never lets it go back.
+        """
+        self._pace = pace
+        self._clocks = pace.clocks
+        self._save = save
+        self._resumed = resumed
+        self._period_ns = period_ns
+        self._sham = sham
+        self._runs_ahead = runs_ahead
+        self._heard: list[Arrival] = []
+
+    @property
+    def _rate(self) -> float:
+        """TSC cycles in a nanosecond."""
+        return self._pace.cycles_per_ns(self._period_ns)
+
+    def hear(self, heard: Arrival) -> str:
+        """Judge one more tick. Return how a clock jumped before it; an empty text if none did."""
+        before = self._heard[-1] if self._heard else None
+        self._heard.append(heard)
+        if not self._save.tsc:
+            return ""
+        tick, clocks, save = heard.tick, self._clocks, self._save
+        if before:
+            found = self._jump_ahead("TSC", clocks.tsc, tick.tsc, before, self._rate)
+        else:
+            found = self._jump_at_load("TSC", clocks.tsc, tick.tsc, save.tsc, 0.0, self._rate)
+        if tick.kvmclock_ns and save.kvmclock_ns:
+            clock, now_ns = clocks.kvmclock, tick.kvmclock_ns
+            if before:
+                jumped = self._jump_ahead("kvmclock", clock, now_ns, before)
+            else:
+                since_ns = save.phase * self._period_ns
+                jumped = self._jump_at_load("kvmclock", clock, now_ns, save.kvmclock_ns, since_ns)
+            found = found or jumped
+        return found or self._apart(tick, first=before is None)
+
+    def _jump_at_load(
+        self, name: str, clock: GuestClock, value: int, saved: int, since_ns: float, rate: float = 1
+    ) -> str:
+        """Judge the first reading of a clock after a load.
+
+        Args:
+            name: the clock's name.
+            clock: the clock in the host's time.
+            value: the reading.
+            saved: the last reading before the save.
+            since_ns: time from that reading to the end of the last turn before the save.
+            rate: how far the clock goes on in a nanosecond.
+        """
+        resumed, at_ns = self._resumed, self._heard[-1].at_ns
+        advanced_ns = cycles_between(saved, value) / rate
+        passed_ns = (
+            at_ns - resumed.load_ns + resumed.stopped_ns + since_ns + self._save.since_turn_ns
+        )
+        restored = -BEHIND_SAVE_NS <= advanced_ns <= passed_ns + TOLERANCE_NS
+        reading = Reading(value, at_ns)
+        off_ns = clock.off_ns(reading, resumed.load_ns, rate)
+        if self._runs_ahead and advanced_ns >= 0:
+            restored = True
+        if off_ns or not clock.tied:
+            clock.restart()
+        clock.hear(reading)
+        if advanced_ns < -BEHIND_SAVE_NS:
+            return (
+                f"the guest's {name} went back at the load: at the first tick it was "
+                f"{-advanced_ns / 1e6:.0f} ms behind the save"
+            )
+        if restored or not off_ns:
+            return ""
+        return (
+            f"the guest's {name} jumped at the load: at the first tick it was "
+            f"{advanced_ns / 1e6:.0f} ms past the save, where at most {passed_ns / 1e6:.0f} ms had "
+            f"passed if the load restored it, and {off_ns / 1e6:+.0f} ms off the host's clock if "
+            "it went on"
+        )
+
+    def _jump_ahead(
+        self, name: str, clock: GuestClock, value: int, before: Arrival, rate: float = 1
+    ) -> str:
+        """Judge a further reading of a clock."""
+        reading = Reading(value, self._heard[-1].at_ns)
+        off_ns = clock.off_ns(reading, before.at_ns - self._period_ns, rate)
+        clock.hear(reading)
+        if off_ns <= 0:
+            return ""
+        return f"the guest's {name} jumped ahead of the host's clock by {off_ns / 1e6:.0f} ms"
+
+    def _apart(self, tick: Tick, *, first: bool) -> str:
+        """Compare the vCPU's clocks with the other vCPUs' clocks."""
+        clocks = self._clocks
+        clocks.spread.resume(self._resumed.since_ns)
+        if first and not self._sham:
+            clocks.skew.load(self._rate)
+        if not first:  # the first line's bound may come from before the load
+            clocks.skew.hear(clocks.vcpu, tick)
+        if self._sham:
+            clocks.spread.learn(clocks.vcpu, tick, self._rate)
+            return ""
+        moved_ns = clocks.skew.moved_ns(self._rate)
+        apart_ns = clocks.spread.apart_ns(clocks.vcpu, tick, self._rate)
+        if moved_ns:
+            return (
+                f"the TSCs of the vCPUs moved apart at a load, by {moved_ns / 1e6:.3f} ms or more"
+            )
+        if apart_ns:
+            return f"kvmclock is {apart_ns / 1e6:+.3f} ms off the kvmclock of another vCPU"
+        return ""

@@ -1,0 +1,85 @@
+"""Bounds on how far the TSCs of vCPUs are apart, before and after a load."""
+
+import random
+
+import pytest
+
+from orchestrator.guest.lines import Tick
+from orchestrator.trial.tsc_skew import MOST, TOLERANCE_NS, TscSkew
+
+RATE = 2.0
+
+
+def tick(ahead: int | None) -> Tick:
+    return Tick(1, 0, 0, 0, 2, ahead=ahead)
+
+
+def hear(skew: TscSkew, *bounds: int | None) -> None:
+    """Hear a line of each vCPU."""
+    for vcpu, ahead in enumerate(bounds):
+        skew.hear(vcpu, tick(ahead))
+
+
+def heard(before: tuple[int | None, ...], after: tuple[int | None, ...]) -> TscSkew:
+    skew = TscSkew(len(before))
+    hear(skew, *before)
+    skew.load(RATE)
+    hear(skew, *after)
+    return skew
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moved_ns"),
+    [
+        ((4_000, 5_000), (900_000, 5_000), 0),
+        ((4_000, 5_000), (-16_000, 25_000), 5_500),
+        ((4_000, 5_000), (24_000, -15_000), 5_500),
+        # They were apart before the load: only what it changed counts.
+        ((904_000, -895_000), (-10_000, 25_000), 452_500),
+        ((904_000, -895_000), (906_000, -894_000), 0),
+        # The vCPUs did not run at the same time: the bounds are wide.
+        ((400_000, 25_000), (-16_000, 700_000), 0),
+        # Of three vCPUs, the second one is ahead of both others.
+        ((4_000, 5_000, 5_000), (-26_000, 35_000, 5_000), 8_000),
+        ((4_000, 5_000, None), (-26_000, 35_000, None), 0),
+        ((4_000, 5_000), (-5_000 - round(RATE * TOLERANCE_NS), 30_000), 0),
+        ((4_000, 5_000), (-MOST - 1, 5_000), 0),
+    ],
+)
+def test_how_far_tscs_moved_apart(
+    before: tuple[int | None, ...], after: tuple[int | None, ...], moved_ns: float
+) -> None:
+    assert heard(before, after).moved_ns(RATE) == moved_ns
+
+
+def test_bounds_from_before_a_load_accuse_no_load() -> None:
+    skew = TscSkew(2)
+    hear(skew, 4_000, 5_000)
+    hear(skew, -50_000, 60_000)
+    assert skew.moved_ns(RATE) == 0
+    skew.load(RATE)  # on this host they move apart by themselves
+    hear(skew, -90_000, 90_000)
+    assert skew.moved_ns(RATE) == 0
+    skew.restart()
+    hear(skew, 4_000, 5_000)
+    skew.load(RATE)
+    assert skew.moved_ns(RATE) == 0
+    hear(skew, -50_000, 60_000)
+    assert skew.moved_ns(RATE) > 0
+
+
+def test_true_bounds_never_accuse_a_load() -> None:
+    """Whatever the TSCs' differences are, and however late each note is read."""
+    rng = random.Random(7)
+    for _ in range(2000):
+        vcpus = rng.randint(2, 8)
+        offsets = [rng.randint(-(10**9), 10**9) for _ in range(vcpus)]
+        skew = TscSkew(vcpus)
+        for line in range(4):
+            hear(skew, *(
+                offsets[vcpu] - offsets[(vcpu + 1) % vcpus] + int(rng.expovariate(1e-5))
+                for vcpu in range(vcpus)
+            ))  # fmt: skip
+            if line == 1:
+                skew.load(RATE)
+        assert skew.moved_ns(RATE) == 0

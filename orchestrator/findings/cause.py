@@ -38,6 +38,8 @@ class Cause(enum.StrEnum):
     """The vCPU of a guest that never halts is halted, and sleeps."""
     NOT_EXECUTING = "guest not executing"
     """QEMU runs the vCPU, but the guest's loop makes no progress."""
+    STORM = "tick storm"
+    """The guest counts more ticks than the time allows, and prints none of them."""
     CONSOLE_DEAD = "console dead"
     UNEXPLAINED = "unexplained"
     """The guest is silent, but the evidence fits no other cause."""

@@ -18,6 +18,8 @@ class VcpuEvidence:
     """True if the thread neither ran nor waited for a CPU during that look: it slept by itself."""
     memory: list[GuestState] = field(default_factory=list)
     """The guest's state block, read twice through memory, without touching the vCPU."""
+    memory_ns: int = 0
+    """The host's time from before the first of these reads to after the last."""
     lapic: Lapic | None = None
     lapic_text: str = ""
     registers: Registers | None = None

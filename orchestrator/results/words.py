@@ -55,6 +55,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.VCPU_NOT_RUNNING: "QEMU does not run the vCPU",
     Cause.HALTED: "the vCPU of a guest that never halts is halted",
     Cause.NOT_EXECUTING: "QEMU runs the vCPU, but its program makes no progress",
+    Cause.STORM: "the guest counts more ticks than the time allows, and does not get to print them",
     Cause.CONSOLE_DEAD: "the guest ticks on, but its console is silent",
     Cause.UNEXPLAINED: "the evidence fits no other cause",
     Cause.HARNESS_FAULT: "losttick or its host failed, not the guest",

@@ -26,17 +26,22 @@ from orchestrator.trial.trace import TraceFinding, read_trace
 from orchestrator.trial.watch import CRASHED_STATES
 from orchestrator.vm.config import InstanceConfig
 
+#: Times as many ticks as the time allows are a storm. A timer that catches up gives fewer.
+_STORM = 2
+
 
 def correct(result: VcpuResult, diagnosis: Diagnosis) -> VcpuResult:
     """Return a vCPU's result as its diagnosis corrects it.
 
     An interrupt that is proven lost is `lost`, however the wait for it ended, and so is the tick
-    of a guest that KVM does not run or that is halted. If only the console or the harness
-    failed, the outcome is `unknown`.
+    of a guest that KVM does not run or that is halted. A storm of ticks is `extra`. If only the
+    console or the harness failed, the outcome is `unknown`.
     """
     stuck = diagnosis.cause in INTERRUPT_LOST | STANDS_STILL
     if result.outcome is Outcome.UNKNOWN and stuck:
         return replace(result, outcome=Outcome.LOST)
+    if diagnosis.cause is Cause.STORM:
+        return replace(result, outcome=Outcome.EXTRA)
     if result.outcome is Outcome.LOST and diagnosis.cause in NOT_THE_TICKS:
         return replace(result, outcome=Outcome.UNKNOWN)
     return result
@@ -98,6 +103,13 @@ def _decide(
         )
     if len(part.memory) == 2:
         ran = part.memory[1].ticks - part.memory[0].ticks
+        periods = part.memory_ns / config.guest.period_ns
+        if ran > _STORM * (1 + periods):
+            return (
+                Cause.STORM,
+                f"nothing on the console, but the guest's own count in memory went on by {ran} "
+                f"ticks in {periods:.2f} periods: they leave it no time to print.",
+            )
         if ran > 0:
             return (
                 Cause.CONSOLE_DEAD,

@@ -80,6 +80,7 @@ class _Subject:
         self.evidence = evidence
         self._whole = whole
         self.runs = True
+        self.memory_began_ns = 0
         self._looks: list[tuple[int, _Look]] = []
         self._since: Mark | None = None
         self._clock = instance.clock
@@ -197,7 +198,9 @@ class _Examination:
 
     async def _read_memory(self) -> None:
         for each in self._silent:
+            each.memory_began_ns = each.memory_began_ns or self._instance.clock.now_ns()
             each.evidence.memory.append(await self._instance.guest_state(each.vcpu))
+            each.evidence.memory_ns = self._instance.clock.now_ns() - each.memory_began_ns
 
     async def _nmi(self) -> None:
         """Inject an NMI into every vCPU, unless all of them tick again."""

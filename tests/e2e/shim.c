@@ -56,6 +56,7 @@ typedef void action(struct vcpu *, double);
 
 struct due {
     uint64_t at_ns;
+    unsigned runs; /* of KVM_RUN, before it was asked for */
     action *act;
     double number;
 };
@@ -66,6 +67,7 @@ static struct vcpu {
     struct kvm_run *run;
     timer_t timer;
     int has_timer, loading, tampered;
+    unsigned runs; /* of KVM_RUN that have returned */
     unsigned ticks; /* that the guest began to print since the load */
     uint32_t lvtt, tmict; /* as they were saved */
     struct due due[MAX_DUE];
@@ -186,7 +188,7 @@ static void later(struct vcpu *v, uint64_t after_ns, action *act, double number)
 {
     for (int i = 0; i < MAX_DUE; i++)
         if (!v->due[i].act) {
-            v->due[i] = (struct due){ now_ns() + after_ns, act, number };
+            v->due[i] = (struct due){ now_ns() + after_ns, v->runs, act, number };
             arm_timer(v);
             return;
         }
@@ -199,6 +201,11 @@ static void do_due(struct vcpu *v)
     for (int i = 0; i < MAX_DUE; i++)
         if (v->due[i].act && v->due[i].at_ns <= now) {
             struct due due = v->due[i];
+            if (due.runs == v->runs) { /* the thread had to wait: KVM has not run meanwhile */
+                v->due[i].at_ns = now + DRAINED_NS;
+                arm_timer(v);
+                continue;
+            }
             v->due[i].act = NULL;
             due.act(v, due.number);
             arm_timer(v);
@@ -565,6 +572,7 @@ static int run(struct vcpu *v)
     }
     do_due(v);
     int result = kvm(v->fd, KVM_RUN, NULL), failed = errno;
+    v->runs++;
     struct kvm_run *exit = v->run;
     if (v->tampered && result == 0 && exit->exit_reason == KVM_EXIT_IO
         && exit->io.direction == KVM_EXIT_IO_OUT

@@ -1,4 +1,4 @@
-"""Loads after which the guest does not run the saved state, and ticks with numbers far ahead."""
+"""Loads without effect, and guests whose ticks are too many to be printed: numbers tell."""
 
 from pathlib import Path
 
@@ -137,3 +137,20 @@ async def test_a_load_without_effect_that_is_not_repeated_shows_in_the_time_of_t
     (cell,) = result.cells
     assert cell.counts.outcomes[Outcome.NOT_LOADED] >= 1, cell.why
     assert "goes on as if the save, which has tick" in str(told(result.journal)["why"])
+
+
+@pytest.mark.parametrize(
+    ("pace", "outcome", "cause"),
+    [(0.05, Outcome.EXTRA, Cause.STORM), (1.0, Outcome.UNKNOWN, Cause.CONSOLE_DEAD)],
+)
+async def test_a_guest_that_ticks_and_prints_nothing(
+    tmp_path: Path, pace: float, outcome: Outcome, cause: Cause
+) -> None:
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.pace, vcpu.mute = pace, True
+
+    result, _ = await campaign(tmp_path, only_ordinary(on_load), trials=2)
+    (cell,) = result.cells
+    assert cell.counts.outcomes == {outcome: 2}, cell.why
+    assert cell.counts.causes == {cause: 2}

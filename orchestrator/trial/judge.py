@@ -37,7 +37,7 @@ from orchestrator.vm.config import Accel
 from orchestrator.vm.instance import Instance
 
 #: TSC cycles by which two readings of one moment may differ: the guest counts in units.
-_UNIT_CYCLES = 2048
+UNIT_CYCLES = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Judge:
         if abs(tick.progress - save.progress) <= 1:
             return Span(0.0, 0.0)  # it did not run a turn: the tick was there when it resumed
         began = tick.tsc - tick.since_longest - tick.longest
-        if tick.longest and abs(began - save.tsc) <= _UNIT_CYCLES:
+        if tick.longest and abs(began - save.tsc) <= UNIT_CYCLES:
             high = tick.since_longest / period
             if self._ran_last(tick, since_save) > self._at_once:
                 low = high  # it came when it was due: the vCPU had run for a while

@@ -13,7 +13,7 @@ from orchestrator.qmp.errors import MonitorError
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.timers.gap import EXTRA
 from orchestrator.trial.guest_clock import cycles_between
-from orchestrator.trial.judge import Judgement
+from orchestrator.trial.judge import UNIT_CYCLES, Judgement
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.resume import Resumed
@@ -72,10 +72,14 @@ class Numbering:
     def _turned_before_cont(self, first: Arrival) -> bool:
         """Return whether a turn of the wait loop before this tick began before `cont`.
 
-        In a guest that was loaded, the tick after the save ends the turn that the stop cut.
+        In a guest that was loaded, the tick after the save ends the turn that the stop cut. That
+        turn begins at the save's TSC. If the line of that tick was skipped, the turn is in the
+        line of the next one, and under TCG it is as long as the TSC jumped.
         """
-        tick, resumed = first.tick, self._resumed
+        tick, resumed, save = first.tick, self._resumed, self._save
         if not tick.longest or resumed.by_itself:
+            return False
+        if save.tsc and abs(tick.tsc - tick.since_longest - tick.longest - save.tsc) <= UNIT_CYCLES:
             return False
         ago = (tick.since_longest + tick.longest) / self._pace.cycles_per_period
         return ago > (first.at_ns - resumed.since_ns) / self._period_ns

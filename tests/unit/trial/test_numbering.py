@@ -1,5 +1,6 @@
 """A first tick whose number is not the one after the save's."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -64,6 +65,21 @@ def numbering(counted: int, mode: str = "one-shot") -> Numbering:
 )
 async def test_what_a_number_shows(first: Arrival, counted: int, outcome: Outcome) -> None:
     assert (await numbering(counted).judge_first(first)).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("tsc_before_turn", "outcome"), [(0, Outcome.UNKNOWN), (40_000_000, Outcome.NOT_LOADED)]
+)
+async def test_the_turn_of_the_save_is_in_the_line_of_a_later_tick_if_one_was_skipped(
+    tsc_before_turn: int, outcome: Outcome
+) -> None:
+    """As in a timer that runs by itself, whose ticks QEMU held back until two were due."""
+    found, saved_tsc = numbering(9), 10**9
+    found._save = replace(SAVE, tsc=saved_tsc)
+    came = tick(9, 49.0, turn_began_ms=-1000)
+    end = saved_tsc + tsc_before_turn + came.tick.longest + came.tick.since_longest
+    came = replace(came, tick=replace(came.tick, tsc=end))
+    assert (await found.judge_first(came)).outcome is outcome
 
 
 @pytest.mark.parametrize(("number", "outcome"), [(9, Outcome.UNKNOWN), (10, Outcome.EXTRA)])

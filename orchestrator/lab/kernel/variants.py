@@ -65,6 +65,8 @@ class Variant(enum.StrEnum):
     """A restored periodic timer ticks twice as often."""
     DROP_THIRD_ARM = "drop-third-arm"
     """The third time that the guest arms its timer after a restore, nothing is started."""
+    SKEW_TSC = "skew-tsc"
+    """The restored TSC of the second vCPU is 5 ms ahead of the other ones."""
 
 
 _EDITS = {
@@ -82,6 +84,7 @@ _EDITS = {
     Variant.DROP_DEADLINE: ("drop_deadline",),
     Variant.HALVE_PERIOD: ("halve_period",),
     Variant.DROP_THIRD_ARM: ("drop_third_arm",),
+    Variant.SKEW_TSC: ("skew_tsc",),
 }
 
 

@@ -137,3 +137,31 @@ def test_the_dropped_deadline_has_one_place(tmp_path: Path) -> None:
         done = run(tmp_path, "drop_deadline", files)
         assert done.returncode == 1
         assert f"{many} of them have the place, not one" in done.stderr
+
+
+TSC = """\
+static void __kvm_synchronize_tsc(struct kvm_vcpu *vcpu, u64 offset, u64 tsc)
+{
+	write_offset(vcpu, offset);
+}
+
+void kvm_synchronize_tsc(struct kvm_vcpu *vcpu, u64 data)
+{
+	offset = offset_for(vcpu, data);
+	__kvm_synchronize_tsc(vcpu, offset, data);
+	unlock(vcpu);
+}
+"""
+
+
+@pytest.mark.parametrize("file", [X86, MSRS])
+def test_only_a_restored_tsc_of_the_second_vcpu_is_shifted(tmp_path: Path, file: str) -> None:
+    done = run(tmp_path, "skew_tsc", {X86: "int x;\n", file: TSC})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        "if (vcpu->vcpu_id == 1 && data)\n\t\toffset += 5ULL * vcpu->arch.virtual_tsc_khz;\n"
+        "\t__kvm_synchronize_tsc(vcpu, offset, data);"
+    ) in (tmp_path / file).read_text()
+    refused = run(tmp_path, "skew_tsc", {X86: TSC.replace("data", "tsc"), MSRS: "int x;\n"})
+    assert refused.returncode == 1
+    assert "has no variable data" in refused.stderr

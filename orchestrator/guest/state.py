@@ -50,5 +50,8 @@ class GuestState:
     """TSC at the end of the last turn of the busy-wait loop; 0 if the guest does not note it."""
     stolen: int = 0
     """TSC cycles since the last tick that went into long turns, as in a `Tick`."""
+    period_cycles: int = 0
+    """TSC cycles in a period, as the guest measured them before its first tick; 0 if it did
+    not."""
     kvmclock_ns: int = 0
     """kvmclock at the last tick whose line was printed; 0 if the guest has none."""

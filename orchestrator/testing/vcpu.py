@@ -243,6 +243,7 @@ class FakeVcpu:
         last_turn = self.tick_tsc if self.sleeps else last_turn
         words[22], words[23] = last_turn // TURN_UNIT, stolen // TURN_UNIT
         words[31], words[32] = self.tick_kvmclock_ns & 0xFFFFFFFF, self.tick_kvmclock_ns >> 32
+        words[14] = TSC_PER_NS * config.period_ns
         words[16] = max(0, left_ns) // SPIN_NS
         words[12], words[13] = self.swallowed, self.strays
         if self.held_until_ns is not None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from orchestrator.host.errors import NoAttachError, QemuSocketError
 from orchestrator.host.protocol import AttachedProcess, AttachingHost, Host
-from orchestrator.qmp.errors import MonitorClosedError
+from orchestrator.qmp.errors import CommandFailedError, MonitorClosedError
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.qemu import connecting
@@ -58,6 +58,8 @@ async def attach(
         await _require_threads(process, qemu.facts.vcpu_threads)
         instance = Instance(host, config, qemu, owned=False)
         instance.tsc_hz = await tsc_hz(qemu.monitor, config)
+        if not instance.tsc_hz:
+            instance.measured_cycles = await _measured_cycles(instance)
         found = instance.running = await instance.run_state() == "running"
     try:
         yield instance
@@ -89,6 +91,18 @@ async def _require_threads(process: AttachedProcess, threads: Sequence[int]) -> 
                 "which the monitor names as a vCPU. QEMU may run in a container, or another "
                 "process may have made the socket."
             ) from None
+
+
+async def _measured_cycles(instance: Instance) -> int:
+    """Return the TSC cycles in a period that the guest measured before its first tick.
+
+    The line that said so is long gone, but the guest's counters in memory still do. Reading
+    them does not touch the vCPUs. 0 if they do not say it or cannot be read.
+    """
+    try:
+        return (await instance.guest_state()).period_cycles
+    except (CommandFailedError, ValueError, OSError):
+        return 0
 
 
 async def _restore(instance: Instance, *, running: bool) -> None:

@@ -1,5 +1,6 @@
 """A real QEMU that the test starts itself: losttick uses it, and leaves it as it was."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -138,6 +139,9 @@ async def test_a_running_qemu_is_used_and_left_as_it_was(
     assert [after[thread] for thread in threads] == [before[thread] for thread in threads]
 
     async with attach(host, found.config, qmp=found.qmp, consoles=found.consoles) as instance:
+        ticks = [await instance.next_tick(vcpu=last) for _ in range(10)]
+        gaps = [b.tsc - a.tsc for a, b in itertools.pairwise(ticks) if a and b]
+        assert 0.9 < min(gaps) / instance.measured_cycles < 2
         assert instance.running
         again = await instance.next_tick(vcpu=last)
         assert again is not None, "it was left stopped, or its console is gone"

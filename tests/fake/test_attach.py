@@ -82,6 +82,24 @@ async def test_a_wrong_number_of_consoles_is_refused() -> None:
                 pass
 
 
+@pytest.mark.parametrize(
+    ("answers", "cycles"),
+    [
+        ({}, 200_000_000),
+        ({"qom-get": "nobody knows"}, 200_000_000),
+        ({"qom-get": "nobody knows", "pmemsave": "nothing written"}, 0),
+    ],
+)
+async def test_the_length_of_a_period_by_the_tsc(answers: dict[str, object], cycles: int) -> None:
+    """If QEMU does not know the TSC's frequency, as under TCG, the guest's memory has it."""
+    script = Script(
+        on_command={name: lambda _, given=given: given for name, given in answers.items()}
+    )
+    async with attached(AttachingFake(script)) as instance:
+        assert bool(instance.tsc_hz) is not bool(answers)
+        assert instance.period_cycles == cycles
+
+
 @pytest.mark.parametrize("runs", [True, False])
 async def test_the_run_state_is_put_back(runs: bool) -> None:
     host = AttachingFake(Script(immediate))

@@ -51,6 +51,7 @@ def parse_state(block: bytes) -> GuestState:
         tick_tsc=tick_tsc,
         tsc=_near(tick_tsc, words[22]),
         stolen=words[23] * TURN_UNIT,
+        period_cycles=words[14],
         kvmclock_ns=words[32] << 32 | words[31],
     )
 

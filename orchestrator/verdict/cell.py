@@ -13,20 +13,21 @@ from orchestrator.verdict.expired import expired_note, posted_note
 from orchestrator.verdict.known_bug import affected
 from orchestrator.verdict.late import late_note, too_few_pairs
 from orchestrator.verdict.observer import controls_not_seen, too_many_unknown
-from orchestrator.verdict.required import apicv_missing
+from orchestrator.verdict.required import apicv_missing, required_note
 from orchestrator.verdict.ruled_out import ruled_out_rates
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.verdict.witness import contradicted, narrow_race_note
 
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
-    apicv_missing, contradicted, affected, anomalous, too_many_unknown, ended_early,
+    contradicted, affected, anomalous, apicv_missing, too_many_unknown, ended_early,
     controls_not_seen, too_few_pairs, bound_too_high, clean,
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.
 NOTES: tuple[Note, ...] = (
-    narrow_race_note, late_note, expired_note, posted_note, enlightened_note, ending_note,
+    required_note, narrow_race_note, late_note, expired_note, posted_note, enlightened_note,
+    ending_note,
 )  # fmt: skip
 
 

@@ -15,3 +15,9 @@ def apicv_missing(case: Case) -> Finding | None:
         return None
     why = f"APICv is required, but not in use: {exposed.why}"
     return Finding(Verdict.INCONCLUSIVE, why, says_rates=False)
+
+
+def required_note(case: Case, found: Finding) -> str | None:
+    """Return that the requirement is not met, beside a fault: a requirement hides no fault."""
+    missing = apicv_missing(case)
+    return missing.why if missing and missing.why != found.why else None

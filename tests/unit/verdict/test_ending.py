@@ -73,13 +73,25 @@ def test_every_verdict_of_a_campaign_that_ended_early_says_so(
 
 def test_the_requirement_is_said_beside_the_early_end() -> None:
     missing = replace(
-        case({Outcome.LOST: 119}, 119), exposure=NOT_EXPOSED, apicv_required=True
+        case({Outcome.IMMEDIATE: 119}), exposure=NOT_EXPOSED, apicv_required=True
     )  # fmt: skip
     found, text = decide(missing)
     assert found is Verdict.INCONCLUSIVE
     assert text.startswith("APICv is required, but not in use: no APICv. The campaign ended early")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.LOST, Outcome.CRASHED, Outcome.CLOCK])
+def test_a_requirement_hides_no_fault(outcome: Outcome) -> None:
+    losses = 119 if outcome is Outcome.LOST else 0
+    missing = replace(case({outcome: 119}, losses), exposure=NOT_EXPOSED, apicv_required=True)
+    found, text = decide(missing)
+    assert found is Verdict.ANOMALOUS
+    assert text.startswith(f"119 {outcome} in 119 loads")
+    assert text.count("APICv is required, but not in use: no APICv") == 1
+    if outcome is not Outcome.LOST:
+        return
     assert decide(replace(missing, exposure=EXPOSED))[0] is Verdict.AFFECTED
-    assert decide(replace(missing, apicv_required=False))[0] is Verdict.ANOMALOUS
+    assert "required" not in decide(replace(missing, apicv_required=False))[1]
     by_state = Exposure(ExposureState.NOT_EXPOSED, "with state=pending", Reason.SAVED_STATE)
     assert decide(replace(missing, exposure=by_state))[0] is Verdict.ANOMALOUS  # APICv is in use
 

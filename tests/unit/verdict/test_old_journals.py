@@ -70,6 +70,7 @@ REWORDED = (
      "`losttick probe` asks one)"),
     (r"; losses by vCPU", ". Losses by vCPU"),
     (r"; its time of ([\d.]+) s was up", r". The time limit of \1 s was reached"),
+    (r"(attempts ended unknown, more than 5%)", r"\1 (1 vCPU not running)"),
     (r"APICv is required, and it is not in use", "APICv is required, but not in use"),
     (r"cells are clean, with an error of at most ([\d.]+) each; that the bounds of all hold at "
      r"once is certain to (\d+%) for ([\d.]+%)",

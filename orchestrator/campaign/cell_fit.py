@@ -13,11 +13,13 @@ from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.snapshot.table import snapshots
 from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import Accel, Firmware, InstanceConfig, IrqChip, VmstateDisk
-from orchestrator.vm.tryout import try_out
+from orchestrator.vm.tryout import try_once
 
 
 async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
-    """Start the cell's instance once, and return the cell's method when its guest has ticked.
+    """Return the cell's method when the guest of the cell's instance has ticked.
+
+    The instance is started once. If an equal one has ticked on this host, it is not started.
 
     Raises:
         UnfitError: the cell's values contradict each other, or the host lacks what the cell
@@ -64,7 +66,7 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
     method = snapshots(cell.method, qemu)
     if cell.vmstate is VmstateDisk.SECOND and not method.needs_disk:
         raise UnfitCellError(f"vmstate second: the method {cell.method} saves to no disk")
-    tried = await try_out(host, config)
+    tried = await try_once(host, config)
     if tried.fault:
         raise tried.fault
     if tried.why_not and (tried.guest_refused or not _plainest(config)):

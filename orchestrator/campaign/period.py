@@ -115,48 +115,68 @@ class _Attempt:
         self._paces = Paces(len(instance.vcpus))
         self._saver = Saver(instance, snapshots, self._paces, self._limits)
         self._gaps: list[float] = []
+        self._unjudged: list[tuple[Tick, Tick]] = []
+        """Gaps of a vCPU whose pace is not known yet."""
         self._stops: list[float] = []
 
     async def run(self) -> PeriodTried:
-        """Measure gaps, then stops."""
+        """Measure gaps, then stops. The first vCPU's gaps between stops count, too."""
         await self._instance.pin()
-        await self._saver.learn_pace()
         for vcpu in self._instance.vcpus:
-            await self._measure_gaps(vcpu)
+            await self._measure_gaps(vcpu, GAPS if vcpu else GAPS - self._gaps_at_stops)
         if not self._hopeless():
             await self._measure_stops()
         return self._found()
 
-    async def _measure_gaps(self, vcpu: int) -> None:
-        watch, pace = Watch(self._instance, self._limits, vcpu), self._paces[vcpu]
+    @property
+    def _gaps_at_stops(self) -> int:
+        """Number of gaps that are measured between stops.
+
+        The first tick after a stop may be late. The next tick of a timer that runs by itself
+        then comes so much sooner, so that its gap tells nothing.
+        """
+        return 0 if self._instance.config.timer.reloads else WARM_UP + STOPS - 1
+
+    async def _measure_gaps(self, vcpu: int, count: int) -> None:
+        watch = Watch(self._instance, self._limits, vcpu)
+        self._unjudged.clear()
         before: Tick | None = None
-        for _ in range(GAPS + 1):
+        for _ in range(count + 1):
             heard = await watch.tick(self._limits.silence_ns, confirm=True)
             if not isinstance(heard, Heard):
                 raise NoSaveError(f"waiting for a tick: {heard.why}", heard)
             if before:
-                pace.observe(before, heard.line)
-                self._gaps.append(gap_error_of(before, heard.line, pace))
+                self._note_gap(vcpu, before, heard.line)
                 if self._hopeless():
                     return
             before = heard.line
 
+    def _note_gap(self, vcpu: int, before: Tick, tick: Tick) -> None:
+        pace = self._paces[vcpu]
+        pace.observe(before, tick)
+        self._unjudged.append((before, tick))
+        if pace.known:
+            self._gaps += [gap_error_of(*gap, pace) for gap in self._unjudged]
+            self._unjudged.clear()
+
     async def _measure_stops(self) -> None:
         for number in range(WARM_UP + STOPS):
             tick = await self._saver.stop_at(PHASE)
+            if self._saver.gap and self._gaps_at_stops:
+                self._note_gap(0, *self._saver.gap)
             stopped = await self._saver.look_at_all("", PHASE)
             error = self._saver.correct_aim(stopped, tick)
             if number >= WARM_UP:
                 self._stops.append(error)
-                if self._hopeless():
-                    return
+            if self._hopeless():
+                return
 
     def _hopeless(self) -> bool:
         """Return whether further ticks and stops can't make the period suit the host."""
-        printing = max(pace.printing_periods for pace in self._paces)
+        known = [pace.printing_periods for pace in self._paces if pace.known]
         bad = sum(abs(error) > MOST_ERROR for error in self._stops)
         return (
-            printing > MOST_PRINTING
+            max(known, default=0.0) > MOST_PRINTING
             or (len(self._gaps) > 0 and gap_error(self._gaps) > MOST_ERROR)
             or bad > STOPS - math.ceil(STOPS * STOPS_AT)
         )

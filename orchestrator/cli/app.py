@@ -1,5 +1,6 @@
 """Commands as Typer runs them: one alone, or all of them for shell completion."""
 
+import gc
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -12,7 +13,10 @@ from orchestrator.cli.commands import LOSTTICK, Command, Group
 def run_command(command: Command, prog_name: str, args: Sequence[str]) -> NoReturn:
     """Import one command and run it; `prog_name` is what its help calls it."""
     app = _typer(add_completion=False)
+    gc.disable()  # imported classes and functions stay: there is nothing to collect
     _add(app, prog_name.rpartition(" ")[2], command)
+    gc.freeze()
+    gc.enable()
     app(args=list(args), prog_name=prog_name)
     raise SystemExit  # Typer ends the process itself
 

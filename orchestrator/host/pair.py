@@ -8,7 +8,7 @@ from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.protocol import Host, QemuProcess
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class PairedHost:
     """The host of the QEMU that saves. QEMUs that load start on `loader`."""
 

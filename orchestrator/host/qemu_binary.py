@@ -61,6 +61,7 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
         ["-nodefaults", "-no-user-config", "-display", "none", "-machine", "none",
          "-mon", f"chardev={QMP_CHARDEV},mode=control"], {},
     )  # fmt: skip
+    hashing = asyncio.create_task(asyncio.to_thread(_sha256, binary.path))
     monitor = None
     try:
         monitor = await Monitor.connect(process.qmp, clock, deadlines)
@@ -81,7 +82,7 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
         process.qmp.close()
         for console in process.consoles:
             console.close()
-    sha256 = await asyncio.to_thread(_sha256, binary.path)
+        sha256 = await hashing
     try:
         numbers = version["qemu"]
         package = version["package"].strip()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from orchestrator.errors import InfraError
+from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.save import Save
 from orchestrator.guest.lines import Tick
 from orchestrator.snapshot.protocol import Snapshots
@@ -63,6 +64,9 @@ class Saver:
         self._paces = paces
         self._limits = limits
         self._since_tick_ns = 0
+        self.gap: tuple[Tick, Tick] | None = None
+        """Two successive ticks of the first vCPU since the instance was last started by
+        `stop_at`; None if the last stop found it running."""
         self._watches = [Watch(instance, limits, vcpu) for vcpu in instance.vcpus]
         paces.begin(instance.period_cycles)
 
@@ -165,26 +169,32 @@ class Saver:
             MonitorError: QEMU failed at a command.
         """
         instance, period_ns = self._instance, self._limits.period_ns
+        torn: Tick | None = None
         if not instance.running:
             await self._cont()
             instance.console.drain()
-            for vcpu in instance.vcpus:
-                await self._next_tick(vcpu)  # the stop tore this period
+            for vcpu in reversed(instance.vcpus):
+                torn = (await self._next_tick(vcpu)).line  # the stop tore the period before it
         await self.learn_pace()
-        heard = await self._next_tick()
-        for _ in range(LEARNING_TICKS):
-            if instance.clock.now_ns() - heard.at_ns < period_ns / 2:
-                break
-            heard = await self._next_tick()  # this tick came while other vCPUs were awaited
-        printing_ns = self._paces[0].printing_periods * period_ns
         phase += instance.config.timer.saved_after
-        due_ns = heard.at_ns + phase * period_ns - printing_ns - self._paces.stop_delay.ns
-        left_ns = int(due_ns) - instance.clock.now_ns()
+        after = phase - self._paces[0].printing_periods
+        after_ns = int(after * period_ns - self._paces.stop_delay.ns)
+        began = self._paces[0].last
+        if not began or began.at_ns + after_ns <= instance.clock.now_ns():
+            heard = await self._next_tick()
+            self.gap = (torn, heard.line) if torn else None
+            for _ in range(LEARNING_TICKS):
+                if instance.clock.now_ns() - heard.at_ns < period_ns / 2:
+                    break
+                heard = await self._next_tick()  # this tick came while other vCPUs were awaited
+            began = Arrival(heard.line, heard.at_ns)
+        left_ns = began.at_ns + after_ns - instance.clock.now_ns()
         if left_ns > 0:
             await instance.clock.sleep(left_ns)
         await instance.stop()
-        self._since_tick_ns = instance.clock.now_ns() - heard.at_ns
-        return heard.line
+        self._paces[0].last = None
+        self._since_tick_ns = instance.clock.now_ns() - began.at_ns
+        return began.tick
 
     def correct_aim(self, save: Save, tick: Tick) -> float:
         """Learn from where a stop landed; return its error in periods.

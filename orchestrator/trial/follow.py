@@ -78,6 +78,7 @@ class Follower:
         found = await self._follow(judge)
         for before, heard in itertools.pairwise(self._heard):
             self._pace.observe(before.tick, heard.tick)
+        self._pace.last = self._heard[-1] if self._heard else None
         return VcpuResult(
             outcome=found.outcome,
             first_tick=judge.first,

@@ -8,6 +8,7 @@ vCPU did not run. TSC differences are taken only between two ticks without a loa
 import collections
 import statistics
 
+from orchestrator.findings.arrival import Arrival
 from orchestrator.guest.lines import Tick
 from orchestrator.trial.clocks import Clocks
 from orchestrator.trial.guest_clock import cycles_between
@@ -30,6 +31,8 @@ class Pace:
         self._cycles: collections.deque[int] = collections.deque(maxlen=WINDOW)
         self._printing: collections.deque[int] = collections.deque(maxlen=WINDOW)
         self._waits: collections.deque[int] = collections.deque(maxlen=WINDOW)
+        self.last: Arrival | None = None
+        """The last tick that was followed after a load; None once the guest was stopped again."""
         self.clocks = clocks or Clocks()
         """The vCPU's clocks in the host's time."""
         self.known_cycles = 0
@@ -116,4 +119,5 @@ class Paces(collections.UserList[Pace]):
         """Begin to hear another instance, in whose period there are so many TSC cycles."""
         for pace in self:
             pace.known_cycles = period_cycles
+            pace.last = None
             pace.clocks.restart()

@@ -1,5 +1,6 @@
 """Finds out whether a guest ticks on a host, by running it. Files and flags prove nothing."""
 
+import weakref
 from dataclasses import dataclass
 
 from orchestrator.errors import LosttickError
@@ -61,8 +62,31 @@ async def why_not(
     return (await try_out(host, InstanceConfig(accel, guest))).why_not
 
 
+#: The configurations whose guest has ticked, by host.
+_TICKED: weakref.WeakKeyDictionary[Host, list[InstanceConfig]] = weakref.WeakKeyDictionary()
+
+
 async def try_out(host: Host, config: InstanceConfig) -> Tryout:
     """Run a guest for a few ticks."""
+    tried = await _run(host, config)
+    if tried.why_not is None:
+        _ticked(host).append(config)
+    return tried
+
+
+async def try_once(host: Host, config: InstanceConfig) -> Tryout:
+    """Run a guest for a few ticks, unless an equal one has ticked on this host before."""
+    return Tryout(None) if config in _ticked(host) else await try_out(host, config)
+
+
+def _ticked(host: Host) -> list[InstanceConfig]:
+    try:
+        return _TICKED.setdefault(host, [])
+    except TypeError:  # no dictionary can hold this host: each of its guests is tried anew
+        return []
+
+
+async def _run(host: Host, config: InstanceConfig) -> Tryout:
     period_ns = config.guest.period_ns
     try:
         async with launch(host, config) as instance:

@@ -60,12 +60,47 @@ async def test_a_slower_host_gets_a_longer_period(
     assert (record["cell"], record["period_ns"]) == (ID, period_ms * MS)
     refused = read_result(tmp_path).cells[0].counts.periods_tried
     assert [each.why_not[: len("stops land")] for each in refused if each.why_not] == why
+    measured = record["tried"][-1]
+    if period_ms == 5:
+        assert (measured["gaps"], measured["stops"]) == (20, 12)
     # The attempt at each shorter period has a QEMU of its own; all later ones have this period.
     later = [qemu.period_ns for qemu in host.started[1 + len(record["tried"]) :]]
     assert len(later) >= 3
     assert set(later) == {period_ms * MS}
     controls = [qemu.config for qemu in host.started if qemu.config.control_tick]
     assert {each.control_periods * each.period_ns >= 120 * MS for each in controls} == {True}
+
+
+async def test_one_stop_of_twelve_may_miss_its_aim(tmp_path: Path) -> None:
+    stops = itertools.count()
+
+    async def stop(qemu: FakeQemu) -> None:
+        if next(stops) == 5:
+            await qemu.clock.sleep(2 * MS)
+            qemu.advance()
+
+    _, records = await run(tmp_path, Script(immediate, {"stop": stop}))
+    (record,) = [each for each in records if each["record"] == "period"]
+    assert record["period_ns"] == 5 * MS
+    assert record["tried"][0]["stops"] == 12
+
+
+@pytest.mark.parametrize(("mode", "first"), [("one-shot", 7), ("periodic", 20)])
+async def test_gaps_of_a_timer_that_runs_by_itself_are_measured_before_any_stop(
+    tmp_path: Path, mode: str, first: int
+) -> None:
+    """Its tick after a stop may be late, and the next tick so much sooner."""
+    ticks: list[int] = []
+
+    def stop(qemu: FakeQemu) -> None:
+        ticks.append(qemu.vcpus[0].ticks)
+
+    axes = {"accel": "kvm", "mode": mode}
+    plan = build_plan({"axes": axes, "limits": {"trials": 1, "rule_out": 0.96}}, "test")
+    await run_plan(FakeHost(Script(immediate, {"stop": stop})), plan, Accel.KVM, tmp_path)
+    (record,) = [each for each in journal_dicts(tmp_path / "journal.jsonl") if "tried" in each]
+    assert (record["tried"][0]["gaps"], record["tried"][0]["stops"]) == (20, 12)
+    assert first <= ticks[0] <= first + 4
 
 
 async def test_results_name_the_period(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ async def test_a_guest_that_freezes_before_its_sham_has_frozen_after_its_loads(
             if len(host.started) == 3:  # the first tick is late, so that pairs begin
                 vcpu.due_ns = vcpu.ran_ns + int(3.2 * qemu.period_ns)
             else:
-                qemu.do_later(int(2.5 * qemu.period_ns), lambda: setattr(vcpu, "due_ns", None))
+                qemu.do_later(int(1.05 * qemu.period_ns), lambda: setattr(vcpu, "due_ns", None))
 
     host = FakeHost(Script(freeze))
     result = await run_plan(host, plan(4), Accel.KVM, tmp_path)

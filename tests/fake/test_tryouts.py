@@ -1,12 +1,15 @@
 """Which failures of a cell's first instance are skips, and which are failures of the harness."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from orchestrator.campaign.cell_fit import check_cell_fits
 from orchestrator.campaign.preview import preview
 from orchestrator.campaign.run import run_plan
+from orchestrator.campaign.unfit import UnfitCellError
 from orchestrator.errors import InfraError
 from orchestrator.plan.load import build_plan
 from orchestrator.process.exit import ProcessExit
@@ -15,6 +18,7 @@ from orchestrator.testing.qemu import FakeQemu
 from orchestrator.testing.script import Command
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
+from orchestrator.vm.tryout import why_not
 
 PLAN = build_plan({"axes": {"accel": "kvm"}, "seed": 1}, "test")
 
@@ -85,6 +89,36 @@ async def test_only_a_refusal_is_a_skip(
     ]
     assert shown.fails is result.failed
     assert words in (shown.why_not or "")
+
+
+async def test_an_instance_that_has_ticked_is_not_tried_again() -> None:
+    host = FakeHost(Script())
+    (cell,) = PLAN.cells(Accel.KVM)
+    assert await why_not(host, Accel.KVM) is None
+    assert len(host.started) == 1
+    await check_cell_fits(host, cell, host.facts.need_qemu())
+    assert len(host.started) == 1
+    await check_cell_fits(host, replace(cell, memory_mib=64), host.facts.need_qemu())
+    assert len(host.started) == 2
+    assert await why_not(host, Accel.KVM) is None  # this one is asked for
+    assert len(host.started) == 3
+
+
+async def test_an_instance_that_has_not_ticked_is_tried_again() -> None:
+    refuse = True
+
+    def command(qemu: FakeQemu) -> None:
+        if refuse:
+            qemu.end(ProcessExit(1, "KVM does not support this"))
+
+    host = FakeHost(Script(on_command={"query-cpus-fast": command}))
+    (cell,) = PLAN.cells(Accel.KVM)
+    assert await why_not(host, Accel.KVM)
+    with pytest.raises(UnfitCellError):
+        await check_cell_fits(host, cell, host.facts.need_qemu())
+    refuse = False
+    await check_cell_fits(host, cell, host.facts.need_qemu())
+    assert len(host.started) == 3
 
 
 async def test_a_host_that_fails_to_start_a_qemu_is_no_skip(tmp_path: Path) -> None:

@@ -65,7 +65,10 @@ async def test_a_busy_host_is_waited_for_before_a_qemu_is_started(tmp_path: Path
     assert 15e9 <= pause["ns"] < 20e9
     kinds = [r["record"] for r in records]
     assert kinds.index("pause") < kinds.index("instance")
-    assert any("pausing for at most 30 s" in note for note in heard.notes)
+    assert heard.notes[:2] == [
+        f"{result.cells[0].cell.id}: {pause['why']}; pausing for at most 30 s",
+        f"{result.cells[0].cell.id}: continuing after 15 s",
+    ]
     assert result.verdict is Verdict.INCONCLUSIVE  # it has no controls
     assert result.cells[0].counts.trials == 3
 
@@ -105,6 +108,7 @@ async def test_a_host_on_which_nothing_can_be_measured_is_given_up(tmp_path: Pat
     result = await run_plan(host, plan, Accel.KVM, tmp_path)
     (cell,) = result.cells
     assert cell.verdict is Verdict.INCONCLUSIVE
+    assert "measuring on a busy host: " in cell.why
     assert "pauses did not help. Run this cell again while the host is less busy" in cell.why
     assert cell.counts.trials < 10
     pauses = [r for r in journal_dicts(result.journal) if r["record"] == "pause"]

@@ -86,8 +86,21 @@ async def test_a_state_that_the_loader_refuses_is_a_skip(tmp_path: Path) -> None
     result, _, _ = await pair(tmp_path, script=script)
     (cell,) = result.cells
     assert cell.verdict is Verdict.SKIPPED
-    assert "QEMU 11.1.0 does not load what QEMU 7.2.0 saves" in cell.why
+    assert (
+        "QEMU 11.1.0 does not load what QEMU 7.2.0 saves of the machine pc-i440fx-7.2: "
+    ) in cell.why
     assert "Unknown savevm section 'hpet'" in cell.why
+
+
+async def test_a_loader_that_is_killed_is_no_skip(tmp_path: Path) -> None:
+    def kill(qemu: FakeQemu) -> None:
+        if "-incoming" in qemu.argv:
+            qemu.end(ProcessExit(-9, ""))
+
+    result, _, _ = await pair(tmp_path, script=Script(immediate, {"query-cpus-fast": kill}))
+    assert result.failed
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "signal 9" in result.cells[0].why
 
 
 async def test_what_has_no_second_qemu_is_a_skip(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_exposure(modules: dict[str, dict[str, str]], state: ExposureState) -> N
     ("cpu", "state", "words"),
     [
         ("qemu64", ExposureState.EXPOSED, ""),
-        ("qemu64,hv-vapic=off", ExposureState.EXPOSED, ""),
+        ("qemu64,hv-vapic=off,hv-synic=false,hv-time=no", ExposureState.EXPOSED, ""),
         ("qemu64,-x2apic,hv-vapic,hv_time", ExposureState.EXPOSED, "hv-vapic, hv-time"),
         ("qemu64,hv-vpindex,+hv-synic", ExposureState.UNKNOWN, "may inhibit APICv"),
         ("host,hv_passthrough", ExposureState.UNKNOWN, "hv-passthrough"),

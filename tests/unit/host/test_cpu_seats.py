@@ -40,8 +40,8 @@ def test_each_cpu_has_one_vcpu_before_any_has_two(prefix: str) -> None:
 
 def test_vcpus_beyond_the_seats_share(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_seats, "SEATS", 1)
-    seats: list[CpuSeat] = [take_seat([1, 0], prefix) for _ in range(4)]
-    assert [seat.cpu for seat in seats] == [1, 0, 0, 0]
+    seats: list[CpuSeat] = [take_seat([2, 1, 0], prefix) for _ in range(5)]
+    assert [seat.cpu for seat in seats] == [2, 1, 0, 0, 0]
     for seat in seats:
         seat.close()
 

@@ -29,3 +29,5 @@ def test_draws_are_where_they_were_asked_for() -> None:
         assert all(low <= phase.draw(rng) <= high for _ in range(100))
         assert 0 <= low < high <= 1
     assert RANDOM.within == (pytest.approx(0.35), pytest.approx(0.65))
+    assert RANDOM.wide == (0.1, 0.9)
+    assert [each.wide for each in (EXPIRED, Phase(0.4, 0.5), Phase(0.5, 0.5))] == [None] * 3

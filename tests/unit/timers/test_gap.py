@@ -58,6 +58,12 @@ def gaps(*periods: float, stolen: float = 0.0) -> list[Gap]:
         (gaps(1.5, 1.5, 1.5, 1.52), 1.5),
         (gaps(1.5, 1.5, 1.5, 1.5, stolen=0.4), 1.5),
         ([Gap(2.0, 1.1, ran_last=0.2)] * 4, 2.0),
+        # Three that are wrong by themselves are enough, with a fourth that agrees.
+        ([*gaps(0.5, 0.5, 0.5), Gap(1.0, 0.6)], 0.5),
+        ([*gaps(0.5, 0.5), Gap(1.0, 0.6), Gap(1.0, 0.6)], None),
+        # Every other line is missing.
+        ([Gap(3.0, 0.0, ticks=2)] * 4, 1.5),
+        ([Gap(1.8 * 1.5, 0.0, usual=1.8)] * 4, 1.5),
         # One wrong tick among right ones is no rate, on a busy host either.
         (gaps(0.4, 0.6, 1.0, 1.0), None),
         (gaps(1.5, 1.0, 1.0, 1.0), None),

@@ -40,6 +40,24 @@ def test_a_masked_timer_ticks_a_period_after_it_is_armed_again() -> None:
     assert held(SavedState.MASKED).gap_periods(0.75) == 1.75
 
 
+@pytest.mark.parametrize(
+    ("state", "conditions", "may_wait", "saved_after"),
+    [
+        (SavedState.PENDING, {"pending", "interrupts off"}, True, 0.85),
+        (SavedState.IN_SERVICE, {"in service"}, False, 0),
+        (SavedState.MASKED, {"masked"}, False, 0),
+        (SavedState.TPR, {"held back"}, True, 0),
+    ],
+)
+def test_what_a_save_in_a_state_must_and_may_show(
+    state: SavedState, conditions: set[str], *, may_wait: bool, saved_after: float
+) -> None:
+    timer = held(state)
+    assert (timer.conditions, timer.may_wait) == (conditions, may_wait)
+    assert timer.saved_after == saved_after
+
+
 def test_the_timers_of_the_registry_stay_armed() -> None:
     held(SavedState.MASKED, "periodic")
     assert all(timer.conditions == frozenset() for timer in TIMERS)
+    assert all(timer.gap_periods(0.3) == 1 for timer in TIMERS)

@@ -72,6 +72,7 @@ def test_a_verdict_names_what_attempts_that_ended_unknown_showed() -> None:
 def test_no_clean_beyond_five_percent_unknown() -> None:
     assert verdict({Outcome.IMMEDIATE: 299}, unknown_attempts=15) is Verdict.CLEAN
     assert verdict({Outcome.IMMEDIATE: 299}, unknown_attempts=16) is Verdict.INCONCLUSIVE
+    assert verdict({Outcome.IMMEDIATE: 380}, unknown_attempts=20) is Verdict.CLEAN  # 5 %
 
 
 @pytest.mark.parametrize(
@@ -218,6 +219,18 @@ def test_one_diagnosed_loss_in_a_million_loads_may_be_the_observers_error() -> N
     assert "could be the observer's error in so many loads: 4 are needed to be sure" in text
     assert why(million, bug_losses=4, planned=1_000_000)[0] is Verdict.AFFECTED
     assert why({Outcome.IMMEDIATE: 298, Outcome.LOST: 1}, bug_losses=1)[0] is Verdict.AFFECTED
+
+
+def test_the_cells_of_a_run_share_the_error_of_a_false_affected() -> None:
+    losses = {Outcome.IMMEDIATE: 4999, Outcome.LOST: 1}
+    assert why(losses, bug_losses=1)[0] is Verdict.AFFECTED
+    assert why(losses, bug_losses=1, cells=12)[0] is Verdict.ANOMALOUS
+
+
+def test_a_bound_that_is_just_the_rate_to_rule_out_is_clean() -> None:
+    """One load rules out 95 % at 95 % confidence."""
+    tally = Tally(Counter({Outcome.IMMEDIATE: 1}), Counter(), 0, 1, 0, 2, 2)
+    assert decide(Case(tally, loss_rate(Losses(1, 0), 0.95), 0.95, EXPOSED))[0] is Verdict.CLEAN
 
 
 @given(

@@ -59,7 +59,7 @@ def series(host: str, losses: dict[int, int], control_lost: int = 5) -> list[Rec
         ({0: 100}, 5, EXPOSED, Verdict.AFFECTED, "--tmcct 0, --tmcct 1, --tmcct 1000000 tell"),
         ({0: 100, 1: 100}, 5, EXPOSED, Verdict.AFFECTED, "or were never started"),
         ({0: 1}, 5, IMMUNE, Verdict.ANOMALOUS, "so this is not the APICv bug"),
-        ({0: 0}, 4, EXPOSED, Verdict.INCONCLUSIVE, "only 4 of 5"),
+        ({0: 0}, 4, EXPOSED, Verdict.INCONCLUSIVE, "only 4 of 5 timers that never fire"),
     ],
 )
 def test_verdicts(
@@ -101,8 +101,8 @@ def test_losses_by_another_timer_are_not_the_known_bug(mode: str) -> None:
         ({0: 5, 1: 4, MS: 5}, 5, Says.CONTRADICTS, "with 1 ms left are lost as well"),
         ({0: 0, 1: 0, MS: 0}, 5, Says.CONTRADICTS, "loses none of 50 timers at TMCCT 0"),
         ({0: 0, 1: 50, MS: 0}, 5, Says.CONTRADICTS, "loses none of 50 timers at TMCCT 0"),
-        ({0: 12, 1: 13, MS: 0}, 5, Says.UNDECIDED, "loses 12 of 50 at TMCCT 0 ns"),
-        ({0: 50, 1: 50, MS: 0}, 4, Says.UNDECIDED, "missed 1 timers that never fire"),
+        ({0: 12, 1: 13, MS: 0}, 5, Says.UNDECIDED, "QEMU) loses 12 of 50 at TMCCT 0 ns"),
+        ({0: 50, 1: 50, MS: 0}, 4, Says.UNDECIDED, "QEMU) missed 1 timers that never fire"),
     ],
 )
 def test_what_the_direct_test_says_of_a_loss(
@@ -111,6 +111,7 @@ def test_what_the_direct_test_says_of_a_loss(
     tested = [Series(at, 50, lost, 0, 0, 1.0) for at, lost in losses.items()]
     found = direct_statement(tested, Series(0, 5, control_lost, 0, 0, 1.0), "APICv bug")
     assert found.says is says
+    assert found.why.startswith("the direct test (KVM_SET_LAPIC without QEMU) ")
     assert words in found.why
 
 
@@ -146,6 +147,7 @@ def test_a_test_that_was_cut_short_is_no_answer() -> None:
     ]
     cut = judge_direct(fold_direct([*records, InterruptedRecord("KeyboardInterrupt")]), JOURNAL)
     assert (cut.verdict, cut.interrupted) == (Verdict.INCONCLUSIVE, "a signal stopped it")
+    assert cut.hosts[0].why == "the test was interrupted"
     failed = judge_direct(fold_direct([*records, FailureRecord("here", "it broke")]), JOURNAL)
     assert (failed.hosts[0].why, failed.failed) == ("it broke", True)
 

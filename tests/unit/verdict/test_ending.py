@@ -186,15 +186,34 @@ def test_what_a_journal_says_of_an_end() -> None:
     assert "The time limit of 60 s was reached after 3 of 8 loads" in (
         judged(*ticks(3), OutOfTimeRecord(CELL.id), ENDED).why
     )
+    run = judge_run(fold([*heads(PLAN), *ticks(3)]), Path("journal.jsonl"))
+    assert run.interrupted == "its journal names no reason"
     assert "expired" not in judged(*ticks(8), ENDED).why
     assert "The only save was `expired`" in judged(*ticks(8, expired=True), ENDED).why
 
 
-@pytest.mark.parametrize("cpu", ["qemu64,hv-vapic", "qemu64,hv-synic"])
-def test_the_verdict_names_enlightenments(cpu: str) -> None:
+@pytest.mark.parametrize(
+    ("cpu", "names", "more"),
+    [
+        ("qemu64,hv-vapic", "hv-vapic", ""),
+        (
+            "qemu64,hv-vpindex,hv-synic",
+            "hv-vpindex, hv-synic",
+            ", and KVM may inhibit APICv for such a guest (always before kernel 5.15)",
+        ),
+    ],
+)
+def test_the_verdict_names_enlightenments(cpu: str, names: str, more: str) -> None:
     ordinary = case({Outcome.IMMEDIATE: 299}, ending=Ending())
-    names = enlightenments(cpu)
-    _, text = decide(replace(ordinary, enlightenments=names))
-    assert f"Hyper-V enlightenments {names[0]}" in text
-    assert ("inhibit APICv" in text) is ("synic" in cpu)
+    enlightened = replace(ordinary, enlightenments=enlightenments(cpu))
+    assert decide(enlightened)[1].endswith(
+        f". The CPU model has the Hyper-V enlightenments {names}: a Windows guest would tick by "
+        f"hv-stimer, which was not tested{more}"
+    )
     assert "Hyper-V" not in decide(ordinary)[1]
+    assert "Hyper-V" not in decide(replace(enlightened, ending=EARLY))[1]
+
+
+def test_a_campaign_that_ended_before_its_first_load() -> None:
+    ending = Ending(0, 0, 299, failure="QEMU did not start.")
+    assert str(ending) == "the campaign ended early, before the first load: QEMU did not start"

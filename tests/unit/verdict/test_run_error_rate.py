@@ -9,7 +9,12 @@ def test_a_clean_run_needs_no_correction_and_says_what_holds_at_once() -> None:
     assert "All 12 cells are clean" in text
     assert "at most 1.816%" in text
     assert "If any cell had a higher loss rate than its bound" in text
-    assert "3,588 loads rule out an average loss rate above 0.083%" in text
+    assert "Together, 3,588 loads rule out an average loss rate above 0.083%" in text
+    unresolved = statement(
+        [CellBound(Verdict.CLEAN, 299, 0), CellBound(Verdict.CLEAN, 500, 1)], 0.95
+    )
+    assert "All 2 cells are clean" in unresolved
+    assert "Together" not in unresolved
 
 
 def test_an_affected_run_says_how_often_that_would_be_wrong() -> None:

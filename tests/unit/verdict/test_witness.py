@@ -77,7 +77,12 @@ def judged(state: RunState) -> tuple[Verdict, str]:
         ),
         (lost(None), None, Verdict.AFFECTED, "expired or never started"),
         (lost(None), None, Verdict.AFFECTED, "`losttick probe` asks one"),
-        (lost(TraceReading.UNREADABLE), None, Verdict.AFFECTED, "the kernel's trace can't tell"),
+        (
+            lost(TraceReading.UNREADABLE),
+            None,
+            Verdict.AFFECTED,
+            "tells which; the kernel's trace can't tell; `losttick probe` asks one)",
+        ),
         (
             lost(None),
             WitnessRecord(CELL.id, THE_BUG),
@@ -135,6 +140,17 @@ def test_the_same_modules_without_apicv_are_a_witness(
     )  # fmt: skip
     got, why = judged(state)
     assert (got, words in why) == (verdict, True)
+    both = after(
+        LabRecord(CELL.id, lab), LabRecord(TWIN.id, replace(lab, apicv=False)),
+        save_record(TWIN, "save1"), twin, trial=lost(TraceReading.VANISHED),
+    )  # fmt: skip
+    vanished = "the interrupt was accepted and vanished, and the same modules without APICv"
+    assert (vanished in judged(both)[1]) is not twin_lost
+    against = after(
+        LabRecord(CELL.id, lab), LabRecord(TWIN.id, replace(lab, apicv=False)),
+        save_record(TWIN, "save1"), twin, WitnessRecord(CELL.id, AT_ZERO_ALONE), trial=lost(None),
+    )  # fmt: skip
+    assert (" and the same modules without APICv lose" in judged(against)[1]) is twin_lost
     other = replace(lab, apicv=False, variant="never-start")
     unlike = after(
         LabRecord(CELL.id, lab), LabRecord(TWIN.id, other), save_record(TWIN, "save1"), twin,
@@ -154,14 +170,22 @@ def test_few_loads_without_apicv_are_no_witness_of_rare_losses() -> None:
     assert "lose none of 20 loads, which are too few to tell" in judged(state)[1]
 
 
-def test_an_arm_whose_saves_the_bug_cannot_strike_is_no_witness() -> None:
-    plan = build_plan({"axes": {"accel": "kvm", "state": ["armed", "pending"]}}, COMMAND_LINE)
-    armed, pending = [cell for record in heads(plan) for cell in getattr(record, "cells", ())]
+@pytest.mark.parametrize(
+    "axis",
+    [
+        {"state": ["armed", "pending"]}, {"mode": ["one-shot", "periodic"]},
+        {"irqchip": ["on", "split"]}, {"accel": ["kvm", "tcg"]},
+    ],
+    ids=lambda axis: next(iter(axis)),
+)  # fmt: skip
+def test_an_arm_with_another_kind_of_guest_is_no_witness(axis: dict[str, list[str]]) -> None:
+    plan = build_plan({"axes": {"accel": "kvm", **axis}}, COMMAND_LINE)
+    armed, unlike = [cell for record in heads(plan) for cell in getattr(record, "cells", ())]
     lab = LabIdentity("debian:6.1", "6.1.176", "revert-fix", True, "Bochs")
     records: list[Record] = [
         save_record(armed, "save1"), *[lost(None, cell=armed.id)] * 3, LabRecord(armed.id, lab),
-        LabRecord(pending.id, replace(lab, apicv=False)), save_record(pending, "save1"),
-        TrialRecord(pending.id, "save1", Outcome.IMMEDIATE, (0.1, 0.1, 2.0)),
+        LabRecord(unlike.id, replace(lab, apicv=False)), save_record(unlike, "save1"),
+        TrialRecord(unlike.id, "save1", Outcome.IMMEDIATE, (0.1, 0.1, 2.0)),
     ]  # fmt: skip
     state = fold([*heads(plan), *(decode(encode(each)) for each in records)])
     assert "`losttick lab probe` asks one" in judge_cell(state.cells[armed.id], state).why

@@ -47,3 +47,5 @@ def test_the_machine_of_a_state_that_another_qemu_loads() -> None:
     require_machine("pc-i440fx-7.2,hpet=off", NEW)
     with pytest.raises(MachineMissingError, match=r"has no machine type pc-i440fx-11\.1"):
         require_machine("pc-i440fx-11.1", OLD)
+    with pytest.raises(MachineMissingError, match=r"It has pc-i440fx-5\.2 to pc-i440fx-11\.1"):
+        require_machine("pc-i440fx-2.12,hpet=off", NEW)

@@ -29,10 +29,12 @@ def only_cell(**axes: object) -> Cell:
         ("-drive if=none,id=disk,file=x", "take over a disk"),
         ("-blockdev driver=null-co,node-name=vmstate", "take over a disk"),
         ("-device isa-debugcon,chardev=console0", "take over a character device"),
+        ("-debugcon chardev:console1", "take over a character device"),
         ("-chardev null,id=qmp", "take over a character device"),
         ("-device isa-serial -serial chardev:console0", "cannot do its work with -serial"),
         ("-fw_cfg name=opt/losttick/config,string=x", "take over the guest's configuration"),
         ("-global migration.x-events=off", "take over migration settings"),
+        ("-global driver=migration,property=x-events,value=off", "take over migration settings"),
         ("disk.img", "is no option of QEMU"),
         ("-name 'unfinished", "No closing quotation"),
     ],
@@ -40,6 +42,31 @@ def only_cell(**axes: object) -> Cell:
 def test_what_losttick_sets_itself_is_refused(args: str, why: str) -> None:
     with pytest.raises(PlanError, match=why):
         only_cell(qemu_args=args)
+
+
+#: Options of losttick, each with the option of `losttick run` that sets it.
+REPLACED = {
+    "--machine": "M machine", "--cpu": "cpu", "--memory": "m", "--vcpus": "smp",
+    "--accel": "accel enable-kvm no-kvm", "--firmware": "bios pflash",
+    "--method": "loadvm incoming",
+}  # fmt: skip
+
+#: Options that take away a monitor, the console, a disk or the process itself.
+FORBIDDEN = (
+    "S qmp qmp-pretty mon monitor serial nographic curses display daemonize preconfig no-reboot "
+    "no-shutdown action nodefaults no-user-config nouserconfig readconfig snapshot kernel h help "
+    "version only-migratable chroot runas run-with pidfile writeconfig"
+)
+
+
+def test_every_option_that_would_take_losttick_s_place_is_refused() -> None:
+    for instead, names in REPLACED.items():
+        for name in names.split():
+            with pytest.raises(PlanError, match=f"losttick sets -{name} itself: use {instead}"):
+                only_cell(qemu_args=f"-{name} x")
+    for name in FORBIDDEN.split():
+        with pytest.raises(PlanError, match=f"losttick cannot do its work with -{name}: leave"):
+            only_cell(qemu_args=f"-{name} x")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +95,9 @@ def test_arguments_are_part_of_the_id() -> None:
         ("pc,accel=tcg", "use --accel"),
         ("pc,kernel_irqchip=split", "use --irqchip"),
         ("pc,hpet=off,pflash0=x", "use --firmware"),
+        ("pc,pflash1=x", "use --firmware"),
+        ("pc,firmware=x", "use --firmware"),
+        ("pc,type=q35", "use the machine's name"),
     ],
 )
 def test_machine_options_that_losttick_sets_are_refused(machine: str, why: str) -> None:

@@ -57,6 +57,23 @@ def test_an_emulator_that_never_gets_a_cpu_ends_too(monkeypatch: pytest.MonkeyPa
     assert pace.left_s(10) < 0
 
 
+@pytest.mark.parametrize("waited_s", [1.9, 3])
+def test_an_excuse_says_how_long_the_emulator_waited(
+    monkeypatch: pytest.MonkeyPatch, waited_s: float
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    pace = Pace()
+    monkeypatch.setattr(Pace, "_waited_s", lambda self: waited_s)
+    now[0] += 10
+    assert pace.excuse() == (
+        ""
+        if waited_s < 2
+        else " (the emulator waited for a CPU for 3 of 10 s). Run it while this "
+        "computer is less busy, or with --parallel 1"
+    )
+
+
 def test_a_count_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cache.program import shipped
 from orchestrator.lab.kernel import variants
 from orchestrator.lab.kernel.kernel import Kernel, NoKernelSourceError
 from orchestrator.lab.kernel.names import kernel_source
@@ -59,6 +60,20 @@ def test_a_variant_is_some_edits(
     found = modify(kernel, variant, realigned=True)
     assert found.modules["kvm-intel"] == edits + b"+align_pi_desc"
     assert found.variant == f"{variant}, realigned"
+
+
+@pytest.mark.parametrize("variant", sorted({*Variant} - {Variant.UNTOUCHED}))
+def test_the_kernel_names_its_edits(lapic: Callable[[str], None], variant: Variant) -> None:
+    """They are part of the lab's identity. Each fault is one edit, of the fault's name."""
+    lapic(PLAIN)
+    on_base = variant in (Variant.BASE, Variant.REVERT_FIX, Variant.PARTIAL)
+    own = {Variant.BASE: (), Variant.PARTIAL: ("partial_revert",)}.get(
+        variant, (variant.replace("-", "_"),)
+    )
+    found = modify(a_kernel(**BOTH), variant)
+    assert found.edits == (("drop_wants_to_run", *own) if on_base else own)
+    assert found.modules["kvm"].startswith("+".join(found.edits).encode())
+    assert all(shipped(f"edits/{name}.py").is_file() for name in found.edits)
 
 
 def test_without_the_condition_the_base_is_the_kernel_itself(lapic: Callable[[str], None]) -> None:

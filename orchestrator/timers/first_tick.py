@@ -84,6 +84,11 @@ def classify(
         for kind, (low, high) in could_be.items()
         if span.low <= high + TOLERANCE and low - TOLERANCE <= span.high
     ]
+    slow = resumed.answering >= 2 * TOLERANCE
+    if fitting == [Outcome.FULL_PERIOD] and slow and span.high < due[fitting[0]][1] - 2 * TOLERANCE:
+        # The VM took so long to resume that this class reaches far down, and that the remaining
+        # time, which is no class then, could be as long.
+        return Outcome.INDISTINCT
     if fitting:
         return fitting[0] if len(fitting) == 1 else Outcome.INDISTINCT
     late = past_due(span, due)

@@ -12,6 +12,7 @@ from orchestrator.verdict.enlightened import enlightened_note
 from orchestrator.verdict.expired import expired_note, posted_note
 from orchestrator.verdict.known_bug import affected
 from orchestrator.verdict.late import late_note, too_few_pairs
+from orchestrator.verdict.mixed import mixed_note
 from orchestrator.verdict.observer import controls_not_seen, too_many_unknown
 from orchestrator.verdict.required import apicv_missing, required_note
 from orchestrator.verdict.ruled_out import ruled_out_rates
@@ -26,8 +27,8 @@ RULES: tuple[Rule, ...] = (
 
 #: The notes, in the order in which they are printed.
 NOTES: tuple[Note, ...] = (
-    required_note, narrow_race_note, late_note, expired_note, posted_note, enlightened_note,
-    ending_note,
+    required_note, narrow_race_note, mixed_note, late_note, expired_note, posted_note,
+    enlightened_note, ending_note,
 )  # fmt: skip
 
 

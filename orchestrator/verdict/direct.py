@@ -17,6 +17,7 @@ from orchestrator.verdict.pattern import (
     TELLING_NS,
     Pattern,
     few_later,
+    mixed_words,
     read_pattern,
     shown,
 )
@@ -151,7 +152,7 @@ def _of_losses(tested: list[Series], exposed: Exposure, mode: str) -> tuple[Verd
                 "`losttick run` is clean with it"
             )
         case Pattern.MIXED:
-            return Verdict.AFFECTED, f", where the {bug} loses nearly all"
+            return Verdict.ANOMALOUS, f": {mixed_words(tested, bug)}"
     counts = ", ".join(f"--tmcct {count}" for count in TELLING_NS)
     return Verdict.AFFECTED, (
         f": the timers expired inside the call or were never started. {counts} tell which"

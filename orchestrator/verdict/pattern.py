@@ -5,6 +5,7 @@ are restored with 0 or 1 ns left, and none that has 1 ms left.
 """
 
 import enum
+import math
 from collections.abc import Sequence
 
 from orchestrator.findings.series import Series
@@ -40,7 +41,7 @@ class Pattern(enum.StrEnum):
     ns as well."""
     LATER_TOO = "lost even if much is left"
     MIXED = "some of them lost"
-    """Lost at 0 and at 1 ns, but not nearly all."""
+    """Lost at 0 and at 1 ns, but not nearly all. It neither shows nor refutes the known bug."""
     UNREAD = "not read"
     """Too few current counts were restored."""
 
@@ -78,6 +79,15 @@ def _nearly_all_lost(tested: Sequence[Series]) -> bool:
     return all(each.lost >= _NEARLY_ALL * each.trials for each in tested)
 
 
+def mixed_words(tested: Sequence[Series], bug: str) -> str:
+    """Return what losses of some timers with 0 or 1 ns left show about a known bug."""
+    trials = min(each.trials for each in tested if each.tmcct_ns <= _AT_ONCE_NS)
+    return (
+        f"this neither shows nor refutes the {bug}, which loses nearly all of these: at least "
+        f"{math.ceil(_NEARLY_ALL * trials)} of {trials}"
+    )
+
+
 def few_later(tested: Sequence[Series]) -> str:
     """Return how few timers were lost that expire long after the call: `none` or `hardly any`."""
     lost = any(each.lost for each in tested if each.tmcct_ns >= _LATER_NS)
@@ -109,6 +119,9 @@ def direct_statement(tested: Sequence[Series], control: Series, bug: str) -> Sta
     if pattern in REFUTED:
         why = f"{test} loses {shown(tested)}: {REFUTED[pattern].format(bug=bug)}"
         return Statement(Witness.DIRECT, Says.CONTRADICTS, why)
+    if pattern is Pattern.MIXED:
+        why = f"{test} loses {shown(tested)}: {mixed_words(tested, bug)}"
+        return Statement(Witness.DIRECT, Says.UNDECIDED, why)
     at_zero = sum(each.trials for each in tested if each.tmcct_ns == 0)
     if pattern in (Pattern.NONE, Pattern.NARROW) and at_zero:
         why = f"{test} loses none of {at_zero} timers at TMCCT 0, where the {bug} loses nearly all"

@@ -123,7 +123,7 @@ def test_a_lapic_that_stood_keeps_its_time_however_slow_the_resume() -> None:
 
 
 @pytest.mark.parametrize(
-    ("until_tick", "outcome"), [(0.6, Outcome.EARLY), (0.9, Outcome.FULL_PERIOD)]
+    ("until_tick", "outcome"), [(0.6, Outcome.EARLY), (0.9, Outcome.INDISTINCT)]
 )
 def test_a_tick_sooner_than_a_period_after_the_command_is_no_full_period(
     until_tick: float, outcome: Outcome
@@ -153,3 +153,20 @@ def test_less_than_the_rest_of_a_period_may_be_left_until_a_deadline(
 ) -> None:
     due = TIMERS["tsc-deadline"].due(0.5, AT_ONCE)
     assert classify(Span(at, at), due) is outcome
+
+
+@pytest.mark.parametrize(
+    ("answering", "at", "outcome"),
+    [
+        (0.3, 0.5, Outcome.INDISTINCT),  # the remaining time would be as long
+        (0.3, 0.69, Outcome.INDISTINCT),
+        (0.3, 0.75, Outcome.FULL_PERIOD),
+        (0.45, 0.5, Outcome.INDISTINCT),
+        (0.1, 0.8, Outcome.FULL_PERIOD),
+    ],
+)
+def test_a_short_full_period_of_a_vm_that_took_long_to_resume(
+    answering: float, at: float, outcome: Outcome
+) -> None:
+    timing = ResumeTiming(answering=answering, loading=0.1)
+    assert classify(Span(at, at), lapic_due(0.5, timing), timing) is outcome

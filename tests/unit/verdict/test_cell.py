@@ -53,6 +53,17 @@ def test_an_unresolved_unknown_counts_as_a_loss_in_the_bound() -> None:
     assert verdict({Outcome.IMMEDIATE: 500, Outcome.UNKNOWN: 1}) is Verdict.CLEAN
 
 
+@pytest.mark.parametrize(("later", "noted"), [(1, False), (2, True), (150, True), (298, False)])
+def test_a_mix_of_classes_is_said(later: int, noted: bool) -> None:
+    tally = Tally(
+        Counter({Outcome.IMMEDIATE: 299 - later, Outcome.FULL_PERIOD: later}), Counter(), 0,
+        299, 0, 2, 2,
+    )  # fmt: skip
+    found, why = decide(Case(tally, loss_rate(Losses(299, 0, 0), 0.95), 0.01, EXPOSED))
+    assert found is Verdict.CLEAN
+    assert (f"at once after {299 - later} loads and after a whole period" in why) is noted
+
+
 def test_no_clean_without_the_controls() -> None:
     assert verdict({Outcome.IMMEDIATE: 299}, controls_seen=1) is Verdict.INCONCLUSIVE
 

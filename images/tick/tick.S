@@ -95,8 +95,9 @@ start:
 
         .set MODE_PERIODIC, 1
         .set MODE_DEADLINE, 2
-        .set MODE_PIT,      3           # from here on: through the PIC, and not the LAPIC
-        .set MODE_RTC,      4
+        .set MODE_STIMER,   3           # Hyper-V's synthetic timer 0, in direct mode
+        .set MODE_PIT,      4           # from here on: through the PIC, and not the LAPIC
+        .set MODE_RTC,      5
 
         .set STATE_PENDING, 1           # IF clear while the timer expires
         .set STATE_IN_SERVICE, 2        # no EOI
@@ -145,6 +146,11 @@ start:
 
         .set MSR_APIC_BASE, 0x1b
         .set MSR_DEADLINE,  0x6e0
+        .set MSR_REFERENCE, 0x40000020  # Hyper-V's time, in units of 100 ns
+        .set MSR_STIMER_CONFIG, 0x400000b0
+        .set MSR_STIMER_COUNT,  0x400000b1
+        .set HV_FEATURES, 0x40000003    # CPUID leaf
+        .set HV_STIMER_DIRECT, 19       # bit of its EDX
         .set UART, 0x3f8
         .set DEBUG_PORT, 0xe900         # plus the APIC ID: a vCPU's own port
 
@@ -575,7 +581,10 @@ no_record:
         ja      bad_config_ebx
         cmpl    $STATE_LAST, C_STATE
         ja      bad_config_ebx
-        mov     $1, %eax
+        cmpl    $MODE_STIMER, C_MODE
+        jne     11f
+        call    stimer_check
+11:     mov     $1, %eax
         cpuid
         mov     $7, %ebx
         cmpl    $MODE_DEADLINE, C_MODE
@@ -688,7 +697,7 @@ apic_init:
 
 # lvtt_write: LVTT in the configured mode, unmasked, with the vector in %eax.
 lvtt_write:
-        cmpl    $MODE_PIT, C_MODE
+        cmpl    $MODE_STIMER, C_MODE
         jae     pic_vector
         mov     C_MODE, %ecx
         shl     $17, %ecx
@@ -696,83 +705,10 @@ lvtt_write:
         mov     $APIC_LVTT, %ecx
         jmp     apic_write
 
-# timer_run_out: run the timer, masked, from %eax to 0; TSC cycles of that to %eax.
-timer_run_out:
-        mov     $APIC_TMICT, %ecx
-        call    apic_write
-        rdtsc
-        mov     %eax, %esi
-1:      mov     $APIC_TMCCT, %ecx
-        call    apic_read
-        test    %eax, %eax
-        jnz     1b
-        rdtsc
-        sub     %esi, %eax
-        ret
-
-# cycles_measure: TSC cycles in a period to %eax, from the masked timer's count at two
-# moments. A stall between them changes nothing; one in which the timer runs out, or by
-# which a count and its TSC lie apart, is tried again.
-cycles_measure:
-        apic_set APIC_LVTT, LVT_MASKED + VEC_TICK
-        movw    $MEASURE_RUNS, RECORD + 8
-1:      apic_set APIC_TMICT, MEASURE_NS
-        call    count_read
-        pushl   RECORD
-        pushl   RECORD + 4
-2:      mov     $APIC_TMCCT, %ecx
-        call    apic_read
-        cmp     $MEASURE_NS / 4 * 3, %eax
-        ja      2b
-        call    count_read
-        pop     %ecx
-        pop     %ebx
-        mov     RECORD + 4, %edx
-        test    %edx, %edx
-        jnz     3f
-        decw    RECORD + 8
-        jnz     1b
-3:      sub     %edx, %ecx              # what it counted
-        mov     RECORD, %eax
-        sub     %ebx, %eax
-        mov     %eax, %ebx              # TSC cycles of that
-        mov     %ecx, %esi
-        apic_set APIC_TMICT, 0
-        mov     %ebx, %eax
-        mull    C_PERIOD
-        cmp     %esi, %edx
-        jae     4f
-        div     %esi
-        ret
-4:      or      $-1, %eax               # a period of more than 2^32 cycles
-        ret
-        .set MEASURE_NS, 16000000
-        .set MEASURE_RUNS, 16
-
-# count_read: the TSC to RECORD and TMCCT to RECORD + 4, of the reading that took least.
-count_read:
-        mov     $COUNT_READINGS, %bx
-        or      $-1, %edi
-1:      rdtsc
-        mov     %eax, %esi
-        mov     $APIC_TMCCT, %ecx
-        call    apic_read
-        mov     %eax, %ebp
-        rdtsc
-        sub     %esi, %eax
-        cmp     %edi, %eax
-        jae     2f
-        mov     %eax, %edi
-        mov     %esi, RECORD
-        mov     %ebp, RECORD + 4
-2:      dec     %bx
-        jnz     1b
-        ret
-        .set COUNT_READINGS, 8
-
 timer_start:
-        cmpl    $MODE_PIT, C_MODE
-        jae     pic_start
+        cmpl    $MODE_STIMER, C_MODE
+        ja      pic_start
+        je      stimer_start
         cmpl    $MODE_DEADLINE, C_MODE
         jne     timer_load
         xor     %eax, %eax
@@ -781,6 +717,8 @@ timer_start:
 timer_arm:
         cmpl    $MODE_DEADLINE, C_MODE
         je      deadline_load
+        cmpl    $MODE_STIMER, C_MODE
+        je      stimer_load
         cmpl    $MODE_PERIODIC, C_MODE
         jb      timer_load
         incl    S_ARMS
@@ -925,6 +863,8 @@ arm_scaled:
         decl    S_ARMS                  # the tick has been armed for already
         cmpl    $MODE_DEADLINE, C_MODE
         je      deadline_load
+        cmpl    $MODE_STIMER, C_MODE
+        je      stimer_load
         jmp     timer_load
 
 swallow_isr:
@@ -993,10 +933,14 @@ nmi_isr:
         .endr
         xor     %eax, %eax
         xor     %edx, %edx
+        cmpl    $MODE_STIMER, C_MODE
+        je      9f
         cmpl    $MODE_DEADLINE, C_MODE
         jne     2f
         mov     $MSR_DEADLINE, %ecx
         rdmsr
+        jmp     2f
+9:      call    stimer_testify
 2:      push    %eax
         mov     %edx, %eax
         call    line_hex
@@ -1029,13 +973,16 @@ nmi_isr:
         call    port_free
 5:      cmpl    $3, S_NMIS
         jne     3f
-        cmpl    $MODE_PIT, C_MODE
-        jae     8f
+        cmpl    $MODE_STIMER, C_MODE
+        ja      8f
+        je      9f
         cmpl    $MODE_DEADLINE, C_MODE
         je      4f
         call    timer_load
         jmp     3f
 8:      call    pic_start
+        jmp     3f
+9:      call    stimer_start
         jmp     3f
 4:      call    deadline_load
 3:      call    turn_begins
@@ -1452,6 +1399,131 @@ faulty_clock:
         jne     2f
         movl    $CLOCK_JUMP, S_CLOCK_SHIFT
 2:      jmp     tick_done
+
+# --- the frequency of the TSC ----------------------------------------------
+# timer_run_out: run the timer, masked, from %eax to 0; TSC cycles of that to %eax.
+timer_run_out:
+        mov     $APIC_TMICT, %ecx
+        call    apic_write
+        rdtsc
+        mov     %eax, %esi
+1:      mov     $APIC_TMCCT, %ecx
+        call    apic_read
+        test    %eax, %eax
+        jnz     1b
+        rdtsc
+        sub     %esi, %eax
+        ret
+
+# cycles_measure: TSC cycles in a period to %eax, from the masked timer's count at two
+# moments. A stall between them changes nothing; one in which the timer runs out, or by
+# which a count and its TSC lie apart, is tried again.
+cycles_measure:
+        apic_set APIC_LVTT, LVT_MASKED + VEC_TICK
+        movw    $MEASURE_RUNS, RECORD + 8
+1:      apic_set APIC_TMICT, MEASURE_NS
+        call    count_read
+        pushl   RECORD
+        pushl   RECORD + 4
+2:      mov     $APIC_TMCCT, %ecx
+        call    apic_read
+        cmp     $MEASURE_NS / 4 * 3, %eax
+        ja      2b
+        call    count_read
+        pop     %ecx
+        pop     %ebx
+        mov     RECORD + 4, %edx
+        test    %edx, %edx
+        jnz     3f
+        decw    RECORD + 8
+        jnz     1b
+3:      sub     %edx, %ecx              # what it counted
+        mov     RECORD, %eax
+        sub     %ebx, %eax
+        mov     %eax, %ebx              # TSC cycles of that
+        mov     %ecx, %esi
+        apic_set APIC_TMICT, 0
+        mov     %ebx, %eax
+        mull    C_PERIOD
+        cmp     %esi, %edx
+        jae     4f
+        div     %esi
+        ret
+4:      or      $-1, %eax               # a period of more than 2^32 cycles
+        ret
+        .set MEASURE_NS, 16000000
+        .set MEASURE_RUNS, 16
+
+# count_read: the TSC to RECORD and TMCCT to RECORD + 4, of the reading that took least.
+count_read:
+        mov     $COUNT_READINGS, %bx
+        or      $-1, %edi
+1:      rdtsc
+        mov     %eax, %esi
+        mov     $APIC_TMCCT, %ecx
+        call    apic_read
+        mov     %eax, %ebp
+        rdtsc
+        sub     %esi, %eax
+        cmp     %edi, %eax
+        jae     2f
+        mov     %eax, %edi
+        mov     %esi, RECORD
+        mov     %ebp, RECORD + 4
+2:      dec     %bx
+        jnz     1b
+        ret
+        .set COUNT_READINGS, 8
+
+# --- Hyper-V's synthetic timer -------------------------------------------
+# stimer_check: jump to bad_config_ebx if this guest can't tick by it.
+stimer_check:
+        mov     $HV_FEATURES, %eax
+        cpuid
+        mov     $15, %ebx
+        bt      $HV_STIMER_DIRECT, %edx
+        jnc     bad_config_ebx
+        inc     %ebx                    # pic_vector changes the handler of all vCPUs
+        cmpl    $1, C_VCPUS
+        jne     bad_config_ebx
+        ret
+
+# stimer_start: direct mode, the tick vector, enabled by each write of the count. The count is
+# the time of the tick by the reference counter, in units of 100 ns.
+stimer_start:
+        mov     $STIMER_CONFIG, %eax
+        xor     %edx, %edx
+        mov     $MSR_STIMER_CONFIG, %ecx
+        wrmsr
+stimer_load:
+        mov     C_PERIOD, %eax
+        xor     %edx, %edx
+        mov     $100, %ecx
+        div     %ecx
+        push    %eax
+        mov     $MSR_REFERENCE, %ecx
+        rdmsr
+        pop     %ecx
+        add     %ecx, %eax
+        adc     $0, %edx
+        mov     %eax, S_DEADLINE
+        mov     %edx, S_DEADLINE + 4
+        mov     $MSR_STIMER_COUNT, %ecx
+        wrmsr
+        incl    S_ARMS
+        ret
+        .set    STIMER_CONFIG, 1 << 12 | VEC_TICK << 4 | 1 << 3
+
+# stimer_testify: the count to %edx and %eax; 0 if the timer is over.
+stimer_testify:
+        mov     $MSR_STIMER_CONFIG, %ecx
+        rdmsr
+        test    $1, %al
+        mov     $0, %eax
+        jz      1f
+        mov     $MSR_STIMER_COUNT, %ecx
+        rdmsr
+1:      ret
 
 # --- PIT and RTC, through the PIC ----------------------------------------
 # Both run by themselves, so that the handler only ends the interrupt. IRQ 0 and IRQ 8 are

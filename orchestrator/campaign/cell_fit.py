@@ -2,6 +2,7 @@
 
 from orchestrator.campaign.loader_fit import check_loader_fits
 from orchestrator.campaign.unfit import UnfitCellError
+from orchestrator.guest.config import DEFAULT_TIMER
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.host.facts import QemuFacts
@@ -78,4 +79,5 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
 
 def _plainest(config: InstanceConfig) -> bool:
     """Return whether every QEMU must be able to run this configuration."""
-    return config.guest.vcpus == 1 and config == InstanceConfig(Accel.TCG, config.guest)
+    plain = InstanceConfig(Accel.TCG, config.guest)
+    return config.guest.vcpus == 1 and config.guest.mode == DEFAULT_TIMER and config == plain

@@ -17,6 +17,8 @@ class Cause(enum.StrEnum):
     and its interrupt was lost: nothing says which."""
     LOST_PIC_INTERRUPT = "lost PIC interrupt"
     """The timer runs, or raised its interrupt, and the PIC has nothing pending."""
+    LOST_STIMER = "lost Hyper-V timer interrupt"
+    """Hyper-V's synthetic timer is over, and nothing is pending or in the way."""
     PENDING = "pending but undelivered"
     NOT_STARTED = "timer not started"
     """The timer was restored, and the kernel never started it: nothing was ever posted."""
@@ -48,7 +50,13 @@ class Cause(enum.StrEnum):
 
 #: Causes that prove a tick lost: the timer is over, and nothing is pending or in the way.
 INTERRUPT_LOST = frozenset(
-    {Cause.LOST_INTERRUPT, Cause.LOST_DEADLINE, Cause.DEADLINE_GONE, Cause.NOT_STARTED}
+    {
+        Cause.LOST_INTERRUPT,
+        Cause.LOST_DEADLINE,
+        Cause.DEADLINE_GONE,
+        Cause.LOST_STIMER,
+        Cause.NOT_STARTED,
+    }
 )
 
 

@@ -13,5 +13,6 @@ class TimerMode(enum.StrEnum):
     ONE_SHOT = "one-shot"
     PERIODIC = "periodic"
     TSC_DEADLINE = "tsc-deadline"
+    HV_STIMER = "hv-stimer"
     PIT = "pit"
     RTC = "rtc"

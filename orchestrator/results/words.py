@@ -18,7 +18,9 @@ OUTCOMES: Mapping[Outcome, str] = {
         "more ticks came than the time allows, or interrupts on other vectors came beside the ticks"
     ),
     Outcome.RATE: "ticks went on with a wrong period",
-    Outcome.CLOCK: "ticks went on, but the guest's clock jumped",
+    Outcome.CLOCK: (
+        "ticks went on, but a clock of the guest jumped, or the clocks of its vCPUs moved apart"
+    ),
     Outcome.NOT_LOADED: (
         "ticks went on as if nothing had been loaded, or from another state than the save's"
     ),
@@ -40,6 +42,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.LOST_PIC_INTERRUPT: (
         "the timer runs or raised its interrupt, the PIC has nothing pending, and no tick came"
     ),
+    Cause.LOST_STIMER: "the Hyper-V timer is over, nothing is pending, and no tick came",
     Cause.PENDING: "the tick waits in the LAPIC, nothing holds it back, and it is not delivered",
     Cause.NOT_STARTED: "the timer was restored, but the kernel never started it",
     Cause.WRONG_VECTOR: "an interrupt came, or waits, on another vector than the tick's",

@@ -221,7 +221,6 @@ def _named(vectors: Collection[int]) -> str:
 def _hindrance(testimony: Testimony, hearing: Hearing) -> tuple[Cause, str] | None:
     """Return what keeps the tick from the guest; None if nothing is pending or in the way."""
     vector, saved = hearing.vector, f"LVTT was {hearing.lvtt:#x} in the save"
-    bit = 1 << (vector & 31)
     if testimony.lvtt & LVT_MASKED:
         return Cause.NOT_DELIVERABLE, f"the timer's LVTT is masked ({saved})"
     if testimony.lvtt & 0xFF != vector:
@@ -230,6 +229,15 @@ def _hindrance(testimony: Testimony, hearing: Hearing) -> tuple[Cause, str] | No
         return Cause.NOT_RESTORED, f"the timer is in another mode ({saved})"
     if (testimony.lvtt ^ hearing.lvtt) & LVT_DELIVERY_MODE:
         return Cause.NOT_RESTORED, f"the timer's LVTT has another delivery mode ({saved})"
+    return interrupts_in_the_way(testimony, vector)
+
+
+def interrupts_in_the_way(testimony: Testimony, vector: int) -> tuple[Cause, str] | None:
+    """Return what keeps an interrupt of the LAPIC from the guest; None if nothing does.
+
+    A tick that is pending with nothing in its way is returned as well.
+    """
+    bit = 1 << (vector & 31)
     if not testimony.interrupt_flag:
         return Cause.NOT_DELIVERABLE, "the guest runs with interrupts off"
     stuck = [each for each in testimony.in_service(vector) if each >> 4 >= vector >> 4]

@@ -38,7 +38,7 @@ class TickFirmware:
 
     @property
     def timers(self) -> Collection[str]:
-        """The three modes of the LAPIC timer, the PIT and the RTC."""
+        """The three modes of the LAPIC timer, the Hyper-V timer, the PIT and the RTC."""
         return MODES
 
     @property

@@ -44,6 +44,8 @@ REFUSALS = {
     12: "the PIT has no period over 54 ms, and the RTC only 1.953125 ms times a power of two",
     13: "the PIC interrupts the first vCPU only, so its timers need --vcpus 1",
     14: "timers behind the PIC are saved only in the state armed",
+    15: "the CPU has no Hyper-V synthetic timer in direct mode",
+    16: "the Hyper-V timer needs --vcpus 1",
 }
 
 

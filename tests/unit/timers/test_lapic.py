@@ -182,6 +182,7 @@ def test_only_tsc_deadline_has_a_cpu_that_offers_it() -> None:
         "one-shot": "-tsc-deadline",
         "periodic": "-tsc-deadline",
         "tsc-deadline": "+tsc-deadline",
+        "hv-stimer": ("-tsc-deadline,hv-vpindex,hv-synic,hv-time,hv-stimer,hv-stimer-direct"),
         "pit": "-tsc-deadline",
         "rtc": "-tsc-deadline",
     }

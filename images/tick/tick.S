@@ -58,8 +58,11 @@ start:
         .set S_PEER,      0x1084        # address of the next vCPU's S_TURN; 0: no other vCPU
         .set S_AHEAD,     0x1088        # the least by which this TSC was past it; such units
         .set S_SHIFT,     0x108c        # added to each reading of the TSC, for tests
-        .set S_CLOCK_SHIFT, 0x1090      # added to each reading of kvmclock, for tests; ns
-        .set S_SIZE,      0x94
+        .set S_SHIFT_UNITS, 0x1090      # the same in units of 1024 TSC cycles
+        .set S_CLOCK_SHIFT, 0x1094      # added to each reading of kvmclock, for tests; ns
+        .set S_BASE,      0x1098        # of the pvclock data at the last line with kvmclock:
+                                        # the low halves of its TSC and of its time
+        .set S_SIZE,      0xa0
 
         .set C_MODE,      0x10c0        # the configuration, in record order
         .set C_X2APIC,    0x10c4
@@ -212,9 +215,8 @@ busy:   testb   $PEER_TURNS - 1, S_SPINS
         jz      peer_compare
 turn:   rdtsc
 turn_read:
-        add     S_SHIFT, %eax
-        adc     $0, %edx
         shrd    $10, %edx, %eax
+        add     S_SHIFT_UNITS, %eax
         mov     %eax, %ecx
         sub     S_TURN, %ecx
         cmp     S_TURN_LIMIT, %ecx
@@ -1325,12 +1327,21 @@ clocks_init:
 5:      ret
         .set    MSR_KVM_SYSTEM_TIME, 0x4b564d01
 
-# clock_fields: append kvmclock at the tick, if there is one, and how far the TSC was ahead of
-# the next vCPU's, if there is another. With interrupts off.
+# clock_fields: append kvmclock at the tick, if KVM has changed its data since the last line
+# with it, and how far the TSC was ahead of the next vCPU's, if there is another. Between two
+# changes kvmclock goes on with the TSC. With interrupts off.
 clock_fields:
         cmpl    $0, PVCLOCK
         je      1f
         call    kvmclock_at_tick
+        mov     PVCLOCK + 8, %eax
+        mov     PVCLOCK + 16, %edx
+        cmp     S_BASE, %eax
+        jne     3f
+        cmp     S_BASE + 4, %edx
+        je      1f
+3:      mov     %eax, S_BASE
+        mov     %edx, S_BASE + 4
         mov     S_KVMCLOCK + 4, %eax
         call    line_hex
         mov     S_KVMCLOCK, %eax
@@ -1393,7 +1404,9 @@ faulty_clock:
         cmp     $FAULT_SKEW, %eax
         jne     1f
         mov     S_CYCLES, %eax
-        shr     $6, %eax
+        shr     $16, %eax
+        mov     %eax, S_SHIFT_UNITS
+        shl     $10, %eax
         mov     %eax, S_SHIFT
 1:      cmp     $FAULT_CLOCK, %eax
         jne     2f

@@ -43,7 +43,8 @@ class Tick:
     was behind. The next one of the last vCPU is the first. None if the guest did not measure
     it since the line before."""
     kvmclock_ns: int = 0
-    """kvmclock at the interrupt, in nanoseconds; 0 if the guest has none."""
+    """kvmclock at the interrupt, in nanoseconds; 0 if the guest has none, or if it has gone on
+    with the TSC since the last tick that said it."""
 
 
 @dataclass(frozen=True, slots=True)

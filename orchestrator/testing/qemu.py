@@ -169,6 +169,8 @@ class FakeQemu:
     def cont(self) -> None:
         """Let the vCPUs run."""
         self.running = True
+        for vcpu in self.vcpus:
+            vcpu.says_kvmclock = True
         self._move_soon()
 
     def saved_state(self) -> bytes:
@@ -181,6 +183,7 @@ class FakeQemu:
         self.loads += 1
         for vcpu in self.vcpus:
             self.script.on_load(self, vcpu, self.loads)
+            vcpu.says_kvmclock = True
         self._move_soon()
 
     def load_incoming(self, uri: str) -> None:

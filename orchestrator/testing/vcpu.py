@@ -63,6 +63,8 @@ class FakeVcpu:
     """`ran_ns` at which the armed timer fires, unless the vCPU waits; None if it never will."""
     kvmclock_ahead_ns: int = 1_000_000_000_000
     """Time by which kvmclock is ahead of `ran_ns`."""
+    says_kvmclock: bool = True
+    """Whether the next tick's line has kvmclock: KVM has changed its data."""
     tick_kvmclock_ns: int = 0
     """kvmclock at the last tick."""
     ahead: int | None = None
@@ -200,7 +202,9 @@ class FakeVcpu:
             if longest:
                 ran = (self.tsc - end, self.tsc - last)
                 words += (cycles // TURN_UNIT for cycles in (total, longest, *ran))
-            words += (self.kvmclock_ns >> 32, self.kvmclock_ns & 0xFFFFFFFF)
+            if self.says_kvmclock:
+                words += (self.kvmclock_ns >> 32, self.kvmclock_ns & 0xFFFFFFFF)
+                self.says_kvmclock = False
             if config.vcpus > 1:
                 units = NOT_AHEAD if self.ahead is None else self.ahead // TURN_UNIT
                 words.append(units & 0xFFFFFFFF)

@@ -82,15 +82,14 @@ class Saver:
 
     async def _learn(self, vcpu: int) -> None:
         pace = self._paces[vcpu]
-        before = await self._next_tick(vcpu)
+        before = first = await self._next_tick(vcpu)
         for _ in range(LEARNING_TICKS):
             if pace.known:
+                rate = pace.cycles_per_ns(self._limits.period_ns)
+                pace.clocks.spread.learn(vcpu, first.line, rate)
                 return
             heard = await self._next_tick(vcpu)
             pace.observe(before.line, heard.line)
-            if pace.known:
-                rate = pace.cycles_per_ns(self._limits.period_ns)
-                pace.clocks.spread.learn(vcpu, heard.line, rate)
             before = heard
         raise NoSaveError(
             "learning the guest's pace: it spends nearly all of its period on printing. "

@@ -10,6 +10,9 @@ from orchestrator.trial.resume import Resumed
 #: How far a clock may seem to be behind the save in nanoseconds: the guest counts in units.
 BEHIND_SAVE_NS = 1_000_000
 
+#: Name of the clock whose offset the kernel's trace shows.
+TSC = "TSC"
+
 
 class ClockJudge:
     """Judges the clocks of one vCPU by the ticks after a load, in their order."""
@@ -36,6 +39,10 @@ class ClockJudge:
         self._sham = sham
         self._runs_ahead = runs_ahead
         self._heard: list[Arrival] = []
+        self.tsc_moved: int | None = None
+        """Cycles by which the load moved the TSC's offset, by the kernel's trace; None if nothing
+        tells. Without it, a TSC may be restored to the save or go on."""
+        self._against_the_trace = ""
 
     @property
     def _rate(self) -> float:
@@ -50,9 +57,10 @@ class ClockJudge:
             return ""
         tick, clocks, save = heard.tick, self._clocks, self._save
         if before:
-            found = self._jump_ahead("TSC", clocks.tsc, tick.tsc, before, self._rate)
+            found = self._jump_ahead(TSC, clocks.tsc, tick.tsc, before, self._rate)
         else:
-            found = self._jump_at_load("TSC", clocks.tsc, tick.tsc, save.tsc, 0.0, self._rate)
+            jumped = self._jump_at_load(TSC, clocks.tsc, tick.tsc, save.tsc, 0.0, self._rate)
+            found = jumped or self._against_the_trace
         if tick.kvmclock_ns and save.kvmclock_ns:
             clock, now_ns = clocks.kvmclock, tick.kvmclock_ns
             if before:
@@ -84,6 +92,8 @@ class ClockJudge:
         restored = -BEHIND_SAVE_NS <= advanced_ns <= passed_ns + TOLERANCE_NS
         reading = Reading(value, at_ns)
         off_ns = clock.off_ns(reading, resumed.load_ns, rate)
+        if name == TSC:
+            self._against_the_trace = self._contradiction(restored=restored, off_ns=off_ns)
         if self._runs_ahead and advanced_ns >= 0:
             restored = True
         if off_ns or not clock.tied:
@@ -102,6 +112,28 @@ class ClockJudge:
             f"passed if the load restored it, and {off_ns / 1e6:+.0f} ms off the host's clock if "
             "it went on"
         )
+
+    def _contradiction(self, *, restored: bool, off_ns: float) -> str:
+        """Return how the first reading contradicts the kernel's trace; empty if it does not.
+
+        Args:
+            restored: whether the TSC can have been restored to the save.
+            off_ns: how far it is off the host's clock; 0 if it can have gone on.
+        """
+        if self.tsc_moved is None:
+            return ""
+        moved_ns = self.tsc_moved / self._rate
+        if abs(moved_ns) <= TOLERANCE_NS and off_ns:
+            return (
+                f"the kernel kept the offset of the guest's TSC at the load, and the TSC is "
+                f"{off_ns / 1e6:+.0f} ms off the host's clock"
+            )
+        if abs(moved_ns) > TOLERANCE_NS and not restored:
+            return (
+                f"the kernel moved the offset of the guest's TSC by {moved_ns / 1e6:+.0f} ms at "
+                "the load, and the TSC went on as before"
+            )
+        return ""
 
     def _jump_ahead(
         self, name: str, clock: GuestClock, value: int, before: Arrival, rate: float = 1

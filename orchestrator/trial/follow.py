@@ -14,6 +14,7 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.numbering import Numbering
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.resume import Resumed
+from orchestrator.trial.tsc_offset import moved_by_load
 from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
 from orchestrator.vm.instance import Instance
 
@@ -106,6 +107,9 @@ class Follower:
                 came = "one tick came" if count == 1 else f"{count} ticks came"
                 why = f"{came} after the load, then: {quiet.why}" if count else quiet.why
                 return Judgement(quiet.outcome, why, ticks_before=count)
+            # To read the trace takes time: it is read where more ticks are followed in any case.
+            if not count and self._due is None and self._ticks > LEAST_TICKS:
+                judge.note_tsc(await moved_by_load(self._instance, self._save.vcpu))
             judge.hear(self._heard[-1], after_silence=self._silent)
             if judge.suspects and not suspected:
                 ticks = max(ticks, len(self._heard) + RATE_TICKS)

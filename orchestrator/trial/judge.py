@@ -104,6 +104,10 @@ class Judge:
         """Whether a tick showed a fault that no busy host brings about."""
         return any(not each.outcome.ticked and each.outcome not in NOISE for each in self._found)
 
+    def note_tsc(self, moved: int | None) -> None:
+        """Note by how many cycles the load moved the TSC's offset; None if nothing tells."""
+        self._clocks.tsc_moved = moved
+
     def hear(self, heard: Arrival, *, after_silence: bool = False) -> None:
         """Judge one more tick; `after_silence` says that QEMU had answered in a silence."""
         self._heard.append(heard)

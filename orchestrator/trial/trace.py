@@ -118,7 +118,7 @@ def tsc_moved(text: str, vcpu: int = 0) -> int | None:
 
     KVM keeps the offset, and returns 0 here, if it takes the TSC that is restored for an attempt
     to synchronise the vCPUs. Otherwise the offset moves so far that the guest's TSC goes on
-    from the save. The offsets of a load into a new QEMU can't be compared.
+    from the save. The offsets of a load into a new QEMU can't be compared: the new vCPU had none.
 
     Returns:
         The cycles, negative if the TSC went back; None if the trace does not show it.
@@ -130,7 +130,7 @@ def tsc_moved(text: str, vcpu: int = 0) -> int | None:
         for name, detail in _EVENT.findall(last_load(text))
         if name == _RESTORED and _is_of(vcpu, detail) and (found := _OFFSETS.search(detail))
     ]
-    if not written:
+    if not written or not written[0][0]:
         return None
     return cycles_between(written[0][0], written[-1][1])
 

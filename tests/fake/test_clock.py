@@ -1,13 +1,16 @@
 """A guest's TSC after a load: restored to the save, gone on with the host, or jumped."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
 from orchestrator.findings.outcome import Outcome
+from orchestrator.host.tracefs import HEADER, MARK_LOAD
 from orchestrator.testing import FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
+from tests.support.journal import journal_dicts
 
 
 def jumps(seconds: float, which: int = 0) -> Script:
@@ -50,6 +53,69 @@ async def test_a_tsc_that_goes_on_with_the_host_is_right(tmp_path: Path) -> None
 
     result, _ = await campaign(tmp_path, Script(on_load, {"savevm": on_save}))
     assert result.verdict is Verdict.CLEAN, result.cells[0].why
+
+
+class Trace:
+    """A kernel's trace, which says that each load moved the TSC's offset by so many cycles."""
+
+    def __init__(self, moved: int) -> None:
+        self._text = (
+            f"{HEADER} kvm/kvm_write_tsc_offset\n"
+            f"qemu-1 [000] ..... 1.000000: tracing_mark_write: {MARK_LOAD}\n"
+            f"qemu-1 [000] d..1. 1.000001: kvm_write_tsc_offset: vcpu=0 prev={TSC_OFFSET} "
+            f"next={TSC_OFFSET + moved}\n"
+        )
+
+    def mark(self, text: str) -> None:
+        """Keep nothing: the text is fixed."""
+
+    def watch(self, thread_ids: Collection[int]) -> None:
+        """Watch nothing."""
+
+    async def read(self) -> str:
+        return self._text
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+TSC_OFFSET = 1 << 60
+
+
+@pytest.mark.parametrize(
+    ("moved", "restores", "why"),
+    [
+        (-(1 << 40), True, ""),
+        (0, False, ""),
+        (0, True, "the kernel kept the offset of the guest's TSC at the load"),
+        (-(1 << 40), False, "ms at the load, and the TSC went on as before"),
+    ],
+)
+async def test_the_kernels_trace_says_which_of_both_answers_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int, restores: bool, why: str
+) -> None:
+    """It is read at the last load of each save, which follows more ticks."""
+    monkeypatch.setattr(FakeQemu, "tracer", Trace(moved))
+    saved_ns: list[int] = []
+
+    def on_save(qemu: FakeQemu) -> None:
+        saved_ns.append(qemu.clock.now_ns())
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if not restores:
+            vcpu.skipped_ns += qemu.clock.now_ns() - saved_ns[-1]
+
+    script = Script(on_load, {"savevm": on_save})
+    result, _ = await campaign(tmp_path, script, 6, loads_per_save=2)
+    (cell,) = result.cells
+    if not why:
+        assert result.verdict is Verdict.CLEAN, cell.why
+        return
+    assert result.verdict is Verdict.ANOMALOUS, cell.why
+    assert cell.counts.outcomes == {Outcome.CLOCK: 3, Outcome.IMMEDIATE: 3}
+    trials = [each for each in journal_dicts(result.journal) if each["record"] == "trial"]
+    assert sum(why in each.get("why", "") for each in trials) == 3
 
 
 #: TSC and kvmclock of which vCPU are shifted, by how many seconds.

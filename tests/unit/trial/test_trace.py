@@ -131,6 +131,9 @@ def test_how_far_a_load_moved_the_tsc() -> None:
     assert tsc_moved(text) == 1
     assert tsc_moved(text, 1) == 3  # offsets are modulo 2^64
     assert tsc_moved(text, 2) is None
+    # A new QEMU's vCPU has had no offset before.
+    fresh = EVENTS + mark(1, "load") + at(2, "kvm_write_tsc_offset: vcpu=0 prev=0 next=7")
+    assert tsc_moved(fresh) is None
     kept = EVENTS + mark(1, "load") + at(2, "kvm_write_tsc_offset: vcpu=0 prev=7 next=7")
     assert tsc_moved(kept) == 0
 

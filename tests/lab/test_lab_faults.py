@@ -86,20 +86,22 @@ def test_a_lapic_that_was_not_restored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ["--mode=pit", "--mode=rtc"],
-        ["--state=pending", "--state=masked", "--state=tpr", "--state=in-service", "--period=200"],
+        ["--mode=pit", "--mode=rtc", "--mode=hv-stimer"],
+        ["--state=masked", "--state=tpr", "--state=in-service", "--period=200"],
     ],
-    ids=["timers behind the PIC", "states"],
+    ids=["other timers", "states"],
 )
 def test_the_untouched_kernel_is_clean(tmp_path: Path, options: list[str]) -> None:
+    """The state `pending` can't be saved in a lab: see docs/lab.md."""
     found = lab_run(tmp_path / "out", "--variant=untouched", *options, trials=5)
     for cell in found["cells"]:
         assert cell["verdict"] == "clean", cell["why"]
         assert cell["trials"] == 5
 
 
-def test_the_bug_takes_no_timer_behind_the_pic(tmp_path: Path) -> None:
-    found = lab_run(tmp_path / "out", "--variant=revert-fix", "--mode=pit", "--mode=rtc", trials=5)
+def test_the_bug_takes_no_timer_outside_the_lapic(tmp_path: Path) -> None:
+    modes = ["--mode=pit", "--mode=rtc", "--mode=hv-stimer"]
+    found = lab_run(tmp_path / "out", "--variant=revert-fix", *modes, trials=5)
     for cell in found["cells"]:
         assert cell["verdict"] == "clean", cell["why"]
         assert cell["trials"] == 5

@@ -58,6 +58,8 @@ class CellState:
     saves: int = 0
     expired_saves: int = 0
     """Saves in which the timer of a vCPU had run out while the instance was stopped."""
+    kvmclock_saves: int = 0
+    """Saves of a guest with kvmclock, which is judged after each of their loads."""
     lossy_saves: int = 0
     """Saves of which at least one load was lost."""
     by_save: BySave = field(default_factory=BySave)
@@ -109,6 +111,7 @@ class CellState:
         """Count an eligible save."""
         self.saves += 1
         self.expired_saves += any(part.expired for part in save.vcpus)
+        self.kvmclock_saves += all(part.kvmclock_ns > 0 for part in save.vcpus)
         self.by_save.begin()
         self._save = save.tag, self.phases.begin_save(save), save.generation > 0
 

@@ -59,6 +59,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "unknown_attempts": counts.unknown_attempts,
         "saves": counts.saves,
         "expired_saves": counts.expired_saves,
+        "kvmclock_saves": counts.kvmclock_saves,
         "lossy_saves": counts.lossy_saves,
         "outcomes": plain(counts.outcomes),
         "diagnoses": plain(counts.causes),

@@ -61,6 +61,8 @@ class FakeVcpu:
     """TSC at the last tick."""
     due_ns: int | None = 0
     """`ran_ns` at which the armed timer fires, unless the vCPU waits; None if it never will."""
+    has_kvmclock: bool = True
+    """Whether KVM offers kvmclock."""
     kvmclock_ahead_ns: int = 1_000_000_000_000
     """Time by which kvmclock is ahead of `ran_ns`."""
     says_kvmclock: bool = True
@@ -187,7 +189,7 @@ class FakeVcpu:
         self.arms += 1
         self.nmis = 0
         self.last_tick_ns, self.tick_tsc = self.ran_ns, self.tsc
-        self.tick_kvmclock_ns = self.kvmclock_ns
+        self.tick_kvmclock_ns = self.kvmclock_ns if self.has_kvmclock else 0
         self.due_ns = self.ran_ns + int(self.pace * config.period_ns) + self.stretch_next_ns
         self.waits_ns += int(self.starved * config.period_ns)
         if self.ticks_left is not None:
@@ -202,7 +204,7 @@ class FakeVcpu:
             if longest:
                 ran = (self.tsc - end, self.tsc - last)
                 words += (cycles // TURN_UNIT for cycles in (total, longest, *ran))
-            if self.says_kvmclock:
+            if self.has_kvmclock and self.says_kvmclock:
                 words += (self.kvmclock_ns >> 32, self.kvmclock_ns & 0xFFFFFFFF)
                 self.says_kvmclock = False
             if config.vcpus > 1:

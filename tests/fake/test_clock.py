@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.tracefs import HEADER, MARK_LOAD
+from orchestrator.results.summary import summary
 from orchestrator.testing import FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
@@ -195,3 +196,15 @@ async def test_a_vcpu_that_waits_for_a_cpu_as_it_is_stopped_has_a_later_tsc_in_t
     (cell,) = result.cells
     assert cell.counts.outcomes == {Outcome.IMMEDIATE: 5}
     assert result.verdict is Verdict.CLEAN, cell.why
+
+
+@pytest.mark.parametrize("offered", [True, False])
+async def test_whether_kvmclock_was_judged_is_said(tmp_path: Path, offered: bool) -> None:
+    def offer(qemu: FakeQemu) -> None:
+        for vcpu in qemu.vcpus:
+            vcpu.has_kvmclock = offered
+
+    result, _ = await campaign(tmp_path, Script(immediate, {"query-cpus-fast": offer}))
+    (cell,) = summary(result)["cells"]
+    assert cell["saves"] == 1
+    assert cell["kvmclock_saves"] == offered

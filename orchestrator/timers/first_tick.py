@@ -10,6 +10,9 @@ from orchestrator.timers.gap import missing
 #: How far a first tick may lie from the time at which its class is due, in periods.
 TOLERANCE = 0.15
 
+#: Most of the width of a class, in periods, that counts towards the periods that are missing.
+_MOST_UNSURE = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -103,6 +106,16 @@ def classify(
 def past_due(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> float:
     """Return the running time by which a first tick came after every class was due, in periods."""
     return span.low - max(high for _, high in due.values())
+
+
+def missing_at_first(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> int:
+    """Return how many whole periods passed without their tick before the first tick.
+
+    A VM that took long to resume had its tick due sooner after that than the latest moment of
+    the class.
+    """
+    low, high = max(due.values(), key=lambda each: each[1])
+    return max(1, missing(past_due(span, due) + min(high - low, _MOST_UNSURE)))
 
 
 def past_a_class(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> float:

@@ -14,6 +14,7 @@ from orchestrator.timers.first_tick import (
     ResumeTiming,
     Span,
     classify,
+    missing_at_first,
     past_a_class,
     past_due,
 )
@@ -166,7 +167,7 @@ class Judge:
             outcome,
             f"the first tick came {span.low:.2f} to {span.high:.2f} periods after the guest "
             f"resumed (it ran for the first number of them); due were: {classes}",
-            span.low, missing(late) if outcome is Outcome.MISSED else 0,
+            span.low, missing_at_first(span, due) if outcome is Outcome.MISSED else 0,
         )  # fmt: skip
 
     def _span_by_tsc(self, first: Arrival, wall: float) -> Span:

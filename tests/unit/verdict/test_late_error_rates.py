@@ -27,6 +27,7 @@ NOISE = {
 FALSE_ANOMALOUS = [
     *((name, {}) for name in NOISE if name != "none"),
     ("always busy, 20% late", {"planned": 60}),
+    ("always busy, 20% late", {"planned": 20}),
     ("bursts of 20 attempts, 30% late in them", {"cells": 12}),
 ]
 

@@ -9,7 +9,7 @@ from tests.support.lab_command import lab_run, records
 pytestmark = pytest.mark.timeout(1200)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_two_vcpus_on_two_emulated_cpus(tmp_path: Path) -> None:
     """Each vCPU has a timer to lose, and all of them print to one port."""
     options = ["--cpus=2", "--vcpus=2", "--variant=revert-fix"]

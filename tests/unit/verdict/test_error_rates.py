@@ -1,6 +1,6 @@
 """The error rates that verdicts state, measured on simulated campaigns.
 
-2,000 campaigns a point, or as many as LOSTTICK_TEST_CAMPAIGNS says; `tox -e long` runs the
+500 campaigns a point, or as many as LOSTTICK_TEST_CAMPAIGNS says; `tox -e long` runs the
 10,000 of the tables in docs/statistics.md. `-s` prints them. The product's own fold counts the
 trials, and its own rules judge them.
 """
@@ -130,7 +130,7 @@ def test_false_affected_in_a_usual_cell(misread: float, testimony: float) -> Non
 
 @cache
 def is_affected(loads: int, losses: int, cells: int) -> bool:
-    """Judge counts: to fold a million records for each of 2,000 campaigns takes an hour."""
+    """Judge counts: to fold a million records for each of hundreds of campaigns takes long."""
     outcomes = Counter({Outcome.IMMEDIATE: loads - losses, Outcome.LOST: losses})
     causes = Counter({Cause.LOST_INTERRUPT: losses})
     tally = Tally(outcomes, causes, losses, loads, 0, 2, 2, planned=loads, cells=cells)

@@ -1,11 +1,12 @@
 """Real QEMU, real KVM where it works, and a check that nothing is left behind."""
 
 import asyncio
+import copy
 import os
 import subprocess
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,16 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def unpaused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No campaign waits for a calmer host. Guests with more vCPUs than CPUs keep theirs busy."""
+
+    async def at_ease(host: LocalHost) -> float:
+        return 0.0
+
+    monkeypatch.setattr(LocalHost, "pressure_percent", at_ease)
+
+
+@pytest.fixture
 def tracing(tmp_path: Path) -> Iterator[Path]:
     """A tracefs with KVM's events, mounted for the test if it isn't anyway."""
     if os.geteuid() != 0:
@@ -111,10 +122,21 @@ def tracing(tmp_path: Path) -> Iterator[Path]:
         lacking(Need.TRACEFS, "the kernel has no tracepoints of KVM")
 
 
+@pytest.fixture(scope="session")
+def opened() -> LocalHost:
+    """This computer with its QEMU, which is asked only once what it is."""
+
+    async def found() -> LocalHost:
+        async with open_host() as host:
+            return host
+
+    return asyncio.run(found())
+
+
 @pytest.fixture
-async def host() -> AsyncIterator[LocalHost]:
-    async with open_host() as host:
-        yield host
+def host(opened: LocalHost) -> LocalHost:
+    """A host that the test may change."""
+    return copy.copy(opened)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Every further axis, with each of its values, with a real QEMU: nothing is lost.
 
-The usual run tries each value with a few loads. All of them with many:
-`LOSTTICK_TEST_TRIALS=300 pytest tests/e2e/test_axes.py`.
+The usual run tries each value with a few loads under the best accelerator, and one of a kind
+under the other. `tox -e long` tries all with many:
+`LOSTTICK_TEST_TRIALS=300 pytest -m "" tests/e2e/test_axes.py`.
 """
 
 import contextlib
@@ -24,32 +25,51 @@ from orchestrator.vm.config import Accel
 from orchestrator.vm.machine import machine_on
 from tests.support.campaigns import assert_clean, campaign
 from tests.support.journal import journal_dicts
-from tests.support.method_loads import MANY, NEW, OLD, PERIOD_MS, TRIALS, require
+from tests.support.method_loads import (
+    CONTROLS,
+    MANY,
+    NEW,
+    OLD,
+    PERIOD_MS,
+    TRIALS,
+    only_under,
+    require,
+)
 from tests.support.needs import not_applicable
 from tests.support.qemus import host_with_qemu
 
 #: Longer than that of the methods: a load of 300 may wait 10 s, too.
 pytestmark = pytest.mark.timeout(1800)
 
+
+def other(axes: dict[str, Any]) -> Any:
+    """A further combination of values that other combinations have, too."""
+    return pytest.param(axes, marks=pytest.mark.thorough, id=named(axes))
+
+
+def named(value: object) -> str:
+    return "-".join(map(str, value.values())) if isinstance(value, dict) else str(value)
+
+
 #: Axes of a virtual machine of one's own, each with a method that it concerns.
-MACHINES: tuple[dict[str, Any], ...] = (
+MACHINES: tuple[Any, ...] = (
     {"machine": "pc,hpet=off"},
-    {"machine": "q35,usb=off", "method": "exec"},
+    other({"machine": "q35,usb=off", "method": "exec"}),
     {"machine": "pc-i440fx-oldest"},
-    {"machine": "pc-i440fx-2.12-or-later", "method": "loadvm"},
+    other({"machine": "pc-i440fx-2.12-or-later", "method": "loadvm"}),
     {"cpu": "qemu64,hv-relaxed"},
     {"qemu_args": "-device virtio-rng-pci -rtc base=utc,clock=vm"},
-    {"qemu_args": "-device virtio-rng-pci", "method": "exec"},
+    other({"qemu_args": "-device virtio-rng-pci", "method": "exec"}),
     {"vmstate": "second", "method": "hmp"},
     {"vmstate": "second", "method": "jobs"},
     {"vmstate": "second", "method": "jobs-hmp"},
     {"vmstate": "second", "method": "jobs-loadvm"},
     {"firmware": "pflash"},
-    {"firmware": "pflash", "method": "exec"},
-    {"firmware": "pflash", "method": "loadvm", "vmstate": "second"},
+    other({"firmware": "pflash", "method": "exec"}),
+    other({"firmware": "pflash", "method": "loadvm", "vmstate": "second"}),
 )
 
-PAUSES: tuple[dict[str, Any], ...] = (
+PAUSES: tuple[Any, ...] = (
     {"pause_before_load": "3 periods"},
     {"pause_before_cont": "3 periods"},
     # A periodic timer's control is a window of few periods, which a busy machine can miss.
@@ -59,12 +79,12 @@ PAUSES: tuple[dict[str, Any], ...] = (
         "mode": "periodic",
         "period_ms": 100,
     },
-    {"pause_before_cont": "3 periods", "mode": "tsc-deadline"},
+    other({"pause_before_cont": "3 periods", "mode": "tsc-deadline"}),
     {"pause_before_load": "3 periods", "resume": "auto"},
 )
 
 #: Behaviours of the guest: it halts, holds its LAPIC in a state, or ticks by another timer.
-GUESTS = (
+GUESTS: tuple[dict[str, Any], ...] = (
     {"wait": "halt"},
     {"wait": "halt", "mode": "periodic"},
     {"wait": "halt", "vcpus": 2, "period_ms": 50},
@@ -77,12 +97,14 @@ GUESTS = (
     {"mode": "rtc", "period_ms": 31.25},
 )
 
-#: A pause that lasts, with few loads whatever is asked for.
-LONG = {"pause_before_load": "4 s", "pause_before_cont": "4 s"}
+#: One value of each kind, which the usual run tries under the other accelerator, too.
+BOTH = (PAUSES[1], GUESTS[0], GUESTS[3], GUESTS[8])
 
-
-def named(value: object) -> str:
-    return "-".join(map(str, value.values())) if isinstance(value, dict) else str(value)
+#: Pauses that last, with few loads whatever is asked for.
+LASTING = [
+    pytest.param("1 s", 1, id="1 s"),
+    pytest.param("4 s", 3, marks=pytest.mark.thorough, id="4 s"),
+]
 
 
 @pytest.mark.parametrize("method", list(Method))
@@ -91,22 +113,25 @@ async def test_guests_that_run_on_by_themselves(
     method: Method,
 ) -> None:  # fmt: skip
     require(method, facts.qemu)
-    few = TRIALS < MANY and accel is not best_accel
-    if few and method not in (Method.HMP, Method.EXEC):
-        not_applicable(f"tried under {best_accel}; here with LOSTTICK_TEST_TRIALS={MANY}")
+    if method is not Method.EXEC:
+        only_under(best_accel, accel)
     cell = await campaign(
-        host, tmp_path, accel, TRIALS, method=method, resume="auto", period_ms=PERIOD_MS
-    )
-    assert_clean(cell, TRIALS)
+        host, tmp_path, accel, TRIALS, controls=CONTROLS, method=method, resume="auto",
+        period_ms=PERIOD_MS,
+    )  # fmt: skip
+    assert_clean(cell, TRIALS, CONTROLS)
     argvs = [r["argv"] for r in journal_dicts(tmp_path / "journal.jsonl") if "argv" in r]
     assert not any("-S" in argv for argv in argvs)
 
 
 async def test_two_vcpus_run_on_by_themselves(
-    host: LocalHost, tmp_path: Path, accel: Accel
+    host: LocalHost, tmp_path: Path, accel: Accel, best_accel: Accel
 ) -> None:
-    cell = await campaign(host, tmp_path, accel, TRIALS, vcpus=2, resume="auto", period_ms=50)
-    assert_clean(cell, TRIALS)
+    only_under(best_accel, accel)
+    cell = await campaign(
+        host, tmp_path, accel, TRIALS, controls=CONTROLS, vcpus=2, resume="auto", period_ms=50
+    )
+    assert_clean(cell, TRIALS, CONTROLS)
 
 
 @pytest.mark.parametrize("axes", [*PAUSES, *MACHINES], ids=named)
@@ -115,27 +140,39 @@ async def test_every_value(
     axes: dict[str, Any],
 ) -> None:  # fmt: skip
     require(Method(axes.get("method", "hmp")), facts.qemu)
-    if TRIALS < MANY and accel is not best_accel and axes not in (*PAUSES[:2], *MACHINES[:1]):
-        not_applicable(f"tried under {best_accel}; here with LOSTTICK_TEST_TRIALS={MANY}")
+    if axes not in BOTH:
+        only_under(best_accel, accel)
     if accel is Accel.TCG and axes.get("mode") == "tsc-deadline":
         not_applicable("TCG has no TSC-deadline timer")
-    cell = await campaign(host, tmp_path, accel, TRIALS, **{"period_ms": PERIOD_MS} | axes)
-    assert_clean(cell, TRIALS)
+    cell = await campaign(
+        host, tmp_path, accel, TRIALS, controls=CONTROLS, **{"period_ms": PERIOD_MS} | axes
+    )
+    assert_clean(cell, TRIALS, CONTROLS)
 
 
 @pytest.mark.parametrize("axes", GUESTS, ids=named)
 async def test_what_the_guest_does(
-    host: LocalHost, tmp_path: Path, accel: Accel, axes: dict[str, object]
+    host: LocalHost, tmp_path: Path, accel: Accel, best_accel: Accel, axes: dict[str, Any]
 ) -> None:
-    cell = await campaign(host, tmp_path, accel, TRIALS, **{"period_ms": PERIOD_MS, **axes})
+    if axes not in BOTH:
+        only_under(best_accel, accel)
+    cell = await campaign(
+        host, tmp_path, accel, TRIALS, controls=CONTROLS, **{"period_ms": PERIOD_MS} | axes
+    )
     if "cannot be had here" in cell.why:
         not_applicable(cell.why)
-    assert_clean(cell, TRIALS)
+    assert_clean(cell, TRIALS, CONTROLS)
 
 
-async def test_a_long_pause(host: LocalHost, tmp_path: Path, best_accel: Accel) -> None:
-    cell = await campaign(host, tmp_path, best_accel, 3, period_ms=PERIOD_MS, **LONG)
-    assert_clean(cell, 3)
+@pytest.mark.parametrize(("pause", "loads"), LASTING)
+async def test_a_long_pause(
+    host: LocalHost, tmp_path: Path, best_accel: Accel, pause: str, loads: int
+) -> None:
+    both = {"pause_before_load": pause, "pause_before_cont": pause}
+    cell = await campaign(
+        host, tmp_path, best_accel, loads, controls=CONTROLS, period_ms=PERIOD_MS, **both
+    )
+    assert_clean(cell, loads, CONTROLS)
 
 
 #: Which QEMU saves and which loads; None is the host's own.
@@ -150,14 +187,15 @@ async def test_one_qemu_saves_and_another_loads(
     tmp_path: Path, accel: Accel, best_accel: Accel, saver: str | None, loader: str | None,
     method: Method,
 ) -> None:  # fmt: skip
-    if TRIALS < MANY and (accel is not best_accel or (method is Method.LOADVM and saver != OLD)):
-        not_applicable(f"tried by exec under {best_accel}; here with LOSTTICK_TEST_TRIALS={MANY}")
+    only_under(best_accel, accel)
+    if TRIALS < MANY and method is Method.LOADVM and (saver, loader) != PAIRS[0]:
+        not_applicable(f"tried by exec; by loadvm with LOSTTICK_TEST_TRIALS={MANY}")
     cell = await by_two_qemus(tmp_path, accel, saver, loader, method)
     if (saver, loader) in ((NEW, None), (None, OLD)):
         assert cell.verdict is Verdict.SKIPPED
         assert "has no machine type pc-i440fx-" in cell.why
         return
-    assert_clean(cell, TRIALS)
+    assert_clean(cell, TRIALS, CONTROLS)
     records = journal_dicts(tmp_path / "journal.jsonl")
     (noted,) = [record for record in records if record["record"] == "loader"]
     argvs = [noted["argv"], *(r["argv"] for r in records if r["record"] == "instance")]
@@ -175,6 +213,7 @@ async def by_two_qemus(
     data = {
         "axes": {"accel": accel, "loader": "other", "method": method, "period_ms": PERIOD_MS},
         "limits": {"trials": TRIALS, "rule_out": min(0.99, 3 / TRIALS)},
+        "controls": CONTROLS,
     }
     async with host_with_qemu(saver) as one, host_with_qemu(loader) as other:
 
@@ -191,7 +230,7 @@ async def test_the_android_plan_has_a_machine_everywhere(
     best_accel: Accel, suite: str | None, machine: str
 ) -> None:
     """QEMU 11.1 has dropped pc-i440fx-2.12."""
-    cells = load_plan("android", {}).cells(best_accel)
+    cells = load_plan("android", {"axes": {"period_ms": PERIOD_MS}}).cells(best_accel)
     async with host_with_qemu(suite) as host:
         if suite is None and machine not in host.facts.need_qemu().machines:
             not_applicable(f"this QEMU has no {machine}")

@@ -1,6 +1,7 @@
 """Hosts that stall, QEMUs that are killed, lines that are stale: never a false answer."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,16 +17,17 @@ from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import Save
 from orchestrator.guest.config import GuestConfig
-from orchestrator.guest.lines import ControlOpened, Tick
+from orchestrator.guest.lines import ControlOpened
 from orchestrator.guest.tick.config import Fault, Switches
 from orchestrator.guest.tick.guest import TickFirmware
+from orchestrator.guest.tick.lines import LINE, parse
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost
 from orchestrator.host.local_qemu import LocalQemu
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.snapshot.method import Method, Resume
-from orchestrator.trial.aim import Saver
+from orchestrator.trial.aim import NoSaveError, Saver
 from orchestrator.trial.control_save import ControlSaver
 from orchestrator.trial.diagnosis import diagnose
 from orchestrator.trial.gather import gather
@@ -41,13 +43,14 @@ from orchestrator.vm.launch import launch
 from tests.support.campaigns import campaign
 from tests.support.faulty_guest import fallen_silent
 from tests.support.journal import journal_dicts
+from tests.support.method_loads import CONTROLS, only_under
 from tests.support.needs import not_applicable
 
 PERIOD_NS = 20_000_000
 
 
 async def slow_printing(host: LocalHost, accel: Accel, period_ns: int) -> int:
-    """Return the print delay at which a tick line takes about a third of a period."""
+    """Return a print delay at which a tick line takes a third of a period or more."""
     delay = 100
     while True:
         program = TickFirmware(Switches(print_delay=delay))
@@ -60,46 +63,53 @@ async def slow_printing(host: LocalHost, accel: Accel, period_ns: int) -> int:
                 assert isinstance(heard, Heard), heard
                 ticks.append(heard.line)
         share = ticks[2].print_cycles / (ticks[2].tsc - ticks[1].tsc)
-        if share > 0.2:
+        if share > 0.3:
             return delay
-        delay *= 2
+        delay = int(delay * max(2, 0.4 / share))
 
 
 async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel: Accel) -> None:
     """A save in mid-line replays the line's tail: whoever counts bytes sees a live guest."""
     period_ns = 100_000_000
     delay = await slow_printing(host, accel, period_ns)
-    guest = GuestConfig(period_ns=period_ns, control_tick=5, control_periods=8)
+    guest = GuestConfig(period_ns=period_ns, control_tick=7, control_periods=8)
     config = InstanceConfig(accel, guest, TickFirmware(Switches(print_delay=delay)))
     limits, paces, snapshots = Limits(period_ns), Paces(), HmpSnapshots()
-    async with launch(host, config) as instance:
-        saver = Saver(instance, snapshots, paces, limits)
-        await saver.learn_pace()
-        watch = Watch(instance, limits)
-        while True:
-            heard = await watch.hear(Tick, limits.silence_ns, confirm=True)
-            assert isinstance(heard, Heard)
-            if heard.line.sequence == guest.control_tick:
-                break
-        # The control's own line is being printed now: stop in the middle of it.
-        before = instance.console.received_bytes
-        async with asyncio.timeout(5):
-            while instance.console.received_bytes < before + 5:  # noqa: ASYNC110  # bytes set no event
-                await asyncio.sleep(0.001)
-        await instance.stop()
-        seen = await look(instance)
-        assert seen[0].printing
-        part = describe(seen, paces[0].progress_per_period, config)
-        save = Save("stale", 0.5, (part,))
-        assert "printing" in save.ineligible
-        await snapshots.save(instance, "stale")
-        for _ in range(2):
-            before = instance.console.received_bytes
-            result = await Trial(instance, snapshots, save, paces, limits).run()
-            replayed = instance.console.received_bytes - before
-            assert replayed > 10, "the tail of the line should have come again"
-            assert result.outcome is Outcome.LOST, result
-        assert not any(isinstance(line, ControlOpened) for line in watch.others)
+    for _ in range(10):
+        async with launch(host, config) as instance:
+            # A busy machine may learn the pace, or stop the guest, only after the line.
+            with contextlib.suppress(NoSaveError):
+                await Saver(instance, snapshots, paces, limits).learn_pace()
+            begun = await stopped_in_control_line(instance)
+            seen = await look(instance)
+            if not (paces[0].known and seen[0].printing and begun):
+                continue
+            part = describe(seen, paces[0].progress_per_period, config)
+            save = Save("stale", 0.5, (part,))
+            assert "printing" in save.ineligible
+            await snapshots.save(instance, "stale")
+            for _ in range(2):
+                before = instance.console.received_bytes
+                result = await Trial(instance, snapshots, save, paces, limits).run()
+                replayed = instance.console.received_bytes - before
+                line = begun + instance.console.tail()[-replayed:]
+                found = LINE.fullmatch(line)
+                assert found, f"the tail of the line should have come again: {line!r}"
+                said = parse(found)
+                assert said and isinstance(said[1], ControlOpened), line
+                assert result.outcome is Outcome.LOST, result
+            return
+    pytest.fail("the guest stopped in the middle of a line in none of 10 tries")
+
+
+async def stopped_in_control_line(instance: Instance) -> bytes:
+    """Stop the guest as it prints that its control begins; return what it has printed of it."""
+    async with asyncio.timeout(10):
+        while b"\nC" not in instance.console.tail():  # noqa: ASYNC110  # bytes set no event
+            await asyncio.sleep(0.001)
+    await instance.stop()
+    await look(instance)  # meanwhile the last bytes arrive
+    return instance.console.tail().rpartition(b"\n")[2]
 
 
 @pytest.mark.parametrize(
@@ -116,8 +126,10 @@ async def test_a_loss_behind_a_stale_line_is_still_a_loss(host: LocalHost, accel
     ],
 )
 async def test_each_way_a_real_guest_can_fall_silent(
-    host: LocalHost, accel: Accel, fault: Fault, outcome: Outcome, cause: Cause
+    host: LocalHost, accel: Accel, best_accel: Accel, fault: Fault, outcome: Outcome, cause: Cause
 ) -> None:
+    if fault not in (Fault.NO_REARM, Fault.TRIPLE_FAULT):
+        only_under(best_accel, accel)
     guest = GuestConfig(period_ns=PERIOD_NS)
     result, found = await fallen_silent(host, accel, guest, fault)
     assert result.outcome is outcome, result
@@ -143,10 +155,11 @@ async def test_a_load_without_effect_is_named(
 
 
 async def test_a_stopped_qemu_loses_nothing(
-    host: LocalHost, facts: HostFacts, accel: Accel, tmp_path: Path,
+    host: LocalHost, accel: Accel, best_accel: Accel, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """SIGSTOP for several periods, just after every load."""
+    only_under(best_accel, accel)
     plain_cont = Instance.cont
 
     async def cont_and_stall(instance: Instance) -> None:
@@ -158,7 +171,7 @@ async def test_a_stopped_qemu_loses_nothing(
         loop.call_later(0.15, os.kill, process.pid, signal.SIGCONT)
 
     monkeypatch.setattr(Instance, "cont", cont_and_stall)
-    cell = await campaign(host, tmp_path / "out", accel, 10)
+    cell = await campaign(host, tmp_path / "out", accel, 6, controls=CONTROLS)
     assert cell.counts.outcomes[Outcome.LOST] == 0
     assert cell.verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE), cell.why
 
@@ -199,11 +212,12 @@ def hogs() -> Iterator[None]:
         process.wait()
 
 
-@pytest.mark.usefixtures("hogs")
+@pytest.mark.usefixtures("hogs", "unpaused")
 async def test_a_busy_host_loses_nothing(
-    host: LocalHost, facts: HostFacts, accel: Accel, tmp_path: Path
+    host: LocalHost, accel: Accel, best_accel: Accel, tmp_path: Path
 ) -> None:
-    cell = await campaign(host, tmp_path / "out", accel, 60, period_ms=20)
+    only_under(best_accel, accel)
+    cell = await campaign(host, tmp_path / "out", accel, 60, controls=CONTROLS, period_ms=20)
     assert cell.counts.outcomes[Outcome.LOST] == 0
     assert cell.verdict in (Verdict.CLEAN, Verdict.INCONCLUSIVE), cell.why
 
@@ -219,10 +233,12 @@ PHASES = (
 
 @pytest.mark.parametrize(("phase", "use"), PHASES)
 async def test_a_killed_qemu_is_replaced(
-    host: LocalHost, facts: HostFacts, accel: Accel, tmp_path: Path, phase: str, use: int,
-    monkeypatch: pytest.MonkeyPatch,
+    host: LocalHost, facts: HostFacts, accel: Accel, best_accel: Accel, tmp_path: Path,
+    phase: str, use: int, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """SIGKILL of QEMU as a command is sent: an outcome or a new machine, and the rest goes on."""
+    if phase not in ("savevm", "loadvm"):
+        only_under(best_accel, accel)
     jobs = phase.startswith("snapshot-")
     if jobs and facts.qemu and not facts.qemu.has_snapshot_jobs:
         not_applicable(f"QEMU {facts.qemu.version} has no snapshot jobs")
@@ -249,8 +265,9 @@ async def test_a_killed_qemu_is_replaced(
     # A save per trial: each phase comes often.
     method = Method.EXEC if phase.startswith("migrate") else Method.JOBS if jobs else Method.HMP
     cell = await campaign(
-        host, tmp_path / "out", accel, 4, loads_per_save=1, method=method, period_ms=20
-    )
+        host, tmp_path / "out", accel, 4, controls=CONTROLS, loads_per_save=1, method=method,
+        period_ms=20,
+    )  # fmt: skip
     assert seen >= use
     assert cell.counts.failure is None
     assert cell.counts.outcomes.total() == 4

@@ -14,13 +14,14 @@ from orchestrator.vm.config import Accel
 
 
 async def campaign(
-    host: LocalHost, out: Path, accel: Accel, trials: int, **axes: object
+    host: LocalHost, out: Path, accel: Accel, trials: int, *, controls: int = 2, **axes: object
 ) -> CellResult:
     """Run one cell, with a loss rate to rule out that the trials suffice for."""
     plan = build_plan(
         {
             "axes": {"accel": accel, "period_ms": 10, **axes},
             "limits": {"trials": trials, "rule_out": min(0.99, 3 / trials)},
+            "controls": controls,
         },
         "test",
     )
@@ -30,11 +31,11 @@ async def campaign(
     return cell
 
 
-def assert_clean(cell: CellResult, trials: int) -> None:
+def assert_clean(cell: CellResult, trials: int, controls: int = 2) -> None:
     assert cell.verdict is Verdict.CLEAN, cell.why
     assert cell.counts.outcomes.total() >= trials  # a busy host gets more, in pairs with shams
     assert cell.counts.outcomes[Outcome.LOST] == 0
-    assert len(cell.counts.controls) == 2
+    assert len(cell.counts.controls) == controls
     for control in cell.counts.controls:
         assert control.seen, control.sentence
         if not TIMERS[cell.cell.mode].reloads:

@@ -7,6 +7,7 @@ from orchestrator.timers.first_tick import (
     Span,
     classify,
     lapic_due,
+    missing_at_first,
     past_a_class,
 )
 from orchestrator.timers.registry import TIMERS
@@ -170,3 +171,24 @@ def test_a_short_full_period_of_a_vm_that_took_long_to_resume(
 ) -> None:
     timing = ResumeTiming(answering=answering, loading=0.1)
     assert classify(Span(at, at), lapic_due(0.5, timing), timing) is outcome
+
+
+@pytest.mark.parametrize(
+    ("came", "answering", "missing"),
+    [
+        (2.0, 0.0, 1),
+        (3.0, 0.0, 2),
+        (2.7, 0.0, 1),
+        # Seen in a lab: a tick three periods after the load, and 0.12 or 0.25 periods fewer after
+        # the guest ran on.
+        (2.88, 0.05, 2),
+        (2.75, 0.1, 2),
+        (1.9, 0.05, 1),
+        (1.9, 0.5, 1),  # so late a resume tells too little to count one more
+    ],
+)
+def test_the_periods_that_are_missing_at_the_first_tick(
+    came: float, answering: float, missing: int
+) -> None:
+    due = lapic_due(0.5, ResumeTiming(answering=answering, loading=1.0))
+    assert missing_at_first(Span(came, came), due) == missing

@@ -15,8 +15,9 @@ async def silent_later(instance: Instance, error: NoSaveError | MonitorError) ->
     It is `lost` for a silence, `crashed` for a crash, and `unknown` if QEMU was killed or
     stalled.
     """
-    quiet = error.quiet if isinstance(error, NoSaveError) else None
-    if quiet is None and not isinstance(error, NoSaveError):
+    if isinstance(error, NoSaveError):
+        quiet = error.quiet
+    else:
         quiet = await how_it_ended(instance)
     part = VcpuResult(
         outcome=quiet.outcome if quiet else Outcome.UNKNOWN,

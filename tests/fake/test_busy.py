@@ -10,6 +10,7 @@ from orchestrator.plan.load import build_plan
 from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
+from tests.support.heard import Heard
 from tests.support.journal import journal_dicts
 
 PLAN = build_plan(
@@ -42,16 +43,6 @@ async def test_unknown_attempts_pause_the_campaign(tmp_path: Path, pressure: lis
     looks = len(pressure[3:]) or 3  # without a measure: a tenth of the longest
     assert 5e9 * looks * 0.8 <= pause["ns"] < 5e9 * (looks + 4)
     assert host.pressure == []
-
-
-class Heard:
-    """Keeps what a run says."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def __getattr__(self, name: str) -> object:
-        return self.notes.append if name == "noted" else lambda *args: None
 
 
 async def test_a_busy_host_is_waited_for_before_a_qemu_is_started(tmp_path: Path) -> None:

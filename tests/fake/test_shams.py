@@ -20,6 +20,7 @@ from orchestrator.verdict.late import pairs_to_run
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.cut_short_runs import cut_short
+from tests.support.heard import Heard
 from tests.support.journal import journal_dicts
 
 
@@ -58,10 +59,16 @@ def late(records: list[dict[str, Any]]) -> int:
 
 @pytest.mark.parametrize("share", [0.05, 0.3])
 async def test_a_busy_host_is_not_accused(tmp_path: Path, share: float) -> None:
-    host = FakeHost(BusyHost(share).script)
-    result = await run_plan(host, plan(60), Accel.KVM, tmp_path)
+    host, heard = FakeHost(BusyHost(share).script), Heard()
+    result = await run_plan(host, plan(60), Accel.KVM, tmp_path, heard)  # type: ignore[arg-type]
     (cell,) = result.cells
     assert cell.verdict is Verdict.CLEAN, cell.why
+    (note,) = heard.notes
+    assert note.startswith(
+        f"{cell.cell.id}: a tick came late. From now on each load is paired with a sham (stop and "
+        "continue without a load), to tell a busy host from a fault of the load; "
+    )
+    assert note.endswith(" loads are left")
     assert "the host is busy, and the loads are not to blame" in cell.why
     loads, shams = records(result.journal, "host"), records(result.journal, "sham")
     assert late(loads) and late(shams)

@@ -59,6 +59,19 @@ def test_fields_have_no_leading_zeros() -> None:
     assert LINE.search(line.replace(b" 1c05", b" 01c05")) is None
 
 
+def test_lines_that_the_firmware_printed() -> None:
+    """The peers of other tests print lines as `render` does, with the same checksum."""
+    found = read(b"T0 2 87e 42fb 936a34e 29c536 3 2fa4d c72c 2f691 64e 707adaa5\n")
+    assert found == Tick(
+        2, 0x87E, 0x42FB << 32 | 0x936A34E, 0x29C536, 3,
+        *(units * 1024 for units in (0x2FA4D, 0xC72C, 0x2F691, 0x64E)),
+    )  # fmt: skip
+    ready = read(b"R0 0 0 5f5e100 6 6 0 0 0 1 0 0 0 0 f796bba 91953b2a\n")
+    assert isinstance(ready, Ready)
+    assert ready.period_cycles == 0xF796BBA
+    assert read(b"T0 2 87e 42fb 936a34e 29c536 3 2fa4d c72c 2f691 64e 707adaa6\n") is None
+
+
 def test_what_the_guest_refuses_has_words() -> None:
     match = LINE.search(render("B", 7))
     assert match

@@ -31,7 +31,7 @@ from orchestrator.trial.clock_judge import ClockJudge
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.qemu_waits import held_up, lateness
+from orchestrator.trial.qemu_waits import held_up, lateness, slowed
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.timer_differs import timer_differs
 from orchestrator.vm.config import Accel
@@ -235,7 +235,7 @@ class Judge:
             held_back = max(stolen, lag(self._gaps))
             if len(self._heard) == 2:
                 span = self._span  # a tick that was there at the resume fired any time before
-                held_back = max(span.high - span.low, self._past_a_class)
+                held_back = max(span.high - span.low + self._at_once, self._past_a_class)
                 held_back = held_back if span.low > TOLERANCE else 1.0
             if self._timer.catches_up:
                 behind = self._gaps[-1].behind if self._gaps else self._first_behind(before)
@@ -275,7 +275,10 @@ class Judge:
         period = steady_period(gaps)
         if period is None:
             return None
-        if period > 1 and await held_up(self._instance, period - 1, self._period_ns):
+        if period > 1 and (
+            await held_up(self._instance, period - 1, self._period_ns)
+            or await slowed(self._instance, gaps, self._period_ns)
+        ):
             return None
         said = ""
         if period < 1 and not self._timer.reloads:

@@ -90,6 +90,9 @@ class Numbering:
         said = f"a line of tick {number}, where {due} was due"
         periods = cycles_between(before.tick.tsc, heard.tick.tsc) / self._pace.cycles_per_period
         most = 2 + periods / EXTRA
+        if self._instance.config.timer.catches_up:  # with the ticks of all the time since the load
+            since = (heard.at_ns - self._resumed.load_ns) / self._period_ns
+            most = max(most, 2 + since / EXTRA - (before.tick.sequence - self._save.ticks))
         if periods <= 0 or number - due < most or not await self._confirmed(number):
             return Judgement(Outcome.UNKNOWN, said)
         why = f"{number - due + 1} ticks came in {periods:.2f} periods, by the guest's own count"

@@ -1,14 +1,49 @@
-"""Waits of QEMU itself, whose main loop fires the timers that are QEMU's own.
+"""Waits of QEMU itself for a CPU, which make ticks late.
 
-A tick of such a timer comes late whenever that loop waits for a CPU.
+QEMU's main loop fires the timers that are QEMU's own. A tick of such a timer comes late whenever
+that loop waits. A vCPU that sleeps between ticks waits at each tick until it runs.
 """
 
+from collections.abc import Sequence
+
 from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.wait import Wait
+from orchestrator.timers.gap import Gap
 from orchestrator.timers.timer import Timer
 from orchestrator.vm.instance import Instance
 
 #: Periods by which a tick must be later than QEMU waited for a CPU, to be late by itself.
 SLACK = 0.3
+
+
+#: Least share of the lateness of several ticks that QEMU's threads must have waited for a CPU, to
+#: be its reason. Other threads of the host, such as those of KVM's PIT, wait too.
+SHARE = 0.5
+
+
+def counts_waits(instance: Instance) -> bool:
+    """Return whether QEMU's waits for a CPU can explain a late tick.
+
+    They can if QEMU fires the timer, or if the guest's vCPUs sleep between ticks.
+    """
+    config = instance.config
+    return config.timer_is_qemus or config.guest.wait is Wait.HALT
+
+
+async def slowed(instance: Instance, gaps: Sequence[Gap], period_ns: int) -> bool:
+    """Return whether ticks that seem to come at a longer period came late one by one.
+
+    A vCPU that sleeps between ticks waits for a CPU at each of them, and does not note it.
+
+    Args:
+        instance: whose ticks they are.
+        gaps: the times between them.
+        period_ns: the timer's period.
+    """
+    if instance.config.guest.wait is not Wait.HALT:
+        return False
+    late = sum(gap.periods - gap.ticks * gap.usual for gap in gaps)
+    return await instance.waited_ns() >= SHARE * late * period_ns
 
 
 def lateness(

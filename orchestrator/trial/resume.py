@@ -13,6 +13,7 @@ from orchestrator.snapshot.method import Resume
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.trial.limits import Limits
+from orchestrator.trial.qemu_waits import counts_waits
 from orchestrator.trial.watch import Heard, Quiet, Watch
 from orchestrator.vm.instance import Instance
 
@@ -149,7 +150,7 @@ async def continue_guest(instance: Instance) -> Continued:
     # The vCPUs are stopped: everything on the console is from before `cont`.
     stale_bytes = instance.console.drain()
     instance.monitor.take_stops()
-    if instance.config.timer_is_qemus:
+    if counts_waits(instance):
         await instance.mark_waiting()
     cont_ns = instance.clock.now_ns()
     await instance.cont()
@@ -173,7 +174,7 @@ async def _load_running(
     await clock.sleep(manner.pause_before_load_ns)
     stale_bytes = instance.console.drain()
     _mark(instance, MARK_LOAD)
-    if instance.config.timer_is_qemus:
+    if counts_waits(instance):
         await instance.mark_waiting()
     load_ns = clock.now_ns()
     await snapshots.load(instance, save.tag)

@@ -1,7 +1,7 @@
 """One QEMU with its guest: monitor, consoles, threads, and who owns it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from orchestrator.errors import UnfitError
 from orchestrator.findings.arrival import Arrival
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.state import GuestState
+from orchestrator.guest.wait import Wait
 from orchestrator.host.errors import NotOwnedError
 from orchestrator.host.pair import PairedHost
 from orchestrator.host.protocol import Host, QemuProcess
@@ -203,11 +204,20 @@ class Instance:
 
     async def mark_waiting(self) -> None:
         """Start the count that `waited_ns` returns."""
-        self._waiting_mark_ns = await self.process.waited_ns(self.facts.vcpu_threads)
+        self._waiting_mark_ns = await self.process.waited_ns(self._tells_its_waits)
 
     async def waited_ns(self) -> int:
-        """Return how long QEMU's threads, except the vCPUs', waited for a CPU since the mark."""
-        return await self.process.waited_ns(self.facts.vcpu_threads) - self._waiting_mark_ns
+        """Return how long QEMU's threads have waited for a CPU since the mark.
+
+        The threads of vCPUs do not count, unless they sleep between ticks: a guest that never
+        sleeps notes the waits of its vCPUs itself.
+        """
+        return await self.process.waited_ns(self._tells_its_waits) - self._waiting_mark_ns
+
+    @property
+    def _tells_its_waits(self) -> Collection[int]:
+        """Threads of the vCPUs whose guest notes for how long they waited."""
+        return () if self.config.guest.wait is Wait.HALT else self.facts.vcpu_threads
 
     async def guest_state(self, vcpu: int = 0) -> GuestState:
         """Read a vCPU's counters out of the guest's memory, without touching the vCPU."""

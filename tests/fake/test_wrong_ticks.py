@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.testing import FakeQemu, FakeVcpu, immediate
+from orchestrator.testing import FakeQemu, FakeVcpu, full_period, immediate
 from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
@@ -133,21 +133,44 @@ async def test_a_tick_that_is_late_beside_a_wait_for_a_cpu(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("waits", "outcome"), [(False, Outcome.RECOVERED), (True, Outcome.INDISTINCT)]
+    ("periods", "waits", "outcome"),
+    [(7, False, Outcome.RECOVERED), (7, True, Outcome.INDISTINCT), (10, True, Outcome.RECOVERED)],
 )
 async def test_a_long_silence_while_qemu_itself_waits_for_a_cpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, waits: bool, outcome: Outcome
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, periods: int, *, waits: bool, outcome: Outcome
 ) -> None:
-    """QEMU's main loop fires the timer of a LAPIC that is QEMU's own."""
+    """QEMU's main loop fires the timer of a LAPIC that is QEMU's own.
+
+    In ten periods the silence is proven: QEMU has answered, and could fire the timer.
+    """
 
     async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
         return qemu.clock.now_ns() if waits else 0
 
     monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
-    script = only_ordinary(second_after(7))
+    script = only_ordinary(second_after(periods))
     result, _ = await campaign(tmp_path, script, trials=2, accel="tcg")
     (cell,) = result.cells
     assert {kind for kind, number in cell.counts.outcomes.items() if number} == {outcome}
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_sleeping_vcpu_that_waits_at_each_tick_has_no_other_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, waits: bool
+) -> None:
+    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
+        assert not besides, "the waits of a vCPU that sleeps count"
+        return qemu.clock.now_ns() if waits else 0
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        full_period(qemu, vcpu, number)
+        vcpu.pace = 1.5
+
+    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    result, _ = await campaign(tmp_path, only_ordinary(on_load), trials=2, wait="halt")
+    (cell,) = result.cells
+    seen = {kind for kind, number in cell.counts.outcomes.items() if number}
+    assert seen == ({Outcome.LATE} if waits else {Outcome.RATE})
 
 
 async def test_an_extra_tick_counts_though_many_lines_are_missing_later(tmp_path: Path) -> None:

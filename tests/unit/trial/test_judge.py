@@ -1,5 +1,6 @@
 """How the ticks after a load are judged."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -61,3 +62,18 @@ async def test_three_ticks_that_fell_into_a_pause_before_cont(
     for number, at in enumerate(at_ms, start=8):
         found.hear(Arrival(tick(number, at), int(at * MS)))
     assert (await found.decide()).outcome is outcome
+
+
+@pytest.mark.parametrize(("gap_ms", "outcome"), [(3, None), (1, Outcome.EXTRA)])
+async def test_a_first_tick_may_have_been_late_by_a_delivery_besides_the_stolen_time(
+    gap_ms: float, outcome: Outcome | None
+) -> None:
+    """KVM delivers an interrupt up to 1 ms late, though the vCPU runs."""
+    found = judge("periodic", ResumeTiming(since_load=0.5), 10.0)
+    away, since = 16 * MS * TSC_PER_NS, 2 * MS * TSC_PER_NS
+    turns = {"stolen": away, "longest": away, "since_longest": since, "since_last": since}
+    first = replace(tick(8, 32), progress=SPINS + 300, **turns)
+    for each, at in ((first, 32), (tick(9, 32 + gap_ms), 32 + gap_ms)):
+        found.hear(Arrival(each, int(at * MS)))
+    decided = (await found.decide()).outcome
+    assert decided is outcome if outcome else decided.ticked

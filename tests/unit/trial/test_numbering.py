@@ -97,3 +97,20 @@ def test_ticks_from_before_a_load_that_go_on_after_it(number: int, outcome: Outc
     )
     found._resumed = resumed
     assert found.judge_stale(number, 10**9).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("mode", "number", "outcome"),
+    [
+        ("pit", 16, Outcome.UNKNOWN),
+        ("pit", 30, Outcome.EXTRA),
+        ("periodic", 16, Outcome.EXTRA),
+    ],
+)
+async def test_a_timer_that_catches_up_gives_the_ticks_of_all_the_time_since_the_load(
+    mode: str, number: int, outcome: Outcome
+) -> None:
+    """A busy host kept the vCPU waiting for eight periods after the load."""
+    before = Arrival(Tick(8, 900, 2 * 10**9, 0, 9), 160 * MS)
+    heard = Arrival(Tick(number, 0, 2 * 10**9 + 3 * MS * TSC_PER_NS, 0, 17), 163 * MS)
+    assert (await numbering(number, mode).judge_later(before, heard)).outcome is outcome

@@ -99,7 +99,7 @@ class ClockJudge:
         if self._runs_ahead and advanced_ns >= 0:
             restored = True
         if off_ns or not clock.tied:
-            clock.restart()
+            clock.restart(anchor=Reading(value, resumed.load_ns))
         clock.hear(reading)
         self._first[name] = value
         if advanced_ns < -BEHIND_SAVE_NS:

@@ -6,6 +6,7 @@ to the host's time. A stalled host delays lines and never brings them forward.
 """
 
 import collections
+import math
 from dataclasses import dataclass
 
 #: Number of recent lines that tie the clock to the host's time. It is small because the two
@@ -40,10 +41,18 @@ class GuestClock:
 
     def __init__(self) -> None:
         self._recent: collections.deque[Reading] = collections.deque(maxlen=WINDOW)
+        self._anchor: Reading | None = None
 
-    def restart(self) -> None:
-        """Forget what was heard: the clock has a new value, or belongs to another QEMU."""
+    def restart(self, anchor: Reading | None = None) -> None:
+        """Forget what was heard: the clock has a new value, or belongs to another QEMU.
+
+        Args:
+            anchor: a value of the clock, and a moment before which the clock did not have it.
+                All lines of a few may arrive late, and then only the anchor bounds the time
+                in which the clock advanced.
+        """
         self._recent.clear()
+        self._anchor = anchor
 
     @property
     def tied(self) -> bool:
@@ -53,6 +62,8 @@ class GuestClock:
     def hear(self, reading: Reading) -> None:
         """Learn from a tick."""
         self._recent.append(reading)
+        if len(self._recent) == WINDOW:
+            self._anchor = None  # one of so many came at once
 
     def came_ns(self, value: int, per_ns: float) -> float | None:
         """Return the host's time at a value of the clock; None if nothing ties it.
@@ -77,6 +88,14 @@ class GuestClock:
             return 0.0
         slack_ns = TOLERANCE_NS + _DRIFT * (reading.at_ns - self._recent[0].at_ns)
         ahead_ns, behind_ns = came_ns - reading.at_ns, since_ns - came_ns
-        if ahead_ns > slack_ns:
+        if ahead_ns > slack_ns and self._past_anchor_ns(reading, per_ns) > slack_ns:
             return ahead_ns
         return -behind_ns if behind_ns > slack_ns else 0.0
+
+    def _past_anchor_ns(self, reading: Reading, per_ns: float) -> float:
+        """Return how far a reading is past all that the time since the anchor allows."""
+        anchor = self._anchor
+        if anchor is None:
+            return math.inf
+        advanced_ns = cycles_between(anchor.value, reading.value) / per_ns
+        return advanced_ns - (reading.at_ns - anchor.at_ns)

@@ -49,3 +49,13 @@ def test_a_clock_that_has_heard_nothing_ties_nothing() -> None:
 def test_cycles_between_values_of_a_tsc_that_wrapped() -> None:
     assert cycles_between(2**64 - 3, 4) == 7
     assert cycles_between(4, 2**64 - 3) == -7
+
+
+@pytest.mark.parametrize(("tsc_ms", "off_ms"), [(1175, 0), (1400, 289)])
+def test_a_few_lines_that_all_arrived_late_make_no_jump(tsc_ms: float, off_ms: float) -> None:
+    """The clock had its first value no earlier than 1000 ms, and the next lines come at once."""
+    heard = GuestClock()
+    heard.restart(anchor=reading(1000, 1000))
+    for at_ms in (1010, 1030):
+        heard.hear(reading(at_ms, 1121))
+    assert heard.off_ns(reading(tsc_ms, 1202), 1170 * MS, HZ_PER_NS) == off_ms * MS

@@ -117,6 +117,11 @@ class LabClock:
             self._measured_from = self._told
         self._correct_deadlines()
 
+    @property
+    def told_ns(self) -> int:
+        """The lab's monotonic nanoseconds as the agent told them last."""
+        return self._told[0]
+
     def now_ns(self) -> int:
         """Return the lab's monotonic nanoseconds."""
         told_ns, wall = self._told
@@ -267,13 +272,19 @@ class Link(asyncio.Protocol):
             raise LinkError(self._lost or "the lab's agent has not said hello")
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
+        began_ns = self.clock.told_ns
         self._transport.write(encode(kind, qemu, payload))
         try:
             async with self.clock.deadline(self._answer_ns):
                 return await answer
         except TimeoutError:
             limit = f"{self._answer_ns / 1e9:g} s"
-            raise LinkError(f"the lab's agent did not answer in {limit} of its time") from None
+            if self.clock.told_ns - began_ns >= self._answer_ns // 2:
+                raise LinkError(f"the lab's agent did not answer in {limit} of its time") from None
+            raise LinkError(
+                "the lab's agent said nothing for too long: its emulator is stuck, or gets no CPU. "
+                "Run it again while this computer is less busy, or with --parallel 1"
+            ) from None
 
     def close(self) -> None:
         """Hang up."""

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.cache.program import shipped, static_program
+from orchestrator.clock import Deadlines
 from orchestrator.lab.host.link import Decoder, Frame, LabClock, Link, LinkError, encode
 from tests.support.needs import Need, lacking
 
@@ -192,3 +193,30 @@ async def test_what_was_asked_of_a_lab_that_hangs_up_fails() -> None:
     with pytest.raises(LinkError, match="closed"):
         await link.ask(b"R", 0, b"/proc/uptime")
     assert len(lost) == 1
+
+
+@pytest.mark.parametrize(
+    ("speaks", "words"),
+    [
+        (True, "the lab's agent did not answer in 0.1 s of its time"),
+        (False, "Run it again while this computer is less busy, or with --parallel 1"),
+    ],
+)
+async def test_an_agent_that_says_nothing_is_told_from_one_that_does_not_answer(
+    speaks: bool, words: str
+) -> None:
+    ours, theirs = socket.socketpair()
+    deadlines = Deadlines(lab_silence_ns=200_000_000, lab_answer_ns=100_000_000)
+    _, link = await asyncio.get_running_loop().create_connection(
+        lambda: Link(lambda *_: None, lambda frame: None, lambda *_: None, deadlines), sock=ours
+    )
+    link.clock.tell(1_000_000_000)
+    asked = asyncio.create_task(link.ask(b"R", 0, b"/proc/uptime"))
+    await asyncio.sleep(0)
+    if speaks:
+        link.clock.tell(1_200_000_000)
+    async with asyncio.timeout(30):
+        with pytest.raises(LinkError, match=words):
+            await asked
+    link.close()
+    theirs.close()

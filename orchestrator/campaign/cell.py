@@ -31,6 +31,7 @@ from orchestrator.trial import other_vectors
 from orchestrator.trial.aim import NoSaveError, Saver
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
+from orchestrator.trial.quiet_gaps import with_gaps
 from orchestrator.vm.instance import Instance
 
 #: Trials after which a cell gives its turn to another cell that waits. They take some seconds,
@@ -202,7 +203,7 @@ class CellRunner:
             if save and (odd := other_vectors.compare(save, taken)):
                 await self._count(instance, save, odd)
                 return
-            save = taken
+            save = with_gaps(instance, taken, paces)
             for attempt in rejected:
                 self._recorder.save(self._cell, Role.HOST, attempt)
             self._recorder.save(self._cell, Role.HOST, save)

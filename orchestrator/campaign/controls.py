@@ -24,6 +24,7 @@ from orchestrator.timers.registry import TIMERS
 from orchestrator.timers.timer import Timer
 from orchestrator.trial.control_save import ControlSaver
 from orchestrator.trial.examine import Hang
+from orchestrator.trial.quiet_gaps import with_gaps
 
 #: Tries of one control before it counts as not seen.
 TRIES = 6
@@ -114,7 +115,7 @@ class Controls:
         ) as instance:
             paces = instances.paces(instance)
             saver = ControlSaver(instance, instances.snapshots, paces, instances.limits)
-            save = await saver.take_control("control")
+            save = with_gaps(instance, await saver.take_control("control"), paces)
             self._recorder.save(cell, Role.CONTROL, save)
             result = await instances.trial(instance, save, paces).run()
             result, hang = await instances.examine(instance, save, result)

@@ -90,6 +90,8 @@ class VcpuResult:
     periods, for the latest tick of the trial. Negative if every tick came before."""
     stolen_periods: float = 0.0
     """Time before that tick in which the vCPU did not run, in periods."""
+    gaps: tuple[float, ...] = ()
+    """Times between these ticks that came when they were due, in periods."""
     heard: tuple[Arrival, ...] = ()
     """The ticks after the load. Kept in the evidence folder."""
 

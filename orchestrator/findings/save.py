@@ -50,6 +50,9 @@ class VcpuSave:
     waited for a CPU, or slept. 0 if it is less than `SHORT_NS`, or if nothing tells."""
     kvmclock_ns: int = 0
     """kvmclock at the last tick before the save; 0 if the guest has none."""
+    gaps: tuple[float, ...] = ()
+    """Times between ticks before the guest's first load that came when they were due, in
+    periods. Only the first save of a guest that was never loaded has them."""
     divide: int = 0
     """Divisor of the LAPIC timer's clock; 0 if it is not known."""
 

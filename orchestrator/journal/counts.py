@@ -73,6 +73,10 @@ class CellState:
     """The pairs of a load and a sham since the cell's first late tick."""
     first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))
     first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
+    gaps_before: "array[float]" = field(default_factory=lambda: array("d"))
+    """Quiet times between ticks of guests that were never loaded, in periods."""
+    gaps_after: "array[float]" = field(default_factory=lambda: array("d"))
+    """The same after loads."""
     phases: Phases = field(default_factory=Phases)
     apicv: ApicvTrace | None = None
     """The use of APICv in the kernel's trace of the first instance."""
@@ -132,6 +136,7 @@ class CellState:
         elif outcome in LATE:
             self.pairing.began = True
         self.attempts += 1
+        self.gaps_after.extend(trial.gaps)
         if first:
             self.first_tick_periods.append(first[0])
             self.first_tick_ms.append(first[2])

@@ -62,6 +62,9 @@ class TrialRecord:
     """One for each vCPU that was silent."""
     evidence: str | None = None
     """The evidence folder, within the output folder."""
+    gaps: tuple[float, ...] = ()
+    """Times between ticks in which the telling vCPU ran without a break, in periods, if the
+    ticks were plain."""
     pair: int | None = None
     """The number of the pair of a load and a sham; None if the load is in no pair."""
 
@@ -112,6 +115,7 @@ def trial_record(
         diagnoses=diagnoses,
         evidence=evidence,
         pair=pair,
+        gaps=told.gaps if told.outcome.ticked and role is Role.HOST else (),
     )
 
 

@@ -13,6 +13,7 @@ from orchestrator.trial.judge import Judge, Judgement
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.numbering import Numbering
 from orchestrator.trial.pace import Pace
+from orchestrator.trial.quiet_gaps import quiet_gaps, show_the_period
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.tsc_offset import moved_by_load
 from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
@@ -80,7 +81,12 @@ class Follower:
         for before, heard in itertools.pairwise(self._heard):
             self._pace.observe(before.tick, heard.tick)
         self._pace.last = self._heard[-1] if self._heard else None
+        ticks = [each.tick for each in self._heard]
+        if self._instance.config.timer.reloads:
+            del ticks[:1]  # it came when the guest ran again, and the timer had gone on
+        shown = show_the_period(self._instance.config)
         return VcpuResult(
+            gaps=quiet_gaps(ticks, self._pace, self._instance.config) if shown else (),
             outcome=found.outcome,
             first_tick=judge.first,
             missing_periods=found.missing_periods,

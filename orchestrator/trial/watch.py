@@ -207,6 +207,8 @@ class Watch:
                     line, at_ns = arrived
                     if isinstance(line, Tick):
                         instance.heard[self._vcpu] = Arrival(line, at_ns)
+                        if not instance.generation:
+                            instance.heard_unloaded.setdefault(self._vcpu, []).append(line)
                     if isinstance(line, wanted):
                         return Heard(line, at_ns)
                     self.others.append(line)

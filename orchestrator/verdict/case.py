@@ -1,7 +1,7 @@
 """The case of a cell, from which its verdict is decided, and the finding of a rule."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.bugs.exposure import Exposure
@@ -54,6 +54,20 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Gaps:
+    """Times between ticks that came when they were due, in periods."""
+
+    before: Sequence[float] = ()
+    """Of guests that were never loaded."""
+    after: Sequence[float] = ()
+    """After loads."""
+    period_ns: int = 1
+
+
+NO_GAPS = Gaps()
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """Everything that the rules of a verdict may look at."""
 
@@ -66,6 +80,7 @@ class Case:
     """Known bugs that trials look like, without the bug that makes a host `affected`."""
     ending: Ending = COMPLETE
     """Whether the campaign came to its end."""
+    gaps: Gaps = NO_GAPS
     expired_saves: int = 0
     """Saves whose timer ran out between the stop and the save."""
     saves: int = 0

@@ -21,7 +21,7 @@ from orchestrator.plan.choices import Requirement
 from orchestrator.plan.plan import Plan
 from orchestrator.stats.rate import Losses, LossRate, loss_rate
 from orchestrator.verdict.arm import lab_verdict
-from orchestrator.verdict.case import Case, Tally
+from orchestrator.verdict.case import Case, Gaps, Tally
 from orchestrator.verdict.cell import decide
 from orchestrator.verdict.ending import Ending
 from orchestrator.verdict.expired import posts_timers
@@ -179,6 +179,7 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         exposed,
         likenesses(state.symptoms, facts, cell.accel, cell.irqchip),
         _ending(state, plan, cut_short=cut_short),
+        gaps=Gaps(state.gaps_before, state.gaps_after, state.period_ns or 1),
         expired_saves=state.expired_saves,
         saves=state.saves,
         posts_timers=posts_timers(facts, cell),

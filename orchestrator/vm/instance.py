@@ -65,6 +65,8 @@ class Instance:
         tick; 0 if it did not."""
         self.heard: dict[int, Arrival] = {}
         """The last tick that was heard of each vCPU, before or after a load."""
+        self.heard_unloaded: dict[int, list[Tick]] = {}
+        """The ticks that were heard of each vCPU before the first load."""
         self._waiting_mark_ns = 0
         self._qemu = qemu
 

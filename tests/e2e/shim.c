@@ -70,6 +70,7 @@ static struct vcpu {
     unsigned runs; /* of KVM_RUN that have returned */
     unsigned ticks; /* that the guest began to print since the load */
     uint32_t lvtt, tmict; /* as they were saved */
+    uint32_t first_tmict; /* in the first save */
     struct due due[MAX_DUE];
 } vcpus[MAX_VCPUS];
 static int vcpu_count, vm;
@@ -252,7 +253,7 @@ static int svr(struct vcpu *v, struct kvm_lapic_state *page, double number)
 
 static int scale(struct vcpu *v, struct kvm_lapic_state *page, double number)
 {
-    set(page, TMICT, v->tmict * number);
+    set(page, TMICT, v->first_tmict * number); /* a later save has what was loaded before */
     return 0;
 }
 
@@ -539,6 +540,8 @@ static int set_lapic(struct vcpu *v, struct kvm_lapic_state *given)
         v->ticks = 0;
         v->lvtt = get(&page, LVTT);
         v->tmict = get(&page, TMICT);
+        if (!v->first_tmict)
+            v->first_tmict = v->tmict;
         v->tampered = vector == TICK_VECTOR && tampers(v);
     }
     for (int i = 0; v->tampered && chosen[i].what; i++)

@@ -207,3 +207,17 @@ async def test_no_save_is_loaded_whose_timer_is_dead(tmp_path: Path, ticks: int)
 
     await campaign(tmp_path, only_ordinary(on_load), trials=8, cycle="chain")
     assert not dead
+
+
+@pytest.mark.parametrize("mode", ["one-shot", "periodic"])
+@pytest.mark.parametrize(("periods", "slower"), [(1.05, True), (1.0, False)])
+async def test_a_period_that_is_a_little_too_long(
+    tmp_path: Path, mode: str, *, periods: float, slower: bool
+) -> None:
+    """No tick is late by itself."""
+    script = only_ordinary(every(periods))
+    result, _ = await campaign(tmp_path, script, trials=60, mode=mode)
+    (cell,) = result.cells
+    assert all(kind.ticked for kind, number in cell.counts.outcomes.items() if number)
+    assert cell.verdict is (Verdict.ANOMALOUS if slower else Verdict.CLEAN), cell.why
+    assert ("rate: the timer's period is 5.0% longer after loads" in cell.why) is slower

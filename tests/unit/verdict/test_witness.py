@@ -15,7 +15,7 @@ from orchestrator.findings.witness import TraceReading
 from orchestrator.host.protocol import Host
 from orchestrator.journal.fold import RunState, fold
 from orchestrator.journal.line import decode, encode
-from orchestrator.journal.records import LabRecord, Record, WitnessRecord
+from orchestrator.journal.records import HostRecord, LabRecord, Record, WitnessRecord
 from orchestrator.journal.trial_record import TrialRecord
 from orchestrator.plan.load import COMMAND_LINE, build_plan
 from orchestrator.testing import FACTS, FakeHost
@@ -118,6 +118,16 @@ def test_a_witness_decides(
     assert words in why
     agrees = "a second witness agrees" in why
     assert agrees is (verdict is Verdict.AFFECTED and "expired or never started" not in why)
+
+
+def test_on_an_immune_host_the_exposure_says_why_it_is_not_the_bug() -> None:
+    state = after(
+        HostRecord(IMMUNE, CELL.id), WitnessRecord(CELL.id, AT_ZERO_ALONE), trial=lost(None)
+    )
+    verdict, why = judged(state)
+    assert verdict is Verdict.ANOMALOUS
+    assert "so this is not the APICv bug" in why
+    assert "with the testimony of the APICv bug" not in why
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,19 @@ def run(tmp_path: Path, name: str, files: dict[str, str]) -> "subprocess.Complet
             "vector = reg & APIC_VECTOR_MASK;\n"
             "\t\tif (lvt_type == APIC_LVTT && losttick_loaded == apic) {",
         ),
+        (
+            "late_tick",
+            "kvm_apic_set_state",
+            "if (apic_lvtt_oneshot(apic) && !kvm_lapic_get_reg(apic, APIC_TMCCT)) {\n"
+            "\t\tu64 losttick_ns;",
+        ),
         ("late_tick", "kvm_apic_set_state", "losttick_ns / 100 * 140;"),
+        (
+            "late_tick",
+            "kvm_apic_set_state",
+            "restart_apic_timer(apic);\n\t} else {\n"
+            "\t\t__start_apic_timer(apic, APIC_TMCCT);\n\t}\n\treturn 0;",
+        ),
         ("early_tick", "kvm_apic_set_state", "losttick_ns / 100 * 25;"),
         ("third_period", "kvm_apic_set_state", "losttick_ns / 100 * 300;"),
         ("ignore_lapic", "kvm_apic_set_state", "if (vcpu)\n\t\treturn 0;\n\n\tbegin(vcpu);"),
@@ -121,6 +133,30 @@ def test_a_fault_is_put_into_its_function(
     refused = run(tmp_path, name, {LAPIC: SOURCE.replace(within, "other")})
     assert refused.returncode == 1
     assert f"{within}() is defined 0 times, not once" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "declared"),
+    [
+        (
+            "drop_third_arm",
+            "armed one. */\nstatic unsigned int losttick_arms = 3;\n\n"
+            "static int kvm_lapic_reg_write(",
+        ),
+        (
+            "other_vector",
+            "fired once. */\nstatic struct kvm_lapic *losttick_loaded;\n\n"
+            "int kvm_apic_local_deliver(",
+        ),
+    ],
+)
+def test_what_a_fault_remembers_is_declared_before_its_use(
+    tmp_path: Path, name: str, declared: str
+) -> None:
+    run(tmp_path, name, {LAPIC: SOURCE})
+    text = (tmp_path / LAPIC).read_text()
+    assert declared in text
+    assert text.index(declared) < text.index("kvm_apic_set_state(")
 
 
 @pytest.mark.parametrize("file", [X86, MSRS])

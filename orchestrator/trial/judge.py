@@ -141,7 +141,9 @@ class Judge:
         if self._notes_turns and save.tsc < first.tick.tsc:
             self._span = self._span_by_tsc(first, wall)
         elif self._sleeps:
-            self._span = Span(wall_periods, wall_periods)
+            # It resumed at some moment until QEMU answered: a new QEMU takes long to start.
+            answering = self._resumed.timing.answering
+            self._span = Span(max(0.0, wall_periods - answering), wall_periods)
         else:
             spun = (first.tick.progress - save.progress) / self._pace.progress_per_period
             self._span = Span(spun, max(spun, wall_periods))

@@ -11,6 +11,7 @@ from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.state import Stage
+from orchestrator.guest.wait import Wait
 from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.trial.judge import Judge
 from orchestrator.trial.limits import Limits
@@ -29,9 +30,9 @@ def tick(number: int, at_ms: float) -> Tick:
     return Tick(number, SPINS, TSC + int(at_ms * MS * TSC_PER_NS), 0, number + 1)
 
 
-def judge(mode: str, timing: ResumeTiming, cont_ms: float) -> Judge:
+def judge(mode: str, timing: ResumeTiming, cont_ms: float, wait: Wait = Wait.BUSY) -> Judge:
     """Return a judge of the ticks after a save at tick 7, whose load began at 0 ms."""
-    config = InstanceConfig(Accel.KVM, GuestConfig(mode=mode, period_ns=PERIOD_NS))
+    config = InstanceConfig(Accel.KVM, GuestConfig(mode=mode, period_ns=PERIOD_NS, wait=wait))
     pace = Pace()
     pace.known_cycles = PERIOD_NS * TSC_PER_NS
     for number in range(4):
@@ -75,5 +76,16 @@ async def test_a_first_tick_may_have_been_late_by_a_delivery_besides_the_stolen_
     first = replace(tick(8, 32), progress=SPINS + 300, **turns)
     for each, at in ((first, 32), (tick(9, 32 + gap_ms), 32 + gap_ms)):
         found.hear(Arrival(each, int(at * MS)))
+    decided = (await found.decide()).outcome
+    assert decided is outcome if outcome else decided.ticked
+
+
+@pytest.mark.parametrize(("answering", "outcome"), [(10.0, None), (8.0, Outcome.MISSED)])
+async def test_a_sleeping_guest_whose_qemu_takes_long_to_start(
+    answering: float, outcome: Outcome | None
+) -> None:
+    """It may have resumed at any time until QEMU answered, and slept no longer than since then."""
+    found = judge("one-shot", ResumeTiming(answering=answering, loading=answering), 0.0, Wait.HALT)
+    found.hear(Arrival(tick(8, 1), 205 * MS))
     decided = (await found.decide()).outcome
     assert decided is outcome if outcome else decided.ticked

@@ -31,7 +31,7 @@ from orchestrator.trial.clock_judge import ClockJudge
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.qemu_waits import held_up, lateness, slowed
+from orchestrator.trial.qemu_waits import after_a_wait, held_up, lateness, slowed
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.timer_differs import timer_differs
 from orchestrator.vm.config import Accel
@@ -85,6 +85,7 @@ class Judge:
         self._span = Span(0.0, 0.0)
         self._past_a_class = 0.0
         self._silent = False
+        self._too_soon = 0.0
         self._gaps: list[Gap] = []
         self._heard: list[Arrival] = []
         self._found: list[Judgement] = []
@@ -210,6 +211,8 @@ class Judge:
         self._gaps.append(gap)
         self._note(gap.late, gap.stolen)
         outcome = judge(gap)
+        if outcome is Outcome.EXTRA:
+            self._too_soon = max(self._too_soon, gap.ticks - gap.periods)
         if outcome is None:
             return Judgement(Outcome.INDISTINCT)
         return self._judgement(
@@ -237,7 +240,7 @@ class Judge:
             held_back = max(stolen, lag(self._gaps))
             if len(self._heard) == 2:
                 span = self._span  # a tick that was there at the resume fired any time before
-                held_back = max(span.high - span.low + self._at_once, self._past_a_class)
+                held_back = max(span.high - span.low, self._past_a_class) + self._at_once
                 held_back = held_back if span.low > TOLERANCE else 1.0
             if self._timer.catches_up:
                 behind = self._gaps[-1].behind if self._gaps else self._first_behind(before)
@@ -328,4 +331,6 @@ class Judge:
         """Return another finding if QEMU, whose LAPIC it is, had to wait for a CPU itself."""
         late = lateness(found.outcome, self._timer, self.late, self._past_a_class, self._silent)
         why = await held_up(self._instance, late, self._period_ns) if late is not None else ""
+        if found.outcome is Outcome.EXTRA:
+            why = why or await after_a_wait(self._instance, self._too_soon, self._period_ns)
         return Judgement(Outcome.INDISTINCT, why, ticks_before=len(self._heard)) if why else None

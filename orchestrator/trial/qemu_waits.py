@@ -40,10 +40,33 @@ async def slowed(instance: Instance, gaps: Sequence[Gap], period_ns: int) -> boo
         gaps: the times between them.
         period_ns: the timer's period.
     """
+    late = sum(gap.periods - gap.ticks * gap.usual for gap in gaps)
+    return await _waited(instance, late * period_ns)
+
+
+async def after_a_wait(instance: Instance, too_soon: float, period_ns: int) -> str:
+    """Return how the wait of a sleeping vCPU explains an `extra` tick; an empty text if not.
+
+    The next tick of a timer that runs by itself comes too soon after one that waited for its vCPU.
+
+    Args:
+        instance: whose tick it was.
+        too_soon: how much sooner than a period it came, in periods.
+        period_ns: the timer's period.
+    """
+    if not instance.config.timer.reloads or not await _waited(instance, too_soon * period_ns):
+        return ""
+    return (
+        f"a tick came {too_soon:.2f} periods too soon after the one before, for which the sleeping "
+        "vCPU had to wait for a CPU"
+    )
+
+
+async def _waited(instance: Instance, late_ns: float) -> bool:
+    """Return whether the wait of a vCPU that sleeps between ticks explains their lateness."""
     if instance.config.guest.wait is not Wait.HALT:
         return False
-    late = sum(gap.periods - gap.ticks * gap.usual for gap in gaps)
-    return await instance.waited_ns() >= SHARE * late * period_ns
+    return await instance.waited_ns() >= SHARE * late_ns
 
 
 def lateness(

@@ -173,6 +173,33 @@ async def test_a_sleeping_vcpu_that_waits_at_each_tick_has_no_other_rate(
     assert seen == ({Outcome.LATE} if waits else {Outcome.RATE})
 
 
+@pytest.mark.parametrize(
+    ("mode", "waits", "outcome"),
+    [
+        ("periodic", True, Outcome.INDISTINCT),
+        ("periodic", False, Outcome.EXTRA),
+        ("one-shot", True, Outcome.EXTRA),
+    ],
+)
+async def test_a_tick_too_soon_after_one_that_waited_for_its_sleeping_vcpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, *, waits: bool, outcome: Outcome
+) -> None:
+    """A timer that the guest arms at each tick begins a whole period after a late tick."""
+
+    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
+        return qemu.clock.now_ns() if waits else 0
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        full_period(qemu, vcpu, number)
+        vcpu.stretch_next_ns = int(-0.6 * qemu.period_ns)
+
+    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    script = only_ordinary(on_load)
+    result, _ = await campaign(tmp_path, script, trials=2, wait="halt", mode=mode)
+    (cell,) = result.cells
+    assert {kind for kind, number in cell.counts.outcomes.items() if number} == {outcome}
+
+
 async def test_an_extra_tick_counts_though_many_lines_are_missing_later(tmp_path: Path) -> None:
     def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         second_after(0.4)(qemu, vcpu, number)

@@ -53,12 +53,14 @@ class Fault:
     """Behaviours of the shim."""
     verdict: Verdict
     outcome: Outcome | None
-    """The only outcome of its loads beside ordinary ticks, but for `WEAKER`."""
+    """The only outcome of its loads beside ordinary ticks and `weaker` ones. One load has it."""
     cause: Cause | None = None
     """The only cause, if its loads fall silent."""
     axes: Mapping[str, object] = field(default_factory=dict)
     vcpu: int | None = None
     """The only vCPU with the fault."""
+    weaker: frozenset[Outcome] = frozenset()
+    """Outcomes by which a load shows less of the fault, because its vCPU had to wait for a CPU."""
     loads: int = FEW
 
 
@@ -67,16 +69,9 @@ def lost(name: str, shim: str, cause: Cause, verdict: Verdict = Verdict.ANOMALOU
     return Fault(name, shim, verdict, Outcome.LOST, cause, **more)  # type: ignore[arg-type]  # fields
 
 
-#: Other outcomes that a load with a fault may have if its vCPU had to wait for a CPU.
-WEAKER = {
-    Outcome.MISSED: {Outcome.LATE},
-    Outcome.RATE: {Outcome.LATE, Outcome.MISSED, Outcome.EARLY, Outcome.EXTRA},
-}
-
-
 def odd(name: str, shim: str, outcome: Outcome, **more: object) -> Fault:
     """A fault that lets ticks go on."""
-    loads = MANY if outcome in WEAKER or outcome is Outcome.LATE else SEVERAL
+    loads = MANY if outcome in (Outcome.LATE, Outcome.MISSED, Outcome.RATE) else SEVERAL
     return Fault(name, shim, Verdict.ANOMALOUS, outcome, loads=loads, **more)  # type: ignore[arg-type]
 
 
@@ -89,6 +84,10 @@ def harmless(name: str, shim: str, **more: object) -> Fault:
     """No fault of KVM: the guest's own running time shows nothing."""
     return Fault(name, shim, Verdict.CLEAN, None, **more)  # type: ignore[arg-type]
 
+
+#: The ticks of a period that is too short, and of one that is too long.
+TOO_SOON = frozenset({Outcome.EARLY, Outcome.EXTRA})
+TOO_LATE = frozenset({Outcome.LATE, Outcome.MISSED})
 
 PERIODIC, DEADLINE = {"mode": "periodic"}, {"mode": "tsc-deadline"}
 ANEW = {"method": "loadvm"}
@@ -131,7 +130,12 @@ FAULTS = [
     odd("the first tick is late by 1.4 periods", "first:1.4", Outcome.LATE),
     odd("the first tick is late by 1.6 periods", "first:1.6", Outcome.LATE),
     odd("the first tick is early", "first:0.25", Outcome.EARLY),
-    odd("the first tick misses two periods", "first:3", Outcome.MISSED),
+    odd(
+        "the first tick misses two periods",
+        "first:3",
+        Outcome.MISSED,
+        weaker=frozenset({Outcome.LATE}),
+    ),
     odd("the second tick is late", "second:1.4", Outcome.LATE),
     odd("the second tick comes too soon", "second:0.4", Outcome.EXTRA),
     odd("a tick besides", "spurious:0.3", Outcome.EXTRA),
@@ -139,12 +143,13 @@ FAULTS = [
     astray("an interrupt besides on the guest's other vector", "besides:65"),
     astray("an interrupt besides on a stray vector", "besides:80"),
     Fault("a storm with hardly time to print", "storm:0.002", Verdict.ANOMALOUS, Outcome.EXTRA),
-    odd("half the period", "scale:0.5", Outcome.RATE, axes=PERIODIC),
-    odd("twice the period", "scale:2", Outcome.RATE, axes=PERIODIC),
+    odd("half the period", "scale:0.5", Outcome.RATE, weaker=TOO_SOON, axes=PERIODIC),
+    odd("twice the period", "scale:2", Outcome.RATE, weaker=TOO_LATE, axes=PERIODIC),
     odd(
         "the divide register of the timer is lost",
         "divide:0",
         Outcome.RATE,
+        weaker=TOO_LATE,  # the timer's clock is divided by 2 then
         axes=PERIODIC,
     ),
     odd("the TSC jumps ahead", "tsc:5", Outcome.CLOCK),
@@ -189,11 +194,10 @@ async def campaign_of(fault: Fault, shim: Path, place: Path, kvm: Accel, seed: i
 
 def answer(fault: Fault, cell: CellResult) -> tuple[Verdict, set[Outcome], set[Cause]]:
     """Return the verdict, the outcomes other than ordinary ticks, and the causes."""
-    weaker = WEAKER.get(fault.outcome, set()) if fault.outcome else set()
     outcomes = {kind for kind, number in cell.counts.outcomes.items() if number}
     causes = {cause for cause, number in cell.counts.causes.items() if number}
     causes.discard(Cause.STORM)  # whether a storm leaves time to print depends on the host
-    return cell.verdict, {kind for kind in outcomes - weaker if not kind.ticked}, causes
+    return cell.verdict, {kind for kind in outcomes - fault.weaker if not kind.ticked}, causes
 
 
 def right(fault: Fault) -> tuple[Verdict, set[Outcome], set[Cause]]:

@@ -17,7 +17,7 @@ SLACK = 0.3
 
 
 #: Least share of the lateness of several ticks that QEMU's threads must have waited for a CPU, to
-#: be its reason. Other threads of the host, such as those of KVM's PIT, wait too.
+#: be its reason. Other threads of the host, such as those that fire KVM's own timers, wait too.
 SHARE = 0.5
 
 

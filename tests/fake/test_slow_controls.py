@@ -1,10 +1,18 @@
 """On a busy host the window of a control may pass before the guest is stopped."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
-from orchestrator.testing import FakeQemu, Script, full_period, immediate, only_in_trials
+from orchestrator.testing import (
+    FakeQemu,
+    Script,
+    full_period,
+    immediate,
+    only_in_trials,
+    remaining,
+)
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign
 from tests.support.journal import journal_dicts
@@ -77,6 +85,21 @@ async def test_a_timer_that_runs_by_itself_has_a_long_window_on_a_short_period(
     assert result.verdict is Verdict.CLEAN, result.cells[0].why
     tries = [qemu.config for qemu in host.started if qemu.config.control_tick]
     assert [each.control_periods * each.period_ns >= 120_000_000 for each in tries] == [True] * 2
+
+
+async def test_a_control_is_seen_although_qemu_waits_for_a_cpu_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its silence is long enough to be proven: QEMU answers in it, and could fire the timer."""
+
+    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
+        return qemu.clock.now_ns()
+
+    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    script = Script(only_in_trials(remaining))
+    result, _ = await campaign(tmp_path, script, mode="periodic", accel="tcg", period_ms=20)
+    assert result.verdict is Verdict.CLEAN, result.cells[0].why
+    assert [control.seen for control in result.cells[0].counts.controls] == [True, True]
 
 
 async def test_a_wide_window_passes_for_the_most_part_before_the_save(tmp_path: Path) -> None:

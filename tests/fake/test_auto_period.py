@@ -71,6 +71,17 @@ async def test_a_slower_host_gets_a_longer_period(
     assert {each.control_periods * each.period_ns >= 120 * MS for each in controls} == {True}
 
 
+async def test_stops_that_are_all_late_by_as_much_are_aimed_sooner(tmp_path: Path) -> None:
+    async def stop(qemu: FakeQemu) -> None:
+        await qemu.clock.sleep(MS)
+        qemu.advance()
+
+    _, records = await run(tmp_path, Script(immediate, {"stop": stop}))
+    (record,) = [each for each in records if each["record"] == "period"]
+    assert record["period_ns"] == 5 * MS
+    assert record["tried"][0]["stop_error"] < 0.01
+
+
 async def test_one_stop_of_twelve_may_miss_its_aim(tmp_path: Path) -> None:
     stops = itertools.count()
 

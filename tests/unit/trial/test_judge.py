@@ -53,6 +53,8 @@ def judge(mode: str, timing: ResumeTiming, cont_ms: float, wait: Wait = Wait.BUS
         ("pit", (60.1, 61.1, 62.1, 80), Outcome.INDISTINCT),
         ("pit", (60.1, 61.1, 62.1, 63.1), Outcome.EXTRA),
         ("periodic", (60.1, 61.1, 62.1, 80), Outcome.EXTRA),
+        ("periodic", (60.1, 66, 86, 106), Outcome.INDISTINCT),
+        ("periodic", (60.1, 66, 72, 92), Outcome.EXTRA),
     ],
 )
 async def test_three_ticks_that_fell_into_a_pause_before_cont(

@@ -194,7 +194,9 @@ def test_a_full_disk(tmp_path: Path) -> None:
         lacking(Need.NAMESPACES, "unshare --mount fails")
     done = subprocess.run(
         [*unshare, "sh", "-c", script + " | tail -n 2; exit $code", "sh", str(small),
-         *losttick_command("run", "--accel", "tcg", "--trials", "200", "--out", "small/out")],
+         *losttick_command(
+             "run", "--accel", "tcg", "--period", "10", "--trials", "200", "--out", "small/out"
+         )],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 4, done.stderr
@@ -205,7 +207,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 def start(tmp_path: Path, *args: str) -> contextlib.AbstractContextManager["subprocess.Popen[str]"]:
     """Start a run that would go on for an hour."""
-    long = ("run", "--accel", "tcg", "--trials", "100000", "--out", "out")
+    long = ("run", "--accel", "tcg", "--period", "10", "--trials", "100000", "--out", "out")
     return started(*long, *args, cwd=tmp_path)
 
 

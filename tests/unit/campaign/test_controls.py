@@ -10,7 +10,7 @@ from orchestrator.guest import lines
 from orchestrator.guest.state import Stage
 from orchestrator.timers.registry import TIMERS
 from orchestrator.trial.examine import Hang
-from tests.unit.trial.test_look import ticking
+from tests.support.guest_states import ticking
 
 TESTIMONY = lines.Testimony(1, 0x40, 1, 0, 0, 0, 0, 0, 0, 9, 6, 7, 0x246, 0xF000, 0x34)
 

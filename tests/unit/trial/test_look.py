@@ -9,16 +9,9 @@ from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.tick.config import TICK_VECTOR
 from orchestrator.trial.look import reasons_against
 from orchestrator.vm.config import Accel, InstanceConfig
+from tests.support.guest_states import ticking
 
 CONFIG = InstanceConfig(Accel.KVM)
-
-
-def ticking(**changes: object) -> GuestState:
-    fields: dict[str, object] = {
-        "printing": False, "ticks": 9, "arms": 10, "progress": 500, "printed": 9,
-        "stage": Stage.TICKING, "window_left": 0,
-    }  # fmt: skip
-    return GuestState(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 ARMED = Lapic(lvtt=TICK_VECTOR, tmict=1000, irr=frozenset(), isr=frozenset())

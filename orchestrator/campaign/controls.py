@@ -16,6 +16,7 @@ from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.state import Stage
 from orchestrator.journal.control import control_subject
+from orchestrator.journal.counts import CONTROL_TRIES
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import Cell
@@ -25,9 +26,6 @@ from orchestrator.timers.timer import Timer
 from orchestrator.trial.control_save import ControlSaver
 from orchestrator.trial.examine import Hang
 from orchestrator.trial.quiet_gaps import with_gaps
-
-#: Tries of one control before it counts as not seen.
-TRIES = 6
 
 #: Largest factor by which a window is longer than the usual one.
 MOST_WINDOWS = 8
@@ -87,12 +85,12 @@ class Controls:
         """
         controls = self._recorder.state.cells[self._cell.id].controls
         number = len(controls) + 1
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, CONTROL_TRIES + 1):
             try:
                 outcome = await self._try(number, attempt)
             except INSTANCE_TROUBLE as error:
                 self._recorder.failure(self._cell, error)
-                if attempt == TRIES:
+                if attempt == CONTROL_TRIES:
                     raise
                 continue
             if outcome is not Outcome.UNKNOWN:

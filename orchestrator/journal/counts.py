@@ -25,6 +25,9 @@ from orchestrator.stats.save_effect import BySave
 #: Attempts at one trial; each is journalled and counted.
 MAX_ATTEMPTS = 3
 
+#: Tries of one control before it counts as not seen.
+CONTROL_TRIES = 6
+
 #: Looked up once: a journal has millions of trials.
 _UNKNOWN, _LOST, _HOST = Outcome.UNKNOWN, Outcome.LOST, Role.HOST
 
@@ -175,7 +178,7 @@ class CellState:
     def _count_control(self, trial: TrialRecord) -> None:
         """Note a control; one that ended unknown is tried again under the same number."""
         control = control_of(self.cell, trial)
-        if control.outcome is _UNKNOWN and trial.attempt < MAX_ATTEMPTS:
+        if control.outcome is _UNKNOWN and trial.attempt < CONTROL_TRIES:
             return
         del self.controls[(trial.number or 1) - 1 :]
         self.controls.append(control)

@@ -59,6 +59,13 @@ class ControlSaver(Saver):
             before, asked = left, max(early / 2, _LEAST_WAIT)
             await instance.cont()
             await instance.clock.sleep(int(asked * self._limits.period_ns))
+        else:
+            raise NoSaveError(
+                f"saving inside the built-in control: at none of {ATTEMPTS} stops {least:.1f} to "
+                f"{wanted:.1f} periods of its window were left, nothing was being printed and no "
+                "interrupt was pending. Run it again while the host is less busy, or with a longer "
+                "--period."
+            )
         if not in_window or early > 0 or state.printing:
             raise NoSaveError(
                 f"saving inside the built-in control: {left:.1f} periods of its window were left, "

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.bugs.known_bug import Symptom
 from orchestrator.findings.cause import Cause, Diagnosis
 from orchestrator.findings.outcome import Outcome
-from orchestrator.journal.counts import OrderError
+from orchestrator.journal.counts import CONTROL_TRIES, OrderError
 from orchestrator.journal.file import Journal, JournalFormatError
 from orchestrator.journal.fold import RunState, fold, read_state
 from orchestrator.journal.records import (
@@ -137,3 +137,14 @@ def test_records_that_cannot_follow_each_other_are_refused_by_line(
         read_state(path)
     with pytest.raises(OrderError):
         folded(*records)
+
+
+def test_a_control_is_tried_again_until_its_last_try() -> None:
+    save = save_record(CELL, "control")
+    records = [
+        TrialRecord(CELL.id, "control", UNKNOWN, role=Role.CONTROL, number=1, attempt=attempt)
+        for attempt in range(1, CONTROL_TRIES + 1)
+    ]
+    assert not folded(save, *records[:-1]).cells[CELL.id].controls
+    (control,) = folded(save, *records).cells[CELL.id].controls
+    assert not control.seen

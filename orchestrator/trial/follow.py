@@ -82,8 +82,6 @@ class Follower:
             self._pace.observe(before.tick, heard.tick)
         self._pace.last = self._heard[-1] if self._heard else None
         ticks = [each.tick for each in self._heard]
-        if self._instance.config.timer.reloads:
-            del ticks[:1]  # it came when the guest ran again, and the timer had gone on
         shown = show_the_period(self._instance.config)
         return VcpuResult(
             gaps=quiet_gaps(ticks, self._pace, self._instance.config) if shown else (),

@@ -5,7 +5,7 @@ run for a while was due at that moment, whatever was stolen before.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from orchestrator.findings.save import Save
@@ -17,6 +17,12 @@ from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.pace import Pace
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
+
+#: Periods without an interrupt being taken in which two ticks may become one.
+_MERGES = 0.9
+
+#: Longest turn of the wait loop that a guest does not note, in periods.
+_SHORT_TURN = 0.02
 
 
 def show_the_period(config: InstanceConfig) -> bool:
@@ -33,23 +39,54 @@ def show_the_period(config: InstanceConfig) -> bool:
 def quiet_gaps(ticks: Sequence[Tick], pace: Pace, config: InstanceConfig) -> tuple[float, ...]:
     """Return the times between ticks that came when they were due, in periods.
 
-    They are periods of the TSC's frequency; there are none if nothing tells it. The guest arms a
-    one-shot timer in the handler of a tick, so the tick before may have come late. A timer that
-    runs by itself does not wait for the handler: between two ticks in time, others may be late.
+    They are periods of the TSC's frequency; there are none if nothing tells it.
+
+    Args:
+        ticks: successive ticks of a vCPU without a load between them.
+        pace: the vCPU's pace.
+        config: the guest and its timer.
     """
     period = pace.known_cycles
+    if not period:
+        return ()
     at_once = LATE_NS / config.guest.period_ns * period
-    in_time = [tick for tick in ticks if not tick.longest or tick.since_last > at_once]
-    if config.timer.reloads:
-        pairs = list(itertools.pairwise(in_time))
-    else:
-        successors = {tick.sequence: tick for tick in in_time}
-        pairs = [(tick, after) for tick in ticks if (after := successors.get(tick.sequence + 1))]
+    pairs = _reloaded(ticks, period, at_once) if config.timer.reloads else _armed(ticks, at_once)
     return tuple(
         round(cycles_between(before.tsc, tick.tsc) / period / (tick.sequence - before.sequence), 4)
         for before, tick in pairs
-        if period and tick.sequence > before.sequence
     )
+
+
+def _armed(ticks: Sequence[Tick], at_once: float) -> Iterator[tuple[Tick, Tick]]:
+    """Yield pairs of ticks of a timer that the guest arms in the handler of each tick.
+
+    Only the second of the two must have come in time.
+    """
+    for before, tick in itertools.pairwise(ticks):
+        if tick.sequence == before.sequence + 1 and (not tick.longest or tick.since_last > at_once):
+            yield before, tick
+
+
+def _reloaded(ticks: Sequence[Tick], period: int, at_once: float) -> Iterator[tuple[Tick, Tick]]:
+    """Yield pairs of ticks of a timer that runs by itself.
+
+    Both must have come in time; others between them may have been late. While the vCPU takes no
+    interrupt for a period, two ticks become one. Then the numbers of the ticks do not count the
+    periods, so no pair spans this. A tick also waits while the guest prints the line of the tick
+    before. So the first tick of all counts only for the time after it.
+    """
+    began: Tick | None = None
+    for before, tick in itertools.pairwise(ticks):
+        cycles = cycles_between(before.tsc, tick.tsc)
+        blocked = tick.longest + tick.print_cycles
+        if tick.sequence != before.sequence + 1 or blocked >= _MERGES * period:
+            began = None
+        ran = cycles - tick.print_cycles
+        in_time = tick.since_last > at_once if tick.longest else ran > _SHORT_TURN * period
+        if in_time:
+            if began:
+                yield began, tick
+            began = tick
 
 
 def with_gaps(instance: Instance, save: Save, paces: Sequence[Pace]) -> Save:

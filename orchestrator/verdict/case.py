@@ -1,7 +1,7 @@
 """The case of a cell, from which its verdict is decided, and the finding of a rule."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.bugs.exposure import Exposure
@@ -14,6 +14,7 @@ from orchestrator.stats.pairs import NO_PAIRS, PairCounts
 from orchestrator.stats.rate import LossRate
 from orchestrator.stats.stopping import losses_to_be_sure
 from orchestrator.verdict.ending import COMPLETE, Ending
+from orchestrator.verdict.period_change import PeriodChange
 from orchestrator.verdict.verdict import Verdict
 
 
@@ -54,20 +55,6 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Gaps:
-    """Times between ticks that came when they were due, in periods."""
-
-    before: Sequence[float] = ()
-    """Of guests that were never loaded."""
-    after: Sequence[float] = ()
-    """After loads."""
-    period_ns: int = 1
-
-
-NO_GAPS = Gaps()
-
-
-@dataclass(frozen=True, slots=True)
 class Case:
     """Everything that the rules of a verdict may look at."""
 
@@ -80,7 +67,8 @@ class Case:
     """Known bugs that trials look like, without the bug that makes a host `affected`."""
     ending: Ending = COMPLETE
     """Whether the campaign came to its end."""
-    gaps: Gaps = NO_GAPS
+    period_change: PeriodChange | None = None
+    """The change of the timer's period by loads, if all times between ticks show one."""
     expired_saves: int = 0
     """Saves whose timer ran out between the stop and the save."""
     saves: int = 0
@@ -115,6 +103,8 @@ class Finding:
     """True if the loss rates that are ruled out belong to the reason."""
     notes: tuple[str, ...] = ()
     """Sentences that follow the loss rates."""
+    period_change: PeriodChange | None = None
+    """The change of the period, if it is the reason."""
 
 
 Rule = Callable[[Case], Finding | None]

@@ -14,21 +14,21 @@ from orchestrator.verdict.known_bug import affected
 from orchestrator.verdict.late import late_note, too_few_pairs
 from orchestrator.verdict.mixed import mixed_note
 from orchestrator.verdict.observer import controls_not_seen, too_many_unknown
+from orchestrator.verdict.period_rule import period_changed, period_note
 from orchestrator.verdict.required import apicv_missing, required_note
 from orchestrator.verdict.ruled_out import ruled_out_rates
-from orchestrator.verdict.slower import slower_after_loads, slower_note
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.verdict.witness import contradicted, narrow_race_note
 
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
-    contradicted, affected, anomalous, slower_after_loads, apicv_missing, too_many_unknown,
+    contradicted, affected, anomalous, period_changed, apicv_missing, too_many_unknown,
     ended_early, controls_not_seen, too_few_pairs, bound_too_high, clean,
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.
 NOTES: tuple[Note, ...] = (
-    required_note, slower_note, narrow_race_note, mixed_note, late_note, expired_note, posted_note,
+    required_note, period_note, narrow_race_note, mixed_note, late_note, expired_note, posted_note,
     enlightened_note, ending_note,
 )  # fmt: skip
 

@@ -21,11 +21,12 @@ from orchestrator.plan.choices import Requirement
 from orchestrator.plan.plan import Plan
 from orchestrator.stats.rate import Losses, LossRate, loss_rate
 from orchestrator.verdict.arm import lab_verdict
-from orchestrator.verdict.case import Case, Gaps, Tally
+from orchestrator.verdict.case import Case, Tally
 from orchestrator.verdict.cell import decide
 from orchestrator.verdict.ending import Ending
 from orchestrator.verdict.expired import posts_timers
 from orchestrator.verdict.late import late_anomalies
+from orchestrator.verdict.period_change import Gaps, period_change
 from orchestrator.verdict.run_error_rate import CellBound, statement
 from orchestrator.verdict.verdict import Verdict, overall
 from orchestrator.verdict.witness import witnesses
@@ -179,7 +180,9 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         exposed,
         likenesses(state.symptoms, facts, cell.accel, cell.irqchip),
         _ending(state, plan, cut_short=cut_short),
-        gaps=Gaps(state.gaps_before, state.gaps_after, state.period_ns or 1),
+        period_change=period_change(
+            Gaps(state.gaps_before, state.gaps_after, state.period_ns or 1), len(run.cells)
+        ),
         expired_saves=state.expired_saves,
         saves=state.saves,
         posts_timers=posts_timers(facts, cell),

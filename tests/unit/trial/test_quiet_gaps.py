@@ -17,12 +17,27 @@ CYCLES = 40_000_000
 MS = 2_000_000
 
 
-def tick(number: int, at: float, ran_last_ms: float | None = None) -> Tick:
-    """Return a tick, in periods; its vCPU had waited for a CPU before it ran for so long."""
+def tick(
+    number: int,
+    at: float,
+    ran_last_ms: float | None = None,
+    waited_ms: float = 1,
+    printed: float = 0,
+) -> Tick:
+    """Return a tick.
+
+    Args:
+        number: its sequence number.
+        at: when it came, in periods.
+        ran_last_ms: how long its vCPU had run since it had waited for a CPU; None if it had not.
+        waited_ms: how long it had waited.
+        printed: how long the guest had printed after the tick before, in periods.
+    """
+    wait = int(waited_ms * MS)
     waited = {} if ran_last_ms is None else {
-        "stolen": MS, "longest": MS, "since_last": int(ran_last_ms * MS)
+        "stolen": wait, "longest": wait, "since_last": int(ran_last_ms * MS)
     }  # fmt: skip
-    return Tick(number, 900, int(at * CYCLES), 0, number, **waited)
+    return Tick(number, 900, int(at * CYCLES), int(printed * CYCLES), number, **waited)
 
 
 def gaps(mode: str, *ticks: Tick, known: int = CYCLES) -> tuple[float, ...]:
@@ -38,13 +53,36 @@ def gaps(mode: str, *ticks: Tick, known: int = CYCLES) -> tuple[float, ...]:
         ("one-shot", (tick(1, 0), tick(2, 1.05), tick(3, 2.1)), (1.05, 1.05)),
         # The second tick waited for its vCPU, and armed the timer when it came.
         ("one-shot", (tick(1, 0), tick(2, 1.4, 0.1), tick(3, 2.45)), (1.05,)),
-        ("periodic", (tick(1, 0), tick(2, 1.4, 0.1), tick(3, 2.1)), (1.05,)),
+        # The first tick may have waited for its vCPU, and the third one did.
+        (
+            "periodic",
+            (tick(1, 0), tick(2, 1.05), tick(3, 2.4, 0.1), tick(4, 3.15)),
+            (1.05,),
+        ),
         # The vCPU had run for a while when the second tick came.
         ("one-shot", (tick(1, 0), tick(2, 1.05, 1.5)), (1.05,)),
-        ("periodic", (tick(1, 0), tick(2, 1.05, 1.5)), (1.05,)),
-        # Lines are missing: a periodic timer went on.
+        ("periodic", (tick(1, 0), tick(2, 1.05), tick(3, 2.1, 1.5)), (1.05,)),
+        # Lines are missing: ticks of a vCPU that did not run may have become one.
         ("one-shot", (tick(1, 0), tick(4, 3.15)), ()),
-        ("periodic", (tick(1, 0), tick(4, 3.15)), (1.05,)),
+        ("periodic", (tick(1, 0), tick(2, 1.05), tick(4, 3.15)), ()),
+        # The vCPU waited for more than a period: two ticks became one.
+        (
+            "periodic",
+            (tick(1, 0), tick(2, 1), tick(3, 3.3, 0.1, 1.2 * 20), tick(4, 4), tick(5, 5)),
+            (1.0,),
+        ),
+        # So did a vCPU that waited while its guest printed.
+        (
+            "periodic",
+            (tick(1, 0), tick(2, 1), tick(3, 3.06, printed=2.05), tick(4, 4), tick(5, 5)),
+            (1.0,),
+        ),
+        # The guest still printed when the timer fired.
+        (
+            "periodic",
+            (tick(1, 0), tick(2, 1), tick(3, 2.6, 0.1), tick(4, 3.3, printed=0.69), tick(5, 4)),
+            (1.0,),
+        ),
         # A load came between them.
         ("periodic", (tick(4, 0), tick(2, 1.0)), ()),
     ],

@@ -1,0 +1,88 @@
+"""Whether a timer's period is longer or shorter after loads than before them.
+
+A period that is some percent off makes no tick late or extra by itself. So all times between
+ticks that came when they were due are compared. A busy host lengthens some of them, but hardly
+ever nearly all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.stats.exceed import exceedance_p
+
+#: Probability that a period is called another one by mistake in any cell of a run.
+ERROR = 0.01
+
+#: At most one in so many times after loads may lie with those before.
+_MOST_AFTER = 10
+
+#: At most one in so many times before loads may lie with those after. They are few.
+_MOST_BEFORE = 4
+
+#: Part of a period by which they must differ, at least.
+LEAST_CHANGE = 0.015
+
+#: Time by which they must differ besides: interrupts come late by so much, now and then.
+LATENCY_NS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Times between ticks of a vCPU that came when they were due, in periods."""
+
+    before: Sequence[float] = ()
+    """The times of guests that were not loaded yet."""
+    after: Sequence[float] = ()
+    """The times after loads."""
+    period_ns: int = 1
+    """The timer period of the plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodChange:
+    """A period that is longer or shorter after loads than before."""
+
+    percent: float
+    """By how much, from median to median; negative if it is shorter."""
+    p: float
+    before: int
+    """How many times before loads were compared."""
+    after: int
+    """How many times after loads were compared."""
+
+
+def period_change(gaps: Gaps, tests: int) -> PeriodChange | None:
+    """Return by how much the period differs after loads; None if the test does not show it.
+
+    Both directions are tested, each at half of the error.
+
+    Args:
+        gaps: the times before and after loads.
+        tests: timers in the run that are tested, which share the error.
+    """
+    if not (gaps.before and gaps.after):
+        return None
+    for sign in (1, -1):
+        before = sorted(sign * gap for gap in gaps.before)
+        after = sorted(sign * gap for gap in gaps.after)
+        p = _beyond(before, after, LEAST_CHANGE + LATENCY_NS / gaps.period_ns)
+        if p <= ERROR / 2 / tests:
+            percent = 100 * (_median(after) / _median(before) - 1)
+            return PeriodChange(percent, p, len(before), len(after))
+    return None
+
+
+def _beyond(before: Sequence[float], after: Sequence[float], least: float) -> float:
+    """Return the probability that a sorted sample lies so far beyond another by chance.
+
+    It is 1 unless nearly all values of each lie beyond the median of the other by `least`.
+    """
+    below = sum(gap <= _median(before) + least for gap in after)
+    above = sum(gap >= _median(after) - least for gap in before)
+    if below * _MOST_AFTER > len(after) or above * _MOST_BEFORE > len(before):
+        return 1.0
+    return exceedance_p(len(before), (len(before) + 1) // 2, len(after), below)
+
+
+def _median(values: Sequence[float]) -> float:
+    return values[(len(values) - 1) // 2]

@@ -77,7 +77,9 @@ class Instances:
 
     def paces(self, instance: Instance) -> Paces:
         """Return the paces learnt on these CPUs from earlier instances."""
-        fresh, guest = Paces(len(instance.vcpus)), instance.config.guest
+        synchronised = self._host.facts.synchronises_tscs
+        fresh = Paces(len(instance.vcpus), synchronised=synchronised)
+        guest = instance.config.guest
         # In a guest that halts, one vCPU runs busily: the one that is about to have the control.
         busy = guest.subject if guest.wait is Wait.HALT and guest.control_tick else None
         known = (instance.facts.pinned_cpus, busy)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from orchestrator.guest.state import Stage
 
-#: A guest whose last turn before a save ended less than so many nanoseconds before ran.
+#: If the last turn ended less than so many nanoseconds before the stop, the vCPU was running at
+#: the stop.
 SHORT_NS = 5_000_000
 
 

@@ -55,6 +55,17 @@ class HostFacts:
     """Whether the computer is itself a virtual one."""
     qemu: QemuFacts | None
     """None only where there is no QEMU, as in a checkup of a computer without one."""
+    clocksource: str | None = None
+    """The kernel's present clock source, such as `tsc`."""
+
+    @property
+    def synchronises_tscs(self) -> bool:
+        """Whether the TSCs of the host's CPUs agree, as far as is known.
+
+        Linux takes another clock source than the TSC once it has seen that they do not. Below
+        another hypervisor it often takes that one's clock, and then nothing tells.
+        """
+        return self.clocksource in (None, "tsc")
 
     def need_qemu(self) -> QemuFacts:
         """Return the facts of the host's QEMU.

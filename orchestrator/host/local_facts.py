@@ -9,6 +9,9 @@ from orchestrator.host.facts import HostFacts, QemuFacts
 #: Modules whose parameters are facts: `kvm` and its back ends.
 KVM_MODULES = ("kvm", "kvm_intel", "kvm_amd", "kvm_pvm")
 
+#: Names the kernel's present clock source.
+CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+
 
 def read_facts(qemu: QemuFacts | None, tracefs: Path | None) -> HostFacts:
     """Return the facts. A fact that can't be read is None or empty, never guessed."""
@@ -30,6 +33,7 @@ def read_facts(qemu: QemuFacts | None, tracefs: Path | None) -> HostFacts:
         tracefs=str(tracefs) if tracefs else None,
         hypervisor="hypervisor" in cpu.get("flags", "").split(),
         qemu=qemu,
+        clocksource=clocksource(),
     )
 
 
@@ -64,6 +68,11 @@ def kvm_device(path: str = "/dev/kvm") -> str:
     except OSError as error:
         return (error.strerror or str(error)).lower()
     return "usable"
+
+
+def clocksource(path: str = CLOCKSOURCE) -> str | None:
+    """Return the kernel's present clock source."""
+    return (_read(path) or "").strip() or None
 
 
 def _read(path: str) -> str | None:

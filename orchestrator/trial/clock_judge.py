@@ -6,6 +6,7 @@ from orchestrator.guest.lines import Tick
 from orchestrator.trial.guest_clock import TOLERANCE_NS, GuestClock, Reading, cycles_between
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.resume import Resumed
+from orchestrator.trial.tsc_answers import Answer
 
 #: How far a clock may seem to be behind the save in nanoseconds: the guest counts in units.
 BEHIND_SAVE_NS = 1_000_000
@@ -43,6 +44,7 @@ class ClockJudge:
         """Cycles by which the load moved the TSC's offset, by the kernel's trace; None if nothing
         tells. Without it, a TSC may be restored to the save or go on."""
         self._against_the_trace = ""
+        self._against_others = ""
         self._first: dict[str, int] = {}
         """The first reading of each clock after the load, by the clock's name."""
 
@@ -62,7 +64,7 @@ class ClockJudge:
             found = self._jump_ahead(TSC, clocks.tsc, tick.tsc, before, self._rate)
         else:
             jumped = self._jump_at_load(TSC, clocks.tsc, tick.tsc, save.tsc, 0.0, self._rate)
-            found = jumped or self._against_the_trace
+            found = jumped or self._against_the_trace or self._against_others
         if tick.kvmclock_ns and save.kvmclock_ns:
             clock, now_ns = clocks.kvmclock, tick.kvmclock_ns
             if before:
@@ -98,6 +100,8 @@ class ClockJudge:
             self._against_the_trace = self._contradiction(restored=restored, off_ns=off_ns)
         if self._runs_ahead and advanced_ns >= 0:
             restored = True
+        if name == TSC and clock.tied and not self._sham:
+            self._against_others = self._other_answer(restored=restored, off_ns=off_ns)
         if off_ns or not clock.tied:
             clock.restart(anchor=Reading(value, resumed.load_ns))
         clock.hear(reading)
@@ -138,6 +142,25 @@ class ClockJudge:
             )
         return ""
 
+    def _other_answer(self, *, restored: bool, off_ns: float) -> str:
+        """Return how the load did another thing to the TSC of another vCPU; empty if it did not.
+
+        Only a TSC that is behind the host's clock was certainly restored: lines that arrived late
+        can make one that went on seem to be ahead.
+        """
+        if restored == (off_ns == 0) or (restored and off_ns > 0):
+            return ""
+        answer = Answer.RESTORED if restored else Answer.WENT_ON
+        clocks = self._clocks
+        other = clocks.answers.other_than(clocks.vcpu, answer, self._resumed.since_ns)
+        if other is None:
+            return ""
+        was, went = (clocks.vcpu, other) if restored else (other, clocks.vcpu)
+        return (
+            f"the load restored the TSC of vCPU {was} to the save, and let the TSC of vCPU {went} "
+            "go on with the host's clock"
+        )
+
     def _jump_ahead(
         self, name: str, clock: GuestClock, value: int, before: Arrival, rate: float = 1
     ) -> str:
@@ -162,8 +185,7 @@ class ClockJudge:
         """Compare the vCPU's clocks with the other vCPUs' clocks."""
         clocks = self._clocks
         clocks.spread.resume(self._resumed.since_ns)
-        if first and not self._sham:
-            clocks.skew.load(self._rate)
+        clocks.skew.resume(self._resumed.since_ns, self._rate, loaded=not self._sham)
         if not first:  # the first line's bound may come from before the load
             clocks.skew.hear(clocks.vcpu, tick)
         if self._sham:

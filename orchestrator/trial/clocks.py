@@ -3,21 +3,27 @@
 from orchestrator.guest.lines import Tick
 from orchestrator.trial.guest_clock import GuestClock, Reading
 from orchestrator.trial.kvmclock_spread import KvmclockSpread
+from orchestrator.trial.tsc_answers import TscAnswers
 from orchestrator.trial.tsc_skew import TscSkew
 
 
 class Clocks:
-    """The clocks of one vCPU, and how they lie to the clocks of the other vCPUs."""
+    """The clocks of one vCPU, and how they differ from the clocks of the other vCPUs."""
 
     def __init__(
-        self, vcpu: int = 0, skew: TscSkew | None = None, spread: KvmclockSpread | None = None
+        self,
+        vcpu: int = 0,
+        skew: TscSkew | None = None,
+        spread: KvmclockSpread | None = None,
+        answers: TscAnswers | None = None,
     ) -> None:
-        """Prepare. `skew` and `spread` are shared by the vCPUs of an instance."""
+        """Prepare. All but the first argument are shared by the vCPUs of an instance."""
         self.vcpu = vcpu
         self.tsc = GuestClock()
         self.kvmclock = GuestClock()
         self.skew = skew or TscSkew()
         self.spread = spread or KvmclockSpread()
+        self.answers = answers or TscAnswers()
 
     def restart(self) -> None:
         """Begin to hear another instance."""

@@ -31,7 +31,7 @@ from orchestrator.trial.clock_judge import ClockJudge
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.qemu_waits import after_a_wait, held_up, lateness, slowed
+from orchestrator.trial.qemu_waits import after_a_wait, held_up, needed_delay, slowed
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.timer_differs import timer_differs
 from orchestrator.vm.config import Accel
@@ -85,7 +85,7 @@ class Judge:
         self._span = Span(0.0, 0.0)
         self._past_a_class = 0.0
         self._silent = False
-        self._too_soon = 0.0
+        self._too_soon: list[float] = []
         self._gaps: list[Gap] = []
         self._heard: list[Arrival] = []
         self._found: list[Judgement] = []
@@ -212,7 +212,7 @@ class Judge:
         self._note(gap.late, gap.stolen)
         outcome = judge(gap)
         if outcome is Outcome.EXTRA:
-            self._too_soon = max(self._too_soon, gap.ticks - gap.periods)
+            self._too_soon.append(gap.ticks - gap.periods)
         if outcome is None:
             return Judgement(Outcome.INDISTINCT)
         return self._judgement(
@@ -329,8 +329,11 @@ class Judge:
 
     async def _held_up_by_qemu(self, found: Judgement) -> Judgement | None:
         """Return another finding if QEMU, whose LAPIC it is, had to wait for a CPU itself."""
-        late = lateness(found.outcome, self._timer, self.late, self._past_a_class, self._silent)
-        why = await held_up(self._instance, late, self._period_ns) if late is not None else ""
+        delay = needed_delay(
+            found.outcome, self._timer, self.late, self._past_a_class, self._silent,
+            self._too_soon,
+        )  # fmt: skip
+        why = await held_up(self._instance, delay, self._period_ns) if delay is not None else ""
         if found.outcome is Outcome.EXTRA:
             why = why or await after_a_wait(self._instance, self._too_soon, self._period_ns)
         return Judgement(Outcome.INDISTINCT, why, ticks_before=len(self._heard)) if why else None

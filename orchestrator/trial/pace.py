@@ -14,6 +14,7 @@ from orchestrator.trial.clocks import Clocks
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.kvmclock_spread import KvmclockSpread
 from orchestrator.trial.stop_delay import StopDelay
+from orchestrator.trial.tsc_answers import TscAnswers
 from orchestrator.trial.tsc_skew import TscSkew
 
 #: Number of recent intervals that are remembered.
@@ -110,9 +111,11 @@ class Pace:
 class Paces(collections.UserList[Pace]):
     """The pace of each vCPU of an instance, and how late `stop` takes effect."""
 
-    def __init__(self, vcpus: int = 1) -> None:
-        skew, spread = TscSkew(vcpus), KvmclockSpread()
-        super().__init__(Pace(Clocks(vcpu, skew, spread)) for vcpu in range(vcpus))
+    def __init__(self, vcpus: int = 1, *, synchronised: bool = True) -> None:
+        """Prepare; `synchronised` says whether the host's kernel relies on its TSCs."""
+        skew, spread = TscSkew(vcpus, synchronised=synchronised), KvmclockSpread()
+        answers = TscAnswers()
+        super().__init__(Pace(Clocks(vcpu, skew, spread, answers)) for vcpu in range(vcpus))
         self.stop_delay = StopDelay()
 
     def begin(self, period_cycles: int) -> None:

@@ -15,7 +15,6 @@ from orchestrator.vm.instance import Instance
 #: Periods by which a tick must be later than QEMU waited for a CPU, to be late by itself.
 SLACK = 0.3
 
-
 #: Least share of the lateness of several ticks that QEMU's threads must have waited for a CPU, to
 #: be its reason. Other threads of the host, such as those that fire KVM's own timers, wait too.
 SHARE = 0.5
@@ -44,33 +43,47 @@ async def slowed(instance: Instance, gaps: Sequence[Gap], period_ns: int) -> boo
     return await _waited(instance, late * period_ns)
 
 
-async def after_a_wait(instance: Instance, too_soon: float, period_ns: int) -> str:
+async def after_a_wait(instance: Instance, too_soon: Sequence[float], period_ns: int) -> str:
     """Return how the wait of a sleeping vCPU explains an `extra` tick; an empty text if not.
 
     The next tick of a timer that runs by itself comes too soon after one that waited for its vCPU.
 
     Args:
         instance: whose tick it was.
-        too_soon: how much sooner than a period it came, in periods.
+        too_soon: how much sooner than a period each such tick came, in periods. Each of them must
+            have had a wait of its own before it.
         period_ns: the timer's period.
     """
-    if not instance.config.timer.reloads or not await _waited(instance, too_soon * period_ns):
+    total_ns = sum(too_soon) * period_ns
+    if not instance.config.timer.reloads or not await _waited(instance, total_ns):
         return ""
     return (
-        f"a tick came {too_soon:.2f} periods too soon after the one before, for which the sleeping "
-        "vCPU had to wait for a CPU"
+        f"a tick came {max(too_soon, default=0.0):.2f} periods too soon after the one before, for "
+        "which the sleeping vCPU had to wait for a CPU"
     )
 
 
 async def _waited(instance: Instance, late_ns: float) -> bool:
-    """Return whether the wait of a vCPU that sleeps between ticks explains their lateness."""
+    """Return whether waits of QEMU's threads explain how late the ticks of a sleeping vCPU were.
+
+    The threads of all vCPUs count, and QEMU's other threads.
+
+    Args:
+        instance: whose ticks they are.
+        late_ns: by how much all of these ticks together were late.
+    """
     if instance.config.guest.wait is not Wait.HALT:
         return False
     return await instance.waited_ns() >= SHARE * late_ns
 
 
-def lateness(
-    outcome: Outcome, timer: Timer, late: float, past_a_class: float, silent: bool
+def needed_delay(
+    outcome: Outcome,
+    timer: Timer,
+    overdue: float,
+    past_a_class: float,
+    silent: bool,
+    too_soon: Sequence[float] = (),
 ) -> float | None:
     """Return how late QEMU must have fired a timer to explain an outcome, in periods.
 
@@ -79,32 +92,33 @@ def lateness(
     Args:
         outcome: the outcome.
         timer: by which the guest ticks.
-        late: by how much the latest tick was late, in periods.
+        overdue: running time past due of the latest tick, in periods.
         past_a_class: time from the last class of first tick to the first tick, in periods.
         silent: whether QEMU answered while the late tick was overdue. Then it could fire timers.
+        too_soon: how much sooner than a period each `extra` tick came, in periods.
     """
     if outcome is Outcome.EARLY:
         return past_a_class
     if outcome is Outcome.EXTRA:
-        return 1.0 if timer.reloads else None
+        return max(1.0, SHARE * sum(too_soon)) if timer.reloads else None
     missing = outcome in (Outcome.LATE, Outcome.MISSED, Outcome.RECOVERED)
-    return late if missing and not silent else None
+    return overdue if missing and not silent else None
 
 
-async def held_up(instance: Instance, late: float, period_ns: int) -> str:
+async def held_up(instance: Instance, delay: float, period_ns: int) -> str:
     """Return how QEMU's waits explain a late tick; an empty text if they do not.
 
     Args:
         instance: whose tick it was.
-        late: how late it was, in periods.
+        delay: how late QEMU must have fired its timer, in periods.
         period_ns: the timer's period.
     """
     if not instance.config.timer_is_qemus:
         return ""
     waited = await instance.waited_ns() / period_ns
-    if late - waited >= SLACK:
+    if delay - waited >= SLACK:
         return ""
     return (
-        f"a tick came {late:.1f} periods late, but QEMU's threads had to wait {waited:.1f} "
+        f"a tick came {delay:.1f} periods late, but QEMU's threads had to wait {waited:.1f} "
         "periods for a CPU"
     )

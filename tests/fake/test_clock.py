@@ -1,6 +1,7 @@
 """A guest's TSC after a load: restored to the save, gone on with the host, or jumped."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.tracefs import HEADER, MARK_LOAD
 from orchestrator.results.summary import summary
-from orchestrator.testing import FakeQemu, FakeVcpu, Script, immediate
+from orchestrator.testing import FACTS, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
 from tests.support.journal import journal_dicts
@@ -147,6 +148,50 @@ async def test_a_clock_that_is_off_the_other_ones_is_named(
     (cell,) = result.cells
     assert result.verdict is Verdict.ANOMALOUS, cell.why
     assert cell.counts.outcomes == {Outcome.CLOCK: 5}
+
+
+@pytest.mark.parametrize(
+    ("clocksource", "verdict"),
+    [("tsc", Verdict.ANOMALOUS), ("hpet", Verdict.CLEAN), ("kvm-clock", Verdict.CLEAN)],
+)
+async def test_tscs_that_move_apart_on_a_host_that_does_not_rely_on_them(
+    tmp_path: Path, clocksource: str, verdict: Verdict
+) -> None:
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if vcpu.vcpu == 0:
+            vcpu.skipped_ns += 1_000_000
+            vcpu.kvmclock_ahead_ns += 1_000_000
+
+    facts = replace(FACTS, clocksource=clocksource)
+    result, _ = await campaign(tmp_path, only_ordinary(on_load), vcpus=2, facts=facts)
+    assert result.verdict is verdict, result.cells[0].why
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_the_tsc_of_one_vcpu_is_restored_and_that_of_the_other_goes_on(
+    tmp_path: Path, which: int
+) -> None:
+    """The rule needs no synchronised TSCs. With them, another rule can find it first."""
+    saved_ns: list[int] = []
+
+    def on_save(qemu: FakeQemu) -> None:
+        saved_ns.append(qemu.clock.now_ns())
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if vcpu.vcpu == which and not qemu.config.control_tick:
+            vcpu.skipped_ns += qemu.clock.now_ns() - saved_ns[-1]
+
+    result, _ = await campaign(
+        tmp_path, Script(on_load, {"savevm": on_save}), vcpus=2, pause_before_load="4 s",
+        facts=replace(FACTS, clocksource="hpet"),
+    )  # fmt: skip
+    (cell,) = result.cells
+    assert cell.counts.outcomes == {Outcome.CLOCK: 5}, cell.why
+    trials = [each for each in journal_dicts(result.journal) if each["record"] == "trial"]
+    said = f"and let the TSC of vCPU {which} go on"
+    assert sum(said in each.get("why", "") for each in trials) == 5
 
 
 async def test_a_kvmclock_that_is_restored_is_right_beside_tscs_that_go_on(

@@ -200,6 +200,29 @@ async def test_a_tick_too_soon_after_one_that_waited_for_its_sleeping_vcpu(
     assert {kind for kind, number in cell.counts.outcomes.items() if number} == {outcome}
 
 
+async def test_a_storm_takes_more_than_one_wait_of_its_sleeping_vcpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QEMU waits for 0.8 periods while 15 ticks come too soon, by 9 periods altogether."""
+
+    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
+        return qemu.clock.now_ns() // 8
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        full_period(qemu, vcpu, number)
+        period_ns, at_ns = qemu.period_ns, qemu.period_ns // 2
+        for sooner in (0.88, 0.3) * 10:
+            shorten = functools.partial(setattr, vcpu, "stretch_next_ns", int(-sooner * period_ns))
+            qemu.do_later(at_ns, shorten)
+            at_ns += int((1 - sooner) * period_ns)
+
+    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    script = only_ordinary(on_load)
+    result, _ = await campaign(tmp_path, script, trials=2, wait="halt", mode="periodic")
+    (cell,) = result.cells
+    assert {kind for kind, number in cell.counts.outcomes.items() if number} == {Outcome.EXTRA}
+
+
 async def test_an_extra_tick_counts_though_many_lines_are_missing_later(tmp_path: Path) -> None:
     def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         second_after(0.4)(qemu, vcpu, number)

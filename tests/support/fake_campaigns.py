@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from orchestrator.campaign.run import run_plan
+from orchestrator.host.facts import HostFacts
 from orchestrator.plan.load import build_plan
-from orchestrator.testing import FakeHost, Script, only_in_trials
+from orchestrator.testing import FACTS, FakeHost, Script, only_in_trials
 from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.run import RunResult
 from orchestrator.vm.config import Accel
@@ -13,9 +14,9 @@ PERIOD_MS = 100
 
 
 async def campaign(
-    tmp_path: Path, script: Script, trials: int = 5, **axes: object
+    tmp_path: Path, script: Script, trials: int = 5, *, facts: HostFacts = FACTS, **axes: object
 ) -> tuple[RunResult, FakeHost]:
-    host = FakeHost(script)
+    host = FakeHost(script, facts)
     plan = build_plan(
         {
             "seed": 1,

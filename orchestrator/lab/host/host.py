@@ -308,4 +308,5 @@ def lab_facts(host: HostFacts, lab: Lab, cpus: int, qemu: QemuFacts | None = Non
         tracefs=None,
         hypervisor=True,
         qemu=qemu,
+        clocksource=None,  # all of its CPUs read the same TSC, which is emulated
     )

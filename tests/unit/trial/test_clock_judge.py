@@ -8,7 +8,7 @@ from orchestrator.guest.lines import Tick
 from orchestrator.guest.state import Stage
 from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.trial.clock_judge import ClockJudge
-from orchestrator.trial.pace import Pace
+from orchestrator.trial.pace import Pace, Paces
 from orchestrator.trial.resume import Resumed
 
 MS = 1_000_000
@@ -22,12 +22,14 @@ def tick(number: int, at_ms: float, kvmclock_ms: float = 0.0) -> Tick:
     return Tick(number, 0, tsc, 0, number + 1, kvmclock_ns=int(kvmclock_ms * MS))
 
 
-def judge(*, since_turn_ms: float = 0.0) -> ClockJudge:
+def judge(
+    *, since_turn_ms: float = 0.0, pace: Pace | None = None, resumed_ms: int = 2005
+) -> ClockJudge:
     """Return a judge of a guest that was saved at 1000 ms by both clocks, and loaded at 2000 ms.
 
     Its lines arrived at once before, and the tick before the save came at 990 ms.
     """
-    pace = Pace()
+    pace = pace or Pace()
     pace.known_cycles = PERIOD_NS * TSC_PER_NS
     for number in range(5):
         at_ms = 900 + 20 * number
@@ -37,7 +39,7 @@ def judge(*, since_turn_ms: float = 0.0) -> ClockJudge:
         tmict=0, irr=(), isr=(), interrupt_flag=True, printing=False, stage=Stage.TICKING,
         tsc=1000 * MS * TSC_PER_NS, kvmclock_ns=990 * MS, since_turn_ns=int(since_turn_ms * MS),
     )  # fmt: skip
-    resumed = Resumed(2005 * MS, ResumeTiming(), 0, load_ns=2000 * MS)
+    resumed = Resumed(resumed_ms * MS, ResumeTiming(), 0, load_ns=2000 * MS)
     return ClockJudge(pace, save, resumed, PERIOD_NS, sham=False, runs_ahead=False)
 
 
@@ -64,6 +66,32 @@ def test_a_clock_is_restored_to_the_save_or_goes_on(
     found = hear(judged, 6, 2006, tsc_ms, clock_ms)
     assert found.startswith(said)
     assert bool(found) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("first_ms", "second_ms", "said"),
+    [
+        (1001, 1002, False),
+        (2006, 2007, False),
+        (1001, 2006, True),
+        (2006, 1001, True),
+    ],
+)
+def test_a_load_does_the_same_to_the_tscs_of_all_vcpus(
+    first_ms: float, second_ms: float, said: bool
+) -> None:
+    paces = Paces(2)
+    assert hear(judge(pace=paces[0]), 6, 2006, first_ms, 0) == ""
+    found = hear(judge(pace=paces[1]), 6, 2006, second_ms, 0)
+    restored = int(second_ms < first_ms)
+    why = f"restored the TSC of vCPU {restored} to the save, and let the TSC of vCPU {1 - restored}"
+    assert (why in found) is bool(found) is said
+
+
+def test_another_load_may_do_another_thing_to_all_tscs() -> None:
+    paces = Paces(2)
+    assert hear(judge(pace=paces[0]), 6, 2006, 1001, 0) == ""
+    assert hear(judge(pace=paces[1], resumed_ms=2004), 6, 2006, 2006, 0) == ""
 
 
 @pytest.mark.parametrize(("since_turn_ms", "jumped"), [(0, True), (200, False)])

@@ -4,25 +4,30 @@ import pytest
 
 from orchestrator.findings.outcome import Outcome
 from orchestrator.timers.registry import TIMERS
-from orchestrator.trial.qemu_waits import lateness
+from orchestrator.trial.qemu_waits import needed_delay
 
 
 @pytest.mark.parametrize("outcome", [Outcome.LATE, Outcome.MISSED, Outcome.RECOVERED])
 def test_a_tick_that_came_after_a_proven_silence_is_not_qemu_s_wait(outcome: Outcome) -> None:
     """QEMU answered while the tick was overdue: its main loop ran, and could fire timers."""
-    assert lateness(outcome, TIMERS["periodic"], 6.5, 0.0, silent=False) == 6.5
-    assert lateness(outcome, TIMERS["periodic"], 6.5, 0.0, silent=True) is None
+    assert needed_delay(outcome, TIMERS["periodic"], 6.5, 0.0, silent=False) == 6.5
+    assert needed_delay(outcome, TIMERS["periodic"], 6.5, 0.0, silent=True) is None
 
 
 def test_an_early_tick_may_be_a_late_one_of_the_class_before() -> None:
-    assert lateness(Outcome.EARLY, TIMERS["one-shot"], -0.3, 0.4, silent=True) == 0.4
+    assert needed_delay(Outcome.EARLY, TIMERS["one-shot"], -0.3, 0.4, silent=True) == 0.4
 
 
 def test_only_the_tick_after_a_late_one_comes_too_soon() -> None:
-    assert lateness(Outcome.EXTRA, TIMERS["periodic"], 0.0, 0.0, silent=False) == 1.0
-    assert lateness(Outcome.EXTRA, TIMERS["one-shot"], 0.0, 0.0, silent=False) is None
+    assert needed_delay(Outcome.EXTRA, TIMERS["periodic"], 0.0, 0.0, silent=False) == 1.0
+    assert needed_delay(Outcome.EXTRA, TIMERS["one-shot"], 0.0, 0.0, silent=False) is None
+
+
+def test_a_storm_takes_more_than_one_wait() -> None:
+    storm = [1.0] * 15
+    assert needed_delay(Outcome.EXTRA, TIMERS["periodic"], 0.0, 0.0, False, storm) == 7.5
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RATE, Outcome.CLOCK, Outcome.LOST, Outcome.CRASHED])
 def test_other_outcomes_are_never_qemu_s_wait(outcome: Outcome) -> None:
-    assert lateness(outcome, TIMERS["periodic"], 6.5, 0.4, silent=False) is None
+    assert needed_delay(outcome, TIMERS["periodic"], 6.5, 0.4, silent=False) is None

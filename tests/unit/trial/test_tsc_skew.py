@@ -23,7 +23,7 @@ def hear(skew: TscSkew, *bounds: int | None) -> None:
 def heard(before: tuple[int | None, ...], after: tuple[int | None, ...]) -> TscSkew:
     skew = TscSkew(len(before))
     hear(skew, *before)
-    skew.load(RATE)
+    skew.resume(1, RATE, loaded=True)
     hear(skew, *after)
     return skew
 
@@ -44,6 +44,8 @@ def heard(before: tuple[int | None, ...], after: tuple[int | None, ...]) -> TscS
         ((4_000, 5_000, None), (-26_000, 35_000, None), 0),
         ((4_000, 5_000), (-5_000 - round(RATE * TOLERANCE_NS), 30_000), 0),
         ((4_000, 5_000), (-MOST - 1, 5_000), 0),
+        # At 3 GHz, one TSC went on for 5 minutes.
+        ((4_000, 5_000), (-9 * 10**11, 9 * 10**11), 4.5e11 - 2_500),
     ],
 )
 def test_how_far_tscs_moved_apart(
@@ -57,15 +59,71 @@ def test_bounds_from_before_a_load_accuse_no_load() -> None:
     hear(skew, 4_000, 5_000)
     hear(skew, -50_000, 60_000)
     assert skew.moved_ns(RATE) == 0
-    skew.load(RATE)  # on this host they move apart by themselves
+    skew.resume(1, RATE, loaded=True)  # on this host they move apart by themselves
     hear(skew, -90_000, 90_000)
     assert skew.moved_ns(RATE) == 0
     skew.restart()
     hear(skew, 4_000, 5_000)
-    skew.load(RATE)
+    skew.resume(2, RATE, loaded=True)
     assert skew.moved_ns(RATE) == 0
     hear(skew, -50_000, 60_000)
     assert skew.moved_ns(RATE) > 0
+
+
+@pytest.mark.parametrize(("drift", "moved"), [(500, False), (20_000, True)])
+def test_a_slow_drift_is_no_step_at_a_load(drift: int, moved: bool) -> None:
+    """All vCPUs report after each load, and the second one's TSC falls behind."""
+    skew = TscSkew(2)
+    hear(skew, 4_000, 5_000)
+    for load in range(1, 50):
+        skew.resume(load, RATE, loaded=True)
+        hear(skew, 4_000 + load * drift, 5_000 - load * drift)
+        assert (skew.moved_ns(RATE) > 0) is moved
+
+
+def test_each_vcpu_of_a_load_says_that_the_guest_resumed() -> None:
+    skew = TscSkew(2)
+    hear(skew, 4_000, 5_000)
+    for vcpu, ahead in enumerate((-50_000, 60_000)):
+        skew.resume(1, RATE, loaded=True)
+        skew.hear(vcpu, tick(ahead))
+    assert skew.moved_ns(RATE) > 0
+
+
+def test_a_vcpu_without_a_bound_keeps_that_from_before() -> None:
+    skew = TscSkew(2)
+    hear(skew, 4_000, 5_000)
+    skew.resume(1, RATE, loaded=True)
+    hear(skew, 4_000, None)
+    skew.resume(2, RATE, loaded=True)
+    hear(skew, -50_000, 60_000)
+    assert skew.moved_ns(RATE) > 0
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_tscs_that_move_apart_at_a_sham_accuse_no_later_load(loaded: bool) -> None:
+    skew = TscSkew(2)
+    hear(skew, 4_000, 5_000)
+    skew.resume(1, RATE, loaded=True)
+    hear(skew, 4_000, 5_000)
+    skew.resume(2, RATE, loaded=loaded)
+    hear(skew, -50_000, 60_000)
+    assert (skew.moved_ns(RATE) > 0) is loaded
+    skew.resume(3, RATE, loaded=True)
+    hear(skew, 60_000, -50_000)
+    assert (skew.moved_ns(RATE) > 0) is loaded
+
+
+def test_no_load_is_accused_on_a_host_whose_kernel_does_not_rely_on_its_tscs() -> None:
+    skew = TscSkew(2, synchronised=False)
+    for load in range(2):
+        skew.resume(load, RATE, loaded=True)
+        hear(skew, -50_000 * load, 60_000 * load)
+    skew.restart()
+    hear(skew, 4_000, 5_000)
+    skew.resume(7, RATE, loaded=True)
+    hear(skew, -50_000, 60_000)
+    assert skew.moved_ns(RATE) == 0
 
 
 def test_true_bounds_never_accuse_a_load() -> None:
@@ -81,5 +139,5 @@ def test_true_bounds_never_accuse_a_load() -> None:
                 for vcpu in range(vcpus)
             ))  # fmt: skip
             if line == 1:
-                skew.load(RATE)
+                skew.resume(1, RATE, loaded=True)
         assert skew.moved_ns(RATE) == 0

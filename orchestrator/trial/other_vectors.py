@@ -11,7 +11,6 @@ from orchestrator.findings.evidence import Evidence
 from orchestrator.findings.outcome import GRAVITY, Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.state import GuestState
-from orchestrator.qmp.errors import MonitorError
 from orchestrator.vm.instance import Instance
 
 
@@ -50,7 +49,7 @@ async def look(instance: Instance, save: Save) -> TrialResult | None:
 
     Reading the guest's memory touches no vCPU.
     """
-    states = {part.vcpu: await _state(instance, part.vcpu) for part in save.vcpus}
+    states = {part.vcpu: await instance.known_state(part.vcpu) for part in save.vcpus}
     return _result(
         {
             part.vcpu: taken_since(part, state)
@@ -85,7 +84,7 @@ async def explain(
     found: list[Diagnosis] = []
     corrected: list[VcpuResult] = []
     for part in parts:
-        state = await _state(instance, part.vcpu)
+        state = await instance.known_state(part.vcpu)
         if state is not None and any(each.vcpu == part.vcpu for each in evidence.vcpus):
             evidence.of(part.vcpu).memory.append(state)
         what = taken_since(save.vcpus[part.vcpu], state) if state is not None else ""
@@ -103,11 +102,3 @@ async def explain(
 
 def _graver(one: Outcome, other: Outcome) -> bool:
     return GRAVITY.index(one) < GRAVITY.index(other)
-
-
-async def _state(instance: Instance, vcpu: int) -> GuestState | None:
-    """Return a vCPU's counters; None if they can't be read."""
-    try:
-        return await instance.guest_state(vcpu)
-    except (MonitorError, OSError, ValueError):
-        return None

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from orchestrator.host.errors import NoAttachError, QemuSocketError
 from orchestrator.host.protocol import AttachedProcess, AttachingHost, Host
-from orchestrator.qmp.errors import CommandFailedError, MonitorClosedError
+from orchestrator.qmp.errors import MonitorClosedError
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.qemu import connecting
@@ -99,10 +99,8 @@ async def _measured_cycles(instance: Instance) -> int:
     The line that said so is long gone, but the guest's counters in memory still do. Reading
     them does not touch the vCPUs. 0 if they do not say it or cannot be read.
     """
-    try:
-        return (await instance.guest_state()).period_cycles
-    except (CommandFailedError, ValueError, OSError):
-        return 0
+    state = await instance.known_state()
+    return state.period_cycles if state else 0
 
 
 async def _restore(instance: Instance, *, running: bool) -> None:

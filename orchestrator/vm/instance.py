@@ -14,6 +14,7 @@ from orchestrator.host.errors import NotOwnedError
 from orchestrator.host.pair import PairedHost
 from orchestrator.host.protocol import Host, QemuProcess
 from orchestrator.process.exit import ProcessExit
+from orchestrator.qmp.errors import MonitorError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.console import Console
@@ -222,9 +223,22 @@ class Instance:
         return () if self.config.guest.wait is Wait.HALT else self.facts.vcpu_threads
 
     async def guest_state(self, vcpu: int = 0) -> GuestState:
-        """Read a vCPU's counters out of the guest's memory, without touching the vCPU."""
+        """Read a vCPU's counters out of the guest's memory, without touching the vCPU.
+
+        Raises:
+            MonitorError: QEMU failed to read them.
+            OSError: the file that QEMU wrote can't be read.
+            ValueError: what was read is not the guest's counters.
+        """
         memory = RunningMemory(self.monitor, self.process)
         return await self.config.program.state(memory, vcpu)
+
+    async def known_state(self, vcpu: int = 0) -> GuestState | None:
+        """Return a vCPU's counters as `guest_state` reads them; None if they can't be read."""
+        try:
+            return await self.guest_state(vcpu)
+        except (MonitorError, OSError, ValueError):
+            return None
 
     async def peek_state(self, vcpu: int = 0) -> GuestState:
         """Read a vCPU's counters through the monitor alone: for stopped vCPUs.

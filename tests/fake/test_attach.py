@@ -19,6 +19,7 @@ from orchestrator import (
     save_state,
 )
 from orchestrator.process.exit import ProcessExit
+from orchestrator.qmp.monitor import DEFAULT_DEADLINES
 from orchestrator.testing import FakeHost, FakeQemu, Script, immediate
 from orchestrator.vm.argv import qemu_args
 
@@ -98,6 +99,15 @@ async def test_the_length_of_a_period_by_the_tsc(answers: dict[str, object], cyc
     async with attached(AttachingFake(script)) as instance:
         assert bool(instance.tsc_hz) is not bool(answers)
         assert instance.period_cycles == cycles
+
+
+async def test_a_monitor_that_is_slow_to_read_the_memory_is_no_reason_to_give_up() -> None:
+    async def late(qemu: FakeQemu) -> None:
+        await qemu.clock.sleep(DEFAULT_DEADLINES.command_ns + 10**9)
+
+    script = Script(on_command={"qom-get": lambda _: "nobody knows", "pmemsave": late})
+    async with attached(AttachingFake(script)) as instance:
+        assert instance.period_cycles == 0
 
 
 @pytest.mark.parametrize("runs", [True, False])

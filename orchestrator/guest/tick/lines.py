@@ -103,7 +103,7 @@ def _tick(tick: Tick, more: list[int]) -> Tick:
     """Return a tick with what its line has after the arms.
 
     There are three groups, each there or not. They have four fields, two and one, so that
-    their number tells which groups a line has.
+    each number of fields up to seven belongs to one choice of groups.
     """
     turns, more = (more[:4], more[4:]) if len(more) >= 4 else ([], more)
     if turns:

@@ -1,7 +1,7 @@
 """Follows the ticks of one vCPU after a load, and says what they show."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.findings.arrival import Arrival
@@ -161,16 +161,28 @@ class Follower:
         """Wait for a tick that is not from before the load.
 
         After a load into a running guest, ticks from before may come first. Their numbers
-        are beyond that of the next tick.
+        are beyond that of the next tick, and beyond those that were heard before.
         """
         until_ns = self._instance.clock.now_ns() + STALE_NS
+        stale: list[Arrival] = []
         heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
-        may_be_stale = self._resumed.by_itself and not self._heard
-        while may_be_stale and isinstance(heard, Heard) and heard.line.sequence > self._last + 1:
+        while isinstance(heard, Heard) and self._may_be_stale(heard.line, stale):
+            stale.append(Arrival(heard.line, heard.at_ns))
             if heard.at_ns > until_ns:
-                return self._numbering.judge_stale(heard.line.sequence, STALE_NS)
+                self._heard.append(stale[0])
+                return await self._numbering.judge_stale(stale, STALE_NS)
             heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
         return heard
+
+    def _may_be_stale(self, tick: Tick, stale: Sequence[Arrival]) -> bool:
+        """Return whether a tick may be from before the load.
+
+        A number that was reached before the tick shows that the load took effect.
+        """
+        if not self._resumed.by_itself or self._heard:
+            return False
+        before = stale[-1] if stale else self._resumed.heard_before.get(self._save.vcpu)
+        return tick.sequence > max(self._last + 1, before.tick.sequence if before else 0)
 
 
 async def follow_all(followers: Iterable[Follower]) -> list[VcpuResult]:

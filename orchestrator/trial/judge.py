@@ -37,8 +37,9 @@ from orchestrator.trial.timer_differs import timer_differs
 from orchestrator.vm.config import Accel
 from orchestrator.vm.instance import Instance
 
-#: TSC cycles by which two readings of one moment may differ: the guest counts in units.
-UNIT_CYCLES = 2048
+#: TSC cycles by which two readings of one moment may differ: up to three numbers were rounded
+#: to units of the guest.
+UNIT_CYCLES = 3 * 1024
 
 
 @dataclass(frozen=True, slots=True)

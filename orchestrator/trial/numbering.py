@@ -1,22 +1,26 @@
-"""Tells what a tick shows whose number is not the next one.
+"""Judges a tick whose number is not the next one.
 
 A guest numbers its ticks, and after a load it goes on from the save's number. It skips the line
 of a tick that comes while another line waits to be printed.
 """
 
+import contextlib
+import itertools
 import math
+from collections.abc import Sequence
 
 from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.outcome import Outcome, VcpuResult
 from orchestrator.findings.save import Save, VcpuSave
-from orchestrator.qmp.errors import MonitorError
+from orchestrator.host.tracefs import MARK_CONT, MARK_LOAD
+from orchestrator.qmp.errors import MonitorClosedError, MonitorError
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.timers.gap import EXTRA
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.judge import UNIT_CYCLES, Judgement
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.resume import Resumed
+from orchestrator.trial.resume import Resumed, continue_guest, mark
 from orchestrator.vm.instance import Instance
 
 #: Fewest bytes of a line. So many unread bytes from before a load may hide a tick.
@@ -39,8 +43,9 @@ class Numbering:
     async def judge_first(self, first: Arrival) -> Judgement:
         """Return what a first tick shows that is not the one after the save.
 
-        `not-loaded` if the guest's numbers go on from before the load, or from before the save.
-        `extra` if more ticks came than the time allows. Else nothing is known.
+        `not-loaded` if the guest's numbers go on from before the load, and the time since the
+        load or a long turn rules out that a loaded guest got so far; and if they are not beyond
+        the save's. `extra` if more ticks came than the time allows. Else nothing is known.
         """
         number, saved = first.tick.sequence, self._save.ticks
         said = f"the first line after the load was that of tick {number}"
@@ -49,25 +54,52 @@ class Numbering:
         if number <= saved:
             why = f"{said}, but the save has tick {saved}: the guest goes on from another state"
             return Judgement(Outcome.NOT_LOADED, why)
-        catches_up = self._instance.config.timer.catches_up
-        since_ns = self._resumed.load_ns if catches_up else self._resumed.since_ns
-        periods = (first.at_ns - since_ns) / self._period_ns
-        most = 1 + math.floor(periods / EXTRA) + catches_up
-        if number - saved <= most and not self._turned_before_cont(first):
-            return Judgement(Outcome.UNKNOWN, said)
-        before = self._resumed.heard_before.get(self._save.vcpu)
-        unread = self._resumed.stale_bytes // _LEAST_LINE
-        if before and 1 <= number - before.tick.sequence <= 1 + unread:
+        too_many = self._too_many(first)
+        before = self._goes_on_from(first)
+        if before and (too_many or self._turned_before_cont(first)):
             why = (
                 f"{said}, and the last one before it was tick {before.tick.sequence}: the guest "
                 f"goes on as if the save, which has tick {saved}, had never been loaded"
             )
             return Judgement(Outcome.NOT_LOADED, why)
+        if not too_many:
+            return Judgement(Outcome.UNKNOWN, said)
+        periods = (first.at_ns - self._since_ns) / self._period_ns
         why = (
             f"{said}, though {saved + 1} was due: {number - saved} ticks came in "
             f"{periods:.2f} periods, by the guest's own count"
         )
         return Judgement(Outcome.EXTRA, why)
+
+    @property
+    def _one_may_wait(self) -> bool:
+        """Whether a tick of a loaded guest may wait for `cont`, and the next one be due soon.
+
+        A timer that reloads runs on from the load.
+        """
+        return bool(self._instance.config.timer.reloads or self._save.irr or self._save.isr)
+
+    @property
+    def _since_ns(self) -> int:
+        """Earliest moment from which a loaded guest's ticks can have become due."""
+        return self._resumed.load_ns if self._one_may_wait else self._resumed.since_ns
+
+    def _too_many(self, heard: Arrival) -> bool:
+        """Return whether a loaded guest cannot have ticked so often since the load."""
+        periods = (heard.at_ns - self._since_ns) / self._period_ns
+        most = 1 + math.floor(periods / EXTRA) + self._one_may_wait
+        return heard.tick.sequence - self._save.ticks > most
+
+    def _goes_on_from(self, first: Arrival) -> Arrival | None:
+        """Return the last tick before the load, if the first one after it may be the next.
+
+        Lines between the two may have been discarded unread.
+        """
+        before = self._resumed.heard_before.get(self._save.vcpu)
+        unread = self._resumed.stale_bytes // _LEAST_LINE
+        if before and 1 <= first.tick.sequence - before.tick.sequence <= 1 + unread:
+            return before
+        return None
 
     def _turned_before_cont(self, first: Arrival) -> bool:
         """Return whether a turn of the wait loop before this tick began before `cont`.
@@ -77,9 +109,12 @@ class Numbering:
         line of the next one, and under TCG it is as long as the TSC jumped.
         """
         tick, resumed, save = first.tick, self._resumed, self._save
-        if not tick.longest or resumed.by_itself:
+        if not tick.longest or not save.tsc or resumed.by_itself:
             return False
-        if save.tsc and abs(tick.tsc - tick.since_longest - tick.longest - save.tsc) <= UNIT_CYCLES:
+        ended = cycles_between(save.tsc, tick.tsc - tick.since_longest)
+        if ended <= UNIT_CYCLES:  # the turn is in the save
+            return False
+        if abs(ended - tick.longest) <= UNIT_CYCLES:
             return False
         ago = (tick.since_longest + tick.longest) / self._pace.cycles_per_period
         return ago > (first.at_ns - resumed.since_ns) / self._period_ns
@@ -98,35 +133,41 @@ class Numbering:
         why = f"{number - due + 1} ticks came in {periods:.2f} periods, by the guest's own count"
         return Judgement(Outcome.EXTRA, f"{said}: {why}")
 
-    def judge_stale(self, number: int, for_ns: int) -> Judgement:
+    async def judge_stale(self, stale: Sequence[Arrival], for_ns: int) -> Judgement:
         """Return what ticks show that go on after a load with numbers from before it.
 
+        A loaded guest can go on with such numbers as well, if the lines of just so many ticks
+        were skipped. So the guest was not loaded if its time was too short for that, wherever
+        among these ticks the load came. Else nothing is known.
+
         Args:
-            number: of the latest of them.
+            stale: the ticks.
             for_ns: how long they have gone on.
         """
+        number = stale[-1].tick.sequence
         said = (
             f"ticks from before the load went on for {for_ns / 1e9:g} s after it, up to "
             f"tick {number}"
         )
-        before, resumed = self._resumed.heard_before.get(self._save.vcpu), self._resumed
-        if before is None:
+        before, resumed = self._goes_on_from(stale[0]), self._resumed
+        gaps = (b.tick.sequence - a.tick.sequence for a, b in itertools.pairwise(stale))
+        if before is None or any(gap != 1 for gap in gaps):
             return Judgement(Outcome.UNKNOWN, said)
         loaded_ns = resumed.load_ns + resumed.timing.loading * self._period_ns
         periods = (loaded_ns - before.at_ns) / self._period_ns
-        most = before.tick.sequence + 2 + periods / EXTRA
-        if number <= most:  # the guest may have printed it before the load
+        most = before.tick.sequence + 2 + periods / EXTRA  # it may have printed before the load
+        first_ones = [each for each in stale if each.tick.sequence <= most + 1]
+        if number <= most or not all(self._too_many(each) for each in first_ones):
+            return Judgement(Outcome.UNKNOWN, said)
+        if not await self._confirmed(number):
             return Judgement(Outcome.UNKNOWN, said)
         why = f"{said}: the guest goes on as if nothing had been loaded"
         return Judgement(Outcome.NOT_LOADED, why)
 
     async def _confirmed(self, number: int) -> bool:
         """Return whether the guest's memory counts at least so many ticks."""
-        try:
-            state = await self._instance.guest_state(self._save.vcpu)
-        except (MonitorError, OSError, ValueError):
-            return False
-        return state.ticks >= number
+        state = await self._instance.known_state(self._save.vcpu)
+        return state is not None and state.ticks >= number
 
 
 def misnumbered(result: VcpuResult, save: VcpuSave) -> bool:
@@ -139,24 +180,40 @@ def misnumbered(result: VcpuResult, save: VcpuSave) -> bool:
 async def load_again(instance: Instance, snapshots: Snapshots, save: Save) -> str:
     """Load a save once more into a guest that seems not to run it, and compare its memory.
 
+    The guest runs on afterwards.
+
     Returns:
         What shows that the load changes nothing; an empty text if nothing shows that.
 
     Raises:
-        MonitorError: QEMU did not stop or load, or did not answer.
+        MonitorClosedError: QEMU has ended.
     """
     if snapshots.new_process:
         return ""
     try:
-        await instance.stop()
-        before = [await instance.guest_state(vcpu) for vcpu in instance.vcpus]
-        await snapshots.load(instance, save.tag)
-        after = [await instance.guest_state(vcpu) for vcpu in instance.vcpus]
-    except (OSError, ValueError):
+        shown = await _compare(instance, snapshots, save)
+    except MonitorClosedError:
+        raise
+    except MonitorError:
+        shown = ""
+    with contextlib.suppress(MonitorError, OSError):
+        await continue_guest(instance)
+    return shown
+
+
+async def _compare(instance: Instance, snapshots: Snapshots, save: Save) -> str:
+    await instance.stop()
+    before = [await instance.known_state(vcpu) for vcpu in instance.vcpus]
+    mark(instance, MARK_LOAD)
+    await snapshots.load(instance, save.tag)
+    after = [await instance.known_state(vcpu) for vcpu in instance.vcpus]
+    mark(instance, MARK_CONT)
+    known = [state for state in after if state is not None]
+    if before != after or len(known) < len(after):
         return ""
-    if before != after or all(a.ticks == p.ticks for a, p in zip(after, save.vcpus, strict=True)):
+    if all(now.ticks == then.ticks for now, then in zip(known, save.vcpus, strict=True)):
         return ""
     return (
         f"another load of {save.tag} changed nothing in the stopped guest's memory: it has tick "
-        f"{after[0].ticks} before and after it, where the save has tick {save.first.ticks}"
+        f"{known[0].ticks} before and after it, where the save has tick {save.first.ticks}"
     )

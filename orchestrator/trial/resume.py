@@ -108,13 +108,13 @@ async def _load_stopped(
     if instance.running and (manner.pause_before_load_ns or not snapshots.new_process):
         await instance.stop()
     await clock.sleep(manner.pause_before_load_ns)
-    _mark(instance, MARK_LOAD)
+    mark(instance, MARK_LOAD)
     load_ns = clock.now_ns()
     await snapshots.load(instance, save.tag)
     loaded_ns = clock.now_ns()
     instance.generation = save.generation + 1
     await clock.sleep(manner.pause_before_cont_ns)
-    _mark(instance, MARK_CONT)  # the load may have started a new QEMU
+    mark(instance, MARK_CONT)  # the load may have started a new QEMU
     continued = await continue_guest(instance)
     stands = instance.config.timer_is_qemus
     timing = ResumeTiming(
@@ -173,7 +173,7 @@ async def _load_running(
         await _run_past(instance, save, limits)
     await clock.sleep(manner.pause_before_load_ns)
     stale_bytes = instance.console.drain()
-    _mark(instance, MARK_LOAD)
+    mark(instance, MARK_LOAD)
     if counts_waits(instance):
         await instance.mark_waiting()
     load_ns = clock.now_ns()
@@ -222,7 +222,8 @@ async def _run_past(instance: Instance, save: Save, limits: Limits) -> None:
                 raise EarlySilenceError(heard)
 
 
-def _mark(instance: Instance, text: str) -> None:
+def mark(instance: Instance, text: str) -> None:
+    """Write a mark into the kernel's trace, if the host records one."""
     tracer = instance.process.tracer
     if tracer:
         tracer.mark(text)

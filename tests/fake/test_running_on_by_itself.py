@@ -7,9 +7,9 @@ import pytest
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.snapshot.method import Method
-from orchestrator.testing import FakeQemu, Script, immediate, lost, only_in_trials
+from orchestrator.testing import FakeQemu, FakeVcpu, Script, immediate, lost, only_in_trials
 from orchestrator.verdict.verdict import Verdict
-from tests.support.fake_campaigns import PERIOD_MS, campaign
+from tests.support.fake_campaigns import PERIOD_MS, campaign, only_ordinary
 from tests.support.journal import journal_dicts
 from tests.support.new_processes import LOADER, NEW_PROCESS
 
@@ -64,8 +64,43 @@ async def test_a_load_without_effect_is_named(tmp_path: Path) -> None:
     (cell,) = result.cells
     assert cell.counts.outcomes == {Outcome.NOT_LOADED: 2}
     whys = [r["why"] for r in journal_dicts(result.journal) if r.get("outcome") == "not-loaded"]
-    assert all("as if nothing had been loaded" in why for why in whys), whys
+    assert all("ticks from before the load went on for 1 s after it" in why for why in whys), whys
     assert cell.verdict is Verdict.ANOMALOUS
+
+
+async def test_a_loaded_guest_may_skip_a_line(tmp_path: Path) -> None:
+    """The next line has the number that would have come without the load."""
+
+    def skip_a_line(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.mute = True
+        qemu.do_later(PERIOD_NS // 2, lambda: setattr(vcpu, "mute", False))
+
+    result, _ = await campaign(tmp_path, only_ordinary(skip_a_line), 1, resume="auto")
+    (cell,) = result.cells
+    assert cell.counts.outcomes == {Outcome.UNKNOWN: 1}, cell.why
+    whys = [r["why"] for r in journal_dicts(result.journal) if r.get("outcome") == "unknown"]
+    assert all("ticks from before the load went on" in why for why in whys), whys
+
+
+async def test_a_number_from_before_shows_that_the_load_took_effect(tmp_path: Path) -> None:
+    """The lines up to one that was heard before the load are skipped, and the rest are not stale.
+
+    The guest had ticked on for three periods before QEMU loaded.
+    """
+
+    def skip_lines(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.mute = True
+        qemu.do_later(PERIOD_NS // 2, lambda: setattr(vcpu, "mute", False))
+
+    script = only_ordinary(skip_lines)
+    script.on_command["loadvm"] = linger
+    result, _ = await campaign(tmp_path, script, 1, resume="auto")
+    (cell,) = result.cells
+    assert cell.counts.outcomes == {Outcome.UNKNOWN: 1}, cell.why
+    whys = [r["why"] for r in journal_dicts(result.journal) if r.get("outcome") == "unknown"]
+    assert all("the first line after the load was that of tick" in why for why in whys), whys
 
 
 async def test_a_qemu_that_leaves_the_guest_paused_is_named(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Loads without effect, and guests whose ticks are too many to be printed: numbers tell."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.testing import FakeQemu, FakeVcpu, immediate
+from orchestrator.process.exit import ProcessExit
+from orchestrator.testing import FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
 from tests.support.journal import journal_dicts
@@ -95,6 +97,57 @@ async def test_lines_that_are_missing_prove_nothing(
     (cell,) = result.cells
     assert cell.counts.outcomes == {Outcome.UNKNOWN: 1}
     assert cell.verdict is Verdict.INCONCLUSIVE
+    assert "paused" not in result.journal.read_text(), "losttick's own stop is no finding"
+
+
+async def fail(qemu: FakeQemu) -> object:
+    return "Error: no such snapshot\r\n"
+
+
+async def hang(qemu: FakeQemu) -> object:
+    await qemu.clock.sleep(3600 * 10**9)
+    return ""
+
+
+async def crash(qemu: FakeQemu) -> object:
+    qemu.end(ProcessExit(-11, ""))
+    return ""
+
+
+def fails_when_loaded_again(again: Callable[[FakeQemu], Awaitable[object]]) -> Script:
+    """Return a script in which the first line after a load is skipped.
+
+    So losttick loads the save again.
+    """
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.mute = True
+        qemu.do_later(qemu.period_ns // 2, lambda: setattr(vcpu, "mute", False))
+
+    async def load(qemu: FakeQemu) -> object:
+        return None if qemu.config.control_tick or not qemu.loads else await again(qemu)
+
+    script = only_ordinary(on_load)
+    script.on_command["loadvm"] = load
+    return script
+
+
+async def test_a_crash_in_the_second_load_is_named(tmp_path: Path) -> None:
+    result, _ = await campaign(tmp_path, fails_when_loaded_again(crash), trials=1)
+    assert result.cells[0].counts.causes == {Cause.QEMU_CRASHED: 1}
+
+
+@pytest.mark.parametrize("again", [fail, hang])
+async def test_a_second_load_that_fails_shows_nothing(
+    tmp_path: Path, again: Callable[[FakeQemu], Awaitable[object]]
+) -> None:
+    result, _ = await campaign(tmp_path, fails_when_loaded_again(again), trials=1)
+    (cell,) = result.cells
+    assert cell.counts.outcomes == {Outcome.UNKNOWN: 1}, cell.why
+    whys = [r["why"] for r in journal_dicts(result.journal) if r.get("outcome") == "unknown"]
+    assert all("the first line after the load was that of tick" in why for why in whys), whys
+    assert "paused" not in result.journal.read_text()
 
 
 async def test_a_number_that_the_guest_s_memory_does_not_have_proves_nothing(

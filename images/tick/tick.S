@@ -62,7 +62,9 @@ start:
         .set S_CLOCK_SHIFT, 0x1094      # added to each reading of kvmclock, for tests; ns
         .set S_BASE,      0x1098        # of the pvclock data at the last line with kvmclock:
                                         # the low halves of its TSC and of its time
-        .set S_SIZE,      0xa0
+        .set S_STRAY,     0x10a0        # the last vector that was counted in S_STRAYS
+        .set S_SPURIOUS,  0x10a4        # interrupts that seemed spurious
+        .set S_SIZE,      0xa8
 
         .set C_MODE,      0x10c0        # the configuration, in record order
         .set C_X2APIC,    0x10c4
@@ -125,6 +127,8 @@ start:
         .set FAULT_RATE,    12          # from now on the period is 1.5 periods
         .set FAULT_SKEW,    13          # from now on the TSC reads 1/64 period ahead
         .set FAULT_CLOCK,   14          # from now on kvmclock reads CLOCK_JUMP ahead
+        .set FAULT_SPURIOUS, 15         # spurious interrupts come once the line is printed
+        .set FAULT_STRAY,   16          # VEC_SPURIOUS comes then, and it is not spurious
         .set CLOCK_JUMP, 10000000       # ns
 
         .set APIC_TPR,  0x080
@@ -247,7 +251,8 @@ turn_noted:
         jmp     wait
 
 # A state of the LAPIC in which the guest can be saved: from a tick's line on it is held for
-# some of the vCPU's running time, in the busy wait. In service: the tick's handler has left out its EOI.
+# some of the vCPU's running time, in the busy wait. In service: the tick's handler has left
+# out its EOI.
 hold_begins:
         cmpl    $HOLD_FROM, S_PRINTED
         jb      wait
@@ -493,13 +498,9 @@ state_init:
 ivt_init:
         xor     %di, %di
         mov     $256, %cx
-        mov     $exceptions - start, %bx
-1:      mov     %bx, %ax
-        add     $3, %bx                 # vectors 0 to 31: a call for each
-        cmp     $256 - 32, %cx
-        ja      2f
-        mov     $stray_isr - start, %ax
-2:      stosw
+        mov     $vectors - start, %ax
+1:      stosw
+        add     $3, %ax                 # a call for each
         movw    $SEG, (%di)
         add     $2, %di
         loop    1b
@@ -880,35 +881,6 @@ swallow_isr:
         pop     %eax
         iret
 
-stray_isr:
-        incl    S_STRAYS
-        iret
-
-# One call of three bytes for each vector: what it pushes tells which it was.
-exceptions:
-        .rept   32
-        .byte   0xe8
-        .word   exception - 1f
-1:
-        .endr
-exception:
-        mov     %sp, %bp                # the call's return address, IP, CS, FLAGS
-        mov     $LINE, %di
-        mov     $'P', %bl
-        call    line_begin
-        movzwl  4(%bp), %eax
-        call    line_hex
-        movzwl  2(%bp), %eax
-        call    line_hex
-        movzwl  (%bp), %eax
-        sub     $exceptions - start + 3, %ax
-        mov     $3, %cl
-        div     %cl
-        call    line_hex
-        mov     $LINE, %bp
-        call    line_print
-        jmp     halt
-
 # The testimony. The first two NMIs after a tick only look; the third re-arms.
 nmi_isr:
         pushal
@@ -1151,8 +1123,9 @@ ready_line:
         jmp     line_print
 
 # tick_line: sequence number, spins, TSC of the tick, cycles from the tick before until its
-# line was printed, arms; and if the vCPU did not run for a while, for how long in all, for
-# how long at most, and how long ago, in units of 1024 cycles.
+# line was printed, arms; if turns were long: how long in all, the longest, and the times from
+# its end and from the end of the last one to the tick, in units of 1024 cycles; kvmclock and
+# how far the TSC was ahead, where clock_fields has them.
 tick_line:
         movl    $1, S_PRINTING
         pushl   S_TICK_TSC
@@ -1206,18 +1179,122 @@ tick_line:
         call    turn_begins
         movl    $0, S_PRINTING
         popf
-        cmpl    $FAULT_EXTRA, C_FAULT
-        jne     3f
         mov     S_PRINTED, %eax
         cmp     C_FAULT_TICK, %eax
-        jne     3f
-        apic_set APIC_ICR, ICR_SELF + VEC_TICK
-3:      ret
+        je      faulty_line
+        ret
 
 # --- where the other vCPUs start: a page that a SIPI can name -------------
         .org    (SIPI << 12) - (SEG << 4), 0xff
 ap_start:
         ljmp    $SEG, $ap_entry - start
+
+# --- interrupts on other vectors -----------------------------------------
+# One call of three bytes for each vector: what it pushes tells which it was.
+vectors:
+        .rept   256
+        .byte   0xe8
+        .word   other_isr - 1f
+1:
+        .endr
+other_isr:
+        push    %eax
+        push    %ecx
+        push    %edx
+        push    %bp
+        mov     %sp, %bp
+        mov     14(%bp), %ax            # the call's return address; then IP, CS, FLAGS
+        sub     $vectors - start + 3, %ax
+        mov     $3, %cl
+        div     %cl
+        movzbl  %al, %eax
+        cmp     $32, %eax
+        jb      exception
+        push    %eax
+        call    spurious
+        pop     %eax
+        je      1f
+        incl    S_STRAYS
+        mov     %eax, S_STRAY
+        jmp     2f
+1:      incl    S_SPURIOUS
+2:      pop     %bp
+        pop     %edx
+        pop     %ecx
+        pop     %eax
+        add     $2, %sp
+        iret
+
+exception:
+        push    %eax
+        mov     $LINE, %di
+        mov     $'P', %bl
+        call    line_begin
+        movzwl  18(%bp), %eax
+        call    line_hex
+        movzwl  16(%bp), %eax
+        call    line_hex
+        pop     %eax
+        call    line_hex
+        mov     $LINE, %bp
+        call    line_print
+        jmp     halt
+
+# spurious: ZF if the interrupt on the vector in %eax seems to be one that a LAPIC or a PIC raises
+# when a request is gone before it is taken. It is not in service, and only the slave's needs an
+# EOI: the master's own. A LAPIC that ends interrupts by itself has none in service. Clobbers
+# %eax, %ecx and %edx.
+spurious:
+        cmp     $VEC_SPURIOUS, %eax
+        jne     1f
+        mov     $APIC_ISR + 0x70, %ecx
+        call    apic_read
+        test    $1 << 31, %eax
+        ret
+1:      cmpl    $MODE_PIT, C_MODE
+        jb      4f                      # the PIC is not in use
+        mov     $0x20, %dx
+        cmp     $VEC_TICK + 7, %eax     # IRQ 7 or IRQ 15
+        je      2f
+        cmp     $VEC_TICK + 0x17, %eax
+        jne     4f
+        mov     $0xa0, %dx
+2:      cmpl    $MODE_PIT, C_MODE
+        je      3f
+        xor     $0x80, %dx              # the tick's own PIC is the slave
+3:      mov     $0x0b, %al              # OCW3: read the ISR
+        out     %al, %dx
+        in      %dx, %al
+        test    $0x80, %al
+        jnz     4f
+        cmp     $0x20, %dx
+        je      4f                      # ZF
+        mov     $0x20, %al
+        out     %al, $0x20
+        cmp     %al, %al
+4:      ret
+
+# faulty_line: what this guest does wrong once the line of one tick is printed.
+faulty_line:
+        mov     C_FAULT, %eax
+        cmp     $FAULT_EXTRA, %eax
+        je      1f
+        cmp     $FAULT_STRAY, %eax
+        je      2f
+        cmp     $FAULT_SPURIOUS, %eax
+        jne     3f
+        .irp    vector, VEC_SPURIOUS, VEC_TICK + 7, VEC_TICK + 0x17
+        pushf                           # as a CPU does, with nothing in service
+        cli
+        lcall   *%fs:4 * (\vector)
+        cmpl    $MODE_PIT, C_MODE
+        jb      3f
+        .endr
+        ret
+1:      apic_set APIC_ICR, ICR_SELF + VEC_TICK
+        ret
+2:      apic_set APIC_ICR, ICR_SELF + VEC_SPURIOUS
+3:      ret
 
 # --- more of the lines -------------------------------------------------
 

@@ -56,6 +56,10 @@ class VcpuSave:
     periods. Only the first save of a guest that was never loaded has them."""
     divide: int = 0
     """Divisor of the LAPIC timer's clock; 0 if it is not known."""
+    stray: int = 0
+    """The vector of the last of the `strays`; 0 if there was none, or if nothing tells."""
+    spurious: int = 0
+    """Interrupts that seemed to be spurious ones of the LAPIC or the PIC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,3 +55,7 @@ class GuestState:
     not."""
     kvmclock_ns: int = 0
     """kvmclock at the last tick whose line was printed; 0 if the guest has none."""
+    stray: int = 0
+    """The vector of the last of the `strays`; 0 if there was none, or if nothing tells."""
+    spurious: int = 0
+    """Interrupts that seemed to be spurious ones of the LAPIC or the PIC."""

@@ -95,6 +95,10 @@ class FakeVcpu:
     """Interrupts taken on the control's vector."""
     strays: int = 0
     """Interrupts taken on vectors that the guest never uses."""
+    stray: int = 0
+    """The vector of the last of these."""
+    spurious: int = 0
+    """Interrupts that seemed to be spurious."""
     held_until_ns: int | None = None
     """`ran_ns` at which the guest ends the state in which it holds its LAPIC; None if it
     holds none."""
@@ -252,6 +256,7 @@ class FakeVcpu:
         words[14] = TSC_PER_NS * config.period_ns
         words[16] = max(0, left_ns) // SPIN_NS
         words[12], words[13] = self.swallowed, self.strays
+        words[40], words[41] = self.stray, self.spurious
         if self.held_until_ns is not None:
             whole_ns = round(HOLDS[config.state] * config.period_ns)
             left_ns = self.held_until_ns - self.ran_ns

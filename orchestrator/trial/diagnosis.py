@@ -119,7 +119,7 @@ def _decide(
     # After a load the built-in control swallows one interrupt, its own. KVM takes a one-shot timer
     # that has fired before the save for one that expires at the load.
     own = int(_injected(save))
-    came = taken_since(save, part.memory[-1], own=own) if part.memory else ""
+    came = taken_since(save, part.memory[-1], own=own, silent=True) if part.memory else ""
     if came:
         return Cause.WRONG_VECTOR, f"{result.why}, but {came}."
     sleeps = config.guest.wait is Wait.HALT

@@ -144,6 +144,8 @@ def describe(
         hold_left=state.hold_left / cycles_per_period if cycles_per_period else 0.0,
         swallowed=state.swallowed,
         strays=state.strays,
+        stray=state.stray,
+        spurious=state.spurious,
         deadline=state.deadline,
     )
 

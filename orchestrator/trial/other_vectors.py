@@ -14,13 +14,17 @@ from orchestrator.guest.state import GuestState
 from orchestrator.vm.instance import Instance
 
 
-def taken_since(save: VcpuSave, now: GuestState | VcpuSave, *, own: int = 0) -> str:
+def taken_since(
+    save: VcpuSave, now: GuestState | VcpuSave, *, own: int = 0, silent: bool = False
+) -> str:
     """Return which interrupts came on another vector since a save; empty if none did.
 
     Args:
         save: the vCPU as it was saved.
         now: its counters now, or in a later save.
         own: interrupts on the control's vector that the built-in control brings itself.
+        silent: whether ticks have stopped. Then an interrupt that seemed to be spurious may have
+            been a tick: a LAPIC that ends interrupts by itself does not show that it was none.
     """
     said = []
     swallowed, strays = now.swallowed - save.swallowed - own, now.strays - save.strays
@@ -30,7 +34,11 @@ def taken_since(save: VcpuSave, now: GuestState | VcpuSave, *, own: int = 0) -> 
             "handler only counts and ends them"
         )
     if strays > 0:
-        said.append(f"it took {strays} interrupt(s) on vectors that it never uses")
+        last = f" (the last one on {now.stray})" if now.stray else ""
+        said.append(f"it took {strays} interrupt(s) on vectors that it never uses{last}")
+    spurious = now.spurious - save.spurious
+    if silent and spurious > 0:
+        said.append(f"it took {spurious} interrupt(s) on vectors of spurious interrupts")
     return " and ".join(said)
 
 

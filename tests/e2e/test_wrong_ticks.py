@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.tick.config import Fault
@@ -9,7 +10,7 @@ from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.host.local import LocalHost
 from orchestrator.trial.follow import LEAST_TICKS
 from orchestrator.vm.config import Accel
-from tests.support.faulty_guest import FAULT_TICK, loaded
+from tests.support.faulty_guest import FAULT_TICK, fallen_silent, loaded
 from tests.support.needs import not_applicable
 
 PERIOD_NS = 50_000_000
@@ -82,6 +83,34 @@ async def test_the_first_tick_under_tcg(host: LocalHost, fault: Fault, outcome: 
 async def test_a_periodic_timer_of_a_wrong_rate(host: LocalHost, kvm: Accel) -> None:
     periodic = GuestConfig(TimerMode.PERIODIC, period_ns=PERIOD_NS)
     await show(host, kvm, periodic, Fault.RATE, Outcome.RATE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "period_ns"),
+    [
+        (TimerMode.ONE_SHOT, PERIOD_NS),
+        (TimerMode.PIT, PERIOD_NS),
+        (TimerMode.RTC, 62_500_000),
+    ],
+)
+async def test_spurious_interrupts_are_no_strays(
+    host: LocalHost, kvm: Accel, mode: TimerMode, period_ns: int
+) -> None:
+    guest = GuestConfig(mode, period_ns=period_ns)
+    async with loaded(host, kvm, guest, Fault.SPURIOUS) as (instance, _, result):
+        assert result.outcome.ticked, result.why
+        state = await instance.guest_state()
+        assert (state.strays, state.spurious) == (0, 1 if mode is TimerMode.ONE_SHOT else 3)
+
+
+async def test_an_interrupt_in_service_on_the_spurious_vector_is_counted(host: LocalHost) -> None:
+    """Its priority is above the tick's, and the guest does not end it.
+
+    A LAPIC in the kernel may end interrupts by itself, and QEMU's does not.
+    """
+    _, found = await fallen_silent(host, Accel.TCG, GUEST, Fault.STRAY)
+    assert found.cause is Cause.WRONG_VECTOR
+    assert "1 interrupt(s) on vectors that it never uses (the last one on 255)" in found.sentence
 
 
 #: Two vCPUs, of which the second one gets the fault.

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.testing import FakeQemu, FakeVcpu, immediate
+from orchestrator.testing import FakeQemu, FakeVcpu, immediate, lost
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
 from tests.support.journal import journal_dicts
@@ -37,13 +37,36 @@ async def test_an_interrupt_on_another_vector_is_said(
 async def test_a_late_tick_beside_one_is_no_noise_of_the_host(tmp_path: Path) -> None:
     def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         vcpu.due_ns = vcpu.ran_ns + 3 * qemu.period_ns
-        vcpu.strays += 2
+        vcpu.strays, vcpu.stray = vcpu.strays + 2, 80
 
     result, _ = await campaign(tmp_path, only_ordinary(on_load), trials=2)
     (cell,) = result.cells
     assert cell.counts.outcomes == {Outcome.EXTRA: 2}
     assert cell.counts.causes == {Cause.WRONG_VECTOR: 2}
+    told = next(r for r in journal_dicts(result.journal) if r.get("outcome") == "extra")
+    assert "2 interrupt(s) on vectors that it never uses (the last one on 80)" in told["why"]
     assert cell.verdict is Verdict.ANOMALOUS
+
+
+async def test_spurious_ones_are_no_finding_while_ticks_go_on(tmp_path: Path) -> None:
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.spurious += 1
+
+    result, _ = await campaign(tmp_path, only_ordinary(on_load))
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.CLEAN, cell.why
+
+
+async def test_spurious_ones_from_before_the_save_explain_no_silence(tmp_path: Path) -> None:
+    def before(qemu: FakeQemu) -> None:
+        for vcpu in qemu.vcpus:
+            vcpu.spurious = 3
+
+    script = only_ordinary(lost)
+    script.on_command["stop"] = before
+    result, _ = await campaign(tmp_path, script, trials=2)
+    assert set(result.cells[0].counts.causes) == {Cause.LOST_INTERRUPT}
 
 
 async def test_those_from_before_the_first_save_are_no_load_s_work(tmp_path: Path) -> None:
@@ -64,7 +87,11 @@ async def test_the_next_save_tells(tmp_path: Path) -> None:
     def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         immediate(qemu, vcpu, number)
         vcpu.strays += number == 1
+        vcpu.stray = 49
 
     result, _ = await campaign(tmp_path, only_ordinary(on_load), trials=3, cycle="chain")
     (cell,) = result.cells
     assert cell.counts.outcomes == {Outcome.IMMEDIATE: 2, Outcome.EXTRA: 2}
+    told = next(r for r in journal_dicts(result.journal) if r.get("outcome") == "extra")
+    assert "(the last one on 49)" in told["why"]
+    assert told["why"].count("interrupt(s)") == 1  # the save and the look say the same

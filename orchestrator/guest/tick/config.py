@@ -53,6 +53,11 @@ class Fault(enum.IntEnum):
     """From this tick on, the vCPU reads a TSC that is ahead by 1/64 of a period."""
     CLOCK = 14
     """From this tick on, the vCPU reads a kvmclock that is ahead by 10 ms."""
+    SPURIOUS = 15
+    """Once the line of this tick is printed, spurious interrupts come: the LAPIC's, and with a PIC
+    those of both PICs."""
+    STRAY = 16
+    """An interrupt comes then that is not spurious, on the LAPIC's spurious vector."""
 
 
 @dataclass(frozen=True, slots=True)

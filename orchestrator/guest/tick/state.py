@@ -12,7 +12,7 @@ STATE_ADDRESS = 0x1000
 STATE_STRIDE = 0x2000
 
 #: 32-bit words to read of a block.
-WORDS = 33
+WORDS = 42
 
 #: Bytes to read of a block.
 SIZE = 4 * WORDS
@@ -45,6 +45,8 @@ def parse_state(block: bytes) -> GuestState:
         window_left=words[16],
         swallowed=words[12],
         strays=words[13],
+        stray=words[40],
+        spurious=words[41],
         deadline=words[21] << 32 | words[20],
         hold=words[28] * TURN_UNIT,
         hold_left=words[27] * TURN_UNIT if words[29] else 0,

@@ -86,7 +86,11 @@ def test_a_lost_interrupt() -> None:
 
 @pytest.mark.parametrize(
     ("field", "words"),
-    [("swallowed", "the vector of its built-in control"), ("strays", "vectors that it never uses")],
+    [
+        ("swallowed", "the vector of its built-in control"),
+        ("strays", "vectors that it never uses"),
+        ("spurious", "vectors of spurious interrupts"),
+    ],
 )
 def test_an_interrupt_on_another_vector(field: str, words: str) -> None:
 

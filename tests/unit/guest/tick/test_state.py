@@ -6,7 +6,7 @@ from orchestrator.guest.tick.state import MAGIC, SIZE, parse_state
 
 def test_the_state_block() -> None:
     words = [MAGIC, 1, 7, 8, 1234, 6, 0, 2, 0, 12, 13, 0, 3, 4, 52, 0, 99, 0, 0, 0, 5, 6, 8, 9]
-    words += [0, 0, 0, 10, 11, 1, 0, 15, 16]
+    words += [0, 0, 0, 10, 11, 1, 0, 15, 16, 0, 0, 0, 0, 0, 0, 0, 80, 17]
     block = b"".join(word.to_bytes(4, "little") for word in words)
     assert parse_state(block) == GuestState(
         True,
@@ -26,6 +26,8 @@ def test_the_state_block() -> None:
         hold_left=10 * 1024,
         period_cycles=52,
         kvmclock_ns=16 << 32 | 15,
+        stray=80,
+        spurious=17,
     )
     with pytest.raises(ValueError, match="no tick guest"):
         parse_state(bytes(SIZE))

@@ -100,7 +100,9 @@ def needed_delay(
     if outcome is Outcome.EARLY:
         return past_a_class
     if outcome is Outcome.EXTRA:
-        return max(1.0, SHARE * sum(too_soon)) if timer.reloads else None
+        if not timer.reloads:
+            return None
+        return max(*too_soon, SHARE * sum(too_soon)) if too_soon else 1.0
     missing = outcome in (Outcome.LATE, Outcome.MISSED, Outcome.RECOVERED)
     return overdue if missing and not silent else None
 

@@ -90,7 +90,8 @@ def too_few_pairs(case: Case) -> Finding | None:
     """Return `inconclusive` if ticks came late and too few pairs tell whether loads did it."""
     tally, shown = case.tally, _shown_excess(case)
     late = sum(tally.outcomes[outcome] for outcome in LATE)
-    if not late or (shown is not None and (shown <= MOST_EXCESS or _small_plan_is_done(tally))):
+    enough = shown is not None and shown <= MOST_EXCESS
+    if not late or enough or _small_plan_is_done(tally):
         return None
     less = "" if shown is None else f" that the loads cause an excess of less than {shown:.0%}"
     return Finding(
@@ -124,11 +125,15 @@ def late_note(case: Case, found: Finding) -> str | None:
         return (
             f"{compared}: the loads make ticks late (exact McNemar test, p = {p_value(pairs):.2g})"
         )
+    noted = (
+        f"{late} of {tally.trials} loads had a late tick, which counts as `indistinct`. {compared}"
+    )
     if (shown := _shown_excess(case)) is None:
-        return None
+        return (
+            f"{noted}. So few pairs can't show that loads make ticks late" if pairs.pairs else None
+        )
     return (
-        f"{late} of {tally.trials} loads had a late tick, which counts as `indistinct`. "
-        f"{compared}: the host is busy, and the loads are not to blame. So many pairs would have "
+        f"{noted}: the host is busy, and the loads are not to blame. So many pairs would have "
         f"shown, with a probability of {POWER:.0%}, an excess of {shown:.1%} of "
         "loads with a late tick"
     )

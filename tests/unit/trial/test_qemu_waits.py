@@ -23,6 +23,13 @@ def test_only_the_tick_after_a_late_one_comes_too_soon() -> None:
     assert needed_delay(Outcome.EXTRA, TIMERS["one-shot"], 0.0, 0.0, silent=False) is None
 
 
+@pytest.mark.parametrize(("too_soon", "late"), [([0.24], 0.24), ([0.6, 0.4], 0.6)])
+def test_the_tick_before_was_late_by_as_much_as_the_next_one_comes_too_soon(
+    too_soon: list[float], late: float
+) -> None:
+    assert needed_delay(Outcome.EXTRA, TIMERS["rtc"], 0.0, 0.0, False, too_soon) == late
+
+
 def test_a_storm_takes_more_than_one_wait() -> None:
     storm = [1.0] * 15
     assert needed_delay(Outcome.EXTRA, TIMERS["periodic"], 0.0, 0.0, False, storm) == 7.5

@@ -16,6 +16,7 @@ from orchestrator.findings.series import DirectCounts
 from orchestrator.findings.witness import TraceReading
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.journal.control import Control, control_of
+from orchestrator.journal.gap_samples import GapSamples
 from orchestrator.journal.pairing import Pairing
 from orchestrator.journal.phases import PhaseBin, Phases
 from orchestrator.journal.trial_record import Role, TrialRecord
@@ -76,10 +77,8 @@ class CellState:
     """The pairs of a load and a sham since the cell's first late tick."""
     first_tick_periods: "array[float]" = field(default_factory=lambda: array("d"))
     first_tick_ms: "array[float]" = field(default_factory=lambda: array("d"))
-    gaps_before: "array[float]" = field(default_factory=lambda: array("d"))
-    """Quiet times between ticks of guests that were never loaded, in periods."""
-    gaps_after: "array[float]" = field(default_factory=lambda: array("d"))
-    """The same after loads."""
+    gaps: GapSamples = field(default_factory=GapSamples)
+    """The times between ticks that show the timer's period."""
     phases: Phases = field(default_factory=Phases)
     apicv: ApicvTrace | None = None
     """The use of APICv in the kernel's trace of the first instance."""
@@ -139,7 +138,7 @@ class CellState:
         elif outcome in LATE:
             self.pairing.began = True
         self.attempts += 1
-        self.gaps_after.extend(trial.gaps)
+        self.gaps.note_after(trial)
         if first:
             self.first_tick_periods.append(first[0])
             self.first_tick_ms.append(first[2])
@@ -172,6 +171,7 @@ class CellState:
         """Count a sham or a control."""
         if trial.role is Role.SHAM:
             self.pairing.note(Role.SHAM, trial.pair or 0, trial.outcome)
+            self.gaps.note_before(trial.vcpus)
         else:
             self._count_control(trial)
 

@@ -157,8 +157,7 @@ class RunState:
 
     def _save(self, record: SaveRecord) -> None:
         cell = self._cell(record.cell)
-        for part in record.save.vcpus:
-            cell.gaps_before.extend(part.gaps)
+        cell.gaps.note_before(record.save.vcpus)
         if record.role is Role.HOST and record.save.eligible:
             cell.begin_save(record.save)
 

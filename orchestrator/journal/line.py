@@ -65,6 +65,7 @@ def _is_plain(trial: TrialRecord) -> bool:
         trial.number is None and trial.attempt == 1 and not trial.others and not trial.why
         and trial.ticks_after_load == 2 and not trial.stale_bytes and not trial.vcpu
         and trial.duration_ns is None and not trial.missing_periods and not trial.diagnoses
+        and not trial.gaps
         and trial.evidence is None and trial.role == "host" and trial.pair is None
     )  # fmt: skip
 

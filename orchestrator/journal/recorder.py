@@ -117,15 +117,22 @@ class Recorder:
         """Note an attempt at a trial. One that did not plainly tick gets an evidence folder."""
         kept = self._keep(cell, role, save, result, hang) if hang else None
         diagnoses = hang.diagnoses if hang else ()
+        samples = self.state.cells[cell.id].gaps
+        wanted = samples.wanted_after(cell.vcpus) if role is Role.HOST else ()
         record = trial_record(
-            cell.id, role, number, attempt, save.tag, result, diagnoses, kept, pair
+            cell.id, role, number, attempt, save.tag, result, diagnoses, kept, pair, wanted
         )  # fmt: skip
         self.write(record)
 
     def sham(self, cell: Cell, pair: int, save: Save, result: TrialResult) -> None:
         """Note a sham, and the state in which the guest was stopped for it."""
         self.save(cell, Role.SHAM, save)
-        self.write(trial_record(cell.id, Role.SHAM, pair, 1, save.tag, result, pair=pair))
+        # After a load the period may be another one in a sham, too.
+        samples = self.state.cells[cell.id].gaps
+        wanted = () if save.generation else samples.wanted_before(cell.vcpus)
+        self.write(
+            trial_record(cell.id, Role.SHAM, pair, 1, save.tag, result, pair=pair, gaps_of=wanted)
+        )
 
     def _keep(self, cell: Cell, role: Role, save: Save, result: TrialResult, hang: Hang) -> str:
         """Write a trial's evidence into a folder of its own, and return the folder's name."""

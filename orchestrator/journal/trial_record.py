@@ -1,5 +1,6 @@
 """The record of an attempt at a trial. Nearly all records of a journal are of this kind."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,6 +33,7 @@ class VcpuTrial:
     missing_periods: int = 0
     why: str = ""
     ticks_after_load: int = 2
+    gaps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class TrialRecord:
     evidence: str | None = None
     """The evidence folder, within the output folder."""
     gaps: tuple[float, ...] = ()
-    """Times between ticks in which the telling vCPU ran without a break, in periods, if the
-    ticks were plain."""
+    """Times between ticks of the telling vCPU that came when they were due, in periods, if the
+    ticks were plain. A cell has those of its first trials, and of shams before any load."""
     pair: int | None = None
     """The number of the pair of a load and a sham; None if the load is in no pair."""
 
@@ -89,11 +91,13 @@ def trial_record(
     diagnoses: tuple[Diagnosis, ...] = (),
     evidence: str | None = None,
     pair: int | None = None,
+    gaps_of: Container[int] = (),
 ) -> TrialRecord:
     """Return the record of an attempt at a trial.
 
     The record of a trial that plainly ticked at the first attempt leaves out its number and
-    its duration. Times of first ticks are rounded to what they can mean.
+    its duration. Times of first ticks are rounded to what they can mean. Of times between ticks
+    it has those of the vCPUs `gaps_of`.
     """
     told = result.told
     plainly = role is not Role.CONTROL and attempt == 1 and told.outcome.ticked
@@ -109,21 +113,25 @@ def trial_record(
         why=told.why,
         ticks_after_load=told.ticks_after_load,
         vcpu=told.vcpu,
-        others=tuple(_other(part) for part in result.vcpus if part is not told),
+        others=tuple(_other(part, gaps_of) for part in result.vcpus if part is not told),
         stale_bytes=result.stale_bytes,
         duration_ns=None if plainly else result.duration_ns,
         diagnoses=diagnoses,
         evidence=evidence,
         pair=pair,
-        gaps=told.gaps if told.outcome.ticked and role is Role.HOST else (),
+        gaps=_gaps(told, gaps_of),
     )
 
 
-def _other(part: VcpuResult) -> VcpuTrial:
+def _other(part: VcpuResult, gaps_of: Container[int]) -> VcpuTrial:
     return VcpuTrial(
         part.vcpu, part.outcome, _rounded(part.first_tick), part.missing_periods, part.why,
-        part.ticks_after_load,
+        part.ticks_after_load, _gaps(part, gaps_of),
     )  # fmt: skip
+
+
+def _gaps(part: VcpuResult, gaps_of: Container[int]) -> tuple[float, ...]:
+    return part.gaps if part.outcome.ticked and part.vcpu in gaps_of else ()
 
 
 def _rounded(first: FirstTick | None) -> First | None:

@@ -67,8 +67,8 @@ class Case:
     """Known bugs that trials look like, without the bug that makes a host `affected`."""
     ending: Ending = COMPLETE
     """Whether the campaign came to its end."""
-    period_change: PeriodChange | None = None
-    """The change of the timer's period by loads, if all times between ticks show one."""
+    period_changes: tuple[PeriodChange, ...] = ()
+    """The changes of vCPUs' timer periods by loads that all times between ticks show."""
     expired_saves: int = 0
     """Saves whose timer ran out between the stop and the save."""
     saves: int = 0
@@ -103,8 +103,8 @@ class Finding:
     """True if the loss rates that are ruled out belong to the reason."""
     notes: tuple[str, ...] = ()
     """Sentences that follow the loss rates."""
-    period_change: PeriodChange | None = None
-    """The change of the period, if it is the reason."""
+    tells_periods: bool = False
+    """True if changed periods are the reason."""
 
 
 Rule = Callable[[Case], Finding | None]

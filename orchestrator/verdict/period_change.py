@@ -13,11 +13,8 @@ from orchestrator.stats.exceed import exceedance_p
 #: Probability that a period is called another one by mistake in any cell of a run.
 ERROR = 0.01
 
-#: At most one in so many times after loads may lie with those before.
-_MOST_AFTER = 10
-
-#: At most one in so many times before loads may lie with those after. They are few.
-_MOST_BEFORE = 4
+#: At most one in so many times after loads may fail to be beyond those before.
+_MOST = 10
 
 #: Part of a period by which they must differ, at least.
 LEAST_CHANGE = 0.015
@@ -49,16 +46,18 @@ class PeriodChange:
     """How many times before loads were compared."""
     after: int
     """How many times after loads were compared."""
+    vcpu: int = 0
 
 
-def period_change(gaps: Gaps, tests: int) -> PeriodChange | None:
+def period_change(gaps: Gaps, tests: int, vcpu: int = 0) -> PeriodChange | None:
     """Return by how much the period differs after loads; None if the test does not show it.
 
     Both directions are tested, each at half of the error.
 
     Args:
         gaps: the times before and after loads.
-        tests: timers in the run that are tested, which share the error.
+        tests: timers that share the error: those of each vCPU of each cell.
+        vcpu: the vCPU whose times they are.
     """
     if not (gaps.before and gaps.after):
         return None
@@ -68,20 +67,22 @@ def period_change(gaps: Gaps, tests: int) -> PeriodChange | None:
         p = _beyond(before, after, LEAST_CHANGE + LATENCY_NS / gaps.period_ns)
         if p <= ERROR / 2 / tests:
             percent = 100 * (_median(after) / _median(before) - 1)
-            return PeriodChange(percent, p, len(before), len(after))
+            return PeriodChange(percent, p, len(before), len(after), vcpu)
     return None
 
 
 def _beyond(before: Sequence[float], after: Sequence[float], least: float) -> float:
     """Return the probability that a sorted sample lies so far beyond another by chance.
 
-    It is 1 unless nearly all values of each lie beyond the median of the other by `least`.
+    It is 1 unless nearly all of its values lie beyond the upper quartile of the other by `least`.
+    Times before loads are few, so the quartile tells more than the median. The largest may be that
+    of a host that was busy for a moment.
     """
-    below = sum(gap <= _median(before) + least for gap in after)
-    above = sum(gap >= _median(after) - least for gap in before)
-    if below * _MOST_AFTER > len(after) or above * _MOST_BEFORE > len(before):
+    rank = (3 * len(before) + 3) // 4
+    below = sum(gap <= before[rank - 1] + least for gap in after)
+    if below * _MOST > len(after):
         return 1.0
-    return exceedance_p(len(before), (len(before) + 1) // 2, len(after), below)
+    return exceedance_p(len(before), rank, len(after), below)
 
 
 def _median(values: Sequence[float]) -> float:

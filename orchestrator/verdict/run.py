@@ -26,7 +26,7 @@ from orchestrator.verdict.cell import decide
 from orchestrator.verdict.ending import Ending
 from orchestrator.verdict.expired import posts_timers
 from orchestrator.verdict.late import late_anomalies
-from orchestrator.verdict.period_change import Gaps, period_change
+from orchestrator.verdict.period_rule import period_changes
 from orchestrator.verdict.run_error_rate import CellBound, statement
 from orchestrator.verdict.verdict import Verdict, overall
 from orchestrator.verdict.witness import witnesses
@@ -180,9 +180,7 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         exposed,
         likenesses(state.symptoms, facts, cell.accel, cell.irqchip),
         _ending(state, plan, cut_short=cut_short),
-        period_change=period_change(
-            Gaps(state.gaps_before, state.gaps_after, state.period_ns or 1), len(run.cells)
-        ),
+        period_changes=period_changes(state, len(run.cells)),
         expired_saves=state.expired_saves,
         saves=state.saves,
         posts_timers=posts_timers(facts, cell),

@@ -117,6 +117,17 @@ async def test_both_members_of_a_pair_follow_as_many_ticks(
     assert any(first > LEAST_TICKS for first, _ in pairs.values())
 
 
+async def test_times_between_ticks_of_shams_count_before_the_first_load(tmp_path: Path) -> None:
+    """After a load the timer may have another period, which a sham does not mend."""
+    host = FakeHost(BusyHost(0.1).script)
+    result = await run_plan(host, plan(100), Accel.KVM, tmp_path)
+    records = [r for r in journal_dicts(result.journal) if r.get("role") == "sham"]
+    stood = {r["tag"]: r["generation"] for r in records if r["record"] == "save"}
+    loaded = {stood[r["save"]] > 0 for r in records if r["record"] == "trial" and r["gaps"]}
+    assert loaded == {False}
+    assert any(stood.values())
+
+
 async def test_loads_that_make_ticks_late_are_accused(tmp_path: Path) -> None:
     rng = random.Random(2)
 

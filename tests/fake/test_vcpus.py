@@ -71,6 +71,30 @@ def wait_for(look: str) -> Breaks:
     return break_it
 
 
+def slow_down(qemu: FakeQemu, vcpu: FakeVcpu) -> None:
+    vcpu.pace = 1.05
+
+
+@pytest.mark.parametrize("vcpu", range(VCPUS))
+async def test_a_period_that_is_longer_on_any_vcpu(tmp_path: Path, vcpu: int) -> None:
+    cell, _ = await campaign(tmp_path, {vcpu: slow_down}, trials=40)
+    assert all(kind.ticked for kind, number in cell.counts.outcomes.items() if number)
+    assert cell.verdict is Verdict.ANOMALOUS, cell.why
+    assert f"the timer's period of vCPU {vcpu} is 5.0% longer after loads" in cell.why
+    assert "changed as well" not in cell.why
+
+
+async def test_the_journal_has_the_first_times_between_ticks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.journal.gap_samples.MOST", 10)
+    _, trials = await campaign(tmp_path, {}, trials=60)
+    for vcpu in range(VCPUS):
+        parts = [part for trial in trials for part in trial["vcpus"] if part["vcpu"] == vcpu]
+        numbers = [len(part["gaps"]) for part in parts if part.get("gaps")]
+        assert sum(numbers[:-1]) < 10 <= sum(numbers)
+
+
 async def test_all_tick_on(tmp_path: Path) -> None:
     cell, trials = await campaign(tmp_path, {}, trials=3)
     assert cell.verdict is Verdict.CLEAN, cell.why

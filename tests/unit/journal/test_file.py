@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,19 @@ def test_a_plain_trial_has_a_short_line() -> None:
 )
 def test_a_trial_that_is_not_plain_loses_nothing(record: TrialRecord) -> None:
     assert decode(encode(record)) == record
+
+
+@pytest.mark.parametrize("vcpu", [0, 1])
+def test_a_plain_trial_has_the_times_between_ticks_that_are_wanted(vcpu: int) -> None:
+    parts = (replace(PLAIN, gaps=(1.0001,)), replace(PLAIN, gaps=(0.9999, 1.0), vcpu=1))
+    record = trial_record(CELL.id, Role.HOST, 7, 1, "save12", of(*parts), gaps_of={vcpu})
+    assert decode(encode(record)) == record
+    assert [part.gaps for part in record.vcpus] == [
+        part.gaps if part.vcpu == vcpu else () for part in parts
+    ]
+    alone = trial_record(CELL.id, Role.HOST, 7, 1, "save12", of(parts[0]), gaps_of={vcpu})
+    assert alone.gaps == (parts[0].gaps if vcpu == 0 else ())
+    assert decode(encode(alone)) == alone
 
 
 def test_the_vcpus_of_a_trial_come_in_their_order() -> None:

@@ -1,4 +1,4 @@
-"""First ticks that come now at once and now after a whole period, in one cell."""
+"""Cells in which some first ticks come at once and others after a whole period."""
 
 from orchestrator.findings.outcome import Outcome
 from orchestrator.verdict.case import Case, Finding

@@ -46,9 +46,9 @@ class ControlSaver(Saver):
             left = state.window_left / pace.progress_per_period
             in_window = state.stage is Stage.CONTROL_WINDOW and left >= least
             printing = any(part.printing for part in save.vcpus)
-            # On a busy host the window's own interrupt may be pending. Loaded like this, the
-            # guest would take it and one more.
-            pending = save.vcpus[subject].irr
+            # On a busy host the window's own interrupt may be pending, or another vCPU's tick.
+            # Loaded like this, the guest would take it and one more.
+            pending = any(part.irr for part in save.vcpus)
             # A busy host lets the guest run for longer than it was asked to.
             overrun = max(0.0, before - left - asked)
             early = left - (most if left - least < 3 * overrun else wanted)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.journal.file import read_journal
+from orchestrator.journal.records import SaveRecord
+from orchestrator.journal.trial_record import Role
 from orchestrator.testing import (
     FakeQemu,
     Script,
@@ -144,6 +147,28 @@ async def test_a_pending_tick_of_the_window_is_waited_for(tmp_path: Path) -> Non
     ]  # fmt: skip
     assert len(looks) == 2
     assert [save["irr"] for save in saves] == [[], []]
+
+
+async def test_a_pending_tick_of_another_vcpu_is_waited_for(tmp_path: Path) -> None:
+    looks: list[str] = []
+
+    def look(qemu: FakeQemu) -> str | None:
+        text = qemu.vcpus[0].info_lapic()
+        if not qemu.config.control_tick or len(looks) >= 4:
+            return None
+        looks.append(text)  # of vCPU 0, and of vCPU 1 with the control
+        return text.replace("IRR\t (none)", "IRR\t 64") if len(looks) % 2 else text
+
+    script = Script(immediate, {"info lapic": look})
+    result, _ = await campaign(tmp_path, script, trials=5, vcpus=2)
+    assert len(looks) == 4
+    saves = [
+        record.save
+        for record in read_journal(result.journal)
+        if isinstance(record, SaveRecord) and record.role is Role.CONTROL
+    ]
+    assert len(saves) == 2
+    assert not any(part.irr for save in saves for part in save.vcpus)
 
 
 async def test_a_guest_whose_interrupt_stays_pending_is_saved_as_it_was_last_stopped(

@@ -1,4 +1,4 @@
-"""Whether the values of one sample are greater than those of another, by an exact test."""
+"""Tells whether the values of one sample are greater than those of another, by an exact test."""
 
 import math
 

@@ -4,14 +4,14 @@ import enum
 
 
 class Answer(enum.Enum):
-    """What a load certainly did to a TSC."""
+    """The load certainly did this to a TSC."""
 
     RESTORED = "restored"
     WENT_ON = "went on"
 
 
 class TscAnswers:
-    """What the latest load did to the TSC of each vCPU of an instance, where only one fits."""
+    """Compares what the latest load did to the TSCs of an instance, where only one answer fits."""
 
     def __init__(self) -> None:
         self._resumed_ns = 0

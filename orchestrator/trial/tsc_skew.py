@@ -22,7 +22,7 @@ MOST = 10**12
 
 
 class TscSkew:
-    """What the vCPUs of one instance have said about the next one's TSC.
+    """Keeps the bounds that each vCPU of an instance has given for the next one's TSC.
 
     Bounds from before the load before the latest one are forgotten: TSCs that drift apart slowly
     have not moved apart at a load.

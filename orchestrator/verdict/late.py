@@ -129,9 +129,9 @@ def late_note(case: Case, found: Finding) -> str | None:
         f"{late} of {tally.trials} loads had a late tick, which counts as `indistinct`. {compared}"
     )
     if (shown := _shown_excess(case)) is None:
-        return (
-            f"{noted}. So few pairs can't show that loads make ticks late" if pairs.pairs else None
-        )
+        if not _small_plan_is_done(tally):
+            return None  # the finding says it
+        return f"{noted}. So few pairs can't show that loads make ticks late"
     return (
         f"{noted}: the host is busy, and the loads are not to blame. So many pairs would have "
         f"shown, with a probability of {POWER:.0%}, an excess of {shown:.1%} of "

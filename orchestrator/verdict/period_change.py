@@ -1,4 +1,4 @@
-"""Whether a timer's period is longer or shorter after loads than before them.
+"""Tells whether a timer's period is longer or shorter after loads than before them.
 
 A period that is some percent off makes no tick late or extra by itself. So all times between
 ticks that came when they were due are compared. A busy host lengthens some of them, but hardly
@@ -40,12 +40,12 @@ class PeriodChange:
     """A period that is longer or shorter after loads than before."""
 
     percent: float
-    """By how much, from median to median; negative if it is shorter."""
+    """The change from median to median; negative if the period is shorter."""
     p: float
     before: int
-    """How many times before loads were compared."""
+    """Number of times before loads that were compared."""
     after: int
-    """How many times after loads were compared."""
+    """Number of times after loads that were compared."""
     vcpu: int = 0
 
 

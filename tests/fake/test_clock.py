@@ -1,6 +1,6 @@
 """A guest's TSC after a load: restored to the save, gone on with the host, or jumped."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,24 @@ def jumps(seconds: float, which: int = 0) -> Script:
     return only_ordinary(on_load)
 
 
+def goes_on(add: Callable[[FakeQemu, FakeVcpu, int], None]) -> Script:
+    """Return a script in which `add` gets the time since the save, in ns, after each load."""
+    saved_ns: list[int] = []
+
+    def on_save(qemu: FakeQemu) -> None:
+        saved_ns.append(qemu.clock.now_ns())
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        add(qemu, vcpu, qemu.clock.now_ns() - saved_ns[-1])
+
+    return Script(on_load, {"savevm": on_save})
+
+
+def tsc_goes_on(qemu: FakeQemu, vcpu: FakeVcpu, passed_ns: int) -> None:
+    vcpu.skipped_ns += passed_ns
+
+
 @pytest.mark.parametrize(
     ("seconds", "vcpus", "which"), [(5, 1, 0), (-0.1, 1, 0), (0.5, 1, 0), (10, 2, 1), (-0.1, 2, 0)]
 )
@@ -44,16 +62,7 @@ async def test_a_tsc_that_is_restored_to_the_save_is_right(tmp_path: Path) -> No
 
 
 async def test_a_tsc_that_goes_on_with_the_host_is_right(tmp_path: Path) -> None:
-    saved_ns: list[int] = []
-
-    def on_save(qemu: FakeQemu) -> None:
-        saved_ns.append(qemu.clock.now_ns())
-
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        immediate(qemu, vcpu, number)
-        vcpu.skipped_ns += qemu.clock.now_ns() - saved_ns[-1]
-
-    result, _ = await campaign(tmp_path, Script(on_load, {"savevm": on_save}))
+    result, _ = await campaign(tmp_path, goes_on(tsc_goes_on))
     assert result.verdict is Verdict.CLEAN, result.cells[0].why
 
 
@@ -98,17 +107,7 @@ async def test_the_kernels_trace_says_which_of_both_answers_is_right(
 ) -> None:
     """It is read at the last load of each save, which follows more ticks."""
     monkeypatch.setattr(FakeQemu, "tracer", Trace(moved))
-    saved_ns: list[int] = []
-
-    def on_save(qemu: FakeQemu) -> None:
-        saved_ns.append(qemu.clock.now_ns())
-
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        immediate(qemu, vcpu, number)
-        if not restores:
-            vcpu.skipped_ns += qemu.clock.now_ns() - saved_ns[-1]
-
-    script = Script(on_load, {"savevm": on_save})
+    script = Script(immediate) if restores else goes_on(tsc_goes_on)
     result, _ = await campaign(tmp_path, script, 6, loads_per_save=2)
     (cell,) = result.cells
     if not why:
@@ -173,18 +172,13 @@ async def test_the_tsc_of_one_vcpu_is_restored_and_that_of_the_other_goes_on(
     tmp_path: Path, which: int
 ) -> None:
     """The rule needs no synchronised TSCs. With them, another rule can find it first."""
-    saved_ns: list[int] = []
 
-    def on_save(qemu: FakeQemu) -> None:
-        saved_ns.append(qemu.clock.now_ns())
-
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        immediate(qemu, vcpu, number)
+    def add(qemu: FakeQemu, vcpu: FakeVcpu, passed_ns: int) -> None:
         if vcpu.vcpu == which and not qemu.config.control_tick:
-            vcpu.skipped_ns += qemu.clock.now_ns() - saved_ns[-1]
+            vcpu.skipped_ns += passed_ns
 
     result, _ = await campaign(
-        tmp_path, Script(on_load, {"savevm": on_save}), vcpus=2, pause_before_load="4 s",
+        tmp_path, goes_on(add), vcpus=2, pause_before_load="4 s",
         facts=replace(FACTS, clocksource="hpet"),
     )  # fmt: skip
     (cell,) = result.cells
@@ -198,30 +192,15 @@ async def test_a_kvmclock_that_is_restored_is_right_beside_tscs_that_go_on(
     tmp_path: Path,
 ) -> None:
     """As it is with QEMU on a KVM that keeps its guests' TSCs."""
-    saved_ns: list[int] = []
-
-    def on_save(qemu: FakeQemu) -> None:
-        saved_ns.append(qemu.clock.now_ns())
-
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        immediate(qemu, vcpu, number)
-        vcpu.skipped_ns += qemu.clock.now_ns() - saved_ns[-1]
-
-    result, _ = await campaign(tmp_path, Script(on_load, {"savevm": on_save}), vcpus=2)
+    result, _ = await campaign(tmp_path, goes_on(tsc_goes_on), vcpus=2)
     assert result.verdict is Verdict.CLEAN, result.cells[0].why
 
 
 async def test_a_kvmclock_that_goes_on_with_the_host_is_right(tmp_path: Path) -> None:
-    saved_ns: list[int] = []
+    def add(qemu: FakeQemu, vcpu: FakeVcpu, passed_ns: int) -> None:
+        vcpu.kvmclock_ahead_ns += passed_ns
 
-    def on_save(qemu: FakeQemu) -> None:
-        saved_ns.append(qemu.clock.now_ns())
-
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        immediate(qemu, vcpu, number)
-        vcpu.kvmclock_ahead_ns += qemu.clock.now_ns() - saved_ns[-1]
-
-    result, _ = await campaign(tmp_path, Script(on_load, {"savevm": on_save}))
+    result, _ = await campaign(tmp_path, goes_on(add))
     assert result.verdict is Verdict.CLEAN, result.cells[0].why
 
 

@@ -25,7 +25,7 @@ LINE = re.compile(rb"([RTCNBP])([0-7])((?: (?:0|[1-9a-f][0-9a-f]{0,7}))+)\n")
 #: TSC cycles in a unit of the fields about long turns and about the next vCPU's TSC.
 TURN_UNIT = 1024
 
-#: What a line says instead of how far the TSC was ahead, if the guest has not measured it.
+#: A line has this value in place of how far the TSC was ahead, if the guest did not measure it.
 NOT_AHEAD = 0x7FFFFFFF
 
 #: Why the firmware refuses its configuration, by the codes of ``images/tick/tick.S``.

@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -14,6 +15,9 @@ from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
+from orchestrator.guest.saved_state import SavedState
+from orchestrator.guest.wait import Wait
+from orchestrator.snapshot.method import Resume
 from orchestrator.testing import immediate, lost
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
@@ -90,6 +94,23 @@ async def test_the_arms_of_a_lab_fit_80_columns(tmp_path: Path) -> None:
     text = " ".join(out.getvalue().split())
     assert "NOT PROVEN" not in text
     assert "6.1.176-1~bpo13+1/revert-fix (enable_apicv=Y) is affected: " in text
+
+
+async def test_the_rows_and_sentences_of_one_arm_name_what_differs(tmp_path: Path) -> None:
+    run, _ = await campaign(tmp_path, only_ordinary(immediate))
+    (cell,) = run.cells
+    cell.counts.lab = LabIdentity("6.1.0", "6.1.176-1", "untouched", True, "Bochs 3.0")
+    settings: dict[str, dict[str, Any]] = {
+        " state=pending": {"state": SavedState.PENDING},
+        " wait=halt resume=auto": {"wait": Wait.HALT, "resume": Resume.AUTO},
+    }
+    others = [replace(cell, cell=replace(cell.cell, **each)) for each in settings.values()]
+    out = io.StringIO()
+    print_arms(Screen(Console(file=out, width=200)), replace(run, cells=[cell, *others]))
+    lines = out.getvalue().splitlines()
+    for name in ("6.1.176-1/untouched", *(f"6.1.176-1/untouched{each}" for each in settings)):
+        assert sum(line.startswith(f"{name}  ") for line in lines) == 1
+        assert sum(line.startswith(f"{name} (enable_apicv=") for line in lines) == 1
 
 
 async def test_each_cell_that_is_not_clean_has_its_sentence(tmp_path: Path) -> None:

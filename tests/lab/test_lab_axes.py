@@ -1,4 +1,6 @@
-"""The bug in a lab: each method, a guest that halts, loads after which QEMU itself goes on."""
+"""The bug in a lab: each method, a guest that halts, loads after which QEMU itself goes on, and
+a tick that is pending in the save.
+"""
 
 from pathlib import Path
 
@@ -24,3 +26,20 @@ def test_the_reverted_kernel_freezes_guests_by_each_method(
     assert len(found["cells"]) == len(METHODS)
     for cell in found["cells"]:
         assert_frozen(cell, trials=LOADS)
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(1200)
+def test_the_reverted_kernel_keeps_a_tick_that_is_pending_in_the_save(tmp_path: Path) -> None:
+    """Its guest is entered with interrupts off. Bochs 3.0 as released lets nobody stop it."""
+    states = ["--state=pending", "--state=armed"]
+    variants = ["--variant=untouched", "--variant=revert-fix"]
+    found = lab_run(tmp_path / "out", *variants, *states, trials=3)
+    by = {(cell["lab"]["variant"], "state=pending" in cell["id"]): cell for cell in found["cells"]}
+    assert len(by) == 4
+    assert_frozen(by.pop(("revert-fix", False)), trials=3)
+    for cell in by.values():
+        assert cell["trials"] == 3
+        assert cell["verdict"] == "clean", cell["why"]
+        assert "lost" not in cell["outcomes"]
+        assert all(control["seen"] for control in cell["controls"])

@@ -15,6 +15,7 @@ from orchestrator.cli.text import Styled
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.config import DEFAULT_TIMER
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.plan.cell import Cell
 from orchestrator.snapshot.method import Method, Resume
@@ -42,16 +43,17 @@ def print_arms(screen: Screen, run: RunResult) -> None:
     for result in run.cells:
         if result.lab and result.expected not in (None, result.verdict):
             screen.prose(
-                f"NOT PROVEN: {result.lab.name} is {result.verdict}, where it must be "
+                f"NOT PROVEN: {_name(result)} is {result.verdict}, where it must be "
                 f"{result.expected}: {result.why}",
                 style="yellow",
             )
     for result in run.cells:
         as_it_must = result.verdict == result.expected and result.verdict is not Verdict.CLEAN
         if result.expected is None or as_it_must:
-            name = result.lab.name if result.lab else result.cell.id
             why = result.why.rstrip(".")
-            screen.prose(f"{name} ({_apicv(result)}) is ", coloured(result.verdict), f": {why}.")
+            screen.prose(
+                f"{_name(result)} ({_apicv(result)}) is ", coloured(result.verdict), f": {why}."
+            )
     print_words(screen, run.cells)
     print_end(screen, run)
 
@@ -62,9 +64,17 @@ def _apicv(result: CellResult) -> str:
     return f"enable_apicv={modules.get('kvm_intel', {}).get('enable_apicv', 'unknown')}"
 
 
+def _name(result: CellResult) -> str:
+    """Return the arm of a cell, with the settings in which it differs from the arm's others."""
+    return result.lab.name + _settings(result.cell) if result.lab else result.cell.id
+
+
 def _settings(cell: Cell) -> str:
     """Return the settings in which cells of one arm can differ, as far as they are not usual."""
-    usual = {"mode": DEFAULT_TIMER, "method": Method.HMP, "wait": Wait.BUSY, "resume": Resume.CONT}
+    usual = {
+        "mode": DEFAULT_TIMER, "method": Method.HMP, "wait": Wait.BUSY,
+        "state": SavedState.ARMED, "resume": Resume.CONT,
+    }  # fmt: skip
     found = [(name, getattr(cell, name)) for name in usual]
     return "".join(f" {name}={value}" for name, value in found if value != usual[name])
 
@@ -73,7 +83,7 @@ def _row(lab: LabIdentity, result: CellResult) -> tuple[str | Styled, ...]:
     counts = result.counts
     counted = ", ".join(f"{name.removeprefix('losttick_')} {n}" for name, n in lab.counters.items())
     return (
-        lab.name + _settings(result.cell) + (f" ({counted})" if counted else ""),
+        _name(result) + (f" ({counted})" if counted else ""),
         first_tick(result),
         f"{counts.outcomes[Outcome.LOST]} of {counts.trials}{went_wrong(result)}",
         interval(result),

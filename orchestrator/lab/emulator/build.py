@@ -1,6 +1,6 @@
 """Builds Bochs from Debian's source, with a few edits.
 
-Three edits correct the emulated CPU (see `bochs.py`). The others let a serial port on a socket
+Five edits correct the emulated CPU (see `bochs.py`). The others let a serial port on a socket
 move as many bytes at once as its FIFO holds, instead of a byte each 87 microseconds.
 """
 
@@ -107,6 +107,20 @@ EDITS = (
         "  if (vector >= vm->rvi) vm->rvi = vector;\n",
         "  int highest = BX_CPU_THIS_PTR lapic->highest_priority_int(virr);\n"
         "  if (highest >= (int) vm->rvi) vm->rvi = highest;  // -1: none is pending\n",
+    ),
+    SourceEdit(
+        "letting interrupts of the host end a guest that is entered with interrupts off",
+        "cpu/vmx.cc",
+        "  BX_CPU_THIS_PTR in_vmx_guest = true;\n\n  unmask_event(BX_EVENT_INIT);\n",
+        "  BX_CPU_THIS_PTR in_vmx_guest = true;\n"
+        "  handleInterruptMaskChange();  // it depends on whether a guest runs\n\n"
+        "  unmask_event(BX_EVENT_INIT);\n",
+    ),
+    SourceEdit(
+        "delivering no virtual interrupt to a guest with interrupts off",
+        "cpu/event.cc",
+        "    if (is_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)) {\n",
+        "    if (is_unmasked_event_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)) {\n",
     ),
     SourceEdit(
         "sending all that the FIFO of a serial port on a socket holds at once",

@@ -5,30 +5,41 @@ within this *hold*. After a load the guest goes on with the rest of the hold, an
 state.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.saved_state import SavedState
+from orchestrator.timers.first_tick import TOLERANCE, ResumeTiming
 
 #: Earliest and latest time of each class of first tick, in periods.
 Due: TypeAlias = Mapping[Outcome, tuple[float, float]]
 
 
-def _at_the_end(due: Due, left: float) -> Due:
+def _at_the_end(due: Due, left: float, _resumed: ResumeTiming) -> Due:
     """Let the tick wait for the end of the hold, whatever the load did to the timer."""
     return {Outcome.IMMEDIATE: (left, left)}
 
 
-def _not_before_the_end(due: Due, left: float) -> Due:
+def _not_before_the_end(due: Due, left: float, _resumed: ResumeTiming) -> Due:
     """Let a tick that falls due in the hold wait for its end; the timer runs as after any load."""
     return {kind: (max(low, left), max(high, left)) for kind, (low, high) in due.items()}
 
 
-def _a_period_after_the_end(due: Due, left: float) -> Due:
-    """Let a period begin at the end of the hold, where the guest arms its timer."""
-    return {Outcome.FULL_PERIOD: (left + 1, left + 1)}
+def _a_period_after_the_end(due: Due, left: float, resumed: ResumeTiming) -> Due:
+    """Let a period begin at the end of the hold, where the guest arms its timer.
+
+    KVM keeps the interrupt of a masked timer and delivers it when the guest unmasks LVTT
+    (`apic_has_pending_timer` in arch/x86/kvm/lapic.c). So a period that began in the load, and
+    that can have ended in a slow load or a slow resume, leaves a tick at the end of the hold.
+    """
+    held = {Outcome.FULL_PERIOD: (left + 1, left + 1)}
+    ends = due[Outcome.FULL_PERIOD][0] - resumed.loading if Outcome.FULL_PERIOD in due else math.inf
+    if not resumed.lapic_stood and ends <= left and resumed.until_tick >= 1 - TOLERANCE:
+        held[Outcome.IMMEDIATE] = (left, left)
+    return held
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +54,9 @@ class Held:
     saved_after: float
     """Time from the tick at which a period begins to where the phase 0 of a save lies, in
     periods."""
-    due: Callable[[Due, float], Due]
-    """Returns when the first tick is due, from when it would be due without the hold and
-    from the rest of the hold, in periods."""
+    due: Callable[[Due, float, ResumeTiming], Due]
+    """Returns when the first tick is due, from when it would be due without the hold, from
+    the rest of the hold in periods, and from when the VM resumed."""
     gap: Callable[[float], float]
     """Returns the time between two ticks from the time between a tick and the end of its
     hold, in periods."""

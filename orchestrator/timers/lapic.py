@@ -95,7 +95,7 @@ class LapicTimer:
     ) -> Mapping[Outcome, tuple[float, float]]:
         """Return the times of `immediate`, `full-period` and `remaining`."""
         due = lapic_due(phase, resumed)
-        return self._held.due(due, held) if self._held else due
+        return self._held.due(due, held, resumed) if self._held else due
 
     def control_periods(self, period_ns: int, times: int = 1) -> int:
         """Return six periods, or as many as `CONTROL_WINDOW_NS` takes.

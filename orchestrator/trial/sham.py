@@ -12,7 +12,7 @@ from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, comb
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
-from orchestrator.timers.first_tick import ResumeTiming
+from orchestrator.timers.first_tick import AT_ONCE, ResumeTiming
 from orchestrator.timers.held import HELD
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.follow import LEAST_TICKS, Follower, follow_all
@@ -132,4 +132,6 @@ def due_after_pause(
     held = HELD.get(state)
     if held is None:
         return due
-    return {kind: (0.0, high) for kind, (_, high) in held.due(due, stood.hold_left).items()}
+    return {
+        kind: (0.0, high) for kind, (_, high) in held.due(due, stood.hold_left, AT_ONCE).items()
+    }

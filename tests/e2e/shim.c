@@ -56,7 +56,7 @@ typedef void action(struct vcpu *, double);
 
 struct due {
     uint64_t at_ns;
-    unsigned runs; /* of KVM_RUN, before it was asked for */
+    uint64_t run_ns; /* a KVM_RUN of this length must return before; 0: it has */
     action *act;
     double number;
 };
@@ -67,7 +67,6 @@ static struct vcpu {
     struct kvm_run *run;
     timer_t timer;
     int has_timer, loading, tampered;
-    unsigned runs; /* of KVM_RUN that have returned */
     unsigned ticks; /* that the guest began to print since the load */
     uint32_t lvtt, tmict; /* as they were saved */
     uint32_t first_tmict; /* in the first save */
@@ -189,7 +188,8 @@ static void later(struct vcpu *v, uint64_t after_ns, action *act, double number)
 {
     for (int i = 0; i < MAX_DUE; i++)
         if (!v->due[i].act) {
-            v->due[i] = (struct due){ now_ns() + after_ns, v->runs, act, number };
+            uint64_t run_ns = (after_ns < DRAINED_NS ? after_ns : DRAINED_NS) / 3;
+            v->due[i] = (struct due){ now_ns() + after_ns, run_ns, act, number };
             arm_timer(v);
             return;
         }
@@ -202,7 +202,7 @@ static void do_due(struct vcpu *v)
     for (int i = 0; i < MAX_DUE; i++)
         if (v->due[i].act && v->due[i].at_ns <= now) {
             struct due due = v->due[i];
-            if (due.runs == v->runs) { /* the thread had to wait: KVM has not run meanwhile */
+            if (due.run_ns) { /* the thread had to wait, or KVM returned at once */
                 v->due[i].at_ns = now + DRAINED_NS;
                 arm_timer(v);
                 continue;
@@ -574,8 +574,11 @@ static int run(struct vcpu *v)
                 chosen[i].what->run(v, chosen[i].number);
     }
     do_due(v);
+    uint64_t began = now_ns();
     int result = kvm(v->fd, KVM_RUN, NULL), failed = errno;
-    v->runs++;
+    for (int i = 0; i < MAX_DUE; i++)
+        if (now_ns() - began >= v->due[i].run_ns)
+            v->due[i].run_ns = 0;
     struct kvm_run *exit = v->run;
     if (v->tampered && result == 0 && exit->exit_reason == KVM_EXIT_IO
         && exit->io.direction == KVM_EXIT_IO_OUT

@@ -40,6 +40,27 @@ def test_a_masked_timer_ticks_a_period_after_it_is_armed_again() -> None:
     assert held(SavedState.MASKED).gap_periods(0.75) == 1.75
 
 
+def test_a_masked_timer_that_expired_ticks_when_it_is_unmasked() -> None:
+    # 0.7 periods passed from the command to load until the guest ran, and 0.4 in the hold.
+    slow = ResumeTiming(loading=0.4, answering=0.15, until_tick=1.1)
+    both = {Outcome.FULL_PERIOD: (1.4, 1.4), Outcome.IMMEDIATE: (0.4, 0.4)}
+    assert held(SavedState.MASKED).due(0.5, slow, 0.4) == both
+    late = ResumeTiming(since_load=0.7, until_tick=1.1)
+    assert held(SavedState.MASKED).due(0.5, late, 0.4) == both
+
+
+@pytest.mark.parametrize(
+    "resumed",
+    [
+        ResumeTiming(loading=0.2, answering=0.1, until_tick=1.1),  # a period ends 0.6 later
+        ResumeTiming(loading=0.4, answering=0.15, until_tick=0.8),  # no period has passed
+        ResumeTiming(since_load=0.7, until_tick=1.1, lapic_stood=True),
+    ],
+)
+def test_a_masked_timer_that_had_no_time_to_expire_does_not_tick(resumed: ResumeTiming) -> None:
+    assert set(held(SavedState.MASKED).due(0.5, resumed, 0.4)) == {Outcome.FULL_PERIOD}
+
+
 @pytest.mark.parametrize(
     ("state", "conditions", "may_wait", "saved_after"),
     [

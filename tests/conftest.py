@@ -3,8 +3,9 @@
 import hypothesis
 
 from tests.support.needs import pytest_configure, pytest_runtest_makereport
+from tests.support.scheduling import pytest_xdist_make_scheduler
 
-__all__ = ["pytest_configure", "pytest_runtest_makereport"]
+__all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_xdist_make_scheduler"]
 
 # Hypothesis fails an example that takes longer than 200 ms. On a busy computer any example can:
 # that says nothing of the code. A test that hangs is ended by pytest-timeout.

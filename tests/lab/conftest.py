@@ -10,16 +10,9 @@ from orchestrator.errors import UnfitError
 from orchestrator.lab.emulator.bochs import Bochs, bochs
 from tests.support.needs import Need, lacking
 
-#: Fixtures with a booted lab. The tests that share one run in one process, one after another.
-SHARED = ("default", "newer", "realigned", "oldest")
 
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long: at the end, nobody should wait for one test alone."""
-    for item in items:
-        for name in set(getattr(item, "fixturenames", ())) & set(SHARED):
-            item.add_marker(pytest.mark.xdist_group(name))
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 

@@ -83,6 +83,15 @@ def test_a_lapic_that_was_not_restored(tmp_path: Path) -> None:
         assert sentences(out, cell, "KVM_SET_LAPIC had no effect") == 2
 
 
+def test_the_clock_of_a_vcpu_that_runs_ahead(tmp_path: Path) -> None:
+    """Its clock moves in the loads of the controls as well, which no control expects."""
+    out = tmp_path / "out"
+    (cell,) = lab_run(out, "--variant=skew-tsc", "--vcpus=2", trials=2)["cells"]
+    assert cell["verdict"] == "anomalous", cell["why"]
+    assert cell["outcomes"] == {"clock": 2}
+    assert sentences(out, cell, "the TSCs of the vCPUs moved apart at a load, by") == 2
+
+
 @pytest.mark.parametrize(
     "options",
     [

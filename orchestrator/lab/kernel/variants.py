@@ -66,7 +66,7 @@ class Variant(enum.StrEnum):
     DROP_THIRD_ARM = "drop-third-arm"
     """The third time that the guest arms its timer after a restore, nothing is started."""
     SKEW_TSC = "skew-tsc"
-    """The restored TSC of the second vCPU is 5 ms ahead of the other ones."""
+    """The TSC of the second vCPU goes 5 ms further ahead of the other ones at each restore."""
 
 
 _EDITS = {

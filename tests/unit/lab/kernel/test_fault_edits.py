@@ -195,8 +195,11 @@ def test_only_a_restored_tsc_of_the_second_vcpu_is_shifted(tmp_path: Path, file:
     done = run(tmp_path, "skew_tsc", {X86: "int x;\n", file: TSC})
     assert (done.returncode, done.stderr) == (0, "")
     assert (
-        "if (vcpu->vcpu_id == 1 && data)\n\t\toffset += 5ULL * vcpu->arch.virtual_tsc_khz;\n"
-        "\t__kvm_synchronize_tsc(vcpu, offset, data);"
+        "\tif (vcpu->vcpu_id == 1 && data && vcpu->stat.exits) {\n"
+        "\t\tstatic u64 losttick_ms;\n"
+        "\t\tlosttick_ms += 5;\n"
+        "\t\toffset += losttick_ms * vcpu->arch.virtual_tsc_khz;\n"
+        "\t}\n\t__kvm_synchronize_tsc(vcpu, offset, data);"
     ) in (tmp_path / file).read_text()
     refused = run(tmp_path, "skew_tsc", {X86: TSC.replace("data", "tsc"), MSRS: "int x;\n"})
     assert refused.returncode == 1

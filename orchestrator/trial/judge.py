@@ -310,7 +310,7 @@ class Judge:
             tick: the tick.
             cycles: TSC cycles since the tick before, or since the save.
         """
-        if self._instance.config.timer_is_qemus or self._usual_gap != 1:
+        if self._instance.config.timer_is_qemus or self._save.hold:
             return 0.0  # QEMU may have fired the timer late, or the guest held the tick back
         ran = tick.since_last if tick.longest else max(0, cycles - tick.print_cycles)
         return min(ran, cycles) / self._pace.cycles_per_period

@@ -10,6 +10,7 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Tick
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import Stage
 from orchestrator.guest.wait import Wait
 from orchestrator.timers.first_tick import ResumeTiming
@@ -30,9 +31,16 @@ def tick(number: int, at_ms: float) -> Tick:
     return Tick(number, SPINS, TSC + int(at_ms * MS * TSC_PER_NS), 0, number + 1)
 
 
-def judge(mode: str, timing: ResumeTiming, cont_ms: float, wait: Wait = Wait.BUSY) -> Judge:
+def judge(
+    mode: str,
+    timing: ResumeTiming,
+    cont_ms: float,
+    wait: Wait = Wait.BUSY,
+    state: SavedState = SavedState.ARMED,
+) -> Judge:
     """Return a judge of the ticks after a save at tick 7, whose load began at 0 ms."""
-    config = InstanceConfig(Accel.KVM, GuestConfig(mode=mode, period_ns=PERIOD_NS, wait=wait))
+    guest = GuestConfig(mode=mode, period_ns=PERIOD_NS, wait=wait, state=state)
+    config = InstanceConfig(Accel.KVM, guest)
     pace = Pace()
     pace.known_cycles = PERIOD_NS * TSC_PER_NS
     for number in range(4):
@@ -40,7 +48,7 @@ def judge(mode: str, timing: ResumeTiming, cont_ms: float, wait: Wait = Wait.BUS
     save = VcpuSave(
         vcpu=0, phase=0.5, progress=SPINS, progress_per_period=1000.0, ticks=7, arms=8, lvtt=0,
         tmict=0, irr=(), isr=(), interrupt_flag=True, printing=False, stage=Stage.TICKING,
-        tsc=TSC + int(cont_ms * MS * TSC_PER_NS),
+        tsc=TSC + int(cont_ms * MS * TSC_PER_NS), hold=0.0 if state is SavedState.ARMED else 0.75,
     )  # fmt: skip
     resumed = Resumed(int(cont_ms * MS), timing, 0, load_ns=0)
     instance = SimpleNamespace(config=config)
@@ -78,6 +86,22 @@ async def test_a_first_tick_may_have_been_late_by_a_delivery_besides_the_stolen_
     first = replace(tick(8, 32), progress=SPINS + 300, **turns)
     for each, at in ((first, 32), (tick(9, 32 + gap_ms), 32 + gap_ms)):
         found.hear(Arrival(each, int(at * MS)))
+    decided = (await found.decide()).outcome
+    assert decided is outcome if outcome else decided.ticked
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"), [(SavedState.ARMED, Outcome.LATE), (SavedState.IN_SERVICE, None)]
+)
+async def test_a_tick_after_a_stop_may_wait_for_the_end_of_a_hold(
+    state: SavedState, outcome: Outcome | None
+) -> None:
+    """The timer expired in the stop, and the guest held back its EOI for 0.75 periods."""
+    found = judge("one-shot", ResumeTiming(since_load=0.5), 10.0, state=state)
+    found.hear(Arrival(replace(tick(8, 20), progress=SPINS + 500), 20 * MS))
+    away, since = 14 * MS * TSC_PER_NS, 5 * MS * TSC_PER_NS
+    turns = {"stolen": away, "longest": away, "since_longest": since, "since_last": since}
+    found.hear(Arrival(replace(tick(9, 50), **turns), 50 * MS))
     decided = (await found.decide()).outcome
     assert decided is outcome if outcome else decided.ticked
 

@@ -17,7 +17,7 @@ the time it arrives. If the guest ends the tick while 0xff is in service, it end
 and the tick's vector stays in service for good. losttick builds Bochs so that nothing is delivered
 then.
 
-At last, Bochs masks interrupts of the host in a guest that it enters with interrupts off, although
+Finally, Bochs masks interrupts of the host in a guest that it enters with interrupts off, although
 "external-interrupt exiting" makes them end such a guest. QEMU could not stop that guest, nor could
 the host run another vCPU on that CPU. losttick builds Bochs so that they end it.
 """

@@ -48,7 +48,8 @@ class VcpuSave:
     """TSC cycles between the last tick and the save in which the vCPU did not run."""
     since_turn_ns: int = 0
     """Time from the end of the guest's last turn to the stop, by the host's clock: the vCPU
-    waited for a CPU, or slept. 0 if it is less than `SHORT_NS`, or if nothing tells."""
+    waited for a CPU, or slept. 0 if it is shorter than `SHORT_NS` and than
+    a tenth of a period, or if nothing tells."""
     kvmclock_ns: int = 0
     """kvmclock at the last tick before the save; 0 if the guest has none."""
     gaps: tuple[float, ...] = ()

@@ -13,6 +13,7 @@ class ArmedTimer:
     may_wait = False
     saved_after = 0.0
     catches_up = False
+    stops_with_vm = False
     always_qemus = False
     behind_pic = False
 

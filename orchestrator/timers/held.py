@@ -5,14 +5,13 @@ within this *hold*. After a load the guest goes on with the rest of the hold, an
 state.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.saved_state import SavedState
-from orchestrator.timers.first_tick import TOLERANCE, ResumeTiming
+from orchestrator.timers.first_tick import ResumeTiming
 
 #: Earliest and latest time of each class of first tick, in periods.
 Due: TypeAlias = Mapping[Outcome, tuple[float, float]]
@@ -28,16 +27,15 @@ def _not_before_the_end(due: Due, left: float, _resumed: ResumeTiming) -> Due:
     return {kind: (max(low, left), max(high, left)) for kind, (low, high) in due.items()}
 
 
-def _a_period_after_the_end(due: Due, left: float, resumed: ResumeTiming) -> Due:
+def _a_period_after_the_end(_due: Due, left: float, resumed: ResumeTiming) -> Due:
     """Let a period begin at the end of the hold, where the guest arms its timer.
 
-    KVM keeps the interrupt of a masked timer and delivers it when the guest unmasks LVTT
-    (`apic_has_pending_timer` in arch/x86/kvm/lapic.c). So a period that began in the load, and
-    that can have ended in a slow load or a slow resume, leaves a tick at the end of the hold.
+    KVM keeps the interrupt of a masked timer that expires, and delivers it when the guest unmasks
+    LVTT (`apic_has_pending_timer` in arch/x86/kvm/lapic.c). A kernel that lets a restored timer
+    expire in the load, and one whose period ends in a slow load or resume, leave such a tick.
     """
     held = {Outcome.FULL_PERIOD: (left + 1, left + 1)}
-    ends = due[Outcome.FULL_PERIOD][0] - resumed.loading if Outcome.FULL_PERIOD in due else math.inf
-    if not resumed.lapic_stood and ends <= left and resumed.until_tick >= 1 - TOLERANCE:
+    if not resumed.lapic_stood:
         held[Outcome.IMMEDIATE] = (left, left)
     return held
 

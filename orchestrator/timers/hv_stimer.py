@@ -30,6 +30,9 @@ class HvStimer(ArmedTimer):
     #: The guest arms the timer at each tick.
     reloads = False
 
+    #: The reference counter stands while the VM is stopped.
+    stops_with_vm = True
+
     first_tick_periods = 0.5
 
     def armed(self, state: GuestState, lapic: Lapic) -> bool:

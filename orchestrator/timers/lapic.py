@@ -37,6 +37,7 @@ class LapicTimer:
 
     #: KVM delivers one tick for all that fell into a wait of the vCPU.
     catches_up = False
+    stops_with_vm = False
 
     #: A CPU that offers TSC-deadline makes an operating system use it, which hides the bug.
     cpu_features = "-tsc-deadline"
@@ -94,8 +95,14 @@ class LapicTimer:
         self, phase: float, resumed: ResumeTiming, held: float = 0.0
     ) -> Mapping[Outcome, tuple[float, float]]:
         """Return the times of `immediate`, `full-period` and `remaining`."""
-        due = lapic_due(phase, resumed)
+        due = self._plainly_due(phase, resumed)
         return self._held.due(due, held, resumed) if self._held else due
+
+    def _plainly_due(
+        self, phase: float, resumed: ResumeTiming
+    ) -> Mapping[Outcome, tuple[float, float]]:
+        """Return when the first tick is due if the timer is plainly armed in the save."""
+        return lapic_due(phase, resumed)
 
     def control_periods(self, period_ns: int, times: int = 1) -> int:
         """Return six periods, or as many as `CONTROL_WINDOW_NS` takes.

@@ -91,6 +91,11 @@ class Timer(Protocol):
         ...
 
     @property
+    def stops_with_vm(self) -> bool:
+        """Whether the timer stops while the vCPUs are stopped, whoever emulates it."""
+        ...
+
+    @property
     def catches_up(self) -> bool:
         """Whether ticks that fell into a time without the vCPU come later, one after another."""
         ...

@@ -25,16 +25,17 @@ class TscDeadline(LapicTimer):
         """Return whether the guest armed the timer; this mode leaves TMICT at 0."""
         return state.arms == state.ticks + 1
 
-    def due(
-        self, phase: float, resumed: ResumeTiming, held: float = 0.0
+    def _plainly_due(
+        self, phase: float, resumed: ResumeTiming
     ) -> Mapping[Outcome, tuple[float, float]]:
         """Return the times of the LAPIC timer's classes.
 
-        The TSC may go on while the guest is stopped, and then less than the rest of the period
-        is left until the deadline.
+        A load restores the deadline, so that it starts no whole period. The TSC may go on while
+        the guest is stopped, and then less than the rest of the period is left.
         """
-        due = dict(super().due(phase, resumed, held))
-        if not resumed.lapic_stood and not held:
+        due = dict(super()._plainly_due(phase, resumed))
+        if not resumed.lapic_stood:
+            del due[Outcome.FULL_PERIOD]
             due[Outcome.REMAINING] = (min(2 * TOLERANCE, 1 - phase), 1 - phase)
         return due
 

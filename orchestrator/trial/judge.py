@@ -159,10 +159,14 @@ class Judge:
             outcome = Outcome.INDISTINCT
         # A vCPU that sleeps may have waited for a CPU. One that waited when it was stopped has
         # a later phase than its own TSC says, and QEMU's LAPIC keeps what was left of that.
-        waited = self._pace.longest_wait_periods if timing.lapic_stood else 0.0
+        at_stop = save.since_turn_ns / self._period_ns
+        waited = max(self._pace.longest_wait_periods, at_stop) if timing.lapic_stood else 0.0
         later = Span(span.low, span.high + waited)
         if outcome is Outcome.EARLY and (self._sleeps or classify(later, due, timing).ticked):
             outcome = Outcome.INDISTINCT
+        # A hold ends when the vCPU has run for so long, however long the load took.
+        if self._due is None and span.high < save.hold_left - TOLERANCE:
+            outcome = Outcome.EARLY
         self._note(late, span.high - span.low)
         if outcome.ticked:
             return Judgement(outcome)
@@ -246,6 +250,8 @@ class Judge:
             if self._timer.catches_up:
                 behind = self._gaps[-1].behind if self._gaps else self._first_behind(before)
                 held_back = max(held_back, behind)
+            if self._save.hold:
+                held_back = max(held_back, 1.0)  # the guest may have held back the first tick
         if self._notes_turns:
             stolen = pace.stolen_cycles(tick) / pace.cycles_per_period
             ran_last = self._ran_last(tick, cycles_between(before.tick.tsc, tick.tsc))
@@ -321,7 +327,8 @@ class Judge:
 
     def _judgement(self, outcome: Outcome, why: str, ran: float, missed: int) -> Judgement:
         """Return a finding about a tick for which the guest ran for `ran` periods."""
-        if ran >= self._silence_periods:
+        # A vCPU that sleeps may have waited for a CPU for as long, if no silence was proven.
+        if ran >= self._silence_periods and (self._silent or not self._sleeps):
             outcome, missed = Outcome.RECOVERED, 0
             why = f"no tick came while the guest ran for {ran:.1f} periods, then it ticked: {why}"
         if missed:

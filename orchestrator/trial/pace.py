@@ -113,7 +113,10 @@ class Paces(collections.UserList[Pace]):
 
     def __init__(self, vcpus: int = 1, *, synchronised: bool = True) -> None:
         """Prepare; `synchronised` says whether the host's kernel relies on its TSCs."""
-        skew, spread = TscSkew(vcpus, synchronised=synchronised), KvmclockSpread()
+        skew, spread = (
+            TscSkew(vcpus, synchronised=synchronised),
+            KvmclockSpread(synchronised=synchronised),
+        )
         answers = TscAnswers()
         super().__init__(Pace(Clocks(vcpu, skew, spread, answers)) for vcpu in range(vcpus))
         self.stop_delay = StopDelay()

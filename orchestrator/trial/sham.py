@@ -94,7 +94,8 @@ class Sham:
         self, stood: Save, stopped_ns: int, pause_ns: int, ticks: int
     ) -> list[VcpuResult]:
         instance, period_ns = self._instance, self._limits.period_ns
-        stands = instance.config.timer_is_qemus
+        config = instance.config
+        stands = config.timer_is_qemus or config.timer.stops_with_vm
         await instance.clock.sleep(pause_ns)
         continued = await continue_guest(instance)
         timing = ResumeTiming(
@@ -107,7 +108,7 @@ class Sham:
         return await follow_all(
             Follower(
                 instance, part, self._paces[part.vcpu], self._limits, resumed=resumed,
-                due=due_after_pause(part, paused, instance.config.guest.state), ticks=ticks,
+                due=due_after_pause(part, paused, config.guest.state), ticks=ticks,
             )
             for part in stood.vcpus
         )  # fmt: skip

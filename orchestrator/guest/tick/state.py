@@ -49,13 +49,18 @@ def parse_state(block: bytes) -> GuestState:
         spurious=words[41],
         deadline=words[21] << 32 | words[20],
         hold=words[28] * TURN_UNIT,
-        hold_left=words[27] * TURN_UNIT if words[29] else 0,
+        hold_left=_not_negative(words[27]) * TURN_UNIT if words[29] else 0,
         tick_tsc=tick_tsc,
         tsc=_near(tick_tsc, words[22]),
         stolen=words[23] * TURN_UNIT,
         period_cycles=words[14],
         kvmclock_ns=words[32] << 32 | words[31],
     )
+
+
+def _not_negative(word: int) -> int:
+    """Return a signed 32-bit count, or 0 if the guest has counted it down to below 0."""
+    return word if word < 1 << 31 else 0
 
 
 def _near(tick_tsc: int, units: int) -> int:

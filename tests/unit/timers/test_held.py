@@ -2,7 +2,7 @@ import pytest
 
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.saved_state import SavedState
-from orchestrator.timers.first_tick import ResumeTiming
+from orchestrator.timers.first_tick import AT_ONCE, ResumeTiming
 from orchestrator.timers.registry import TIMERS
 from orchestrator.timers.timer import Timer
 
@@ -40,25 +40,20 @@ def test_a_masked_timer_ticks_a_period_after_it_is_armed_again() -> None:
     assert held(SavedState.MASKED).gap_periods(0.75) == 1.75
 
 
-def test_a_masked_timer_that_expired_ticks_when_it_is_unmasked() -> None:
-    # 0.7 periods passed from the command to load until the guest ran, and 0.4 in the hold.
-    slow = ResumeTiming(loading=0.4, answering=0.15, until_tick=1.1)
-    both = {Outcome.FULL_PERIOD: (1.4, 1.4), Outcome.IMMEDIATE: (0.4, 0.4)}
-    assert held(SavedState.MASKED).due(0.5, slow, 0.4) == both
-    late = ResumeTiming(since_load=0.7, until_tick=1.1)
-    assert held(SavedState.MASKED).due(0.5, late, 0.4) == both
+@pytest.mark.parametrize("mode", ["one-shot", "tsc-deadline"])
+def test_kvm_keeps_the_tick_of_a_masked_timer_that_expired(mode: str) -> None:
+    assert held(SavedState.MASKED, mode).due(0.5, AT_ONCE, 0.4) == {
+        Outcome.FULL_PERIOD: (1.4, 1.4),
+        Outcome.IMMEDIATE: (0.4, 0.4),
+    }
 
 
-@pytest.mark.parametrize(
-    "resumed",
-    [
-        ResumeTiming(loading=0.2, answering=0.1, until_tick=1.1),  # a period ends 0.6 later
-        ResumeTiming(loading=0.4, answering=0.15, until_tick=0.8),  # no period has passed
-        ResumeTiming(since_load=0.7, until_tick=1.1, lapic_stood=True),
-    ],
-)
-def test_a_masked_timer_that_had_no_time_to_expire_does_not_tick(resumed: ResumeTiming) -> None:
-    assert set(held(SavedState.MASKED).due(0.5, resumed, 0.4)) == {Outcome.FULL_PERIOD}
+def test_a_deadline_that_comes_in_a_hold_waits_for_its_end() -> None:
+    slow = ResumeTiming(loading=0.3, answering=0.02)
+    assert held(SavedState.IN_SERVICE, "tsc-deadline").due(0.6, slow, 0.35) == {
+        Outcome.IMMEDIATE: (0.35, 0.35),
+        Outcome.REMAINING: (0.35, 0.4),
+    }
 
 
 @pytest.mark.parametrize(

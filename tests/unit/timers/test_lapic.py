@@ -9,6 +9,7 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.guest import lines
 from orchestrator.guest.lapic import Lapic
 from orchestrator.guest.state import GuestState, Stage
+from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.timers.registry import TIMERS
 from orchestrator.timers.timer import Hearing
 
@@ -186,3 +187,18 @@ def test_only_tsc_deadline_has_a_cpu_that_offers_it() -> None:
         "pit": "-tsc-deadline",
         "rtc": "-tsc-deadline",
     }
+
+
+@pytest.mark.parametrize(
+    ("mode", "resumed", "classes"),
+    [
+        ("one-shot", ResumeTiming(), {"immediate", "full-period", "remaining"}),
+        ("periodic", ResumeTiming(), {"immediate", "full-period", "remaining"}),
+        # The deadline is restored.
+        ("tsc-deadline", ResumeTiming(), {"immediate", "remaining"}),
+    ],
+)
+def test_which_first_ticks_a_load_can_have(
+    mode: str, resumed: ResumeTiming, classes: set[str]
+) -> None:
+    assert {kind.value for kind in TIMERS[mode].due(0.5, resumed)} == classes

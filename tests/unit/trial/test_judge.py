@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -31,16 +32,22 @@ def tick(number: int, at_ms: float) -> Tick:
     return Tick(number, SPINS, TSC + int(at_ms * MS * TSC_PER_NS), 0, number + 1)
 
 
+async def never_waited() -> int:
+    return 0
+
+
 def judge(
     mode: str,
     timing: ResumeTiming,
     cont_ms: float,
     wait: Wait = Wait.BUSY,
     state: SavedState = SavedState.ARMED,
+    accel: Accel = Accel.KVM,
+    **saved: Any,
 ) -> Judge:
     """Return a judge of the ticks after a save at tick 7, whose load began at 0 ms."""
     guest = GuestConfig(mode=mode, period_ns=PERIOD_NS, wait=wait, state=state)
-    config = InstanceConfig(Accel.KVM, guest)
+    config = InstanceConfig(accel, guest)
     pace = Pace()
     pace.known_cycles = PERIOD_NS * TSC_PER_NS
     for number in range(4):
@@ -50,8 +57,9 @@ def judge(
         tmict=0, irr=(), isr=(), interrupt_flag=True, printing=False, stage=Stage.TICKING,
         tsc=TSC + int(cont_ms * MS * TSC_PER_NS), hold=0.0 if state is SavedState.ARMED else 0.75,
     )  # fmt: skip
+    save = replace(save, **saved)
     resumed = Resumed(int(cont_ms * MS), timing, 0, load_ns=0)
-    instance = SimpleNamespace(config=config)
+    instance = SimpleNamespace(config=config, waited_ns=never_waited)
     return Judge(instance, save, pace, Limits(PERIOD_NS), resumed)  # type: ignore[arg-type]  # nothing is asked of it
 
 
@@ -113,5 +121,55 @@ async def test_a_sleeping_guest_whose_qemu_takes_long_to_start(
     """It may have resumed at any time until QEMU answered, and slept no longer than since then."""
     found = judge("one-shot", ResumeTiming(answering=answering, loading=answering), 0.0, Wait.HALT)
     found.hear(Arrival(tick(8, 1), 205 * MS))
+    decided = (await found.decide()).outcome
+    assert decided is outcome if outcome else decided.ticked
+
+
+@pytest.mark.parametrize(
+    ("after_silence", "outcome"), [(False, Outcome.MISSED), (True, Outcome.RECOVERED)]
+)
+async def test_a_sleeping_guest_recovers_only_from_a_proven_silence(
+    *, after_silence: bool, outcome: Outcome
+) -> None:
+    """Otherwise its vCPU may have waited for a CPU since its interrupt came."""
+    found = judge("one-shot", ResumeTiming(), 0.0, Wait.HALT)
+    found.hear(Arrival(tick(8, 1), 205 * MS), after_silence=after_silence)
+    assert (await found.decide()).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"), [(SavedState.PENDING, None), (SavedState.ARMED, Outcome.EXTRA)]
+)
+async def test_the_tick_after_one_that_was_held_back_comes_sooner(
+    state: SavedState, outcome: Outcome | None
+) -> None:
+    """A periodic timer does not wait for the end of a hold."""
+    found = judge("periodic", ResumeTiming(since_load=0.5), 10.0, state=state, hold_left=0.45)
+    found.hear(Arrival(replace(tick(8, 19), progress=SPINS + 450), 19 * MS))
+    found.hear(Arrival(replace(tick(9, 22), progress=150), 22 * MS))
+    decided = (await found.decide()).outcome
+    assert decided is outcome if outcome else decided.ticked
+
+
+@pytest.mark.parametrize(("since_turn_ms", "outcome"), [(5, None), (0, Outcome.EARLY)])
+async def test_the_timer_of_qemu_goes_on_until_the_stop(
+    since_turn_ms: int, outcome: Outcome | None
+) -> None:
+    """The vCPU was stopped while it waited for a CPU: its phase is later than its TSC says."""
+    timing = ResumeTiming(loading=0.05, lapic_stood=True)
+    saved = {"phase": 0.4, "since_turn_ns": since_turn_ms * MS}
+    found = judge("one-shot", timing, 1.0, accel=Accel.TCG, **saved)
+    found.hear(Arrival(replace(tick(8, 8), progress=SPINS + 350), 8 * MS))
+    decided = (await found.decide()).outcome
+    assert decided is outcome if outcome else decided.ticked
+
+
+@pytest.mark.parametrize(("at_ms", "outcome"), [(8, Outcome.EARLY), (14, None)])
+async def test_no_tick_comes_before_the_end_of_a_hold(at_ms: int, outcome: Outcome | None) -> None:
+    """However long the load took: a hold is measured in the vCPU's running time."""
+    timing = ResumeTiming(loading=0.4)
+    found = judge("one-shot", timing, 8.0, state=SavedState.IN_SERVICE, hold_left=0.3)
+    spun = SPINS + (at_ms - 8) * 50
+    found.hear(Arrival(replace(tick(8, at_ms), progress=spun), at_ms * MS))
     decided = (await found.decide()).outcome
     assert decided is outcome if outcome else decided.ticked

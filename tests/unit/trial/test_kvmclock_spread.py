@@ -46,6 +46,12 @@ def test_ticks_from_before_a_load_are_not_compared() -> None:
     assert spread.apart_ns(1, tick(155, -40), RATE) == 0
 
 
+def test_without_synchronised_tscs_kvmclocks_are_not_compared() -> None:
+    spread = KvmclockSpread(synchronised=False)
+    spread.apart_ns(0, tick(100), RATE)
+    assert spread.apart_ns(1, tick(105, 3), RATE) == 0
+
+
 def test_a_guest_without_kvmclock() -> None:
     spread = KvmclockSpread()
     bare = Tick(1, 0, 5, 0, 2)

@@ -33,6 +33,13 @@ def test_the_state_block() -> None:
         parse_state(bytes(SIZE))
 
 
+def test_a_hold_that_is_just_over_has_nothing_left() -> None:
+    """The guest counts it down to below 0, and then ends it."""
+    words = [MAGIC, *[0] * (SIZE // 4 - 1)]
+    words[27], words[29] = 0xFFFFFFFE, 1
+    assert parse_state(b"".join(word.to_bytes(4, "little") for word in words)).hold_left == 0
+
+
 def test_the_end_of_a_turn_is_near_the_last_tick_however_long_the_host_is_up() -> None:
     """It is a 32-bit count of 1024 TSC cycles, which has wrapped a few times."""
     tick_tsc = (7 << 42) - 5 * 1024

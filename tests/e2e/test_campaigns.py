@@ -16,17 +16,17 @@ from tests.support.method_loads import CONTROLS, MANY, PERIOD_MS, TRIALS, only_u
 from tests.support.needs import not_applicable
 
 
-async def test_500_loads_lose_nothing(
+async def test_many_loads_lose_nothing(
     host: LocalHost, tmp_path: Path, accel: Accel, best_accel: Accel
 ) -> None:
-    """500 under the best accelerator; under the other, three saves' loads in the usual run."""
-    loads = 500 if accel is best_accel or TRIALS >= MANY else 75
+    """500; in the usual run those of eight saves under the best accelerator, and of three else."""
+    loads = 500 if TRIALS >= MANY else 200 if accel is best_accel else 75
     cell = await campaign(host, tmp_path, accel, loads)
     assert_clean(cell, loads)
     records = journal_dicts(tmp_path / "journal.jsonl")
     saves = {r["tag"]: r for r in records if r["record"] == "save" and r["eligible"]}
     loaded = [r["save"] for r in records if r["record"] == "trial" and r["role"] == "host"]
-    assert len(loaded) == loads
+    assert len(loaded) >= loads  # a busy host gets more, in pairs with shams
     assert max(map(loaded.count, saves)) <= 25
     for tag in set(loaded):  # after five misses any phase but those near a tick will do
         low, high = (0.1, 0.9) if saves[tag].get("widened") else (0.35, 0.65)

@@ -32,11 +32,12 @@ def test_run_says_clean(losttick: Run, tmp_path: Path, accel: Accel) -> None:
     assert "clean" in done.stdout
     assert "2 of 2 seen" in done.stdout
     assert "out/journal.jsonl" in done.stdout
-    assert "20/20" in done.stderr
     kinds = [record["record"] for record in journal_dicts(tmp_path / "out" / "journal.jsonl")]
     assert kinds[:3] == ["run", "host", "plan"]
     assert kinds[-2:] == ["cell", "verdict"]
-    assert kinds.count("trial") == 20 + 2
+    loads = kinds.count("trial") - 2
+    assert loads == 20 or (loads > 20 and "sham" in kinds)  # a busy host gets more, in pairs
+    assert f"{loads}/" in done.stderr
     assert losttick("show", "out").stdout == done.stdout
 
 
@@ -51,8 +52,8 @@ def test_json_is_one_object_and_nothing_else(losttick: Run, best_accel: Accel) -
     assert data["host"]["qemu"]["sha256"]
     (cell,) = data["cells"]
     assert cell["id"] == f"{best_accel}/one-shot/xapic/hmp/10ms/25loads"
-    assert cell["trials"] == 20
-    assert cell["loss_rate"]["high"] == pytest.approx(1 - 0.05 ** (1 / 20))
+    assert cell["trials"] >= 20  # a busy host gets more, in pairs with shams
+    assert cell["loss_rate"]["high"] == pytest.approx(1 - 0.05 ** (1 / cell["trials"]))
     assert [control["cause"] for control in cell["controls"]] == ["lost one-shot interrupt"] * 2
 
 

@@ -18,7 +18,7 @@ def test_a_default_run(losttick: Run, tmp_path: Path, best_accel: Accel) -> None
     (cell,) = json.loads(done.stdout)["cells"]
     assert cell["verdict"] == "clean", cell["why"]
     assert cell["id"] == f"{best_accel}/one-shot/xapic/hmp/auto/25loads"
-    assert cell["trials"] == 30
+    assert cell["trials"] >= 30  # a busy host gets more, in pairs with shams
     assert [control["seen"] for control in cell["controls"]] == [True, True]
     records = journal_dicts(tmp_path / "out" / "journal.jsonl")
     (chosen,) = [each for each in records if each["record"] == "period"]

@@ -43,7 +43,7 @@ async def fit_host(method: Method, environment: dict[str, str]) -> AsyncIterator
         pytest.param(20, 200, Method.HMP, 1, Wait.BUSY, marks=pytest.mark.thorough),
         *((300, 8, method, 1, Wait.BUSY) for method in Method if method is not Method.HMP),
         (300, 10, Method.HMP, 2, Wait.BUSY),
-        (300, 6, Method.LOADVM, 3, Wait.BUSY),
+        pytest.param(300, 6, Method.LOADVM, 3, Wait.BUSY, marks=pytest.mark.thorough),
         (300, 12, Method.HMP, 1, Wait.HALT),
         (300, 6, Method.HMP, 2, Wait.HALT),
     ],

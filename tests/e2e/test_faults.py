@@ -138,7 +138,7 @@ FAULTS = [
         Outcome.MISSED,
         weaker=frozenset({Outcome.LATE}),
     ),
-    odd("the second tick is late", "second:1.4", Outcome.LATE),
+    odd("the second tick is late", "second:1.4", Outcome.LATE, thorough=True),
     odd("the second tick comes too soon", "second:0.4", Outcome.EXTRA),
     odd("a tick besides", "spurious:0.3", Outcome.EXTRA),
     odd("a storm of ticks", "storm:0.12", Outcome.EXTRA),

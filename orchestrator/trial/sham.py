@@ -105,17 +105,18 @@ class Sham:
         )
         resumed = Resumed(continued.cont_ns, timing, continued.stale_bytes, load_ns=stopped_ns)
         paused = 0.0 if stands else (continued.cont_ns - stopped_ns) / period_ns
+        anew = config.timer.behind_pic and not stands
         return await follow_all(
             Follower(
                 instance, part, self._paces[part.vcpu], self._limits, resumed=resumed,
-                due=due_after_pause(part, paused, config.guest.state), ticks=ticks,
+                due=due_after_pause(part, paused, config.guest.state, anew=anew), ticks=ticks,
             )
             for part in stood.vcpus
         )  # fmt: skip
 
 
 def due_after_pause(
-    stood: VcpuSave, paused: float, state: SavedState = SavedState.ARMED
+    stood: VcpuSave, paused: float, state: SavedState = SavedState.ARMED, *, anew: bool = False
 ) -> Mapping[Outcome, tuple[float, float]]:
     """Return when the first tick after a pause without a load is due, in periods.
 
@@ -128,8 +129,10 @@ def due_after_pause(
         paused: how long its timer went on while it was stopped, at least; 0 for a timer that
             stops with its VM.
         state: the state in which the guest holds its LAPIC after each tick.
+        anew: whether a whole period may begin as the guest goes on. KVM's PIT begins one when
+            QEMU writes its state back (`kvm_pit_vm_state_change` in hw/i386/kvm/i8254.c).
     """
-    due = {Outcome.REMAINING: (0.0, max(0.0, 1 - stood.phase - paused))}
+    due = {Outcome.REMAINING: (0.0, 1.0 if anew else max(0.0, 1 - stood.phase - paused))}
     held = HELD.get(state)
     if held is None:
         return due

@@ -38,6 +38,12 @@ def test_a_tick_whose_time_passed_during_the_pause_comes_at_once() -> None:
     assert classify(Span(0.3, 0.3), due) is Outcome.LATE
 
 
+def test_a_whole_period_may_begin_as_the_pit_of_kvm_goes_on() -> None:
+    due = due_after_pause(STOOD, 0.1, anew=True)
+    assert classify(Span(1.0, 1.0), due) is Outcome.REMAINING
+    assert classify(Span(1.3, 1.3), due) is Outcome.LATE
+
+
 @pytest.mark.parametrize(
     ("state", "until"),
     [

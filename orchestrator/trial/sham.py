@@ -129,8 +129,8 @@ def due_after_pause(
         paused: how long its timer went on while it was stopped, at least; 0 for a timer that
             stops with its VM.
         state: the state in which the guest holds its LAPIC after each tick.
-        anew: whether a whole period may begin as the guest goes on. KVM's PIT begins one when
-            QEMU writes its state back (`kvm_pit_vm_state_change` in hw/i386/kvm/i8254.c).
+        anew: whether a whole period may begin as the guest goes on. KVM begins one when QEMU
+            writes the timer's state back (`kvm_pit_vm_state_change` in hw/i386/kvm/i8254.c).
     """
     due = {Outcome.REMAINING: (0.0, 1.0 if anew else max(0.0, 1 - stood.phase - paused))}
     held = HELD.get(state)

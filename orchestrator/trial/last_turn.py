@@ -10,7 +10,7 @@ from orchestrator.findings.save import SHORT_NS, Save
 from orchestrator.trial.pace import Paces
 
 #: Times of less than so many periods are left out, to keep the journal small.
-_SHORT = 0.1
+_SHORT_PERIODS = 0.1
 
 
 def with_last_turns(save: Save, paces: Paces, stopped_ns: int, period_ns: int) -> Save:
@@ -22,7 +22,7 @@ def with_last_turns(save: Save, paces: Paces, stopped_ns: int, period_ns: int) -
         stopped_ns: when the guest stood still, by the host's clock.
         period_ns: the timer's period.
     """
-    least_ns = min(SHORT_NS, period_ns * _SHORT)
+    least_ns = min(SHORT_NS, period_ns * _SHORT_PERIODS)
     vcpus = []
     for part in save.vcpus:
         pace = paces[part.vcpu]

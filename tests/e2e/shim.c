@@ -49,7 +49,7 @@
 #define MAX_VCPUS 8
 #define MAX_BEHAVIOURS 8
 #define MAX_DUE 8
-#define DRAINED_NS 300000 /* KVM has entered the guest by then, and dropped the interrupt */
+#define DRAINED_NS 300000 /* KVM has run the guest by then, and dropped the interrupt */
 
 struct vcpu;
 typedef void action(struct vcpu *, double);
@@ -188,6 +188,7 @@ static void later(struct vcpu *v, uint64_t after_ns, action *act, double number)
 {
     for (int i = 0; i < MAX_DUE; i++)
         if (!v->due[i].act) {
+            /* The signal ends a KVM_RUN a little sooner than this time after it was asked for. */
             uint64_t run_ns = (after_ns < DRAINED_NS ? after_ns : DRAINED_NS) / 3;
             v->due[i] = (struct due){ now_ns() + after_ns, run_ns, act, number };
             arm_timer(v);

@@ -32,12 +32,14 @@ def test_run_says_clean(losttick: Run, tmp_path: Path, accel: Accel) -> None:
     assert "clean" in done.stdout
     assert "2 of 2 seen" in done.stdout
     assert "out/journal.jsonl" in done.stdout
-    kinds = [record["record"] for record in journal_dicts(tmp_path / "out" / "journal.jsonl")]
+    records = journal_dicts(tmp_path / "out" / "journal.jsonl")
+    kinds = [record["record"] for record in records]
     assert kinds[:3] == ["run", "host", "plan"]
     assert kinds[-2:] == ["cell", "verdict"]
-    loads = kinds.count("trial") - 2
-    assert loads == 20 or (loads > 20 and "sham" in kinds)  # a busy host gets more, in pairs
-    assert f"{loads}/" in done.stderr
+    roles = [record.get("role", "host") for record in records if record["record"] == "trial"]
+    loads = roles.count("host")
+    assert loads == 20 or (loads > 20 and "sham" in roles)  # a busy host gets more, in pairs
+    assert "20/20" in done.stderr  # paired or not
     assert losttick("show", "out").stdout == done.stdout
 
 
@@ -71,7 +73,7 @@ def test_a_plan_file_spans_cells(losttick: Run, tmp_path: Path) -> None:
     done = losttick("run", "--plan", "plan.toml", "--trials", "12", "--json")
     assert done.returncode == 0, done.stderr
     cells = json.loads(done.stdout)["cells"]
-    assert [cell["trials"] for cell in cells] == [12, 12]
+    assert all(cell["trials"] >= 12 for cell in cells)  # a busy host gets more, in pairs
     assert [cell["id"].split("/")[1] for cell in cells] == ["one-shot", "periodic"]
 
 

@@ -9,6 +9,9 @@ import typer
 
 from orchestrator.cli.commands import LOSTTICK, Command, Group
 
+#: The class of errors about arguments. Typer brings a click of its own, and names no other.
+_BAD_USAGE = typer.BadParameter.__mro__[1]
+
 
 def run_command(command: Command, prog_name: str, args: Sequence[str]) -> NoReturn:
     """Import one command and run it; `prog_name` is what its help calls it."""
@@ -17,8 +20,22 @@ def run_command(command: Command, prog_name: str, args: Sequence[str]) -> NoRetu
     _add(app, prog_name.rpartition(" ")[2], command)
     gc.freeze()
     gc.enable()
-    app(args=list(args), prog_name=prog_name)
+    try:
+        app(args=list(args), prog_name=prog_name)
+    except (OSError, SystemExit) as error:
+        if _bad_usage(error):  # also where the words about it could not be written
+            raise SystemExit(2) from None
+        raise
     raise SystemExit  # Typer ends the process itself
+
+
+def _bad_usage(error: BaseException | None) -> bool:
+    """Return whether an error came up while Typer reported bad usage."""
+    while error is not None:
+        if isinstance(error, _BAD_USAGE):
+            return True
+        error = error.__context__
+    return False
 
 
 def whole_app() -> typer.Typer:

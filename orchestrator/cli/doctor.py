@@ -56,7 +56,7 @@ async def _doctor(qemu: str | None, *, fix: bool, as_json: bool) -> ExitCode:
         typer.echo(json.dumps(plain(checkup) | {"usable": checkup.usable}, indent=2))
     else:
         _print(Screen(), checkup)
-    return ExitCode.CLEAN if checkup.usable else ExitCode.INCONCLUSIVE
+    return ExitCode.CLEAN if checkup.usable else ExitCode.UNFIT
 
 
 def _print(screen: Screen, checkup: Checkup) -> None:

@@ -1,4 +1,4 @@
-"""Exit codes: how verdicts, errors and signals become them."""
+"""Exit codes: the one table, and how verdicts, errors and signals become them."""
 
 import asyncio
 import contextlib
@@ -6,68 +6,125 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from enum import IntEnum
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
+from enum import IntEnum, StrEnum
 from typing import Any, NoReturn
 
 import typer
 
 from orchestrator.cli.text import printable
 from orchestrator.errors import InputError, LosttickError, UnfitError
-from orchestrator.verdict.verdict import Verdict
+from orchestrator.verdict.verdict import Ended, Verdict
 
 
 class ExitCode(IntEnum):
-    """The exit codes of every command."""
+    """The exit codes of every command. docs/results.md has the same table."""
 
     CLEAN = 0
-    FOUND = 1
-    """Affected or anomalous."""
+    """Every cell is clean, or the command did what it was asked for."""
+    AFFECTED = 1
+    """The host is affected. Nothing but this verdict ends with 1."""
     USAGE = 2
-    INCONCLUSIVE = 3
-    """Inconclusive, nothing fit to run, or a requirement that the host does not meet."""
+    """Bad usage, a bad plan, or a journal that can't be used."""
+    UNFIT = 3
+    """Not all that was asked for was fit to run: a cell was skipped, or the host lacks what the
+    command needs."""
     HARNESS = 4
+    """losttick or its QEMU failed."""
+    ANOMALOUS = 5
+    INCONCLUSIVE = 6
     INTERRUPTED = 130
     BROKEN_PIPE = 141
     """The reader of the output went away: the code of a program that SIGPIPE ended."""
 
 
-def verdict_exit(verdict: Verdict, *, failed: bool = False) -> ExitCode:
-    """Return the exit code of a verdict.
+#: The codes that cells can have, the gravest first.
+GRAVITY = (
+    ExitCode.AFFECTED, ExitCode.ANOMALOUS, ExitCode.HARNESS, ExitCode.INCONCLUSIVE,
+    ExitCode.UNFIT, ExitCode.CLEAN,
+)  # fmt: skip
+
+
+class FailOn(StrEnum):
+    """A kind of result for which a command can end with an exit code other than 0."""
+
+    AFFECTED = "affected"
+    ANOMALOUS = "anomalous"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+
+
+_KINDS = {
+    ExitCode.AFFECTED: FailOn.AFFECTED,
+    ExitCode.ANOMALOUS: FailOn.ANOMALOUS,
+    ExitCode.HARNESS: FailOn.FAILED,
+    ExitCode.INCONCLUSIVE: FailOn.INCONCLUSIVE,
+    ExitCode.UNFIT: FailOn.SKIPPED,
+}
+
+
+def gravest(codes: Iterable[ExitCode], fail_on: Collection[FailOn] | None = None) -> ExitCode:
+    """Return the code that decides for a command.
 
     Args:
-        verdict: of the whole run.
-        failed: the harness failed in at least one cell. A finding outweighs a failure.
+        codes: of each cell.
+        fail_on: the kinds that count; None or none for all of them.
     """
-    match verdict:
-        case Verdict.AFFECTED | Verdict.ANOMALOUS:
-            return ExitCode.FOUND
-        case _ if failed:
+    counted = {code for code in codes if not fail_on or _KINDS.get(code) in fail_on}
+    return next((code for code in GRAVITY if code in counted), ExitCode.CLEAN)
+
+
+def result_exit(cells: Iterable[Ended], fail_on: Collection[FailOn] | None = None) -> ExitCode:
+    """Return the exit code of a result: that of its gravest cell.
+
+    Args:
+        cells: how each of its cells ended; `ends` of a result has them.
+        fail_on: the kinds that count; None or none for all of them.
+    """
+    return gravest(map(_cell_exit, cells), fail_on)
+
+
+def _cell_exit(cell: Ended) -> ExitCode:
+    """Return the exit code of one cell. A finding outweighs a failure of the harness."""
+    match cell.verdict:
+        case Verdict.AFFECTED:
+            return ExitCode.AFFECTED
+        case Verdict.ANOMALOUS:
+            return ExitCode.ANOMALOUS
+        case _ if cell.failed:
             return ExitCode.HARNESS
+        case Verdict.INCONCLUSIVE:
+            return ExitCode.INCONCLUSIVE
+        case Verdict.SKIPPED:
+            return ExitCode.UNFIT
         case Verdict.CLEAN:
             return ExitCode.CLEAN
-        case Verdict.INCONCLUSIVE | Verdict.SKIPPED:
-            return ExitCode.INCONCLUSIVE
 
 
 def _error_exit(error: LosttickError) -> ExitCode:
     if isinstance(error, InputError):
         return ExitCode.USAGE
     if isinstance(error, UnfitError):
-        return ExitCode.INCONCLUSIVE
+        return ExitCode.UNFIT
     return ExitCode.HARNESS
 
 
 @contextlib.contextmanager
-def errors_to_exits(*, as_json: bool) -> Iterator[None]:
+def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None) -> Iterator[None]:
     """Turn losttick's errors and an interrupt into a message and an exit code.
 
-    With `as_json` the message is also printed as a JSON object on standard output.
+    Args:
+        as_json: whether to print the message as a JSON object on standard output, too.
+        fail_on: the kinds of errors that end with a code other than 0; None or none for all.
+            A fault of usage, a plan or a journal always does: nothing was tested.
     """
     try:
         yield
     except LosttickError as error:
-        _leave(_error_exit(error), str(error), as_json=as_json)
+        code = _error_exit(error)
+        code = gravest([code], fail_on) if code in GRAVITY else code
+        _leave(code, str(error), as_json=as_json)
     except (BrokenPipeError, SystemExit):  # rich turns a BrokenPipeError into a SystemExit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(ExitCode.BROKEN_PIPE) from None
@@ -89,9 +146,11 @@ def errors_to_exits(*, as_json: bool) -> Iterator[None]:
 
 
 def _leave(code: ExitCode, message: str, *, as_json: bool) -> NoReturn:
-    typer.echo(printable(f"losttick: {message}"), err=True)
+    with contextlib.suppress(OSError):  # the code is right, even if nobody can read why
+        typer.echo(printable(f"losttick: {message}"), err=True)
     if as_json:
-        typer.echo(json.dumps({"verdict": None, "error": message}))
+        with contextlib.suppress(OSError):
+            typer.echo(json.dumps({"verdict": None, "error": message}))
     raise typer.Exit(code)
 
 

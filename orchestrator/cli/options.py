@@ -5,12 +5,23 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.exits import FailOn
 from orchestrator.cli.out import DEFAULT_OUT
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.guest.lapic_mode import LapicMode
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")
+]
+
+FailOnKinds = Annotated[
+    list[FailOn] | None,
+    typer.Option(
+        "--fail-on",
+        help="Kind of result that ends with an exit code other than 0. May be given more than "
+        "once.",
+        show_default="every kind",
+    ),
 ]
 
 IntervalConfidence = Annotated[

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from orchestrator.campaign.preview import Preview, preview
 from orchestrator.campaign.requirements import RequirementError, require
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.exits import ExitCode, errors_to_exits, gravest, run_async
 from orchestrator.cli.options import AsJson
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
@@ -37,8 +37,9 @@ def show(
     """List a plan's cells, which of them can't run here, and the time.
 
     The virtual machine of each cell is started for a few ticks; nothing is
-    saved or loaded. Exit codes: 0 if at least one cell would run, 2 bad plan,
-    3 if no cell would run.
+    saved or loaded. Exit codes: 0 if every cell would run; 2 bad plan; 3 if a
+    cell can't run here, or the host does not meet a requirement; 4 if
+    losttick or QEMU failed at a cell.
     """
     with errors_to_exits(as_json=as_json):
         chosen = load_plan(plan, {})
@@ -71,8 +72,13 @@ async def _show_on(qemus: LocalQemus, plan: Plan, *, as_json: bool) -> ExitCode:
         typer.echo(json.dumps(_described(plan, found, unmet), indent=2))
     else:
         _print(plan, found, unmet)
-    runs = any(each.why_not is None for each in found) and unmet is None
-    return ExitCode.CLEAN if runs else ExitCode.INCONCLUSIVE
+    return gravest([*map(_exit, found), *([ExitCode.UNFIT] if unmet else [])])
+
+
+def _exit(found: Preview) -> ExitCode:
+    if found.fails:
+        return ExitCode.HARNESS
+    return ExitCode.CLEAN if found.why_not is None else ExitCode.UNFIT
 
 
 def _described(plan: Plan, found: Sequence[Preview], unmet: str | None) -> dict[str, object]:

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from orchestrator.cli.direct_table import print_direct
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
+from orchestrator.cli.exits import ExitCode, FailOn, errors_to_exits, result_exit, run_async
 from orchestrator.cli.options import (
     DEFAULT_TMCCTS,
     AsJson,
     DirectMode,
+    FailOnKinds,
     IntervalConfidence,
     Out,
     Tmcct,
@@ -52,6 +53,7 @@ def probe(
     ] = 200,
     confidence: IntervalConfidence = 0.95,
     out: Out = None,
+    fail_on: FailOnKinds = None,
     as_json: AsJson = False,
 ) -> None:
     """Test KVM_SET_LAPIC on this host, without QEMU.
@@ -62,13 +64,18 @@ def probe(
     """
     tmccts = without_repeats(tmcct or DEFAULT_TMCCTS)
     wanted = DirectTrials(trials, period_us * 1000, tmccts, mode)
-    with errors_to_exits(as_json=as_json):
-        code = run_async(lambda: _probe(wanted, confidence, out, as_json=as_json))
+    with errors_to_exits(as_json=as_json, fail_on=fail_on):
+        code = run_async(lambda: _probe(wanted, confidence, out, fail_on, as_json=as_json))
     raise typer.Exit(code)
 
 
 async def _probe(
-    wanted: DirectTrials, confidence: float, out: Path | None, *, as_json: bool
+    wanted: DirectTrials,
+    confidence: float,
+    out: Path | None,
+    fail_on: list[FailOn] | None,
+    *,
+    as_json: bool,
 ) -> ExitCode:
     facts = await in_thread(read_facts, None, None)
     program = await in_thread(build)
@@ -92,4 +99,4 @@ async def _probe(
         typer.echo(json.dumps(direct_summary(result), indent=2))
     else:
         print_direct(Screen(), result)
-    return verdict_exit(result.verdict, failed=result.failed)
+    return result_exit(result.ends, fail_on)

@@ -12,11 +12,12 @@ import typer
 from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import events_to
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
+from orchestrator.cli.exits import ExitCode, FailOn, errors_to_exits, result_exit, run_async
 from orchestrator.cli.live import Show
 from orchestrator.cli.options import (
     AsJson,
     CommandDeadline,
+    FailOnKinds,
     Out,
     Seed,
     StateDeadline,
@@ -202,13 +203,15 @@ def run(
         ),
     ] = None,
     out: Out = None,
+    fail_on: FailOnKinds = None,
     as_json: AsJson = False,
 ) -> None:
     """Load snapshots while a guest ticks; does this host lose ticks?
 
-    Exit codes: 0 clean; 1 affected or anomalous; 2 bad usage or plan;
-    3 inconclusive, skipped, or --require not met; 4 harness failure;
-    130 interrupted.
+    Exit codes: 0 clean; 1 affected; 2 bad usage, plan or journal; 3 not all
+    that was asked for was fit to run; 4 losttick or QEMU failed; 5 anomalous;
+    6 inconclusive; 130 interrupted; 141 nobody reads the output. The gravest
+    cell decides, in the order 1, 5, 4, 6, 3, 0.
     """
     given = {
         "seed": seed,
@@ -228,14 +231,16 @@ def run(
         },
     }  # fmt: skip
     deadlines = raised_deadlines(command_deadline, state_deadline)
-    with errors_to_exits(as_json=as_json):
+    with errors_to_exits(as_json=as_json, fail_on=fail_on):
         if resume:
             _refuse_with_resume(plan, out, given)
             work = _Work(resume, deadlines, resume=True)
         else:
             built = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
             work = _Work(out, deadlines, built)
-        code = run_async(lambda: _run(work, parallel, events, by_phase=by_phase, as_json=as_json))
+        code = run_async(
+            lambda: _run(work, parallel, events, fail_on, by_phase=by_phase, as_json=as_json)
+        )
     raise typer.Exit(code)
 
 
@@ -267,12 +272,18 @@ def _refuse_with_resume(plan: str | None, out: Path | None, given: dict[str, Any
         raise ResumeOptionsError(
             "resuming a run: it keeps the plan, seed and folder that it began with. With "
             "--resume DIR give no other options than --parallel, --command-deadline, "
-            "--state-deadline, --events, --by-phase and --json."
+            "--state-deadline, --events, --by-phase, --fail-on and --json."
         )
 
 
 async def _run(
-    work: _Work, parallel: int | None, events: Path | None, *, by_phase: bool, as_json: bool
+    work: _Work,
+    parallel: int | None,
+    events: Path | None,
+    fail_on: list[FailOn] | None,
+    *,
+    by_phase: bool,
+    as_json: bool,
 ) -> ExitCode:
     resumed = read_run(work.out) if work.resume and work.out else None
     plan = resumed.plan if resumed else work.plan
@@ -308,7 +319,7 @@ async def _run(
         print_run(screen, result)
         if by_phase:
             print_phases(screen, result)
-    return verdict_exit(result.verdict, failed=result.failed)
+    return result_exit(result.ends, fail_on)
 
 
 async def _auto(plan: Plan, qemus: LocalQemus, show: Show) -> Accel:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.direct_table import print_direct
-from orchestrator.cli.exits import ExitCode, errors_to_exits, verdict_exit
+from orchestrator.cli.exits import errors_to_exits, result_exit
 from orchestrator.cli.lab.arms_table import print_arms
-from orchestrator.cli.options import AsJson
+from orchestrator.cli.options import AsJson, FailOnKinds
 from orchestrator.cli.phases import print_phases
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
@@ -28,15 +28,16 @@ def show(
     by_phase: Annotated[
         bool, typer.Option("--by-phase", help="Also print outcomes by the phase of the save.")
     ] = False,
+    fail_on: FailOnKinds = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the results of finished or interrupted runs again.
 
     The verdicts are computed again from the journals. With several folders,
-    --json prints a list of the objects that the runs printed. The exit code
-    is that of `losttick run`, for the gravest result.
+    --json prints a list of the objects that the runs printed. Exit codes as
+    for `losttick run`; the gravest cell of all results decides.
     """
-    with errors_to_exits(as_json=as_json):
+    with errors_to_exits(as_json=as_json, fail_on=fail_on):
         results = [_read(folder) for folder in folders]
         if as_json:
             found = [
@@ -46,7 +47,7 @@ def show(
             typer.echo(json.dumps(found[0] if len(found) == 1 else found, indent=2))
         else:
             _print(results, by_phase=by_phase)
-    raise typer.Exit(_exit(results))
+    raise typer.Exit(result_exit((end for result in results for end in result.ends), fail_on))
 
 
 def _read(folder: Path) -> RunResult | DirectResult:
@@ -67,10 +68,3 @@ def _print(results: Sequence[RunResult | DirectResult], *, by_phase: bool) -> No
             print_run(screen, result)
         if by_phase:
             print_phases(screen, result)
-
-
-def _exit(results: Sequence[RunResult | DirectResult]) -> ExitCode:
-    """Return the exit code of the gravest result: a finding, a failure, no answer, clean."""
-    codes = {verdict_exit(result.verdict, failed=result.failed) for result in results}
-    order = (ExitCode.FOUND, ExitCode.HARNESS, ExitCode.INCONCLUSIVE)
-    return next((code for code in order if code in codes), ExitCode.CLEAN)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.verdict.verdict import Verdict, overall
+from orchestrator.verdict.verdict import Ended, Verdict, overall
 
 
 def lab_verdict(arms: Sequence[tuple[LabIdentity, Verdict]]) -> Verdict:
@@ -21,3 +21,19 @@ def lab_verdict(arms: Sequence[tuple[LabIdentity, Verdict]]) -> Verdict:
 def surprises(lab: LabIdentity, got: Verdict) -> bool:
     """Return whether an arm whose answer is known got another verdict."""
     return lab.expected not in (None, got)
+
+
+def lab_ends(arms: Sequence[tuple[LabIdentity, Ended]]) -> list[Ended]:
+    """Return what decides the exit code of a lab run.
+
+    The verdict of a known arm is no finding, but an arm that failed or was skipped was not
+    tested.
+    """
+    untouched = [ended for lab, ended in arms if lab.untouched]
+    known = [
+        Ended(Verdict.INCONCLUSIVE if ended.failed else Verdict.SKIPPED, ended.failed)
+        for lab, ended in arms
+        if not lab.untouched and (ended.failed or ended.verdict is Verdict.SKIPPED)
+    ]
+    verdict = lab_verdict([(lab, ended.verdict) for lab, ended in arms])
+    return [Ended(verdict), *untouched, *known]

@@ -11,7 +11,7 @@ from orchestrator.guest.config import DEFAULT_TIMER
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.direct import DirectState, TestedHost
 from orchestrator.stats.rate import Losses, LossRate, loss_rate
-from orchestrator.verdict.arm import lab_verdict
+from orchestrator.verdict.arm import lab_ends, lab_verdict
 from orchestrator.verdict.pattern import (
     REFUTED,
     TELLING_NS,
@@ -21,7 +21,7 @@ from orchestrator.verdict.pattern import (
     read_pattern,
     shown,
 )
-from orchestrator.verdict.verdict import Verdict, overall
+from orchestrator.verdict.verdict import Ended, Verdict, overall
 from orchestrator.vm.config import Accel
 
 
@@ -66,6 +66,14 @@ class DirectResult:
     def failed(self) -> bool:
         """True if the harness failed on any host."""
         return any(host.failed for host in self.hosts)
+
+    @property
+    def ends(self) -> list[Ended]:
+        """How the hosts ended that decide the exit code."""
+        ends = [Ended(host.verdict, host.failed) for host in self.hosts]
+        arms = [host.lab for host in self.hosts if host.lab]
+        by_arms = len(arms) == len(ends) > 0
+        return lab_ends(list(zip(arms, ends, strict=True))) if by_arms else ends
 
 
 def judge_direct(state: DirectState, journal: Path) -> DirectResult:

@@ -20,7 +20,7 @@ from orchestrator.plan.cell import Cell
 from orchestrator.plan.choices import Requirement
 from orchestrator.plan.plan import Plan
 from orchestrator.stats.rate import Losses, LossRate, loss_rate
-from orchestrator.verdict.arm import lab_verdict
+from orchestrator.verdict.arm import lab_ends, lab_verdict
 from orchestrator.verdict.case import Case, Tally
 from orchestrator.verdict.cell import decide
 from orchestrator.verdict.ending import Ending
@@ -28,7 +28,7 @@ from orchestrator.verdict.expired import posts_timers
 from orchestrator.verdict.late import late_anomalies
 from orchestrator.verdict.period_rule import period_changes
 from orchestrator.verdict.run_error_rate import CellBound, statement
-from orchestrator.verdict.verdict import Verdict, overall
+from orchestrator.verdict.verdict import Ended, Verdict, overall
 from orchestrator.verdict.witness import witnesses
 from orchestrator.vm.config import Accel
 
@@ -67,6 +67,11 @@ class CellResult:
         return +found
 
     @property
+    def ended(self) -> Ended:
+        """How the cell ended, for the exit code."""
+        return Ended(self.verdict, self.counts.failure is not None)
+
+    @property
     def lab(self) -> LabIdentity | None:
         """The identity of the lab, if a lab booted the cell's host."""
         return self.counts.lab
@@ -102,7 +107,15 @@ class RunResult:
     @property
     def failed(self) -> bool:
         """True if the harness failed in any cell."""
-        return any(result.counts.failure for result in self.cells)
+        return any(result.ended.failed for result in self.cells)
+
+    @property
+    def ends(self) -> list[Ended]:
+        """How the cells ended that decide the exit code."""
+        arms = _arms(self.cells)
+        if arms is None:
+            return [cell.ended for cell in self.cells]
+        return lab_ends([(lab, cell.ended) for lab, cell in zip(arms, self.cells, strict=True)])
 
     @property
     def telling(self) -> CellResult:
@@ -147,13 +160,16 @@ def judge_run(state: RunState, journal: Path) -> RunResult:
 
 def run_verdict(results: Sequence[CellResult]) -> Verdict:
     """Return the verdict of a run: the gravest of its cells, or a lab's by its known arms."""
-    arms = [
-        (replace(result.lab, expected=result.expected), result.verdict)
-        for result in results
-        if result.lab
-    ]
-    by_arms = len(arms) == len(results) > 0
-    return lab_verdict(arms) if by_arms else overall([result.verdict for result in results])
+    arms = _arms(results)
+    if arms is None:
+        return overall([result.verdict for result in results])
+    return lab_verdict([(lab, each.verdict) for lab, each in zip(arms, results, strict=True)])
+
+
+def _arms(results: Sequence[CellResult]) -> list[LabIdentity] | None:
+    """Return the arm of each cell, with the verdict expected of it; None if not all have one."""
+    arms = [replace(each.lab, expected=each.expected) for each in results if each.lab]
+    return arms if len(arms) == len(results) > 0 else None
 
 
 def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> CellResult:

@@ -1,6 +1,7 @@
 """The verdicts."""
 
 import enum
+from dataclasses import dataclass
 
 
 class Verdict(enum.StrEnum):
@@ -16,3 +17,12 @@ class Verdict(enum.StrEnum):
 def overall(verdicts: list[Verdict]) -> Verdict:
     """Return the gravest verdict; `skipped` only if nothing ran."""
     return min(verdicts, key=list(Verdict).index, default=Verdict.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one of several cells ended: what the exit code of a command depends on."""
+
+    verdict: Verdict
+    failed: bool = False
+    """True if the harness failed in the cell."""

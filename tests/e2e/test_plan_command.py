@@ -20,7 +20,7 @@ def test_a_preview_tries_each_machine(losttick: Run, tmp_path: Path) -> None:
         "[limits]\ntrials = 20\nrule_out = 0.2\n"
     )
     done = losttick("plan", "show", "plan.toml", "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr
     found = json.loads(done.stdout)
     assert len(found["cells"]) == 24
     runs = {cell["id"] for cell in found["cells"] if cell["skipped"] is None}
@@ -76,7 +76,7 @@ def test_two_qemus_of_which_one_is_missing(losttick: Run, tmp_path: Path) -> Non
     args = ("--accel", "tcg", "--period", "10", "--trials", "5", "--rule-out", "0.5")
     qemus = ("--qemu", "qemu-system-x86_64", "--qemu", str(other), "--qemu", "no-such-qemu")
     done = losttick("run", *args, *qemus, "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr
     first, second, third = json.loads(done.stdout)["cells"]
     assert (first["verdict"], second["verdict"], third["verdict"]) == ("clean", "clean", "skipped")
     assert "host" not in first

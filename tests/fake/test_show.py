@@ -59,6 +59,8 @@ async def test_show_prints_what_the_run_printed(
     both = [str(tmp_path / name) for name in ("clean", "affected")]
     code, text = shown(capsys, monkeypatch, *both, "--json")
     assert (code, [run["verdict"] for run in json.loads(text)]) == (1, ["clean", "affected"])
+    code, _ = shown(capsys, monkeypatch, *both, "--fail-on", "anomalous")
+    assert code == 0
 
 
 async def test_show_says_that_a_run_was_interrupted(
@@ -66,7 +68,7 @@ async def test_show_says_that_a_run_was_interrupted(
 ) -> None:
     await cut_short(tmp_path, Script(immediate), "trial", 3)
     code, text = shown(capsys, monkeypatch, str(tmp_path))
-    assert code == 3
+    assert code == 6
     assert "interrupted" in text
     assert "a signal stopped it" in " ".join(text.split())
     _, text = shown(capsys, monkeypatch, str(tmp_path), "--json")

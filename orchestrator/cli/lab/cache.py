@@ -42,7 +42,7 @@ def list_(
             typer.echo(json.dumps(plain, indent=2, default=str))
         else:
             _print(Screen(), cache, found, check=check)
-    raise typer.Exit(ExitCode.INCONCLUSIVE if damaged else ExitCode.CLEAN)
+    raise typer.Exit(ExitCode.UNFIT if damaged else ExitCode.CLEAN)
 
 
 def _print(screen: Screen, cache: Path, found: Sequence[Item], *, check: bool) -> None:

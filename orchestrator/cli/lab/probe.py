@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.direct_table import print_direct
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
+from orchestrator.cli.exits import ExitCode, FailOn, errors_to_exits, result_exit, run_async
 from orchestrator.cli.lab.choices import (
     Apicv,
     KernelNames,
@@ -22,6 +22,7 @@ from orchestrator.cli.options import (
     DEFAULT_TMCCTS,
     AsJson,
     DirectMode,
+    FailOnKinds,
     IntervalConfidence,
     Out,
 )
@@ -63,6 +64,7 @@ def probe(
     parallel: Parallel = None,
     confidence: IntervalConfidence = 0.95,
     out: Out = None,
+    fail_on: FailOnKinds = None,
     as_json: AsJson = False,
 ) -> None:
     """Test KVM_SET_LAPIC in booted kernels, without QEMU.
@@ -73,8 +75,8 @@ def probe(
     to fetch and build; nothing is installed. Exit codes as for `losttick run`.
     """
     direct = DirectTrials(trials, PERIOD_NS, without_repeats(tmcct or DEFAULT_TMCCTS), mode)
-    with errors_to_exits(as_json=as_json):
-        wanted = _Wanted(kernels, variants, direct, confidence, apicv=apicv)
+    with errors_to_exits(as_json=as_json, fail_on=fail_on):
+        wanted = _Wanted(kernels, variants, direct, confidence, fail_on, apicv=apicv)
         code = run_async(lambda: _probe(wanted, labs_at_a_time(parallel), out, as_json=as_json))
     raise typer.Exit(code)
 
@@ -87,6 +89,7 @@ class _Wanted:
     variants: list[Variant] | None
     direct: DirectTrials
     confidence: float
+    fail_on: list[FailOn] | None
     apicv: bool
 
 
@@ -103,7 +106,7 @@ async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: b
         typer.echo(json.dumps(direct_summary(result), indent=2))
     else:
         print_direct(Screen(), result)
-    return verdict_exit(result.verdict, failed=result.failed)
+    return result_exit(result.ends, wanted.fail_on)
 
 
 def _arms(wanted: _Wanted) -> list[Arm]:

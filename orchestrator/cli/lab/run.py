@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async, verdict_exit
+from orchestrator.cli.exits import ExitCode, FailOn, errors_to_exits, result_exit, run_async
 from orchestrator.cli.lab.arms_table import print_arms
 from orchestrator.cli.lab.choices import (
     Apicv,
@@ -21,6 +21,7 @@ from orchestrator.cli.live import Show
 from orchestrator.cli.options import (
     AsJson,
     CommandDeadline,
+    FailOnKinds,
     IntervalConfidence,
     Out,
     Seed,
@@ -98,6 +99,7 @@ def run(
     confidence: IntervalConfidence = 0.95,
     seed: Seed = None,
     out: Out = None,
+    fail_on: FailOnKinds = None,
     as_json: AsJson = False,
 ) -> None:
     """Load snapshots in booted kernels, and see which lose ticks.
@@ -111,7 +113,7 @@ def run(
     builds what it needs in some minutes; nothing is installed. Exit codes as
     for `losttick run`.
     """
-    with errors_to_exits(as_json=as_json):
+    with errors_to_exits(as_json=as_json, fail_on=fail_on):
         plan = lab_plan(
             trials, modes=mode or (DEFAULT_TIMER,), period_ms=period, vcpus=vcpus,
             confidence=confidence, seed=seed, compares_kernels=bool(kernels or mode),
@@ -120,8 +122,9 @@ def run(
         )  # fmt: skip
         deadlines = raised_deadlines(command_deadline, state_deadline)
         wanted = _Wanted(
-            kernels, variants, every, cpus, labs_at_a_time(parallel), deadlines, apicv=apicv
-        )
+            kernels, variants, every, cpus, labs_at_a_time(parallel), deadlines, fail_on,
+            apicv=apicv,
+        )  # fmt: skip
         code = run_async(lambda: _run(plan, wanted, out, as_json=as_json))
     raise typer.Exit(code)
 
@@ -136,6 +139,7 @@ class _Wanted:
     cpus: int
     parallel: int
     deadlines: Deadlines
+    fail_on: list[FailOn] | None
     apicv: bool
 
 
@@ -155,4 +159,4 @@ async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) 
         typer.echo(json.dumps(summary(result), indent=2))
     else:
         print_arms(Screen(), result)
-    return verdict_exit(result.verdict, failed=result.failed)
+    return result_exit(result.ends, wanted.fail_on)

@@ -101,7 +101,7 @@ def test_the_commands(cache: Path) -> None:
     assert "whole" in listed.stdout
     tool.write_text("harm")
     listed = run(whole_app(), ["lab", "list", "--check", "--json"])
-    assert listed.exit_code == ExitCode.INCONCLUSIVE
+    assert listed.exit_code == ExitCode.UNFIT
     (item,) = json.loads(listed.stdout)["items"]
     assert item["damage"] == ["bin/tool: 4 bytes, not 5"]
     let_go()

@@ -1,0 +1,92 @@
+"""No error ends with exit code 1, which means `affected`; least of all one nobody expects."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: Runs the command line with something broken, and ends as it ends.
+BROKEN = """
+import sys
+from orchestrator import cli
+{breaking}
+sys.argv = ["losttick", *{args!r}]
+cli.main()
+"""
+
+
+def code(
+    *args: str, breaking: str = "", stdout: str = "/dev/null", stderr: str = "/dev/null"
+) -> int:
+    """Return the exit code of a command line with something broken."""
+    program = BROKEN.format(breaking=breaking, args=args)
+    with Path(stdout).open("w") as out, Path(stderr).open("w") as err:
+        return subprocess.run(
+            [sys.executable, "-c", program], stdout=out, stderr=err, check=False
+        ).returncode
+
+
+def raising(error: str) -> str:
+    """Return a program text that makes the dispatch raise an error."""
+    return f"def fail(*_):\n    raise {error}\ncli._dispatch = fail"
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        ("ValueError('what')", 4), ("MemoryError", 4), ("RecursionError", 4),
+        ("OSError(28, 'x')", 4),
+        ("ModuleNotFoundError('typer')", 4), ("BrokenPipeError", 141), ("KeyboardInterrupt", 130),
+        ("SystemExit(1)", 4), ("SystemExit('words')", 4), ("SystemExit(2)", 2),
+        ("SystemExit", 0), ("__import__('typer').Abort", 4),
+        ("SystemExit(__import__('orchestrator.cli.exits').cli.exits.ExitCode.AFFECTED)", 1),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stderr", ["/dev/null", "/dev/full"])
+def test_only_a_verdict_ends_with_1(error: str, wanted: int, stderr: str) -> None:
+    assert code("run", breaking=raising(error), stderr=stderr) == wanted
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("run", "--no-such-option"), ("run", "--trials", "many"), ("rnu",),
+        ("run", "--plan", "/absent.toml"), ("show",), ("show", "/absent"),
+        ("plan", "show", "/absent"),
+        ("lab", "run", "--trials", "0"), ("probe", "--trials", "0"), ("doctor", "--qemu"),
+    ],
+)  # fmt: skip
+def test_bad_usage_is_bad_usage_even_if_nobody_can_read_so(args: tuple[str, ...]) -> None:
+    assert code(*args, stderr="/dev/full") == 2
+    assert code(*args, stdout="/dev/full", stderr="/dev/full") == 2
+
+
+def test_bad_usage_whose_reader_went_away() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "run", "--no-such-option"], stderr=write, check=False
+    )
+    os.close(write)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("args", [("--help",), ("--version",), ("plan", "schema")])
+def test_words_that_cannot_be_written(args: tuple[str, ...]) -> None:
+    assert code(*args, stdout="/dev/full") == 4
+    assert code(*args, stdout="/dev/full", stderr="/dev/full") == 4
+
+
+def test_a_fault_of_losttick_says_where_to_look(capfd: pytest.CaptureFixture[str]) -> None:
+    program = BROKEN.format(breaking=raising("ValueError('\\x1b[2J')"), args=("run",))
+    for traceback in (False, True):
+        env = os.environ | ({"LOSTTICK_TRACEBACK": "1"} if traceback else {})
+        done = subprocess.run([sys.executable, "-c", program], env=env, check=False)
+        said = capfd.readouterr().err
+        assert done.returncode == 4
+        assert ("Traceback" in said) is traceback
+        if not traceback:
+            assert said.startswith("losttick: a fault in losttick itself: ValueError: \\x1b[2J. ")
+            assert len(said.splitlines()) == 1

@@ -18,6 +18,10 @@ SIGNIFICANCE = 0.05
 _DRAWS = 999
 
 
+#: Places of losses that are judged in one step. A step of fewer would take longer.
+_AT_A_TIME = 100_000
+
+
 #: Loads that the test uses, from the first on. Further loads would add little.
 _TESTED = 50_000
 
@@ -87,7 +91,7 @@ class BySave:
 
         ends = np.cumsum(np.array(self.loads, dtype=np.int64))
         losses = ends[np.frombuffer(bytes(self.lost), dtype=np.uint8) > 0] - 1
-        seen = _lateness(losses[losses < loads], breaks, self.loads_per_save)
+        (seen,) = _lateness(losses[None, losses < loads], breaks, self.loads_per_save)
         drawn = _drawn(loads, lost, breaks, self.loads_per_save)
         as_early = np.searchsorted(drawn, seen + 1e-9, side="right")
         return float(1 + as_early) / (1 + _DRAWS)
@@ -108,21 +112,22 @@ class BySave:
 
 def _lateness(
     losses: "npt.NDArray[np.int64]", breaks: tuple[int, ...], loads_per_save: int
-) -> float:
-    """Return the sum of the logarithms of the losses' places in their saves.
+) -> "npt.NDArray[np.float64]":
+    """Return the sum of the logarithms of the losses' places in their saves, for each row.
 
     Args:
-        losses: places of the losses among all loads, from 0, in order.
+        losses: places of the losses among all loads, from 0; one row an arrangement, in order.
         breaks: places where a save begins although the last one was neither lost nor full.
         loads_per_save: number of loads in a full save.
     """
     import numpy as np
 
     begins = np.array(breaks)
-    after_loss = np.concatenate([[0], losses[:-1] + 1])
+    after_loss = np.zeros_like(losses)
+    after_loss[:, 1:] = losses[:, :-1] + 1
     after_break = begins[np.searchsorted(begins, losses, side="right") - 1]
     since = losses - np.maximum(after_loss, after_break)
-    return float(np.log(since % loads_per_save + 1).sum())
+    return np.log(since % loads_per_save + 1).sum(axis=1)  # type: ignore[no-any-return]  # of floats
 
 
 @lru_cache(maxsize=512)
@@ -133,13 +138,11 @@ def _drawn(
     import numpy as np
 
     rng = np.random.default_rng(loads)
-    return np.sort(
-        [
-            _lateness(
-                np.sort(rng.choice(loads, lost, replace=False, shuffle=False)),
-                breaks,
-                loads_per_save,
-            )
-            for _ in range(_DRAWS)
+    found = []
+    for begin in range(0, _DRAWS, rows := max(1, _AT_A_TIME // lost)):
+        drawn = [
+            rng.choice(loads, lost, replace=False, shuffle=False)
+            for _ in range(begin, min(begin + rows, _DRAWS))
         ]
-    )
+        found.append(_lateness(np.sort(drawn, axis=1), breaks, loads_per_save))
+    return np.sort(np.concatenate(found))

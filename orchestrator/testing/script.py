@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.testing.vcpu import FakeVcpu
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ None means that the command is carried out as usual.
 
 
 def immediate(qemu: "FakeQemu", vcpu: FakeVcpu, number: int) -> None:
-    """Fire the restored timer at once."""
-    vcpu.due_ns = vcpu.ran_ns
+    """Fire the restored timer at once. A periodic timer begins a period instead, as in KVM."""
+    periodic = qemu.config.mode == TimerMode.PERIODIC
+    vcpu.due_ns = vcpu.ran_ns + (qemu.period_ns if periodic else 0)
 
 
 def full_period(qemu: "FakeQemu", vcpu: FakeVcpu, number: int) -> None:

@@ -1,8 +1,11 @@
 """The LAPIC timer in periodic mode: the LAPIC reloads it at each tick."""
 
+from collections.abc import Mapping
+
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.timer_mode import TimerMode
+from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.timers.lapic import CONTROL_WINDOW_NS, LapicTimer
 
 
@@ -20,6 +23,20 @@ class Periodic(LapicTimer):
 
     #: A load starts a whole period.
     first_tick_periods = 1.0
+
+    def _plainly_due(
+        self, phase: float, resumed: ResumeTiming
+    ) -> Mapping[Outcome, tuple[float, float]]:
+        """Return the classes without `immediate`, for a LAPIC that runs while its VM stands.
+
+        A kernel's LAPIC starts a whole period where it finds no current count
+        (`set_target_expiration` in arch/x86/kvm/lapic.c). A tick that is there at the resume is
+        one whose period ended before `cont`, or no tick of this timer.
+        """
+        due = dict(super()._plainly_due(phase, resumed))
+        if not resumed.lapic_stood:
+            del due[Outcome.IMMEDIATE]
+        return due
 
     def control_periods(self, period_ns: int, times: int = 1) -> int:
         """Return three periods, or as many as `CONTROL_WINDOW_NS` takes."""

@@ -59,7 +59,10 @@ async def loaded(
                 sequence = heard.line.sequence
             await instance.stop()
             save = await saver.look_at_all("faulty", 0.0)
-            while any(part.printing for part in save.vcpus):  # nearly a period is left
+            # Nearly a period is left. The other vCPUs must be in a state whose loads are evidence.
+            while any(
+                part.printing or (part.ineligible and part.vcpu != subject) for part in save.vcpus
+            ):
                 await instance.cont()
                 await instance.stop()
                 save = await saver.look_at_all("faulty", 0.0)

@@ -106,12 +106,32 @@ def test_a_slow_load_says_nothing_of_the_remaining_time() -> None:
         (3.7, Outcome.INDISTINCT),
     ],
 )
-@pytest.mark.parametrize("timer", ["one-shot", "periodic"])
 def test_a_tick_at_once_says_nothing_if_a_period_passed_before_cont(
-    timer: str, since_load: float, outcome: Outcome
+    since_load: float, outcome: Outcome
 ) -> None:
     slow = ResumeTiming(since_load=since_load)
-    assert classify(Span(0.02, 0.02), TIMERS[timer].due(0.5, slow), slow) is outcome
+    assert classify(Span(0.02, 0.02), TIMERS["one-shot"].due(0.5, slow), slow) is outcome
+
+
+@pytest.mark.parametrize(
+    ("resumed", "outcome"),
+    [
+        (ResumeTiming(), Outcome.EARLY),
+        (ResumeTiming(since_load=0.5), Outcome.EARLY),
+        # The period ended before `cont`.
+        (ResumeTiming(since_load=0.9), Outcome.FULL_PERIOD),
+        (ResumeTiming(since_load=3.7), Outcome.FULL_PERIOD),
+        # It may have begun early in the load.
+        (ResumeTiming(loading=0.9), Outcome.INDISTINCT),
+        # QEMU's own LAPIC goes on with the rest of its period.
+        (ResumeTiming(lapic_stood=True), Outcome.IMMEDIATE),
+    ],
+)
+def test_a_periodic_timer_begins_a_period_in_the_load(
+    resumed: ResumeTiming, outcome: Outcome
+) -> None:
+    due = TIMERS["periodic"].due(0.5, resumed)
+    assert classify(Span(0.02, 0.02), due, resumed) is outcome
 
 
 def test_a_lapic_that_stood_keeps_its_time_however_slow_the_resume() -> None:

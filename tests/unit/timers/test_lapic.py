@@ -193,7 +193,9 @@ def test_only_tsc_deadline_has_a_cpu_that_offers_it() -> None:
     ("mode", "resumed", "classes"),
     [
         ("one-shot", ResumeTiming(), {"immediate", "full-period", "remaining"}),
-        ("periodic", ResumeTiming(), {"immediate", "full-period", "remaining"}),
+        # Its period begins anew, so that no tick is there at once.
+        ("periodic", ResumeTiming(), {"full-period", "remaining"}),
+        ("periodic", ResumeTiming(lapic_stood=True), {"immediate", "full-period", "remaining"}),
         # The deadline is restored.
         ("tsc-deadline", ResumeTiming(), {"immediate", "remaining"}),
     ],

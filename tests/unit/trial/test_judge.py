@@ -69,7 +69,7 @@ def judge(
         ("pit", (60.1, 61.1, 62.1, 80), Outcome.INDISTINCT),
         ("pit", (60.1, 61.1, 62.1, 63.1), Outcome.EXTRA),
         ("periodic", (60.1, 61.1, 62.1, 80), Outcome.EXTRA),
-        ("periodic", (60.1, 66, 86, 106), Outcome.INDISTINCT),
+        ("periodic", (60.1, 66, 86, 106), Outcome.FULL_PERIOD),
         ("periodic", (60.1, 66, 72, 92), Outcome.EXTRA),
     ],
 )

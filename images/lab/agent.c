@@ -1,6 +1,6 @@
 /* The lab's agent: runs QEMU and other programs inside the lab for a harness outside of it.
  *
- *   agent TTY TOKEN
+ *   agent TTY
  *
  * One serial line carries everything, in frames, so that what QEMU did in order also
  * arrives in order: a console line that was printed before a monitor command was
@@ -29,7 +29,7 @@
  * follows a space is the value.
  *
  * To the harness, unasked
- *   h hello: the token
+ *   h hello
  *   q from QEMU's monitor
  *   o from its guest's console
  *   e from its standard error
@@ -617,7 +617,7 @@ static void keep_busy(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3 || (tty = open(argv[1], O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0) {
+    if (argc != 2 || (tty = open(argv[1], O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0) {
         perror("agent");
         return 2;
     }
@@ -638,7 +638,7 @@ int main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &child, &usual);
     struct sigaction noted = {.sa_handler = note_child};
     sigaction(SIGCHLD, &noted, NULL);
-    send_frame('h', 0, argv[2], strlen(argv[2]));
+    send_frame('h', 0, "", 0);
     uint64_t life = now_ns();
     for (;;) {
         struct pollfd fds[1 + 3 * QEMUS] = {{.fd = tty, .events = POLLIN}};

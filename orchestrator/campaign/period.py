@@ -72,7 +72,8 @@ async def measure_period(
     async def attempt(period_ns: int) -> PeriodTried:
         return await try_period(host, cell, snapshots, period_ns)
 
-    return await choose_period(attempt, cell.auto_periods_ns)
+    ladder_ns = cell.slow_periods_ns if host.slow_uart else cell.auto_periods_ns
+    return await choose_period(attempt, ladder_ns)
 
 
 def measured_config(cell: Cell, period_ns: int) -> InstanceConfig:

@@ -2,14 +2,23 @@
 
 from pathlib import Path
 
-from orchestrator.cache.program import shipped, static_program
+from orchestrator.cache.program import kept_program, shipped, static_program
 
 
 def build(cache: Path | None = None) -> Path:
     """Build the program if needed, and return its path.
 
     Raises:
-        NoCompilerError: there is no C compiler.
+        NoToolsError: there is no C compiler.
         InfraError: the compiler failed.
     """
-    return static_program(shipped("probe.c", "probe"), cache)
+    return static_program(_source(), cache)
+
+
+def is_built(cache: Path | None = None) -> bool:
+    """Return whether the cache has the program."""
+    return kept_program(_source(), cache) is not None
+
+
+def _source() -> Path:
+    return shipped("probe.c", "probe")

@@ -6,6 +6,7 @@ import getpass
 import grp
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeGuard
 
@@ -21,6 +22,7 @@ from orchestrator.host.errors import QemuStartError
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local import LocalHost, open_host
 from orchestrator.host.local_facts import read_facts
+from orchestrator.process.toolchain import BuildTool, missing_tools, packages
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.tryout import PERIOD_NS, Tryout, try_out
 
@@ -73,6 +75,7 @@ async def _examine(host: LocalHost) -> Checkup:
 def _checkup(facts: HostFacts, findings: list[Finding], trace: str | None) -> Checkup:
     """Add what can be found without a guest."""
     findings.append(_tracefs(facts))
+    findings.append(lab_finding(missing_tools()))
     exposed = refine(exposure(facts, Accel.KVM, None), read_apicv(trace) if trace else None)
     if facts.kvm_device == "absent":
         exposed = Exposure(ExposureState.NOT_EXPOSED, "there is no /dev/kvm", Reason.NO_KVM)
@@ -148,6 +151,16 @@ def _tracefs(facts: HostFacts) -> Finding:
     if Path("/sys/kernel/tracing/instances").exists():
         return Finding("tracefs", False, "mounted, but the kernel has no KVM events in it")
     return Finding("tracefs", False, "not mounted: no kernel trace in the evidence", MOUNT_TRACEFS)
+
+
+def lab_finding(missing: Sequence[BuildTool]) -> Finding:
+    """Return whether `losttick lab` and `losttick probe` can build what they need."""
+    if not missing:
+        return Finding("lab", True, f"can be built ({' '.join(packages())} are installed)")
+    names = ", ".join(tool.name for tool in missing)
+    return Finding(
+        "lab", False, f"can't be built here: not installed: {names}", install(*packages())
+    )
 
 
 def apicv_finding(facts: HostFacts, exposed: Exposure) -> Finding:

@@ -26,11 +26,14 @@ class LabIdentity:
     """Names of the edits with which the KVM modules were built."""
     counters: dict[str, int] = field(default_factory=dict)
     """Counts of the edited module itself, by the name of its parameter."""
+    label: str = ""
+    """The user's own name for the kernel, or what tells it from another of its version; empty if
+    its version does."""
 
     @property
     def name(self) -> str:
         """A name that is unique within a lab run."""
-        return f"{self.version}/{self.variant}" + ("" if self.apicv else "/no-apicv")
+        return f"{self.label or self.version}/{self.variant}" + ("" if self.apicv else "/no-apicv")
 
     @property
     def untouched(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.lab.kernel.kernel import Kernel
 from orchestrator.lab.kernel.names import default_kernel, kernel
+from orchestrator.lab.kernel.titles import told_apart
 from orchestrator.lab.kernel.variants import Variant, has_wants_to_run
 from orchestrator.verdict.verdict import Verdict
 
@@ -36,7 +37,7 @@ class Arm:
     def name(self) -> str:
         """A name that is unique within a run."""
         off = "" if self.apicv else "/no-apicv"
-        return f"{self.kernel.version}/{self.variant}{off}"
+        return f"{self.kernel.title}/{self.variant}{off}"
 
     @property
     def expected(self) -> Verdict | None:
@@ -63,6 +64,7 @@ class Arm:
         return LabIdentity(
             kernel=self.kernel.name,
             version=self.kernel.version,
+            label=self.kernel.label,
             variant=self.variant,
             apicv=self.apicv,
             emulator=emulator,
@@ -97,7 +99,8 @@ def arms_of(
 ) -> list[Arm]:
     """Return an arm for each kernel and variant; the kernels are fetched.
 
-    Two names of one kernel, such as a suite and a version, make one arm.
+    Two names of one kernel, such as a suite and a version, make one arm. Kernels of one version
+    have names that tell them apart.
 
     Args:
         kernels: names of kernels. Without any, the default kernel is taken, and without
@@ -113,10 +116,9 @@ def arms_of(
     names, edits = dict.fromkeys(kernels), dict.fromkeys(variants)
     if not names and not edits and apicv:
         return bug_and_fix(default_kernel())
-    fetched = [kernel(name) for name in names] or [default_kernel()]
-    arms = (
+    fetched = told_apart(kernel(name) for name in names) or [default_kernel()]
+    return [
         Arm(each, variant, apicv, every if variant is Variant.PARTIAL else None)
         for each in fetched
         for variant in edits or [Variant.UNTOUCHED]
-    )
-    return list({arm.name: arm for arm in arms}.values())
+    ]

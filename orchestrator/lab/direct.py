@@ -39,7 +39,7 @@ def direct_parts(bochs: Bochs) -> LabParts:
     """Return what a lab for direct tests is made of.
 
     Raises:
-        NoCompilerError: the program can't be built here.
+        NoToolsError: the program can't be built here.
         ToolError: building the program failed.
     """
     return LabParts(bochs, programs={PROGRAM: build().read_bytes()})
@@ -99,7 +99,7 @@ async def run_direct_in_labs(
         say: is called with each step that takes long.
 
     Raises:
-        NoCompilerError: the program can't be built here.
+        NoToolsError: the program can't be built here.
         VariantError: a kernel has no such variant.
         JournalError: the journal can't be written.
     """

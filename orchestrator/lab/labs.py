@@ -18,17 +18,15 @@ from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.arms import Arm
+from orchestrator.lab.claims import ClaimError, check_claims
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import LabError
-from orchestrator.lab.host.host import LabHost, boot
+from orchestrator.lab.host.boot import boot
+from orchestrator.lab.host.host import LabHost
 from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.qemu import PackagedQemu
 from orchestrator.lab.kernel.kernel import Kernel
 from orchestrator.lab.kernel.variants import COUNTERS, Variant, modified
-
-
-class ApicvError(InfraError):
-    """kvm_intel does not run with the APICv setting with which it was loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,8 @@ class _Booted:
     """A booted lab, which ends when `ending` is closed."""
 
     host: LabHost
-    kernel: Kernel
+    arm: Arm
+    """The arm for which it was booted."""
     ending: contextlib.AsyncExitStack
 
 
@@ -107,17 +106,17 @@ class Labs:
         Raises:
             LabError: the lab did not come up, also not freshly booted if its modules did not
                 load.
-            ApicvError: kvm_intel does not run with the arm's APICv setting.
+            ClaimError: another kernel has booted, or kvm_intel does not run with the arm's APICv
+                setting.
             UnfitError: what the lab is made of can't be had here.
             VariantError: the kernel lacks the variant of this arm, or of one of its siblings.
         """
         self._left[arm.kernel.name] -= 1
         try:
-            self._parts.bochs.check_fit_for(arm.kernel.release)
             await self._build(arm)
             lab = await self._lab_for(arm)
             try:
-                _check_apicv(arm, lab.host.facts)
+                check_claims(arm, lab.host.facts)
                 yield lab.host
             except BaseException:
                 await self._end(lab)
@@ -127,7 +126,7 @@ class Labs:
             else:
                 self._idle.append(lab)
         finally:
-            for each in [lab for lab in self._idle if not self._left[lab.kernel.name]]:
+            for each in [lab for lab in self._idle if not self._left[lab.arm.kernel.name]]:
                 await self._end(each)
 
     def edits(self, arm: Arm) -> tuple[str, ...]:
@@ -157,17 +156,14 @@ class Labs:
         """Return an arm's kernel with the modules that it runs with."""
         self._tried.add(arm.name)
         if arm.name not in self._built:
-            unedited = self._parts.bochs.unedited
-            if arm.variant is not Variant.UNTOUCHED or unedited:
+            if arm.variant is not Variant.UNTOUCHED:
                 self._say(f"{arm.name}: building its modules")
-            self._built[arm.name] = await modified(
-                arm.kernel, arm.variant, realigned=unedited, every=arm.every
-            )
+            self._built[arm.name] = await modified(arm.kernel, arm.variant, every=arm.every)
         return self._built[arm.name]
 
     async def _lab_for(self, arm: Arm) -> _Booted:
         kernel = self._built[arm.name]
-        idle = next((lab for lab in self._idle if lab.kernel.name == arm.kernel.name), None)
+        idle = next((lab for lab in self._idle if _can_serve(lab.arm, arm)), None)
         if idle:
             self._idle.remove(idle)
             self._say(f"{arm.name}: loading its modules")
@@ -199,7 +195,7 @@ class Labs:
         ending = contextlib.AsyncExitStack()
         self._running += 1
         try:
-            log = ending.enter_context(self._log(kernel)) if self._out else None
+            log = ending.enter_context(self._log(arm)) if self._out else None
             host = await ending.enter_async_context(
                 boot(image, self._here, log, self._parts.deadlines)
             )
@@ -207,14 +203,14 @@ class Labs:
             self._running -= 1
             await ending.aclose()
             raise
-        return _Booted(host, kernel, ending)
+        return _Booted(host, arm, ending)
 
-    def _log(self, kernel: Kernel) -> BinaryIO:
+    def _log(self, arm: Arm) -> BinaryIO:
         assert self._out is not None
         folder = self._out / "serial"
         folder.mkdir(exist_ok=True)
         self._logs += 1
-        return (folder / f"{self._logs}-{kernel.version}.log").open("wb", buffering=0)
+        return (folder / f"{self._logs}-{arm.kernel.title}.log").open("wb", buffering=0)
 
     async def _end(self, lab: _Booted) -> None:
         if lab in self._idle:
@@ -223,25 +219,13 @@ class Labs:
         await lab.ending.aclose()
 
 
-def _check_apicv(arm: Arm, facts: HostFacts) -> None:
-    """Check that kvm_intel runs as the arm's name says.
+def _can_serve(booted: Arm, arm: Arm) -> bool:
+    """Return whether a lab that was booted for one arm can serve another one.
 
-    If the parameter can't be read, nothing is known.
-
-    Raises:
-        UnfitError: KVM is built into the kernel, so that no option reaches it.
-        ApicvError: the module was loaded with the option, and does not follow it.
+    A kernel with KVM built in has its APICv setting from its boot.
     """
-    seen = facts.kvm_modules.get("kvm_intel", {}).get("enable_apicv")
-    if seen is None or (seen in ("Y", "1")) is arm.apicv:
-        return
-    found = (
-        f"{arm.name}: kvm_intel was to run with enable_apicv={'NY'[arm.apicv]}, and runs with "
-        f"enable_apicv={seen}"
-    )
-    if "kvm-intel" in arm.kernel.modules:
-        raise ApicvError(f"{found}, although it was loaded with that option")
-    raise UnfitError(f"{found}: KVM is built into this kernel, so that no option reaches it")
+    same = booted.kernel.name == arm.kernel.name
+    return same and (not arm.kernel.kvm_built_in or booted.apicv is arm.apicv)
 
 
 class ArmHost:
@@ -261,8 +245,13 @@ class ArmHost:
             yield host
             if self._arm.variant is Variant.PARTIAL:
                 for name in COUNTERS:
-                    path = f"/sys/module/kvm/parameters/{name}"
-                    self._counters[name] = int(await host.read_file(path))
+                    self._counters[name] = await self._counter(host, name)
+
+    async def _counter(self, host: LabHost, name: str) -> int:
+        said = (await host.read_file(f"/sys/module/kvm/parameters/{name}")).strip()
+        if not said.isdecimal():
+            raise ClaimError(f"{self._arm.name}: its module's parameter {name} is {said[:40]!r}")
+        return int(said)
 
     def identity(self) -> LabIdentity:
         """Return what the host is made of, and what it has counted by now."""

@@ -2,21 +2,18 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
+from typing import Literal
 
 from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.plan.load import COMMAND_LINE, build_plan
+from orchestrator.plan.period import AUTO
 from orchestrator.plan.plan import Plan
 from orchestrator.timers.registry import TIMERS
 
 #: Period for each vCPU. Printing a line takes 10.5 ms of an emulated CPU, and all vCPUs print
 #: to one port.
 PERIOD_MS = 60.0
-
-
-#: Period when kernels or timers are compared: long enough to tell when the first tick came,
-#: also where this host is busy between the load and `cont`.
-KERNELS_PERIOD_MS = 200.0
 
 
 #: Period for edits that move the first tick after a load. QEMU takes some 50 ms of an emulated CPU
@@ -36,7 +33,7 @@ def lab_plan(
     trials: int,
     *,
     modes: Sequence[str] = (DEFAULT_TIMER,),
-    period_ms: float | None = None,
+    period_ms: float | Literal["auto"] | None = None,
     vcpus: int = 1,
     confidence: float = 0.95,
     seed: int | None = None,
@@ -50,9 +47,10 @@ def lab_plan(
         trials: eligible loads of each cell. The plan asks to rule out the loss rate that so
             many loads without a loss just rule out.
         modes: the guest's timers.
-        period_ms: the timer's period in emulated milliseconds. By default it is as long as
-            `vcpus` need to print and the arms need to show their faults, and as each timer can
-            have it.
+        period_ms: the timer's period in emulated milliseconds, or `auto` for the shortest that
+            the lab can time. By default it is `auto` where kernels or timers are compared, else as
+            long as `vcpus` need to print, and in any case as long as the arms need to show their
+            faults, and as each timer can have it.
         vcpus: vCPUs of the guest.
         confidence: confidence of the intervals.
         seed: draws phases and order; drawn at random if it is left out.
@@ -63,10 +61,11 @@ def lab_plan(
     Raises:
         PlanError: a value is out of range.
     """
-    usual_ms = KERNELS_PERIOD_MS if compares_kernels else PERIOD_MS
-    usual_ms = max(usual_ms, *(MOVED_PERIODS_MS.get(each, 0.0) for each in variants), 0.0)
-    usual_ns = round(min(usual_ms * vcpus * 1e6, MAX_PERIOD_NS))
-    by_period: dict[float, list[str]] = {}
+    moved_ms = max((MOVED_PERIODS_MS.get(each, 0.0) for each in variants), default=0.0)
+    if period_ms is None and compares_kernels and not moved_ms:
+        period_ms = AUTO
+    usual_ns = round(min(max(PERIOD_MS, moved_ms) * vcpus * 1e6, MAX_PERIOD_NS))
+    by_period: dict[float | str, list[str]] = {}
     for mode in modes:
         known = mode in TIMERS.names  # an unknown one is refused with all other faults of the plan
         own_ms = (TIMERS[mode].nearest_period_ns(usual_ns) if known else usual_ns) / 1e6

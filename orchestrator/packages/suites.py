@@ -7,9 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestrator.cache.workshop import cache_folder, workshop
-from orchestrator.packages.apt import apt, fetching_tool, package_tool
+from orchestrator.packages.apt import PackagesError, apt, fetching_tool, package_tool
 
 _KERNEL_PACKAGE = r"^linux-(image|binary|modules|headers|kbuild|source)-"
+
+
+#: What apt says of a suite that a mirror does not have.
+_NO_RELEASE = "does not have a Release file"
+
+
+class NoSuiteError(PackagesError):
+    """The mirror has no such suite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,8 @@ def packages(suite: str, cache: Path | None = None, *, older_than_s: float = 0.0
         older_than_s: a list that was read before this time, in s since the epoch, is read again.
 
     Raises:
-        PackagesError: apt does not know the suite, or has no network.
+        NoSuiteError: the mirror has no such suite.
+        PackagesError: apt has no mirror, or no network.
     """
     place = (cache or cache_folder()) / "suites"
     index = place / f"{suite}.json"
@@ -68,7 +77,12 @@ def _read_suite(suite: str, state: Path) -> Iterator[Package]:
     mirror = "{security}" if suite.endswith("-security") else "{mirror}"
     command = apt(state, f"deb {mirror} {suite} main\n")
     doing = f"reading the package lists of {suite}"
-    fetching_tool([*command, "update"], doing)
+    try:
+        fetching_tool([*command, "update"], doing)
+    except PackagesError as error:
+        if _NO_RELEASE in str(error):
+            raise NoSuiteError(f"the mirror has no suite {suite}") from error
+        raise
     targets = [*command, "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
     site = package_tool(targets, doing).split()[0]
     query = ["apt-cache", *command[1:]]

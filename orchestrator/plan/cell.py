@@ -1,16 +1,17 @@
 """One combination of the axes."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.guest.apic import Apic
-from orchestrator.guest.config import DEFAULT_GUEST, GuestConfig
+from orchestrator.guest.config import DEFAULT_GUEST, MAX_PERIOD_NS, GuestConfig
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.plan.pause import NO_PAUSE, Pause
-from orchestrator.plan.period import AUTO, AUTO_PERIODS_NS
+from orchestrator.plan.period import AUTO, AUTO_PERIODS_NS, SLOW_PERIODS_NS
 from orchestrator.plan.phase import RANDOM, Phase
 from orchestrator.plan.qemu_args import NO_ARGS, QemuArgs
 from orchestrator.snapshot.method import CycleKind, Method, Resume
@@ -95,7 +96,16 @@ class Cell:
     @property
     def auto_periods_ns(self) -> tuple[int, ...]:
         """The periods that `auto` chooses from, as the cell's timer can have them."""
-        nearest = (TIMERS[self.mode].nearest_period_ns(each) for each in AUTO_PERIODS_NS)
+        return self._nearest(AUTO_PERIODS_NS)
+
+    @property
+    def slow_periods_ns(self) -> tuple[int, ...]:
+        """The same on a host whose guests print slowly. All vCPUs print to one port there."""
+        periods = (each * self.vcpus for each in SLOW_PERIODS_NS)
+        return self._nearest(min(each, MAX_PERIOD_NS) for each in periods)
+
+    def _nearest(self, periods_ns: Iterable[int]) -> tuple[int, ...]:
+        nearest = (TIMERS[self.mode].nearest_period_ns(each) for each in periods_ns)
         return tuple(dict.fromkeys(nearest))
 
     def instance_config(

@@ -14,6 +14,9 @@ AUTO: Literal["auto"] = "auto"
 #: Periods that `auto` chooses from, the shortest first.
 AUTO_PERIODS_NS = (5_000_000, 10_000_000, 20_000_000, 50_000_000, 100_000_000)
 
+#: The same for each vCPU on a host whose guests take some 10 ms to print a line, such as a lab.
+SLOW_PERIODS_NS = (60_000_000, 100_000_000, 200_000_000, 400_000_000)
+
 _LOW_MS, _HIGH_MS = MIN_PERIOD_NS / 1e6, MAX_PERIOD_NS / 1e6
 
 

@@ -1,7 +1,5 @@
 """Packages in the cache, with the real apt and dpkg-deb and small packages of our own."""
 
-import asyncio
-import contextlib
 import functools
 import hashlib
 import io
@@ -19,11 +17,6 @@ import pytest
 
 from orchestrator.cache.inventory import clean, items
 from orchestrator.cache.store import let_go
-from orchestrator.errors import UnfitError
-from orchestrator.lab.emulator.bochs import debian_bochs
-from orchestrator.lab.emulator.boot import Lab
-from orchestrator.lab.emulator.media import boot_cd, initrd
-from orchestrator.lab.kernel.names import kernel
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.sources import source_archive
 from orchestrator.packages.trees import Unpacked, unpack
@@ -239,28 +232,3 @@ def test_a_source_archive_brought_by_hand(cache: Path, tmp_path: Path) -> None:
     assert fetch(tmp_path / "second", sha256=sha256) == found
     with pytest.raises(PackagesError, match=r"put bochs_\*\.orig\.tar\.\* into .*debs/trixie"):
         fetch(tmp_path / "third", sha256="0" * 64)
-
-
-@pytest.mark.timeout(900)
-def test_debians_own_bochs_boots_the_cd() -> None:
-    try:
-        emulator = debian_bochs()
-        cd = boot_cd(kernel("debian:bookworm").image, initrd({"init": _INIT.encode()}))
-    except UnfitError as error:
-        lacking(Need.LAB, f"Debian's Bochs and a kernel: {error}")
-    assert emulator.unedited
-
-    async def boot() -> list[str]:
-        async with contextlib.aclosing(Lab(emulator, cd, cpus=2).lines()) as lines:
-            return [line async for line in lines]
-
-    assert "2 CPUs" in asyncio.run(boot())
-
-
-_INIT = """#!/bin/busybox sh
-/bin/busybox mount -t devtmpfs dev /dev
-/bin/busybox mount -t proc proc /proc
-echo "$(/bin/busybox grep -c ^processor /proc/cpuinfo) CPUs" >/dev/ttyS0
-echo LAB exit 0 >/dev/ttyS0
-/bin/busybox poweroff -f
-"""

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from orchestrator.guest.config import GuestConfig
 from orchestrator.host.errors import QemuStartError
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import LabError
-from orchestrator.lab.host.host import boot
+from orchestrator.lab.host.boot import boot
 from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.qemu import packaged_qemu
 from orchestrator.lab.kernel.names import kernel
@@ -22,7 +23,9 @@ from orchestrator.testing import FACTS
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
 from tests.support.needs import Need, lacking
+from tests.support.other_user import ATTACK, as_nobody
 from tests.support.processes import wait_until
+from tests.support.sockets import doors, held
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -51,16 +54,13 @@ def emulators(folder: Path) -> list[int]:
     return found
 
 
-async def test_a_host_like_any_other(
-    emulator: Bochs, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> None:
     log = io.BytesIO()
-    strangers = strangers_at_the_door(monkeypatch)
     async with boot(await image(emulator), FACTS, log) as host:
-        # Another program that has found the port is hung up on.
-        (reader, writer) = strangers[0]
-        assert await reader.read() == b""
-        writer.close()
+        # Neither losttick nor the emulator waits for a connection of anybody.
+        assert [
+            door for pid in (os.getpid(), *emulators(runtime_folder)) for door in doors(pid)
+        ] == []
 
         facts = host.facts
         assert facts.kernel in await host.read_file("/proc/version")
@@ -106,6 +106,28 @@ async def test_a_host_like_any_other(
     assert emulators(runtime_folder) == []
 
 
+async def test_another_user_reaches_no_lab(emulator: Bochs) -> None:
+    """Another user tries every door that opens while a lab boots and runs, with forged frames."""
+    kernel_image = await image(emulator)
+    reached: list[str] = []
+    with as_nobody(ATTACK) as attacker:
+        stdout = attacker.stdout
+        assert stdout is not None
+        assert stdout.readline() == "ready\n"
+
+        def note() -> None:  # other programs of this computer may have doors, too
+            reached.extend(inode for inode in stdout if int(inode) in held(os.getpid()))
+
+        noting = threading.Thread(target=note)
+        noting.start()
+        async with boot(kernel_image, FACTS) as host, launch(host, TICKING) as instance:
+            assert await instance.console.next_line(30_000_000_000)
+        assert attacker.stdin is not None
+        attacker.stdin.close()
+        noting.join()
+    assert reached == []
+
+
 async def test_an_emulator_that_dies_is_no_freeze(emulator: Bochs, runtime_folder: Path) -> None:
     log = io.BytesIO()
     async with boot(await image(emulator), FACTS, log) as host:
@@ -148,22 +170,3 @@ async def test_an_agent_that_never_speaks_ends_the_boot(emulator: Bochs) -> None
     with pytest.raises(LabError, match="its agent said nothing in 1 s"):
         async with boot(await image(emulator), FACTS, deadlines=deadlines):
             pytest.fail("it booted in 1 s")
-
-
-def strangers_at_the_door(
-    monkeypatch: pytest.MonkeyPatch,
-) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Have another program find each port that is opened, and say a token of its own there."""
-    create = asyncio.get_running_loop().create_server
-
-    async def noted(*args: object, **options: object) -> asyncio.Server:
-        server: asyncio.Server = await create(*args, **options)  # type: ignore[call-overload]
-        port = server.sockets[0].getsockname()[1]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        strangers.append((reader, writer))
-        writer.write(b"h\0\5\0" + bytes(8) + b"token" + bytes(4))
-        return server
-
-    strangers: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_server", noted)
-    return strangers

@@ -20,7 +20,7 @@ from orchestrator.findings.series import Series
 from orchestrator.guest.lapic_mode import LapicMode
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.direct import PROGRAM
-from orchestrator.lab.emulator.bochs import Bochs, debian_bochs
+from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import LabError
 from orchestrator.lab.host.host import LabHost
 from orchestrator.lab.kernel.kernel import Kernel
@@ -215,28 +215,6 @@ def test_a_forgotten_timer_is_forgotten_at_each_restore(default: SharedLabs) -> 
     """The probe's own re-arm is a restore, too: it gives up."""
     with pytest.raises(LabError, match="does not tick even when its timer is armed anew"):
         probed(default, an_arm(fetched(), Variant.DROP_TIMER))
-
-
-@pytest.fixture(scope="module")
-def realigned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedLabs]:
-    """The default kernel on Debian's own emulator, with realigned modules."""
-    try:
-        packaged = debian_bochs()
-    except UnfitError as error:
-        lacking(Need.LAB, f"Debian's Bochs: {error}")
-    arms = [an_arm(fetched(), variant) for variant in (Variant.UNTOUCHED, Variant.REVERT_FIX)]
-    with shared_labs(packaged, arms, tmp_path_factory.mktemp("realigned")) as labs:
-        yield labs
-
-
-@pytest.mark.parametrize(
-    ("variant", "lost"), [(Variant.UNTOUCHED, 0), (Variant.REVERT_FIX, TRIALS)]
-)
-def test_realigned_modules_run_on_debians_own_emulator(
-    realigned: SharedLabs, variant: Variant, lost: int
-) -> None:
-    assert built(fetched(), variant, realigned=True).variant == f"{variant}, realigned"
-    assert probed(realigned, an_arm(fetched(), variant)).lost == lost
 
 
 def test_modules_are_built_once() -> None:

@@ -34,6 +34,7 @@ from orchestrator.lab.arms import Arm, arms_of
 from orchestrator.lab.direct import run_direct_in_labs
 from orchestrator.lab.kernel.names import kernel
 from orchestrator.lab.kernel.variants import Variant
+from orchestrator.lab.ready import check_ready
 from orchestrator.process.background import in_thread
 from orchestrator.results.direct import direct_summary
 
@@ -95,6 +96,7 @@ class _Wanted:
 
 async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: bool) -> ExitCode:
     with out_folder(out) as folder, Show(wanted.confidence) as show:
+        await in_thread(check_ready, wanted.kernels or (), wanted.variants or ())
         bochs = await emulator(show)
         show.say("fetching kernels")
         arms = await in_thread(_arms, wanted)

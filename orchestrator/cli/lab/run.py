@@ -1,9 +1,10 @@
 """`losttick lab run`: loads snapshots in kernels of your choice, on an emulated CPU."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,18 +32,44 @@ from orchestrator.cli.options import (
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
 from orchestrator.clock import Deadlines
-from orchestrator.guest.config import DEFAULT_TIMER, MAX_VCPUS
+from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS, MAX_VCPUS
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.lab.arms import arms_of
 from orchestrator.lab.kernel.variants import Variant
-from orchestrator.lab.plan import KERNELS_PERIOD_MS, PERIOD_MS, lab_plan
+from orchestrator.lab.plan import PERIOD_MS, lab_plan
+from orchestrator.lab.ready import check_ready
 from orchestrator.lab.run import run_lab
+from orchestrator.plan.period import AUTO
 from orchestrator.plan.plan import Plan
 from orchestrator.process.background import in_thread
 from orchestrator.results.summary import summary
 from orchestrator.snapshot.method import Method, Resume
 from orchestrator.timers.registry import TIMERS
+
+#: Bounds of the period, in milliseconds: a guest must have time to print its line.
+_SHORTEST_MS, _LONGEST_MS = 40.0, MAX_PERIOD_NS / 1e6
+
+
+def _period(said: str | None) -> float | Literal["auto"] | None:
+    """Return the option `--period`.
+
+    Raises:
+        typer.BadParameter: it is no period.
+    """
+    if said is None or said == AUTO:
+        return None if said is None else AUTO
+    try:
+        period_ms = float(said)
+    except ValueError:
+        period_ms = math.nan
+    if not _SHORTEST_MS <= period_ms <= _LONGEST_MS:
+        raise typer.BadParameter(
+            f"{said!r} is neither {AUTO} nor a number of milliseconds from {_SHORTEST_MS:g} to "
+            f"{_LONGEST_MS:g}",
+            param_hint="--period",
+        )
+    return period_ms
 
 
 def run(
@@ -60,13 +87,12 @@ def run(
     ] = None,
     trials: Annotated[int, typer.Option(min=1, max=100_000, help="Trials of each arm.")] = 20,
     period: Annotated[
-        float | None,
+        str | None,
         typer.Option(
-            min=40,
-            max=4294,
-            help="Timer period in emulated milliseconds.",
-            show_default=f"{PERIOD_MS:g} for each vCPU; "
-            f"with --kernel or --mode {KERNELS_PERIOD_MS:g}; more for variants that move a tick",
+            metavar="MS|auto",
+            help="Timer period in emulated milliseconds, 40 to 4294; auto measures each lab.",
+            show_default=f"{PERIOD_MS:g} for each vCPU; with --kernel or --mode auto; "
+            "more for variants that move a tick",
         ),
     ] = None,
     method: Annotated[
@@ -113,9 +139,10 @@ def run(
     builds what it needs in some minutes; nothing is installed. Exit codes as
     for `losttick run`.
     """
+    period_ms = _period(period)
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
         plan = lab_plan(
-            trials, modes=mode or (DEFAULT_TIMER,), period_ms=period, vcpus=vcpus,
+            trials, modes=mode or (DEFAULT_TIMER,), period_ms=period_ms, vcpus=vcpus,
             confidence=confidence, seed=seed, compares_kernels=bool(kernels or mode),
             variants=variants or (),
             axes={"method": method, "wait": wait, "state": state, "resume": resume_by},
@@ -145,6 +172,7 @@ class _Wanted:
 
 async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) -> ExitCode:
     with out_folder(out) as folder, Show(plan.limits.confidence) as show:
+        await in_thread(check_ready, wanted.kernels or (), wanted.variants or ())
         bochs = await emulator(show)
         show.say("fetching kernels")
         arms = await in_thread(

@@ -7,6 +7,7 @@ disk. Each kind of failure has its own message.
 import asyncio
 import collections
 import re
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -43,15 +44,15 @@ class LabFacts:
     vmx_flags: tuple[str, ...] = ()
 
 
-def bochs_config(bochs: Bochs, memory_mib: int, cpus: int, port: int | None) -> str:
+def bochs_config(bochs: Bochs, memory_mib: int, cpus: int, agent_fd: int | None) -> str:
     """Return Bochs's configuration, with which Linux boots and KVM has APICv.
 
-    The second serial port is a connection to `port` of this host.
+    The second serial port is the socket `agent_fd`, which Bochs inherits.
 
     `ips` is also the frequency of the TSC. With `sync=none` the emulated clock counts
     instructions, not seconds of this host.
     """
-    agent = f"com2: enabled=1, mode=socket-client, dev=127.0.0.1:{port}\n" if port else ""
+    agent = "" if agent_fd is None else f"com2: enabled=1, mode=socket-client, dev=fd:{agent_fd}\n"
     return f"""\
 cpu: model=corei7_skylake_x, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 clock: sync=none, time0=utc, rtc_sync=0
@@ -62,7 +63,7 @@ pci: enabled=1, chipset=i440fx
 ata0-master: type=cdrom, path={CD_FILE}, status=inserted
 boot: cdrom
 com1: enabled=1, mode=file, dev=/dev/stderr
-{agent}display_library: {bochs.display}
+{agent}display_library: nogui
 log: /dev/null
 panic: action=fatal
 error: action=ignore
@@ -81,7 +82,7 @@ class Lab:
         *,
         memory_mib: int = 512,
         cpus: int = 1,
-        port: int | None = None,
+        agent: socket.socket | None = None,
         log: BinaryIO | None = None,
         deadlines: Deadlines = DEFAULT_DEADLINES,
     ) -> None:
@@ -92,18 +93,21 @@ class Lab:
             cd: the image to boot.
             memory_mib: memory of the emulated machine.
             cpus: CPUs of the emulated machine.
-            port: TCP port of this host to which the second serial port connects.
+            agent: the lab's end of the line to its agent, which is the second serial port.
             log: a file that gets the output of the first serial port.
             deadlines: how long the lab may say nothing.
         """
         self._bochs = bochs
+        self._agent = agent
         self._log = log
         self._silence_s = deadlines.lab_silence_ns / 1e9
         self._quiet = Pace()
         self.pace = Pace()
         """The time that the emulator had since the start of the lab."""
         self._files: Mapping[str, bytes] = {
-            "bochsrc": bochs_config(bochs, memory_mib, cpus, port).encode(),
+            "bochsrc": bochs_config(
+                bochs, memory_mib, cpus, agent.fileno() if agent else None
+            ).encode(),
             CD_FILE: cd,
         }
         self._heard: asyncio.Queue[bytes] = asyncio.Queue()
@@ -121,13 +125,15 @@ class Lab:
                 emulator stalled or ended.
         """
         emulator = await supervise(
-            [*self._bochs.command, "-q", "-f", "bochsrc"],
+            [str(self._bochs.program), "-q", "-f", "bochsrc"],
             self._files,
             what="Bochs",
-            environment=self._bochs.environment,
+            pass_fds=[self._agent.fileno()] if self._agent else [],
             on_output=self._heard.put_nowait,
         )
         try:
+            if self._agent:
+                self._agent.close()  # the emulator has it
             self.pace.restart(emulator.pid)
             end = asyncio.create_task(emulator.exited())
             try:

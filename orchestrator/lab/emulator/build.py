@@ -1,19 +1,20 @@
 """Builds Bochs from Debian's source, with a few edits.
 
-Five edits correct the emulated CPU (see `bochs.py`). The others let a serial port on a socket
-move as many bytes at once as its FIFO holds, instead of a byte each 87 microseconds.
+Five edits correct the emulated CPU (see `bochs.py`). The others are for a serial port on a socket:
+it takes a socket that losttick hands down, and moves as many bytes at once as its FIFO holds,
+instead of a byte each 87 microseconds.
 """
 
 import functools
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import InfraError, UnfitError
+from orchestrator.errors import InfraError
 from orchestrator.packages.sources import source_archive
 from orchestrator.process.tool import run_tool
+from orchestrator.process.toolchain import need_tools
 
 #: The Debian suite that has Bochs 3.0. (Bochs 3.1 miscomputes a signed division, of which
 #: Linux dies; 2.7 has no posted interrupts.)
@@ -54,10 +55,6 @@ COMPILED = 472
 
 class BochsBuildError(InfraError):
     """Bochs could not be built."""
-
-
-class NoBuildToolsError(UnfitError):
-    """Tools to build Bochs are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +120,17 @@ EDITS = (
         "    if (is_unmasked_event_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)) {\n",
     ),
     SourceEdit(
+        "taking an inherited socket for a serial port, instead of connecting to a TCP port",
+        "iodev/serial.cc",
+        "      } else if ((mode == BX_SER_MODE_SOCKET_CLIENT) ||\n",
+        """\
+      } else if ((mode == BX_SER_MODE_SOCKET_CLIENT) && (strncmp(dev, "fd:", 3) == 0)) {
+        BX_SER_THIS s[i].socket_id = atoi(dev + 3);
+        BX_SER_THIS s[i].io_mode = mode;
+      } else if ((mode == BX_SER_MODE_SOCKET_CLIENT) ||
+""",
+    ),
+    SourceEdit(
         "sending all that the FIFO of a serial port on a socket holds at once",
         "iodev/serial.cc",
         "        ::send(BX_SER_THIS s[port].socket_id,\n"
@@ -172,16 +180,11 @@ def build_bochs(
     """Build Bochs in a workshop; return the program.
 
     Raises:
-        NoBuildToolsError: no compiler or make.
+        NoToolsError: no compiler or make.
         BochsBuildError: a step failed.
         PackagesError: its source can't be had.
     """
-    missing = [tool for tool in ("g++", "make", "xz", "tar") if shutil.which(tool) is None]
-    if missing:
-        raise NoBuildToolsError(
-            f"building Bochs: there is no {', '.join(missing)}. "
-            "Install them (Debian: apt-get install g++ make xz-utils)."
-        )
+    need_tools("building Bochs")
     tree = work / "tree"
     tree.mkdir()
     archive = source_archive(SUITE, "bochs", work, cache=cache, sha256=SOURCE_SHA256)

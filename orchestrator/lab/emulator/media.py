@@ -1,6 +1,5 @@
 """The media that a lab boots: an initial RAM disk and a CD."""
 
-import gzip
 import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -21,18 +20,18 @@ COMMAND_LINE = (
 )
 
 
-def initrd(
-    files: Mapping[str, bytes], cache: Path | None = None, *, compress: bool = True
-) -> bytes:
-    """Return a cpio archive of a busybox system with these files, all executable."""
+def initrd(files: Mapping[str, bytes], cache: Path | None = None) -> bytes:
+    """Return a cpio archive of a busybox system with these files, all executable.
+
+    It is not compressed, so that a kernel without CONFIG_RD_GZIP can unpack it.
+    """
     busybox = unpack(TOOLS_SUITE, ["busybox-static"], cache).root / "bin" / "busybox"
     everything = {"bin/busybox": busybox.read_bytes(), **files}
     parents = {str(each) for path in everything for each in PurePosixPath(path).parents}
     folders = ({"dev", "proc", "sys"} | parents) - {"."}
     entries = [(folder, 0o040755, b"") for folder in sorted(folders)]
     entries += [(path, 0o100755, data) for path, data in everything.items()]
-    archive = _cpio(entries)
-    return gzip.compress(archive, compresslevel=1, mtime=0) if compress else archive
+    return _cpio(entries)
 
 
 def _cpio(entries: list[tuple[str, int, bytes]]) -> bytes:
@@ -48,18 +47,24 @@ def _cpio(entries: list[tuple[str, int, bytes]]) -> bytes:
     return bytes(archive)
 
 
-def boot_cd(kernel: Path, initial: bytes, cache: Path | None = None) -> bytes:
+def boot_cd(kernel: Path, initial: bytes, cache: Path | None = None, *, options: str = "") -> bytes:
     """Return an ISO image that boots a kernel with an initial RAM disk.
+
+    Args:
+        kernel: the kernel's image.
+        initial: the initial RAM disk.
+        cache: where the tools are kept; losttick's cache folder by default.
+        options: what to add to the kernel's command line.
 
     Raises:
         ToolError: the image could not be made.
     """
     tools = unpack(TOOLS_SUITE, ["genisoimage", "isolinux", "syslinux-common"], cache)
     with workshop((cache or cache_folder()) / "media") as work:
-        return _make_cd(tools, work, kernel, initial)
+        return _make_cd(tools, work, kernel, initial, f"{COMMAND_LINE} {options}".rstrip())
 
 
-def _make_cd(tools: Unpacked, work: Path, kernel: Path, initial: bytes) -> bytes:
+def _make_cd(tools: Unpacked, work: Path, kernel: Path, initial: bytes, command_line: str) -> bytes:
     tree, output = work / "tree", work / "cd.iso"
     (tree / "isolinux").mkdir(parents=True)
     shutil.copy(kernel, tree / "vmlinuz")
@@ -68,7 +73,7 @@ def _make_cd(tools: Unpacked, work: Path, kernel: Path, initial: bytes) -> bytes
         shutil.copy(tools.root / "usr/lib" / part, tree / "isolinux")
     (tree / "isolinux" / "isolinux.cfg").write_text(
         "default lab\nprompt 0\ntimeout 0\nlabel lab\n"
-        f" kernel /vmlinuz\n append initrd=/initrd {COMMAND_LINE}\n"
+        f" kernel /vmlinuz\n append initrd=/initrd {command_line}\n"
     )
     program, prefix = tools.command("usr/bin/genisoimage")
     run_tool(

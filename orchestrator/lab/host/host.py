@@ -1,23 +1,20 @@
 """A lab as a host: QEMU runs inside it, and is driven from outside over a serial line."""
 
-import asyncio
 import contextlib
-import secrets
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, BinaryIO
 
-from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
-from orchestrator.errors import LosttickError
+from orchestrator.clock import Deadlines
 from orchestrator.host.errors import QemuStartError
-from orchestrator.host.facts import HostFacts, QemuFacts
+from orchestrator.host.facts import HostFacts
 from orchestrator.lab.emulator.boot import Lab, LabError
+from orchestrator.lab.host.clock import LabClock
+from orchestrator.lab.host.frames import QEMUS, LinkError
 from orchestrator.lab.host.image import LabImage, module_options, module_path
-from orchestrator.lab.host.link import Frame, LabClock, Link, LinkError
-from orchestrator.lab.host.process import QEMUS, STARTING, LabQemu
+from orchestrator.lab.host.link import Link
+from orchestrator.lab.host.process import STARTING, LabQemu
+from orchestrator.lab.host.programs import Programs
 from orchestrator.lab.kernel.kernel import MODULES, Kernel
-from orchestrator.process.background import in_thread
 
 #: KVM's modules that differ between the arms of one kernel, in the order in which they load.
 _RELOADED = ("kvm", "kvm-intel")
@@ -28,113 +25,8 @@ _RELOADED = ("kvm", "kvm-intel")
 _UNLOAD_ATTEMPTS, _UNLOAD_RETRY_NS = 50, 20_000_000
 
 
-class _Programs:
-    """The programs that run in a lab, and what became of the lab."""
-
-    def __init__(self) -> None:
-        self.running: dict[int, LabQemu] = {}
-        self.trouble: LabError | None = None
-
-    def hear(self, frame: Frame) -> None:
-        if qemu := self.running.get(frame.qemu):
-            qemu.hear(frame)
-
-    def end_all(self, why: str) -> None:
-        for qemu in list(self.running.values()):
-            qemu.end(1, str(self.trouble or why))
-
-    async def follow(self, lab: Lab) -> None:
-        """Read the kernel's words until the lab ends."""
-        try:
-            async with contextlib.aclosing(lab.lines()) as lines:
-                async for _ in lines:
-                    pass
-            raise LabError("it ended", lab.serial)
-        except LabError as error:
-            self.trouble = error
-        except LosttickError as error:
-            self.trouble = LabError(str(error), lab.serial)
-        self.end_all(str(self.trouble))
-
-
-@contextlib.asynccontextmanager
-async def boot(
-    image: LabImage,
-    here: HostFacts,
-    log: BinaryIO | None = None,
-    deadlines: Deadlines = DEFAULT_DEADLINES,
-) -> AsyncIterator["LabHost"]:
-    """Boot a lab, and end it with the context.
-
-    Args:
-        image: the lab.
-        here: facts of the host that emulates the lab. The lab's facts are these, with what
-            is emulated in place of the host's own.
-        log: a file that gets the output of the lab's serial port.
-        deadlines: how long each kind of step may take, in the lab's time.
-
-    Raises:
-        LabError: the lab did not come up.
-        PackagesError, NoCompilerError: what the lab is made of can't be had here.
-    """
-    loop = asyncio.get_running_loop()
-    token = secrets.token_hex(8).encode()
-    greeted: asyncio.Future[Link] = loop.create_future()
-    programs = _Programs()
-
-    def hello(link: Link, said: bytes) -> None:
-        if said == token and not greeted.done():
-            greeted.set_result(link)
-            server.close()  # nobody else is to find the port
-        else:  # another program of this host has found the port
-            link.close()
-
-    def lost(link: Link, why: str) -> None:
-        if greeted.done() and not greeted.cancelled() and greeted.result() is link:
-            programs.end_all(why)
-
-    def hear(frame: Frame) -> None:
-        lab.sign_of_life()
-        programs.hear(frame)
-
-    began = time.monotonic()
-    cd = await in_thread(image.cd, token.decode())
-    server = await loop.create_server(lambda: Link(hello, hear, lost, deadlines), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    lab = Lab(
-        image.bochs, cd, memory_mib=image.memory_mib, cpus=image.cpus, port=port, log=log,
-        deadlines=deadlines,
-    )  # fmt: skip
-    limit_s = deadlines.lab_boot_ns / 1e9
-    serial = asyncio.create_task(programs.follow(lab))
-    ready = asyncio.gather(greeted, lab.described.wait())
-    try:
-        either: set[asyncio.Future[Any]] = {ready, serial}
-        done: set[asyncio.Future[Any]] = set()
-        while not done and (left_s := lab.pace.left_s(limit_s)) > 0:
-            done, _ = await asyncio.wait(
-                either, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
-            )
-        if not ready.done():
-            raise programs.trouble or LabError(
-                f"it did not boot: its agent said nothing in {limit_s:g} s{lab.pace.excuse()}",
-                lab.serial,
-            )
-        facts = lab_facts(here, lab, image.cpus, image.qemu_facts)
-        boot_s = time.monotonic() - began
-        yield LabHost(image, lab, greeted.result(), programs, facts, boot_s, deadlines)
-    finally:
-        for waiting in (serial, ready):
-            waiting.cancel()
-        await asyncio.gather(serial, ready, return_exceptions=True)
-        if greeted.done() and not greeted.cancelled():
-            greeted.result().close()
-        server.close()
-        programs.end_all("its lab has ended")
-
-
 class LabHost:
-    """A booted lab, on which QEMU can be started. `boot` makes it."""
+    """A booted lab, on which QEMU can be started. `boot.boot` makes it."""
 
     #: All that a guest prints comes over one line, in its order.
     max_consoles = 1
@@ -147,7 +39,7 @@ class LabHost:
         image: LabImage,
         lab: Lab,
         link: Link,
-        programs: _Programs,
+        programs: Programs,
         facts: HostFacts,
         boot_s: float,
         deadlines: Deadlines,
@@ -289,24 +181,3 @@ class LabHost:
             await program.kill()
             for stream in (program.qmp, *program.consoles):
                 stream.close()
-
-
-def lab_facts(host: HostFacts, lab: Lab, cpus: int, qemu: QemuFacts | None = None) -> HostFacts:
-    """Return the facts of a lab: those of this host, with what is emulated in their place."""
-    return replace(
-        host,
-        kernel=lab.facts.kernel,
-        kernel_build=lab.facts.build,
-        cpu="Bochs corei7_skylake_x",
-        vendor="GenuineIntel",
-        family_model_stepping="6/85/4",
-        microcode=None,
-        cpus=cpus,
-        vmx_flags=lab.facts.vmx_flags,
-        kvm_modules=lab.facts.modules,
-        kvm_device="usable",
-        tracefs=None,
-        hypervisor=True,
-        qemu=qemu,
-        clocksource=None,  # all of its CPUs read the same TSC, which is emulated
-    )

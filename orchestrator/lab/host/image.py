@@ -35,6 +35,11 @@ def module_options(name: str, *, apicv: bool) -> str:
     return f"enable_apicv={int(apicv)}" if name == "kvm-intel" else ""
 
 
+def boot_options(kernel: Kernel, *, apicv: bool) -> str:
+    """Return what the command line of a kernel needs, beside what all labs have."""
+    return f"kvm_intel.{module_options('kvm-intel', apicv=apicv)}" if kernel.kvm_built_in else ""
+
+
 def lab_files(
     kernel: Kernel, job: str, *, apicv: bool, others: Iterable[Kernel] = ()
 ) -> dict[str, bytes]:
@@ -93,13 +98,13 @@ class LabImage:
         """Facts of the QEMU that runs in the lab, if one does."""
         return self.packaged.facts if self.packaged else None
 
-    def cd(self, token: str) -> bytes:
-        """Return the CD. The agent that it starts begins with `token`.
+    def cd(self) -> bytes:
+        """Return the CD.
 
         Raises:
-            PackagesError, NoCompilerError: what the CD is made of can't be had here.
+            PackagesError, NoToolsError: what the CD is made of can't be had here.
         """
-        job = f"/bin/agent {AGENT_TTY} {token}"
+        job = f"/bin/agent {AGENT_TTY}"
         files = {
             **lab_files(self.kernel, job, apicv=self.apicv, others=self.others),
             "bin/agent": static_program(shipped("agent.c")).read_bytes(),
@@ -107,4 +112,5 @@ class LabImage:
             **self.programs,
             **{f"{FILES}/{digest}": content for digest, content in self.held.items()},
         }
-        return boot_cd(self.kernel.image, initrd(files, compress=False))
+        options = boot_options(self.kernel, apicv=self.apicv)
+        return boot_cd(self.kernel.image, initrd(files), options=options)

@@ -12,8 +12,9 @@ from orchestrator.host.chardevs import chardev_args, console_chardev
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import DUMP_FILE
 from orchestrator.host.thread_times import sleeps
+from orchestrator.lab.host.frames import PAYLOAD_BYTES, Frame, LinkError, small_number
 from orchestrator.lab.host.image import FILES
-from orchestrator.lab.host.link import PAYLOAD_BYTES, Frame, Link, LinkError
+from orchestrator.lab.host.link import Link
 from orchestrator.lab.host.tracer import LabTracer
 from orchestrator.process.exit import ProcessExit
 
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
 #: The step that failed, in the error of a QEMU that did not start.
 STARTING = "starting QEMU in the lab"
 
-#: Programs that the agent can run at a time.
-QEMUS = 4
-
-
 #: The descriptors that the agent gives a QEMU.
 _QMP_FD, _CONSOLE_FD = 3, 4
+
+
+#: Largest number of a process of Linux.
+_MAX_PID = 1 << 22
+
+
+#: Largest number of a signal of Linux.
+_MAX_SIGNAL = 64
 
 
 #: Bytes of standard error that are kept.
@@ -114,7 +119,7 @@ class LabQemu:
             for name, content in files.items():
                 await self._put(name.encode(), content)
             argv = b"".join(arg.encode() + b"\0" for arg in self.argv)
-            self.pid = int(await link.ask(b"S", number, argv))
+            self.pid = small_number(await link.ask(b"S", number, argv), 1, _MAX_PID)
         except OSError as error:
             raise QemuStartError(str(error.strerror), doing=STARTING, argv=self.argv) from error
         except LinkError as error:
@@ -149,7 +154,11 @@ class LabQemu:
             await self._link.ask(b"W", self._number, name + b"\0" + part)
 
     def hear(self, frame: Frame) -> None:
-        """Take a message of the agent about this program."""
+        """Take a message of the agent about this program.
+
+        Raises:
+            FrameError: it is none.
+        """
         if frame.kind == b"q" and self._to_qmp:
             self._to_qmp.write(frame.payload)
         elif frame.kind == b"o" and self._to_console:
@@ -159,7 +168,7 @@ class LabQemu:
             self._output.append(frame.payload)
             self._output_came.set()
         elif frame.kind == b"x":
-            self.end(int(frame.payload))
+            self.end(small_number(frame.payload, -_MAX_SIGNAL, 255))
 
     def end(self, code: int, why: str = "") -> None:
         """Note that the program has ended; `why` says it if the lab is the reason."""

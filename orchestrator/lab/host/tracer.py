@@ -3,7 +3,8 @@
 from collections.abc import Collection
 
 from orchestrator.host.tracefs import EVENTS
-from orchestrator.lab.host.link import Link, LinkError
+from orchestrator.lab.host.frames import LinkError
+from orchestrator.lab.host.link import Link
 
 
 class LabTracer:

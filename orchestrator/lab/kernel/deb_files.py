@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,20 +30,30 @@ class DebFiles:
         """
         if not what:
             raise KernelNameError("deb:")
-        return cls(tuple(Path(file).absolute() for file in what.split(",")), f"deb:{what}")
+        try:
+            files = [Path(file).expanduser().absolute() for file in what.split(",")]
+        except RuntimeError:
+            raise KernelNameError(f"deb:{what}", "no user has such a home folder") from None
+        return cls(tuple(files), f"deb:{what}")
 
-    def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
-        """Return the kernel in the files; see `KernelSource.fetch`."""
+    def check(self, cache: Path) -> None:
+        """Refuse files that are not there."""
         for file, named in zip(self.files, self.name.removeprefix("deb:").split(","), strict=True):
             if not file.is_file():
                 raise KernelNameError(self.name, f"there is no file {named}")
+
+    def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
+        """Return the kernel in the files; see `KernelSource.fetch`."""
+        self.check(cache)
         digests = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files)
         key = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
         store = Store(cache / "kernels")
         ready = kept_kernel(store, key)
         if ready is None:
             with workshop(cache / "kernels") as work:
-                ready = keep_kernel(store, key, self._version(), self.files, work)
+                ready = kept_kernel(store, key)  # by another process, while we waited
+                if ready is None:
+                    ready = keep_kernel(store, key, self._version(), self.files, work)
         return read_kernel(self, ready)
 
     def _version(self) -> str:
@@ -55,6 +66,10 @@ class DebFiles:
                 self.name, "none of the files is a package linux-image or -binary"
             )
         return version[1]
+
+    def marks(self, kernel: Kernel) -> Sequence[str]:
+        """Return the beginning of the digest of what the files hold."""
+        return (kernel.digest[:8],)
 
     def build_key(self, kernel: Kernel) -> str:
         """Return the version, with a digest of the files' paths, sizes and times."""

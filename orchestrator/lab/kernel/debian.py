@@ -2,16 +2,17 @@
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.cache.store import Store
 from orchestrator.cache.workshop import workshop
-from orchestrator.lab.kernel.debian_index import META, build_packages, image_packages
+from orchestrator.lab.kernel.debian_index import META, SUITES, build_packages, image_packages
 from orchestrator.lab.kernel.kept import keep_kernel, kept_kernel, read_kernel
 from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError
 from orchestrator.packages.apt import PackagesError
-from orchestrator.packages.suites import fetch, packages
+from orchestrator.packages.suites import NoSuiteError, fetch, packages
 
 _SUITE = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -42,6 +43,12 @@ class Debian:
         """The name by which the user asked for the kernel."""
         return f"debian:{self.what}"
 
+    def check(self, cache: Path) -> None:
+        """Refuse what no suite has; this reads the suites' lists of packages at most."""
+        version = self._version(cache, refresh=False)
+        if kept_kernel(Store(cache / "kernels"), version) is None:
+            image_packages(version, cache)
+
     def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
         """Return the kernel; see `KernelSource.fetch`."""
         version = self._version(cache, refresh=refresh)
@@ -58,11 +65,19 @@ class Debian:
     def _version(self, cache: Path, *, refresh: bool) -> str:
         if not _SUITE.fullmatch(self.what):
             return self.what
-        listed = packages(self.what, cache, older_than_s=time.time() if refresh else 0.0)
+        try:
+            listed = packages(self.what, cache, older_than_s=time.time() if refresh else 0.0)
+        except NoSuiteError as error:
+            seen = f"{error}. Suites with kernels are: {', '.join(SUITES)}"
+            raise KernelNameError(self.name, seen) from None
         newest = next((package for package in listed if package.name == META), None)
         if newest is None:
             raise PackagesError(f"kernel {self.name}: {self.what} has no {META}")
         return newest.version
+
+    def marks(self, kernel: Kernel) -> Sequence[str]:
+        """Return nothing: Debian has each version once."""
+        return ()
 
     def build_key(self, kernel: Kernel) -> str:
         """Return the version: it names all packages."""

@@ -1,5 +1,7 @@
 """A kernel with its KVM modules, and where a kernel can come from."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,14 +14,22 @@ from orchestrator.packages.suites import Package
 MODULES = ("irqbypass", "kvm", "kvm-intel")
 
 
-_FORMS = "name it as debian:SUITE, debian:VERSION, deb:FILE,… or tree:DIR"
+_FORMS = (
+    "that is no kernel; name it as debian:SUITE, debian:VERSION, deb:FILE,… or tree:DIR, such as "
+    "debian:bookworm"
+)
 
 
 class KernelNameError(InputError):
-    """A kernel's name has no known form, or names what is not there."""
+    """A kernel's name has no known form, or names what is not there or can't be used.
 
-    def __init__(self, name: str, seen: str = "that is no kernel") -> None:
-        super().__init__(f"kernel {name!r}: {seen}; {_FORMS}, such as debian:bookworm")
+    Args:
+        name: the name as the user gave it.
+        seen: what is wrong, and what to do; by default, that the form is not known.
+    """
+
+    def __init__(self, name: str, seen: str = _FORMS) -> None:
+        super().__init__(f"kernel {name!r}: {seen}")
 
 
 class NoKernelSourceError(InputError):
@@ -47,6 +57,18 @@ class KernelSource(Protocol):
         """The name by which the user asked for the kernel, such as `debian:bookworm`."""
         ...
 
+    def check(self, cache: Path) -> None:
+        """Refuse a name that names nothing, before anything large is fetched or built.
+
+        Args:
+            cache: where lists of packages are kept.
+
+        Raises:
+            KernelNameError: the name names nothing, or what can't run in a lab.
+            PackagesError: what the mirror has can't be found out here.
+        """
+        ...
+
     def fetch(self, cache: Path, *, refresh: bool = False) -> "Kernel":
         """Return the kernel, from the cache if it is there.
 
@@ -58,6 +80,10 @@ class KernelSource(Protocol):
             KernelNameError: the name names nothing.
             PackagesError: the kernel can't be had here.
         """
+        ...
+
+    def marks(self, kernel: "Kernel") -> Sequence[str]:
+        """Return what tells a kernel from another of its version, the plainest first."""
         ...
 
     def build_key(self, kernel: "Kernel") -> str:
@@ -95,11 +121,31 @@ class Kernel:
     """Name of the variant of the modules."""
     edits: tuple[str, ...] = ()
     """Names of the edits with which the modules were built."""
+    label: str = ""
+    """The user's own name for the kernel, or what tells it from another of its version."""
 
     @property
     def name(self) -> str:
         """The name by which the user asked for the kernel."""
         return self.source.name
+
+    @property
+    def title(self) -> str:
+        """The name by which the output calls the kernel."""
+        return self.label or self.version
+
+    @property
+    def kvm_built_in(self) -> bool:
+        """True if KVM is part of the kernel's image, so that nothing can load it anew."""
+        return "kvm-intel" not in self.modules
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the image and the modules."""
+        digest = hashlib.sha256(self.image.read_bytes())
+        for name, data in sorted(self.modules.items()):
+            digest.update(name.encode() + hashlib.sha256(data).digest())
+        return digest.hexdigest()
 
 
 def build_place(kernel: Kernel, cache: Path | None = None) -> Path:

@@ -23,6 +23,7 @@ from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.suites import Package
 from orchestrator.packages.trees import unpack
 from orchestrator.process.tool import run_tool
+from orchestrator.process.toolchain import need_tools
 
 #: The modules that are built.
 BUILT = ("kvm", "kvm-intel")
@@ -57,11 +58,8 @@ RECIPE = 1
 COMPILED = 45
 
 
-TOOLS = ("gcc", "make", "ld", "tar", "xz", "dpkg-deb")
-
-
-class NoModuleToolsError(UnfitError):
-    """Tools to build modules are missing."""
+class BuildPlaceError(UnfitError):
+    """The kernel's build can't run in losttick's cache folder."""
 
 
 class ModuleBuildError(InfraError):
@@ -91,7 +89,8 @@ def build_modules(
     Raises:
         NoKernelSourceError: the kernel came without its source.
         PackagesError: source, headers or build tools can't be had here.
-        NoModuleToolsError: there is no compiler or make.
+        NoToolsError: there is no compiler or make.
+        BuildPlaceError: the path of the cache is none for the kernel's build.
         EditError: an edit refused the source.
         ModuleBuildError: the build failed.
     """
@@ -101,6 +100,7 @@ def build_modules(
     store = Store(cache / "modules")
     if ready := _kept(store, key):
         return ready
+    need_tools(f"building modules of {kernel.version}")
     with workshop(place) as work, _alone(place) as busy:
         if ready := _kept(store, key):
             return ready
@@ -163,14 +163,9 @@ def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path) -> None:
     """
     if (place / "tree").exists():
         return
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
-    if missing:
-        raise NoModuleToolsError(
-            f"building modules of {kernel.version}: there is no {', '.join(missing)}. "
-            "Install them (Debian: apt-get install gcc make binutils xz-utils)."
-        )
+    need_tools(f"building modules of {kernel.version}")
     if re.search(r"[\s:#]", str(place)):
-        raise NoModuleToolsError(
+        raise BuildPlaceError(
             f"building modules of {kernel.version}: the kernel's build takes no path like {place}. "
             "Set XDG_CACHE_HOME to one without white space, colons and hashes."
         )

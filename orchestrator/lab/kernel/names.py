@@ -4,7 +4,9 @@ What a mirror has is read once for each suite. It stands until a version is aske
 not there, or a refresh: two runs with one cache boot the same kernel.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,6 +34,27 @@ DEFAULT_VERSION = "6.1.176-1"
 DEFAULT_SUITES = ("bookworm-security", "bookworm", "trixie-security", "trixie")
 
 
+#: A label before a kernel's name: `LABEL=tree:DIR`. A cell's id has it, between slashes.
+_LABELLED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+~-]*)=(.*)", re.S)
+
+
+def split_label(name: str) -> tuple[str, str]:
+    """Return the label and the rest of `LABEL=NAME`; the label of a plain name is empty.
+
+    Raises:
+        KernelNameError: what precedes the kind of kernel is no label.
+    """
+    kind, colon, _ = name.partition(":")
+    if not colon or "=" not in kind:
+        return "", name
+    if not (labelled := _LABELLED.fullmatch(name)):
+        raise KernelNameError(
+            name, "a label before = has only letters, digits and . _ + ~ -, such as "
+            "before=tree:~/linux"
+        )  # fmt: skip
+    return labelled[1], labelled[2]
+
+
 def kernel_source(name: str) -> KernelSource:
     """Return the source of a kernel.
 
@@ -40,12 +63,14 @@ def kernel_source(name: str) -> KernelSource:
             `debian:VERSION`, that version of it from any suite; `deb:FILE,FILE…`, the
             packages of one kernel (image, or -binary and -modules where the kernel is split;
             for variants also -headers, -headers-common, -kbuild and linux-source);
-            `tree:DIR`, a source tree in which bzImage and modules are built.
+            `tree:DIR`, a source tree in which bzImage and modules are built. A label may come
+            first: `LABEL=tree:DIR`.
 
     Raises:
         KernelNameError: the name has another form.
     """
-    kind, _, what = name.partition(":")
+    _, plain = split_label(name)
+    kind, _, what = plain.partition(":")
     try:
         parse = SOURCES[kind]
     except KeyError:
@@ -65,7 +90,8 @@ def kernel(name: str, cache: Path | None = None, *, refresh: bool = False) -> Ke
         KernelNameError: the name has another form, or names what is not there.
         PackagesError: the kernel can't be had here.
     """
-    return kernel_source(name).fetch(cache or cache_folder(), refresh=refresh)
+    found = kernel_source(name).fetch(cache or cache_folder(), refresh=refresh)
+    return replace(found, label=split_label(name)[0])
 
 
 def default_kernel(cache: Path | None = None) -> Kernel:

@@ -1,15 +1,36 @@
-"""A kernel from a source tree that the user has built."""
+"""A kernel from a source tree that the user has built.
 
+All that can be known before a boot is looked up before: whether the image, the modules and the
+configuration belong together, and whether a lab can run them.
+"""
+
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.cache.program import shipped
+from orchestrator.lab.kernel.image import ImageError, image_release, module_field
 from orchestrator.lab.kernel.kernel import (
+    MODULES,
     BuildInput,
     Kernel,
     KernelNameError,
     NoKernelSourceError,
 )
+from orchestrator.lab.kernel.options import AUTO_CONF, faults, read_config
+from orchestrator.process.tool import run_tool
+
+IMAGE = Path("arch/x86/boot/bzImage")
+
+
+#: Where each module is, and the option by which it is built. Newer kernels build kvm.ko by the
+#: second option.
+_MODULES = {
+    "irqbypass": (Path("virt/lib/irqbypass.ko"), ("CONFIG_IRQ_BYPASS_MANAGER",)),
+    "kvm": (Path("arch/x86/kvm/kvm.ko"), ("CONFIG_KVM_X86", "CONFIG_KVM")),
+    "kvm-intel": (Path("arch/x86/kvm/kvm-intel.ko"), ("CONFIG_KVM_INTEL",)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,36 +43,109 @@ class Tree:
 
     @classmethod
     def parse(cls, what: str) -> "Tree":
-        """Return the source that a name means.
+        """Return the source that a name means; a shell leaves `~` to losttick here.
 
         Raises:
-            KernelNameError: no folder is named.
+            KernelNameError: no folder is named, or a home folder of nobody.
         """
         if not what:
             raise KernelNameError("tree:")
-        return cls(Path(what), f"tree:{what}")
+        try:
+            folder = Path(what).expanduser()
+        except RuntimeError:
+            raise KernelNameError(f"tree:{what}", "no user has such a home folder") from None
+        return cls(folder.absolute(), f"tree:{what}")
+
+    def check(self, cache: Path) -> None:
+        """Refuse a tree whose kernel can't run in a lab."""
+        self.fetch(cache)
 
     def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
-        """Return the kernel that was built in the tree; see `KernelSource.fetch`."""
-        tree = self.folder
-        image, release = tree / "arch/x86/boot/bzImage", tree / "include/config/kernel.release"
-        for needed in (image, release):
-            if not needed.is_file():
-                raise KernelNameError(self.name, f"there is no {needed} (is the kernel built?)")
-        paths = {
-            "irqbypass": tree / "virt/lib/irqbypass.ko",
-            "kvm": tree / "arch/x86/kvm/kvm.ko",
-            "kvm-intel": tree / "arch/x86/kvm/kvm-intel.ko",
-        }
-        modules = {module: path.read_bytes() for module, path in paths.items() if path.is_file()}
-        config = tree / "include/config/auto.conf"
-        built_in = config.is_file() and "CONFIG_KVM_INTEL=y\n" in config.read_text()
-        if "kvm-intel" not in modules and not built_in:
+        """Return the kernel that was built in the tree; see `KernelSource.fetch`.
+
+        Its version is the release of the image that boots.
+        """
+        image = self.folder / IMAGE
+        if not self.folder.is_dir():
+            raise KernelNameError(self.name, f"there is no folder {self.folder}")
+        if not image.is_file():
+            raise KernelNameError(self.name, f"there is no {image}. Build it: make bzImage")
+        try:
+            release = image_release(image)
+        except ImageError as error:
+            raise KernelNameError(self.name, f"{error}. Build it: make bzImage") from None
+        modules = self._modules(self._config(), release)
+        return Kernel(self, release, release, image, modules)
+
+    def _config(self) -> dict[str, str]:
+        try:
+            config = read_config(self.folder)
+        except OSError as error:
+            where = self.folder / AUTO_CONF
+            seen = f"reading {where}: {error.strerror}. Configure the tree and build it"
+            raise KernelNameError(self.name, seen) from None
+        if missing := faults(config):
             raise KernelNameError(
-                self.name, f"there is no {paths['kvm-intel']}, nor is it built in"
+                self.name,
+                f"its configuration ({self.folder / AUTO_CONF}) does not do for a lab. It needs: "
+                f"{'; '.join(missing)}. Set that, and build anew: make bzImage modules",
             )
-        said = release.read_text().strip()
-        return Kernel(self, said, said, image, modules)
+        return config
+
+    def _modules(self, config: dict[str, str], release: str) -> dict[str, bytes]:
+        """Return the modules of the configuration: an old file of a part built in is none."""
+        found: dict[str, bytes] = {}
+        for module, (where, options) in _MODULES.items():
+            option = next((each for each in options if each in config), options[-1])
+            if config.get(option) != "m":
+                continue
+            path = self.folder / where
+            if not path.is_file():
+                raise self._stale(f"there is no {path}, though {option}=m")
+            found[module] = path.read_bytes()
+            built_for = module_field(found[module], "vermagic").split(" ")[0]
+            if built_for != release:
+                raise self._stale(
+                    f"{path} was built for {built_for or 'no release'}, and {IMAGE} is {release}"
+                )
+        for module, data in found.items():
+            self._check_needs(module, data, config, found)
+        return found
+
+    def _check_needs(
+        self, module: str, data: bytes, config: dict[str, str], found: dict[str, bytes]
+    ) -> None:
+        """Refuse a module that needs another one that a lab does not load."""
+        needed = [name for name in module_field(data, "depends").split(",") if name]
+        for name in (each.replace("_", "-") for each in needed):
+            if name in found:
+                continue
+            if name not in MODULES:
+                raise KernelNameError(
+                    self.name,
+                    f"{module}.ko needs {name}.ko, and a lab loads only {', '.join(MODULES)}. "
+                    f"Build {name} into the kernel (=y), and then: make bzImage modules",
+                )
+            options = _MODULES[name][1]
+            state = next((config[each] for each in options if each in config), "n")
+            raise self._stale(f"{module}.ko needs {name}.ko, but {options[-1]}={state} by now")
+
+    def _stale(self, seen: str) -> KernelNameError:
+        return KernelNameError(
+            self.name, f"{seen}. Image and modules must be of one build: make bzImage modules"
+        )
+
+    def marks(self, kernel: Kernel) -> Sequence[str]:
+        """Return what git calls the tree, and ever more of its path."""
+        parts = self.folder.resolve().parts[1:]
+        tails = [":".join(parts[-length:]) for length in range(1, len(parts) + 1)]
+        return [self._described(), *tails]
+
+    def _described(self) -> str:
+        if not (self.folder / ".git").exists() or shutil.which("git") is None:
+            return ""
+        asked = ["git", "-C", str(self.folder), "describe", "--always", "--dirty"]
+        return run_tool(asked, f"describing {self.folder}", must=False).strip()
 
     def build_key(self, kernel: Kernel) -> str:
         """Refuse, as `build_input` does."""

@@ -113,7 +113,6 @@ def modify(
     kernel: Kernel,
     variant: Variant,
     *,
-    realigned: bool = False,
     every: int | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -126,8 +125,6 @@ def modify(
     Args:
         kernel: the kernel as packaged.
         variant: the edit.
-        realigned: also align the posted-interrupt descriptor to a page, as Debian's own binary
-            of Bochs 3.0 requires.
         every: N of the variant `partial`; 1 by default. The parameter `EVERY` overrides it.
         cache: where to keep the modules; losttick's cache folder by default.
         progress: called in this thread with the number of compiled files, and about how many
@@ -136,13 +133,13 @@ def modify(
     Raises:
         VariantError: the kernel has no such variant.
         NoKernelSourceError: the kernel came without its source.
-        PackagesError, NoModuleToolsError: source or tools can't be had here.
+        PackagesError, NoToolsError: source or tools can't be had here.
         EditError: an edit refused the source.
         ModuleBuildError: the build failed.
     """
     if every is not None and (variant is not Variant.PARTIAL or not 0 <= every < 2**32):
         raise VariantError(f"one loss in {every} restores: that is for {Variant.PARTIAL}, from 0")
-    if variant is Variant.UNTOUCHED and not realigned:
+    if variant is Variant.UNTOUCHED:
         return kernel
     build_place(kernel, cache)  # raises for a kernel without source
     if "kvm" not in kernel.modules or "kvm-intel" not in kernel.modules:
@@ -162,30 +159,27 @@ def modify(
     names = (
         *(("drop_wants_to_run",) if variant in _ON_BASE and wants_to_run else ()),
         *_EDITS[variant],
-        *(("align_pi_desc",) if realigned else ()),
     )
     edits = [shipped(f"edits/{name}.py") for name in names]
     built = build_modules(kernel, edits, cache, progress)
     if every is not None:
         built["kvm"] = _with_every(built["kvm"], every)
-    said = f"{variant}, realigned" if realigned else str(variant)
-    return replace(kernel, modules={**kernel.modules, **built}, variant=said, edits=names)
+    modules = {**kernel.modules, **built}
+    return replace(kernel, modules=modules, variant=str(variant), edits=names)
 
 
 async def modified(
     kernel: Kernel,
     variant: Variant,
     *,
-    realigned: bool = False,
     every: int | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Kernel:
     """Do as `modify` in a thread, and end the build if cancelled; `progress` runs on the loop."""
     return await in_thread(
-        modify, kernel, variant, realigned=realigned, every=every, cache=cache,
-        progress=on_loop(progress),
-    )  # fmt: skip
+        modify, kernel, variant, every=every, cache=cache, progress=on_loop(progress)
+    )
 
 
 def _with_every(module: bytes, every: int) -> bytes:

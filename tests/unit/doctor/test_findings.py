@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.bugs.exposure import Exposure, ExposureState, Reason
-from orchestrator.doctor.examine import apicv_finding
+from orchestrator.doctor.examine import apicv_finding, lab_finding
 from orchestrator.doctor.findings import Checkup, Finding, Mend
 from orchestrator.doctor.mends import ENABLE_APICV, FixError, fix, install
+from orchestrator.process.toolchain import BUILD_TOOLS, packages
 from orchestrator.testing.host import FACTS
 from tests.support.exposures import EXPOSED
 
@@ -87,3 +88,11 @@ def test_a_mend_whose_tool_is_missing_fails(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("os.geteuid", lambda: 0)
     with pytest.raises(FixError, match="apt-get is not installed"):
         fix(checkup(Finding("tool", False, "", install("some-package"))))
+
+
+def test_a_missing_build_tool_is_named_with_all_packages_of_a_lab() -> None:
+    assert lab_finding([]).good
+    finding = lab_finding([tool for tool in BUILD_TOOLS if tool.name in ("g++", "xz")])
+    assert not finding.good
+    assert finding.seen == "can't be built here: not installed: g++, xz"
+    assert finding.mend == install(*packages())

@@ -65,10 +65,11 @@ def test_without_a_question_the_gravest_arm_counts() -> None:
     assert lab_verdict(arms) is Verdict.AFFECTED
 
 
-def test_arms_are_kernels_times_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arms_are_kernels_times_variants(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def kernel(name: str) -> Kernel:
         version = "b" if name == "b's suite" else name
-        return Kernel(Debian(name), version, "6.1.0", Path("vmlinuz"), {})
+        (tmp_path / version).write_text(version)
+        return Kernel(Debian(name), version, "6.1.0", tmp_path / version, {})
 
     monkeypatch.setattr(module, "kernel", kernel)
     monkeypatch.setattr(module, "default_kernel", lambda: KERNEL)

@@ -18,7 +18,6 @@ def periods_ms(**settings: object) -> dict[str, float]:
     [
         ({}, 60),
         ({"vcpus": 3}, 180),
-        ({"compares_kernels": True}, 200),
         ({"variants": [Variant.UNTOUCHED, Variant.REVERT_FIX]}, 60),
         ({"variants": [Variant.LATE_TICK]}, 400),
         ({"variants": [Variant.EARLY_TICK, Variant.LATE_TICK], "compares_kernels": True}, 1000),
@@ -31,10 +30,34 @@ def test_the_period_is_long_enough_to_show_what_the_arms_show(
     assert periods_ms(**settings) == {"one-shot": expected}
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"compares_kernels": True},
+        {"compares_kernels": True, "variants": [Variant.REVERT_FIX]},
+        {"period_ms": "auto", "variants": [Variant.LATE_TICK]},
+    ],
+)
+def test_the_lab_is_measured_where_kernels_are_compared(settings: dict[str, object]) -> None:
+    (cell,) = lab_plan(20, **settings).cells(Accel.KVM)  # type: ignore[arg-type]  # by name
+    assert cell.period_ns is None
+
+
+def test_auto_chooses_in_a_lab_from_what_all_vcpus_can_print() -> None:
+    modes = ("one-shot", "pit", "rtc")
+    found = {
+        cell.mode: tuple(each / 1e6 for each in cell.slow_periods_ns)
+        for cell in lab_plan(20, modes=modes, compares_kernels=True).cells(Accel.KVM)
+    }
+    assert found == {"one-shot": (60, 100, 200, 400), "pit": (54,), "rtc": (31.25, 62.5, 125, 250)}
+    (many,) = lab_plan(20, vcpus=8, compares_kernels=True).cells(Accel.KVM)
+    assert many.slow_periods_ns[:2] == (480_000_000, 800_000_000)
+
+
 def test_each_timer_has_a_period_that_it_can_have() -> None:
     modes = ("one-shot", "pit", "tsc-deadline", "rtc")
-    found = periods_ms(modes=modes, compares_kernels=True)
-    assert found == {"one-shot": 200, "tsc-deadline": 200, "pit": 54, "rtc": 125}
+    found = periods_ms(modes=modes, vcpus=3)
+    assert found == {"one-shot": 180, "tsc-deadline": 180, "pit": 54, "rtc": 125}
     assert periods_ms(modes=modes, period_ms=50) == dict.fromkeys(modes, 50)
 
 

@@ -1,22 +1,17 @@
 """How a booted lab changes its modules, with an agent that notes what it is asked."""
 
-import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
 
 import pytest
 
 from orchestrator.clock import DEFAULT_DEADLINES
-from orchestrator.lab.emulator.boot import LabError, LabFacts
-from orchestrator.lab.emulator.pace import Pace
-from orchestrator.lab.host import host as module
-from orchestrator.lab.host.host import LabHost, _Programs, boot
+from orchestrator.lab.emulator.boot import LabError
+from orchestrator.lab.host.host import LabHost
 from orchestrator.lab.host.image import lab_files, module_path
-from orchestrator.lab.host.link import encode
+from orchestrator.lab.host.programs import Programs
 from orchestrator.lab.kernel.debian import Debian
 from orchestrator.lab.kernel.kernel import Kernel
 from orchestrator.testing import FACTS
@@ -68,7 +63,7 @@ def agent() -> Agent:
 def host(agent: Agent) -> LabHost:
     image = SimpleNamespace(cpus=1, qemu="qemu")
     lab = SimpleNamespace(serial=["LAB kernel 6.1.0"])
-    return LabHost(image, lab, agent, _Programs(), FACTS, 5.0, DEFAULT_DEADLINES)  # type: ignore[arg-type]
+    return LabHost(image, lab, agent, Programs(), FACTS, 5.0, DEFAULT_DEADLINES)  # type: ignore[arg-type]
 
 
 async def test_the_modules_of_another_arm(agent: Agent, host: LabHost) -> None:
@@ -96,50 +91,6 @@ async def test_a_module_that_stays_in_use_is_an_error(agent: Agent, host: LabHos
     with pytest.raises(LabError, match="temporarily unavailable"):
         await host.load_modules(KERNEL, apicv=True)
     assert len(agent.asked) < 100
-
-
-class SilentLab:
-    """An emulated machine whose agent says hello after a stranger has found the port."""
-
-    booted: ClassVar[list["SilentLab"]] = []
-
-    def __init__(self, bochs: object, cd: bytes, *, port: int, **options: object) -> None:
-        self.port, self.token, self.pace = port, cd, Pace()
-        self.facts, self.serial = LabFacts("6.1.0"), ["(nothing)"]
-        self.described = asyncio.Event()
-        self.described.set()
-        self.booted.append(self)
-
-    def sign_of_life(self) -> None:
-        pass
-
-    async def lines(self) -> AsyncIterator[str]:
-        _, self.stranger = await asyncio.open_connection("127.0.0.1", self.port)
-        _, self.agent = await asyncio.open_connection("127.0.0.1", self.port)
-        self.agent.write(encode(b"h", 0, self.token))
-        await asyncio.Event().wait()
-        yield ""
-
-
-async def test_strangers_at_the_port_end_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program of this host that finds the port, and hangs up later, changes nothing."""
-    monkeypatch.setattr(module, "Lab", SilentLab)
-    image = SimpleNamespace(
-        bochs=None, cd=str.encode, memory_mib=1, cpus=1, qemu="qemu", qemu_facts=None
-    )
-    async with boot(image, FACTS) as host:  # type: ignore[arg-type]  # a fake image
-        lab, ended = SilentLab.booted.pop(), asyncio.Event()
-        running = SimpleNamespace(end=lambda code, why: ended.set())
-        host._programs.running[0] = running  # type: ignore[assignment]  # a fake program
-        lab.stranger.close()
-        await lab.stranger.wait_closed()
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", lab.port)
-        await asyncio.sleep(0.05)
-        assert not ended.is_set()
-        lab.agent.close()
-        async with asyncio.timeout(10):
-            await ended.wait()
 
 
 def test_a_lab_holds_the_modules_of_all_arms() -> None:

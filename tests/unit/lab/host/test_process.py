@@ -12,7 +12,7 @@ import pytest
 from orchestrator.lab.emulator import boot as module
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import Lab, LabError
-from orchestrator.lab.host.link import Frame
+from orchestrator.lab.host.frames import Frame
 from orchestrator.lab.host.process import LabQemu
 
 
@@ -70,7 +70,7 @@ async def test_the_last_lines_of_the_serial_port_are_kept(monkeypatch: pytest.Mo
         return SimpleNamespace(exited=never, kill=kill, pid=os.getpid())
 
     monkeypatch.setattr(module, "supervise", supervise)
-    lab = Lab(Bochs(("bochs",), Path("bios"), Path("vga"), "a Bochs of the test's"), b"")
+    lab = Lab(Bochs(Path("bochs"), Path("bios"), Path("vga"), "a Bochs of the test's"), b"")
     with pytest.raises(LabError) as failed:
         async for _ in lab.lines():
             pass

@@ -79,16 +79,6 @@ def test_the_timer_is_forgotten(tmp_path: Path) -> None:
     assert found == PLAIN.replace("__start_apic_timer", f"{line}__start_apic_timer")
 
 
-@pytest.mark.parametrize("header", ["vmx.h", "common.h"])
-def test_the_descriptor_is_aligned(tmp_path: Path, header: str) -> None:
-    text = "struct vcpu_vmx {\n\t/* struct pi_desc pi_desc; */\n\tstruct pi_desc pi_desc;\n};\n"
-    (tmp_path / "arch/x86/kvm/vmx").mkdir(parents=True)
-    (tmp_path / "arch/x86/kvm/vmx/other.h").write_text("struct pi_desc *pi_desc;\n")
-    found = edited(tmp_path, "align_pi_desc", text, f"arch/x86/kvm/vmx/{header}")
-    assert "\n\tstruct pi_desc pi_desc __aligned(4096);\n" in found
-    assert found.count("__aligned") == 1
-
-
 TWICE = PLAIN.replace("int other(void);", "int kvm_apic_set_state(int x)\n{\n}\n")
 
 
@@ -151,28 +141,15 @@ def test_an_edit_refuses_what_it_does_not_know(
     assert refused(tmp_path, name, text) == f"{LAPIC}: {sentence}"
 
 
-def test_the_alignment_refuses_what_it_does_not_know(tmp_path: Path) -> None:
-    member = "\tstruct pi_desc pi_desc;\n"
-    words = "headers have a member struct pi_desc pi_desc, not one"
-    file = "arch/x86/kvm/vmx/vmx.h"
-    assert refused(tmp_path, "align_pi_desc", "", file) == f"arch/x86/kvm/vmx: 0 {words}"
-    assert refused(tmp_path, "align_pi_desc", member * 2, file) == (
-        f"{file}: struct pi_desc pi_desc is a member 2 times, not once"
-    )
-    (tmp_path / "arch/x86/kvm/vmx/common.h").write_text(member)
-    assert refused(tmp_path, "align_pi_desc", member, file) == f"arch/x86/kvm/vmx: 2 {words}"
-
-
 @pytest.mark.parametrize(
-    "name", ["revert_fix", "partial_revert", "drop_wants_to_run", "drop_timer", "align_pi_desc"]
+    "name", ["revert_fix", "partial_revert", "drop_wants_to_run", "drop_timer"]
 )
 def test_an_edit_needs_a_folder(tmp_path: Path, name: str) -> None:
     program = shipped(f"edits/{name}.py")
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, f"usage: {name}.py SOURCE_DIR\n")
-    if name != "align_pi_desc":
-        done = subprocess.run(
-            [sys.executable, program, tmp_path], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 1
-        assert "No such file" in done.stderr
+    done = subprocess.run(
+        [sys.executable, program, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "No such file" in done.stderr

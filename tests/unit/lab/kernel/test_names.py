@@ -2,36 +2,53 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.lab.kernel import debian
 from orchestrator.lab.kernel import names as kernels
 from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError, build_place
-from orchestrator.lab.kernel.names import DEFAULT_VERSION, default_kernel, kernel
+from orchestrator.lab.kernel.names import DEFAULT_VERSION, default_kernel, kernel, kernel_source
 from orchestrator.packages.apt import PackagesError
-from orchestrator.packages.suites import Package
+from orchestrator.packages.suites import NoSuiteError, Package
 from tests.support.debian_kernels import of_debian
 
-
-@pytest.mark.parametrize("name", ["bookworm", "debian:", "debian:6.1; rm", "deb:x.deb"])
-def test_kernels_are_named_by_suite(name: str) -> None:
-    with pytest.raises(KernelNameError, match="name it as debian:SUITE"):
-        kernel(name)
+FORMS = (
+    "that is no kernel; name it as debian:SUITE, debian:VERSION, deb:FILE,… or tree:DIR, such as "
+    "debian:bookworm"
+)
 
 
 @pytest.mark.parametrize(
     ("name", "seen"),
     [
-        ("bookworm", "that is no kernel"),
-        ("debian:", "that is no kernel"),
-        ("debian:6.1; rm", "that is no kernel"),
-        ("debian:../etc", "that is no kernel"),
-        ("deb:", "that is no kernel"),
+        ("bookworm", FORMS),
+        ("debian:", FORMS),
+        ("debian:6.1; rm", FORMS),
+        ("debian:../etc", FORMS),
+        ("deb:", FORMS),
+        ("tree:", FORMS),
+        ("mine=bookworm", FORMS),
         ("deb:x.deb", "there is no file x.deb"),
-        ("tree:/nowhere", "there is no /nowhere/arch/x86/boot/bzImage (is the kernel built?)"),
+        ("deb:~/x.deb", "there is no file ~/x.deb"),
+        ("tree:/nowhere", "there is no folder /nowhere"),
     ],
 )
 def test_a_name_that_is_none_is_refused(name: str, seen: str) -> None:
+    """The forms are listed only where the form is wrong."""
     with pytest.raises(KernelNameError) as caught:
         kernel(name)
-    assert str(caught.value).startswith(f"kernel {name!r}: {seen}; name it as debian:SUITE")
+    assert str(caught.value) == f"kernel {name!r}: {seen}"
+
+
+def test_a_suite_that_the_mirror_lacks_is_named_with_those_that_have_kernels(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def packages(suite: str, cache: Path, **_: object) -> list[Package]:
+        raise NoSuiteError(f"the mirror has no suite {suite}")
+
+    monkeypatch.setattr(debian, "packages", packages)
+    with pytest.raises(
+        KernelNameError, match=r"no suite nonsense\. Suites with kernels are: sid, "
+    ):
+        kernel_source("debian:nonsense").check(tmp_path)
 
 
 def test_the_default_falls_back_to_what_can_be_had(
@@ -65,6 +82,12 @@ def test_another_source_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
         def __init__(self, what: str) -> None:
             self.name = f"parcel:{what}"
+
+        def check(self, cache: Path) -> None:
+            pass
+
+        def marks(self, kernel: Kernel) -> list[str]:
+            return []
 
         def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
             return Kernel(self, "9.9", "9.9.0", tmp_path / "image", {"kvm": b"k"})

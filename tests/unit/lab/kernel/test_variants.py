@@ -57,9 +57,6 @@ def test_a_variant_is_some_edits(
     found = modify(kernel, variant)
     assert found.modules == {"irqbypass": b"b", "kvm": edits, "kvm-intel": edits}
     assert (found.variant, kernel.variant) == (variant.value, "untouched")
-    found = modify(kernel, variant, realigned=True)
-    assert found.modules["kvm-intel"] == edits + b"+align_pi_desc"
-    assert found.variant == f"{variant}, realigned"
 
 
 @pytest.mark.parametrize("variant", sorted({*Variant} - {Variant.UNTOUCHED}))
@@ -85,12 +82,9 @@ def test_without_the_condition_the_base_is_the_kernel_itself(lapic: Callable[[st
         modify(kernel, Variant.BASE)
 
 
-def test_untouched_is_not_built(lapic: Callable[[str], None]) -> None:
+def test_untouched_is_not_built() -> None:
     kernel = a_kernel(**BOTH)
     assert modify(kernel, Variant.UNTOUCHED) is kernel
-    lapic(PLAIN)
-    found = modify(kernel, Variant.UNTOUCHED, realigned=True)
-    assert (found.modules["kvm"], found.variant) == (b"align_pi_desc", "untouched, realigned")
 
 
 def test_n_is_put_into_the_module(lapic: Callable[[str], None]) -> None:

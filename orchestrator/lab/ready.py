@@ -1,0 +1,42 @@
+"""What a lab run needs, looked up before anything large is fetched or built."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from orchestrator.cache.program import kept_program, shipped
+from orchestrator.cache.workshop import cache_folder
+from orchestrator.direct import program as direct_program
+from orchestrator.lab.emulator import bochs
+from orchestrator.lab.kernel.names import kernel_source
+from orchestrator.lab.kernel.variants import Variant
+from orchestrator.process.toolchain import need_tools
+
+
+def check_ready(
+    kernels: Collection[str], variants: Collection[Variant], cache: Path | None = None
+) -> None:
+    """Refuse at once what would fail only after minutes of fetching and building.
+
+    Args:
+        kernels: names of kernels; none for the default kernel.
+        variants: edits; none for untouched kernels, or for the default arms without kernels.
+        cache: losttick's cache folder by default.
+
+    Raises:
+        KernelNameError: a name has no known form, or names what is not there.
+        NoToolsError: something must be built, and tools for it are missing.
+        PackagesError: what the mirror has can't be found out here.
+    """
+    place = cache or cache_folder()
+    sources = [kernel_source(name) for name in kernels]
+    edited = not kernels or any(variant is not Variant.UNTOUCHED for variant in variants)
+    if not _programs_are_built(place) or (edited and not (place / "builds").is_dir()):
+        need_tools("making a lab")
+    for source in sources:
+        source.check(place)
+
+
+def _programs_are_built(cache: Path) -> bool:
+    """Return whether the cache has all programs of a lab that are built here."""
+    agent = kept_program(shipped("agent.c"), cache)
+    return bochs.is_built(cache) and agent is not None and direct_program.is_built(cache)

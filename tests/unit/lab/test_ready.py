@@ -1,0 +1,51 @@
+"""What would fail only after minutes is refused at once."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.lab import ready as module
+from orchestrator.lab.kernel.kernel import KernelNameError
+from orchestrator.lab.kernel.variants import Variant
+from orchestrator.lab.ready import check_ready
+from orchestrator.process.toolchain import NoToolsError
+from tests.support.trees import tree
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cold cache, on a computer with no tool at all."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return tmp_path / "cache"
+
+
+def test_no_compiler_is_noticed_first(empty: Path, tmp_path: Path) -> None:
+    kernels = [f"tree:{tree(tmp_path / 'linux')}"]
+    with pytest.raises(NoToolsError, match=r"making a lab: not installed: gcc, libc\.a, g\+\+"):
+        check_ready(kernels, [], empty)
+    assert not empty.exists()
+
+
+def test_with_everything_built_no_tool_is_needed(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_programs_are_built", lambda cache: True)
+    kernels = [f"tree:{tree(tmp_path / 'linux')}"]
+    check_ready(kernels, [Variant.UNTOUCHED], empty)
+    with pytest.raises(NoToolsError):
+        check_ready(kernels, [Variant.REVERT_FIX], empty)
+    with pytest.raises(NoToolsError):
+        check_ready([], [], empty)
+    (empty / "builds").mkdir(parents=True)
+    check_ready([], [], empty)
+
+
+@pytest.mark.parametrize("bad", ["bookworm", "tree:/nowhere", "deb:/nowhere.deb"])
+def test_each_name_is_looked_at_before_any_kernel_is_fetched(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
+    monkeypatch.setattr(module, "_programs_are_built", lambda cache: True)
+    with pytest.raises(KernelNameError, match=bad):
+        check_ready([f"tree:{tree(tmp_path / 'linux')}", bad], [], empty)
+    assert not empty.exists()

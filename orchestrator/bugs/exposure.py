@@ -122,7 +122,7 @@ def _spared_by_lapic(accel: Accel, irqchip: IrqChip) -> Exposure | None:
     if accel is Accel.TCG:
         return Exposure(
             ExposureState.NOT_EXPOSED,
-            "TCG has a LAPIC of its own: no KVM_SET_LAPIC, no posted interrupts",
+            "under TCG a guest has QEMU's own LAPIC: no KVM_SET_LAPIC, no posted interrupts",
             Reason.TCG,
         )
     if irqchip is IrqChip.OFF:

@@ -5,13 +5,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from orchestrator.campaign.accelerator import auto_accel
 from orchestrator.campaign.events import NO_PROGRESS, Progress
 from orchestrator.campaign.run import run_plan
 from orchestrator.host.protocol import Host
 from orchestrator.plan.load import build_plan, merge
 from orchestrator.verdict.run import RunResult
 from orchestrator.vm.config import Accel
-from orchestrator.vm.tryout import why_not
 
 
 async def check(
@@ -34,7 +34,7 @@ async def check(
         rule_out: the loss rate that the verdict `clean` must rule out; 0.01 by default.
         confidence: confidence of the verdict; 0.95 by default.
         seed: seed of the phases and of the order of cells; drawn by default.
-        accel: what runs the guest; by default KVM if it works on the host, else TCG.
+        accel: what runs the guest; by default KVM if the host has it, else TCG.
         axes: further settings, as the `[axes]` table of a plan has them, such as
             `{"method": "jobs", "period_ms": [5, 20]}`. Every combination is a cell.
         out: an empty folder for the journal and the evidence; it is made if it is not there.
@@ -43,6 +43,7 @@ async def check(
 
     Raises:
         PlanError: a setting is not valid.
+        KvmMissingError: the host has KVM, but this user or the QEMU can't use it.
         JournalError: nothing can be recorded.
     """
     plan = build_plan(
@@ -57,8 +58,8 @@ async def check(
         "check()",
     )
     auto = accel or Accel.KVM
-    if plan.leaves_accel_open and await why_not(host, Accel.KVM):
-        auto = Accel.TCG
+    if plan.leaves_accel_open:
+        auto = auto_accel(host.facts)
     with _folder(out) as folder:
         return await run_plan(host, plan, auto, folder, progress)
 

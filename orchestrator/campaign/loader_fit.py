@@ -1,6 +1,7 @@
 """Checks by trying whether one QEMU can load what another one saves."""
 
 from orchestrator.campaign.unfit import UnfitCellError
+from orchestrator.errors import Lack
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.pair import PairedHost
 from orchestrator.plan.cell import Cell
@@ -27,11 +28,13 @@ async def check_loader_fits(
     if not method.new_process:
         raise UnfitCellError(
             f"loader {cell.loader}: the method {cell.method} loads in the QEMU that saved. "
-            "Use a method that loads in a new QEMU, such as loadvm or exec"
+            "Use a method that loads in a new QEMU, such as loadvm or exec",
+            Lack.LOADER,
         )
     if cell.cycle is CycleKind.CHAIN:
         raise UnfitCellError(
-            f"loader {cell.loader}: in the cycle chain the QEMU that has loaded also saves"
+            f"loader {cell.loader}: in the cycle chain the QEMU that has loaded also saves",
+            Lack.LOADER,
         )
     snapshots(cell.method, loader)
     machine = machine_on(host, cell.machine)
@@ -47,5 +50,6 @@ async def check_loader_fits(
                 raise
             raise UnfitCellError(
                 f"QEMU {loader.version} does not load what QEMU {saver.version} saves of the "
-                f"machine {machine}: {'; '.join(str(error).splitlines())}"
+                f"machine {machine}: {'; '.join(str(error).splitlines())}",
+                Lack.LOADER,
             ) from error

@@ -7,7 +7,7 @@ from orchestrator.campaign.cell_fit import check_cell_fits
 from orchestrator.campaign.open_hosts import opener
 from orchestrator.campaign.period import measure_period
 from orchestrator.campaign.schedule import OpenHost
-from orchestrator.errors import InfraError, UnfitError
+from orchestrator.errors import InfraError, Lack, UnfitError
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.phase import EXPIRED, RANDOM
 from orchestrator.snapshot.method import CycleKind
@@ -24,6 +24,10 @@ class Preview:
     """The timer period that was measured; None if the plan names one or the cell can't run."""
     fails: bool = False
     """True if the harness or QEMU fails at the cell: an error, not a skip."""
+    lacks: Lack | None = None
+    """The axis whose value can't be had here, if the cell would be skipped for one."""
+    transient: bool = False
+    """True if the cell fails because the host has no time or no room now."""
 
 
 async def preview(
@@ -58,7 +62,7 @@ async def _try(cell: Cell, open_host: OpenHost) -> Preview:
                 period_ns, _ = await measure_period(host, cell, method)
                 return Preview(cell, None, period_ns)
     except UnfitError as error:
-        return Preview(cell, str(error))
+        return Preview(cell, str(error), lacks=error.lacks)
     except InfraError as error:
-        return Preview(cell, str(error), fails=True)
+        return Preview(cell, str(error), fails=True, transient=error.transient)
     return Preview(cell, None)

@@ -5,13 +5,31 @@ from collections.abc import Sequence
 from orchestrator.bugs.exposure import ExposureState, exposure
 from orchestrator.errors import UnfitError
 from orchestrator.host.facts import HostFacts
+from orchestrator.host.kvm_access import KvmMissingError, check_kvm
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.choices import Requirement
 from orchestrator.plan.plan import Plan
+from orchestrator.vm.config import Accel
 
 
 class RequirementError(UnfitError):
     """The host lacks what the plan requires."""
+
+
+def _require_kvm(cells: Sequence[Cell], facts: HostFacts) -> None:
+    """Check that guests run under KVM here.
+
+    Raises:
+        RequirementError: KVM can't be used, or no cell uses it.
+    """
+    try:
+        check_kvm(facts)
+    except KvmMissingError as error:
+        raise RequirementError(f"KVM is required: {error}") from error
+    if not any(cell.accel is Accel.KVM for cell in cells):
+        raise RequirementError(
+            "KVM is required, and no cell runs under KVM: leave out --accel tcg, or --require kvm"
+        )
 
 
 def require(plan: Plan, cells: Sequence[Cell], facts: HostFacts) -> None:
@@ -20,6 +38,8 @@ def require(plan: Plan, cells: Sequence[Cell], facts: HostFacts) -> None:
     Raises:
         RequirementError: the host lacks it.
     """
+    if Requirement.KVM in plan.require:
+        _require_kvm(cells, facts)
     if Requirement.APICV not in plan.require:
         return
     for cell in cells:

@@ -13,8 +13,9 @@ from orchestrator.campaign.requirements import require
 from orchestrator.campaign.resume import ResumeError, changed_facts
 from orchestrator.campaign.schedule import Assignment, OpenHost, Schedule
 from orchestrator.campaign.turns import Turns
+from orchestrator.campaign.unfit import UnfitCellError
 from orchestrator.campaign.witness import Ask
-from orchestrator.errors import UnfitError
+from orchestrator.errors import Lack
 from orchestrator.guest.registry import GUESTS
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.protocol import Host
@@ -93,9 +94,10 @@ def _only(host: Host, cell: Cell) -> OpenHost:
     async def open_host() -> AsyncIterator[Host]:
         others = {cell.qemu, cell.loader} - {DEFAULT_QEMU, SAME_QEMU}
         if others:
-            raise UnfitError(
+            raise UnfitCellError(
                 f"the plan names QEMU {', '.join(sorted(others))}, and run_plan was given no "
-                "`qemus`"
+                "`qemus`",
+                Lack.QEMU,
             )
         yield host
 

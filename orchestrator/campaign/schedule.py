@@ -117,7 +117,7 @@ class Schedule:
         except JournalError:
             raise
         except UnfitError as error:
-            self.recorder.write(SkipRecord(cell.id, str(error)))
+            self.recorder.write(SkipRecord(cell.id, str(error), error.lacks))
         except InfraError as error:
             self.recorder.failure(cell, error, ends_cell=True)
 

@@ -50,13 +50,22 @@ async def _doctor(qemu: str | None, *, fix: bool, as_json: bool) -> ExitCode:
         for command in done:
             typer.echo(f"did: {shlex.join(command)}", err=True)
         if not done:
-            typer.echo("--fix: found nothing that it could mend", err=True)
+            typer.echo(_nothing_done(checkup), err=True)
         checkup = await examine(qemu)
     if as_json:
         typer.echo(json.dumps(plain(checkup) | {"usable": checkup.usable}, indent=2))
     else:
         _print(Screen(), checkup)
     return ExitCode.CLEAN if checkup.usable else ExitCode.UNFIT
+
+
+def _nothing_done(checkup: Checkup) -> str:
+    """Return what `--fix` says where it may run no command: what its user can do."""
+    left = checkup.mends_for_a_person
+    if not left:
+        return "--fix: found nothing that it could mend"
+    shown = "".join(f"\n{subject}: {mend}" for subject, mend in left.items())
+    return f"--fix: changed nothing. These commands are left to you:{shown}"
 
 
 def _print(screen: Screen, checkup: Checkup) -> None:
@@ -67,7 +76,7 @@ def _print(screen: Screen, checkup: Checkup) -> None:
         good = Styled("yes", "green") if finding.good else Styled("no", "yellow")
         found.add(good, finding.subject, finding.seen)
     screen.table(found)
-    mends = {f.subject: shlex.join(f.mend.command) for f in checkup.findings if f.mend}
+    mends = {f.subject: str(f.mend) for f in checkup.findings if f.mend}
     if mends:
         screen.space()
         screen.prose("Commands that would mend this:")

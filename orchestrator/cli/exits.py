@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import typer
 
 from orchestrator.cli.text import printable
-from orchestrator.errors import InputError, LosttickError, UnfitError
+from orchestrator.errors import InfraError, InputError, LosttickError, UnfitError
 from orchestrator.verdict.verdict import Ended, Verdict
 
 
@@ -107,7 +107,8 @@ def _error_exit(error: LosttickError) -> ExitCode:
         return ExitCode.USAGE
     if isinstance(error, UnfitError):
         return ExitCode.UNFIT
-    return ExitCode.HARNESS
+    transient = isinstance(error, InfraError) and error.transient
+    return ExitCode.INCONCLUSIVE if transient else ExitCode.HARNESS
 
 
 @contextlib.contextmanager

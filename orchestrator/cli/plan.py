@@ -7,20 +7,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.campaign.accelerator import UNDER_TCG, auto_accel
 from orchestrator.campaign.preview import Preview, preview
 from orchestrator.campaign.requirements import RequirementError, require
 from orchestrator.cli.exits import ExitCode, errors_to_exits, gravest, run_async
 from orchestrator.cli.options import AsJson
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
-from orchestrator.cli.text import Styled, duration, printable
+from orchestrator.cli.text import Styled, duration
 from orchestrator.host.qemus import LocalQemus
 from orchestrator.plan.cost import expected_s
 from orchestrator.plan.load import load_plan
 from orchestrator.plan.plan import Plan
 from orchestrator.plan.schema import schema_text
 from orchestrator.vm.config import Accel
-from orchestrator.vm.tryout import why_not
 
 
 def schema() -> None:
@@ -54,10 +54,10 @@ async def _show(plan: Plan, *, as_json: bool) -> ExitCode:
 
 async def _show_on(qemus: LocalQemus, plan: Plan, *, as_json: bool) -> ExitCode:
     host = await qemus.first()
-    why = await why_not(host, Accel.KVM) if plan.leaves_accel_open else None
-    cells = plan.cells(Accel.TCG if why else Accel.KVM)
-    if why:
-        typer.echo(printable(f"KVM does not work here, so `auto` is TCG: {why}"), err=True)
+    auto = auto_accel(host.facts) if plan.leaves_accel_open else Accel.KVM
+    cells = plan.cells(auto)
+    if auto is Accel.TCG:
+        typer.echo(UNDER_TCG, err=True)
     found = []
     with Console(stderr=True).status("") as status:
         async for each in preview(cells, qemus.opener):
@@ -72,13 +72,20 @@ async def _show_on(qemus: LocalQemus, plan: Plan, *, as_json: bool) -> ExitCode:
         typer.echo(json.dumps(_described(plan, found, unmet), indent=2))
     else:
         _print(plan, found, unmet)
-    return gravest([*map(_exit, found), *([ExitCode.UNFIT] if unmet else [])])
+    codes = [_exit(plan, each) for each in found] + ([ExitCode.UNFIT] if unmet else [])
+    nothing_runs = all(each.why_not for each in found)
+    return gravest([*codes, ExitCode.UNFIT] if nothing_runs else codes)
 
 
-def _exit(found: Preview) -> ExitCode:
+def _exit(plan: Plan, found: Preview) -> ExitCode:
     if found.fails:
-        return ExitCode.HARNESS
-    return ExitCode.CLEAN if found.why_not is None else ExitCode.UNFIT
+        return ExitCode.INCONCLUSIVE if found.transient else ExitCode.HARNESS
+    return ExitCode.CLEAN if found.why_not is None or _accepted(plan, found) else ExitCode.UNFIT
+
+
+def _accepted(plan: Plan, found: Preview) -> bool:
+    """Return whether the plan accepts that the cell is skipped."""
+    return not found.fails and found.lacks in plan.accept_skips
 
 
 def _described(plan: Plan, found: Sequence[Preview], unmet: str | None) -> dict[str, object]:
@@ -87,6 +94,8 @@ def _described(plan: Plan, found: Sequence[Preview], unmet: str | None) -> dict[
             "id": each.cell.id,
             "skipped": None if each.fails else each.why_not,
             "fails": each.why_not if each.fails else None,
+            "lacks": each.lacks,
+            "skip_accepted": _accepted(plan, each),
             "trials": plan.limits.planned,
             "period_ms": period_ns and period_ns / 1e6,
             "expected_s": None if each.why_not else round(_expected_s(plan, each), 1),
@@ -120,7 +129,8 @@ def _print(plan: Plan, found: Sequence[Preview], unmet: str | None) -> None:
             period = f" at {each.period_ns / 1e6:g} ms" if each.period_ns else ""
             about = Styled(duration(_expected_s(plan, each)) + period)
         else:
-            about = Styled(f"{'fails' if each.fails else 'skipped'}: {each.why_not}", "yellow")
+            what = "skipped, as the plan accepts" if _accepted(plan, each) else "skipped"
+            about = Styled(f"{'fails' if each.fails else what}: {each.why_not}", "yellow")
         table.add(each.cell.id, str(plan.limits.planned), about)
     screen.table(table)
     screen.space()

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.campaign.accelerator import UNDER_TCG, auto_accel
 from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import events_to
@@ -46,7 +47,6 @@ from orchestrator.results.summary import summary
 from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import Accel, Firmware, IrqChip, VmstateDisk
-from orchestrator.vm.tryout import why_not
 
 _AXES = "Axes: each may be given more than once, and every combination is a cell"
 _GOALS = "How many trials"
@@ -323,10 +323,14 @@ async def _run(
 
 
 async def _auto(plan: Plan, qemus: LocalQemus, show: Show) -> Accel:
-    """Return what the accelerator `auto` means here: KVM if it works, else TCG."""
+    """Return what the accelerator `auto` means here: KVM if there is one, else TCG.
+
+    Raises:
+        KvmMissingError: there is KVM, and it can't be used.
+    """
     if not plan.leaves_accel_open:
         return Accel.TCG
-    why = await why_not(await qemus.first(), Accel.KVM)
-    if why:
-        show.say(f"KVM does not work here, so this runs under TCG: {why}")
-    return Accel.TCG if why else Accel.KVM
+    auto = auto_accel((await qemus.first()).facts)
+    if auto is Accel.TCG:
+        show.say(UNDER_TCG)
+    return auto

@@ -10,7 +10,7 @@ from orchestrator.findings.period import in_words
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.recorder import EVIDENCE
 from orchestrator.results.hosts import other_hosts
-from orchestrator.results.meaning import explained, meaning
+from orchestrator.results.meaning import cell_meaning, explained, meaning
 from orchestrator.results.summary import spread
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
@@ -61,13 +61,21 @@ def print_words(screen: Screen, cells: Sequence[CellResult]) -> None:
 
 
 def _print_others(screen: Screen, run: RunResult) -> None:
-    """Print why each cell that is not clean is not, except for the cell that `meaning` is of."""
-    same: dict[tuple[Verdict, str], list[str]] = {}
+    """Print why each cell that is not clean is not, except for the cell that `meaning` is of.
+
+    If cells were not tested, what the first clean cell shows follows.
+    """
+    same: dict[tuple[Verdict, bool, str], list[str]] = {}
     for result in run.cells:
         if result is not run.telling and result.verdict is not Verdict.CLEAN:
-            same.setdefault((result.verdict, result.why.rstrip(".")), []).append(result.cell.id)
-    for (verdict, why), ids in same.items():
-        screen.prose(f"{', '.join(ids)}: ", coloured(verdict), f": {why}.")
+            kind = (result.verdict, result.accepted, result.why.rstrip("."))
+            same.setdefault(kind, []).append(result.cell.id)
+    for (verdict, accepted, why), ids in same.items():
+        as_planned = ", as the plan accepts" if accepted else ""
+        screen.prose(f"{', '.join(ids)}: ", coloured(verdict), f"{as_planned}: {why}.")
+    clean = next((each for each in run.cells if each.verdict is Verdict.CLEAN), None)
+    if clean and run.verdict is Verdict.SKIPPED:
+        screen.prose(f"{clean.cell.id}: ", coloured(clean.verdict), f": {cell_meaning(clean)}")
 
 
 def _chosen_periods(run: RunResult) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator.direct.wanted import DirectTrials
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.series import DirectCounts, Series
+from orchestrator.host.kvm_access import access_to_kvm
 
 #: The program's exit code if it can't open /dev/kvm.
 NO_KVM = 3
@@ -54,8 +55,10 @@ async def run_program(
         words = (await process.stderr.read()).decode(errors="replace").strip()
         code = await process.wait()
         if code == NO_KVM:
+            access = access_to_kvm()
+            mend = f" To give this user access, {access}." if access else ""
             raise NoKvmError(
-                f"running the direct test: {words}. `losttick doctor` says what would mend it."
+                f"running the direct test: {words}.{mend} `losttick doctor` says more"
             ) from error
         raise InfraError(
             f"running the direct test: it ended with exit code {code}: {words or 'no message'}"

@@ -1,9 +1,6 @@
 """Examines this host: reads its facts, and runs the tick guest in each timer mode."""
 
 import asyncio
-import contextlib
-import getpass
-import grp
 import os
 import shutil
 from collections.abc import Sequence
@@ -20,6 +17,7 @@ from orchestrator.guest.registry import GUESTS
 from orchestrator.host import tracefs
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.facts import HostFacts
+from orchestrator.host.kvm_access import ABSENT, USABLE, access_to_kvm
 from orchestrator.host.local import LocalHost, open_host
 from orchestrator.host.local_facts import read_facts
 from orchestrator.process.toolchain import BuildTool, missing_tools, packages
@@ -77,7 +75,7 @@ def _checkup(facts: HostFacts, findings: list[Finding], trace: str | None) -> Ch
     findings.append(_tracefs(facts))
     findings.append(lab_finding(missing_tools()))
     exposed = refine(exposure(facts, Accel.KVM, None), read_apicv(trace) if trace else None)
-    if facts.kvm_device == "absent":
+    if facts.kvm_device == ABSENT:
         exposed = Exposure(ExposureState.NOT_EXPOSED, "there is no /dev/kvm", Reason.NO_KVM)
     findings.append(apicv_finding(facts, exposed))
     return Checkup(facts, exposed, tuple(findings))
@@ -94,29 +92,19 @@ def _qemu_img() -> Finding:
 
 def _kvm_device(facts: HostFacts) -> Finding:
     state = facts.kvm_device
-    if state == "usable":
+    if state == USABLE:
         modules = ", ".join(name for name in facts.kvm_modules if name != "kvm")
         return Finding("/dev/kvm", True, f"opens ({modules or 'back end built in or unknown'})")
-    if state == "absent":
+    if state == ABSENT:
         vendor = {"GenuineIntel": "kvm_intel", "AuthenticAMD": "kvm_amd"}.get(facts.vendor, "kvm")
         return Finding(
             "/dev/kvm", False,
             "absent: the module is not loaded, or virtualization is off in the firmware setup",
             Mend(("modprobe", vendor), safe=False),
         )  # fmt: skip
-    denied = not os.access("/dev/kvm", os.R_OK | os.W_OK)
-    return Finding("/dev/kvm", False, state, _access_to_kvm() if denied else None)
-
-
-def _access_to_kvm() -> Mend:
-    """Return the command that lets this user open /dev/kvm: by its group, else by an ACL."""
-    user = os.environ.get("SUDO_USER") or getpass.getuser()
-    node = Path("/dev/kvm").stat()
-    if node.st_gid and node.st_mode & 0o060 == 0o060:
-        with contextlib.suppress(KeyError):
-            group = grp.getgrgid(node.st_gid).gr_name
-            return Mend(("usermod", "-aG", group, user), safe=False)
-    return Mend(("setfacl", "-m", f"u:{user}:rw", "/dev/kvm"), safe=False)
+    access = access_to_kvm()
+    mend = Mend(access.command, safe=False, then=access.then) if access else None
+    return Finding("/dev/kvm", False, f"can't be opened: {state}", mend)
 
 
 async def _try(host: LocalHost, accel: Accel) -> tuple[list[Finding], str | None]:
@@ -129,7 +117,7 @@ async def _try(host: LocalHost, accel: Accel) -> tuple[list[Finding], str | None
     trace = None
     timers = [(timer, Apic.XAPIC) for timer in GUESTS[DEFAULT_GUEST].timers]
     for mode, apic in [*timers, (DEFAULT_TIMER, Apic.X2APIC)]:
-        if accel is Accel.KVM and host.facts.kvm_device != "usable":
+        if accel is Accel.KVM and host.facts.kvm_device != USABLE:
             tried = Tryout(f"/dev/kvm: {host.facts.kvm_device}")
         else:
             guest = GuestConfig(mode=mode, apic=apic, period_ns=PERIOD_NS)
@@ -137,7 +125,11 @@ async def _try(host: LocalHost, accel: Accel) -> tuple[list[Finding], str | None
         why, trace = tried.why_not, trace or tried.trace
         first = (mode, apic) == _PLAINEST
         subject = f"{accel} {mode}" + (f" {apic}" if apic is Apic.X2APIC else "")
-        findings.append(Finding(subject, why is None, why or "ticks", allows_verdict=first))
+        # `losttick run` uses TCG by itself only where there is no KVM.
+        chosen = accel is (Accel.TCG if host.facts.kvm_device == ABSENT else Accel.KVM)
+        findings.append(
+            Finding(subject, why is None, why or "ticks", allows_verdict=first and chosen)
+        )
         if why is not None and first:
             break
     return findings, trace

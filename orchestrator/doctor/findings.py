@@ -1,5 +1,6 @@
 """The results of an examination, as data."""
 
+import shlex
 from dataclasses import dataclass
 
 from orchestrator.bugs.exposure import Exposure
@@ -13,6 +14,12 @@ class Mend:
     command: tuple[str, ...]
     safe: bool
     """True if the command only adds what is missing, so that `doctor --fix` may run it."""
+    then: str = ""
+    """What the user does after the command, as the end of a sentence."""
+
+    def __str__(self) -> str:
+        command = shlex.join(self.command)
+        return f"{command}, {self.then}" if self.then else command
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +53,8 @@ class Checkup:
         """The mends that `doctor --fix` may run, each once."""
         mends = (finding.mend for finding in self.findings)
         return tuple(dict.fromkeys(mend for mend in mends if mend and mend.safe))
+
+    @property
+    def mends_for_a_person(self) -> dict[str, Mend]:
+        """The mends that `doctor --fix` leaves to its user, by what they mend."""
+        return {f.subject: f.mend for f in self.findings if f.mend and not f.mend.safe}

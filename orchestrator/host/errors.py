@@ -11,10 +11,18 @@
     NotOwnedError      the request would end or replace a QEMU that losttick did not start
 """
 
+import errno
+import os
 from collections.abc import Sequence
 
-from orchestrator.errors import InfraError, InputError, UnfitError
+from orchestrator.errors import InfraError, InputError, UnfitError, says_no_room
 from orchestrator.process.exit import ProcessExit
+
+#: Exit status of a QEMU that refuses its arguments.
+_REFUSAL = 1
+
+#: How QEMU ends a message if the host denies this user something, or has a fault.
+_DENIED = tuple(os.strerror(number) for number in (errno.EACCES, errno.EPERM, errno.EIO))
 
 
 class QemuStartError(InfraError):
@@ -50,9 +58,21 @@ class QemuStartError(InfraError):
 
     @property
     def refused(self) -> bool:
-        """True if QEMU itself ended and said why: it refused what it was asked for."""
-        its_own = self._ended_itself and self.end is not None and not self.end.of_its_host
-        return its_own and bool(self.said)
+        """True if QEMU itself ended in order and said why: it refused what it was asked for.
+
+        An abort is no refusal. Neither is a host that has no room, or that denies access: it
+        may do so to any QEMU.
+        """
+        end = self.end
+        if end is None or not self._ended_itself or end.of_its_host or end.code != _REFUSAL:
+            return False
+        denied = self.transient or any(words in self.said for words in _DENIED)
+        return bool(self.said) and not denied
+
+    @property
+    def transient(self) -> bool:
+        """True if the host had no room for it at the moment."""
+        return says_no_room(str(self))
 
 
 class NoQemuError(UnfitError):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines, LocalClock
+from orchestrator.errors import TransientError
 from orchestrator.host import pressure, tracefs
 from orchestrator.host.attached_qemu import AttachedQemu
 from orchestrator.host.errors import NoQemuError
@@ -99,10 +100,12 @@ async def open_host(
 
 
 def _make_disk() -> bytes:
-    with tempfile.TemporaryDirectory() as place:
-        disk = Path(place) / "disk.qcow2"
-        run_tool(
-            ["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1M"],
-            "making an empty disk for snapshots",
-        )
-        return disk.read_bytes()
+    doing = "making an empty disk for snapshots"
+    try:
+        with tempfile.TemporaryDirectory() as place:
+            disk = Path(place) / "disk.qcow2"
+            run_tool(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1M"], doing)
+            return disk.read_bytes()
+    except OSError as error:
+        base = tempfile.gettempdir()
+        raise TransientError(f"{doing} in {base}: {error.strerror}. Make room there") from error

@@ -1,13 +1,18 @@
 """Reads the facts of this computer from /proc and /sys."""
 
+import errno
 import os
 import platform
 from pathlib import Path
 
 from orchestrator.host.facts import HostFacts, QemuFacts
+from orchestrator.host.kvm_access import ABSENT, USABLE
 
 #: Modules whose parameters are facts: `kvm` and its back ends.
 KVM_MODULES = ("kvm", "kvm_intel", "kvm_amd", "kvm_pvm")
+
+#: Without its module, the device node is missing, or leads nowhere.
+_NO_DEVICE = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 
 #: Names the kernel's present clock source.
 CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
@@ -63,11 +68,11 @@ def kvm_device(path: str = "/dev/kvm") -> str:
     """Return `usable`, `absent`, or why /dev/kvm can't be opened."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-    except FileNotFoundError:
-        return "absent"
     except OSError as error:
+        if error.errno in _NO_DEVICE:
+            return ABSENT
         return (error.strerror or str(error)).lower()
-    return "usable"
+    return USABLE
 
 
 def clocksource(path: str = CLOCKSOURCE) -> str | None:

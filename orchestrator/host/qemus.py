@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
-from orchestrator.errors import LosttickError, UnfitError
+from orchestrator.errors import Lack, LosttickError, UnfitError
 from orchestrator.host.errors import NotQemuError
 from orchestrator.host.local import LocalHost, open_host
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
@@ -14,6 +14,8 @@ from orchestrator.host.qemu_binary import DEFAULT_QEMU
 
 class QemuMissingError(UnfitError):
     """One of several QEMU binaries is not there."""
+
+    lacks = Lack.QEMU
 
 
 class LocalQemus:

@@ -93,8 +93,12 @@ class CellState:
     console_dropped_bytes: int = 0
     failure: str | None = None
     """Why the cell was given up."""
+    transient: bool = False
+    """True if it was given up because the host had no time or no room."""
     skipped: str | None = None
     """Why the cell can't run."""
+    lacks: str | None = None
+    """The axis whose value can't be had; None if it is none, or not known."""
     out_of_time: bool = False
     """True if the time for the trials was up before all had been run."""
     ended: bool = False

@@ -42,6 +42,8 @@ class TestedHost:
     """Timers that were restored with TMICT 0, which never fire: each must be lost."""
     failure: str | None = None
     """Why the test of this host ended early."""
+    transient: bool = False
+    """True if it did because there was no time or no room for it."""
     skipped: str | None = None
     """Why this host can't be tested."""
 
@@ -83,7 +85,8 @@ class DirectState:
             case SeriesRecord():
                 self._host(record.host).series.append(record.series)
             case FailureRecord():
-                self._host(record.cell).failure = record.error
+                host = self._host(record.cell)
+                host.failure, host.transient = record.error, record.transient
             case SkipRecord():
                 self._host(record.cell).skipped = record.why
             case VerdictRecord():

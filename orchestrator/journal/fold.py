@@ -182,10 +182,11 @@ class RunState:
     def _failure(self, record: FailureRecord) -> None:
         cell = self._cell(record.cell)
         if record.ends_cell:
-            cell.failure = record.error
+            cell.failure, cell.transient = record.error, record.transient
 
     def _skip(self, record: SkipRecord) -> None:
-        self._cell(record.cell).skipped = record.why
+        cell = self._cell(record.cell)
+        cell.skipped, cell.lacks = record.why, record.lacks
 
     def _out_of_time(self, record: OutOfTimeRecord) -> None:
         self._cell(record.cell).out_of_time = True

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import BinaryIO
 
-from orchestrator.errors import LosttickError
+from orchestrator.errors import InfraError, LosttickError
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.host.errors import QemuStartError
@@ -97,7 +97,8 @@ class Recorder:
     def failure(self, cell: Cell, error: LosttickError, *, ends_cell: bool = False) -> None:
         """Note that the harness failed at something."""
         argv = error.argv if isinstance(error, QemuStartError) else ()
-        self.write(FailureRecord(cell.id, str(error), ends_cell, argv))
+        transient = isinstance(error, InfraError) and error.transient
+        self.write(FailureRecord(cell.id, str(error), ends_cell, argv, transient))
 
     def save(self, cell: Cell, role: Role, save: Save) -> None:
         """Note a save, or an attempt at one that was not eligible."""

@@ -211,6 +211,8 @@ class FailureRecord:
     """True if the cell was given up for it."""
     argv: tuple[str, ...] = ()
     """Command line of a QEMU that did not start."""
+    transient: bool = False
+    """True if the host had no time or no room: nothing failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,8 @@ class SkipRecord:
 
     cell: str
     why: str
+    lacks: str | None = None
+    """The axis whose value the host or its QEMU lacks; None if it is none, or not known."""
 
 
 @dataclass(frozen=True, slots=True)

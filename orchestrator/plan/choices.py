@@ -14,4 +14,5 @@ class AccelChoice(enum.StrEnum):
 class Requirement(enum.StrEnum):
     """A property that the host must have, or the run is refused."""
 
+    KVM = "kvm"
     APICV = "apicv"

@@ -32,7 +32,8 @@ _OPTIONS = {
 
 _SETTINGS = [*Plan.model_fields, *Goals.model_fields, *Axes.model_fields]
 _TABLES = (
-    "[axes], [[exclude]], [[include]] and [limits], and outside of them seed, require, controls"
+    "[axes], [[exclude]], [[include]] and [limits], and outside of them seed, require, "
+    "accept_skips and controls"
 )
 
 
@@ -53,7 +54,7 @@ def load_plan(wanted: str, overrides: Mapping[str, Any]) -> Plan:
     Args:
         wanted: the name of a shipped plan, or the path of a TOML file.
         overrides: nested like the file, as `merge` takes it. Its axes also replace those of
-            `include` tables.
+            `include` tables, and the plan accepts no skips for them.
 
     Raises:
         PlanError: the file can't be read, or is not a plan.
@@ -77,7 +78,10 @@ def load_plan(wanted: str, overrides: Mapping[str, Any]) -> Plan:
         merged["include"] = [
             merge(table, axes) if isinstance(table, dict) else table for table in included
         ]
-    return build_plan(merged, wanted, text)
+    plan = build_plan(merged, wanted, text)
+    given = {name for name, value in overrides.get("axes", {}).items() if value is not None}
+    accepted = [lack for lack in plan.accept_skips if lack not in given]
+    return plan.model_copy(update={"accept_skips": accepted})
 
 
 def build_plan(data: Mapping[str, Any], source: str, text: str = "") -> Plan:

@@ -9,7 +9,7 @@ from pydantic import (
     model_validator,
 )
 
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, Lack
 from orchestrator.plan.axes import Axes
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.choices import AccelChoice, Requirement
@@ -32,6 +32,10 @@ class Plan(Strict):
     """Seed of the phases and of the order of cells. Drawn if left out; always journalled."""
     require: list[Requirement] = []
     """Properties that the host must have, or the run is refused."""
+    accept_skips: list[Lack] = []
+    """Axes whose values may be missing here: cells that are skipped for one of them are named,
+    and the run ends as if they were not in the plan. An axis that is given on the command line
+    is not among them."""
     controls: int = Field(default=2, strict=True, ge=0, le=2)
     """Injected losses in each cell: 2 for one before and one after its trials, 1 for one
     before. With 0 no cell can be `clean`."""

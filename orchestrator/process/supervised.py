@@ -51,7 +51,7 @@ class _Supervisor:
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(said), os.fdopen(status, "rb", 0)
         )
-        code = 1
+        code: int | None = None
         output = asyncio.create_task(self._keep_output(process.stdout))
         async for line in said:
             word, value = line.decode().rstrip("\n").split(" ", 1)
@@ -59,10 +59,13 @@ class _Supervisor:
                 code = int(value)
             self._said.put_nowait((word, value))
         transport.close()
-        await process.wait()
+        own_code = await process.wait()
         await output
         self._said.put_nowait(("end", ""))
-        return ProcessExit(code, "".join(self._output))
+        words = "".join(self._output)
+        if code is None:  # the supervisor ended before the program, or never ran it
+            return ProcessExit(own_code, words, of_its_host=True)
+        return ProcessExit(code, words)
 
     async def _keep_output(self, stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(4096):

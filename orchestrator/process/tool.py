@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orchestrator.errors import InfraError, LosttickError, UnfitError
+from orchestrator.errors import InfraError, LosttickError, UnfitError, says_no_room
 from orchestrator.process.background import current_job
 
 #: apt adds this line for every list that it could not download. It names nothing.
@@ -21,6 +21,11 @@ _TAIL_LINES = 20
 
 class ToolError(InfraError):
     """A tool failed."""
+
+    @property
+    def transient(self) -> bool:
+        """True if its host had no room for it at the moment."""
+        return says_no_room(str(self))
 
 
 class MissingToolError(UnfitError):

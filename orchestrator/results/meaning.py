@@ -13,7 +13,8 @@ from orchestrator.verdict.verdict import Verdict
 def meaning(run: RunResult) -> str:
     """Return what was seen, and what that shows and does not show about this host."""
     if run.telling.verdict is run.verdict:
-        return cell_meaning(run.telling)
+        meant = cell_meaning(run.telling)
+        return f"{_untested(run)}{meant}" if run.verdict is Verdict.SKIPPED else meant
     surprising = [
         f"{each.cell.id} is {each.verdict}, not {each.expected}"
         for each in run.cells
@@ -23,6 +24,16 @@ def meaning(run: RunResult) -> str:
         f"Arms whose answer is known got another one ({'; '.join(surprising)}), so this run shows "
         "nothing about the other kernels."
     )
+
+
+def _untested(run: RunResult) -> str:
+    """Return how many cells were asked for and not tested, if others were."""
+    untested = [each for each in run.cells if each.verdict is Verdict.SKIPPED and not each.accepted]
+    if len(untested) == len(run.cells):
+        return ""
+    was = "was" if len(untested) == 1 else "were"
+    of = f"{len(untested)} of {len(run.cells)} cells"
+    return f"{of} {was} not tested, so this run is not clean. {untested[0].cell.id}: "
 
 
 def cell_meaning(result: CellResult) -> str:
@@ -59,7 +70,7 @@ def _shows(result: CellResult) -> str:
         case Verdict.INCONCLUSIVE:
             return "This is no evidence for or against this host."
         case Verdict.SKIPPED:
-            return "Nothing was learnt about this host."
+            return "Nothing was learnt about this cell."
         case Verdict.CLEAN if exposed.state is ExposureState.EXPOSED:
             return (
                 f"The {APICV_BUG.name} could have shown here ({exposed.why}) and would have frozen "

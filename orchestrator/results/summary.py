@@ -50,6 +50,8 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "id": result.cell.id,
         "verdict": result.verdict.value,
         "why": result.why,
+        "lacks": counts.lacks,
+        "skip_accepted": result.accepted,
         "meaning": cell_meaning(result),
         "period_ms": counts.period_ns and counts.period_ns / 1e6,
         "periods_tried": plain(counts.periods_tried),

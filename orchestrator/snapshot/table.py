@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from orchestrator.errors import UnfitError
+from orchestrator.errors import Lack, UnfitError
 from orchestrator.host.facts import QemuFacts
 from orchestrator.snapshot.exec import ExecSnapshots
 from orchestrator.snapshot.file import FileSnapshots
@@ -64,6 +64,8 @@ METHODS: dict[Method, Entry] = {
 
 class MethodMissingError(UnfitError):
     """The QEMU does not have the method."""
+
+    lacks = Lack.METHOD
 
     def __init__(self, method: Method, qemu: QemuFacts, need: Need) -> None:
         self.method = method

@@ -73,14 +73,14 @@ class FakeQemu:
         self._tasks = [asyncio.create_task(self.monitor.serve())]
         loop.call_soon(self._boot)
         self._next_move: asyncio.Handle = loop.call_soon(self._move)
-        if self._argument("-loadvm"):
+        if self.argument("-loadvm"):
             self.load(self.files["disk.qcow2"])
             self.running = self.runs_on
-        if (uri := self._argument("-incoming")) not in ("", "defer"):
+        if (uri := self.argument("-incoming")) not in ("", "defer"):
             self.load_incoming(uri)
             self.monitor.migration = "completed"
 
-    def _argument(self, option: str) -> str:
+    def argument(self, option: str) -> str:
         """Return what follows an option on the command line; an empty text if nothing does."""
         return self.argv[self.argv.index(option) + 1] if option in self.argv else ""
 

@@ -110,7 +110,7 @@ def _judge_host(name: str, host: TestedHost, state: DirectState) -> HostResult:
         verdict, why = direct_verdict(series, control, exposed, state.mode)
     return HostResult(
         name, host.facts, host.lab, series, control, exposed, verdict, why,
-        failed=host.failure is not None,
+        failed=host.failure is not None and not host.transient,
     )  # fmt: skip
 
 

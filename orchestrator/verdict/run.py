@@ -66,10 +66,13 @@ class CellResult:
                 found[Outcome.INDISTINCT] += found.pop(late, 0)
         return +found
 
+    accepted: bool = False
+    """True if the plan accepts that the cell was skipped."""
+
     @property
     def ended(self) -> Ended:
         """How the cell ended, for the exit code."""
-        return Ended(self.verdict, self.counts.failure is not None)
+        return Ended(self.verdict, self.counts.failure is not None and not self.counts.transient)
 
     @property
     def lab(self) -> LabIdentity | None:
@@ -114,7 +117,7 @@ class RunResult:
         """How the cells ended that decide the exit code."""
         arms = _arms(self.cells)
         if arms is None:
-            return [cell.ended for cell in self.cells]
+            return [cell.ended for cell in asked_for(self.cells)]
         return lab_ends([(lab, cell.ended) for lab, cell in zip(arms, self.cells, strict=True)])
 
     @property
@@ -124,7 +127,8 @@ class RunResult:
         In a lab run only the cells of untouched kernels count, if there are any. If none of
         them has the run's verdict, because a known arm surprised, it is the first of them.
         """
-        asked = [each for each in self.cells if not each.lab or each.lab.untouched] or self.cells
+        cells = asked_for(self.cells)
+        asked = [each for each in cells if not each.lab or each.lab.untouched] or cells
         return next((each for each in asked if each.verdict is self.verdict), asked[0])
 
 
@@ -162,8 +166,13 @@ def run_verdict(results: Sequence[CellResult]) -> Verdict:
     """Return the verdict of a run: the gravest of its cells, or a lab's by its known arms."""
     arms = _arms(results)
     if arms is None:
-        return overall([result.verdict for result in results])
+        return overall([result.verdict for result in asked_for(results)])
     return lab_verdict([(lab, each.verdict) for lab, each in zip(arms, results, strict=True)])
+
+
+def asked_for(results: Sequence[CellResult]) -> Sequence[CellResult]:
+    """Return the cells without those whose skip the plan accepts, unless these are all."""
+    return [result for result in results if not result.accepted] or results
 
 
 def _arms(results: Sequence[CellResult]) -> list[LabIdentity] | None:
@@ -210,6 +219,7 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
     return CellResult(
         cell, facts, verdict, why, exposed, state, rate, case.likenesses, case.witnesses,
         loads_blamed=bool(late_anomalies(case)),
+        accepted=verdict is Verdict.SKIPPED and state.lacks in plan.accept_skips,
     )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ def statement(cells: Sequence[CellBound], confidence: float) -> str:
     ran = [cell for cell in cells if cell.verdict is not Verdict.SKIPPED]
     if not ran:
         return "No cell ran: nothing is ruled out."
+    that_ran = " that ran" if len(ran) < len(cells) else ""
     said = []
     if len(clean) > 1:
         widest = max(
@@ -48,8 +49,9 @@ def statement(cells: Sequence[CellBound], confidence: float) -> str:
         trials = sum(cell.trials for cell in clean)
         said.append(
             (f"All {len(clean)}" if len(clean) == len(ran) else f"{len(clean)} of {len(ran)}")
-            + f" cells are clean, each with an error of at most {error:.2g}. At {confidence:.0%} "
-            f"confidence for all of them at once, their loss rates are at most {widest:.3%}"
+            + f" cells{that_ran} are clean, each with an error of at most {error:.2g}. "
+            f"At {confidence:.0%} confidence for all of them at once, their loss rates are at most "
+            f"{widest:.3%}"
         )
         if len(clean) == len(ran):
             said.append(
@@ -69,7 +71,8 @@ def statement(cells: Sequence[CellBound], confidence: float) -> str:
         )
     if not said:
         said.append(
-            f"Of {len(ran)} cells, {len(clean)} are clean and none is affected; "
+            f"Of {len(ran)} cell{'' if len(ran) == 1 else 's'}{that_ran}, {len(clean)} "
+            f"{'is' if len(clean) == 1 else 'are'} clean and none is affected; "
             f"each verdict has an error of at most {error:.2g}"
         )
     return ". ".join(said) + "."

@@ -10,12 +10,15 @@ class Verdict(enum.StrEnum):
     AFFECTED = "affected"
     ANOMALOUS = "anomalous"
     INCONCLUSIVE = "inconclusive"
-    CLEAN = "clean"
     SKIPPED = "skipped"
+    CLEAN = "clean"
 
 
 def overall(verdicts: list[Verdict]) -> Verdict:
-    """Return the gravest verdict; `skipped` only if nothing ran."""
+    """Return the gravest verdict; `skipped` if there is none.
+
+    What was asked for and not tested is graver than what is clean.
+    """
     return min(verdicts, key=list(Verdict).index, default=Verdict.SKIPPED)
 
 

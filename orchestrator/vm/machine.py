@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from orchestrator.errors import UnfitError
+from orchestrator.errors import Lack, UnfitError
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.pair import PairedHost
 from orchestrator.host.protocol import Host
@@ -16,6 +16,8 @@ _OLDEST = re.compile(rf"(?P<family>.+?)(?:-oldest|-{_VERSION}-or-later)")
 
 class MachineMissingError(UnfitError):
     """The QEMU has no such machine type."""
+
+    lacks = Lack.MACHINE
 
     def __init__(self, wanted: str, qemu: QemuFacts, known: list[str]) -> None:
         has = f"It has {known[0]} to {known[-1]}." if known else "It has none of that name."

@@ -1,6 +1,6 @@
 """Tells a guest that is silent by itself from one whose host is too busy to let it run."""
 
-from orchestrator.errors import InfraError
+from orchestrator.errors import TransientError
 from orchestrator.host.protocol import QemuProcess
 from orchestrator.vm.qemu import InstanceFacts
 
@@ -11,7 +11,7 @@ MOST_WAITING = 0.2
 LEAST_RUNNING = 0.5
 
 
-class GuestStarvedError(InfraError):
+class GuestStarvedError(TransientError):
     """The guest said nothing in time, and hardly ran in this time: nothing is known of it."""
 
     def __init__(self, doing: str, why: str) -> None:

@@ -7,11 +7,10 @@ from orchestrator.errors import LosttickError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import DEFAULT_TIMER, GuestConfig
 from orchestrator.guest.lines import Tick
-from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.instance import Instance
-from orchestrator.vm.launch import GuestRefusedError, GuestStartError, launch
+from orchestrator.vm.launch import launch
 from orchestrator.vm.port import ConsoleClosedError
 from orchestrator.vm.starved import GuestStarvedError, why_starved
 
@@ -32,23 +31,6 @@ class Tryout:
     """The error that kept the guest from ticking; None if a guest ran, but did not tick."""
     trace: str | None = None
     """The kernel's trace of the ticks, if tracefs is usable."""
-
-    @property
-    def guest_refused(self) -> bool:
-        """True if the guest itself refused its configuration."""
-        return isinstance(self.error, GuestRefusedError)
-
-    @property
-    def fault(self) -> LosttickError | None:
-        """The error, unless QEMU or the guest caused it: then the configuration is at fault.
-
-        An answer that did not come in time, a QEMU that ended without a reason, and a guest
-        that the host hardly let run are faults.
-        A guest that says nothing is not, because QEMU's monitor still answered then.
-        """
-        if isinstance(self.error, QemuStartError) and self.error.refused:
-            return None
-        return None if isinstance(self.error, GuestStartError) else self.error
 
 
 async def why_not(

@@ -15,8 +15,10 @@ from orchestrator.errors import UnfitError
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host
 from orchestrator.plan.load import build_plan
+from orchestrator.process.exit import ProcessExit
 from orchestrator.results.summary import summary
 from orchestrator.testing import FakeHost, Script, immediate
+from orchestrator.testing.qemu import FakeQemu
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -123,9 +125,12 @@ async def test_a_lapic_of_qemus_own_is_not_exposed(tmp_path: Path) -> None:
 
 
 async def test_a_machine_that_tcg_does_not_have_is_a_skip(tmp_path: Path) -> None:
+    def refuse(qemu: FakeQemu) -> None:
+        if qemu.argument("-machine").startswith("pc-i440fx-0.1"):
+            qemu.end(ProcessExit(1, "unsupported machine type"))
+
     def without(name: str) -> OpenHost:
-        host = FakeHost()
-        host.refuse = "unsupported machine type"
+        host = FakeHost(Script(immediate, {"query-cpus-fast": refuse}))
         return lambda: contextlib.nullcontext(host)
 
     result, _ = await run(tmp_path, {"machine": "pc-i440fx-0.1"}, Accel.TCG, without)
@@ -175,7 +180,7 @@ async def test_each_cell_runs_on_its_qemu(tmp_path: Path) -> None:
     names = ["there", "absent", "broken", "silly"]
     result, records = await run(tmp_path, {"qemu": names}, qemus=qemus)
     assert [cell.verdict for cell in result.cells] == [
-        Verdict.CLEAN, Verdict.SKIPPED, Verdict.SKIPPED, Verdict.INCONCLUSIVE,
+        Verdict.CLEAN, Verdict.SKIPPED, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE,
     ]  # fmt: skip
     assert "'absent' is not an executable file" in result.cells[1].why
     assert "does not answer" in result.cells[3].why

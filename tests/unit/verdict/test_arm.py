@@ -3,8 +3,8 @@
 import pytest
 
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.verdict.arm import lab_verdict, surprises
-from orchestrator.verdict.verdict import Verdict
+from orchestrator.verdict.arm import lab_ends, lab_verdict, surprises
+from orchestrator.verdict.verdict import Ended, Verdict
 
 AFFECTED, ANOMALOUS, CLEAN = Verdict.AFFECTED, Verdict.ANOMALOUS, Verdict.CLEAN
 INCONCLUSIVE, SKIPPED = Verdict.INCONCLUSIVE, Verdict.SKIPPED
@@ -56,7 +56,7 @@ def test_only_an_arm_with_a_known_answer_can_surprise(got: Verdict) -> None:
         ([untouched(ANOMALOUS), reverted(SKIPPED)], ANOMALOUS),
         # Several untouched kernels: the gravest verdict; that of the others is not asked for.
         ([untouched(CLEAN), untouched(AFFECTED), reverted(AFFECTED)], AFFECTED),
-        ([untouched(SKIPPED), untouched(CLEAN), reverted(AFFECTED)], CLEAN),
+        ([untouched(SKIPPED), untouched(CLEAN), reverted(AFFECTED)], SKIPPED),
         ([untouched(SKIPPED), reverted(AFFECTED)], SKIPPED),
         # Without an untouched kernel, all of them are asked.
         ([reverted(AFFECTED)], AFFECTED),
@@ -71,3 +71,31 @@ def test_the_verdict_of_a_lab_run(
 ) -> None:
     assert lab_verdict(arms) is verdict
     assert lab_verdict(arms[::-1]) is verdict
+
+
+@pytest.mark.parametrize(
+    ("arms", "ends"),
+    [
+        # What a known arm shows is no finding.
+        ([untouched(CLEAN), reverted(AFFECTED)], {Ended(CLEAN)}),
+        (
+            [untouched(CLEAN), untouched(SKIPPED), reverted(AFFECTED)],
+            {Ended(SKIPPED), Ended(CLEAN)},
+        ),
+        (
+            [untouched(CLEAN), reverted(SKIPPED)],
+            {Ended(INCONCLUSIVE), Ended(CLEAN), Ended(SKIPPED)},
+        ),
+        ([reverted(AFFECTED)], {Ended(AFFECTED)}),
+    ],
+)
+def test_what_decides_the_exit_code_of_a_lab_run(
+    arms: list[tuple[LabIdentity, Verdict]], ends: set[Ended]
+) -> None:
+    assert set(lab_ends([(lab, Ended(got)) for lab, got in arms])) == ends
+
+
+def test_an_arm_that_failed_decides_the_exit_code_of_a_lab_run() -> None:
+    arms = [untouched(CLEAN), reverted(AFFECTED), without_apicv(INCONCLUSIVE)]
+    failed = [(lab, Ended(got, failed=got is INCONCLUSIVE)) for lab, got in arms]
+    assert Ended(INCONCLUSIVE, failed=True) in lab_ends(failed)

@@ -28,3 +28,10 @@ def test_a_run_of_which_nothing_ran_says_so() -> None:
     nothing = "No cell ran: nothing is ruled out."
     assert statement([CellBound(Verdict.SKIPPED, 0, 0)], 0.95) == nothing
     assert statement([], 0.95) == nothing
+
+
+def test_cells_that_were_not_tested_are_not_among_those_that_are_clean() -> None:
+    clean, skipped = CellBound(Verdict.CLEAN, 299, 0), CellBound(Verdict.SKIPPED, 0, 0)
+    assert statement([clean, clean, skipped], 0.95).startswith("All 2 cells that ran are clean")
+    one = statement([clean, skipped], 0.95)
+    assert one.startswith("Of 1 cell that ran, 1 is clean and none is affected")

@@ -1,0 +1,22 @@
+"""The accelerator that `auto` means on a host."""
+
+from orchestrator.host.facts import HostFacts
+from orchestrator.host.kvm_access import ABSENT, check_kvm
+from orchestrator.vm.config import Accel
+
+#: What a run says before its first cell if `auto` means TCG.
+UNDER_TCG = "There is no KVM here (no /dev/kvm), so this runs under TCG and tests QEMU's own LAPIC."
+
+
+def auto_accel(facts: HostFacts) -> Accel:
+    """Return KVM if the host has it, else TCG.
+
+    A KVM that does not work is no reason for TCG: its cells fail, and say why.
+
+    Raises:
+        KvmMissingError: the host has KVM, but this user or this QEMU can't use it.
+    """
+    if facts.kvm_device == ABSENT:
+        return Accel.TCG
+    check_kvm(facts)
+    return Accel.KVM

@@ -1,0 +1,69 @@
+"""Checks by trying whether a virtual machine starts, and tells what a failure to start shows.
+
+Only two failures show that the machine can't be had here: the guest itself says that its CPU
+lacks something, or QEMU refuses the arguments of this machine while it runs the plainest one
+with the same accelerator. Any other failure shows nothing about the machine.
+"""
+
+import re
+
+from orchestrator.campaign.unfit import UnfitCellError
+from orchestrator.errors import Lack
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.config import DEFAULT_TIMER, GuestConfig
+from orchestrator.host.errors import QemuStartError
+from orchestrator.host.protocol import Host
+from orchestrator.vm.config import DEFAULT_CPU, DEFAULT_MACHINE, InstanceConfig, IrqChip
+from orchestrator.vm.launch import GuestRefusedError, GuestStartError
+from orchestrator.vm.tryout import try_once
+
+#: Words by which QEMU names the argument that it refuses, and whose setting it is.
+_NAMED = (
+    (r"machine type", Lack.MACHINE),
+    (r"CPU model|CPU feature|-cpu\b|host doesn't support requested feature", Lack.CPU),
+    (r"irqchip", Lack.IRQCHIP),
+    (r"SMP|smp|maxcpus|CPUs requested", Lack.VCPUS),
+)  # fmt: skip
+
+
+async def check_starts(host: Host, config: InstanceConfig) -> None:
+    """Check that the guest of an instance ticks, by starting it.
+
+    Raises:
+        UnfitCellError: the guest or QEMU refuses what it is asked for.
+        LosttickError: the instance did not start, or did not tick, for another reason.
+    """
+    tried = await try_once(host, config)
+    if tried.why_not is None:
+        return
+    error = tried.error
+    if isinstance(error, GuestRefusedError):
+        raise UnfitCellError(tried.why_not, _lacked_by_guest(config))
+    plainest = InstanceConfig(config.accel, GuestConfig(period_ns=config.guest.period_ns))
+    refused = isinstance(error, QemuStartError) and error.refused
+    if refused and config != plainest and (await try_once(host, plainest)).why_not is None:
+        raise UnfitCellError(tried.why_not, _named(tried.why_not, config))
+    raise error or GuestStartError(f"trying the virtual machine of the cell: {tried.why_not}")
+
+
+def _lacked_by_guest(config: InstanceConfig) -> Lack | None:
+    """Return what a guest lacks that refuses its configuration, if only one setting is special."""
+    guest = config.guest
+    special = {
+        Lack.MODE: guest.mode != DEFAULT_TIMER,
+        Lack.APIC: guest.apic is not Apic.XAPIC,
+        Lack.VCPUS: guest.vcpus > 1,
+    }
+    found = [lack for lack, is_special in special.items() if is_special]
+    return found[0] if len(found) == 1 else None
+
+
+def _named(words: str, config: InstanceConfig) -> Lack | None:
+    """Return the setting that QEMU's words name, if it is not the usual one."""
+    special = {
+        Lack.MACHINE: config.machine != DEFAULT_MACHINE,
+        Lack.CPU: config.cpu_model != DEFAULT_CPU,
+        Lack.IRQCHIP: config.irqchip is not IrqChip.ON,
+        Lack.VCPUS: config.guest.vcpus > 1,
+    }
+    return next((lack for said, lack in _NAMED if special[lack] and re.search(said, words)), None)

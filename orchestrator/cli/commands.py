@@ -4,10 +4,11 @@ A command's module is imported only when that command runs. So `losttick --help`
 nothing but this table, and a command's module imports what it needs at its top.
 """
 
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.plan.names import shipped_plans
+from orchestrator.plan.names import plan_description, shipped_plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,26 @@ class Group:
     help: str
     commands: Mapping[str, "Command | Group"]
     more: Callable[[], str] | None = None
-    """Returns a line to print after the help."""
+    """Returns lines to print after the help."""
 
 
 def _plans() -> str:
-    return f"Plans that come with losttick: {', '.join(shipped_plans())}"
+    names = shipped_plans()
+    indent = " " * (max(map(len, names)) + 4)
+    return "\n".join(
+        ("", "Plans that come with losttick:", *(_described(name, indent) for name in names))
+    )
+
+
+def _described(name: str, indent: str) -> str:
+    """Return the name of a plan and what it is for, in lines of at most 80 columns."""
+    bound = "\N{NO-BREAK SPACE}%"  # a number and its unit stay in one line
+    lines = textwrap.wrap(
+        plan_description(name).replace(" %", bound), 80, initial_indent=indent,
+        subsequent_indent=indent,
+    )  # fmt: skip
+    text = "\n".join(lines).replace(bound, " %")
+    return f"  {name}".ljust(len(indent)) + text[len(indent) :]
 
 
 PLAN = Group(

@@ -7,6 +7,7 @@ import typer
 
 from orchestrator.cli.exits import FailOn
 from orchestrator.cli.out import DEFAULT_OUT
+from orchestrator.cli.whole import Whole
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.guest.lapic_mode import LapicMode
 
@@ -28,7 +29,9 @@ IntervalConfidence = Annotated[
     float, typer.Option(min=0.5, max=0.999999, help="Confidence of the intervals.")
 ]
 
-Seed = Annotated[int | None, typer.Option(help="Seed of the phases.", show_default="drawn")]
+Seed = Annotated[
+    int | None, typer.Option(parser=Whole(0), help="Seed of the phases.", show_default="drawn")
+]
 
 Out = Annotated[
     Path | None,
@@ -41,8 +44,7 @@ DEFAULT_TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000, 1_000_000)
 Tmcct = Annotated[
     list[int] | None,
     typer.Option(
-        min=0,
-        max=2**32 - 1,
+        parser=Whole(0, 2**32 - 1),
         help="Current count to restore, in ns; QEMU restores 0. May be given more than once.",
         show_default=", ".join(map(str, DEFAULT_TMCCTS)),
     ),

@@ -21,6 +21,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
+from orchestrator.cli.whole import Whole
 from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
 from orchestrator.direct.run import run_program
@@ -35,8 +36,7 @@ def probe(
     trials: Annotated[
         int,
         typer.Option(
-            min=1,
-            max=100_000_000,
+            parser=Whole(1, 100_000_000),
             help=f"Trials for each TMCCT; at most {SLOW_TRIALS} where one takes 1 ms or more.",
         ),
     ] = 20_000,
@@ -45,8 +45,7 @@ def probe(
     period_us: Annotated[
         int,
         typer.Option(
-            min=10,
-            max=1_000_000,
+            parser=Whole(10, 1_000_000),
             help="The timer's period in microseconds; at least twice the TMCCT, and 4 ms if it "
             "is periodic.",
         ),

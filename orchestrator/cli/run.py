@@ -28,6 +28,7 @@ from orchestrator.cli.out import out_folder
 from orchestrator.cli.phases import print_phases
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
+from orchestrator.cli.whole import Whole
 from orchestrator.clock import Deadlines
 from orchestrator.direct.witness import ask_this_host
 from orchestrator.errors import InputError
@@ -52,10 +53,13 @@ _AXES = "Axes: each may be given more than once, and every combination is a cell
 _GOALS = "How many trials"
 
 
-def _axis(name: str, text: str, names: Registry[Any] | None = None) -> Any:
+def _axis(
+    name: str, text: str, names: Registry[Any] | None = None, parser: Whole | None = None
+) -> Any:
     """Return the option of an axis of a plan, with the axis's own default."""
     (default,) = Axes.model_fields[name].get_default()
     return typer.Option(
+        parser=parser,
         help=text,
         show_default=str(default),
         rich_help_panel=_AXES,
@@ -63,8 +67,8 @@ def _axis(name: str, text: str, names: Registry[Any] | None = None) -> Any:
     )
 
 
-def _goal(text: str, default: str) -> Any:
-    return typer.Option(help=text, show_default=default, rich_help_panel=_GOALS)
+def _goal(text: str, default: str, parser: Whole | None = None) -> Any:
+    return typer.Option(parser=parser, help=text, show_default=default, rich_help_panel=_GOALS)
 
 
 def run(
@@ -87,7 +91,11 @@ def run(
     ] = None,
     loads_per_save: Annotated[
         list[int] | None,
-        _axis("loads_per_save", "Loads of each save, 1 to 25; 1 takes a save for each trial."),
+        _axis(
+            "loads_per_save",
+            "Loads of each save, 1 to 25; 1 takes a save for each trial.",
+            parser=Whole(),
+        ),
     ] = None,
     cycle: Annotated[
         list[CycleKind] | None,
@@ -107,8 +115,12 @@ def run(
     qemu: Annotated[list[str] | None, _axis("qemu", "QEMU binary: a path or a name.")] = None,
     machine: Annotated[list[str] | None, _axis("machine", "QEMU's machine type.")] = None,
     cpu: Annotated[list[str] | None, _axis("cpu", "CPU model, optionally with features.")] = None,
-    vcpus: Annotated[list[int] | None, _axis("vcpus", "vCPUs of the guest, 1 to 8.")] = None,
-    memory: Annotated[list[int] | None, _axis("memory_mib", "Memory of the guest in MiB.")] = None,
+    vcpus: Annotated[
+        list[int] | None, _axis("vcpus", "vCPUs of the guest, 1 to 8.", parser=Whole())
+    ] = None,
+    memory: Annotated[
+        list[int] | None, _axis("memory_mib", "Memory of the guest in MiB.", parser=Whole())
+    ] = None,
     resume_by: Annotated[
         list[Resume] | None,
         _axis(
@@ -149,7 +161,7 @@ def run(
         _axis("state", "State of the LAPIC in saves: armed, or with the tick held back."),
     ] = None,
     trials: Annotated[
-        int | None, _goal("Trials of each cell.", "as many as --rule-out needs: 299")
+        int | None, _goal("Trials of each cell.", "as many as --rule-out needs: 299", Whole())
     ] = None,
     rule_out: Annotated[
         float | None, _goal("Loss rate that `clean` must rule out, 0 to 1.", "0.01")
@@ -162,7 +174,7 @@ def run(
     ] = None,
     controls: Annotated[
         int | None,
-        _goal("Injected losses in each cell, 0 to 2; with 0 no cell can be clean.", "2"),
+        _goal("Injected losses in each cell, 0 to 2; with 0 no cell can be clean.", "2", Whole()),
     ] = None,
     seed: Seed = None,
     require: Annotated[
@@ -183,8 +195,7 @@ def run(
     parallel: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            max=1024,
+            parser=Whole(1, 1024),
             help="vCPUs that run at a time, each pinned to a core.",
             show_default="one for each core; with more than two cores, one core is left free",
         ),

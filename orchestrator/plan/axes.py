@@ -29,7 +29,7 @@ from orchestrator.plan.period import AUTO, PeriodMs, period_ns
 from orchestrator.plan.phase import RANDOM, Phase
 from orchestrator.plan.qemu_args import NO_ARGS, QemuArgs
 from orchestrator.plan.registered import NameIn
-from orchestrator.plan.strict import Strict
+from orchestrator.plan.strict import WHOLE, Strict
 from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
 from orchestrator.vm.config import (
@@ -85,7 +85,7 @@ class Axes(Strict):
     period_ms: Axis[PeriodMs] = [AUTO]
     """Timer period in milliseconds. `auto` means the shortest of 5, 10, 20, 50 and 100 that
     suits the host, measured before the trials of each cell."""
-    loads_per_save: Axis[Annotated[int, Field(strict=True, ge=1, le=MAX_LOADS_PER_SAVE)]] = [
+    loads_per_save: Axis[Annotated[int, Field(strict=True, ge=1, le=MAX_LOADS_PER_SAVE), WHOLE]] = [
         MAX_LOADS_PER_SAVE
     ]
     """Loads of each save. Used only with the cycle `repeat`."""
@@ -111,9 +111,11 @@ class Axes(Strict):
         DEFAULT_CPU
     ]
     """CPU model, optionally with features. Features that the timer mode needs are added."""
-    vcpus: Axis[Annotated[int, Field(strict=True, ge=1, le=MAX_VCPUS)]] = [1]
+    vcpus: Axis[Annotated[int, Field(strict=True, ge=1, le=MAX_VCPUS), WHOLE]] = [1]
     """vCPUs of the guest."""
-    memory_mib: Axis[Annotated[int, Field(strict=True, ge=2, le=3072)]] = [DEFAULT_MEMORY_MIB]
+    memory_mib: Axis[Annotated[int, Field(strict=True, ge=2, le=3072), WHOLE]] = [
+        DEFAULT_MEMORY_MIB
+    ]
     """The guest's memory in MiB."""
     guest: Axis[Annotated[str, NameIn(GUESTS)]] = [DEFAULT_GUEST]
     """The guest that runs in the VM."""

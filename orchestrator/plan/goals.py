@@ -1,11 +1,13 @@
 """The goals of a cell: when it has run enough trials."""
 
+from typing import Annotated
+
 from pydantic import (
     Field,
     model_validator,
 )
 
-from orchestrator.plan.strict import Strict
+from orchestrator.plan.strict import WHOLE, Strict
 from orchestrator.stats.bounds import trials_needed
 
 #: Most trials of one cell: they take some days.
@@ -19,9 +21,9 @@ class Goals(Strict):
     """Loss rate that `clean` rules out."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence of verdicts and intervals."""
-    stop_after: int | None = Field(default=None, strict=True, ge=1)
+    stop_after: Annotated[int, Field(strict=True, ge=1), WHOLE] | None = None
     """Losses diagnosed as the known bug after which a cell stops."""
-    trials: int | None = Field(default=None, strict=True, ge=1, le=MAX_TRIALS)
+    trials: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS), WHOLE] | None = None
     """Trials of each cell; by default as many as `rule_out` needs."""
     seconds: float | None = Field(default=None, gt=0, le=10_000_000)
     """Time limit for the trials of a cell, by its host's clock. A cell that reaches the limit

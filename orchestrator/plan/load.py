@@ -137,6 +137,13 @@ def _words(found: ErrorDetails, names: Sequence[str]) -> str:
         return "there is no such setting" + hint
     if found["type"] == "value_error":  # raised by losttick's own checks
         return str(found["ctx"]["error"])
+    if found["type"] in ("int_type", "int_parsing", "int_from_float"):
+        return "it must be a whole number, such as 300 or 1e6"
+    if found["type"] in ("float_type", "float_parsing"):
+        return "it must be a number, such as 0.01"
+    if found["type"] in ("less_than_equal", "greater_than_equal"):
+        (limit,) = found["ctx"].values()
+        return f"it must be at {'most' if 'le' in found['ctx'] else 'least'} {limit:,}"
     return found["msg"]
 
 

@@ -1,6 +1,6 @@
 """A plan: axes, goals and the cells that follow, all checked."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     Field,
@@ -14,7 +14,7 @@ from orchestrator.plan.axes import Axes
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.plan.goals import Goals
-from orchestrator.plan.strict import Strict
+from orchestrator.plan.strict import WHOLE, Strict
 from orchestrator.vm.config import Accel
 
 #: Most cells of a plan: each takes at least some seconds.
@@ -28,7 +28,7 @@ class NoCellsError(InputError):
 class Plan(Strict):
     """A plan, as its file or the command line gives it."""
 
-    seed: int | None = Field(default=None, strict=True, ge=0)
+    seed: Annotated[int, Field(strict=True, ge=0), WHOLE] | None = None
     """Seed of the phases and of the order of cells. Drawn if left out; always journalled."""
     require: list[Requirement] = []
     """Properties that the host must have, or the run is refused."""
@@ -36,7 +36,7 @@ class Plan(Strict):
     """Axes whose values may be missing here: cells that are skipped for one of them are named,
     and the run ends as if they were not in the plan. An axis that is given on the command line
     is not among them."""
-    controls: int = Field(default=2, strict=True, ge=0, le=2)
+    controls: Annotated[int, Field(strict=True, ge=0, le=2), WHOLE] = 2
     """Injected losses in each cell: 2 for one before and one after its trials, 1 for one
     before. With 0 no cell can be `clean`."""
     axes: Axes = Axes()

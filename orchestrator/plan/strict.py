@@ -1,9 +1,20 @@
 """The base of all tables of a plan file."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 class Strict(BaseModel):
     """An immutable table in which an unknown setting is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _whole(value: Any) -> Any:
+    """Return a number such as 1e6 as an integer: TOML has only floats in that form."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: Comes last in the annotation of an integer, so that it may be written as 1e6.
+WHOLE = BeforeValidator(_whole)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.whole import Whole
 from orchestrator.lab.kernel.variants import Variant
 
 KernelNames = Annotated[
@@ -33,7 +34,9 @@ Apicv = Annotated[bool, typer.Option(help="Load kvm_intel with APICv on or off."
 
 Parallel = Annotated[
     int | None,
-    typer.Option(min=1, max=64, help="Labs that run at a time.", show_default="one for each core"),
+    typer.Option(
+        parser=Whole(1, 64), help="Labs that run at a time.", show_default="one for each core"
+    ),
 ]
 
 

@@ -28,6 +28,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
+from orchestrator.cli.whole import Whole
 from orchestrator.direct.wanted import DirectTrials, without_repeats
 from orchestrator.guest.lapic_mode import DEFAULT_MODE
 from orchestrator.lab.arms import Arm, arms_of
@@ -49,13 +50,12 @@ PERIOD_NS = 4_000_000
 def probe(
     kernels: KernelNames = None,
     variants: Variants = None,
-    trials: Annotated[int, typer.Option(min=1, help="Trials for each TMCCT.")] = 100,
+    trials: Annotated[int, typer.Option(parser=Whole(1), help="Trials for each TMCCT.")] = 100,
     mode: DirectMode = DEFAULT_MODE,
     tmcct: Annotated[
         list[int] | None,
         typer.Option(
-            min=0,
-            max=PERIOD_NS - 1,
+            parser=Whole(0, PERIOD_NS - 1),
             help="Current count to restore, in emulated ns; QEMU restores 0. May be given more "
             "than once.",
             show_default=", ".join(map(str, DEFAULT_TMCCTS)),

@@ -31,6 +31,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
+from orchestrator.cli.whole import Whole
 from orchestrator.clock import Deadlines
 from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS, MAX_VCPUS
 from orchestrator.guest.saved_state import SavedState
@@ -76,7 +77,10 @@ def run(
     kernels: KernelNames = None,
     variants: Variants = None,
     every: Annotated[
-        int, typer.Option(min=1, help="The variant `partial` loses the interrupt of 1 load in N.")
+        int,
+        typer.Option(
+            parser=Whole(1), help="The variant `partial` loses the interrupt of 1 load in N."
+        ),
     ] = 4,
     apicv: Apicv = True,
     mode: Annotated[
@@ -85,7 +89,7 @@ def run(
             help=f"Timer of the guest: {', '.join(TIMERS.names)}.", show_default=DEFAULT_TIMER
         ),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, max=100_000, help="Trials of each arm.")] = 20,
+    trials: Annotated[int, typer.Option(parser=Whole(1, 100_000), help="Trials of each arm.")] = 20,
     period: Annotated[
         str | None,
         typer.Option(
@@ -115,9 +119,12 @@ def run(
             help="Who lets the guest run on after a load: losttick or QEMU.", show_default="cont"
         ),
     ] = None,
-    cpus: Annotated[int, typer.Option(min=1, max=2, help="CPUs of the emulated computer.")] = 1,
+    cpus: Annotated[
+        int, typer.Option(parser=Whole(1, 2), help="CPUs of the emulated computer.")
+    ] = 1,
     vcpus: Annotated[
-        int, typer.Option(min=1, max=MAX_VCPUS, help="vCPUs of the guest; each of them ticks.")
+        int,
+        typer.Option(parser=Whole(1, MAX_VCPUS), help="vCPUs of the guest; each of them ticks."),
     ] = 1,
     parallel: Parallel = None,
     command_deadline: CommandDeadline = None,

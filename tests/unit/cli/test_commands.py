@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.commands import LOSTTICK, Command, Group
+from orchestrator.plan.names import plan_description, shipped_plans
 
 CLI = Path(__file__).parents[3] / "orchestrator" / "cli"
 
@@ -101,6 +102,14 @@ def test_a_mistyped_command_gets_a_suggestion(args: tuple[str, ...], words: str)
     done = losttick(*args)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
+
+
+def test_the_plans_are_listed_with_what_they_are_for() -> None:
+    text = losttick("plan").stdout
+    for name in shipped_plans():
+        assert f"\n  {name} " in text
+        assert plan_description(name) in " ".join(text.split())
+        assert len(plan_description(name)) > 30
 
 
 @pytest.mark.parametrize("args", [(), ("lab",), ("plan",)])

@@ -2,10 +2,18 @@
 
 import hypothesis
 
+from tests.support.foreign_user import other_user
 from tests.support.needs import pytest_configure, pytest_runtest_makereport
 from tests.support.scheduling import pytest_xdist_make_scheduler
+from tests.support.small_disk import small_disk
 
-__all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_xdist_make_scheduler"]
+__all__ = [
+    "other_user",
+    "pytest_configure",
+    "pytest_runtest_makereport",
+    "pytest_xdist_make_scheduler",
+    "small_disk",
+]
 
 # Hypothesis fails an example that takes longer than 200 ms. On a busy computer any example can:
 # that says nothing of the code. A test that hangs is ended by pytest-timeout.

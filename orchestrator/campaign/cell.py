@@ -8,6 +8,7 @@ from orchestrator.campaign.controls import Controls
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.instances import Instances
 from orchestrator.campaign.pauses import Patience, Pauses
+from orchestrator.campaign.room import Room
 from orchestrator.campaign.shams import Shams
 from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
 from orchestrator.campaign.trouble import INSTANCE_TROUBLE
@@ -96,6 +97,7 @@ class CellRunner:
         self._recorder = recorder
         self._progress = progress
         self._pauses = Pauses(host, cell, recorder, progress, patience or Patience())
+        self._room = Room(recorder.folder)
         self._shams = Shams(cell, planned, recorder, progress)
         self._limits = Limits(period_ns, cell.vcpus)
         self._instances = Instances(host, cell, snapshots, self._limits, recorder)
@@ -142,6 +144,11 @@ class CellRunner:
         """Return whether another cell is waiting and this cell has had its block of trials."""
         return bool(self._turns and self._turns.wanted) and self._trials >= self._turn_until
 
+    async def _pause_if_needed(self) -> int:
+        """Pause while there is no room, and while the host is too busy; return for how long."""
+        waited_ns = await self._room.wait(self._host, self._cell, self._recorder, self._progress)
+        return waited_ns + await self._pauses.pause_if_busy()
+
     # --- trials of the host ---
 
     async def _trials_until_planned(self) -> None:
@@ -150,11 +157,11 @@ class CellRunner:
         while self._goes_on() and not self.counts.out_of_time:
             before = self.counts.attempts
             async with self._turn():
-                self._turn_began_ns += await self._pauses.pause_if_busy()
+                self._turn_began_ns += await self._pause_if_needed()
                 try:
                     async with self._instances.start(Role.HOST) as instance:
                         await self._use(instance)
-                    self._recorder.console(self._cell, instance)
+                    self._note_console(instance)
                 except INSTANCE_TROUBLE as error:
                     self._recorder.failure(self._cell, error)
                     barren = barren + 1 if self.counts.attempts == before else 0
@@ -222,6 +229,8 @@ class CellRunner:
             await self._instances.note_trace(instance)
             if self._cell.cycle is CycleKind.FRESH or self._cell.loader != SAME_QEMU:
                 break  # the next save is of a guest in a new QEMU
+            if self._room.lacking():
+                break  # before the next QEMU starts, the cell waits for room
         if save and (odd := await other_vectors.look(instance, save)):
             await self._count(instance, save, odd)
 
@@ -265,9 +274,17 @@ class CellRunner:
         self._progress.attempt_ends(self._cell, outcome, done, self._planned)
         return outcome
 
+    def _note_console(self, instance: Instance) -> None:
+        """Note an instance's console when the instance has ended."""
+        self._recorder.console(self._cell, instance)
+        if error := instance.console.tee_error:
+            self._progress.noted(
+                f"{self._cell.id}: the log of a console ends early: {error.strerror}"
+            )
+
     # --- controls ---
 
     async def _control_in_turn(self) -> None:
         async with self._turn():
-            await self._pauses.pause_if_busy()
+            await self._pause_if_needed()
             await self._controls.run()

@@ -9,6 +9,7 @@ from orchestrator.campaign.accelerator import auto_accel
 from orchestrator.campaign.events import NO_PROGRESS, Progress
 from orchestrator.campaign.run import run_plan
 from orchestrator.host.protocol import Host
+from orchestrator.journal.out_folder import OutFolder
 from orchestrator.plan.load import build_plan, merge
 from orchestrator.verdict.run import RunResult
 from orchestrator.vm.config import Accel
@@ -45,6 +46,7 @@ async def check(
         PlanError: a setting is not valid.
         KvmMissingError: the host has KVM, but this user or the QEMU can't use it.
         JournalError: nothing can be recorded.
+        OutFolderError: another user can write to `out`.
     """
     plan = build_plan(
         merge(
@@ -68,8 +70,8 @@ async def check(
 def _folder(out: Path | None) -> Iterator[Path]:
     """Give the folder for the results: the wanted one, or a temporary one."""
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        yield out
+        with OutFolder(out, make=True):
+            yield out
     else:
         with tempfile.TemporaryDirectory(prefix="losttick-") as folder:
             yield Path(folder)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from orchestrator.bugs.exposure import read_apicv
+from orchestrator.campaign.room import no_room_for_qemu
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.guest.wait import Wait
@@ -13,6 +14,7 @@ from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import TraceRecord
 from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import Cell
+from orchestrator.qmp.errors import MonitorError
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.trial.examine import Hang, examine
 from orchestrator.trial.limits import Limits
@@ -68,7 +70,12 @@ class Instances:
         number, console = self._recorder.next_console()
         async with launch(self._host, config, console) as instance:
             self._recorder.instance(self._cell, role, number, instance)
-            yield instance
+            try:
+                yield instance
+            except MonitorError as error:
+                if words := no_room_for_qemu():
+                    error.add_note(words)
+                raise
 
     def trial(self, instance: Instance, save: Save, paces: Paces) -> Trial:
         """Return a trial of a save, as the cell asks for it."""

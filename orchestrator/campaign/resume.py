@@ -9,6 +9,7 @@ from orchestrator.host.identity import differing_facts
 from orchestrator.journal.counts import CellState
 from orchestrator.journal.file import JOURNAL, JournalFormatError
 from orchestrator.journal.fold import RunState, read_state
+from orchestrator.journal.out_folder import OutFolder
 from orchestrator.journal.plain import plain
 
 
@@ -16,15 +17,19 @@ class ResumeError(InputError):
     """The run can't be resumed."""
 
 
-def read_run(folder: Path) -> RunState:
+def read_run(folder: Path, held: OutFolder | None = None) -> RunState:
     """Return the state of the run whose output is in a folder.
+
+    Args:
+        folder: the folder.
+        held: the same folder, if it is held open: the journal is then read from there.
 
     Raises:
         ResumeError: there is no such run, it ran in labs, or it has its verdict already.
     """
     doing = f"resuming the run in {folder}"
     try:
-        state = read_state(folder / JOURNAL)
+        state = read_state(folder / JOURNAL, held)
     except OSError as error:
         raise ResumeError(f"{doing}: {JOURNAL}: {error.strerror}") from error
     except JournalFormatError as error:

@@ -11,6 +11,7 @@ from orchestrator.campaign.events import NO_PROGRESS, Progress
 from orchestrator.campaign.open_hosts import opener
 from orchestrator.campaign.requirements import require
 from orchestrator.campaign.resume import ResumeError, changed_facts
+from orchestrator.campaign.room import Room
 from orchestrator.campaign.schedule import Assignment, OpenHost, Schedule
 from orchestrator.campaign.turns import Turns
 from orchestrator.campaign.unfit import UnfitCellError
@@ -33,6 +34,7 @@ from orchestrator.journal.records import (
     RunRecord,
     VerdictRecord,
 )
+from orchestrator.journal.standing import all_done
 from orchestrator.plan.cell import SAME_QEMU, Cell
 from orchestrator.plan.plan import Plan
 from orchestrator.verdict.run import RunResult, judge_run
@@ -51,6 +53,7 @@ async def run_plan(
     parallel: int = 1,
     resumed: RunState | None = None,
     ask: Ask | None = None,
+    shared_out: bool = False,
 ) -> RunResult:
     """Run every cell of a plan and journal it.
 
@@ -69,11 +72,13 @@ async def run_plan(
             `read_run(out)` returns it. The run continues from this state.
         ask: runs the direct test on the host, as a second witness of losses; by default there
             is none.
+        shared_out: whether `out` may be a folder that other users can write to.
 
     Raises:
         RequirementError: the host lacks what the plan requires.
         NoCellsError: the plan has no cells.
         JournalError: nothing can be recorded.
+        OutFolderError: another user can write to `out`.
         ResumeError: another process has gone on with the resumed run.
     """
     cells = plan.cells(auto)
@@ -83,7 +88,7 @@ async def run_plan(
     ]
     return await run_cells(
         assignments, host.facts, plan, out, progress, parallel=parallel, interleave=True, auto=auto,
-        resumed=resumed, ask=ask,
+        resumed=resumed, ask=ask, shared_out=shared_out,
     )  # fmt: skip
 
 
@@ -116,6 +121,7 @@ async def run_cells(
     auto: Accel = Accel.KVM,
     resumed: RunState | None = None,
     ask: Ask | None = None,
+    shared_out: bool = False,
 ) -> RunResult:
     """Run cells, each on its host, and journal them.
 
@@ -131,17 +137,19 @@ async def run_cells(
         auto: the accelerator that stands for `auto`, for a later resume.
         resumed: the state of the run whose journal is in `out`.
         ask: runs the direct test on a cell's host, as a second witness of losses.
+        shared_out: whether `out` may be a folder that other users can write to.
 
     Returns:
         The same result that `read_result(out)` returns.
 
     Raises:
         JournalError: nothing can be recorded.
+        OutFolderError: another user can write to `out`.
         ResumeError: another process has gone on with the resumed run.
     """
     cells = [assignment.cell for assignment in assignments]
-    with Journal(out / JOURNAL, resume=resumed is not None) as journal:
-        recorder = Recorder(out, journal, resumed)
+    with Journal(out / JOURNAL, resume=resumed is not None, shared=shared_out) as journal:
+        recorder = Recorder(journal, resumed)
         if resumed is None:
             _begin(recorder, facts, plan, assignments, auto)
         else:
@@ -160,7 +168,8 @@ async def run_cells(
         progress.run_begins(cells, plan.limits.planned)
         tasks = [asyncio.create_task(schedule.run(assignment)) for assignment in assignments]
         try:
-            await asyncio.gather(*tasks)
+            Room(recorder.folder).check()
+            await all_done(tasks, journal)
             result = judge_run(recorder.state, journal.path)
             recorder.write(
                 VerdictRecord(

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from orchestrator.cli.service import as_service, service
 from orchestrator.cli.text import printable
 from orchestrator.errors import InfraError, InputError, LosttickError, UnfitError
 from orchestrator.verdict.verdict import Ended, Verdict
@@ -165,8 +166,13 @@ def run_async(start: Callable[[], Coroutine[Any, Any, ExitCode]]) -> ExitCode:
     async def main() -> ExitCode:
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await start()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop, task)
+        async with as_service():
+            return await start()
+
+    def stop(task: "asyncio.Task[object]") -> None:
+        service().stopping()
+        task.cancel()
 
     try:
         return asyncio.run(main())

@@ -38,6 +38,15 @@ Out = Annotated[
     typer.Option(help="Folder for journal and evidence.", show_default=f"{DEFAULT_OUT}/TIME"),
 ]
 
+SharedOut = Annotated[
+    bool,
+    typer.Option(
+        "--shared-out",
+        help="Write into --out, or resume there, even if another user can write to that folder, "
+        "and so could change or replace the results.",
+    ),
+]
+
 #: Current counts in ns: from 0, which QEMU restores, to what expires long after the call.
 DEFAULT_TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000, 1_000_000)
 

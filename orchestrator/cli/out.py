@@ -2,39 +2,93 @@
 
 import contextlib
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from orchestrator.errors import InputError
+from orchestrator.campaign.resume import ResumeError, read_run
+from orchestrator.journal.file import (
+    JOURNAL,
+    BusyJournalError,
+    LostJournalError,
+    TakenJournalError,
+    is_being_written,
+)
+from orchestrator.journal.fold import RunState
+from orchestrator.journal.out_folder import OutFolder, OutFolderError
 
 DEFAULT_OUT = "losttick-out"
 
 
-class OutFolderError(InputError):
-    """The output folder can't be used."""
+@contextlib.contextmanager
+def out_folder(out: Path | None, *, shared: bool = False) -> Iterator[Path]:
+    """Make the output folder; remove it again if it is empty at the end.
+
+    Args:
+        out: the folder; by default one that is named after the time.
+        shared: whether it may be a folder that other users can write to.
+
+    Raises:
+        OutFolderError: the folder can't be made, has something in it already, another process
+            runs there, or another user can write to it.
+    """
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    path = out or Path(DEFAULT_OUT) / stamp
+    with contextlib.ExitStack() as ending:
+        try:
+            held = ending.enter_context(OutFolder(path, make=True, shared=shared))
+            if not held.lock() or _runs_there(path):
+                raise OutFolderError(
+                    f"writing results to {path}: another losttick process is running there. Wait "
+                    "for its end, or name another folder with --out."
+                )
+            if held.names():
+                raise OutFolderError(
+                    f"writing results to {path}: it is not empty. Name a new folder with --out."
+                )
+        except OSError as error:
+            raise OutFolderError(
+                f"writing results to {path}: {error.strerror}. Name another folder with --out."
+            ) from error
+        try:
+            yield path
+        finally:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def run_to_resume(path: Path, *, shared: bool = False) -> RunState:
+    """Read the run to resume, in a folder that nobody else can write to.
+
+    losttick will run the QEMU that the journal names.
+
+    Raises:
+        ResumeError: it can't be resumed.
+        OutFolderError: another user can write to its folder.
+    """
+    try:
+        with OutFolder(path, shared=shared) as held:
+            return read_run(path, held)
+    except OSError as error:
+        raise ResumeError(f"resuming the run in {path}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
-def out_folder(out: Path | None) -> Iterator[Path]:
-    """Make the output folder; remove it again if it is empty at the end.
+def hint_to_resume(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Say how to go on with the run in a folder, if an error or a signal cuts the block short."""
+    try:
+        yield
+    except (BusyJournalError, TakenJournalError, LostJournalError):
+        raise  # the journal there is another process's, or gone
+    except BaseException:
+        journal = folder / JOURNAL
+        if journal.exists():
+            say(f"journal so far: {journal}; continue with: losttick run --resume {folder}")
+        raise
 
-    Raises:
-        OutFolderError: the folder can't be made, or has something in it already.
-    """
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    folder = out or Path(DEFAULT_OUT) / stamp
+
+def _runs_there(path: Path) -> bool:
+    """Return whether a run in a folder still goes on."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise OutFolderError(
-                f"writing results to {folder}: it is not empty. Name a new folder with --out."
-            )
-    except OSError as error:
-        raise OutFolderError(
-            f"writing results to {folder}: {error.strerror}. Name another folder with --out."
-        ) from error
-    try:
-        yield folder
-    finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        return is_being_written(path / JOURNAL)
+    except OSError:
+        return False

@@ -17,6 +17,7 @@ from orchestrator.cli.options import (
     FailOnKinds,
     IntervalConfidence,
     Out,
+    SharedOut,
     Tmcct,
 )
 from orchestrator.cli.out import out_folder
@@ -53,6 +54,7 @@ def probe(
     confidence: IntervalConfidence = 0.95,
     out: Out = None,
     fail_on: FailOnKinds = None,
+    shared_out: SharedOut = False,
     as_json: AsJson = False,
 ) -> None:
     """Test KVM_SET_LAPIC on this host, without QEMU.
@@ -64,7 +66,9 @@ def probe(
     tmccts = without_repeats(tmcct or DEFAULT_TMCCTS)
     wanted = DirectTrials(trials, period_us * 1000, tmccts, mode)
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
-        code = run_async(lambda: _probe(wanted, confidence, out, fail_on, as_json=as_json))
+        code = run_async(
+            lambda: _probe(wanted, confidence, out, fail_on, shared_out=shared_out, as_json=as_json)
+        )
     raise typer.Exit(code)
 
 
@@ -74,13 +78,14 @@ async def _probe(
     out: Path | None,
     fail_on: list[FailOn] | None,
     *,
+    shared_out: bool,
     as_json: bool,
 ) -> ExitCode:
     facts = await in_thread(read_facts, None, None)
     program = await in_thread(build)
     stderr = Console(stderr=True)
     with (
-        out_folder(out) as folder,
+        out_folder(out, shared=shared_out) as folder,
         Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar,
     ):
         task = bar.add_task("probe", total=wanted.total)
@@ -92,7 +97,11 @@ async def _probe(
             return Counted(facts, found)
 
         result = await run_direct(
-            [Subject("this host", test)], confidence, folder, mode=wanted.mode
+            [Subject("this host", test)],
+            confidence,
+            folder,
+            mode=wanted.mode,
+            shared_out=shared_out,
         )
     if as_json:
         typer.echo(json.dumps(direct_summary(result), indent=2))

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.campaign.accelerator import UNDER_TCG, auto_accel
-from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import events_to
 from orchestrator.cli.exits import ExitCode, FailOn, errors_to_exits, result_exit, run_async
@@ -21,13 +20,15 @@ from orchestrator.cli.options import (
     FailOnKinds,
     Out,
     Seed,
+    SharedOut,
     StateDeadline,
     raised_deadlines,
 )
-from orchestrator.cli.out import out_folder
+from orchestrator.cli.out import hint_to_resume, out_folder, run_to_resume
 from orchestrator.cli.phases import print_phases
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
+from orchestrator.cli.service import with_status
 from orchestrator.cli.whole import Whole
 from orchestrator.clock import Deadlines
 from orchestrator.direct.witness import ask_this_host
@@ -38,7 +39,6 @@ from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.host.qemus import LocalQemus
-from orchestrator.journal.file import JOURNAL, BusyJournalError
 from orchestrator.plan.axes import Axes
 from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
@@ -215,6 +215,7 @@ def run(
     ] = None,
     out: Out = None,
     fail_on: FailOnKinds = None,
+    shared_out: SharedOut = False,
     as_json: AsJson = False,
 ) -> None:
     """Load snapshots while a guest ticks; does this host lose ticks?
@@ -245,10 +246,10 @@ def run(
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
         if resume:
             _refuse_with_resume(plan, out, given)
-            work = _Work(resume, deadlines, resume=True)
+            work = _Work(resume, deadlines, resume=True, shared_out=shared_out)
         else:
             built = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
-            work = _Work(out, deadlines, built)
+            work = _Work(out, deadlines, built, shared_out=shared_out)
         code = run_async(
             lambda: _run(work, parallel, events, fail_on, by_phase=by_phase, as_json=as_json)
         )
@@ -267,6 +268,7 @@ class _Work:
     deadlines: Deadlines
     plan: Plan | None = None
     resume: bool = False
+    shared_out: bool = False
 
 
 def _refuse_with_resume(plan: str | None, out: Path | None, given: dict[str, Any]) -> None:
@@ -283,7 +285,7 @@ def _refuse_with_resume(plan: str | None, out: Path | None, given: dict[str, Any
         raise ResumeOptionsError(
             "resuming a run: it keeps the plan, seed and folder that it began with. With "
             "--resume DIR give no other options than --parallel, --command-deadline, "
-            "--state-deadline, --events, --by-phase, --fail-on and --json."
+            "--state-deadline, --events, --shared-out, --by-phase, --fail-on and --json."
         )
 
 
@@ -296,33 +298,25 @@ async def _run(
     by_phase: bool,
     as_json: bool,
 ) -> ExitCode:
-    resumed = read_run(work.out) if work.resume and work.out else None
+    resumed = run_to_resume(work.out, shared=work.shared_out) if work.resume and work.out else None
     plan = resumed.plan if resumed else work.plan
     assert plan is not None
-    folder_of = contextlib.nullcontext(work.out) if resumed else out_folder(work.out)
+    new = out_folder(work.out, shared=work.shared_out)
+    folder_of = contextlib.nullcontext(work.out) if resumed else new
     with (
         folder_of as folder,
         Show(plan.limits.confidence) as show,
         events_to(events, show) as progress,
     ):
         assert folder is not None
-        try:
+        with hint_to_resume(folder, show.say):
             async with LocalQemus(plan.qemus, work.deadlines) as qemus:
                 auto = resumed.auto if resumed else await _auto(plan, qemus, show)
                 result = await run_plan(
-                    await qemus.first(), plan, auto, folder, progress,
+                    await qemus.first(), plan, auto, folder, with_status(progress),
                     qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
-                    ask=ask_this_host,
+                    ask=ask_this_host, shared_out=work.shared_out,
                 )  # fmt: skip
-        except BusyJournalError:
-            raise
-        except BaseException:
-            journal = folder / JOURNAL
-            if journal.exists():
-                show.say(
-                    f"journal so far: {journal}; continue with: losttick run --resume {folder}"
-                )
-            raise
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))
     else:

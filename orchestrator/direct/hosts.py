@@ -25,6 +25,7 @@ from orchestrator.journal.records import (
     SkipRecord,
     VerdictRecord,
 )
+from orchestrator.journal.standing import all_done
 from orchestrator.journal.trial_record import Role
 from orchestrator.verdict.direct import DirectResult, judge_direct
 from orchestrator.version import __version__
@@ -57,6 +58,8 @@ async def run_direct(
     out: Path,
     parallel: int = 1,
     mode: LapicMode = DEFAULT_MODE,
+    *,
+    shared_out: bool = False,
 ) -> DirectResult:
     """Test hosts, and return the verdicts that their journal gives.
 
@@ -66,12 +69,14 @@ async def run_direct(
         out: folder for the journal.
         parallel: number of hosts that are tested at a time.
         mode: the mode of the timers that are restored.
+        shared_out: whether `out` may be a folder that other users can write to.
 
     Raises:
+        OutFolderError: another user can write to `out`.
         JournalError: the journal can't be written.
     """
     state = DirectState()
-    with Journal(out / JOURNAL) as journal:
+    with Journal(out / JOURNAL, shared=shared_out) as journal:
 
         def write(record: Record) -> None:
             journal.write(record)
@@ -85,7 +90,7 @@ async def run_direct(
         turns = asyncio.Semaphore(parallel)
         tasks = [asyncio.create_task(_test(subject, turns, write)) for subject in subjects]
         try:
-            await asyncio.gather(*tasks)
+            await all_done(tasks, journal)
             result = judge_direct(state, journal.path)
             write(VerdictRecord(result.verdict, {each.name: each.verdict for each in result.hosts}))
         except BaseException as error:

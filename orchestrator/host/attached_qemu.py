@@ -14,6 +14,7 @@ from orchestrator.host.errors import NotOwnedError, QemuSocketError
 from orchestrator.host.protocol import DUMP_FILE
 from orchestrator.host.thread_times import ThreadTimes
 from orchestrator.process.exit import ProcessExit
+from orchestrator.process.folder import temporary_folder
 
 #: `struct ucred`: process, user and group.
 _CREDENTIALS = struct.Struct("3i")
@@ -33,7 +34,7 @@ class AttachedQemu(ThreadTimes):
         """The process that listens on the monitor's socket."""
         self.argv = _command_line(self.pid)
         self._pins = Pins()
-        self._folder = Path(tempfile.mkdtemp(prefix="losttick-attached-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="losttick-attached-", dir=temporary_folder()))
         if user != os.geteuid():
             with contextlib.suppress(OSError):  # only root may; else QEMU reports what it lacks
                 os.chown(self._folder, user, group)

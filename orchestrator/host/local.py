@@ -17,6 +17,7 @@ from orchestrator.host.local_facts import read_facts
 from orchestrator.host.local_qemu import LocalBinary, LocalQemu
 from orchestrator.host.qemu_binary import find_qemu, read_qemu_facts
 from orchestrator.process.background import in_thread
+from orchestrator.process.folder import temporary_folder
 from orchestrator.process.tool import run_tool
 
 #: QEMU can have many more; no guest needs as many.
@@ -100,12 +101,11 @@ async def open_host(
 
 
 def _make_disk() -> bytes:
-    doing = "making an empty disk for snapshots"
+    doing, base = "making an empty disk for snapshots", temporary_folder()
     try:
-        with tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory(dir=base) as place:
             disk = Path(place) / "disk.qcow2"
             run_tool(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1M"], doing)
             return disk.read_bytes()
     except OSError as error:
-        base = tempfile.gettempdir()
         raise TransientError(f"{doing} in {base}: {error.strerror}. Make room there") from error

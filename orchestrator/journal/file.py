@@ -8,11 +8,14 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from orchestrator.errors import InfraError, InputError
 from orchestrator.journal.line import LineError, decode, encode
+from orchestrator.journal.out_folder import OutFolder
 from orchestrator.journal.records import FORMAT, Record
 
 #: The journal's name in an output folder.
@@ -31,6 +34,14 @@ class BusyJournalError(InputError):
     """Another process writes to the journal: its run still goes on."""
 
 
+class TakenJournalError(JournalError):
+    """Another process has begun a run in the folder since it was found empty."""
+
+
+class LostJournalError(JournalError):
+    """The journal was deleted or moved while the run went on."""
+
+
 class JournalFormatError(InputError):
     """A file is not a journal that can be read, with the line and the reason."""
 
@@ -44,45 +55,93 @@ class JournalFormatError(InputError):
 class Journal:
     """An open journal."""
 
-    def __init__(self, path: Path, *, resume: bool = False) -> None:
+    def __init__(self, path: Path, *, resume: bool = False, shared: bool = False) -> None:
         """Create the file, or open the one that is there to append to it.
 
         Args:
             path: of the file.
             resume: whether it is there; a last line that was torn by a kill is removed.
+            shared: whether it may be in a folder that other users can write to.
 
         Raises:
             JournalError: it can't be created or opened.
             BusyJournalError: another process writes to it.
+            TakenJournalError: it is to be created, and is there.
+            OutFolderError: another user can write to its folder.
         """
         self.path = path
-        how = 0 if resume else os.O_CREAT | os.O_EXCL
-        try:
-            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | how, 0o644)
+        self._fd = -1
+        doing = "opening" if resume else "creating"
+        with contextlib.ExitStack() as failing:
+            failing.callback(self.close)
             try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if resume:
-                    _cut_torn_line(self._fd)
-            except BaseException:
-                os.close(self._fd)
-                raise
-        except BlockingIOError as error:
-            raise BusyJournalError(
-                f"opening the journal {path}: that run still goes on, in another process"
-            ) from error
-        except OSError as error:
-            doing = "opening" if resume else "creating"
-            raise JournalError(
-                f"{doing} the journal {path}: {error.strerror}. "
-                "Choose another place with --out DIR."
-            ) from error
+                self.folder = OutFolder(path.parent, shared=shared)
+                failing.callback(self.folder.close)
+                self._open(resume=resume)
+            except BlockingIOError as error:
+                raise BusyJournalError(
+                    f"opening the journal {path}: that run still goes on, in another process"
+                ) from error
+            except FileExistsError as error:
+                raise TakenJournalError(
+                    f"{doing} the journal {path}: {error.strerror}: another process has begun a "
+                    "run there. Choose another place with --out DIR."
+                ) from error
+            except OSError as error:
+                raise JournalError(
+                    f"{doing} the journal {path}: {error.strerror}. "
+                    "Choose another place with --out DIR."
+                ) from error
+            failing.pop_all()
+
+    def _open(self, *, resume: bool) -> None:
+        """Open or create the file, and lock it."""
+        name, how = self.path.name, os.O_RDWR | os.O_APPEND
+        if resume:
+            self._fd = self.folder.reopen(name, how)
+        else:
+            self._fd = self.folder.create(name, how)
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if resume:
+            _cut_torn_line(self._fd)
+        about = os.fstat(self._fd)
+        self._identity = about.st_dev, about.st_ino
+
+    def check(self) -> None:
+        """Check that the journal is still where it was created.
+
+        A file that is deleted can still be written to, but nobody will ever read that.
+
+        Raises:
+            LostJournalError: it was deleted or moved, or its folder was.
+        """
+        try:
+            about = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            about = None
+        except OSError:  # nothing is known: a network file system may not answer for a while
+            return
+        if about is None or (about.st_dev, about.st_ino) != self._identity:
+            gone = os.fstat(self._fd).st_nlink == 0
+            raise LostJournalError(
+                f"writing to the journal {self.path}: "
+                + (
+                    "it was deleted while the run went on, and with it everything that was "
+                    "counted. Start the run again, in a folder that stays."
+                    if gone
+                    else "it was moved while the run went on. What was written so far is good: "
+                    "continue with `losttick run --resume` and the folder's new name."
+                )
+            )
 
     def write(self, record: Record) -> bytes:
         """Append a record, and return its line.
 
         Raises:
             JournalError: the disk is full, or the like.
+            LostJournalError: the journal was deleted or moved.
         """
+        self.check()
         line = data = encode(record)
         try:
             while data:
@@ -109,6 +168,7 @@ class Journal:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+            self.folder.close()
 
     def __enter__(self) -> "Journal":
         return self
@@ -117,18 +177,45 @@ class Journal:
         self.close()
 
 
+def cannot_write(path: Path, error: OSError) -> JournalError:
+    """Return the error of a file beside the journal that can't be written."""
+    return JournalError(
+        f"writing to {path}: {error.strerror}. The journal so far is good. "
+        "Make room, or choose another place with --out DIR."
+    )
+
+
 def is_being_written(path: Path) -> bool:
     """Return whether a process has this journal open for writing: its run still goes on.
 
     Raises:
         OSError: the file can't be read.
     """
-    with path.open("rb") as journal:
+    with _to_read(path) as journal:
         try:
             fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
+
+
+def _to_read(path: Path, folder: OutFolder | None = None) -> BinaryIO:
+    """Open a journal to read it, by its path or by its name in a folder that is held open.
+
+    Raises:
+        OSError: it can't be opened.
+        JournalFormatError: it is not a file. (A FIFO would let the reader wait for ever.)
+    """
+
+    def opener(name: str, flags: int) -> int:
+        flags |= os.O_NONBLOCK
+        return os.open(name, flags) if folder is None else folder.reopen(path.name, flags)
+
+    journal = open(path, "rb", opener=opener)  # noqa: SIM115  # Path.open takes no opener
+    if not stat.S_ISREG(os.fstat(journal.fileno()).st_mode):
+        journal.close()
+        raise JournalFormatError(path, 1, "it is not a file")
+    return journal
 
 
 def _cut_torn_line(fd: int) -> None:
@@ -145,17 +232,21 @@ def read_journal(path: Path) -> Iterator[Record]:
         yield record
 
 
-def numbered_records(path: Path) -> Iterator[tuple[int, Record]]:
+def numbered_records(path: Path, folder: OutFolder | None = None) -> Iterator[tuple[int, Record]]:
     """Yield the records of a journal with the numbers of their lines, from 1.
 
     A last line that was torn by a kill is left out.
+
+    Args:
+        path: of the journal.
+        folder: its folder, if that is held open: the journal is opened there.
 
     Raises:
         OSError: the file can't be read.
         JournalFormatError: it is not a journal, was written in a newer format, or has a line
             that can't be understood.
     """
-    with path.open("rb") as journal:
+    with _to_read(path, folder) as journal:
         number = 0
         for number, line in enumerate(journal, 1):
             if number == 1:

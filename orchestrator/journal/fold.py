@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.counts import CellState, OrderError
 from orchestrator.journal.file import JournalFormatError, numbered_records
+from orchestrator.journal.out_folder import OutFolder
 from orchestrator.journal.records import (
     CellRecord,
     ConsoleRecord,
@@ -242,8 +243,12 @@ def fold(records: Iterable[Record]) -> RunState:
     return state
 
 
-def read_state(path: Path) -> RunState:
+def read_state(path: Path, folder: OutFolder | None = None) -> RunState:
     """Return the state of the run whose journal this is.
+
+    Args:
+        path: of the journal.
+        folder: its folder, if that is held open: the journal is opened there.
 
     Raises:
         OSError: the file can't be read.
@@ -251,7 +256,7 @@ def read_state(path: Path) -> RunState:
     """
     state, last = RunState(), 0
     try:
-        for number, record in numbered_records(path):
+        for number, record in numbered_records(path, folder):
             last = number
             state.apply(record)
         last += 1

@@ -1,14 +1,15 @@
 """Writes what a run sees into its output folder, and folds what it has written."""
 
-from pathlib import Path
-from typing import BinaryIO
+import random
+from collections.abc import Iterable
 
 from orchestrator.errors import InfraError, LosttickError
-from orchestrator.findings.outcome import TrialResult
+from orchestrator.findings.outcome import Outcome, TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.host.errors import QemuStartError
+from orchestrator.journal.console_log import ConsoleLog, ConsoleLogs
 from orchestrator.journal.evidence_folder import write_evidence
-from orchestrator.journal.file import Journal, JournalError
+from orchestrator.journal.file import Journal, cannot_write
 from orchestrator.journal.fold import RunState
 from orchestrator.journal.line import decode
 from orchestrator.journal.records import (
@@ -27,23 +28,30 @@ from orchestrator.vm.instance import Instance
 #: Name of the folder with the evidence of trials, in the output folder.
 EVIDENCE = "evidence"
 
+#: Name of the folder with the console output of instances, in the output folder.
+CONSOLES = "console"
+
+#: Evidence that each cell keeps of each outcome; a sample of the further ones is kept, too.
+KEPT_EVIDENCE = 100
+
 
 class Recorder:
     """The output folder of one run, and the run's state."""
 
-    def __init__(self, out: Path, journal: Journal, state: RunState | None = None) -> None:
+    def __init__(self, journal: Journal, state: RunState | None = None) -> None:
         """Take over a folder.
 
         Args:
-            out: the folder.
-            journal: the journal in it, open.
+            journal: the journal in the folder, open.
             state: what the journal's records fold to; by default it has none yet.
         """
-        self.out = out
         self.state = state or RunState()
         self._journal = journal
+        self.folder = journal.folder
+        """The output folder."""
+        self._consoles = ConsoleLogs(self.folder, CONSOLES)
         self._instances = self.state.instances
-        self._hangs = _highest_number(out / EVIDENCE)
+        self._hangs = _highest_number(self.folder.names(EVIDENCE))
 
     def write(self, record: Record) -> None:
         """Append a record to the journal, then fold it.
@@ -56,19 +64,20 @@ class Recorder:
         """
         self.state.apply(decode(self._journal.write(record)))
 
-    def next_console(self) -> tuple[int, BinaryIO]:
+    def next_console(self) -> tuple[int, ConsoleLog]:
         """Return the next instance's number, and the file for its console.
 
         Raises:
-            JournalError: the file can't be created.
+            JournalError: the file can't be created, or the output folder is gone.
         """
-        self._instances += 1
-        path = self.out / "console" / f"instance-{self._instances:04d}.log"
-        try:
-            path.parent.mkdir(exist_ok=True)
-            return self._instances, path.open("wb")
-        except OSError as error:
-            raise _cannot_write(path, error) from error
+        self._journal.check()
+        while True:
+            self._instances += 1
+            name = f"instance-{self._instances:04d}.log"
+            try:
+                return self._instances, self._consoles.create(name)
+            except FileExistsError:  # of an instance that was killed before it was journalled
+                continue
 
     def instance(self, cell: Cell, role: Role, number: int, instance: Instance) -> None:
         """Note an instance that has started."""
@@ -98,7 +107,8 @@ class Recorder:
         """Note that the harness failed at something."""
         argv = error.argv if isinstance(error, QemuStartError) else ()
         transient = isinstance(error, InfraError) and error.transient
-        self.write(FailureRecord(cell.id, str(error), ends_cell, argv, transient))
+        said = ". ".join([str(error), *getattr(error, "__notes__", ())])
+        self.write(FailureRecord(cell.id, said, ends_cell, argv, transient))
 
     def save(self, cell: Cell, role: Role, save: Save) -> None:
         """Note a save, or an attempt at one that was not eligible."""
@@ -116,7 +126,8 @@ class Recorder:
         pair: int | None = None,
     ) -> None:
         """Note an attempt at a trial. One that did not plainly tick gets an evidence folder."""
-        kept = self._keep(cell, role, save, result, hang) if hang else None
+        wanted_too = hang and self._wants_evidence(cell, role, result.outcome)
+        kept = self._keep(cell, role, save, result, hang) if hang and wanted_too else None
         diagnoses = hang.diagnoses if hang else ()
         samples = self.state.cells[cell.id].gaps
         wanted = samples.wanted_after(cell.vcpus) if role is Role.HOST else ()
@@ -135,27 +146,43 @@ class Recorder:
             trial_record(cell.id, Role.SHAM, pair, 1, save.tag, result, pair=pair, gaps_of=wanted)
         )
 
+    def _wants_evidence(self, cell: Cell, role: Role, outcome: Outcome) -> bool:
+        """Return whether to keep the evidence of the next trial with an outcome.
+
+        The first hundred of a cell are kept. Of the further ones, the n-th is kept with the
+        probability 100/n, so that a million hangs leave about a thousand, from all of the run.
+        """
+        if role is not Role.HOST:
+            return True
+        counts = self.state.cells[cell.id]
+        unknown = outcome is Outcome.UNKNOWN  # most of these are tried again, and count later
+        number = 1 + (counts.unknown_attempts if unknown else counts.outcomes[outcome])
+        if number <= KEPT_EVIDENCE:
+            return True
+        # Drawn from the number, so that a resumed run keeps what it would have kept without.
+        draw = random.Random(f"{self.state.seed}/{cell.id}/evidence/{outcome}/{number}").random()
+        return draw < KEPT_EVIDENCE / number
+
     def _keep(self, cell: Cell, role: Role, save: Save, result: TrialResult, hang: Hang) -> str:
         """Write a trial's evidence into a folder of its own, and return the folder's name."""
+        self._journal.check()
         self._hangs += 1
-        name = f"{EVIDENCE}/{self._hangs:04d}-{role}-{result.outcome}"
+        name = f"{self._hangs:04d}-{role}-{result.outcome}"
         try:
-            write_evidence(self.out / name, cell.id, save, result, hang)
+            with (
+                self.folder.folder(EVIDENCE) as evidence,
+                evidence.folder(name, new=True) as folder,
+            ):
+                write_evidence(folder, cell.id, save, result, hang)
         except OSError as error:
-            raise _cannot_write(self.out / name, error) from error
-        return name
+            raise cannot_write(self.folder.path / EVIDENCE / name, error) from error
+        return f"{EVIDENCE}/{name}"
 
 
-def _highest_number(folder: Path) -> int:
+def _highest_number(names: Iterable[str]) -> int:
     """Return the highest number in the names of evidence folders.
 
     A run that was cut short may have left a folder that its journal does not name.
     """
-    return max((int(path.name.partition("-")[0]) for path in folder.glob("[0-9]*-*")), default=0)
-
-
-def _cannot_write(path: Path, error: OSError) -> JournalError:
-    return JournalError(
-        f"writing to {path}: {error.strerror}. The journal so far is good. "
-        "Make room, or choose another place with --out DIR."
-    )
+    numbers = (name.partition("-")[0] for name in names)
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)

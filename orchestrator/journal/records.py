@@ -194,7 +194,7 @@ class WitnessRecord:
 
 @dataclass(frozen=True, slots=True)
 class PauseRecord:
-    """`pause`: the host was too busy to measure anything."""
+    """`pause`: the host was too busy to measure anything, or a disk was nearly full."""
 
     cell: str
     why: str

@@ -85,6 +85,7 @@ async def run_direct_in_labs(
     parallel: int = 1,
     bar: Bar = no_bar,
     say: Callable[[str], None] = lambda text: None,
+    shared_out: bool = False,
 ) -> DirectResult:
     """Test KVM_SET_LAPIC in every arm, and journal it.
 
@@ -97,6 +98,7 @@ async def run_direct_in_labs(
         parallel: labs that run at a time.
         bar: shows the progress of an arm.
         say: is called with each step that takes long.
+        shared_out: whether `out` may be a folder that other users can write to.
 
     Raises:
         NoToolsError: the program can't be built here.
@@ -105,12 +107,16 @@ async def run_direct_in_labs(
     """
     here = await in_thread(read_facts, None, None)
     parts = await in_thread(direct_parts, bochs)
-    async with Labs(parts, arms, here, out, parallel=parallel, say=say) as labs:
+    async with Labs(
+        parts, arms, here, out, parallel=parallel, say=say, shared_out=shared_out
+    ) as labs:
         subjects = [
             Subject(arm.name, partial(_test, labs, arm, wanted, bar), arm.identity(bochs.origin))
             for arm in arms
         ]
-        return await run_direct(subjects, confidence, out, parallel, wanted.mode)
+        return await run_direct(
+            subjects, confidence, out, parallel, wanted.mode, shared_out=shared_out
+        )
 
 
 async def _test(labs: Labs, arm: Arm, wanted: DirectTrials, bar: Bar) -> Counted:

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import BinaryIO
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
+from orchestrator.journal.console_log import ConsoleLog, ConsoleLogs
+from orchestrator.journal.out_folder import OutFolder
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.claims import ClaimError, check_claims
 from orchestrator.lab.emulator.bochs import Bochs
@@ -27,6 +28,9 @@ from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.qemu import PackagedQemu
 from orchestrator.lab.kernel.kernel import Kernel
 from orchestrator.lab.kernel.variants import COUNTERS, Variant, modified
+
+#: Name of the folder with the logs of the labs' serial ports, in the output folder.
+SERIAL = "serial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Labs:
         *,
         parallel: int,
         say: Callable[[str], None] = lambda text: None,
+        shared_out: bool = False,
     ) -> None:
         """Prepare; labs are booted when arms need them.
 
@@ -75,8 +80,11 @@ class Labs:
             out: a folder that gets the logs of the labs' serial ports, if any does.
             parallel: labs that run at a time.
             say: is called with each step that takes long.
+            shared_out: whether `out` may be a folder that other users can write to.
         """
-        self._parts, self._here, self._out = parts, here, out
+        self._parts, self._here = parts, here
+        self._out, self._shared_out = out, shared_out
+        self._serial: ConsoleLogs | None = None
         self._parallel, self._say = parallel, say
         self._arms = {arm.name: arm for arm in arms}.values()
         self._left = collections.Counter(arm.kernel.name for arm in arms)
@@ -86,8 +94,12 @@ class Labs:
         self._idle: list[_Booted] = []
         self._running = 0
         self._logs = 0
+        self._closing = contextlib.ExitStack()
 
     async def __aenter__(self) -> "Labs":
+        if self._out:
+            folder = self._closing.enter_context(OutFolder(self._out, shared=self._shared_out))
+            self._serial = ConsoleLogs(folder, SERIAL)
         return self
 
     async def __aexit__(
@@ -96,8 +108,9 @@ class Labs:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for lab in list(self._idle):
-            await self._end(lab)
+        with self._closing:
+            for lab in list(self._idle):
+                await self._end(lab)
 
     @contextlib.asynccontextmanager
     async def host(self, arm: Arm) -> AsyncIterator[LabHost]:
@@ -195,7 +208,9 @@ class Labs:
         ending = contextlib.AsyncExitStack()
         self._running += 1
         try:
-            log = ending.enter_context(self._log(arm)) if self._out else None
+            log = self._log(arm)
+            if log:
+                ending.callback(log.close)
             host = await ending.enter_async_context(
                 boot(image, self._here, log, self._parts.deadlines)
             )
@@ -205,12 +220,13 @@ class Labs:
             raise
         return _Booted(host, arm, ending)
 
-    def _log(self, arm: Arm) -> BinaryIO:
-        assert self._out is not None
-        folder = self._out / "serial"
-        folder.mkdir(exist_ok=True)
+    def _log(self, arm: Arm) -> ConsoleLog | None:
+        """Return the file for the serial port of a lab, if there is a folder for it."""
+        if self._serial is None:
+            return None
         self._logs += 1
-        return (folder / f"{self._logs}-{arm.kernel.title}.log").open("wb", buffering=0)
+        title = arm.kernel.title.replace("/", "_")
+        return self._serial.create(f"{self._logs}-{title}.log", buffered=False)
 
     async def _end(self, lab: _Booted) -> None:
         if lab in self._idle:

@@ -33,6 +33,7 @@ async def run_lab(
     parallel: int = 1,
     progress: Progress = NO_PROGRESS,
     say: Callable[[str], None] = lambda text: None,
+    shared_out: bool = False,
 ) -> RunResult:
     """Run every cell of a plan in every arm, and journal it.
 
@@ -48,6 +49,7 @@ async def run_lab(
         parallel: labs that run at a time.
         progress: hears of each step.
         say: is called with each step that takes long before trials begin.
+        shared_out: whether `out` may be a folder that other users can write to.
 
     Returns:
         What `read_result(out)` returns.
@@ -64,7 +66,13 @@ async def run_lab(
     )  # fmt: skip
     cells = [(arm, replace(cell, host=arm.name)) for arm in arms for cell in plan.cells(Accel.KVM)]
     async with Labs(
-        parts, [arm for arm, _ in cells], here, out, parallel=parallel, say=say
+        parts,
+        [arm for arm, _ in cells],
+        here,
+        out,
+        parallel=parallel,
+        say=say,
+        shared_out=shared_out,
     ) as labs:
         assignments = []
         for arm, cell in cells:
@@ -73,5 +81,12 @@ async def run_lab(
             long = arm.expected is Verdict.AFFECTED
             assignments.append(Assignment(cell, host.open, long, lab=host))
         return await run_cells(
-            assignments, here, plan, out, progress, parallel=parallel, ask=ask_in_lab
+            assignments,
+            here,
+            plan,
+            out,
+            progress,
+            parallel=parallel,
+            ask=ask_in_lab,
+            shared_out=shared_out,
         )

@@ -6,7 +6,10 @@ import os
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+
+from orchestrator.errors import InfraError
 
 #: A tmpfs with less room than this is left alone; a snapshot of the tick guest takes some MB.
 ROOM_BYTES = 128 * 1024 * 1024
@@ -19,14 +22,65 @@ PREFIX = "losttick-qemu-"
 MARKER = ".supervised"
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk on which a folder is."""
+
+    free_bytes: int
+    """Room for files of this user."""
+    size_bytes: int
+
+
+def disk_of(place: Path | int) -> Disk:
+    """Return the disk of a folder, which is given by its path or by a descriptor.
+
+    Raises:
+        OSError: the folder can't be reached.
+    """
+    seen = os.statvfs(place)
+    return Disk(seen.f_bavail * seen.f_frsize, seen.f_blocks * seen.f_frsize)
+
+
+class NoTemporaryFolderError(InfraError):
+    """There is no folder for temporary files."""
+
+
 def base_folder() -> Path:
-    """Return a tmpfs with room, preferably the user's own; else the folder for temporary files."""
+    """Return a tmpfs with room, preferably the user's own; else the folder for temporary files.
+
+    A relative XDG_RUNTIME_DIR is ignored, as its specification says.
+
+    Raises:
+        NoTemporaryFolderError: there is none.
+    """
     for place in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):
-        if place and os.access(place, os.W_OK | os.X_OK):
-            fs = os.statvfs(place)
-            if fs.f_bavail * fs.f_frsize >= ROOM_BYTES:
-                return Path(place)
-    return Path(tempfile.gettempdir())
+        if place and place.startswith("/") and _has_room(place):
+            return Path(place)
+    return temporary_folder()
+
+
+def _has_room(place: str) -> bool:
+    """Return whether a folder can be written to, and its disk has room."""
+    usable = os.access(place, os.W_OK | os.X_OK)
+    try:
+        return usable and Path(place).is_dir() and disk_of(Path(place)).free_bytes >= ROOM_BYTES
+    except OSError:
+        return False
+
+
+def temporary_folder() -> Path:
+    """Return the folder for temporary files, which TMPDIR names.
+
+    Raises:
+        NoTemporaryFolderError: neither TMPDIR nor any usual folder can be written to.
+    """
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError as error:
+        raise NoTemporaryFolderError(
+            f"looking for a folder for temporary files: {error.strerror}. Make room there, or let "
+            "TMPDIR name a folder that can be written to."
+        ) from error
 
 
 def sweep(base: Path, twins: Path | None = None, older_than_s: float = 10) -> list[Path]:

@@ -149,7 +149,7 @@ async def supervise(
         if (said := await begun.said("folder")) is None:
             seen = f"no folder for it could be made under {base}"
             raise ProcessStartError(what, seen, await begun.exited())
-        place = Path(said)
+        place = base / said
         try:
             await asyncio.to_thread(_fill, place, files)
         except OSError as error:

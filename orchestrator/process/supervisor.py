@@ -12,7 +12,7 @@ what a killed supervisor has left (`sweep` in folder.py).
 Usage: supervisor.py LIFELINE_FD STATUS_FD FOLDER_PREFIX TWINS|- -- ARGV...
 
 The supervisor reads one byte, the word to start, from LIFELINE_FD. It writes lines to
-STATUS_FD: `folder PATH`, then `pid N`, then `exit CODE` (minus the signal number).
+STATUS_FD: `folder NAME`, then `pid N`, then `exit CODE` (minus the signal number).
 """
 
 # Imports only fast modules: this runs before every QEMU, and pathlib, tempfile and shutil
@@ -46,7 +46,8 @@ def main() -> None:
     os.close(os.open(MARKER, os.O_WRONLY | os.O_CREAT, dir_fd=lock))
     code = None
     try:
-        os.write(status, f"folder {folder}\n".encode())
+        # Its name alone: the path before it may have any character, a newline as well.
+        os.write(status, f"folder {os.path.basename(folder)}\n".encode())
         if os.read(lifeline, 1):
             code = run(argv, folder, lifeline, status, keep={lifeline, status, lock})
     except BrokenPipeError:

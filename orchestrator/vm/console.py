@@ -3,12 +3,12 @@
 import collections
 import socket
 from collections.abc import Sequence
-from typing import BinaryIO
 
 from orchestrator.clock import Clock
 from orchestrator.guest.lines import Line
 from orchestrator.guest.protocol import LineReader
 from orchestrator.vm.port import Port
+from orchestrator.vm.tee import Tee
 
 
 class Console:
@@ -19,7 +19,7 @@ class Console:
         streams: Sequence[socket.socket],
         clock: Clock,
         reader: LineReader,
-        tee: BinaryIO | None = None,
+        tee: Tee | None = None,
     ) -> None:
         """Begin to read.
 
@@ -97,7 +97,7 @@ class Console:
         """Return the last bytes seen, port by port."""
         return b"".join(port.tail() for port in self._ports)
 
-    def release_tee(self) -> BinaryIO | None:
+    def release_tee(self) -> Tee | None:
         """Give up the tee file, still open, so that another console can go on with it."""
         tee, self._tee = self._tee, None
         return tee

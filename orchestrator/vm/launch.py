@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import BinaryIO
 
 from orchestrator.errors import InfraError
 from orchestrator.guest.lines import Line, Ready, Refused
@@ -14,6 +13,7 @@ from orchestrator.vm.instance import Instance
 from orchestrator.vm.port import ConsoleClosedError
 from orchestrator.vm.qemu import Qemu, starting
 from orchestrator.vm.starved import GuestStarvedError, why_starved
+from orchestrator.vm.tee import Tee
 from orchestrator.vm.tsc import tsc_hz
 
 
@@ -27,7 +27,7 @@ class GuestRefusedError(GuestStartError):
 
 @contextlib.asynccontextmanager
 async def launch(
-    host: Host, config: InstanceConfig, tee: BinaryIO | None = None
+    host: Host, config: InstanceConfig, tee: Tee | None = None
 ) -> AsyncIterator[Instance]:
     """Start a QEMU and wait until its guest is about to start its timer.
 

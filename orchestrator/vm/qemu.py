@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import BinaryIO
 
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host, QemuProcess
@@ -20,6 +19,7 @@ from orchestrator.vm.argv import DISK_FILE, SYSTEM_FILE, qemu_args
 from orchestrator.vm.config import InstanceConfig, VmstateDisk
 from orchestrator.vm.console import Console
 from orchestrator.vm.machine import machine_on
+from orchestrator.vm.tee import Tee
 
 #: Size of the disk before the disk that holds the VM state.
 SYSTEM_BYTES = 64 * 1024
@@ -62,7 +62,7 @@ class Qemu:
 async def starting(
     host: Host,
     config: InstanceConfig,
-    tee: BinaryIO | None = None,
+    tee: Tee | None = None,
     args: Sequence[str] = (),
     files: Mapping[str, bytes] = MappingProxyType({}),
     *,
@@ -119,7 +119,7 @@ async def connecting(
     config: InstanceConfig,
     process: QemuProcess,
     leave: Callable[[], Awaitable[None]],
-    tee: BinaryIO | None = None,
+    tee: Tee | None = None,
     *,
     pin: bool,
 ) -> AsyncIterator[Qemu]:

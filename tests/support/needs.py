@@ -35,6 +35,8 @@ class Need(enum.StrEnum):
     """Kernels of one exact version; a mirror drops them when newer ones come."""
     TRACEFS = "tracefs"
     """Root, and KVM's tracepoints in tracefs."""
+    ROOT = "root"
+    """Root, and setpriv, to be another user as well."""
     NAMESPACES = "namespaces"
     """A mount namespace of one's own."""
 

@@ -25,6 +25,7 @@ from orchestrator.cli.options import (
     FailOnKinds,
     IntervalConfidence,
     Out,
+    SharedOut,
 )
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
@@ -66,6 +67,7 @@ def probe(
     confidence: IntervalConfidence = 0.95,
     out: Out = None,
     fail_on: FailOnKinds = None,
+    shared_out: SharedOut = False,
     as_json: AsJson = False,
 ) -> None:
     """Test KVM_SET_LAPIC in booted kernels, without QEMU.
@@ -77,7 +79,9 @@ def probe(
     """
     direct = DirectTrials(trials, PERIOD_NS, without_repeats(tmcct or DEFAULT_TMCCTS), mode)
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
-        wanted = _Wanted(kernels, variants, direct, confidence, fail_on, apicv=apicv)
+        wanted = _Wanted(
+            kernels, variants, direct, confidence, fail_on, apicv=apicv, shared_out=shared_out
+        )
         code = run_async(lambda: _probe(wanted, labs_at_a_time(parallel), out, as_json=as_json))
     raise typer.Exit(code)
 
@@ -92,10 +96,11 @@ class _Wanted:
     confidence: float
     fail_on: list[FailOn] | None
     apicv: bool
+    shared_out: bool
 
 
 async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: bool) -> ExitCode:
-    with out_folder(out) as folder, Show(wanted.confidence) as show:
+    with out_folder(out, shared=wanted.shared_out) as folder, Show(wanted.confidence) as show:
         await in_thread(check_ready, wanted.kernels or (), wanted.variants or ())
         bochs = await emulator(show)
         show.say("fetching kernels")
@@ -103,6 +108,7 @@ async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: b
         result = await run_direct_in_labs(
             arms, wanted.direct, wanted.confidence, folder,
             bochs=bochs, parallel=parallel, bar=show.bar, say=show.say,
+            shared_out=wanted.shared_out,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(direct_summary(result), indent=2))

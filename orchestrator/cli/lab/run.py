@@ -26,11 +26,13 @@ from orchestrator.cli.options import (
     IntervalConfidence,
     Out,
     Seed,
+    SharedOut,
     StateDeadline,
     raised_deadlines,
 )
 from orchestrator.cli.out import out_folder
 from orchestrator.cli.screen import Screen
+from orchestrator.cli.service import with_status
 from orchestrator.cli.whole import Whole
 from orchestrator.clock import Deadlines
 from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS, MAX_VCPUS
@@ -133,6 +135,7 @@ def run(
     seed: Seed = None,
     out: Out = None,
     fail_on: FailOnKinds = None,
+    shared_out: SharedOut = False,
     as_json: AsJson = False,
 ) -> None:
     """Load snapshots in booted kernels, and see which lose ticks.
@@ -157,7 +160,7 @@ def run(
         deadlines = raised_deadlines(command_deadline, state_deadline)
         wanted = _Wanted(
             kernels, variants, every, cpus, labs_at_a_time(parallel), deadlines, fail_on,
-            apicv=apicv,
+            apicv=apicv, shared_out=shared_out,
         )  # fmt: skip
         code = run_async(lambda: _run(plan, wanted, out, as_json=as_json))
     raise typer.Exit(code)
@@ -175,10 +178,14 @@ class _Wanted:
     deadlines: Deadlines
     fail_on: list[FailOn] | None
     apicv: bool
+    shared_out: bool
 
 
 async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) -> ExitCode:
-    with out_folder(out) as folder, Show(plan.limits.confidence) as show:
+    with (
+        out_folder(out, shared=wanted.shared_out) as folder,
+        Show(plan.limits.confidence) as show,
+    ):
         await in_thread(check_ready, wanted.kernels or (), wanted.variants or ())
         bochs = await emulator(show)
         show.say("fetching kernels")
@@ -188,7 +195,8 @@ async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) 
         )  # fmt: skip
         result = await run_lab(
             arms, plan, folder, bochs=bochs, cpus=wanted.cpus, deadlines=wanted.deadlines,
-            parallel=wanted.parallel, progress=show, say=show.say,
+            parallel=wanted.parallel, progress=with_status(show), say=show.say,
+            shared_out=wanted.shared_out,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))

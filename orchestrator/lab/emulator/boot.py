@@ -6,17 +6,20 @@ disk. Each kind of failure has its own message.
 
 import asyncio
 import collections
+import logging
 import re
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.errors import InfraError
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.pace import Pace
 from orchestrator.process.supervised import supervise
+from orchestrator.vm.tee import Tee
+
+_log = logging.getLogger(__name__)
 
 CD_FILE = "lab.iso"
 
@@ -83,7 +86,7 @@ class Lab:
         memory_mib: int = 512,
         cpus: int = 1,
         agent: socket.socket | None = None,
-        log: BinaryIO | None = None,
+        log: Tee | None = None,
         deadlines: Deadlines = DEFAULT_DEADLINES,
     ) -> None:
         """Prepare; `lines` boots it.
@@ -182,14 +185,22 @@ class Lab:
         text = b""
         while True:
             chunk = await self._next_chunk(end)
-            if self._log:
-                self._log.write(chunk)
+            self._copy(chunk)
             text += chunk
             *whole, text = text.split(b"\n")
             for line in whole:
                 shown = line.decode(errors="replace").rstrip("\r")
                 self.serial.append(shown)
                 yield shown
+
+    def _copy(self, chunk: bytes) -> None:
+        """Copy output to the log. A full disk ends the copy, not the lab."""
+        if self._log:
+            try:
+                self._log.write(chunk)
+            except OSError as error:
+                _log.warning("the log of a lab's serial port ends early: %s", error.strerror)
+                self._log = None
 
     def _understand(self, line: str) -> int | None:
         """Note what a line says; return the program's exit code if the line has it."""

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.host.facts import HostFacts, QemuFacts
@@ -17,13 +17,14 @@ from orchestrator.lab.host.image import LabImage
 from orchestrator.lab.host.link import Link
 from orchestrator.lab.host.programs import Programs
 from orchestrator.process.background import in_thread
+from orchestrator.vm.tee import Tee
 
 
 @contextlib.asynccontextmanager
 async def boot(
     image: LabImage,
     here: HostFacts,
-    log: BinaryIO | None = None,
+    log: Tee | None = None,
     deadlines: Deadlines = DEFAULT_DEADLINES,
 ) -> AsyncIterator[LabHost]:
     """Boot a lab, and end it with the context.

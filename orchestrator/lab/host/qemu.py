@@ -11,6 +11,7 @@ from orchestrator.host.local_qemu import LocalBinary
 from orchestrator.host.qemu_binary import read_qemu_facts
 from orchestrator.packages.trees import unpack
 from orchestrator.process.background import in_thread
+from orchestrator.process.folder import temporary_folder
 from orchestrator.process.tool import run_tool
 
 #: The suite with QEMU 7.2, with whose `info lapic` and snapshots the lab was tried.
@@ -70,7 +71,7 @@ def _files(root: Path, program: str, prefix: list[str]) -> dict[str, bytes]:
 
 
 def _disk(tool: list[str]) -> bytes:
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as place:
         disk = Path(place) / "disk.qcow2"
         run_tool([*tool, "create", "-q", "-f", "qcow2", str(disk), "1M"], "making an empty disk")
         return disk.read_bytes()

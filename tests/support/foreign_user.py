@@ -1,0 +1,41 @@
+"""Another user of this computer, who attacks. Only root can be one."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.needs import Need, lacking
+
+#: The user and the group `nobody`.
+NOBODY = 65534
+
+
+class OtherUser:
+    """A user with a folder of his own, into which this user can look."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def sh(self, script: str) -> None:
+        """Run a shell script as this user, in his folder."""
+        ids = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        subprocess.run(["setpriv", *ids, "sh", "-ec", script], cwd=self.home, check=True)
+
+
+@pytest.fixture
+def other_user() -> Iterator[OtherUser]:
+    """Another user, or a skip."""
+    if os.geteuid() != 0:
+        lacking(Need.ROOT, "only root can be another user")
+    if shutil.which("setpriv") is None:
+        lacking(Need.ROOT, "there is no setpriv")
+    with tempfile.TemporaryDirectory() as place:
+        home = Path(place)
+        os.chown(home, NOBODY, NOBODY)
+        home.chmod(0o755)
+        yield OtherUser(home)

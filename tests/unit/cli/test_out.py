@@ -1,0 +1,60 @@
+"""The output folder of a command: refused before anything is started."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from orchestrator.cli.app import whole_app
+from orchestrator.cli.exits import ExitCode
+from orchestrator.cli.out import out_folder
+from orchestrator.journal.file import Journal
+from orchestrator.journal.out_folder import OutFolderError
+from tests.support.foreign_user import OtherUser
+
+
+def test_an_empty_folder_is_removed_again(tmp_path: Path) -> None:
+    with out_folder(tmp_path / "a" / "out") as folder:
+        assert folder.is_dir()
+    assert not folder.exists()
+    with out_folder(tmp_path / "out") as folder:
+        (folder / "journal.jsonl").touch()
+    assert folder.exists()
+
+
+def test_two_processes_in_one_folder(tmp_path: Path) -> None:
+    """The second is refused before the first has written anything, and leaves the folder."""
+    with out_folder(tmp_path / "out") as folder:
+        for _ in range(2):
+            with (
+                pytest.raises(OutFolderError, match="another losttick process is running there"),
+                out_folder(folder),
+            ):
+                pytest.fail("two runs in one folder")
+        assert folder.is_dir()
+        with Journal(folder / "journal.jsonl") as journal:
+            assert journal.path.exists()
+    with pytest.raises(OutFolderError, match="it is not empty"), out_folder(folder):
+        pytest.fail("a second run in one folder")
+
+
+def test_a_run_that_goes_on_is_said_to(tmp_path: Path) -> None:
+    """Where a network file system locks no folders, the journal's lock says so."""
+    with (
+        Journal(tmp_path / "journal.jsonl"),
+        pytest.raises(OutFolderError, match="another losttick process is running there"),
+        out_folder(tmp_path),
+    ):
+        pytest.fail("two runs in one folder")
+
+
+@pytest.mark.parametrize("option", ["--out", "--resume"])
+def test_the_folder_of_another_user(other_user: OtherUser, option: str, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    other_user.sh(f"mkdir -p out; ln -s {precious} out/journal.jsonl")
+    done = CliRunner().invoke(whole_app(), ["run", option, str(other_user.home / "out")])
+    assert done.exit_code == ExitCode.USAGE
+    assert "it belongs to user nobody" in done.stderr
+    assert "--shared-out" in done.stderr
+    assert precious.read_text() == "precious"

@@ -1,0 +1,46 @@
+"""Where programs run: any folder will do, whatever its name."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.process import folder
+from orchestrator.process.folder import base_folder
+from orchestrator.process.supervised import supervise
+
+ODD = ["new\nline", "a b", "a,b=c", "quote'\"", "%s{}$HOME`", "-x", "ä€", "\udcff\udc80", "x" * 200]
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_a_program_runs_in_a_folder_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    place = tmp_path / name
+    place.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+    monkeypatch.setattr(folder, "ROOM_BYTES", 0)
+    heard = bytearray()
+    program = await supervise(
+        ["/bin/cat", "words"], {"words": b"as given"}, what="cat", on_output=heard.extend
+    )
+    assert program.folder.parent == place
+    assert (await program.exited()).code == 0
+    assert heard == b"as given"
+    assert list(place.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_used_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/dev/shm/.")
+    if base_folder() != Path("/dev/shm"):
+        pytest.fail("this test needs a usable /dev/shm")
+    file = tmp_path / "file"
+    file.touch()
+    long = "/" + "x/" * 5000
+    monkeypatch.chdir("/dev")
+    for unusable in ("", "shm", "/nowhere", str(file), long, "/proc"):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", unusable)
+        assert base_folder() == Path("/dev/shm")
+        assert os.environ["XDG_RUNTIME_DIR"] == unusable

@@ -24,6 +24,10 @@ _log = logging.getLogger(__name__)
 CD_FILE = "lab.iso"
 
 
+#: Longest line of the serial port. A longer one is cut: a kernel that has gone mad never ends it.
+_LONGEST_LINE_BYTES = 4096
+
+
 #: Lines of the serial port that are kept, for the messages of errors.
 _SERIAL_TAIL_LINES = 12
 
@@ -188,6 +192,8 @@ class Lab:
             self._copy(chunk)
             text += chunk
             *whole, text = text.split(b"\n")
+            if len(text) > _LONGEST_LINE_BYTES:
+                whole, text = [*whole, text], b""
             for line in whole:
                 shown = line.decode(errors="replace").rstrip("\r")
                 self.serial.append(shown)

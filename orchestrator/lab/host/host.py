@@ -108,9 +108,10 @@ class LabHost:
         for module in (name.replace("-", "_") for name in MODULES):
             folder = f"/sys/module/{module}/parameters"
             try:
-                names = (await self._link.ask(b"D", 0, folder.encode())).decode().split()
+                listed = await self._link.ask(b"D", 0, folder.encode())
             except OSError:  # the module has none
                 continue
+            names = listed.decode(errors="replace").split()
             for name in sorted(name for name in names if not name.startswith(".")):
                 with contextlib.suppress(OSError):  # some can't be read
                     value = (await self.read_file(f"{folder}/{name}")).strip()
@@ -160,7 +161,7 @@ class LabHost:
             OSError: it can't be read.
             LinkError: the agent does not answer.
         """
-        return (await self._link.ask(b"R", 0, path.encode())).decode()
+        return (await self._link.ask(b"R", 0, path.encode())).decode(errors="replace")
 
     async def run(self, command: Sequence[str]) -> AsyncGenerator[str, None]:
         """Run a program of the lab, and yield each line that it prints.

@@ -210,8 +210,8 @@ class LabQemu:
             names = await self._link.ask(b"D", 0, f"/proc/{self.pid}/task".encode())
         except (OSError, LinkError):
             return 0  # the process has ended
-        for name in names.decode().split():
-            if name.isdigit() and int(name) not in besides:
+        for name in names.decode(errors="replace").split():
+            if name.isdecimal() and int(name) not in besides:
                 with contextlib.suppress(ProcessLookupError):
                     total += (await self._schedstat(int(name)))[1]
         return total

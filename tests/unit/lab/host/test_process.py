@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -55,22 +55,36 @@ async def test_what_a_program_prints_and_nobody_reads_costs_little_memory(
     assert (await program.exited()).stderr.endswith("19999\n")
 
 
-async def test_the_last_lines_of_the_serial_port_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def supervise(*_: object, **options: Any) -> SimpleNamespace:
-        for number in range(1000):
-            options["on_output"](b"line %d\r\n" % number)
-        options["on_output"](b"Kernel panic - not syncing\r\n")
+@pytest.fixture
+def boots(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterable[bytes]], Lab]:
+    """Return a lab whose serial port says some bytes, and nothing more."""
 
-        async def never() -> None:
-            await asyncio.Event().wait()
+    def lab(said: Iterable[bytes]) -> Lab:
+        async def supervise(*_: object, **options: Any) -> SimpleNamespace:
+            for chunk in said:
+                options["on_output"](chunk)
 
-        async def kill() -> None:
-            pass
+            async def never() -> None:
+                await asyncio.Event().wait()
 
-        return SimpleNamespace(exited=never, kill=kill, pid=os.getpid())
+            async def kill() -> None:
+                pass
 
-    monkeypatch.setattr(module, "supervise", supervise)
-    lab = Lab(Bochs(Path("bochs"), Path("bios"), Path("vga"), "a Bochs of the test's"), b"")
+            return SimpleNamespace(exited=never, kill=kill, pid=os.getpid())
+
+        monkeypatch.setattr(module, "supervise", supervise)
+        return Lab(Bochs(Path("bochs"), Path("bios"), Path("vga"), "a Bochs of the test's"), b"")
+
+    return lab
+
+
+PANIC = b"Kernel panic - not syncing\r\n"
+
+
+async def test_the_last_lines_of_the_serial_port_are_kept(
+    boots: Callable[[Iterable[bytes]], Lab],
+) -> None:
+    lab = boots([*(b"line %d\r\n" % number for number in range(1000)), PANIC])
     with pytest.raises(LabError) as failed:
         async for _ in lab.lines():
             pass
@@ -79,3 +93,11 @@ async def test_the_last_lines_of_the_serial_port_are_kept(monkeypatch: pytest.Mo
         "  Kernel panic - not syncing",
     ]
     assert len(lab.serial) == 12
+
+
+async def test_a_line_that_never_ends_is_cut(boots: Callable[[Iterable[bytes]], Lab]) -> None:
+    lab = boots([*[b"\xff" * 1000] * 1000, b"\n", PANIC])
+    with pytest.raises(LabError, match="its kernel panicked"):
+        async for _ in lab.lines():
+            pass
+    assert max(map(len, lab.serial)) < 6_000

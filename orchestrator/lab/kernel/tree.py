@@ -24,12 +24,19 @@ from orchestrator.process.tool import run_tool
 IMAGE = Path("arch/x86/boot/bzImage")
 
 
-#: Where each module is, and the option by which it is built. Newer kernels build kvm.ko by the
-#: second option.
-_MODULES = {
-    "irqbypass": (Path("virt/lib/irqbypass.ko"), ("CONFIG_IRQ_BYPASS_MANAGER",)),
-    "kvm": (Path("arch/x86/kvm/kvm.ko"), ("CONFIG_KVM_X86", "CONFIG_KVM")),
-    "kvm-intel": (Path("arch/x86/kvm/kvm-intel.ko"), ("CONFIG_KVM_INTEL",)),
+#: Where each module is.
+MODULE_PATHS = {
+    "irqbypass": Path("virt/lib/irqbypass.ko"),
+    "kvm": Path("arch/x86/kvm/kvm.ko"),
+    "kvm-intel": Path("arch/x86/kvm/kvm-intel.ko"),
+}
+
+
+#: The options by which each module is built. Newer kernels build kvm.ko by the first of two.
+_OPTIONS = {
+    "irqbypass": ("CONFIG_IRQ_BYPASS_MANAGER",),
+    "kvm": ("CONFIG_KVM_X86", "CONFIG_KVM"),
+    "kvm-intel": ("CONFIG_KVM_INTEL",),
 }
 
 
@@ -95,11 +102,11 @@ class Tree:
     def _modules(self, config: dict[str, str], release: str) -> dict[str, bytes]:
         """Return the modules of the configuration: an old file of a part built in is none."""
         found: dict[str, bytes] = {}
-        for module, (where, options) in _MODULES.items():
+        for module, options in _OPTIONS.items():
             option = next((each for each in options if each in config), options[-1])
             if config.get(option) != "m":
                 continue
-            path = self.folder / where
+            path = self.folder / MODULE_PATHS[module]
             if not path.is_file():
                 raise self._stale(f"there is no {path}, though {option}=m")
             found[module] = path.read_bytes()
@@ -126,7 +133,7 @@ class Tree:
                     f"{module}.ko needs {name}.ko, and a lab loads only {', '.join(MODULES)}. "
                     f"Build {name} into the kernel (=y), and then: make bzImage modules",
                 )
-            options = _MODULES[name][1]
+            options = _OPTIONS[name]
             state = next((config[each] for each in options if each in config), "n")
             raise self._stale(f"{module}.ko needs {name}.ko, but {options[-1]}={state} by now")
 

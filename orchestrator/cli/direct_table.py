@@ -1,5 +1,6 @@
 """The tables of a direct test: of this host, and of the arms of a lab."""
 
+from orchestrator.cli.lab_kernels import print_kernels
 from orchestrator.cli.run_table import coloured
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
@@ -55,6 +56,7 @@ def _print_lab(screen: Screen, result: DirectResult) -> None:
     screen.prose(f"Timers lost, of {trials} for each current count (TMCCT) that was restored:")
     screen.table(table)
     screen.space()
+    print_kernels(screen, [(host.lab, host.facts) for host in result.hosts if host.lab])
     emulators = dict.fromkeys(host.lab.emulator for host in result.hosts if host.lab)
     screen.prose(f"Emulator: {'; '.join(emulators)}.")
     for host in result.hosts:

@@ -8,9 +8,9 @@ class LabIdentity:
     """The kernel, the edit and the emulator of one arm of a lab run."""
 
     kernel: str
-    """The kernel's full name, such as `6.1.0-48-amd64`."""
+    """The name by which the user asked for the kernel, such as `debian:bookworm`."""
     version: str
-    """The kernel's version, such as `6.1.176`."""
+    """The version of the kernel's package, such as `6.1.176-1`, or a tree's release."""
     variant: str
     """The edit of the kernel's KVM modules; `untouched` for none."""
     apicv: bool

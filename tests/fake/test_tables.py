@@ -18,7 +18,7 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.snapshot.method import Resume
-from orchestrator.testing import immediate, lost
+from orchestrator.testing import FACTS, immediate, lost
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
@@ -94,6 +94,25 @@ async def test_the_arms_of_a_lab_fit_80_columns(tmp_path: Path) -> None:
     text = " ".join(out.getvalue().split())
     assert "NOT PROVEN" not in text
     assert "6.1.176-1~bpo13+1/revert-fix (enable_apicv=Y) is affected: " in text
+
+
+@pytest.mark.parametrize("booted", [True, False])
+async def test_a_kernel_with_a_name_of_its_own_says_what_booted(
+    tmp_path: Path, *, booted: bool
+) -> None:
+    run, _ = await campaign(tmp_path, only_ordinary(immediate))
+    (cell,) = run.cells
+    cell.counts.lab = LabIdentity(
+        "tree:~/linux", "6.5.0", "untouched", True, "Bochs 3.0", label="before"
+    )
+    if not booted:
+        cell.counts.facts = None
+    out = io.StringIO()
+    print_arms(Screen(Console(file=out, width=200)), replace(run, cells=[cell, cell]))
+    seen = f"booted as {FACTS.kernel}" if booted else "did not boot"
+    lines = out.getvalue().splitlines()
+    assert lines.count(f"before: tree:~/linux, {seen}.") == 1
+    assert any(line.startswith("before/untouched ") for line in lines)
 
 
 async def test_the_rows_and_sentences_of_one_arm_name_what_differs(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The table of a lab run: one row for each arm."""
 
+from orchestrator.cli.lab_kernels import print_kernels
 from orchestrator.cli.run_table import (
     coloured,
     controls_seen,
@@ -35,6 +36,10 @@ def print_arms(screen: Screen, run: RunResult) -> None:
     screen.space()
     labs = [result.lab for result in run.cells if result.lab]
     booted_s = [lab.boot_s for lab in labs if lab.boot_s]
+    print_kernels(
+        screen,
+        [(r.lab, r.facts if r.counts.facts else None) for r in run.cells if r.lab],
+    )
     for emulator in dict.fromkeys(lab.emulator for lab in labs if lab.emulator):
         screen.prose(f"Emulator: {emulator}.")
     if booted_s:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 from orchestrator.clock import DEFAULT_DEADLINES
 from orchestrator.lab.emulator.boot import LabError
 from orchestrator.lab.host.host import LabHost
-from orchestrator.lab.host.image import lab_files, module_path
+from orchestrator.lab.host.image import boot_options, lab_files, module_path
 from orchestrator.lab.host.programs import Programs
 from orchestrator.lab.kernel.debian import Debian
 from orchestrator.lab.kernel.kernel import Kernel
@@ -91,6 +92,13 @@ async def test_a_module_that_stays_in_use_is_an_error(agent: Agent, host: LabHos
     with pytest.raises(LabError, match="temporarily unavailable"):
         await host.load_modules(KERNEL, apicv=True)
     assert len(agent.asked) < 100
+
+
+@pytest.mark.parametrize("apicv", [True, False])
+def test_kvm_that_is_built_in_gets_its_setting_on_the_command_line(*, apicv: bool) -> None:
+    assert boot_options(KERNEL, apicv=apicv) == ""
+    built_in = replace(KERNEL, modules={})
+    assert boot_options(built_in, apicv=apicv) == f"kvm_intel.enable_apicv={int(apicv)}"
 
 
 def test_a_lab_holds_the_modules_of_all_arms() -> None:

@@ -18,7 +18,7 @@ from orchestrator.journal.standing import all_done
 from orchestrator.plan.load import build_plan
 from orchestrator.results.result import read_result
 from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate, lost
-from orchestrator.testing.script import only_in_trials
+from orchestrator.testing.script import Behaviour, only_in_trials
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -114,15 +114,17 @@ LOSSES = [
 ]
 
 
+@pytest.mark.parametrize("behaviour", [immediate, lost])
 @pytest.mark.parametrize(("harm", "words"), LOSSES)
 async def test_a_lost_journal_ends_the_run_with_the_next_record(
-    tmp_path: Path, harm: Callable[[Path], None], words: str
+    tmp_path: Path, harm: Callable[[Path], None], words: str, behaviour: Behaviour
 ) -> None:
+    """Or with the next evidence, which is written before its record."""
     (out := tmp_path / "out").mkdir()
     loads: list[int] = []
 
     def harmed(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        immediate(qemu, vcpu, number)
+        behaviour(qemu, vcpu, number)
         loads.append(number)
         if len(loads) == 5:
             harm(out)
@@ -130,9 +132,17 @@ async def test_a_lost_journal_ends_the_run_with_the_next_record(
     with pytest.raises(LostJournalError, match=words):
         await go_on(out, Script(harmed))
     assert len(loads) == 5
-    if harm is move_folder:
+    if harm is move_folder and behaviour is immediate:
         result = await go_on(tmp_path / "moved", Script(immediate))
         assert [cell.counts.trials for cell in result.cells] == [4, 4]
+
+
+def test_a_lost_journal_is_noticed_before_a_console_is_begun(tmp_path: Path) -> None:
+    (out := tmp_path / "out").mkdir()
+    with Journal(out / "journal.jsonl") as journal:
+        shutil.rmtree(out)
+        with pytest.raises(LostJournalError):
+            recorder.Recorder(journal).next_console()
 
 
 async def test_a_lost_journal_is_noticed_while_nothing_is_written(
@@ -214,7 +224,10 @@ async def test_a_run_pauses_until_there_is_room(
     result = await run_plan(host, PLAN, Accel.KVM, out, heard)  # type: ignore[arg-type]
     assert result.verdict is Verdict.CLEAN
     assert [cell.counts.trials for cell in result.cells] == [4, 4]
-    pause, *_ = [r for r in journal_dicts(result.journal) if r["record"] == "pause"]
+    records = journal_dicts(result.journal)
+    kinds = [r["record"] for r in records if r.get("role", "host") == "host"]
+    assert kinds[: kinds.index("pause")].count("trial") < 4, "the cell goes on after the pause"
+    pause, *_ = [r for r in records if r["record"] == "pause"]
     assert f"almost no space left on the disk of {out}" in pause["why"]
     assert 3600e9 <= pause["ns"] <= 3700e9
     assert any("there is room again" in note for note in heard.notes)

@@ -37,7 +37,7 @@ def test_a_folder_that_cannot_be_used_is_passed_over(
     if base_folder() != Path("/dev/shm"):
         pytest.fail("this test needs a usable /dev/shm")
     file = tmp_path / "file"
-    file.touch()
+    file.touch(mode=0o755)
     long = "/" + "x/" * 5000
     monkeypatch.chdir("/dev")
     for unusable in ("", "shm", "/nowhere", str(file), long, "/proc"):

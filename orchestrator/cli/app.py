@@ -1,6 +1,8 @@
 """Commands as Typer runs them: one alone, or all of them for shell completion."""
 
 import gc
+import os
+import stat
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -16,6 +18,7 @@ _BAD_USAGE = typer.BadParameter.__mro__[1]
 def run_command(command: Command, prog_name: str, args: Sequence[str]) -> NoReturn:
     """Import one command and run it; `prog_name` is what its help calls it."""
     app = _typer(add_completion=False)
+    os.umask(os.umask(0o077) | stat.S_IWOTH)  # nobody else may change what losttick's tools make
     gc.disable()  # imported classes and functions stay: there is nothing to collect
     _add(app, prog_name.rpartition(" ")[2], command)
     gc.freeze()

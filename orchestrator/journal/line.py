@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from orchestrator.journal.records import KINDS, Record
 from orchestrator.journal.trial_record import TrialRecord
@@ -71,8 +71,20 @@ def _is_plain(trial: TrialRecord) -> bool:
 
 
 def _line(fields: Mapping[str, Any]) -> bytes:
-    # Twice as quick as json.
-    return to_json(fields, inf_nan_mode="constants") + b"\n"
+    try:
+        # Twice as quick as json.
+        return to_json(fields, inf_nan_mode="constants") + b"\n"
+    except PydanticSerializationError:  # a file's name may have bytes that are not UTF-8
+        return to_json(_in_utf8(fields), inf_nan_mode="constants") + b"\n"
+
+
+def _in_utf8(value: Any) -> Any:
+    """Return plain data with an escape for everything in its texts that UTF-8 lacks."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_in_utf8(key): _in_utf8(item) for key, item in value.items()}
+    return [_in_utf8(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def decode(line: bytes) -> Record:

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +46,24 @@ def test_folders_of_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert json.loads(done.stdout)["journal"] == str(out / "journal.jsonl")
     assert list(temporary.iterdir()) == []
     runtime.rmdir()  # it is empty
+
+
+def test_nobody_else_can_change_what_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither results nor, in the cache, what losttick will run again."""
+    if shutil.which("gcc") is None and shutil.which("cc") is None:
+        lacking(Need.COMPILER, "apt-get install gcc libc6-dev")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    command = losttick_command("probe", "--trials", "1", "--out", "out")  # needs no working KVM
+    subprocess.run(
+        ["sh", "-c", 'umask 000; exec "$@"', "sh", *command], cwd=tmp_path, check=False,
+        capture_output=True, timeout=60,
+    )  # fmt: skip
+    made = [path for path in tmp_path.rglob("*") if not path.is_symlink()]
+    assert any(path.name == "probe" for path in made), "it was built"
+    loose = [path for path in made if path.stat().st_mode & stat.S_IWOTH]
+    assert loose == []
 
 
 def test_a_second_run_in_one_folder(tmp_path: Path, losttick: Run) -> None:

@@ -20,6 +20,7 @@ from orchestrator.journal.records import (
     FORMAT,
     ConsoleRecord,
     FailureRecord,
+    InstanceRecord,
     InterruptedRecord,
     Record,
     RunRecord,
@@ -102,6 +103,16 @@ def test_a_plain_trial_has_a_short_line() -> None:
 )
 def test_a_trial_that_is_not_plain_loses_nothing(record: TrialRecord) -> None:
     assert decode(encode(record)) == record
+
+
+def test_a_name_that_is_not_utf_8_does_not_end_the_run(tmp_path: Path) -> None:
+    failure = FailureRecord("c", "making /tmp/\udcff: No space left on device")
+    instance = InstanceRecord("c", Role.HOST, 1, ("/opt/ä\udc80/qemu", "-m", "1"), (7,), (None,))
+    read = list(read_journal(written(tmp_path / "journal.jsonl", *heads(PLAN), failure, instance)))
+    assert isinstance(read[-2], FailureRecord)
+    assert read[-2].error == r"making /tmp/\udcff: No space left on device"
+    assert isinstance(read[-1], InstanceRecord)
+    assert read[-1].argv == (r"/opt/ä\udc80/qemu", "-m", "1")
 
 
 @pytest.mark.parametrize("vcpu", [0, 1])

@@ -1,7 +1,7 @@
 """The accelerator that `auto` means on a host."""
 
 from orchestrator.host.facts import HostFacts
-from orchestrator.host.kvm_access import ABSENT, check_kvm
+from orchestrator.host.kvm_access import ABSENT, check_device
 from orchestrator.vm.config import Accel
 
 #: What a run says before its first cell if `auto` means TCG.
@@ -14,9 +14,9 @@ def auto_accel(facts: HostFacts) -> Accel:
     A KVM that does not work is no reason for TCG: its cells fail, and say why.
 
     Raises:
-        KvmMissingError: the host has KVM, but this user or this QEMU can't use it.
+        KvmMissingError: the host has KVM, but this user has no access to it.
     """
     if facts.kvm_device == ABSENT:
         return Accel.TCG
-    check_kvm(facts)
+    check_device(facts)
     return Accel.KVM

@@ -44,7 +44,7 @@ async def check(
 
     Raises:
         PlanError: a setting is not valid.
-        KvmMissingError: the host has KVM, but this user or the QEMU can't use it.
+        KvmMissingError: the host has KVM, but this user has no access to it.
         JournalError: nothing can be recorded.
         OutFolderError: another user can write to `out`.
     """

@@ -6,6 +6,8 @@ with the same accelerator. Any other failure shows nothing about the machine.
 """
 
 import re
+from collections.abc import Mapping
+from typing import TypeVar
 
 from orchestrator.campaign.unfit import UnfitCellError
 from orchestrator.errors import Lack
@@ -13,9 +15,11 @@ from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import DEFAULT_TIMER, GuestConfig
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host
-from orchestrator.vm.config import DEFAULT_CPU, DEFAULT_MACHINE, InstanceConfig, IrqChip
+from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.launch import GuestRefusedError, GuestStartError
 from orchestrator.vm.tryout import try_once
+
+L = TypeVar("L")
 
 #: Words by which QEMU names the argument that it refuses, and whose setting it is.
 _NAMED = (
@@ -42,28 +46,41 @@ async def check_starts(host: Host, config: InstanceConfig) -> None:
     plainest = InstanceConfig(config.accel, GuestConfig(period_ns=config.guest.period_ns))
     refused = isinstance(error, QemuStartError) and error.refused
     if refused and config != plainest and (await try_once(host, plainest)).why_not is None:
-        raise UnfitCellError(tried.why_not, _named(tried.why_not, config))
+        raise UnfitCellError(tried.why_not, _lacked_by_qemu(tried.why_not, config, plainest))
     raise error or GuestStartError(f"trying the virtual machine of the cell: {tried.why_not}")
 
 
 def _lacked_by_guest(config: InstanceConfig) -> Lack | None:
     """Return what a guest lacks that refuses its configuration, if only one setting is special."""
     guest = config.guest
-    special = {
-        Lack.MODE: guest.mode != DEFAULT_TIMER,
-        Lack.APIC: guest.apic is not Apic.XAPIC,
-        Lack.VCPUS: guest.vcpus > 1,
+    return _only(
+        {
+            Lack.MODE: guest.mode != DEFAULT_TIMER,
+            Lack.APIC: guest.apic is not Apic.XAPIC,
+            Lack.VCPUS: guest.vcpus > 1,
+        }
+    )
+
+
+def _lacked_by_qemu(words: str, config: InstanceConfig, plainest: InstanceConfig) -> Lack | None:
+    """Return the special setting that QEMU's words name, or else the only special one."""
+    special: dict[Lack | None, bool] = {
+        Lack.MACHINE: config.machine != plainest.machine,
+        Lack.CPU: config.cpu_model != plainest.cpu_model,
+        Lack.IRQCHIP: config.irqchip is not plainest.irqchip,
+        Lack.VCPUS: config.guest.vcpus != plainest.guest.vcpus,
+        Lack.MODE: config.guest.mode != plainest.guest.mode,
+        Lack.FIRMWARE: config.firmware is not plainest.firmware,
+        Lack.VMSTATE: config.vmstate is not plainest.vmstate,
+        None: bool(config.args) or config.memory_mib != plainest.memory_mib,
     }
+    for said, lack in _NAMED:
+        if special[lack] and re.search(said, words):
+            return lack
+    return _only(special)
+
+
+def _only(special: Mapping[L, bool]) -> L | None:
+    """Return the only setting that is special; None if there are several."""
     found = [lack for lack, is_special in special.items() if is_special]
     return found[0] if len(found) == 1 else None
-
-
-def _named(words: str, config: InstanceConfig) -> Lack | None:
-    """Return the setting that QEMU's words name, if it is not the usual one."""
-    special = {
-        Lack.MACHINE: config.machine != DEFAULT_MACHINE,
-        Lack.CPU: config.cpu_model != DEFAULT_CPU,
-        Lack.IRQCHIP: config.irqchip is not IrqChip.ON,
-        Lack.VCPUS: config.guest.vcpus > 1,
-    }
-    return next((lack for said, lack in _NAMED if special[lack] and re.search(said, words)), None)

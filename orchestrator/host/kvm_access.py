@@ -42,6 +42,21 @@ def check_kvm(facts: HostFacts) -> None:
     Raises:
         KvmMissingError: there is no KVM, this user has no access to it, or the QEMU lacks it.
     """
+    check_device(facts)
+    qemu = facts.qemu
+    if qemu is not None and "kvm" not in qemu.accelerators:
+        raise KvmMissingError(
+            f"this host's KVM was not tested: QEMU {qemu.version} ({qemu.path}) was built without "
+            "KVM. Name another QEMU with --qemu. `--accel tcg` would test QEMU's own LAPIC instead"
+        )
+
+
+def check_device(facts: HostFacts) -> None:
+    """Check that /dev/kvm can be opened.
+
+    Raises:
+        KvmMissingError: there is no KVM, or this user has no access to it.
+    """
     if facts.kvm_device == ABSENT:
         raise KvmMissingError(
             "there is no KVM here (no /dev/kvm): its module is not loaded, or virtualization is "
@@ -53,12 +68,6 @@ def check_kvm(facts: HostFacts) -> None:
         raise KvmMissingError(
             f"this host's KVM was not tested: /dev/kvm can't be opened ({facts.kvm_device}).{then} "
             "`--accel tcg` would test QEMU's own LAPIC instead"
-        )
-    qemu = facts.qemu
-    if qemu is not None and "kvm" not in qemu.accelerators:
-        raise KvmMissingError(
-            f"this host's KVM was not tested: QEMU {qemu.version} ({qemu.path}) was built without "
-            "KVM. Name another QEMU with --qemu. `--accel tcg` would test QEMU's own LAPIC instead"
         )
 
 

@@ -185,6 +185,38 @@ async def test_a_busy_host_is_neither_a_skip_nor_a_failure(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("axes", "words", "lacks"),
+    [
+        ({"machine": "q35"}, "unsupported machine type", "machine"),
+        ({"cpu": "Cooperlake"}, "unable to find CPU model 'Cooperlake'", "cpu"),
+        ({"irqchip": "split"}, "Split IRQ chip is not supported: irqchip", "irqchip"),
+        ({"mode": "hv-stimer"}, "kernel doesn't allow setting HyperV VP_INDEX", "mode"),
+        ({"vmstate": "second"}, "too many disks", "vmstate"),
+        # QEMU's words name neither, or what is not special.
+        ({"mode": "periodic", "cpu": "Cooperlake"}, "it can't be", None),
+        ({"memory_mib": 64}, "unsupported machine type", None),
+        ({"qemu_args": "-device nonsense"}, "'nonsense' is not a valid device model", None),
+    ],
+)
+async def test_a_refusal_names_the_axis_that_is_to_blame(
+    tmp_path: Path, axes: dict[str, object], words: str, lacks: str | None
+) -> None:
+    plain = None
+
+    def refuse(qemu: FakeQemu) -> None:
+        nonlocal plain
+        shape = [arg for arg in qemu.argv if not arg.startswith("name=opt/")]
+        plain = plain or shape  # the first machine that starts is the cell's own
+        if shape == plain:
+            qemu.end(ProcessExit(1, words))
+
+    result = await run(tmp_path, Script(immediate, {"query-cpus-fast": refuse}), axes=axes)
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.SKIPPED, cell.why
+    assert cell.counts.lacks == lacks
+
+
+@pytest.mark.parametrize(
     ("facts", "words"),
     [
         (replace(FACTS, kvm_device="absent"), "there is no KVM here (no /dev/kvm)"),

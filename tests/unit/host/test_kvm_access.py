@@ -58,15 +58,15 @@ def test_whoever_has_access_needs_none(tmp_path: Path) -> None:
 def test_auto_is_tcg_only_where_there_is_no_kvm() -> None:
     assert auto_accel(FACTS) is Accel.KVM
     assert auto_accel(NONE) is Accel.TCG
-    for facts, words in ((DENIED, "permission denied"), (WITHOUT, "was built without KVM")):
-        with pytest.raises(KvmMissingError, match=f"this host's KVM was not tested: .*{words}"):
-            auto_accel(facts)
+    with pytest.raises(KvmMissingError, match=r"this host's KVM was not tested: .*denied"):
+        auto_accel(DENIED)
+    assert auto_accel(WITHOUT) is Accel.KVM, "another QEMU of the plan may have KVM"
 
 
 def test_what_is_no_kvm_lacks_the_accelerator() -> None:
     check_kvm(FACTS)
     for facts in (NONE, DENIED, WITHOUT):
-        with pytest.raises(KvmMissingError) as caught:
+        with pytest.raises(KvmMissingError, match="KVM") as caught:
             check_kvm(facts)
         assert caught.value.lacks is Lack.ACCEL
 

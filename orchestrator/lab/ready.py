@@ -24,16 +24,20 @@ def check_ready(
 
     Raises:
         KernelNameError: a name has no known form, or names what is not there.
+        NoKernelSourceError: edits of a kernel that is not of packages.
         NoToolsError: something must be built, and tools for it are missing.
         PackagesError: what the mirror has can't be found out here.
     """
     place = cache or cache_folder()
     sources = [kernel_source(name) for name in kernels]
-    edited = not kernels or any(variant is not Variant.UNTOUCHED for variant in variants)
+    edits = any(variant is not Variant.UNTOUCHED for variant in variants)
+    edited = edits or not kernels
     if not _programs_are_built(place) or (edited and not (place / "builds").is_dir()):
         need_tools("making a lab")
     for source in sources:
         source.check(place)
+        if edits:
+            source.check_variants()
 
 
 def _programs_are_built(cache: Path) -> bool:

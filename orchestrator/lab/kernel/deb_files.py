@@ -67,6 +67,9 @@ class DebFiles:
             )
         return version[1]
 
+    def check_variants(self) -> None:
+        """Do nothing: the files may have the source."""
+
     def marks(self, kernel: Kernel) -> Sequence[str]:
         """Return the beginning of the digest of what the files hold."""
         return (kernel.digest[:8],)

@@ -75,6 +75,9 @@ class Debian:
             raise PackagesError(f"kernel {self.name}: {self.what} has no {META}")
         return newest.version
 
+    def check_variants(self) -> None:
+        """Do nothing: Debian has the source of each kernel."""
+
     def marks(self, kernel: Kernel) -> Sequence[str]:
         """Return nothing: Debian has each version once."""
         return ()

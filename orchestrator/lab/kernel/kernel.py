@@ -82,6 +82,14 @@ class KernelSource(Protocol):
         """
         ...
 
+    def check_variants(self) -> None:
+        """Refuse at once if the modules of such kernels are never edited.
+
+        Raises:
+            NoKernelSourceError: they are not.
+        """
+        ...
+
     def marks(self, kernel: "Kernel") -> Sequence[str]:
         """Return what tells a kernel from another of its version, the plainest first."""
         ...

@@ -149,10 +149,17 @@ class Tree:
         return [self._described(), *tails]
 
     def _described(self) -> str:
-        if not (self.folder / ".git").exists() or shutil.which("git") is None:
+        """Return what git calls the source; a build in a folder of its own has a link to it."""
+        places = (self.folder, self.folder / "source")
+        source = next((each for each in places if (each / ".git").exists()), None)
+        if source is None or shutil.which("git") is None:
             return ""
-        asked = ["git", "-C", str(self.folder), "describe", "--always", "--dirty"]
-        return run_tool(asked, f"describing {self.folder}", must=False).strip()
+        asked = ["git", "-C", str(source), "describe", "--always", "--dirty"]
+        return run_tool(asked, f"describing {source}", must=False).strip()
+
+    def check_variants(self) -> None:
+        """Refuse, as `build_input` does."""
+        raise self._refusal()
 
     def build_key(self, kernel: Kernel) -> str:
         """Refuse, as `build_input` does."""

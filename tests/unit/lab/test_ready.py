@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.lab import ready as module
-from orchestrator.lab.kernel.kernel import KernelNameError
+from orchestrator.lab.kernel.kernel import KernelNameError, NoKernelSourceError
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.lab.ready import check_ready
 from orchestrator.process.toolchain import NoToolsError
@@ -34,11 +34,22 @@ def test_with_everything_built_no_tool_is_needed(
     kernels = [f"tree:{tree(tmp_path / 'linux')}"]
     check_ready(kernels, [Variant.UNTOUCHED], empty)
     with pytest.raises(NoToolsError):
-        check_ready(kernels, [Variant.REVERT_FIX], empty)
+        check_ready(["debian:bookworm"], [Variant.REVERT_FIX], empty)
     with pytest.raises(NoToolsError):
         check_ready([], [], empty)
     (empty / "builds").mkdir(parents=True)
     check_ready([], [], empty)
+
+
+def test_edits_of_a_tree_are_refused_before_anything_is_built(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_programs_are_built", lambda cache: True)
+    (empty / "builds").mkdir(parents=True)
+    kernels = [f"tree:{tree(tmp_path / 'linux')}"]
+    check_ready(kernels, [Variant.UNTOUCHED], empty)
+    with pytest.raises(NoKernelSourceError, match="only kernels of packages are edited"):
+        check_ready(kernels, [Variant.UNTOUCHED, Variant.REVERT_FIX], empty)
 
 
 @pytest.mark.parametrize("bad", ["bookworm", "tree:/nowhere", "deb:/nowhere.deb"])

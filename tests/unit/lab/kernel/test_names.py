@@ -86,6 +86,9 @@ def test_another_source_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyP
         def check(self, cache: Path) -> None:
             pass
 
+        def check_variants(self) -> None:
+            pass
+
         def marks(self, kernel: Kernel) -> list[str]:
             return []
 

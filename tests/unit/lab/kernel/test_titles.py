@@ -52,6 +52,17 @@ def test_two_commits_are_told_apart_by_git(tmp_path: Path) -> None:
     assert titles(f"tree:{one}", f"tree:{other}") == [f"{RELEASE}@{each}" for each in described]
 
 
+def test_builds_in_folders_of_their_own_are_described_by_their_sources(tmp_path: Path) -> None:
+    names = []
+    for name in ("a", "b"):
+        (tmp_path / "source" / name).mkdir(parents=True)
+        (tmp_path / "source" / name / "Makefile").write_text(name)
+        place = tree(tmp_path / "build" / name, built=name)
+        (place / "source").symlink_to(tmp_path / "source" / name)
+        names.append(f"{RELEASE}@{committed(tmp_path / 'source' / name, name)}")
+    assert titles(*(f"tree:{tmp_path / 'build' / name}" for name in ("a", "b"))) == names
+
+
 def test_one_kernel_under_two_names_is_one(tmp_path: Path) -> None:
     place = tree(tmp_path / "linux")
     (tmp_path / "link").symlink_to(place)

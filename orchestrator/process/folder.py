@@ -5,7 +5,6 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,17 +82,15 @@ def temporary_folder() -> Path:
         ) from error
 
 
-def sweep(base: Path, twins: Path | None = None, older_than_s: float = 10) -> list[Path]:
+def sweep(base: Path, twins: Path | None = None) -> list[Path]:
     """Remove folders under `base` that no supervisor holds any more; return them.
 
     A folder of the same name in `twins` is removed, too, if it is empty. A living supervisor
-    keeps its folder locked; the age limit spares a folder that was only just made.
+    keeps its folder locked, and it puts the marker into a new folder only once it has the lock.
     """
     removed = []
     for folder in base.glob(PREFIX + "*"):
         try:
-            if time.time() - folder.stat().st_mtime < older_than_s:
-                continue
             if folder.stat().st_uid != os.geteuid() or not (folder / MARKER).exists():
                 continue
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -37,8 +38,10 @@ class _Supervisor:
         status: int,
         lifeline: int,
         on_output: Callable[[bytes], None],
+        clean_up: Callable[[], object],
     ) -> None:
         self._on_output = on_output
+        self._clean_up = clean_up
         self._lifeline = lifeline
         self._output: collections.deque[str] = collections.deque(maxlen=OUTPUT_CHUNKS)
         self._said: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
@@ -61,6 +64,8 @@ class _Supervisor:
         transport.close()
         own_code = await process.wait()
         await output
+        if code is None:  # somebody has killed the supervisor, or it found no folder
+            await asyncio.to_thread(self._clean_up)
         self._said.put_nowait(("end", ""))
         words = "".join(self._output)
         if code is None:  # the supervisor ended before the program, or never ran it
@@ -194,7 +199,8 @@ async def _start(
     finally:
         os.close(lifeline_theirs)
         os.close(status_theirs)
-    return _Supervisor(process, status, lifeline, on_output)
+    clean_up = functools.partial(folder.sweep, base, twins)
+    return _Supervisor(process, status, lifeline, on_output, clean_up)
 
 
 def _fill(place: Path, files: Mapping[str, bytes]) -> None:

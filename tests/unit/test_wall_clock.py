@@ -1,0 +1,44 @@
+"""No result depends on CLOCK_REALTIME, which an administrator or NTP may set at any time."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.places import PACKAGE
+
+#: Modules that may read the time of day, and what for. None of them decides about a trial.
+ALLOWED = {
+    "cache/inventory.py": "an entry's age, for `lab list` and `lab clean --older-than`",
+    "cache/program.py": "the date of an entry of the cache",
+    "cache/store.py": "the time of an entry's last use",
+    "cli/out.py": "the name of an output folder",
+    "journal/line.py": "the time of a record, for its reader",
+    "lab/emulator/bochs.py": "the date of an entry of the cache",
+    "lab/kernel/debian.py": "the age of a package list",
+    "lab/kernel/debian_index.py": "the age of a package list",
+    "lab/kernel/kept.py": "the date of an entry of the cache",
+    "lab/kernel/modules.py": "the date of an entry of the cache",
+    "packages/sources.py": "the date of an entry of the cache",
+    "packages/suites.py": "the age of a package list",
+    "packages/trees.py": "the date of an entry of the cache",
+}
+
+#: Attributes that read the time of day, or the time of a file by it.
+WALL = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow")}
+
+
+def readings(path: Path) -> Iterator[int]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            owner = ast.unparse(node.value).rpartition(".")[2]
+            if (owner, node.attr) in WALL or node.attr in ("st_mtime", "CLOCK_REALTIME"):
+                yield node.lineno
+
+
+def test_only_dates_are_read_from_it() -> None:
+    found = {
+        str(path.relative_to(PACKAGE)): lines
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if (lines := list(readings(path)))
+    }
+    assert set(found) <= set(ALLOWED), {name: found[name] for name in set(found) - set(ALLOWED)}

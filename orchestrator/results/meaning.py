@@ -14,7 +14,9 @@ def meaning(run: RunResult) -> str:
     """Return what was seen, and what that shows and does not show about this host."""
     if run.telling.verdict is run.verdict:
         meant = cell_meaning(run.telling)
-        return f"{_untested(run)}{meant}" if run.verdict is Verdict.SKIPPED else meant
+        if run.verdict is Verdict.SKIPPED and (untested := _untested(run)):
+            return f"{untested}{run.telling.why.rstrip('.')}."
+        return meant
     surprising = [
         f"{each.cell.id} is {each.verdict}, not {each.expected}"
         for each in run.cells
@@ -32,8 +34,8 @@ def _untested(run: RunResult) -> str:
     if len(untested) == len(run.cells):
         return ""
     was = "was" if len(untested) == 1 else "were"
-    of = f"{len(untested)} of {len(run.cells)} cells"
-    return f"{of} {was} not tested, so this run is not clean. {untested[0].cell.id}: "
+    of = f"{len(untested)} of {len(run.cells)} cells {was} not tested"
+    return f"{of}, so this run is not clean. The reason, for {untested[0].cell.id}: "
 
 
 def cell_meaning(result: CellResult) -> str:

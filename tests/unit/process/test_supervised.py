@@ -1,0 +1,57 @@
+"""How a program ended, as its supervisor tells it, or does not live to tell."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from orchestrator.host.errors import QemuStartError
+from orchestrator.process.supervised import Supervised, supervise
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
+async def started(words: str) -> Supervised:
+    """Start a program that has said something on its standard error."""
+    heard = asyncio.Event()
+    program = await supervise(
+        ["/bin/sh", "-c", f"echo {words} >&2; exec sleep 60"], {}, what="a program",
+        on_output=lambda chunk: heard.set(),
+    )  # fmt: skip
+    await heard.wait()
+    return program
+
+
+def parent(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("PPid:")[2].split()[0])
+
+
+async def test_a_supervisor_that_is_killed_is_no_refusal_by_its_program() -> None:
+    """Whatever the program has said before, it did not end by itself."""
+    program = await started("a warning")
+    os.kill(parent(program.pid), signal.SIGKILL)
+    end = await program.exited()
+    assert end.of_its_host
+    assert end.code == -signal.SIGKILL
+    assert end.stderr == "a warning\n"
+    assert not QemuStartError("it ended", end=end, ended_itself=True).refused
+
+
+async def test_a_program_that_is_killed_ends_by_that_signal() -> None:
+    program = await started("a warning")
+    os.kill(program.pid, signal.SIGTERM)
+    end = await program.exited()
+    assert (end.code, end.of_its_host) == (-signal.SIGTERM, False)
+
+
+async def test_a_program_that_refuses_its_arguments_says_so() -> None:
+    program = await supervise(["/bin/sh", "-c", "echo no such machine; exit 1"], {}, what="it")
+    end = await program.exited()
+    assert (end.code, end.stderr) == (1, "no such machine\n")
+    assert QemuStartError("it ended", end=end, ended_itself=True).refused

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.host.qemus import LocalQemus as LocalQemus
     from orchestrator.journal.file import JournalError as JournalError
     from orchestrator.journal.file import JournalFormatError as JournalFormatError
-    from orchestrator.plan.load import PlanError as PlanError
+    from orchestrator.plan.faults import PlanError as PlanError
     from orchestrator.plan.load import load_plan as load_plan
     from orchestrator.plan.plan import Plan as Plan
     from orchestrator.qmp.errors import CommandFailedError as CommandFailedError
@@ -92,7 +92,7 @@ _HOMES = {
     "NotQemuError": "host.errors",
     "Outcome": "findings.outcome",
     "Plan": "plan.plan",
-    "PlanError": "plan.load",
+    "PlanError": "plan.faults",
     "QemuFacts": "host.facts",
     "QemuSocketError": "host.errors",
     "QemuStartError": "host.errors",

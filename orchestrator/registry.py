@@ -1,10 +1,14 @@
 """Tables of named things from which the axes of a plan take their values."""
 
 import contextlib
+import reprlib
 from collections.abc import Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from orchestrator.errors import InputError
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
 
 
 class Named(Protocol):
@@ -26,7 +30,7 @@ class UnknownNameError(InputError, ValueError):
         self.kind = kind
         self.name = name
         self.known = tuple(known)
-        super().__init__(f"there is no {kind} {name!r}. Known: {', '.join(known)}")
+        super().__init__(f"there is no {kind} {_short.repr(name)}. Known: {', '.join(known)}")
 
 
 class Registry(Generic[N]):

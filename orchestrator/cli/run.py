@@ -41,7 +41,8 @@ from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.host.qemus import LocalQemus
 from orchestrator.plan.axes import Axes
 from orchestrator.plan.choices import AccelChoice, Requirement
-from orchestrator.plan.load import COMMAND_LINE, build_plan, load_plan, merge
+from orchestrator.plan.faults import COMMAND_LINE
+from orchestrator.plan.load import build_plan, load_plan, merge
 from orchestrator.plan.plan import Plan
 from orchestrator.registry import Registry
 from orchestrator.results.summary import summary

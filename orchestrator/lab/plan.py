@@ -6,7 +6,8 @@ from typing import Literal
 
 from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS
 from orchestrator.lab.kernel.variants import Variant
-from orchestrator.plan.load import COMMAND_LINE, build_plan
+from orchestrator.plan.faults import COMMAND_LINE
+from orchestrator.plan.load import build_plan
 from orchestrator.plan.period import AUTO
 from orchestrator.plan.plan import Plan
 from orchestrator.timers.registry import TIMERS

@@ -27,6 +27,7 @@ from orchestrator.plan.choices import AccelChoice
 from orchestrator.plan.pause import NO_PAUSE, Pause
 from orchestrator.plan.period import AUTO, PeriodMs, period_ns
 from orchestrator.plan.phase import RANDOM, Phase
+from orchestrator.plan.plain_text import PlainPath
 from orchestrator.plan.qemu_args import NO_ARGS, QemuArgs
 from orchestrator.plan.registered import NameIn
 from orchestrator.plan.strict import WHOLE, Strict
@@ -45,6 +46,9 @@ from orchestrator.vm.own_options import check_machine
 
 #: Most loads of one save. They share its phase and LAPIC state, so they are not independent.
 MAX_LOADS_PER_SAVE = 25
+
+#: Longest name of a machine type or CPU model with its options.
+LONGEST_NAME = 10_000
 
 
 class _OneOrMore:
@@ -96,20 +100,26 @@ class Axes(Strict):
     phase: Axis[Phase] = Field(default=[RANDOM], json_schema_extra={"default": [str(RANDOM)]})
     """Phase of the timer period at which saves are taken: a number from 0 to 1, `"LOW-HIGH"`,
     `random`, or `expired`."""
-    qemu: Axis[Annotated[str, Field(min_length=1)]] = [DEFAULT_QEMU]
+    qemu: Axis[PlainPath] = [DEFAULT_QEMU]
     """QEMU binary: a path, or a name on PATH."""
     machine: Axis[
         Annotated[
             str,
-            Field(pattern=r"^[A-Za-z0-9._+-]+(,[A-Za-z0-9._-]+=[A-Za-z0-9._:/-]+)*$"),
+            Field(
+                pattern=r"^[A-Za-z0-9._+-]+(,[A-Za-z0-9._-]+=[A-Za-z0-9._:/-]+)*$",
+                max_length=LONGEST_NAME,
+            ),
             AfterValidator(check_machine),
         ]
     ] = [DEFAULT_MACHINE]
     """QEMU's machine type, such as `q35`, `pc-i440fx-2.12-or-later` or `pc-i440fx-oldest`,
     optionally with options, such as `pc,hpet=off`."""
-    cpu: Axis[Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+(,[A-Za-z0-9._+=:-]+)*$")]] = [
-        DEFAULT_CPU
-    ]
+    cpu: Axis[
+        Annotated[
+            str,
+            Field(pattern=r"^[A-Za-z0-9._+-]+(,[A-Za-z0-9._+=:-]+)*$", max_length=LONGEST_NAME),
+        ]
+    ] = [DEFAULT_CPU]
     """CPU model, optionally with features. Features that the timer mode needs are added."""
     vcpus: Axis[Annotated[int, Field(strict=True, ge=1, le=MAX_VCPUS), WHOLE]] = [1]
     """vCPUs of the guest."""
@@ -133,7 +143,7 @@ class Axes(Strict):
         default=[NO_PAUSE], json_schema_extra={"default": [str(NO_PAUSE)]}
     )
     """Pause between each load and `cont`, in the same form."""
-    loader: Axis[Annotated[str, Field(min_length=1)]] = [SAME_QEMU]
+    loader: Axis[PlainPath] = [SAME_QEMU]
     """QEMU binary that loads: `same`, a path, or a name on PATH. Another QEMU than the one
     that saves needs a method that loads into a new QEMU."""
     vmstate: Axis[VmstateDisk] = [VmstateDisk.FIRST]

@@ -143,3 +143,9 @@ class Cell:
             loads_run_on=self.resume is Resume.AUTO, vmstate=self.vmstate,
             firmware=self.firmware, args=self.qemu_args.args,
         )  # fmt: skip
+
+
+def differing(one: Cell, other: Cell) -> list[str]:
+    """Return the names of the fields in which two cells differ."""
+    names = (field.name for field in dataclasses.fields(Cell))
+    return [name for name in names if getattr(one, name) != getattr(other, name)]

@@ -13,15 +13,18 @@ from orchestrator.stats.bounds import trials_needed
 #: Most trials of one cell: they take some days.
 MAX_TRIALS = 10_000_000
 
+#: Smallest loss rate that can be asked for. To rule it out takes hundreds of times the most trials.
+MIN_RATE = 1e-9
+
 
 class Goals(Strict):
     """When a cell has run enough trials: the `[limits]` table of a plan."""
 
-    rule_out: float = Field(default=0.01, gt=0, lt=1)
+    rule_out: float = Field(default=0.01, ge=MIN_RATE, lt=1)
     """Loss rate that `clean` rules out."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence of verdicts and intervals."""
-    stop_after: Annotated[int, Field(strict=True, ge=1), WHOLE] | None = None
+    stop_after: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS), WHOLE] | None = None
     """Losses diagnosed as the known bug after which a cell stops."""
     trials: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS), WHOLE] | None = None
     """Trials of each cell; by default as many as `rule_out` needs."""

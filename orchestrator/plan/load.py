@@ -1,51 +1,18 @@
-"""Finds and reads plans, and reports each fault in a plan with its line."""
+"""Finds, reads and checks plans."""
 
-import difflib
-import re
 import tomllib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from orchestrator.errors import InputError
-from orchestrator.plan.axes import Axes
-from orchestrator.plan.goals import Goals
+from orchestrator.plan.faults import PlanError, line_of_deepest, plan_error
 from orchestrator.plan.names import SHIPPED, shipped_plans
 from orchestrator.plan.plan import Plan
 
-#: Source of a plan that was made from command-line options alone.
-COMMAND_LINE = "command line"
-
-#: Settings whose command-line option has another name.
-_OPTIONS = {
-    "period_ms": "period",
-    "memory_mib": "memory",
-    "resume": "resume_by",
-    "qemu_args": "qemu_arg",
-    "limits": "rule_out",
-}
-
-
-_SETTINGS = [*Plan.model_fields, *Goals.model_fields, *Axes.model_fields]
-_TABLES = (
-    "[axes], [[exclude]], [[include]] and [limits], and outside of them seed, require, "
-    "accept_skips and controls"
-)
-
-
-class PlanError(InputError):
-    """A plan can't be used. The message lists all of its faults, each with its place."""
-
-    def __init__(self, source: str, faults: Sequence[str]) -> None:
-        self.faults = tuple(faults)
-        shown = "\n".join(f"  {fault}" for fault in faults)
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        what = source if source == COMMAND_LINE else f"plan {source}"
-        super().__init__(f"reading the {what}: {count}\n{shown}")
+#: Largest plan file, in bytes. 10,000 tables of a plan take less than a tenth of it.
+MOST_BYTES = 16 << 20
 
 
 def load_plan(wanted: str, overrides: Mapping[str, Any]) -> Plan:
@@ -60,17 +27,7 @@ def load_plan(wanted: str, overrides: Mapping[str, Any]) -> Plan:
         PlanError: the file can't be read, or is not a plan.
     """
     path = SHIPPED / f"{wanted}.toml" if wanted in shipped_plans() else Path(wanted)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        if isinstance(error, FileNotFoundError):
-            reason = f"{reason}, nor a shipped plan of that name ({', '.join(shipped_plans())})"
-        raise PlanError(wanted, [str(reason)]) from error
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(wanted, [f"not TOML: {error}"]) from error
+    data, text = _read(path, wanted)
     merged = merge(data, overrides)
     included = merged.get("include")
     if isinstance(included, list):
@@ -82,6 +39,37 @@ def load_plan(wanted: str, overrides: Mapping[str, Any]) -> Plan:
     given = {name for name, value in overrides.get("axes", {}).items() if value is not None}
     accepted = [lack for lack in plan.accept_skips if lack not in given]
     return plan.model_copy(update={"accept_skips": accepted})
+
+
+def _read(path: Path, wanted: str) -> tuple[dict[str, Any], str]:
+    """Return the data and the text of a plan file.
+
+    Raises:
+        PlanError: the file can't be read, or is not TOML.
+    """
+    try:
+        with path.open("rb") as file:
+            read = file.read(MOST_BYTES + 1)
+        if len(read) > MOST_BYTES:
+            raise PlanError(wanted, [f"it has more than {MOST_BYTES >> 20} MiB"])
+        text = read.decode()
+    except OSError as error:
+        reason = str(error.strerror)
+        if isinstance(error, FileNotFoundError):
+            reason = f"{reason}, nor a shipped plan of that name ({', '.join(shipped_plans())})"
+        raise PlanError(wanted, [reason]) from error
+    except UnicodeDecodeError as error:
+        line = read.count(b"\n", 0, error.start) + 1
+        raise PlanError(wanted, [f"line {line}: it is not UTF-8 text"]) from error
+    except ValueError as error:  # a name that no file can have
+        raise PlanError(wanted, [str(error)]) from error
+    try:
+        return tomllib.loads(text), text
+    except RecursionError as error:
+        fault = f"line {line_of_deepest(text)}: values are nested too deeply"
+        raise PlanError(wanted, [fault]) from error
+    except ValueError as error:  # a TOMLDecodeError, or a number of thousands of digits
+        raise PlanError(wanted, [f"not TOML: {error}"]) from error
 
 
 def build_plan(data: Mapping[str, Any], source: str, text: str = "") -> Plan:
@@ -98,7 +86,7 @@ def build_plan(data: Mapping[str, Any], source: str, text: str = "") -> Plan:
     try:
         return Plan.model_validate(data)
     except ValidationError as error:
-        raise PlanError(source, [_fault(source, each, text) for each in error.errors()]) from None
+        raise plan_error(source, error, text) from None
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,62 +100,3 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         elif value is not None:
             merged[key] = value
     return merged
-
-
-def _fault(source: str, found: ErrorDetails, text: str) -> str:
-    """Return a sentence about one fault, with its place."""
-    place = found["loc"]
-    names = [part for part in place if isinstance(part, str)]
-    shown = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in place)
-    line = _line_of(place, text)
-    where = f"line {line}, " if line else ""
-    if source == COMMAND_LINE and names:
-        option = _OPTIONS.get(names[-1], names[-1])
-        shown = "--" + option.replace("_", "-")
-    given = found["input"]
-    value = "" if isinstance(given, dict | list) else f" (given: {given!r})"
-    return f"{where}{shown.lstrip('.') or 'plan'}: {_words(found, names)}{value}"
-
-
-def _words(found: ErrorDetails, names: Sequence[str]) -> str:
-    """Return what is wrong with a setting."""
-    if found["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(names[-1], _SETTINGS, n=1)
-        hint = f": did you mean {close[0]}?" if close else f". There are {_TABLES}"
-        return "there is no such setting" + hint
-    if found["type"] == "value_error":  # raised by losttick's own checks
-        return str(found["ctx"]["error"])
-    if found["type"] in ("int_type", "int_parsing", "int_from_float"):
-        return "it must be a whole number, such as 300 or 1e6"
-    if found["type"] in ("float_type", "float_parsing"):
-        return "it must be a number, such as 0.01"
-    if found["type"] in ("less_than_equal", "greater_than_equal"):
-        (limit,) = found["ctx"].values()
-        return f"it must be at {'most' if 'le' in found['ctx'] else 'least'} {limit:,}"
-    return found["msg"]
-
-
-def _line_of(place: tuple[int | str, ...], text: str) -> int | None:
-    """Return the number of the line that holds a setting, or else of its table's header."""
-    wanted = list(place)
-    while wanted and isinstance(wanted[-1], int):  # the index in a list
-        wanted.pop()
-    table: list[int | str] = []
-    seen: Counter[str] = Counter()
-    best = None
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*(\[+)\s*([\w.\- ]+?)\s*\]+", line):
-            table = [part.strip() for part in header[2].split(".")]
-            if header[1] == "[[":
-                table.append(seen[header[2]])
-                seen[header[2]] += 1
-            found = table[: len(place)]
-        elif key := re.match(r"\s*([\w.\-]+)\s*=", line):
-            found = [*table, *key[1].split(".")]
-        else:
-            continue
-        if found and found == list(place[: len(found)]):
-            best = number
-            if found == wanted:
-                break
-    return best

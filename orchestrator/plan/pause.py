@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
+from orchestrator.plan.number import positional
 from orchestrator.plan.parsed import Parsed
 
 #: Longest pause in seconds. A period has at most 4.3 s.
@@ -14,6 +15,9 @@ LONGEST_S = 3600.0
 
 #: Longest pause in periods.
 LONGEST_PERIODS = 100_000.0
+
+#: Digits of a pause in an id, unless it has more.
+_DIGITS = 10
 
 _TEXT = r"(\d+(?:\.\d+)?) ?(periods?|s|ms)"
 
@@ -68,8 +72,8 @@ class Pause(Parsed):
 
     def __str__(self) -> str:
         if self.periods:
-            return f"{self.periods:.10g}periods"
-        return f"{self.seconds:.10g}s" if self.seconds else "0"
+            return f"{positional(self.periods, _DIGITS)}periods"
+        return f"{positional(self.seconds, _DIGITS)}s" if self.seconds else "0"
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
+from orchestrator.plan.number import number, positional
 from orchestrator.plan.parsed import Parsed
 
 #: Range of `random`: the middle of the period, where timing can tell every class of first
@@ -23,6 +24,9 @@ _SLACK = 0.05
 #: Tolerance of a single point, as a fraction of the period. It is wider because stopping a
 #: guest takes a tenth of a millisecond or more.
 _AIM = 0.1
+
+#: Digits of a phase in an id, unless it has more.
+_DIGITS = 6
 
 _RANGE = re.compile(r"(0(?:\.\d+)?)-(0(?:\.\d+)?|1(?:\.0+)?)")
 
@@ -67,6 +71,7 @@ class Phase(Parsed):
             except ValueError:
                 point = -1.0
             if 0 <= point <= 1 and not isinstance(value, bool):
+                point = abs(point)  # -0.0 is 0.0
                 return cls(point, point)
         raise ValueError('a phase is a number from 0 to 1, "LOW-HIGH", "random" or "expired"')
 
@@ -94,7 +99,9 @@ class Phase(Parsed):
             return "expired"
         if self == RANDOM:
             return "random"
-        return f"{self.low:g}" if self.low == self.high else f"{self.low:g}-{self.high:g}"
+        if self.low == self.high:
+            return number(self.low, _DIGITS)
+        return f"{positional(self.low, _DIGITS)}-{positional(self.high, _DIGITS)}"
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -11,11 +11,15 @@ from pydantic import (
 
 from orchestrator.errors import InputError, Lack
 from orchestrator.plan.axes import Axes
-from orchestrator.plan.cell import Cell
+from orchestrator.plan.cell import Cell, differing
 from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.plan.goals import Goals
+from orchestrator.plan.qemu_args import QemuArgs
 from orchestrator.plan.strict import WHOLE, Strict
 from orchestrator.vm.config import Accel
+
+#: Largest seed.
+MAX_SEED = 2**64 - 1
 
 #: Most cells of a plan: each takes at least some seconds.
 MAX_CELLS = 10_000
@@ -25,10 +29,29 @@ class NoCellsError(InputError):
     """The plan's `exclude` tables leave no cell."""
 
 
+class SameIdError(InputError):
+    """Two cells of the plan would have the same id."""
+
+    def __init__(self, one: Cell, other: Cell) -> None:
+        """Name the settings in which the cells differ."""
+        named = [
+            ", ".join(f"{name} {_said(getattr(cell, name))}" for name in differing(one, other))
+            for cell in (one, other)
+        ]
+        super().__init__(
+            f"reading the plan: two cells would both be called {one.id}: one with {named[0]}, "
+            f"the other with {named[1]}. Leave one of them out, or rename a file that they name."
+        )
+
+
+def _said(value: object) -> str:
+    return value.text if isinstance(value, QemuArgs) else str(value)
+
+
 class Plan(Strict):
     """A plan, as its file or the command line gives it."""
 
-    seed: Annotated[int, Field(strict=True, ge=0), WHOLE] | None = None
+    seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED), WHOLE] | None = None
     """Seed of the phases and of the order of cells. Drawn if left out; always journalled."""
     require: list[Requirement] = []
     """Properties that the host must have, or the run is refused."""
@@ -91,6 +114,7 @@ class Plan(Strict):
 
         Raises:
             NoCellsError: the `exclude` tables leave no cell.
+            SameIdError: the ids of two cells would be the same.
         """
         spanned = [
             cell
@@ -100,4 +124,8 @@ class Plan(Strict):
         cells = spanned + [cell for table in self.include for cell in table.cells(auto)]
         if not cells:
             raise NoCellsError("reading the plan: its `exclude` tables leave no cell")
-        return list(dict.fromkeys(cells))
+        by_id: dict[str, Cell] = {}
+        for cell in cells:
+            if (known := by_id.setdefault(cell.id, cell)) != cell:
+                raise SameIdError(known, cell)
+        return list(by_id.values())

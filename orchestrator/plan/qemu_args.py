@@ -8,7 +8,11 @@ from typing import Any
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from orchestrator.plan.plain_text import plain
 from orchestrator.vm.own_options import split_args
+
+#: Longest text. Linux takes arguments of at most 128 KiB.
+LONGEST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,9 @@ class QemuArgs:
             return value
         if not isinstance(value, str):
             raise ValueError('arguments for QEMU are one text, such as "-device virtio-rng-pci"')
-        return cls(split_args(value))
+        if len(value) > LONGEST:
+            raise ValueError(f"arguments for QEMU have at most {LONGEST:,} characters")
+        return cls(tuple(map(plain, split_args(value))))
 
     @property
     def text(self) -> str:

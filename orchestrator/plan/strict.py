@@ -8,7 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 class Strict(BaseModel):
     """An immutable table in which an unknown setting is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 def _whole(value: Any) -> Any:

@@ -28,7 +28,8 @@ from orchestrator.guest.state import GuestState, Stage
 from orchestrator.guest.tick import lines as firmware
 from orchestrator.guest.wait import Wait
 from orchestrator.journal.file import JOURNAL
-from orchestrator.plan.load import PlanError, build_plan
+from orchestrator.plan.faults import PlanError
+from orchestrator.plan.load import build_plan
 from orchestrator.testing import (
     FakeHost,
     FakeQemu,

@@ -4,7 +4,8 @@ import pytest
 import typer
 
 from orchestrator.cli.whole import Whole, whole_number
-from orchestrator.plan.load import PlanError, build_plan
+from orchestrator.plan.faults import PlanError
+from orchestrator.plan.load import build_plan
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.lab.plan import lab_plan
-from orchestrator.plan.load import PlanError
+from orchestrator.plan.faults import PlanError
 from orchestrator.vm.config import Accel
 
 

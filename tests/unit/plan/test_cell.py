@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.plan.cell import Cell
+from orchestrator.plan.faults import PlanError
 from orchestrator.plan.load import build_plan
+from orchestrator.plan.plan import SameIdError
 from orchestrator.snapshot.method import Method
 from orchestrator.vm.argv import qemu_args
 from orchestrator.vm.config import Accel, IrqChip
@@ -67,8 +69,50 @@ def test_ids_survive_another_axis() -> None:
     assert set(ids(before)) < set(ids(after))
 
 
-def test_ids_tell_near_periods_apart() -> None:
-    assert len(set(ids({"axes": {"period_ms": [1000.0001, 1000.0002]}}))) == 2
+@pytest.mark.parametrize(
+    ("axis", "values"),
+    [
+        ("period_ms", [1000.0001, 1000.0002]),
+        ("phase", [0.5, 0.5000000001, 0.49999999999999994]),
+        ("phase", ["0.1-0.9", "0.1-0.90000000001", "0.10000001-0.9"]),
+        ("phase", [0.1, 1e-5, 1e-300]),
+        ("pause_before_load", ["1 s", "1.00000000001 s", "1 periods", "1.00000000001 periods"]),
+        ("pause_before_load", ["0.01 ms", "0.010000000001 ms"]),
+    ],
+)
+def test_ids_tell_near_values_apart(axis: str, values: list[object]) -> None:
+    assert len(set(ids({"axes": {axis: values}}))) == len(values)
+
+
+@given(st.sampled_from(["phase", "pause_before_load"]), st.floats(0, 1), st.floats(0, 1))
+def test_a_number_survives_the_journal(axis: str, low: float, high: float) -> None:
+    """A cell that is read from the journal is the cell that ran."""
+    low, high = sorted((low, high))
+    text = {"phase": f"{low:.20f}-{high:.20f}", "pause_before_load": f"{high:.20f} s"}[axis]
+    try:
+        (cell,) = build_plan({"axes": {axis: text}}, "test").cells(Accel.KVM)
+    except PlanError:  # no range
+        return
+    value = getattr(cell, axis)
+    assert type(value).parse(str(value)) == value
+
+
+@pytest.mark.parametrize("axis", ["phase", "pause_before_load"])
+def test_one_value_has_one_id_however_it_is_written(axis: str) -> None:
+    values = {"phase": [0.5, "0.50", 5e-1], "pause_before_load": ["1000 ms", "1 s", "1.0 s"]}[axis]
+    assert len(ids({"axes": {axis: values}})) == 1
+    assert len(ids({"axes": {"phase": [0.0, -0.0, "0"]}})) == 1
+
+
+def test_cells_that_would_share_an_id_are_refused_with_both_settings() -> None:
+    data: dict[str, object] = {
+        "axes": {"qemu": "/q", "vmstate": "second"}, "include": [{"qemu": "/q/vmstate=second"}]
+    }  # fmt: skip
+    with pytest.raises(SameIdError) as caught:
+        ids(data)
+    assert "one with qemu /q, vmstate second, the other with qemu /q/vmstate=second, vmstate" in (
+        str(caught.value)
+    )
 
 
 def test_a_cell_is_the_machine_that_it_names() -> None:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.plan.load import COMMAND_LINE, PlanError, build_plan, load_plan, merge
+from orchestrator.plan.faults import COMMAND_LINE, PlanError
+from orchestrator.plan.load import build_plan, load_plan, merge
 from orchestrator.vm.config import Accel
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from orchestrator.plan.load import PlanError, build_plan
+from orchestrator.plan.faults import PlanError
+from orchestrator.plan.load import build_plan
 from orchestrator.plan.pause import NO_PAUSE, Pause
 from orchestrator.trial.resume import load_manner
 from orchestrator.vm.config import Accel

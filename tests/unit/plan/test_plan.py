@@ -1,6 +1,7 @@
 import pytest
 
-from orchestrator.plan.load import PlanError, build_plan
+from orchestrator.plan.faults import PlanError
+from orchestrator.plan.load import build_plan
 from orchestrator.plan.plan import NoCellsError, Plan
 from orchestrator.vm.config import Accel
 from tests.support.plans import ids

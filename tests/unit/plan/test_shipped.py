@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.plan.cost import expected_s
-from orchestrator.plan.load import PlanError, load_plan
+from orchestrator.plan.faults import PlanError
+from orchestrator.plan.load import load_plan
 from orchestrator.plan.names import SHIPPED, shipped_plans
 from orchestrator.plan.plan import Plan
 from orchestrator.vm.config import Accel

@@ -1,7 +1,8 @@
 import pytest
 
 from orchestrator.plan.cell import Cell
-from orchestrator.plan.load import PlanError, build_plan
+from orchestrator.plan.faults import PlanError
+from orchestrator.plan.load import build_plan
 from orchestrator.vm.argv import DISK_FILE, qemu_args
 from orchestrator.vm.config import Accel
 from tests.support.plans import ids

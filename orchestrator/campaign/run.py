@@ -153,7 +153,7 @@ async def run_cells(
         if resumed is None:
             _begin(recorder, facts, plan, assignments, auto)
         else:
-            if journal.count_records() != resumed.records:
+            if journal.records != resumed.records:
                 raise ResumeError(
                     f"resuming the run in {out}: another process has gone on with it since its "
                     "journal was read. Try again."

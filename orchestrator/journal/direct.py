@@ -15,7 +15,7 @@ from orchestrator.findings.series import Series
 from orchestrator.guest.config import DEFAULT_TIMER
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.counts import OrderError
-from orchestrator.journal.file import JournalFormatError, numbered_records
+from orchestrator.journal.file import apply_each
 from orchestrator.journal.records import (
     DirectRecord,
     FailureRecord,
@@ -122,11 +122,6 @@ def read_direct_state(path: Path) -> DirectState:
         OSError: the file can't be read.
         JournalFormatError: the file can't be understood.
     """
-    state, last = DirectState(), 0
-    try:
-        for number, record in numbered_records(path):
-            last = number
-            state.apply(record)
-    except OrderError as error:
-        raise JournalFormatError(path, last, str(error)) from error
+    state = DirectState()
+    apply_each(path, state.apply)
     return state

@@ -9,12 +9,12 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.errors import InfraError, InputError
-from orchestrator.journal.line import LineError, decode, encode
+from orchestrator.journal.line import LineError, decode, encode, sequence_number
 from orchestrator.journal.out_folder import OutFolder
 from orchestrator.journal.records import FORMAT, Record
 
@@ -70,6 +70,8 @@ class Journal:
             OutFolderError: another user can write to its folder.
         """
         self.path = path
+        self.records = 0
+        """Number of records in the file."""
         self._fd = -1
         doing = "opening" if resume else "creating"
         with contextlib.ExitStack() as failing:
@@ -104,6 +106,7 @@ class Journal:
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if resume:
             _cut_torn_line(self._fd)
+            self.records = _count_lines(self._fd)
         about = os.fstat(self._fd)
         self._identity = about.st_dev, about.st_ino
 
@@ -142,7 +145,7 @@ class Journal:
             LostJournalError: the journal was deleted or moved.
         """
         self.check()
-        line = data = encode(record)
+        line = data = encode(record, self.records + 1)
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
@@ -153,15 +156,8 @@ class Journal:
                 f"writing to the journal {self.path}: {error.strerror}. What was written so far "
                 "is good. Make room, or choose another place with --out DIR."
             ) from error
+        self.records += 1
         return line
-
-    def count_records(self) -> int:
-        """Return the number of records in the file."""
-        count, place = 0, 0
-        while chunk := os.pread(self._fd, _CHUNK, place):
-            count += chunk.count(b"\n")
-            place += len(chunk)
-        return count
 
     def close(self) -> None:
         """Close the file."""
@@ -226,6 +222,15 @@ def _cut_torn_line(fd: int) -> None:
     os.ftruncate(fd, end)
 
 
+def _count_lines(fd: int) -> int:
+    """Return the number of lines in a file."""
+    count, place = 0, 0
+    while chunk := os.pread(fd, _CHUNK, place):
+        count += chunk.count(b"\n")
+        place += len(chunk)
+    return count
+
+
 def read_journal(path: Path) -> Iterator[Record]:
     """Yield the records of a journal; see `numbered_records`."""
     for _, record in numbered_records(path):
@@ -235,7 +240,8 @@ def read_journal(path: Path) -> Iterator[Record]:
 def numbered_records(path: Path, folder: OutFolder | None = None) -> Iterator[tuple[int, Record]]:
     """Yield the records of a journal with the numbers of their lines, from 1.
 
-    A last line that was torn by a kill is left out.
+    A last line that was torn by a kill is left out. Journals from before lines had sequence
+    numbers are read without them.
 
     Args:
         path: of the journal.
@@ -244,22 +250,65 @@ def numbered_records(path: Path, folder: OutFolder | None = None) -> Iterator[tu
     Raises:
         OSError: the file can't be read.
         JournalFormatError: it is not a journal, was written in a newer format, or has a line
-            that can't be understood.
+            that can't be understood, stands twice, or does not follow the line before it.
     """
     with _to_read(path, folder) as journal:
-        number = 0
+        number, numbered = 0, False
         for number, line in enumerate(journal, 1):
             if number == 1:
                 _check_first(path, line)
             if not line.endswith(b"\n"):
                 return
             try:
+                numbered = _check_sequence(sequence_number(line), number, numbered=numbered)
                 record = decode(line)
             except LineError as error:
                 raise JournalFormatError(path, number, str(error)) from error
             yield number, record
         if number == 0:
             raise JournalFormatError(path, 1, "the file is empty")
+
+
+def apply_each(path: Path, apply: Callable[[Record], None], folder: OutFolder | None = None) -> int:
+    """Apply each record of a journal to a state; return the number of records.
+
+    Raises:
+        OSError: the file can't be read.
+        JournalFormatError: the file can't be understood, or a record makes no sense where it is.
+    """
+    number = 0
+    try:
+        for line, record in numbered_records(path, folder):
+            number = line
+            apply(record)
+    except ValueError as error:
+        raise JournalFormatError(path, number, str(error)) from error
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        reason = f"its values make no sense ({type(error).__name__}: {error})"
+        raise JournalFormatError(path, number, reason) from error
+    return number
+
+
+def _check_sequence(found: int | None, number: int, *, numbered: bool) -> bool:
+    """Check a line's sequence number; return whether it has one.
+
+    Args:
+        found: the sequence number.
+        number: of the line.
+        numbered: whether the line before it has a sequence number.
+
+    Raises:
+        LineError: it does not follow the line before it.
+    """
+    if found is None:
+        if numbered:
+            raise LineError("it has no sequence number, but the record before it has one")
+    elif found < number:
+        raise LineError(f"it is record {found} of the run: it or a line before it stands twice")
+    elif found > number:
+        missing = found - number
+        raise LineError(f"{missing} record{'s are' if missing > 1 else ' is'} missing before it")
+    return found is not None
 
 
 def _check_first(path: Path, line: bytes) -> None:
@@ -273,7 +322,7 @@ def _check_first(path: Path, line: bytes) -> None:
         raise JournalFormatError(path, 1, foreign)
     try:
         first = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise JournalFormatError(path, 1, f"{foreign}: it is not JSON ({error})") from error
     if not isinstance(first, dict) or first.get("record") not in ("run", "direct"):
         raise JournalFormatError(path, 1, foreign)

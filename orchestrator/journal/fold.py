@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.counts import CellState, OrderError
-from orchestrator.journal.file import JournalFormatError, numbered_records
+from orchestrator.journal.file import JournalFormatError, apply_each
 from orchestrator.journal.out_folder import OutFolder
 from orchestrator.journal.records import (
     CellRecord,
@@ -254,13 +254,10 @@ def read_state(path: Path, folder: OutFolder | None = None) -> RunState:
         OSError: the file can't be read.
         JournalFormatError: the file can't be understood.
     """
-    state, last = RunState(), 0
+    state = RunState()
+    last = apply_each(path, state.apply, folder)
     try:
-        for number, record in numbered_records(path, folder):
-            last = number
-            state.apply(record)
-        last += 1
         _ = state.plan, state.facts
     except OrderError as error:
-        raise JournalFormatError(path, last, str(error)) from error
+        raise JournalFormatError(path, last + 1, str(error)) from error
     return state

@@ -1,6 +1,7 @@
 """A record as a line of JSON, and back."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,9 @@ _NAMES: Mapping[type[Record], str] = {kind: name for name, kind in KINDS.items()
 
 #: The beginning of a trial's line, by which it is known without parsing the line twice.
 _TRIAL = b'{"record":"trial",'
+
+#: The beginning of a line, with its sequence number. Such a line need not be parsed for it.
+_SEQUENCE = re.compile(rb'\{"record":"[\w-]+","seq":(\d{1,18}),')
 
 #: The fields of a trial that its short line has.
 _SHORT = ("cell", "save", "outcome", "first_tick")
@@ -35,21 +39,26 @@ def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
     return found
 
 
-def encode(record: Record) -> bytes:
-    """Return a record as its line; fields that have their default are left out."""
+def encode(record: Record, number: int) -> bytes:
+    """Return a record as its line; fields that have their default are left out.
+
+    Args:
+        record: the record.
+        number: number of the line in its file, from 1.
+    """
     now = datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-    if type(record) is TrialRecord:
-        return _encode_trial(record, now)
     kind = type(record)
+    head = {"record": _NAMES[kind], "seq": number, "at": now}
+    if type(record) is TrialRecord:
+        return _encode_trial(record, head)
     fields = _adapter(kind).dump_python(record, mode="json", exclude_defaults=True)
-    return _line({"record": _NAMES[kind], "at": now, **fields})
+    return _line(head | fields)
 
 
-def _encode_trial(trial: TrialRecord, now: str) -> bytes:
+def _encode_trial(trial: TrialRecord, head: Mapping[str, Any]) -> bytes:
     """Return a trial's line: of a plain one without a detour through the adapter."""
     line: dict[str, Any] = {
-        "record": "trial", "at": now, "cell": trial.cell, "save": trial.save,
-        "outcome": trial.outcome,
+        **head, "cell": trial.cell, "save": trial.save, "outcome": trial.outcome,
     }  # fmt: skip
     if trial.first_tick:
         line["first_tick"] = trial.first_tick
@@ -103,12 +112,35 @@ def decode(line: bytes) -> Record:
         raise LineError(f"{place}: {first['msg']}" if place else first["msg"]) from error
 
 
-def _decode(line: bytes) -> Record:
-    """Return the record of a line whose kind is not known yet."""
+def sequence_number(line: bytes) -> int | None:
+    """Return the sequence number of a line; None if it has none.
+
+    Raises:
+        LineError: the line is not JSON, or its number is no number.
+    """
+    if found := _SEQUENCE.match(line):
+        return int(found[1])
+    if b'"seq"' not in line:
+        return None
+    fields = _parsed(line)  # somebody has written the line anew, with other spaces
+    number = fields.get("seq") if isinstance(fields, dict) else None
+    if number is not None and type(number) is not int:
+        raise LineError(f"its sequence number is {number!r}")
+    return number
+
+
+def _parsed(line: bytes) -> Any:
     try:
-        fields = json.loads(line)
+        return json.loads(line)
+    except RecursionError as error:
+        raise LineError("it is nested too deeply") from error
     except ValueError as error:
         raise LineError(f"it is not JSON ({error})") from error
+
+
+def _decode(line: bytes) -> Record:
+    """Return the record of a line whose kind is not known yet."""
+    fields = _parsed(line)
     name = fields.get("record") if isinstance(fields, dict) else None
     if name is None:
         raise LineError("it has no `record`")

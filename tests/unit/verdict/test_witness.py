@@ -17,7 +17,8 @@ from orchestrator.journal.fold import RunState, fold
 from orchestrator.journal.line import decode, encode
 from orchestrator.journal.records import HostRecord, LabRecord, Record, WitnessRecord
 from orchestrator.journal.trial_record import TrialRecord
-from orchestrator.plan.load import COMMAND_LINE, build_plan
+from orchestrator.plan.faults import COMMAND_LINE
+from orchestrator.plan.load import build_plan
 from orchestrator.testing import FACTS, FakeHost
 from orchestrator.verdict.pattern import TELLING_NS
 from orchestrator.verdict.run import judge_cell
@@ -50,7 +51,7 @@ AT_ZERO_ALONE = counted({0: 50, 1: 0, MS: 0})
 
 def after(*records: Record, loads: int = 3, trial: TrialRecord | None = None) -> RunState:
     trials = [trial] * loads if trial else []
-    told = [decode(encode(each)) for each in [save_record(CELL, "save1"), *trials, *records]]
+    told = [decode(encode(each, 1)) for each in [save_record(CELL, "save1"), *trials, *records]]
     return fold([*heads(PLAN), *told])
 
 
@@ -197,7 +198,7 @@ def test_an_arm_with_another_kind_of_guest_is_no_witness(axis: dict[str, list[st
         LabRecord(unlike.id, replace(lab, apicv=False)), save_record(unlike, "save1"),
         TrialRecord(unlike.id, "save1", Outcome.IMMEDIATE, (0.1, 0.1, 2.0)),
     ]  # fmt: skip
-    state = fold([*heads(plan), *(decode(encode(each)) for each in records)])
+    state = fold([*heads(plan), *(decode(encode(each, 1)) for each in records)])
     assert "`losttick lab probe` asks one" in judge_cell(state.cells[armed.id], state).why
 
 

@@ -5,13 +5,14 @@ import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestrator.clock import Clock, Deadlines
 from orchestrator.host.chardevs import QMP_CHARDEV
 from orchestrator.host.errors import NoQemuError, NotQemuError, QemuStartError
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.protocol import QemuProcess
+from orchestrator.qmp.answers import Capability, Command, Entity, Kvm, Machine, Version
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.qmp.monitor import Monitor
 
@@ -65,12 +66,12 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
     monitor = None
     try:
         monitor = await Monitor.connect(process.qmp, clock, deadlines)
-        version = await monitor.execute("query-version")
-        commands = await monitor.execute("query-commands")
-        kvm = await monitor.execute("query-kvm")
-        capabilities = await monitor.execute("query-migrate-capabilities")
-        schema = await monitor.execute("query-qmp-schema")
-        machines = await monitor.execute("query-machines")
+        version = await monitor.ask("query-version", Version)
+        commands = await monitor.ask("query-commands", list[Command])
+        kvm = await monitor.ask("query-kvm", Kvm)
+        capabilities = await monitor.ask("query-migrate-capabilities", list[Capability])
+        schema = await monitor.ask("query-qmp-schema", list[Entity])
+        machines = await monitor.ask("query-machines", list[Machine])
     except MonitorError as error:
         seen = f"it does not answer as QEMU does ({error.seen})"
         end = await process.kill()
@@ -83,26 +84,20 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
         for console in process.consoles:
             console.close()
         sha256 = await hashing
-    try:
-        numbers = version["qemu"]
-        package = version["package"].strip()
-        return QemuFacts(
-            path=binary.path,
-            version=f"{numbers['major']}.{numbers['minor']}.{numbers['micro']}"
-            + (f" ({package.strip('()')})" if package else ""),
-            sha256=sha256,
-            accelerators=("kvm", "tcg") if kvm["present"] else ("tcg",),
-            commands=frozenset(command["name"] for command in commands),
-            migration=frozenset(each["capability"] for each in capabilities) | _transports(schema),
-            machines=tuple(sorted(each["name"] for each in machines)),
-            machine_aliases={each["alias"]: each["name"] for each in machines if "alias" in each},
-        )
-    except (KeyError, TypeError) as error:
-        seen = f"its answers are not QEMU's: {error}"
-        raise QemuStartError(seen, doing=doing, argv=process.argv) from error
+    package = version.package.strip()
+    return QemuFacts(
+        path=binary.path,
+        version=str(version.qemu) + (f" ({package.strip('()')})" if package else ""),
+        sha256=sha256,
+        accelerators=("kvm", "tcg") if kvm.present else ("tcg",),
+        commands=frozenset(each.name for each in commands),
+        migration=frozenset(each.capability for each in capabilities) | _transports(schema),
+        machines=tuple(sorted(each.name for each in machines)),
+        machine_aliases={each.alias: each.name for each in machines if each.alias is not None},
+    )
 
 
-def _transports(schema: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+def _transports(schema: Sequence[Entity]) -> frozenset[str]:
     """Return the transports of `migrate`, from QMP's own description.
 
     The schema hides the names of types, so `MigrationAddressType` (QEMU 8.2 on) is recognized
@@ -111,8 +106,8 @@ def _transports(schema: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(
         value
         for entity in schema
-        if entity["meta-type"] == "enum" and {"socket", "exec"} <= set(entity["values"])
-        for value in entity["values"]
+        if entity.meta_type == "enum" and {"socket", "exec"} <= set(entity.values)
+        for value in entity.values
     )
 
 

@@ -1,6 +1,7 @@
 """QMP events, as a stream and as a watch for stops."""
 
 import asyncio
+import collections
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,12 +14,16 @@ from orchestrator.qmp.errors import MonitorClosedError
 STOPPING_EVENTS = frozenset({"SHUTDOWN", "STOP", "GUEST_PANICKED", "GUEST_CRASHLOADED", "RESET"})
 
 
+#: Names of events that are kept. Nobody counts them.
+MOST_NOTICED = 100
+
+
 class StopWatch(EventListener):
     """Notes the names of events after which the guest may have stopped."""
 
     def __init__(self) -> None:
         super().__init__(STOPPING_EVENTS)
-        self.noticed: list[str] = []
+        self.noticed: collections.deque[str] = collections.deque(maxlen=MOST_NOTICED)
 
     async def put(self, event: Message) -> None:
         """Note the name of an event."""

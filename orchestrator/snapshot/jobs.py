@@ -2,6 +2,7 @@
 
 import itertools
 
+from orchestrator.qmp.answers import Job, JobChange, understood
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.argv import DISK_NODE
@@ -40,14 +41,14 @@ class JobSnapshots:
             try:
                 async with monitor.clock.deadline(monitor.deadlines.state_ns):
                     async for change in changes:
-                        data = change["data"]
-                        if data["id"] == job and data["status"] == "concluded":
+                        data = understood("JOB_STATUS_CHANGE", JobChange, change).data
+                        if data.id == job and data.status == "concluded":
                             break
             except TimeoutError:
                 seen = f"job {job} did not conclude in {monitor.deadlines.state_ns / 1e9:g} s"
                 raise MonitorTimeoutError(command, seen, arguments=arguments) from None
-        jobs = await monitor.execute("query-jobs")
-        error = next((j.get("error") for j in jobs if j["id"] == job), "the job is gone")
+        jobs = await monitor.ask("query-jobs", list[Job])
+        error = next((each.error for each in jobs if each.id == job), "the job is gone")
         await monitor.execute("job-dismiss", {"id": job})
         if error:
             raise CommandFailedError(

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from orchestrator.errors import UnfitError
 from orchestrator.findings.arrival import Arrival
@@ -14,7 +13,8 @@ from orchestrator.host.errors import NotOwnedError
 from orchestrator.host.pair import PairedHost
 from orchestrator.host.protocol import Host, QemuProcess
 from orchestrator.process.exit import ProcessExit
-from orchestrator.qmp.errors import MonitorError
+from orchestrator.qmp.answers import RunState
+from orchestrator.qmp.errors import AnswerError, MonitorError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.console import Console
@@ -175,24 +175,27 @@ class Instance:
         """Wait for the next tick of a vCPU that the guest reports.
 
         Args:
-            within_ns: how long to wait for each line of the guest, in the host's time.
+            within_ns: how long to wait, in the host's time. Lines of other kinds do not count.
             vcpu: whose tick.
 
         Returns:
-            The tick; None if no line came in time.
+            The tick; None if none came in time.
 
         Raises:
             ConsoleClosedError: QEMU closed the console.
         """
-        while arrived := await self.console.next_line(within_ns, vcpu):
-            if isinstance(arrived[0], Tick):
-                return arrived[0]
+        until_ns = self.clock.now_ns() + within_ns
+        while arrived := await self.console.next_line(max(0, until_ns - self.clock.now_ns()), vcpu):
+            line, at_ns = arrived
+            if isinstance(line, Tick):
+                return line
+            if at_ns > until_ns:
+                break
         return None
 
     async def run_state(self) -> str:
         """Return QEMU's run state, such as `running`. Does not touch the vCPU."""
-        status: dict[str, Any] = await self.monitor.execute("query-status")
-        return str(status["status"])
+        return (await self.monitor.ask("query-status", RunState)).status
 
     async def vcpu_cpu_ns(self, vcpu: int = 0) -> int:
         """Return the CPU time that a vCPU has used."""
@@ -244,9 +247,13 @@ class Instance:
         """Read a vCPU's counters through the monitor alone: for stopped vCPUs.
 
         Raises:
-            ValueError: what the monitor printed is not the guest's counters.
+            AnswerError: what the monitor printed is not the guest's counters.
+            MonitorError: QEMU failed to read them.
         """
-        return await self.config.program.state(StoppedMemory(self.monitor), vcpu)
+        try:
+            return await self.config.program.state(StoppedMemory(self.monitor), vcpu)
+        except ValueError as error:
+            raise AnswerError("human-monitor-command", f"not understood: {error}") from error
 
     async def keep_trace(self) -> None:
         """Keep what the kernel has recorded so far: the recording ends with QEMU."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from orchestrator.errors import InfraError
 from orchestrator.guest.lines import Line, Ready, Refused
 from orchestrator.host.protocol import Host
+from orchestrator.qmp.answers import RunState
 from orchestrator.qmp.errors import MonitorClosedError
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
@@ -80,12 +81,12 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> Ready:
         )
     if line is not None:
         raise GuestStartError(f"starting the {name} guest: its first line was {line}")
-    status = await qemu.monitor.execute("query-status")
+    state = (await qemu.monitor.ask("query-status", RunState)).status
     silent = f"starting the {name} guest: it said nothing in {host.deadlines.ready_ns / 1e9:g} s"
     passed_ns = host.clock.now_ns() - qemu.started_ns
     if starved := await why_starved(qemu.process, qemu.facts, passed_ns):
         raise GuestStarvedError(silent, starved)
     raise GuestStartError(
-        f"{silent} (QEMU's run state: {status['status']!r}). "
+        f"{silent} (QEMU's run state: {state!r}). "
         "`losttick doctor` tells whether this accelerator works here."
     )

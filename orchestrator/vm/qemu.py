@@ -8,6 +8,7 @@ from types import MappingProxyType
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host, QemuProcess
 from orchestrator.process.exit import ProcessExit
+from orchestrator.qmp.answers import Vcpu
 from orchestrator.qmp.errors import (
     AnswerError,
     MonitorClosedError,
@@ -157,13 +158,10 @@ async def connecting(
 
 async def _vcpu_threads(monitor: Monitor, vcpus: int) -> tuple[int, ...]:
     """Return the thread of each vCPU."""
-    answer = await monitor.execute("query-cpus-fast")
-    try:
-        return tuple(int(answer[n]["thread-id"]) for n in range(vcpus))
-    except (LookupError, TypeError, ValueError):
-        raise AnswerError(
-            "query-cpus-fast", f"threads are missing in {answer!r}", answer=answer
-        ) from None
+    found = await monitor.ask("query-cpus-fast", list[Vcpu])
+    if len(found) < vcpus:
+        raise AnswerError("query-cpus-fast", f"it names {len(found)} of {vcpus} vCPUs")
+    return tuple(vcpu.thread_id for vcpu in found[:vcpus])
 
 
 async def _close(process: QemuProcess, monitor: Monitor | None, console: Console | None) -> None:

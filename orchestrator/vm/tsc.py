@@ -1,6 +1,7 @@
 """The frequency of a guest's TSC, which does not depend on the guest's timer."""
 
-from orchestrator.qmp.errors import CommandFailedError
+from orchestrator.qmp.answers import Vcpu
+from orchestrator.qmp.errors import AnswerError, CommandFailedError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.config import Accel, InstanceConfig
 
@@ -13,9 +14,8 @@ async def tsc_hz(monitor: Monitor, config: InstanceConfig) -> int:
     if config.accel is not Accel.KVM:
         return 0
     try:
-        vcpus = await monitor.execute("query-cpus-fast")
-        path = vcpus[0]["qom-path"]
-        hz = await monitor.execute("qom-get", {"path": path, "property": "tsc-frequency"})
-    except (CommandFailedError, LookupError, TypeError):
+        first, *_ = await monitor.ask("query-cpus-fast", list[Vcpu])
+        asked = {"path": first.qom_path, "property": "tsc-frequency"}
+        return max(0, await monitor.ask("qom-get", int, asked))
+    except (CommandFailedError, AnswerError, ValueError):  # a ValueError: there is no vCPU
         return 0
-    return hz if isinstance(hz, int) else 0

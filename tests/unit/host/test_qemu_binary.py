@@ -1,11 +1,59 @@
-from orchestrator.host.qemu_binary import _transports
+from typing import cast
+
+import pytest
+
+from orchestrator.clock import DEFAULT_DEADLINES
+from orchestrator.guest.config import GuestConfig
+from orchestrator.host.errors import QemuStartError
+from orchestrator.host.qemu_binary import QemuBinary, _transports, read_qemu_facts
+from orchestrator.qmp.answers import Entity
+from orchestrator.testing import FakeQemu, Script
+from orchestrator.testing.clock import FakeClock
 
 
 def test_transports_are_read_from_the_schema() -> None:
-    schema: list[dict[str, object]] = [
-        {"name": "migrate", "meta-type": "command", "arg-type": "150"},
-        {"name": "7", "meta-type": "enum", "values": ["file", "pty", "socket"]},
-        {"name": "799", "meta-type": "enum", "values": ["socket", "exec", "rdma", "file"]},
+    schema = [
+        Entity("command"),
+        Entity("enum", ("file", "pty", "socket")),
+        Entity("enum", ("socket", "exec", "rdma", "file")),
     ]
     assert _transports(schema) == {"socket", "exec", "rdma", "file"}
     assert _transports(schema[:2]) == set()
+
+
+@pytest.mark.parametrize("answer", [5, "x", [], {}, [{}], [5], {"qemu": {}}], ids=repr)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "query-version", "query-commands", "query-kvm", "query-migrate-capabilities",
+        "query-qmp-schema", "query-machines",
+    ],
+)  # fmt: skip
+async def test_a_binary_that_answers_nonsense_is_no_qemu(command: str, answer: object) -> None:
+    good: dict[str, object] = {
+        "query-version": {"qemu": {"major": 8, "minor": 0, "micro": 4}, "package": " (v8.0.4)"},
+        "query-commands": [{"name": "stop"}],
+        "query-kvm": {"present": True, "enabled": False},
+        "query-migrate-capabilities": [{"capability": "events", "state": False}],
+        "query-qmp-schema": [{"name": "7", "meta-type": "enum", "values": ["socket", "exec"]}],
+        "query-machines": [{"name": "pc-i440fx-8.0", "alias": "pc"}],
+    }
+    script, clock = Script(), FakeClock()
+
+    class Binary:
+        path = __file__
+
+        async def start_qemu(self, *args: object, **kwargs: object) -> FakeQemu:
+            return FakeQemu(GuestConfig(), script, [], {})
+
+    binary = cast(QemuBinary, Binary())
+    for name, value in good.items():
+        script.on_command[name] = lambda qemu, value=value: value  # type: ignore[misc]
+    facts = await read_qemu_facts(binary, clock, DEFAULT_DEADLINES)
+    assert (facts.version, facts.machine_aliases) == ("8.0.4 (v8.0.4)", {"pc": "pc-i440fx-8.0"})
+    if answer == [] and command not in ("query-version", "query-kvm"):
+        return  # an empty list is a good one
+    script.on_command[command] = lambda qemu: answer
+    with pytest.raises(QemuStartError, match="does not answer as QEMU does") as caught:
+        await read_qemu_facts(binary, clock, DEFAULT_DEADLINES)
+    assert "not understood: " in str(caught.value)

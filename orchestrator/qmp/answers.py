@@ -4,6 +4,7 @@ An answer in another form raises AnswerError, so that a QEMU that talks nonsense
 its own instance and of nothing else. Further members of an answer are ignored.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast
@@ -152,6 +153,8 @@ def understood(name: str, form: type[T], answer: object) -> T:
     Raises:
         AnswerError: the answer has another form.
     """
+    if isinstance(answer, Mapping):  # an event is no dict
+        answer = dict(answer)
     try:
         found: T = _adapter(cast(Any, form)).validate_python(answer)
     except ValidationError as error:

@@ -20,7 +20,7 @@ from orchestrator.trial.look import (
     look_again,
 )
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.watch import Heard, Quiet, Watch
+from orchestrator.trial.watch import MOST_OLD_TICKS, Heard, Quiet, Watch
 from orchestrator.vm.instance import Instance
 
 #: Periods after which the timer of a stopped instance has certainly expired.
@@ -256,9 +256,15 @@ class Saver:
         """
         await self._cont()
         for part in save.vcpus:
-            heard = await self._next_tick(part.vcpu)
-            while heard.line.sequence <= part.ticks:
+            for _ in range(MOST_OLD_TICKS):
                 heard = await self._next_tick(part.vcpu)
+                if heard.line.sequence > part.ticks:
+                    break
+            else:
+                raise NoSaveError(
+                    f"letting the saved guest run on: its ticks do not go on from number "
+                    f"{part.ticks}, but go up to {heard.line.sequence}"
+                )
 
     async def _cont(self) -> None:
         await self._instance.cont()

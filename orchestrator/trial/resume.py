@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from orchestrator.errors import InfraError
 from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.save import Save
-from orchestrator.guest.lines import Tick
 from orchestrator.host.tracefs import MARK_CONT, MARK_LOAD
 from orchestrator.plan.cell import Cell
 from orchestrator.snapshot.method import Resume
@@ -14,7 +13,7 @@ from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.qemu_waits import counts_waits
-from orchestrator.trial.watch import Heard, Quiet, Watch
+from orchestrator.trial.watch import MOST_OLD_TICKS, Heard, Quiet, Unclear, Watch
 from orchestrator.vm.instance import Instance
 
 
@@ -215,11 +214,15 @@ async def _run_past(instance: Instance, save: Save, limits: Limits) -> None:
         if save.control and vcpu == instance.config.guest.subject:
             continue
         watch = Watch(instance, limits, vcpu)
-        heard: Heard[Tick] | Quiet | None = None
-        while not isinstance(heard, Heard) or heard.line.sequence <= save.vcpus[vcpu].ticks:
+        for _ in range(MOST_OLD_TICKS):
             heard = await watch.tick(limits.silence_ns, confirm=True)
             if not isinstance(heard, Heard):
                 raise EarlySilenceError(heard)
+            if heard.line.sequence > save.vcpus[vcpu].ticks:
+                break
+        else:
+            why = f"its ticks do not go on from number {save.vcpus[vcpu].ticks}"
+            raise EarlySilenceError(Unclear(why, vcpu))
 
 
 def mark(instance: Instance, text: str) -> None:

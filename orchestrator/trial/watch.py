@@ -1,5 +1,6 @@
 """Waits for a line of the guest, and tells a silent guest from a host that stands still."""
 
+import collections
 import signal
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -22,6 +23,17 @@ CRASH_SIGNALS = frozenset(
 
 #: QEMU's run states that mean a crashed guest.
 CRASHED_STATES = frozenset({"shutdown", "internal-error", "guest-panicked", "io-error"})
+
+#: Lines of other kinds that are kept. A guest that works says a few.
+MOST_OTHERS = 1000
+
+#: Lines of other kinds in one wait that put off the next look at the vCPU: a guest that prints is
+#: not silent. More of them are a flood, which nothing may wait for.
+MOST_LENGTHENING = 50
+
+#: Ticks that can be heard of a guest that runs on before the first one after its save: lines that
+#: were printed before, while other vCPUs were listened to.
+MOST_OLD_TICKS = 10_000
 
 #: Shortest wait: long enough to hear a line that has already arrived.
 SHORTEST_WAIT_NS = 2_000_000
@@ -146,8 +158,8 @@ class Watch:
         self._vcpu = vcpu
         self._sleeps = instance.config.guest.wait is Wait.HALT
         self._asleep_since: Mark | None = None
-        self.others: list[Line] = []
-        """Lines that arrived while another kind was waited for."""
+        self.others: collections.deque[Line] = collections.deque(maxlen=MOST_OTHERS)
+        """Lines that arrived while another kind was waited for, the last ones."""
 
     async def mark(self) -> Mark:
         """Return the present moment, from which silence may be counted.
@@ -200,9 +212,11 @@ class Watch:
         if since is not None:
             left_ns = limit_ns - (clock.now_ns() - since.at_ns)
             wait_ns = max(left_ns, SHORTEST_WAIT_NS)
+        look_ns, lengthened = clock.now_ns() + wait_ns, 0
         while True:
             try:
-                arrived = await instance.console.next_line(wait_ns, self._vcpu)
+                left_ns = max(0, look_ns - clock.now_ns())
+                arrived = await instance.console.next_line(left_ns, self._vcpu)
                 if arrived is not None:
                     line, at_ns = arrived
                     if isinstance(line, Tick):
@@ -214,7 +228,11 @@ class Watch:
                     self.others.append(line)
                     if isinstance(line, Crashed):
                         return Ended(f"the guest took {line.what}", crashed=True, vcpu=self._vcpu)
-                    continue
+                    if lengthened < MOST_LENGTHENING:
+                        lengthened += 1
+                        look_ns = clock.now_ns() + wait_ns
+                    if at_ns < look_ns:
+                        continue
                 now = await self.mark()
                 asleep_ns = await self._asleep_ns(now)
             except (ConsoleClosedError, ProcessLookupError):
@@ -222,6 +240,7 @@ class Watch:
             silent_ns += last.silent_ns(now) if last else 0
             last = now
             wait_ns = limits.next_look_ns(limit_ns - silent_ns)
+            look_ns = clock.now_ns() + wait_ns
             at_limit = silent_ns >= limit_ns
             capped = clock.now_ns() >= cap_ns
             if capped or instance.monitor.take_stops() or (at_limit and confirm):

@@ -10,6 +10,10 @@ from orchestrator.guest.protocol import LineReader
 from orchestrator.vm.port import Port
 from orchestrator.vm.tee import Tee
 
+#: Lines of a vCPU that are kept while another one is listened to. The longest wait is far shorter
+#: than so many of the shortest periods.
+MOST_LINES = 100_000
+
 
 class Console:
     """The ports of one guest."""
@@ -35,7 +39,7 @@ class Console:
         """Why the copy in the tee file ends early; None if it does not."""
         self._ports = [Port(stream, clock, reader, self._copy) for stream in streams]
         self._put_aside: collections.defaultdict[int, collections.deque[tuple[Line, int]]] = (
-            collections.defaultdict(collections.deque)
+            collections.defaultdict(lambda: collections.deque(maxlen=MOST_LINES))
         )
 
     def _copy(self, data: bytes) -> None:

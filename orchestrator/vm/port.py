@@ -30,6 +30,10 @@ TAIL_BYTES = 4096
 
 _CHUNK_BYTES = 64 * 1024
 
+#: Bytes that arrived within this time after the end of a wait are still read in it. Without this
+#: limit, a guest that floods its console with other things than lines would never let a wait end.
+GRACE_NS = 1_000_000_000
+
 
 class ConsoleClosedError(InfraError):
     """The stream has ended."""
@@ -145,6 +149,8 @@ class Port:
     async def next_line(self, within_ns: int) -> tuple[int, Line, int] | None:
         """Wait for the next line of the guest.
 
+        Everything that arrived in time is read, however long that takes.
+
         Args:
             within_ns: how long to wait for bytes to arrive, in the host's time.
 
@@ -161,6 +167,8 @@ class Port:
                 if said := await self._claim():
                     return *said, self._fed_ns
             elif self._waiting:
+                if self._waiting[0][1] > until_ns + GRACE_NS:
+                    return None
                 self._feed_pexpect()
             elif self.closed:
                 raise ConsoleClosedError

@@ -200,7 +200,7 @@ async def test_a_wrong_answer_at_the_start_keeps_the_command_line() -> None:
     host, method = FakeHost(script), ExecSnapshots()
     async with saved(host, method) as (instance, _, _):
         script.on_command["query-cpus-fast"] = lambda qemu: [{}]
-        with pytest.raises(QemuStartError, match=r"threads are missing in \[\{\}\]") as failed:
+        with pytest.raises(QemuStartError, match="thread-id: Field required") as failed:
             await method.load(instance, "save")
         assert failed.value.argv[-4:-2] == ("-incoming", "defer")
         assert failed.value.end is not None

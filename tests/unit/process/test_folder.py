@@ -1,6 +1,5 @@
 """Where programs run: any folder will do, whatever its name."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -33,14 +32,18 @@ async def test_a_program_runs_in_a_folder_of_any_name(
 def test_a_folder_that_cannot_be_used_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "/dev/shm/.")
-    if base_folder() != Path("/dev/shm"):
-        pytest.fail("this test needs a usable /dev/shm")
-    file = tmp_path / "file"
-    file.touch(mode=0o755)
-    long = "/" + "x/" * 5000
-    monkeypatch.chdir("/dev")
-    for unusable in ("", "shm", "/nowhere", str(file), long, "/proc"):
+    monkeypatch.setattr(folder, "ROOM_BYTES", 1)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    without = base_folder()
+    (usable := tmp_path / "usable").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(usable))
+    assert base_folder() == usable
+
+    (file := tmp_path / "file").touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    for unusable in ("", "usable", "/nowhere", str(file), "/" + "x/" * 5000, "/proc"):
         monkeypatch.setenv("XDG_RUNTIME_DIR", unusable)
-        assert base_folder() == Path("/dev/shm")
-        assert os.environ["XDG_RUNTIME_DIR"] == unusable
+        assert base_folder() == without, unusable
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(usable))
+    monkeypatch.setattr(folder, "ROOM_BYTES", 1 << 62)
+    assert base_folder() == folder.temporary_folder(), "no disk has this much room"

@@ -84,6 +84,8 @@ REWORDED = (
      r"The probability that any of \1 cells is called affected by mistake is at most"),
     (r"(\d+) of (\d+) cells clean, none affected",
      r"Of \2 cells, \1 are clean and none is affected"),
+    (r"Of 1 cells, 1 are clean", "Of 1 cell, 1 is clean"),
+    (r"Of 1 cells, 0 are clean", "Of 1 cell, 0 are clean"),
     (r"^((?:\d+ (?:missed|recovered|crashed),? )+in \d+ loads); none was diagnosed as a lost "
      r"one-shot interrupt", r"\1; no load lost its timer, so this is not the APICv bug"),
     (r"AVIC keeps pending interrupts in the IRR and is immune",

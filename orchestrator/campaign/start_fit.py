@@ -17,7 +17,7 @@ from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.launch import GuestRefusedError, GuestStartError
-from orchestrator.vm.tryout import try_once
+from orchestrator.vm.tryout import Tryout, try_once
 
 L = TypeVar("L")
 
@@ -30,6 +30,11 @@ _NAMED = (
 )  # fmt: skip
 
 
+#: Pauses after which a machine is tried again whose failure shows nothing about it, such as a QEMU
+#: that somebody killed.
+PAUSES_NS = (500_000_000, 3_000_000_000)
+
+
 async def check_starts(host: Host, config: InstanceConfig) -> None:
     """Check that the guest of an instance ticks, by starting it.
 
@@ -37,7 +42,7 @@ async def check_starts(host: Host, config: InstanceConfig) -> None:
         UnfitCellError: the guest or QEMU refuses what it is asked for.
         LosttickError: the instance did not start, or did not tick, for another reason.
     """
-    tried = await try_once(host, config)
+    tried = await _try_with_patience(host, config)
     if tried.why_not is None:
         return
     error = tried.error
@@ -48,6 +53,18 @@ async def check_starts(host: Host, config: InstanceConfig) -> None:
     if refused and config != plainest and (await try_once(host, plainest)).why_not is None:
         raise UnfitCellError(tried.why_not, _lacked_by_qemu(tried.why_not, config, plainest))
     raise error or GuestStartError(f"trying the virtual machine of the cell: {tried.why_not}")
+
+
+async def _try_with_patience(host: Host, config: InstanceConfig) -> Tryout:
+    """Run a guest for a few ticks; try again after a failure that shows nothing about it."""
+    for pause_ns in PAUSES_NS:
+        tried = await try_once(host, config)
+        error = tried.error
+        answered = isinstance(error, QemuStartError) and error.refused
+        if error is None or answered or isinstance(error, GuestRefusedError):
+            return tried
+        await host.clock.sleep(pause_ns)
+    return await try_once(host, config)
 
 
 def _lacked_by_guest(config: InstanceConfig) -> Lack | None:

@@ -136,3 +136,25 @@ async def test_a_host_that_fails_to_start_a_qemu_is_no_skip(tmp_path: Path) -> N
     result = await run_plan(BrokenHost(), PLAN, Accel.KVM, tmp_path)
     assert result.failed
     assert result.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("kills", [1, 2])
+async def test_a_first_qemu_that_somebody_kills_is_no_end_of_its_cell(
+    kills: int, tmp_path: Path
+) -> None:
+    killed = 0
+
+    def kill(qemu: FakeQemu) -> None:
+        nonlocal killed
+        if killed < kills:
+            killed += 1
+            qemu.end(ProcessExit(-9, ""))
+
+    plan = build_plan(
+        {"axes": {"accel": "kvm", "period_ms": 100}, "limits": {"trials": 3, "rule_out": 0.7}},
+        "test",
+    )
+    host = FakeHost(Script(on_command={"query-cpus-fast": kill}))
+    (cell,) = (await run_plan(host, plan, Accel.KVM, tmp_path)).cells
+    assert killed == kills
+    assert cell.verdict is Verdict.CLEAN, cell.why

@@ -24,6 +24,12 @@ from tests.support.processes import MARKER, marked_processes, wait_until
 from tests.support.shim import build_shim
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the chaos test, for whoever names the tests of this folder."""
+    parser.addoption("--minutes", type=float, help="how long the chaos test makes faults")
+    parser.addoption("--chaos-seed", type=int, help="the seed of its faults")
+
+
 def trace_instances() -> set[Path]:
     place = tracefs.find()
     return set((place / "instances").glob(folder.PREFIX + "*")) if place else set()

@@ -46,7 +46,7 @@ async def check_loader_fits(
         try:
             await method.load(instance, "tryout")
         except (CommandFailedError, QemuStartError) as error:
-            if isinstance(error, QemuStartError) and not error.refused:
+            if error.transient or (isinstance(error, QemuStartError) and not error.refused):
                 raise
             raise UnfitCellError(
                 f"QEMU {loader.version} does not load what QEMU {saver.version} saves of the "

@@ -25,7 +25,7 @@ def run_command(command: Command, prog_name: str, args: Sequence[str]) -> NoRetu
     gc.enable()
     try:
         app(args=list(args), prog_name=prog_name)
-    except (OSError, SystemExit) as error:
+    except (Exception, SystemExit) as error:
         if _bad_usage(error):  # also where the words about it could not be written
             raise SystemExit(2) from None
         raise

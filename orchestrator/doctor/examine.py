@@ -10,7 +10,7 @@ from typing import TypeGuard
 from orchestrator.bugs.exposure import Exposure, ExposureState, Reason, exposure, read_apicv, refine
 from orchestrator.doctor.findings import Checkup, Finding, Mend
 from orchestrator.doctor.mends import ENABLE_APICV, MOUNT_TRACEFS, install
-from orchestrator.errors import LosttickError
+from orchestrator.errors import InputError, LosttickError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import DEFAULT_GUEST, DEFAULT_TIMER, GuestConfig
 from orchestrator.guest.registry import GUESTS
@@ -33,10 +33,15 @@ async def examine(qemu: str | None = None) -> Checkup:
 
     Args:
         qemu: path or name of the QEMU binary; by default the one on PATH.
+
+    Raises:
+        NotQemuError: the named QEMU is not there.
     """
     try:
         async with open_host(qemu) as host:
             return await _examine(host)
+    except InputError:
+        raise
     except LosttickError as error:
         mend = None if qemu else install("qemu-system-x86", "qemu-utils")
         command = f" (command line: {' '.join(error.argv)})" if _has_argv(error) else ""

@@ -113,6 +113,9 @@ class Refused:
     """The guest stopped before its first tick: it cannot do what its configuration asks."""
 
     reason: str
+    lacks: bool = True
+    """True if its virtual machine lacks something. Otherwise the guest did not get as far as to
+    find out: a vCPU was late, or the configuration did not arrive whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Each error keeps what was sent and what was received::
 
 from collections.abc import Mapping
 
-from orchestrator.errors import InfraError
+from orchestrator.errors import InfraError, says_no_room
 
 
 class MonitorError(InfraError):
@@ -73,6 +73,11 @@ class CommandFailedError(MonitorError):
         self.desc = desc
         self.error_class = error_class
         super().__init__(command, f"QEMU says: {desc}", arguments=arguments, answer=answer)
+
+    @property
+    def transient(self) -> bool:
+        """True if QEMU's host had no room for it at the moment."""
+        return says_no_room(self.desc)
 
 
 class AnswerError(MonitorError):

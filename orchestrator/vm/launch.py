@@ -75,15 +75,18 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> Ready:
     line: Line | None = arrived[0] if arrived else None
     if isinstance(line, Ready):
         return line
+    passed_ns = host.clock.now_ns() - qemu.started_ns
     if isinstance(line, Refused):
-        raise GuestRefusedError(
-            f"starting the {name} guest: it refused its configuration: {line.reason}"
-        )
+        refused = f"starting the {name} guest: it refused its configuration: {line.reason}"
+        if line.lacks:
+            raise GuestRefusedError(refused)
+        if starved := await why_starved(qemu.process, qemu.facts, passed_ns):
+            raise GuestStarvedError(refused, starved)
+        raise GuestStartError(refused)
     if line is not None:
         raise GuestStartError(f"starting the {name} guest: its first line was {line}")
     state = (await qemu.monitor.ask("query-status", RunState)).status
     silent = f"starting the {name} guest: it said nothing in {host.deadlines.ready_ns / 1e9:g} s"
-    passed_ns = host.clock.now_ns() - qemu.started_ns
     if starved := await why_starved(qemu.process, qemu.facts, passed_ns):
         raise GuestStarvedError(silent, starved)
     raise GuestStartError(

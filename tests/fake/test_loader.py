@@ -1,6 +1,8 @@
 """One QEMU saves, another loads."""
 
 import contextlib
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +92,16 @@ async def test_a_state_that_the_loader_refuses_is_a_skip(tmp_path: Path) -> None
         "QEMU 11.1.0 does not load what QEMU 7.2.0 saves of the machine pc-i440fx-7.2: "
     ) in cell.why
     assert "Unknown savevm section 'hpet'" in cell.why
+
+
+async def test_a_loader_without_room_is_no_skip(tmp_path: Path) -> None:
+    def end(qemu: FakeQemu) -> None:
+        if "-incoming" in qemu.argv:
+            qemu.end(ProcessExit(1, f"load of migration failed: {os.strerror(errno.ENOMEM)}"))
+
+    result, _, _ = await pair(tmp_path, script=Script(immediate, {"query-cpus-fast": end}))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert not result.failed, "a later try may succeed"
 
 
 async def test_a_loader_that_is_killed_is_no_skip(tmp_path: Path) -> None:

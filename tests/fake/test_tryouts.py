@@ -1,6 +1,7 @@
 """Which failures of a cell's first instance are skips, and which are failures of the harness."""
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from orchestrator.campaign.preview import preview
 from orchestrator.campaign.run import run_plan
 from orchestrator.campaign.unfit import UnfitCellError
 from orchestrator.errors import InfraError
+from orchestrator.guest.tick.lines import FAULTS, REFUSALS, render
 from orchestrator.plan.load import build_plan
 from orchestrator.process.exit import ProcessExit
 from orchestrator.testing import FakeHost, Script
@@ -98,6 +100,46 @@ async def test_only_a_refusal_is_a_skip(
     assert shown.fails is (verdict is Verdict.INCONCLUSIVE)
     assert shown.transient is (shown.fails and not result.failed)
     assert words in (shown.why_not or "")
+
+
+async def a_second(qemu: FakeQemu) -> None:
+    await qemu.clock.sleep(1_000_000_000)
+
+
+class Refusing(FakeHost):
+    """A host whose guests begin with a refusal."""
+
+    def __init__(self, code: int, *, busy: bool = False) -> None:
+        super().__init__(Script(on_command={"query-cpus-fast": a_second}))
+        self.code, self.busy = code, busy
+
+    async def start_qemu(
+        self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
+    ) -> FakeQemu:
+        qemu = await super().start_qemu(args, files, consoles=consoles)
+        qemu.frozen = self.busy
+        qemu.say(render("B", self.code))
+        return qemu
+
+
+@pytest.mark.parametrize(
+    ("code", "lacks"),
+    [*((code, False) for code in sorted(FAULTS)), (7, True), (8, True), (10, True), (15, True)],
+)
+async def test_a_guest_refuses_for_what_it_lacks_or_for_what_went_wrong(
+    tmp_path: Path, code: int, lacks: bool
+) -> None:
+    result = await run_plan(Refusing(code), PLAN, Accel.KVM, tmp_path)
+    assert REFUSALS[code] in result.cells[0].why
+    assert result.verdict is (Verdict.SKIPPED if lacks else Verdict.INCONCLUSIVE)
+    assert result.failed is not lacks
+
+
+async def test_a_vcpu_that_a_busy_host_keeps_from_starting_is_no_fault(tmp_path: Path) -> None:
+    result = await run_plan(Refusing(9, busy=True), PLAN, Accel.KVM, tmp_path)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "while the host is less busy" in result.cells[0].why
+    assert not result.failed
 
 
 async def test_an_instance_that_has_ticked_is_not_tried_again() -> None:

@@ -48,6 +48,9 @@ REFUSALS = {
     16: "the Hyper-V timer needs --vcpus 1",
 }
 
+#: Refusals that say nothing about the virtual machine.
+FAULTS = frozenset({2, 3, 4, 5, 9, 11})
+
 
 def checksum(kind: int, vcpu: int, fields: tuple[int, ...]) -> int:
     """Return the firmware's checksum.
@@ -93,7 +96,7 @@ def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
                 elsewhere >> 16, elsewhere & 0xFFFF,
             )  # fmt: skip
         case b"B", (code,):
-            return Refused(REFUSALS.get(code, f"code {code}"))
+            return Refused(REFUSALS.get(code, f"code {code}"), lacks=code not in FAULTS)
         case b"P", (cs, ip, vector):
             return Crashed(f"exception {vector} at {cs:04x}:{ip:04x}")
     return None

@@ -53,9 +53,11 @@ def test_only_a_verdict_ends_with_1(error: str, wanted: int, stderr: str) -> Non
     "args",
     [
         ("run", "--no-such-option"), ("run", "--trials", "many"), ("rnu",),
+        ("run", "--trials", "\udcff"),
         ("run", "--plan", "/absent.toml"), ("show",), ("show", "/absent"),
         ("plan", "show", "/absent"),
         ("lab", "run", "--trials", "0"), ("probe", "--trials", "0"), ("doctor", "--qemu"),
+        ("doctor", "--qemu", "no-such-qemu"), ("run", "--qemu", "no-such-qemu"),
     ],
 )  # fmt: skip
 def test_bad_usage_is_bad_usage_even_if_nobody_can_read_so(args: tuple[str, ...]) -> None:

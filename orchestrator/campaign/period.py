@@ -5,7 +5,7 @@ the host's own delays look like late ticks: on a busy host a longer period is ch
 """
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from orchestrator.campaign.trouble import INSTANCE_TROUBLE
@@ -106,6 +106,16 @@ def gap_error_of(before: Tick, tick: Tick, pace: Pace) -> float:
     return max(0.0, ran / pace.cycles_per_period - 1)
 
 
+def prints_too_long(paces: Iterable[Pace]) -> bool:
+    """Return whether even the fastest lines of a guest take too much of the period.
+
+    A guest's first lines can take three times as long as later ones, while an emulated CPU maps
+    the guest's memory.
+    """
+    known = (pace.print_cycles / pace.cycles_per_period for pace in paces if pace.known)
+    return max(known, default=0.0) > MOST_PRINTING
+
+
 class _Attempt:
     """One instance that ticks with a period, and what was measured on it."""
 
@@ -174,10 +184,9 @@ class _Attempt:
 
     def _hopeless(self) -> bool:
         """Return whether further ticks and stops can't make the period suit the host."""
-        known = [pace.printing_periods for pace in self._paces if pace.known]
         bad = sum(abs(error) > MOST_ERROR for error in self._stops)
         return (
-            max(known, default=0.0) > MOST_PRINTING
+            prints_too_long(self._paces)
             or (len(self._gaps) > 0 and gap_error(self._gaps) > MOST_ERROR)
             or bad > STOPS - math.ceil(STOPS * STOPS_AT)
         )

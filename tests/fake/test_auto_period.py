@@ -71,6 +71,16 @@ async def test_a_slower_host_gets_a_longer_period(
     assert {each.control_periods * each.period_ns >= 120 * MS for each in controls} == {True}
 
 
+async def test_a_host_whose_guests_print_slowly_begins_with_a_longer_period(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeHost, "slow_uart", True)
+    host, records = await run(tmp_path, late_stops(9 * MS))
+    (record,) = [each for each in records if each["record"] == "period"]
+    assert [each["period_ns"] for each in record["tried"]] == [60 * MS, 100 * MS]
+    assert host.started[-1].period_ns == 100 * MS
+
+
 async def test_stops_that_are_all_late_by_as_much_are_aimed_sooner(tmp_path: Path) -> None:
     async def stop(qemu: FakeQemu) -> None:
         await qemu.clock.sleep(MS)

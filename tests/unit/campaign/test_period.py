@@ -4,7 +4,12 @@ import itertools
 
 import pytest
 
-from orchestrator.campaign.period import choose_period, gap_error_of, measured_config
+from orchestrator.campaign.period import (
+    choose_period,
+    gap_error_of,
+    measured_config,
+    prints_too_long,
+)
 from orchestrator.findings.period import PeriodTried
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.saved_state import SavedState
@@ -61,6 +66,26 @@ def test_time_in_which_the_vcpu_did_not_run_makes_no_gap_long() -> None:
 def test_a_gap_is_long_by_what_the_vcpu_ran() -> None:
     ticks = tick(1, 1000), tick(2, 2000), tick(3, 5000, stolen=1500), tick(4, 6000)
     assert errors(*ticks) == [0.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("prints", "too_long"),
+    [
+        ([310, 300], False),  # too few to know
+        ([310, 300, 120], False),  # the first lines are slow, and the next ones are not
+        ([310, 300, 260], True),
+        ([310, 300, 260, 260, 260, 200], True),  # one fast line is not the rule
+    ],
+)
+def test_a_period_is_not_refused_for_the_first_slow_lines(
+    prints: list[int], *, too_long: bool
+) -> None:
+    pace = Pace()
+    pace.known_cycles = 1000
+    ticks = [tick(n, 1000 * n, print_cycles=each) for n, each in enumerate([100, *prints])]
+    for before, after in itertools.pairwise(ticks):
+        pace.observe(before, after)
+    assert prints_too_long([Pace(), pace]) is too_long
 
 
 @pytest.mark.parametrize("state", list(SavedState))

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orchestrator.errors import InfraError, LosttickError, UnfitError, says_no_room
+from orchestrator.errors import InfraError, LosttickError, TransientError, UnfitError, says_no_room
 from orchestrator.process.background import current_job
 
 #: apt adds this line for every list that it could not download. It names nothing.
@@ -21,11 +21,6 @@ _TAIL_LINES = 20
 
 class ToolError(InfraError):
     """A tool failed."""
-
-    @property
-    def transient(self) -> bool:
-        """True if its host had no room for it at the moment."""
-        return says_no_room(str(self))
 
 
 class MissingToolError(UnfitError):
@@ -60,6 +55,7 @@ def run_tool(
 
     Raises:
         LosttickError: `failed` or `missing`.
+        TransientError: the tool failed because its host had no room at the moment.
         WorkCancelled: nobody waits for the tool any more.
     """
     if shutil.which(command[0]) is None:
@@ -86,7 +82,8 @@ def run_tool(
     finally:
         job.end(process)
     if must and code != 0:
-        raise failed(f"{doing}: {_reason(command[0], code, output, errors)}")
+        reason = _reason(command[0], code, output, errors)
+        raise (TransientError if says_no_room(reason) else failed)(f"{doing}: {reason}")
     return output
 
 

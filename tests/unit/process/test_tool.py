@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import InfraError, UnfitError
+from orchestrator.errors import InfraError, TransientError, UnfitError
+from orchestrator.packages.apt import PackagesError
 from orchestrator.process.tool import ToolError, run_tool
 from tests.support.places import ROOT
 
@@ -19,6 +20,21 @@ def test_a_build_that_fails_is_told_by_its_errors() -> None:
     heard: list[str] = []
     run_tool(["sh", "-c", "echo '  CC a'; echo b"], "building", on_line=heard.append)
     assert heard == ["CC a", "b"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "write error: No space left on device",
+        "Could not get lock: Resource temporarily unavailable",
+    ],
+)
+def test_a_tool_without_room_is_no_skip(words: str) -> None:
+    """Not even where the failure of this tool means that something can't be had here."""
+    with pytest.raises(TransientError, match=rf"^fetching: {words}$"):
+        run_tool(["sh", "-c", f"echo 'E: {words}' >&2; exit 100"], "fetching", failed=PackagesError)
+    with pytest.raises(PackagesError, match=r"^fetching: no such package$"):
+        run_tool(["sh", "-c", "echo no such package; exit 100"], "fetching", failed=PackagesError)
 
 
 def test_a_failing_tool_is_no_skip_and_a_missing_one_is() -> None:

@@ -5,6 +5,7 @@ import sys
 
 from orchestrator.doctor.findings import Checkup, Mend
 from orchestrator.errors import InfraError
+from orchestrator.process.own_command import own_command
 from orchestrator.process.tool import run_tool
 
 #: Mount tracefs where the kernel expects it.
@@ -35,7 +36,8 @@ def fix(checkup: Checkup) -> list[tuple[str, ...]]:
     """
     mends = checkup.safe_mends
     if mends and os.geteuid() != 0:
-        raise FixError("mending this host: only root can. Run `sudo losttick doctor --fix`.")
+        command = f"sudo {own_command()} doctor --fix"
+        raise FixError(f"mending this host: only root can. Run `{command}`.")
     done = []
     for mend in mends:
         doing = f"mending this host: {' '.join(mend.command)}"

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from orchestrator.errors import InfraError, InputError, UnfitError, says_no_room
 from orchestrator.process.exit import ProcessExit
+from orchestrator.process.own_command import own_command
 
 #: Exit status of a QEMU that refuses its arguments.
 _REFUSAL = 1
@@ -82,7 +83,7 @@ class NoQemuError(UnfitError):
         self.name = name
         super().__init__(
             f"looking for QEMU: there is no {name} on PATH. "
-            "`losttick doctor --fix` installs it (as root), "
+            f"`sudo {own_command()} doctor --fix` installs it, "
             "or apt-get install qemu-system-x86 qemu-utils."
         )
 

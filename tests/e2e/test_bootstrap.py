@@ -1,0 +1,263 @@
+"""The script `bootstrap`: what it installs when, and how it says that it could not.
+
+It runs for real, in a clone that holds a small project without dependencies. Only apt and sudo are
+stand-ins: they would change this computer.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.support.places import ROOT
+from tests.support.processes import wait_until
+
+#: A build backend that makes a wheel with the command `losttick`.
+BACKEND = """
+import zipfile
+
+FILES = {
+    "orchestrator/__init__.py": open("orchestrator/__init__.py").read(),
+    "losttick-1.dist-info/METADATA": "Metadata-Version: 2.1\\nName: losttick\\nVersion: 1\\n",
+    "losttick-1.dist-info/WHEEL":
+        "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    "losttick-1.dist-info/entry_points.txt":
+        "[console_scripts]\\nlosttick = orchestrator:main\\n",
+}
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    open("builds", "a").write("built\\n")
+    name = "losttick-1-py3-none-any.whl"
+    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
+        for path, content in FILES.items():
+            wheel.writestr(path, content)
+        record = "".join(f"{path},,\\n" for path in FILES)
+        wheel.writestr("losttick-1.dist-info/RECORD", record + "losttick-1.dist-info/RECORD,,\\n")
+    return name
+"""
+
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "losttick"
+version = "1"
+"""
+
+MAIN = """
+import sys
+
+def main():
+    print("{said}", *sys.argv[1:])
+    sys.exit(6)
+"""
+
+
+#: What the script and its helpers may use of this computer.
+TOOLS = [
+    "sh", "cat", "cut", "dirname", "env", "find", "flock", "id", "mkdir", "rm", "sed", "sha256sum",
+    "sleep", "sort", "touch", "tr", "xargs",
+]  # fmt: skip
+
+
+class Clone:
+    """A clone, and a PATH on which only the stand-ins and this Python are."""
+
+    def __init__(self, place: Path, tools: Path) -> None:
+        self.place = place
+        self.tools = tools
+        place.mkdir()
+        for name in ("orchestrator", "images"):
+            (place / name).mkdir()
+        shutil.copy(ROOT / "bootstrap", place)
+        for name in ("README.md", "LICENSE"):
+            (place / name).touch()
+        (place / "backend.py").write_text(BACKEND)
+        (place / "pyproject.toml").write_text(PROJECT)
+        self.say("first")
+        tools.mkdir(exist_ok=True)
+        for name in TOOLS:
+            found = shutil.which(name)
+            assert found, name
+            self.tool(name, f'exec {found} "$@"')
+        self.tool("python3", f'exec {sys.executable} "$@"')
+        for name in ("qemu-system-x86_64", "qemu-img"):
+            self.tool(name, "exit 1")
+
+    def tool(self, name: str, script: str) -> None:
+        (self.tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (self.tools / name).chmod(0o755)
+
+    def say(self, words: str) -> None:
+        (self.place / "orchestrator" / "__init__.py").write_text(MAIN.format(said=words))
+
+    @property
+    def builds(self) -> int:
+        noted = self.place / "builds"
+        return len(noted.read_text().split()) if noted.exists() else 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+        kept.pop("PYTHONPATH", None)
+        return kept | {"PATH": str(self.tools), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+
+    def bootstrap(self, *args: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [self.place / "bootstrap", *args], env=self.environment, capture_output=True,
+            text=True, timeout=100, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone(tmp_path / "a clone", tmp_path / "tools")
+
+
+@pytest.mark.parametrize("option", ["--help", "-h", "help"])
+def test_help_is_no_error(clone: Clone, option: str) -> None:
+    done = clone.bootstrap(option)
+    assert done.returncode == 0
+    assert "./bootstrap run" in done.stdout
+    assert done.stdout.endswith("Exit code 70: the set-up failed.\n")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("args", [(), ("nonsense",), ("--nonsense",)])
+def test_what_is_no_command_is_bad_usage(clone: Clone, args: tuple[str, ...]) -> None:
+    done = clone.bootstrap(*args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "./bootstrap run" in done.stderr
+    if args:
+        assert f"there is no command {args[0]}" in done.stderr
+
+
+def test_without_sudo_one_hint_can_be_pasted(clone: Clone) -> None:
+    (clone.tools / "qemu-img").unlink()
+    clone.tool("id", "echo 1000")
+    clone.tool("apt-get", "exit 1")
+    done = clone.bootstrap("run", "--vcpus", "2")
+    assert done.returncode == 70
+    install = "apt-get install -y --no-install-recommends qemu-utils"
+    assert f"su - -c 'apt-get update && {install}' && ./bootstrap run --vcpus 2\n" in done.stderr
+    # A sudo that does not let this user in is no better.
+    clone.tool("sudo", "echo 'no, alice' >&2; exit 1")
+    done = clone.bootstrap("setup")
+    assert done.returncode == 70
+    assert "no, alice" in done.stderr
+    assert f"su - -c 'apt-get update && {install}' && ./bootstrap setup\n" in done.stderr
+
+
+def test_apt_that_fails_is_no_verdict(clone: Clone) -> None:
+    (clone.tools / "qemu-img").unlink()
+    clone.tool("id", "echo 0")
+    clone.tool("apt-get", "echo 'no network' >&2; exit 1")
+    done = clone.bootstrap("run")
+    assert done.returncode == 70
+    assert "no network" in done.stderr
+    assert done.stderr.endswith("Once it can, run again: ./bootstrap run\n")
+
+
+def test_no_apt_is_said(clone: Clone) -> None:
+    (clone.tools / "qemu-img").unlink()
+    done = clone.bootstrap("run")
+    assert done.returncode == 70
+    assert "there is no apt-get to install them: qemu-utils" in done.stderr
+
+
+def test_packages_are_installed_once(clone: Clone) -> None:
+    """An apt whose lists can't be renewed may still have what is wanted."""
+    (clone.tools / "qemu-img").unlink()
+    clone.tool("id", "echo 0")
+    told = clone.tools / "told"
+    made = clone.tools / "qemu-img"
+    clone.tool(
+        "apt-get",
+        f'echo "$*" >>"{told}"; [ "$1" = install ] && touch "{made}" && '
+        f'{shutil.which("chmod")} +x "{made}"',
+    )
+    clone.tool("python3", "echo 3.9; exit 1")  # the end: too old a Python
+    done = clone.bootstrap("run")
+    assert done.returncode == 70
+    assert "losttick needs Python 3.11 or newer" in done.stderr
+    assert "install -y --no-install-recommends qemu-utils python3-venv -qq" in told.read_text()
+
+
+@pytest.mark.thorough
+def test_a_set_up_is_made_once_and_mends_itself(clone: Clone, tmp_path: Path) -> None:
+    done = clone.bootstrap("run", "--json")
+    assert (done.returncode, done.stdout) == (6, "first run --json\n"), done.stderr
+    assert clone.builds == 1
+
+    # Nothing changed: nothing is done.
+    done = clone.bootstrap("run")
+    assert (done.returncode, done.stdout, done.stderr) == (6, "first run\n", "")
+    assert clone.builds == 1
+
+    # The sources changed.
+    clone.say("second")
+    assert clone.bootstrap("run").stdout == "second run\n"
+    assert clone.builds == 2
+
+    # The clone was moved: the scripts in .venv name the old place.
+    moved = tmp_path / "moved"
+    clone.place.rename(moved)
+    clone.place = moved
+    (moved / ".tox").mkdir()
+    assert clone.bootstrap("run").stdout == "second run\n"
+    assert clone.builds == 3
+    assert not (moved / ".tox").exists()
+
+    # A part of .venv is gone.
+    (moved / ".venv" / "bin" / "python").unlink()
+    assert clone.bootstrap("run").stdout == "second run\n"
+    assert clone.builds == 4
+
+    # pip fails: an exit code that no verdict has, and the next start goes on.
+    (moved / "backend.py").write_text("raise SystemExit('no network')")
+    clone.say("third")
+    done = clone.bootstrap("run")
+    assert done.returncode == 70
+    assert "run again: ./bootstrap run" in done.stderr
+    (moved / "backend.py").write_text(BACKEND)
+    assert clone.bootstrap("run").stdout == "third run\n"
+
+    done = clone.bootstrap("setup")
+    assert done.returncode == 0
+    assert f"The command is {moved}/.venv/bin/losttick" in done.stderr
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("when", ["venv", "pip"])
+def test_a_killed_set_up_is_made_anew(clone: Clone, when: str) -> None:
+    reached = clone.place / "reached"
+    waits = f"import time, pathlib; pathlib.Path({str(reached)!r}).touch(); time.sleep(60)"
+    if when == "pip":
+        (clone.place / "backend.py").write_text(waits)
+    else:
+        script = textwrap.dedent(f"""\
+            case "$*" in
+            "-m venv "*) {sys.executable} "$@" --without-pip; touch "{reached}"; sleep 60 ;;
+            *) exec {sys.executable} "$@" ;;
+            esac""")
+        clone.tool("python3", script)
+    process = subprocess.Popen(
+        [clone.place / "bootstrap", "run"], env=clone.environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert wait_until(reached.exists)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    (clone.place / "backend.py").write_text(BACKEND)
+    clone.tool("python3", f'exec {sys.executable} "$@"')
+    done = clone.bootstrap("run")
+    assert (done.returncode, done.stdout) == (6, "first run\n"), done.stderr

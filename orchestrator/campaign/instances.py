@@ -66,7 +66,8 @@ class Instances:
             control_periods=control_periods,
             subject=subject,
         )
-        config = replace(config, disk=self.snapshots.needs_disk)
+        method = self.snapshots
+        config = replace(config, disk=method.needs_disk, spawns=method.spawns)
         number, console = self._recorder.next_console()
         async with launch(self._host, config, console) as instance:
             self._recorder.instance(self._cell, role, number, instance)

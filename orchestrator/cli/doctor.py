@@ -9,7 +9,7 @@ import typer
 
 from orchestrator.bugs.exposure import Exposure, ExposureState
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
-from orchestrator.cli.options import AsJson
+from orchestrator.cli.options import AsJson, QemuUser
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled
@@ -32,6 +32,7 @@ def doctor(
         bool,
         typer.Option("--fix", help="As root: install what is missing by apt, mount tracefs."),
     ] = False,
+    qemu_user: QemuUser = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what can be tested on this host, what can't, and why.
@@ -39,19 +40,19 @@ def doctor(
     Exit codes: 0 if `losttick run` can give a verdict here, 3 if not.
     """
     with errors_to_exits(as_json=as_json):
-        code = run_async(lambda: _doctor(qemu, fix=fix, as_json=as_json))
+        code = run_async(lambda: _doctor(qemu, qemu_user, fix=fix, as_json=as_json))
     raise typer.Exit(code)
 
 
-async def _doctor(qemu: str | None, *, fix: bool, as_json: bool) -> ExitCode:
-    checkup = await examine(qemu)
+async def _doctor(qemu: str | None, qemu_user: str | None, *, fix: bool, as_json: bool) -> ExitCode:
+    checkup = await examine(qemu, qemu_user)
     if fix:
         done = await asyncio.to_thread(mend_host, checkup)
         for command in done:
             typer.echo(f"did: {shlex.join(command)}", err=True)
         if not done:
             typer.echo(_nothing_done(checkup), err=True)
-        checkup = await examine(qemu)
+        checkup = await examine(qemu, qemu_user)
     if as_json:
         typer.echo(json.dumps(plain(checkup) | {"usable": checkup.usable}, indent=2))
     else:

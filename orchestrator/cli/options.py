@@ -29,6 +29,16 @@ IntervalConfidence = Annotated[
     float, typer.Option(min=0.5, max=0.999999, help="Confidence of the intervals.")
 ]
 
+QemuUser = Annotated[
+    str | None,
+    typer.Option(
+        help="User as whom QEMU runs, by name or number. Only root may choose one.",
+        show_default="you; for root a user without privileges",
+        envvar="LOSTTICK_QEMU_USER",
+        metavar="USER",
+    ),
+]
+
 Seed = Annotated[
     int | None, typer.Option(parser=Whole(0), help="Seed of the phases.", show_default="drawn")
 ]

@@ -11,7 +11,7 @@ from orchestrator.campaign.accelerator import UNDER_TCG, auto_accel
 from orchestrator.campaign.preview import Preview, preview
 from orchestrator.campaign.requirements import RequirementError, require
 from orchestrator.cli.exits import ExitCode, errors_to_exits, gravest, run_async
-from orchestrator.cli.options import AsJson
+from orchestrator.cli.options import AsJson, QemuUser
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled, duration
@@ -32,6 +32,7 @@ def show(
     plan: Annotated[
         str, typer.Argument(metavar="FILE|NAME", help="A TOML file, or the name of a plan.")
     ],
+    qemu_user: QemuUser = None,
     as_json: AsJson = False,
 ) -> None:
     """List a plan's cells, which of them can't run here, and the time.
@@ -43,12 +44,12 @@ def show(
     """
     with errors_to_exits(as_json=as_json):
         chosen = load_plan(plan, {})
-        code = run_async(lambda: _show(chosen, as_json=as_json))
+        code = run_async(lambda: _show(chosen, qemu_user, as_json=as_json))
     raise typer.Exit(code)
 
 
-async def _show(plan: Plan, *, as_json: bool) -> ExitCode:
-    async with LocalQemus(plan.qemus) as qemus:
+async def _show(plan: Plan, qemu_user: str | None, *, as_json: bool) -> ExitCode:
+    async with LocalQemus(plan.qemus, qemu_user=qemu_user) as qemus:
         return await _show_on(qemus, plan, as_json=as_json)
 
 

@@ -19,6 +19,7 @@ from orchestrator.cli.options import (
     CommandDeadline,
     FailOnKinds,
     Out,
+    QemuUser,
     Seed,
     SharedOut,
     StateDeadline,
@@ -201,6 +202,7 @@ def run(
             show_default="one for each core; with more than two cores, one core is left free",
         ),
     ] = None,
+    qemu_user: QemuUser = None,
     command_deadline: CommandDeadline = None,
     state_deadline: StateDeadline = None,
     events: Annotated[
@@ -247,10 +249,10 @@ def run(
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
         if resume:
             _refuse_with_resume(plan, out, given)
-            work = _Work(resume, deadlines, resume=True, shared_out=shared_out)
+            work = _Work(resume, deadlines, qemu_user, resume=True, shared_out=shared_out)
         else:
             built = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
-            work = _Work(out, deadlines, built, shared_out=shared_out)
+            work = _Work(out, deadlines, qemu_user, built, shared_out=shared_out)
         code = run_async(
             lambda: _run(work, parallel, events, fail_on, by_phase=by_phase, as_json=as_json)
         )
@@ -267,6 +269,7 @@ class _Work:
 
     out: Path | None
     deadlines: Deadlines
+    qemu_user: str | None
     plan: Plan | None = None
     resume: bool = False
     shared_out: bool = False
@@ -285,8 +288,9 @@ def _refuse_with_resume(plan: str | None, out: Path | None, given: dict[str, Any
     if plan or out or said(given):
         raise ResumeOptionsError(
             "resuming a run: it keeps the plan, seed and folder that it began with. With "
-            "--resume DIR give no other options than --parallel, --command-deadline, "
-            "--state-deadline, --events, --shared-out, --by-phase, --fail-on and --json."
+            "--resume DIR give no other options than --parallel, --qemu-user, "
+            "--command-deadline, --state-deadline, --events, --shared-out, --by-phase, --fail-on "
+            "and --json."
         )
 
 
@@ -311,7 +315,9 @@ async def _run(
     ):
         assert folder is not None
         with hint_to_resume(folder, show.say):
-            async with LocalQemus(plan.qemus, work.deadlines) as qemus:
+            async with LocalQemus(plan.qemus, work.deadlines, work.qemu_user) as qemus:
+                if why := (await qemus.first()).user.why_root:
+                    show.say(f"QEMU runs as root, as {why}")
                 auto = resumed.auto if resumed else await _auto(plan, qemus, show)
                 result = await run_plan(
                     await qemus.first(), plan, auto, folder, with_status(progress),

@@ -16,10 +16,11 @@ from orchestrator.guest.config import DEFAULT_GUEST, DEFAULT_TIMER, GuestConfig
 from orchestrator.guest.registry import GUESTS
 from orchestrator.host import tracefs
 from orchestrator.host.errors import QemuStartError
-from orchestrator.host.facts import HostFacts
+from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.kvm_access import ABSENT, USABLE, access_to_kvm
 from orchestrator.host.local import LocalHost, open_host
 from orchestrator.host.local_facts import read_facts
+from orchestrator.host.qemu_user import QemuUser
 from orchestrator.process.toolchain import BuildTool, missing_tools, packages
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.tryout import PERIOD_NS, Tryout, try_out
@@ -28,17 +29,19 @@ from orchestrator.vm.tryout import PERIOD_NS, Tryout, try_out
 _PLAINEST = (DEFAULT_TIMER, Apic.XAPIC)
 
 
-async def examine(qemu: str | None = None) -> Checkup:
+async def examine(qemu: str | None = None, qemu_user: str | None = None) -> Checkup:
     """Look at this host, and try out what it claims to support.
 
     Args:
         qemu: path or name of the QEMU binary; by default the one on PATH.
+        qemu_user: the user as whom QEMU runs; see `open_host`.
 
     Raises:
         NotQemuError: the named QEMU is not there.
+        QemuUserError: QEMU can't run as this user.
     """
     try:
-        async with open_host(qemu) as host:
+        async with open_host(qemu, qemu_user=qemu_user) as host:
             return await _examine(host)
     except InputError:
         raise
@@ -60,6 +63,8 @@ async def _examine(host: LocalHost) -> Checkup:
     qemu = facts.need_qemu()
     findings = [
         Finding("QEMU", True, f"{qemu.version}, {qemu.path}"),
+        _sandbox(qemu),
+        _qemu_user(host.user),
         _qemu_img(),
         _kvm_device(facts),
         Finding(
@@ -84,6 +89,19 @@ def _checkup(facts: HostFacts, findings: list[Finding], trace: str | None) -> Ch
         exposed = Exposure(ExposureState.NOT_EXPOSED, "there is no /dev/kvm", Reason.NO_KVM)
     findings.append(apicv_finding(facts, exposed))
     return Checkup(facts, exposed, tuple(findings))
+
+
+def _sandbox(qemu: QemuFacts) -> Finding:
+    if qemu.sandbox:
+        return Finding("sandbox", True, "QEMU forbids itself system calls that it does not need")
+    seen = "this QEMU or this kernel lacks seccomp: QEMU may make any system call"
+    return Finding("sandbox", False, seen)
+
+
+def _qemu_user(user: QemuUser) -> Finding:
+    """Return as whom QEMU runs; bad if that is root though nobody asked for it."""
+    why = f": {user.why_root}" if user.why_root else ""
+    return Finding("QEMU's user", not why, f"QEMU runs as {user.name}{why}")
 
 
 def _qemu_img() -> Finding:

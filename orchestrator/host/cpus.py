@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 
 from orchestrator.host.cpu_seats import CpuSeat, take_seat
 
@@ -28,7 +29,13 @@ def usable_cpus() -> list[int]:
 class Pins:
     """The vCPU threads of one QEMU that losttick has pinned."""
 
-    def __init__(self) -> None:
+    def __init__(self, uid: int | None = None) -> None:
+        """Pin nothing yet.
+
+        Args:
+            uid: the user as whom QEMU runs, if it is another one than losttick's own.
+        """
+        self._uid = uid
         self._seats: list[CpuSeat] = []
         self._found: dict[int, set[int]] = {}
         """CPUs on which each pinned thread was allowed to run before."""
@@ -46,11 +53,25 @@ class Pins:
         cpu = seat.cpu
         try:
             found = os.sched_getaffinity(thread_id)
-            os.sched_setaffinity(thread_id, {cpu})
-        except OSError:
+            self._set(thread_id, cpu)
+        except (OSError, subprocess.SubprocessError):
             return None
         self._found.setdefault(thread_id, found)
         return cpu
+
+    def _set(self, thread_id: int, cpu: int) -> None:
+        """Pin a thread. A root without CAP_SYS_NICE may do that only as the thread's own user.
+
+        Raises:
+            OSError, SubprocessError: the kernel refuses it.
+        """
+        try:
+            os.sched_setaffinity(thread_id, {cpu})
+        except PermissionError:
+            if self._uid is None:
+                raise
+            command = ["taskset", "--pid", "--cpu-list", str(cpu), str(thread_id)]
+            subprocess.run(command, user=self._uid, check=True, capture_output=True, timeout=5)
 
     def give_back(self) -> None:
         """Free the CPUs of a QEMU that ends."""

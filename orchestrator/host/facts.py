@@ -22,6 +22,8 @@ class QemuFacts:
     """Machine types."""
     machine_aliases: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Machine types by their other names, such as `pc`: `pc-i440fx-7.2`."""
+    sandbox: bool = field(default=False, compare=False)
+    """Whether this QEMU can forbid itself system calls that it does not need (`-sandbox`)."""
 
     @property
     def has_snapshot_jobs(self) -> bool:
@@ -57,6 +59,8 @@ class HostFacts:
     """None only where there is no QEMU, as in a checkup of a computer without one."""
     clocksource: str | None = None
     """The kernel's present clock source, such as `tsc`."""
+    qemu_user: str | None = field(default=None, compare=False)
+    """The user as whom QEMU runs, such as `root`; None if not known."""
 
     @property
     def synchronises_tscs(self) -> bool:

@@ -16,6 +16,7 @@ from orchestrator.host.facts import HostFacts
 from orchestrator.host.local_facts import read_facts
 from orchestrator.host.local_qemu import LocalBinary, LocalQemu
 from orchestrator.host.qemu_binary import find_qemu, read_qemu_facts
+from orchestrator.host.qemu_user import QemuUser, choose_user
 from orchestrator.process.background import in_thread
 from orchestrator.process.folder import temporary_folder
 from orchestrator.process.tool import run_tool
@@ -27,11 +28,19 @@ MAX_CONSOLES = 64
 class LocalHost:
     """The computer itself, with one QEMU binary. Made by `open_host`."""
 
-    def __init__(self, binary: LocalBinary, facts: HostFacts, deadlines: Deadlines) -> None:
+    def __init__(
+        self,
+        binary: LocalBinary,
+        facts: HostFacts,
+        deadlines: Deadlines,
+        user: QemuUser | None = None,
+    ) -> None:
         self.clock = LocalClock()
         self.deadlines = deadlines
         self.facts = facts
         """Identity of this computer and of its QEMU, read when the host was opened."""
+        self.user = user or QemuUser("")
+        """The user as whom QEMU runs."""
         self.max_consoles = MAX_CONSOLES
         self.slow_uart = False
         self._binary = binary
@@ -79,6 +88,7 @@ async def open_host(
     qemu_prefix: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     deadlines: Deadlines = DEFAULT_DEADLINES,
+    qemu_user: str | None = None,
 ) -> AsyncIterator[LocalHost]:
     """Find QEMU on this computer, ask it what it is, and give the host.
 
@@ -87,17 +97,22 @@ async def open_host(
         qemu_prefix: a command that runs the binary, such as a dynamic loader.
         environment: variables to add to QEMU's environment.
         deadlines: how long each kind of step may take.
+        qemu_user: name or number of the user as whom QEMU runs. By default this is losttick's
+            own user, or a user without privileges if that is root.
 
     Raises:
         NoQemuError: QEMU is not installed.
         NotQemuError: the named QEMU is not there.
+        QemuUserError: QEMU can't run as this user.
         QemuStartError: the binary does not start, or does not answer as QEMU does.
     """
     trace_root = tracefs.find()
-    binary = LocalBinary(find_qemu(qemu), tuple(qemu_prefix), environment, trace_root)
+    path = find_qemu(qemu)
+    user = await choose_user(qemu_user, (*qemu_prefix, path), environment or {})
+    binary = LocalBinary(path, tuple(qemu_prefix), environment, trace_root, user.run_as)
     qemu_facts = await read_qemu_facts(binary, LocalClock(), deadlines)
-    facts = await asyncio.to_thread(read_facts, qemu_facts, trace_root)
-    yield LocalHost(binary, facts, deadlines)
+    facts = await asyncio.to_thread(read_facts, qemu_facts, trace_root, user.name)
+    yield LocalHost(binary, facts, deadlines, user)
 
 
 def _make_disk() -> bytes:

@@ -18,7 +18,9 @@ _NO_DEVICE = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
 
-def read_facts(qemu: QemuFacts | None, tracefs: Path | None) -> HostFacts:
+def read_facts(
+    qemu: QemuFacts | None, tracefs: Path | None, qemu_user: str | None = None
+) -> HostFacts:
     """Return the facts. A fact that can't be read is None or empty, never guessed."""
     cpu = cpuinfo(_read("/proc/cpuinfo") or "")
     uname = platform.uname()
@@ -39,6 +41,7 @@ def read_facts(qemu: QemuFacts | None, tracefs: Path | None) -> HostFacts:
         hypervisor="hypervisor" in cpu.get("flags", "").split(),
         qemu=qemu,
         clocksource=clocksource(),
+        qemu_user=qemu_user,
     )
 
 

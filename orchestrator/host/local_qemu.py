@@ -14,6 +14,7 @@ from orchestrator.host.protocol import DUMP_FILE
 from orchestrator.host.thread_times import ThreadTimes
 from orchestrator.process.exit import ProcessExit
 from orchestrator.process.supervised import ProcessStartError, Supervised, supervise
+from orchestrator.process.user import RunAs
 
 #: Room for a burst of one-byte writes: each write costs the kernel a whole buffer.
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
@@ -31,6 +32,7 @@ class LocalQemu(ThreadTimes):
         qmp: socket.socket,
         consoles: Sequence[socket.socket],
         tracer: tracefs.TraceInstance | None,
+        user: RunAs | None,
     ) -> None:
         self.argv = argv
         self.qmp = qmp
@@ -39,7 +41,7 @@ class LocalQemu(ThreadTimes):
         self.pid = program.pid
         self.folder = program.folder
         self._program = program
-        self._pins = Pins()
+        self._pins = Pins(user.uid if user else None)
 
     async def pin(self, thread_id: int) -> int | None:
         """Pin a vCPU thread to a CPU that no other vCPU has; see `QemuProcess.pin`."""
@@ -72,6 +74,8 @@ class LocalBinary:
     """Variables to add to QEMU's environment."""
     trace_root: Path | None = None
     """Mount point of the tracefs in which kernel events are recorded."""
+    user: RunAs | None = None
+    """As whom the binary is run; None for losttick's own user."""
 
     async def start_qemu(
         self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1
@@ -89,7 +93,7 @@ class LocalBinary:
             argv = [*self.prefix, self.path, *chardev_args(fds[0], fds[1:]), *args]
             program, tracer = await self._supervise(argv, files, fds, failing)
             failing.pop_all()
-        return LocalQemu(program, argv, qmp, [ours for ours, _ in pairs], tracer)
+        return LocalQemu(program, argv, qmp, [ours for ours, _ in pairs], tracer, self.user)
 
     async def _supervise(
         self,
@@ -110,7 +114,7 @@ class LocalBinary:
         try:
             program = await supervise(
                 argv, files, what="QEMU", pass_fds=fds, environment=self.environment or {},
-                twins=root / "instances" if root else None, on_folder=record,
+                twins=root / "instances" if root else None, user=self.user, on_folder=record,
             )  # fmt: skip
         except ProcessStartError as error:
             raise QemuStartError(error.seen, end=error.end, argv=argv) from error

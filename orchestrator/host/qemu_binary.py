@@ -12,9 +12,20 @@ from orchestrator.host.chardevs import QMP_CHARDEV
 from orchestrator.host.errors import NoQemuError, NotQemuError, QemuStartError
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.protocol import QemuProcess
-from orchestrator.qmp.answers import Capability, Command, Entity, Kvm, Machine, Version
-from orchestrator.qmp.errors import MonitorError
+from orchestrator.qmp.answers import (
+    Capability,
+    Command,
+    CommandLineOption,
+    Entity,
+    Kvm,
+    Machine,
+    Version,
+)
+from orchestrator.qmp.errors import AnswerError, CommandFailedError, MonitorError
 from orchestrator.qmp.monitor import Monitor
+
+#: The parts of `-sandbox` that losttick uses. QEMUs before 2.11 have fewer.
+_SANDBOX = {"obsolete", "elevateprivileges", "spawn", "resourcecontrol"}
 
 #: Name of the binary that is looked for on PATH.
 DEFAULT_QEMU = "qemu-system-x86_64"
@@ -72,6 +83,7 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
         capabilities = await monitor.ask("query-migrate-capabilities", list[Capability])
         schema = await monitor.ask("query-qmp-schema", list[Entity])
         machines = await monitor.ask("query-machines", list[Machine])
+        sandbox = await _has_sandbox(monitor)
     except MonitorError as error:
         seen = f"it does not answer as QEMU does ({error.seen})"
         end = await process.kill()
@@ -94,7 +106,22 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
         migration=frozenset(each.capability for each in capabilities) | _transports(schema),
         machines=tuple(sorted(each.name for each in machines)),
         machine_aliases={each.alias: each.name for each in machines if each.alias is not None},
+        sandbox=sandbox,
     )
+
+
+async def _has_sandbox(monitor: Monitor) -> bool:
+    """Return whether QEMU has `-sandbox`: it is built with seccomp, and the kernel has it too.
+
+    Raises:
+        MonitorError: QEMU did not answer.
+    """
+    command, sandbox = "query-command-line-options", {"option": "sandbox"}
+    try:
+        answer = await monitor.ask(command, list[CommandLineOption], sandbox)
+    except (CommandFailedError, AnswerError):
+        return False
+    return {part.name for option in answer for part in option.parameters} >= _SANDBOX
 
 
 def _transports(schema: Sequence[Entity]) -> frozenset[str]:

@@ -21,15 +21,22 @@ class QemuMissingError(UnfitError):
 class LocalQemus:
     """Local hosts by the name of their QEMU. Each binary is asked once what it is."""
 
-    def __init__(self, names: Sequence[str], deadlines: Deadlines = DEFAULT_DEADLINES) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        deadlines: Deadlines = DEFAULT_DEADLINES,
+        qemu_user: str | None = None,
+    ) -> None:
         """Note the names; nothing is started.
 
         Args:
             names: paths, or names on PATH.
             deadlines: how long each kind of step may take.
+            qemu_user: the user as whom the QEMUs run; see `open_host`.
         """
         self.names = tuple(dict.fromkeys(names))
         self._deadlines = deadlines
+        self._user = qemu_user
         self._open = contextlib.AsyncExitStack()
         self._hosts: dict[str, asyncio.Task[LocalHost]] = {}
 
@@ -54,10 +61,15 @@ class LocalQemus:
         Raises:
             NotQemuError: the named QEMU is not there.
             NoQemuError: QEMU is not installed.
+            QemuUserError: QEMU can't run as the user who was named.
             QemuStartError: the binary does not start, or is not QEMU.
         """
         if name not in self._hosts:
-            host = open_host(None if name == DEFAULT_QEMU else name, deadlines=self._deadlines)
+            host = open_host(
+                None if name == DEFAULT_QEMU else name,
+                deadlines=self._deadlines,
+                qemu_user=self._user,
+            )
             self._hosts[name] = asyncio.create_task(self._open.enter_async_context(host))
         return await asyncio.shield(self._hosts[name])
 

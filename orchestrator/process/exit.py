@@ -6,6 +6,13 @@ from dataclasses import dataclass
 #: Characters of last words that are kept.
 _LONGEST_WORDS = 300
 
+#: What SIGSYS means, and what to do.
+_SIGSYS = (
+    "SIGSYS: its sandbox forbids a system call that it made. The kernel's log has the call's "
+    "number: `dmesg | grep 'sig=31'`. If an option given by --qemu-arg needs the call, add "
+    "--qemu-arg=-sandbox --qemu-arg=off"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessExit:
@@ -36,4 +43,6 @@ class ProcessExit:
 
     def __str__(self) -> str:
         how = f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"
+        if self.code == -signal.SIGSYS:
+            how += f" ({_SIGSYS})"
         return f"{how}: {self.stderr.strip()}" if self.stderr.strip() else how

@@ -91,7 +91,7 @@ def sweep(base: Path, twins: Path | None = None) -> list[Path]:
     removed = []
     for folder in base.glob(PREFIX + "*"):
         try:
-            if folder.stat().st_uid != os.geteuid() or not (folder / MARKER).exists():
+            if not _made_by_this_user(folder):
                 continue
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
@@ -108,3 +108,14 @@ def sweep(base: Path, twins: Path | None = None) -> list[Path]:
         finally:
             os.close(fd)
     return removed
+
+
+def _made_by_this_user(folder: Path) -> bool:
+    """Return whether a supervisor of this user made the folder; it may be another user's now.
+
+    Raises:
+        OSError: it has no marker.
+    """
+    me = os.geteuid()
+    theirs = folder.lstat().st_uid
+    return (folder / MARKER).lstat().st_uid == me and (theirs == me or me == 0)

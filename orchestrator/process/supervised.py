@@ -3,8 +3,10 @@
 import asyncio
 import collections
 import contextlib
+import errno
 import functools
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +16,7 @@ from types import MappingProxyType
 from orchestrator.errors import InfraError
 from orchestrator.process import folder, supervisor
 from orchestrator.process.exit import ProcessExit
+from orchestrator.process.user import RunAs
 
 #: Chunks of the program's output that are kept, for an error message.
 OUTPUT_CHUNKS = 40
@@ -102,14 +105,19 @@ class _Supervisor:
 class Supervised:
     """A running program. Made by `supervise`."""
 
-    def __init__(self, supervisor: _Supervisor, place: Path, pid: int) -> None:
-        self.folder = place
+    def __init__(self, supervisor: _Supervisor, held: "_HeldFolder", pid: int) -> None:
+        self.folder = held.path
         self.pid = pid
+        self._held = held
         self._supervisor = supervisor
 
     async def read_file(self, name: str) -> bytes:
-        """Return a file from the program's folder."""
-        return await asyncio.to_thread((self.folder / name).read_bytes)
+        """Return a file from the program's folder.
+
+        Raises:
+            OSError: it can't be read, or is no regular file.
+        """
+        return await asyncio.to_thread(self._held.read, name)
 
     async def exited(self) -> ProcessExit:
         """Wait until the program has ended and its folder is gone."""
@@ -117,7 +125,36 @@ class Supervised:
 
     async def kill(self) -> ProcessExit:
         """Kill the program and remove its folder."""
+        self._held.close()
         return await self._supervisor.kill()
+
+
+class _HeldFolder:
+    """An open folder, in which a program that is not trusted may put what it likes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def read(self, name: str) -> bytes:
+        """Return a regular file: never what a link leads to, never a FIFO that has no end.
+
+        Raises:
+            OSError: it can't be read, or is no regular file.
+        """
+        if self._fd < 0:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        how = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(name, how, dir_fd=self._fd), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", name)
+            return file.read()
+
+    def close(self) -> None:
+        """Let the folder go."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 async def supervise(
@@ -128,6 +165,7 @@ async def supervise(
     pass_fds: Sequence[int] = (),
     environment: Mapping[str, str] = MappingProxyType({}),
     twins: Path | None = None,
+    user: RunAs | None = None,
     on_folder: Callable[[Path], None] = lambda place: None,
     on_output: Callable[[bytes], None] = lambda chunk: None,
 ) -> Supervised:
@@ -141,6 +179,7 @@ async def supervise(
         environment: variables to add to the program's environment.
         twins: a folder in which the program may have another folder with the name of its
             own. The supervisor removes that folder, too, which must be empty by then.
+        user: as whom the program runs; None for losttick's own user.
         on_folder: is called with the program's folder before the program starts.
         on_output: gets what the program writes to standard output and error.
 
@@ -149,13 +188,15 @@ async def supervise(
     """
     base = folder.base_folder()
     await asyncio.to_thread(folder.sweep, base, twins)
-    begun = await _start(argv, base, pass_fds, environment, twins, on_output)
+    begun = await _start(argv, base, pass_fds, environment, twins, user, on_output)
+    held = None
     try:
         if (said := await begun.said("folder")) is None:
             seen = f"no folder for it could be made under {base}"
             raise ProcessStartError(what, seen, await begun.exited())
         place = base / said
         try:
+            held = _HeldFolder(place)
             await asyncio.to_thread(_fill, place, files)
         except OSError as error:
             seen = f"writing its files to {place}: {error.strerror}. Make room in {base}."
@@ -165,9 +206,11 @@ async def supervise(
         if (pid := await begun.said("pid")) is None:
             raise ProcessStartError(what, "it did not run", await begun.exited())
     except BaseException:
+        if held:
+            held.close()
         await begun.kill()
         raise
-    return Supervised(begun, place, int(pid))
+    return Supervised(begun, held, int(pid))
 
 
 async def _start(
@@ -176,6 +219,7 @@ async def _start(
     pass_fds: Sequence[int],
     environment: Mapping[str, str],
     twins: Path | None,
+    user: RunAs | None,
     on_output: Callable[[bytes], None],
 ) -> _Supervisor:
     lifeline_theirs, lifeline = os.pipe()
@@ -184,7 +228,7 @@ async def _start(
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-S", supervisor.__file__,
             str(lifeline_theirs), str(status_theirs),
-            str(base / folder.PREFIX), str(twins or "-"), "--", *argv,
+            str(base / folder.PREFIX), str(twins or "-"), str(user or "-"), "--", *argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -9,7 +9,10 @@ ends, the kernel closes the pipe.
 The folder stays locked while its supervisor lives, so that a later run can recognize
 what a killed supervisor has left (`sweep` in folder.py).
 
-Usage: supervisor.py LIFELINE_FD STATUS_FD FOLDER_PREFIX TWINS|- -- ARGV...
+Where USER is given, as UID:GID:GROUP,GROUP:DEVICE (`RunAs` in user.py), the program runs as
+that user and gets the folder. The supervisor itself stays root: it has to remove the folder.
+
+Usage: supervisor.py LIFELINE_FD STATUS_FD FOLDER_PREFIX TWINS|- USER|- -- ARGV...
 
 The supervisor reads one byte, the word to start, from LIFELINE_FD. It writes lines to
 STATUS_FD: `folder NAME`, then `pid N`, then `exit CODE` (minus the signal number).
@@ -22,10 +25,19 @@ import fcntl
 import os
 import select
 import signal
+import stat
 import sys
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
 
+#: From <sched.h> and <sys/mount.h>.
+CLONE_NEWNS = 0x20000
+MS_NOSUID, MS_NOEXEC, MS_BIND, MS_REC, MS_SLAVE = 2, 8, 4096, 16384, 1 << 19
+MNT_DETACH = 2
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 #: As in folder.py, which is not imported here.
 MARKER = ".supervised"
@@ -35,7 +47,8 @@ def main() -> None:
     """Run one program."""
     lifeline, status = int(sys.argv[1]), int(sys.argv[2])
     prefix, twins = sys.argv[3], sys.argv[4]
-    argv = sys.argv[6:]
+    user = None if sys.argv[5] == "-" else sys.argv[5]
+    argv = sys.argv[7:]
     folder = prefix + os.urandom(8).hex()
     try:
         os.mkdir(folder, 0o700)
@@ -49,7 +62,9 @@ def main() -> None:
         # Its name alone: the path before it may have any character, a newline as well.
         os.write(status, f"folder {os.path.basename(folder)}\n".encode())
         if os.read(lifeline, 1):
-            code = run(argv, folder, lifeline, status, keep={lifeline, status, lock})
+            if user:
+                hand_over(lock, user)
+            code = run(argv, folder, lifeline, status, user, keep={lifeline, status, lock})
     except BrokenPipeError:
         pass  # the orchestrator is gone: only the folder is left to remove
     finally:
@@ -78,24 +93,87 @@ def remove(folder: str, fd: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(argv: list[str], folder: str, lifeline: int, status: int, keep: set[int]) -> int:
+def hand_over(folder: int, user: str) -> None:
+    """Give an open folder, and the files in it, to a user. The marker stays the supervisor's."""
+    uid, gid = map(int, user.split(":")[:2])
+    for name in os.listdir(folder):
+        if name != MARKER:
+            os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
+    os.fchown(folder, uid, gid)
+
+
+def become(user: str, folder: str) -> None:
+    """Become a user without any privilege of root's, for good.
+
+    Raises:
+        OSError: the kernel refuses it.
+    """
+    uid, gid, groups, device = user.split(":", 3)
+    if device:
+        open_device(device, folder, int(uid), int(gid))
+    os.setgroups([int(group) for group in groups.split(",") if group])
+    os.setresgid(int(gid), int(gid), int(gid))
+    os.setresuid(int(uid), int(uid), int(uid))
+    must("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def open_device(device: str, folder: str, uid: int, gid: int) -> None:
+    """Put a device file that a user may open in the place of one that the user may not open.
+
+    Only this process and those that it starts see the new file: they have a mount namespace
+    of their own.
+
+    Raises:
+        OSError: the kernel refuses it.
+    """
+    number = os.stat(device).st_rdev
+    must("unshare", CLONE_NEWNS)
+    must("mount", b"none", b"/", None, MS_REC | MS_SLAVE, None)  # later mounts stay in here
+    place, node = folder.encode(), f"{folder}/device"
+    must("mount", b"none", place, b"tmpfs", MS_NOSUID | MS_NOEXEC, b"size=4k,mode=700")
+    os.mknod(node, stat.S_IFCHR, number)
+    os.chmod(node, 0o600)
+    os.chown(node, uid, gid)
+    must("mount", node.encode(), device.encode(), None, MS_BIND, None)
+    must("umount2", place, MNT_DETACH)  # the bind mount keeps the file
+
+
+def must(function: str, *args: object) -> None:
+    """Call a function of the C library.
+
+    Raises:
+        OSError: it failed.
+    """
+    given = [ctypes.c_ulong(arg) if isinstance(arg, int) else arg for arg in args]
+    if getattr(LIBC, function)(*given) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{function}: {os.strerror(error)}")
+
+
+def run(
+    argv: list[str], folder: str, lifeline: int, status: int, user: str | None, keep: set[int]
+) -> int:
     """Run `argv` until it ends or the lifeline breaks; return how it ended."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
     me = os.getpid()
     pid = os.fork()
     if pid == 0:
+        doing = argv[0]
         try:
+            os.chdir(folder)
+            if user:
+                doing = f"becoming the user {user}"
+                become(user, folder)
+                doing = argv[0]
             # The backstop if this supervisor is killed. The signal follows the thread
-            # that forked; this process has only one.
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            # that forked; this process has only one. A change of user ends this setting.
+            must("prctl", PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
             if os.getppid() != me:
                 os._exit(1)
             for fd in keep:
                 os.set_inheritable(fd, False)
-            os.chdir(folder)
             os.execv(argv[0], argv)
         except OSError as error:
-            os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
+            os.write(2, f"{doing}: {error.strerror}\n".encode())
         finally:
             os._exit(127)
     os.write(status, f"pid {pid}\n".encode())

@@ -137,6 +137,20 @@ class Machine:
     alias: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OptionPart:
+    """A part of an option of QEMU's command line."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLineOption:
+    """An entry of `query-command-line-options`."""
+
+    parameters: list[OptionPart]
+
+
 @cache
 def _adapter(form: Any) -> TypeAdapter[Any]:
     return TypeAdapter(form)

@@ -7,6 +7,7 @@ class HmpSnapshots:
     """Snapshots by HMP commands, which print nothing if they succeed."""
 
     needs_disk = True
+    spawns = False
     new_process = False
 
     async def save(self, instance: Instance, tag: str) -> None:

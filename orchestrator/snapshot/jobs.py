@@ -13,6 +13,7 @@ class JobSnapshots:
     """Snapshots by the jobs `snapshot-save`, `snapshot-load` and `snapshot-delete`."""
 
     needs_disk = True
+    spawns = False
     new_process = False
 
     def __init__(self) -> None:

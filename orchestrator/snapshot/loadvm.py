@@ -14,6 +14,7 @@ class LoadvmSnapshots:
     """
 
     needs_disk = True
+    spawns = False
     new_process = True
 
     def __init__(self) -> None:

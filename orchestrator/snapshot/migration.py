@@ -24,6 +24,7 @@ class MigrationSnapshots:
     """
 
     needs_disk = False
+    spawns = False
     new_process = True
 
     to_file: str

@@ -18,6 +18,11 @@ class Snapshots(Protocol):
         """True if each load starts a new QEMU. The instance's old QEMU then ends."""
         ...
 
+    @property
+    def spawns(self) -> bool:
+        """True if QEMU starts other programs to save or to load."""
+        ...
+
     async def save(self, instance: Instance, tag: str) -> None:
         """Save the state of a stopped instance under the name `tag`.
 

@@ -1,6 +1,7 @@
 """Starts a QEMU whose guest ticks: one way to get an `Instance`."""
 
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -43,6 +44,7 @@ async def launch(
         QemuStartError: QEMU did not start, or ended at once.
         GuestStartError: the guest refused its configuration, or said nothing.
         GuestStarvedError: the guest said nothing, but the host did not let it run.
+        MonitorClosedError: QEMU ended in the context, which did not handle it.
     """
     guest = config.guest
     shared = guest.shared_port or guest.vcpus > host.max_consoles
@@ -56,6 +58,12 @@ async def launch(
     instance.measured_cycles = ready.period_cycles
     try:
         yield instance
+    except MonitorClosedError as error:
+        end = await instance.kill()
+        if -end.code != signal.SIGKILL:  # QEMU ended itself, which says more
+            seen = f"{error.seen}; QEMU ended by {end}"
+            raise MonitorClosedError(error.command, seen, arguments=error.arguments) from error
+        raise
     finally:
         await instance.kill()
 

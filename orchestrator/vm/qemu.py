@@ -20,6 +20,7 @@ from orchestrator.vm.argv import DISK_FILE, SYSTEM_FILE, qemu_args
 from orchestrator.vm.config import InstanceConfig, VmstateDisk
 from orchestrator.vm.console import Console
 from orchestrator.vm.machine import machine_on
+from orchestrator.vm.sandbox import sandbox_args
 from orchestrator.vm.tee import Tee
 
 #: Size of the disk before the disk that holds the VM state.
@@ -91,7 +92,9 @@ async def starting(
             files[SYSTEM_FILE] = bytes(SYSTEM_BYTES)
         machine = machine_on(host, config.machine)
         process = await host.start_qemu(
-            [*qemu_args(config, machine), *args], files, consoles=config.consoles
+            [*sandbox_args(config, host.facts.qemu), *qemu_args(config, machine), *args],
+            files,
+            consoles=config.consoles,
         )
     except BaseException:
         if tee:

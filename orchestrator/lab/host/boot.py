@@ -108,6 +108,8 @@ def lab_facts(host: HostFacts, lab: Lab, cpus: int, qemu: QemuFacts | None = Non
         kvm_device="usable",
         tracefs=None,
         hypervisor=True,
-        qemu=qemu,
+        # The lab itself holds QEMU. A filter would take time of the emulated CPU at each call.
+        qemu=replace(qemu, sandbox=False) if qemu else None,
+        qemu_user="root",
         clocksource=None,  # all of its CPUs read the same TSC, which is emulated
     )

@@ -5,8 +5,9 @@ import pytest
 from orchestrator.clock import DEFAULT_DEADLINES
 from orchestrator.guest.config import GuestConfig
 from orchestrator.host.errors import QemuStartError
-from orchestrator.host.qemu_binary import QemuBinary, _transports, read_qemu_facts
+from orchestrator.host.qemu_binary import QemuBinary, _has_sandbox, _transports, read_qemu_facts
 from orchestrator.qmp.answers import Entity
+from orchestrator.qmp.monitor import Monitor
 from orchestrator.testing import FakeQemu, Script
 from orchestrator.testing.clock import FakeClock
 
@@ -51,9 +52,29 @@ async def test_a_binary_that_answers_nonsense_is_no_qemu(command: str, answer: o
         script.on_command[name] = lambda qemu, value=value: value  # type: ignore[misc]
     facts = await read_qemu_facts(binary, clock, DEFAULT_DEADLINES)
     assert (facts.version, facts.machine_aliases) == ("8.0.4 (v8.0.4)", {"pc": "pc-i440fx-8.0"})
+    assert facts.sandbox is False
     if answer == [] and command not in ("query-version", "query-kvm"):
         return  # an empty list is a good one
     script.on_command[command] = lambda qemu: answer
     with pytest.raises(QemuStartError, match="does not answer as QEMU does") as caught:
         await read_qemu_facts(binary, clock, DEFAULT_DEADLINES)
     assert "not understood: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parts", "has"),
+    [
+        (["enable", "obsolete", "elevateprivileges", "spawn", "resourcecontrol"], True),
+        (["enable", "obsolete"], False),  # before 2.11
+        ([], False),
+    ],
+)
+async def test_a_sandbox_is_used_if_it_has_all_parts(parts: list[str], *, has: bool) -> None:
+    script = Script()
+    option = {"option": "sandbox", "parameters": [{"name": part} for part in parts]}
+    script.on_command["query-command-line-options"] = lambda qemu: [option]
+    monitor = await Monitor.connect(
+        FakeQemu(GuestConfig(), script, [], {}).qmp, FakeClock(), DEFAULT_DEADLINES
+    )
+    assert await _has_sandbox(monitor) is has
+    await monitor.close()

@@ -1,6 +1,7 @@
 """The folder of losttick's cache, and workshops: folders in which one process builds at a time."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -8,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.errors import InfraError, says_no_room
 from orchestrator.process.background import current_job
 
 #: Name of the lock file, in workshops and in entries.
@@ -19,10 +21,35 @@ LOCK = "lock"
 _RETRY_S = 0.1
 
 
+class CacheError(InfraError):
+    """The cache can't be used."""
+
+    def __init__(self, doing: str, seen: str) -> None:
+        super().__init__(
+            f"{doing}: {seen}. Let XDG_CACHE_HOME name a folder that you can write to, with room."
+        )
+
+    @property
+    def transient(self) -> bool:
+        """True if there is no room at the moment."""
+        return says_no_room(str(self))
+
+
 def cache_folder() -> Path:
-    """Return losttick's folder under the XDG cache directory."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    return Path(base) / "losttick"
+    """Return losttick's folder under the XDG cache directory.
+
+    A relative XDG_CACHE_HOME is ignored, as its specification says.
+
+    Raises:
+        CacheError: this user has no home folder.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        try:
+            base = Path("~/.cache").expanduser()
+        except RuntimeError as error:
+            raise CacheError("looking for the cache", "this user has no home folder") from error
+    return base / "losttick"
 
 
 @contextlib.contextmanager
@@ -33,16 +60,27 @@ def workshop(place: Path) -> Iterator[Path]:
     Files that a killed process left in `place` are removed.
 
     Raises:
+        CacheError: the folder can't be written to, or its disk is full.
         WorkCancelled: nobody waits for the build any more.
     """
-    lock = _lock_made(place)
+    try:
+        lock = _lock_made(place)
+    except OSError as error:
+        raise CacheError(f"making {place}", str(error.strerror)) from error
     try:
         for left in place.glob("work*"):
             shutil.rmtree(left, ignore_errors=True)
-        # A new name each time: a tool of a killed process may still write to the last one.
-        work = Path(tempfile.mkdtemp(prefix="work-", dir=place))
+        try:
+            # A new name each time: a tool of a killed process may still write to the last one.
+            work = Path(tempfile.mkdtemp(prefix="work-", dir=place))
+        except OSError as error:
+            raise CacheError(f"making a folder in {place}", str(error.strerror)) from error
         try:
             yield work
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise CacheError(f"building in {place}", str(error.strerror)) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
     finally:

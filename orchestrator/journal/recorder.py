@@ -106,8 +106,9 @@ class Recorder:
     def failure(self, cell: Cell, error: LosttickError, *, ends_cell: bool = False) -> None:
         """Note that the harness failed at something."""
         argv = error.argv if isinstance(error, QemuStartError) else ()
-        transient = isinstance(error, InfraError) and error.transient
-        said = ". ".join([str(error), *getattr(error, "__notes__", ())])
+        notes = getattr(error, "__notes__", ())  # of a disk that is full
+        transient = isinstance(error, InfraError) and (error.transient or bool(notes))
+        said = ". ".join([str(error), *notes])
         self.write(FailureRecord(cell.id, said, ends_cell, argv, transient))
 
     def save(self, cell: Cell, role: Role, save: Save) -> None:

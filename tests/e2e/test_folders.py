@@ -125,7 +125,7 @@ def test_no_room_for_the_files_of_qemu(tmp_path: Path, kib: int, words: str) -> 
         cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False,
         env={name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"},
     )  # fmt: skip
-    assert done.returncode == 4, done.stderr
+    assert done.returncode == 6, done.stderr  # a later try may do
     assert words in " ".join(done.stdout.split())
     assert "Traceback" not in done.stderr
     assert not wait_until(lambda: any(small.iterdir()), 0)

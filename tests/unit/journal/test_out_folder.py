@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import stat
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def test_a_folder_that_a_group_can_write_to_is_refused(other_user: OtherUser) ->
     place.mkdir()
     os.chown(place, -1, NOBODY)
     place.chmod(0o770)
+    with pytest.raises(OutFolderError, match=r"group .* can write to it"):
+        OutFolder(place)
+
+
+def test_a_folder_with_a_list_of_others_is_refused(other_user: OtherUser) -> None:
+    """The group's bits are then those of everybody in the list."""
+    place = other_user.home / "out"
+    place.mkdir()
+    entries = [(1, 7, -1), (2, 7, NOBODY), (4, 5, -1), (0x10, 7, -1), (0x20, 0, -1)]
+    packed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(place, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    except OSError as error:
+        not_applicable(f"no access lists on this file system: {error.strerror}")
     with pytest.raises(OutFolderError, match=r"group .* can write to it"):
         OutFolder(place)
 

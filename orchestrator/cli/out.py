@@ -15,6 +15,7 @@ from orchestrator.journal.file import (
 )
 from orchestrator.journal.fold import RunState
 from orchestrator.journal.out_folder import OutFolder, OutFolderError
+from orchestrator.process.background import in_thread
 
 DEFAULT_OUT = "losttick-out"
 
@@ -56,15 +57,20 @@ def out_folder(out: Path | None, *, shared: bool = False) -> Iterator[Path]:
                 path.rmdir()
 
 
-def run_to_resume(path: Path, *, shared: bool = False) -> RunState:
-    """Read the run to resume, in a folder that nobody else can write to.
+async def run_to_resume(path: Path | None, *, shared: bool = False) -> RunState | None:
+    """Read the run to resume, in a folder that nobody else can write to; None for no folder.
 
-    losttick will run the QEMU that the journal names.
+    losttick will run the QEMU that the journal names. To read the journal of a million trials
+    takes half a minute, in which signals and the watchdog are still served.
 
     Raises:
         ResumeError: it can't be resumed.
         OutFolderError: another user can write to its folder.
     """
+    return await in_thread(_run_to_resume, path, shared=shared) if path else None
+
+
+def _run_to_resume(path: Path, *, shared: bool) -> RunState:
     try:
         with OutFolder(path, shared=shared) as held:
             return read_run(path, held)

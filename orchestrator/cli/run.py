@@ -303,7 +303,7 @@ async def _run(
     by_phase: bool,
     as_json: bool,
 ) -> ExitCode:
-    resumed = run_to_resume(work.out, shared=work.shared_out) if work.resume and work.out else None
+    resumed = await run_to_resume(work.out if work.resume else None, shared=work.shared_out)
     plan = resumed.plan if resumed else work.plan
     assert plan is not None
     new = out_folder(work.out, shared=work.shared_out)

@@ -17,6 +17,7 @@ from orchestrator.errors import InfraError, InputError
 from orchestrator.journal.line import LineError, decode, encode, sequence_number
 from orchestrator.journal.out_folder import OutFolder
 from orchestrator.journal.records import FORMAT, Record
+from orchestrator.process.background import current_job
 
 #: The journal's name in an output folder.
 JOURNAL = "journal.jsonl"
@@ -24,6 +25,9 @@ JOURNAL = "journal.jsonl"
 
 #: Bytes to read at a time.
 _CHUNK = 1 << 20
+
+#: Lines to read until the next look whether anybody still waits for them.
+_LINES_AT_ONCE = 1024
 
 
 class JournalError(InfraError):
@@ -251,9 +255,10 @@ def numbered_records(path: Path, folder: OutFolder | None = None) -> Iterator[tu
         OSError: the file can't be read.
         JournalFormatError: it is not a journal, was written in a newer format, or has a line
             that can't be understood, stands twice, or does not follow the line before it.
+        WorkCancelled: the task that waits for it was cancelled (`in_thread`).
     """
     with _to_read(path, folder) as journal:
-        number, numbered = 0, False
+        number, numbered, job = 0, False, current_job()
         for number, line in enumerate(journal, 1):
             if number == 1:
                 _check_first(path, line)
@@ -265,6 +270,8 @@ def numbered_records(path: Path, folder: OutFolder | None = None) -> Iterator[tu
             except LineError as error:
                 raise JournalFormatError(path, number, str(error)) from error
             yield number, record
+            if number % _LINES_AT_ONCE == 0:
+                job.check()
         if number == 0:
             raise JournalFormatError(path, 1, "the file is empty")
 

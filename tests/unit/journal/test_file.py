@@ -1,9 +1,11 @@
 """The journal's file: written and read back, torn, foreign, newer, corrupt."""
 
+import asyncio
 import errno
 import json
 import os
 import random
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from orchestrator.journal.records import (
 )
 from orchestrator.journal.trial_record import Role, TrialRecord, trial_record
 from orchestrator.plan.load import build_plan
+from orchestrator.process.background import in_thread
 from orchestrator.results.summary import summary
 from orchestrator.verdict.run import judge_run
 from tests.support.records import heads, save_record
@@ -174,6 +177,29 @@ def test_a_record_that_is_written_in_part_is_taken_back(
     assert [type(record) for record in read_journal(path)] == [
         *map(type, heads(PLAN)), InterruptedRecord
     ]  # fmt: skip
+
+
+async def test_reading_a_long_journal_ends_when_nobody_waits_for_it(tmp_path: Path) -> None:
+    """A SIGTERM ends a run that is about to be resumed, too."""
+    records = (TraceRecord(CELL.id, ApicvTrace(True, 3, 0)) for _ in range(5000))
+    path = written(tmp_path / "journal.jsonl", *heads(PLAN), *records)
+    began, may_go_on = threading.Event(), threading.Event()
+    seen: list[Record] = []
+
+    def read() -> None:
+        for record in read_journal(path):
+            seen.append(record)
+            began.set()
+            may_go_on.wait()
+
+    task = asyncio.create_task(in_thread(read))
+    await asyncio.to_thread(began.wait)
+    task.cancel()
+    await asyncio.sleep(0)  # the thread is told that nobody waits
+    may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(seen) < 2000
 
 
 RUN = '{"record":"run","format":1,"losttick":"0","seed":1,"guests":{}}\n'

@@ -54,6 +54,12 @@ def emulators(folder: Path) -> list[int]:
     return found
 
 
+def parent(pid: int) -> int:
+    """Return the parent of a process."""
+    stat = (Path("/proc") / str(pid) / "stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
+
+
 async def test_a_host_like_any_other(emulator: Bochs, runtime_folder: Path) -> None:
     log = io.BytesIO()
     async with boot(await image(emulator), FACTS, log) as host:
@@ -128,12 +134,18 @@ async def test_another_user_reaches_no_lab(emulator: Bochs) -> None:
     assert reached == []
 
 
-async def test_an_emulator_that_dies_is_no_freeze(emulator: Bochs, runtime_folder: Path) -> None:
+@pytest.mark.parametrize(
+    "victim", ["emulator", pytest.param("supervisor", marks=pytest.mark.thorough)]
+)
+async def test_an_emulator_that_dies_is_no_freeze(
+    emulator: Bochs, runtime_folder: Path, victim: str
+) -> None:
+    """The lab's folder and the emulator are gone as well if its supervisor is killed."""
     log = io.BytesIO()
     async with boot(await image(emulator), FACTS, log) as host:
         async with launch(host, TICKING) as instance:
             (pid,) = emulators(runtime_folder)
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid if victim == "emulator" else parent(pid), signal.SIGKILL)
             end = await instance.process.exited()
             assert "emulator ended" in end.stderr or "is closed" in end.stderr
         with pytest.raises(QemuStartError, match=r"the emulator ended|is closed"):

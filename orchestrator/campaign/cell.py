@@ -1,17 +1,17 @@
 """The campaign of one cell: a control, the trials, another control."""
 
 import contextlib
-import random
 from collections.abc import AsyncIterator
 
-from orchestrator.campaign.controls import Controls
+from orchestrator.campaign.controls import ControlMissingError, Controls
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.instances import Instances
 from orchestrator.campaign.pauses import Patience, Pauses
+from orchestrator.campaign.phases import Phases
 from orchestrator.campaign.room import Room
 from orchestrator.campaign.shams import Shams
 from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
-from orchestrator.campaign.trouble import INSTANCE_TROUBLE
+from orchestrator.campaign.trouble import INSTANCE_TROUBLE, LastTroubleError
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError
 from orchestrator.findings.outcome import STOPPED, Outcome, TrialResult
@@ -43,6 +43,17 @@ TURN_TRIALS = 150
 MAX_BARREN_INSTANCES = 3
 
 
+class GivenUpError(LastTroubleError):
+    """Several instances in a row came to no load."""
+
+    def __init__(self, last: InfraError) -> None:
+        super().__init__(
+            f"the cell was given up, because {MAX_BARREN_INSTANCES} QEMUs in a row failed before "
+            "their first load. The last failure",
+            last,
+        )
+
+
 class CellRunner:
     """Runs one cell on one host."""
 
@@ -59,7 +70,6 @@ class CellRunner:
         rule: StoppingRule | None = None,
         turns: Turns | None = None,
         patience: Patience | None = None,
-        rng: random.Random,
         recorder: Recorder,
         progress: Progress,
     ) -> None:
@@ -78,7 +88,6 @@ class CellRunner:
             turns: turns that the cell takes; by default the cell has the host for itself.
             patience: how long the cells of the run wait for a busy host; by default this cell
                 has its own.
-            rng: draws the phases.
             recorder: journal and evidence, and the counts of earlier sessions.
             progress: receives each step.
         """
@@ -93,15 +102,15 @@ class CellRunner:
         self._turn_until = 0
         self._turns = turns
         self._rule = rule or StoppingRule(planned)
-        self._rng = rng
         self._recorder = recorder
         self._progress = progress
         self._pauses = Pauses(host, cell, recorder, progress, patience or Patience())
         self._room = Room(recorder.folder)
+        self._phases = Phases(recorder.state.seed, cell)
         self._shams = Shams(cell, planned, recorder, progress)
         self._limits = Limits(period_ns, cell.vcpus)
         self._instances = Instances(host, cell, snapshots, self._limits, recorder)
-        self._controls = Controls(cell, self._instances, recorder, progress)
+        self._controls = Controls(cell, self._instances, self._pauses, recorder, progress)
         self._attempt = 1
 
     @property
@@ -121,7 +130,8 @@ class CellRunner:
         """
         self._progress.cell_begins(self._cell, self._planned)
         try:
-            if self._planned_controls > 0:
+            # A resumed run whose loads are done has only its last control to take.
+            if self._planned_controls > 0 and (self._goes_on() or not self.counts.controls):
                 await self._control_in_turn()
             await self._trials_until_planned()
             if self._planned_controls > 1:
@@ -129,7 +139,8 @@ class CellRunner:
         except JournalError:
             raise  # something was not recorded: the run must end, even if the next record fits
         except InfraError as error:
-            self._recorder.failure(self._cell, error, ends_cell=True)
+            control = isinstance(error, ControlMissingError)
+            self._recorder.failure(self._cell, error, ends_cell=True, control=control)
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -164,9 +175,13 @@ class CellRunner:
                     self._note_console(instance)
                 except INSTANCE_TROUBLE as error:
                     self._recorder.failure(self._cell, error)
-                    barren = barren + 1 if self.counts.attempts == before else 0
-                    if barren == MAX_BARREN_INSTANCES:
-                        raise
+                    barren += 1
+                    if self.counts.attempts == before:
+                        if barren == MAX_BARREN_INSTANCES:
+                            raise GivenUpError(error) from error
+                        self._turn_began_ns += await self._pauses.rest(barren)
+                if self.counts.attempts > before:
+                    barren = 0
                 self._used_ns += self._host.clock.now_ns() - self._turn_began_ns
 
     def _goes_on(self) -> bool:
@@ -198,8 +213,9 @@ class CellRunner:
             try:
                 if save:
                     await self._snapshots.delete(instance, save.tag)
+                number = self.counts.saves + 1
                 taken, rejected = await saver.take(
-                    f"save{self.counts.saves + 1}", aim.draw(self._rng),
+                    f"save{number}", self._phases.draw(number),
                     within=aim.within, wide=aim.wide, expired=aim.expired,
                 )  # fmt: skip
             except (NoSaveError, MonitorError) as error:
@@ -229,8 +245,8 @@ class CellRunner:
             await self._instances.note_trace(instance)
             if self._cell.cycle is CycleKind.FRESH or self._cell.loader != SAME_QEMU:
                 break  # the next save is of a guest in a new QEMU
-            if self._room.lacking():
-                break  # before the next QEMU starts, the cell waits for room
+            if self._room.lacking() or await self._pauses.wanted():
+                break  # before the next QEMU starts, the cell waits
         if save and (odd := await other_vectors.look(instance, save)):
             await self._count(instance, save, odd)
 

@@ -1,8 +1,8 @@
 """The controls of one cell: losses that the guest injects itself, and that must be seen.
 
-On a busy host a control has several tries. A try is repeated only if it shows nothing about the
-observer: the window passed before the guest was stopped, or the host's stall spoiled the load. A
-loss that was not seen in a good try stays unseen.
+On a busy host a control has several tries, with longer and longer rests between them. A try is
+repeated only if it shows nothing about the observer: the window passed before the guest was
+stopped, or the host's stall spoiled the load. A loss that was not seen in a good try stays unseen.
 """
 
 import math
@@ -10,7 +10,9 @@ from dataclasses import replace
 
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.instances import Instances
-from orchestrator.campaign.trouble import INSTANCE_TROUBLE
+from orchestrator.campaign.pauses import Pauses
+from orchestrator.campaign.trouble import INSTANCE_TROUBLE, LastTroubleError
+from orchestrator.errors import InfraError
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult
 from orchestrator.guest.registry import GUESTS
@@ -23,6 +25,7 @@ from orchestrator.plan.cell import Cell
 from orchestrator.timers.gap import missing
 from orchestrator.timers.registry import TIMERS
 from orchestrator.timers.timer import Timer
+from orchestrator.trial.aim import NoSaveError
 from orchestrator.trial.control_save import ControlSaver
 from orchestrator.trial.examine import Hang
 from orchestrator.trial.quiet_gaps import with_gaps
@@ -56,22 +59,41 @@ def spoiled(timer: Timer, part: VcpuResult, hang: Hang | None) -> str:
     return ""
 
 
+class ControlMissingError(LastTroubleError):
+    """A control could not be taken: no try of it showed anything about the observer."""
+
+    def __init__(self, last: InfraError) -> None:
+        super().__init__(f"none of {CONTROL_TRIES} tries succeeded. The last one", last)
+
+    @property
+    def transient(self) -> bool:
+        """True if the host was too busy for the last try."""
+        return super().transient or isinstance(self.last, NoSaveError)
+
+
 class Controls:
     """Injects losses into guests of one cell, and checks that they are seen."""
 
     def __init__(
-        self, cell: Cell, instances: Instances, recorder: Recorder, progress: Progress
+        self,
+        cell: Cell,
+        instances: Instances,
+        pauses: Pauses,
+        recorder: Recorder,
+        progress: Progress,
     ) -> None:
         """Prepare.
 
         Args:
             cell: the cell.
             instances: starts its instances.
+            pauses: rests between the tries.
             recorder: journal and evidence, and the counts of earlier sessions.
             progress: hears whether each control was seen.
         """
         self._cell = cell
         self._instances = instances
+        self._pauses = pauses
         self._recorder = recorder
         self._progress = progress
 
@@ -79,9 +101,7 @@ class Controls:
         """Run the next control of the cell.
 
         Raises:
-            NoSaveError: no try could save the guest inside the window.
-            MonitorError: QEMU failed in the last try.
-            QemuStartError: QEMU did not start in the last try.
+            ControlMissingError: no try could be carried out.
         """
         controls = self._recorder.state.cells[self._cell.id].controls
         number = len(controls) + 1
@@ -91,10 +111,12 @@ class Controls:
             except INSTANCE_TROUBLE as error:
                 self._recorder.failure(self._cell, error)
                 if attempt == CONTROL_TRIES:
-                    raise
-                continue
-            if outcome is not Outcome.UNKNOWN:
-                break
+                    raise ControlMissingError(error) from error
+            else:
+                if outcome is not Outcome.UNKNOWN:
+                    break
+            if attempt < CONTROL_TRIES:
+                await self._pauses.rest(attempt)
         self._progress.control_seen(self._cell, controls[-1].seen)
 
     async def _try(self, number: int, attempt: int) -> Outcome:

@@ -4,7 +4,7 @@ import collections
 from dataclasses import dataclass
 
 from orchestrator.campaign.events import Progress
-from orchestrator.errors import InfraError
+from orchestrator.errors import TransientError
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.protocol import Host
 from orchestrator.journal.counts import CellState
@@ -29,8 +29,16 @@ LONGEST_NS = 120_000_000_000
 
 _LOOK_NS = 5_000_000_000
 
+#: Rest before another QEMU is tried after one that came to nothing, by the host's clock. Each
+#: further rest is twice as long, up to the longest. A host that does not say how busy it is gets a
+#: tenth of this time.
+FIRST_REST_NS, LONGEST_REST_NS = 500_000_000, 8_000_000_000
 
-class BusyHostError(InfraError):
+#: Time between two looks at how busy the host is, while a QEMU runs: the kernel averages over it.
+LOOK_AGAIN_NS = 10_000_000_000
+
+
+class BusyHostError(TransientError):
     """The host stays too busy to measure anything."""
 
 
@@ -69,6 +77,8 @@ class Pauses:
         self._progress = progress
         self._patience = patience
         self._unknown: collections.deque[bool] = collections.deque(maxlen=REMEMBERED)
+        self._looked_ns = host.clock.now_ns()
+        """When the host was last asked how busy it is."""
 
     def note(self, outcome: Outcome) -> None:
         """Note the outcome of an attempt."""
@@ -92,7 +102,7 @@ class Pauses:
             self._give_up()
         if self._patience.for_pressure_ns <= 0:
             return 0
-        percent = await self._host.pressure_percent()
+        percent = await self._pressure()
         if percent is None or percent < BUSY_PERCENT:
             return 0
         rested_ns = await self._pause(
@@ -101,6 +111,43 @@ class Pauses:
         )
         self._patience.for_pressure_ns -= rested_ns
         return rested_ns
+
+    async def wanted(self) -> bool:
+        """Return whether the host has become so busy that the cell should end its QEMU and pause.
+
+        The host is asked now and then, and only as long as the run has patience left.
+        """
+        now_ns = self._host.clock.now_ns()
+        if self._patience.for_pressure_ns <= 0 or now_ns - self._looked_ns < LOOK_AGAIN_NS:
+            return False
+        percent = await self._pressure()
+        return percent is not None and percent >= BUSY_PERCENT
+
+    async def rest(self, failures: int) -> int:
+        """Rest before another try, because the last one came to nothing; return for how long.
+
+        A busy host is waited for, as long as the run has patience for unknown attempts left.
+
+        Args:
+            failures: tries in a row that came to nothing.
+        """
+        rest_ns = min(FIRST_REST_NS << (failures - 1), LONGEST_REST_NS)
+        percent = await self._pressure()
+        if percent is not None and percent >= BUSY_PERCENT and self._patience.for_unknown_ns > 0:
+            rested_ns = await self._pause(
+                f"QEMU came to nothing {failures} time(s) in a row, and in {percent:.0f} % of the "
+                "last 10 s some task waited for a CPU",
+                min(LONGEST_NS, self._patience.for_unknown_ns),
+            )
+            self._patience.for_unknown_ns -= rested_ns
+            return rested_ns
+        rest_ns = rest_ns // 10 if percent is None else rest_ns
+        await self._host.clock.sleep(rest_ns)
+        return rest_ns
+
+    async def _pressure(self) -> float | None:
+        self._looked_ns = self._host.clock.now_ns()
+        return await self._host.pressure_percent()
 
     def _give_up(self) -> None:
         """Raise BusyHostError if too many attempts of the cell ended unknown."""
@@ -128,7 +175,7 @@ class Pauses:
         while True:
             await clock.sleep(_LOOK_NS)
             rested_ns = clock.now_ns() - began_ns
-            percent = await self._host.pressure_percent()
+            percent = await self._pressure()
             bound_ns = LONGEST_NS // 10 if percent is None else LONGEST_NS
             if rested_ns >= min(bound_ns, longest_ns):
                 return rested_ns

@@ -1,4 +1,4 @@
-"""Reads an interrupted run, so that it can continue."""
+"""Reads a run, so that it can continue."""
 
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,15 @@ class ResumeError(InputError):
 def read_run(folder: Path, held: OutFolder | None = None) -> RunState:
     """Return the state of the run whose output is in a folder.
 
+    A run that has ended is resumed, too: cells that were given up get another chance. If there
+    are none, the state is `finished`.
+
     Args:
         folder: the folder.
         held: the same folder, if it is held open: the journal is then read from there.
 
     Raises:
-        ResumeError: there is no such run, it ran in labs, or it has its verdict already.
+        ResumeError: there is no such run, or it ran in labs.
     """
     doing = f"resuming the run in {folder}"
     try:
@@ -34,10 +37,6 @@ def read_run(folder: Path, held: OutFolder | None = None) -> RunState:
         raise ResumeError(f"{doing}: {JOURNAL}: {error.strerror}") from error
     except JournalFormatError as error:
         raise ResumeError(f"{doing}: {error}") from error
-    if state.verdict is not None:
-        raise ResumeError(
-            f"{doing}: it has ended with the verdict {state.verdict}, so nothing is left to do"
-        )
     if any(each.cell.host for each in state.cells.values()):
         raise ResumeError(
             f"{doing}: its cells ran in labs, and lab runs are not resumed. Start `losttick lab "

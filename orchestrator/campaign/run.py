@@ -18,6 +18,7 @@ from orchestrator.campaign.unfit import UnfitCellError
 from orchestrator.campaign.witness import Ask
 from orchestrator.errors import Lack
 from orchestrator.guest.registry import GUESTS
+from orchestrator.host.boot import boot_id
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.protocol import Host
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
@@ -69,7 +70,8 @@ async def run_plan(
             QEMUs. By default, only cells that name no QEMU can run.
         parallel: number of vCPUs that run at a time.
         resumed: the state of an interrupted run of this plan, whose journal is in `out`, as
-            `read_run(out)` returns it. The run continues from this state.
+            `read_run(out)` returns it. The run continues from this state; if that is `finished`,
+            its result is returned at once.
         ask: runs the direct test on the host, as a second witness of losses; by default there
             is none.
         shared_out: whether `out` may be a folder that other users can write to.
@@ -81,6 +83,8 @@ async def run_plan(
         OutFolderError: another user can write to `out`.
         ResumeError: another process has gone on with the resumed run.
     """
+    if resumed is not None and resumed.finished:
+        return judge_run(resumed, out / JOURNAL)
     cells = plan.cells(auto)
     require(plan, cells, host.facts)
     assignments = [
@@ -88,7 +92,7 @@ async def run_plan(
     ]
     return await run_cells(
         assignments, host.facts, plan, out, progress, parallel=parallel, interleave=True, auto=auto,
-        resumed=resumed, ask=ask, shared_out=shared_out,
+        resumed=resumed, ask=ask, shared_out=shared_out, boot=await boot_id(host),
     )  # fmt: skip
 
 
@@ -122,6 +126,7 @@ async def run_cells(
     resumed: RunState | None = None,
     ask: Ask | None = None,
     shared_out: bool = False,
+    boot: str = "",
 ) -> RunResult:
     """Run cells, each on its host, and journal them.
 
@@ -138,6 +143,8 @@ async def run_cells(
         resumed: the state of the run whose journal is in `out`.
         ask: runs the direct test on a cell's host, as a second witness of losses.
         shared_out: whether `out` may be a folder that other users can write to.
+        boot: name of the present boot of the host on which losttick itself runs; empty if it is
+            not known.
 
     Returns:
         The same result that `read_result(out)` returns.
@@ -151,14 +158,14 @@ async def run_cells(
     with Journal(out / JOURNAL, resume=resumed is not None, shared=shared_out) as journal:
         recorder = Recorder(journal, resumed)
         if resumed is None:
-            _begin(recorder, facts, plan, assignments, auto)
+            _begin(recorder, facts, plan, assignments, auto, boot)
         else:
             if journal.records != resumed.records:
                 raise ResumeError(
                     f"resuming the run in {out}: another process has gone on with it since its "
                     "journal was read. Try again."
                 )
-            _go_on(recorder, facts, progress)
+            _go_on(recorder, facts, boot, progress)
         turns = Turns(
             {cell.id: cell.vcpus if interleave else 1 for cell in cells}, parallel,
             random.Random(f"{recorder.state.seed}/turns"),
@@ -195,11 +202,12 @@ def _begin(
     plan: Plan,
     assignments: Sequence[Assignment],
     auto: Accel,
+    boot: str,
 ) -> None:
     """Write the records that a run begins with."""
     cells = [assignment.cell for assignment in assignments]
     seed = plan.seed if plan.seed is not None else secrets.randbits(32)
-    recorder.write(RunRecord(FORMAT, __version__, seed, _images(cells)))
+    recorder.write(RunRecord(FORMAT, __version__, seed, _images(cells), boot_id=boot))
     recorder.write(HostRecord(facts))
     recorder.write(PlanRecord(plan.model_dump(mode="json"), tuple(cells), auto))
     for assignment in assignments:
@@ -212,12 +220,19 @@ def _images(cells: Sequence[Cell]) -> dict[str, str]:
     return {name: GUESTS[name].sha256 for name in sorted({cell.guest for cell in cells})}
 
 
-def _go_on(recorder: Recorder, facts: HostFacts, progress: Progress) -> None:
+def _go_on(recorder: Recorder, facts: HostFacts, boot: str, progress: Progress) -> None:
     """Journal that a run continues, and on which host."""
     state = recorder.state
+    if state.boot_id and boot and boot != state.boot_id:
+        progress.noted(
+            f"The host went down {state.went_down}: it was booted since, and the journal ends "
+            "there without an end of the session."
+            if state.went_down
+            else "The host was booted since the previous session."
+        )
     now = _images([each.cell for each in state.cells.values()])
     changed = changed_facts(state.facts, facts, (state.guests, now))
-    recorder.write(ResumedRecord(__version__, now, facts, changed))
+    recorder.write(ResumedRecord(__version__, now, facts, changed, boot_id=boot))
     if changed:
         progress.noted(
             f"The host differs from the previous session's: {', '.join(changed)} changed. "

@@ -1,7 +1,6 @@
 """Runs each cell of a run on its host, in its turn, until its verdict."""
 
 import contextlib
-import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -173,9 +172,6 @@ class Schedule:
             ),
             turns=self.turns if self.interleave else None,
             patience=self.patience,
-            # The cell's name is part of the seed, so that its phases do not depend on the
-            # other cells.
-            rng=random.Random(f"{state.seed}/{cell.id}/{state.cells[cell.id].saves}"),
             recorder=self.recorder,
             progress=self.progress,
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """Failures of one instance that do not end its cell."""
 
+from orchestrator.errors import InfraError
 from orchestrator.host.errors import QemuStartError
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.aim import NoSaveError
@@ -8,3 +9,24 @@ from orchestrator.vm.starved import GuestStarvedError
 
 #: The next instance may do better.
 INSTANCE_TROUBLE = (NoSaveError, MonitorError, QemuStartError, GuestStartError, GuestStarvedError)
+
+
+class LastTroubleError(InfraError):
+    """Several tries in a row came to nothing."""
+
+    def __init__(self, said: str, last: InfraError) -> None:
+        """Build the message.
+
+        Args:
+            said: what came to nothing, and how often.
+            last: the error of the last try.
+        """
+        self.last = last
+        super().__init__(f"{said}: {last}")
+        for note in getattr(last, "__notes__", ()):
+            self.add_note(note)
+
+    @property
+    def transient(self) -> bool:
+        """True if the host had no time or no room for the last try."""
+        return self.last.transient

@@ -1,7 +1,6 @@
 """`losttick run`: does this host lose ticks?"""
 
 import contextlib
-import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +25,7 @@ from orchestrator.cli.options import (
     raised_deadlines,
 )
 from orchestrator.cli.out import hint_to_resume, out_folder, run_to_resume
-from orchestrator.cli.phases import print_phases
-from orchestrator.cli.run_table import print_run
-from orchestrator.cli.screen import Screen
+from orchestrator.cli.run_result import print_result
 from orchestrator.cli.service import with_status
 from orchestrator.cli.whole import Whole
 from orchestrator.clock import Deadlines
@@ -40,15 +37,16 @@ from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.host.qemus import LocalQemus
+from orchestrator.journal.file import JOURNAL
 from orchestrator.plan.axes import Axes
 from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.plan.faults import COMMAND_LINE
 from orchestrator.plan.load import build_plan, load_plan, merge
 from orchestrator.plan.plan import Plan
 from orchestrator.registry import Registry
-from orchestrator.results.summary import summary
 from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
+from orchestrator.verdict.run import judge_run
 from orchestrator.vm.config import Accel, Firmware, IrqChip, VmstateDisk
 
 _AXES = "Axes: each may be given more than once, and every combination is a cell"
@@ -304,6 +302,10 @@ async def _run(
     as_json: bool,
 ) -> ExitCode:
     resumed = await run_to_resume(work.out if work.resume else None, shared=work.shared_out)
+    if resumed and resumed.finished and work.out:
+        result = judge_run(resumed, work.out / JOURNAL)
+        print_result(result, by_phase=by_phase, as_json=as_json)
+        return result_exit(result.ends, fail_on)
     plan = resumed.plan if resumed else work.plan
     assert plan is not None
     new = out_folder(work.out, shared=work.shared_out)
@@ -324,13 +326,7 @@ async def _run(
                     qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
                     ask=ask_this_host, shared_out=work.shared_out,
                 )  # fmt: skip
-    if as_json:
-        typer.echo(json.dumps(summary(result), indent=2))
-    else:
-        screen = Screen()
-        print_run(screen, result)
-        if by_phase:
-            print_phases(screen, result)
+    print_result(result, by_phase=by_phase, as_json=as_json)
     return result_exit(result.ends, fail_on)
 
 

@@ -141,8 +141,8 @@ def went_wrong(result: CellResult) -> str:
 
 def controls_seen(result: CellResult) -> str:
     """Return how many of a cell's controls were seen, in words."""
-    controls = result.counts.controls
-    return f"{sum(control.seen for control in controls)} of {len(controls)} seen"
+    seen = sum(control.seen for control in result.counts.controls)
+    return f"{seen} of {result.counts.controls_begun} seen"
 
 
 def _row(result: CellResult) -> tuple[str | Styled, ...]:

@@ -95,6 +95,8 @@ class CellState:
     """Why the cell was given up."""
     transient: bool = False
     """True if it was given up because the host had no time or no room."""
+    control_missing: bool = False
+    """True if it was given up because a control could not be taken."""
     skipped: str | None = None
     """Why the cell can't run."""
     lacks: str | None = None
@@ -111,6 +113,28 @@ class CellState:
     def trials(self) -> int:
         """Trials of eligible saves, resolved or not."""
         return self.outcomes.total()
+
+    @property
+    def controls_begun(self) -> int:
+        """Controls, with one that could not be taken."""
+        return len(self.controls) + self.control_missing
+
+    @property
+    def unfinished(self) -> bool:
+        """True if a resumed run has something left to do in the cell.
+
+        The cell has no verdict yet, was given up, or has a control of which nothing is known.
+        """
+        unknown = any(control.outcome is _UNKNOWN for control in self.controls)
+        return not self.ended or self.failure is not None or unknown
+
+    def resume(self) -> None:
+        """Give an unfinished cell its time again, and another chance."""
+        self.ended, self.out_of_time = False, False
+        self.failure, self.skipped, self.lacks = None, None, None
+        self.transient, self.control_missing = False, False
+        self.controls = [each for each in self.controls if each.outcome is not _UNKNOWN]
+        self.pairing.drop_open()  # its members would be hours apart
 
     @property
     def bug_losses(self) -> int:

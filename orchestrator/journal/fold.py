@@ -72,6 +72,10 @@ class RunState:
     """The verdict that ended the run; None until then."""
     interrupted: str | None = None
     """Why the run ended early, if it noted a reason."""
+    boot_id: str = ""
+    """The kernel's name for the boot of the host in the last session; empty if it is not known."""
+    in_cell: str | None = None
+    """The cell of the last record that is about a cell; None if a session has none yet."""
     _plan: Plan | None = None
     _facts: HostFacts | None = None
 
@@ -101,17 +105,33 @@ class RunState:
             step(self, record)
         self.records += 1
 
+    @property
+    def finished(self) -> bool:
+        """True if the run has its verdict, and a resumed run would have nothing left to do."""
+        left = any(cell.unfinished for cell in self.cells.values())
+        return self.verdict is not None and not left
+
+    @property
+    def went_down(self) -> str:
+        """Where the host stopped, if it did not stop after the end of a session, in words."""
+        if self.in_cell is None or self.interrupted is not None:
+            return ""
+        cell = self.cells[self.in_cell]
+        return f"in trial {cell.trials + 1} of {self.in_cell}" if not cell.ended else ""
+
     def _cell(self, name: str) -> CellState:
         try:
-            return self.cells[name]
+            found = self.cells[name]
         except KeyError:
             raise OrderError(f"the plan has no cell {name}") from None
+        self.in_cell = name
+        return found
 
     def _begin(self, record: RunRecord) -> None:
         if self.began_at or self.cells:
             raise OrderError("a second run begins in the same journal")
         self.losttick, self.seed, self.guests = record.losttick, record.seed, record.guests
-        self.began_at = record.at
+        self.began_at, self.boot_id = record.at, record.boot_id
 
     def _refuse_direct(self, record: DirectRecord | SeriesRecord) -> None:
         raise OrderError("the record belongs in the journal of a direct test, not of a run")
@@ -139,15 +159,16 @@ class RunState:
         self.cells = {cell.id: _empty(cell) for cell in record.cells}
 
     def _resume(self, record: ResumedRecord) -> None:
-        if self.verdict is not None:
-            raise OrderError("the run is resumed after its verdict")
+        if self.finished:
+            raise OrderError("the run is resumed after its verdict, and nothing was left to do")
         self.losttick, self.guests = record.losttick, record.guests
         self._facts, self.changed = record.facts, tuple(record.changed)
-        self.interrupted = None
+        self.boot_id = record.boot_id
+        self.interrupted = self.verdict = None
+        self.ended_at, self.in_cell = "", None
         for cell in self.cells.values():
-            if not cell.ended:  # the cell gets its time again, and another chance
-                cell.out_of_time, cell.failure, cell.skipped = False, None, None
-                cell.pairing.drop_open()  # its members would be hours apart
+            if cell.unfinished:
+                cell.resume()
 
     def _restart(self, record: RestartRecord) -> None:
         self.cells[record.cell] = _empty(self._cell(record.cell).cell)
@@ -184,6 +205,7 @@ class RunState:
         cell = self._cell(record.cell)
         if record.ends_cell:
             cell.failure, cell.transient = record.error, record.transient
+            cell.control_missing = record.control
 
     def _skip(self, record: SkipRecord) -> None:
         cell = self._cell(record.cell)

@@ -103,13 +103,15 @@ class Recorder:
             )
         )
 
-    def failure(self, cell: Cell, error: LosttickError, *, ends_cell: bool = False) -> None:
+    def failure(
+        self, cell: Cell, error: LosttickError, *, ends_cell: bool = False, control: bool = False
+    ) -> None:
         """Note that the harness failed at something."""
         argv = error.argv if isinstance(error, QemuStartError) else ()
         notes = getattr(error, "__notes__", ())  # of a disk that is full
         transient = isinstance(error, InfraError) and (error.transient or bool(notes))
         said = ". ".join([str(error), *notes])
-        self.write(FailureRecord(cell.id, said, ends_cell, argv, transient))
+        self.write(FailureRecord(cell.id, said, ends_cell, argv, transient, control))
 
     def save(self, cell: Cell, role: Role, save: Save) -> None:
         """Note a save, or an attempt at one that was not eligible."""

@@ -39,6 +39,8 @@ class RunRecord:
     guests: dict[str, str]
     """SHA-256 of the image of each guest that the run's cells name, by the guest's name."""
     at: str = ""
+    boot_id: str = ""
+    """The kernel's name for the present boot of the host; empty if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class ResumedRecord:
     changed: dict[str, tuple[Any, Any]]
     """Facts that differ from the session before, by name: before and after."""
     at: str = ""
+    boot_id: str = ""
+    """The kernel's name for the present boot of the host; empty if it is not known."""
 
 
 # --- what happens to a cell ---
@@ -213,6 +217,8 @@ class FailureRecord:
     """Command line of a QEMU that did not start."""
     transient: bool = False
     """True if the host had no time or no room: nothing failed."""
+    control: bool = False
+    """True if it is a control of the cell that could not be taken."""
 
 
 @dataclass(frozen=True, slots=True)

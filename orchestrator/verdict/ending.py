@@ -14,10 +14,12 @@ class Ending:
     failure: str | None = None
     """Why the harness gave the cell up, for instance because no eligible save could be had.
     None if it did not."""
+    control_missing: bool = False
+    """True if it gave the cell up because a control could not be taken."""
     interrupted: bool = False
     """True if the run ended before the cell."""
     resume: bool = False
-    """True if an interrupted run can be resumed."""
+    """True if the run can be resumed."""
     seconds: float | None = None
     """The time limit, if it was reached."""
 
@@ -28,6 +30,11 @@ class Ending:
 
     def __str__(self) -> str:
         """Return how the campaign ended, as a clause; empty if it ended as planned."""
+        if self.failure is not None and self.control_missing:
+            resume = ". `losttick run --resume DIR` takes it again" if self.resume else ""
+            return (
+                f"a control could not be taken, {self._reached}: {self.failure.rstrip('.')}{resume}"
+            )
         if self.failure is not None:
             return f"the campaign ended early, {self._reached}: {self.failure.rstrip('.')}"
         if self.interrupted:

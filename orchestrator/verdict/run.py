@@ -239,6 +239,7 @@ def _ending(state: CellState, plan: Plan, *, cut_short: bool) -> Ending:
         lost=state.outcomes[Outcome.LOST],
         planned=plan.limits.planned,
         failure=state.failure or state.skipped,  # skipped with trials: it was resumed
+        control_missing=state.control_missing,
         interrupted=cut_short,
         resume=not state.cell.host,
         seconds=plan.limits.seconds if state.out_of_time else None,
@@ -253,7 +254,7 @@ def _tally(state: CellState, run: RunState) -> Tally:
         attempts=state.attempts,
         unknown_attempts=state.unknown_attempts,
         controls_seen=sum(control.seen for control in state.controls),
-        controls=len(state.controls),
+        controls=state.controls_begun,
         planned=run.plan.limits.planned,
         cells=len(run.cells),
         vcpus=state.cell.vcpus,

@@ -104,3 +104,34 @@ async def test_a_host_on_which_nothing_can_be_measured_is_given_up(tmp_path: Pat
     assert cell.counts.trials < 10
     pauses = [r for r in journal_dicts(result.journal) if r["record"] == "pause"]
     assert 300e9 <= sum(pause["ns"] for pause in pauses) < 345e9
+
+
+async def test_a_host_that_gets_busy_while_a_qemu_runs_is_waited_for(tmp_path: Path) -> None:
+    """One QEMU can run for all trials of a cell: the host is asked meanwhile, too."""
+    plan = build_plan(
+        {
+            "axes": {"period_ms": 100, "loads_per_save": 5},
+            "limits": {"trials": 300},
+            "controls": 0,
+        },
+        "test",
+    )
+    answers: list[float] = []
+
+    class GetsBusy(FakeHost):
+        async def pressure_percent(self) -> float | None:
+            return answers.pop(0) if answers else 20.0
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if number == 100:
+            answers[:] = [97.0, 97.0]  # as the QEMU is to go on, and before the next one
+
+    result = await run_plan(GetsBusy(Script(on_load)), plan, Accel.KVM, tmp_path)
+    assert result.cells[0].counts.trials == 300
+    kinds = [r["record"] for r in journal_dicts(result.journal)]
+    assert kinds.count("pause") == 2  # one in each of the two QEMUs with 100 loads
+    first = kinds.index("pause")
+    assert 100 <= kinds[:first].count("trial") <= 150
+    assert kinds[:first].count("instance") == 1
+    assert kinds[first + 1] == "instance"

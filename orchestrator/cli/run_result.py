@@ -1,0 +1,22 @@
+"""Prints the result of a run."""
+
+import json
+
+import typer
+
+from orchestrator.cli.phases import print_phases
+from orchestrator.cli.run_table import print_run
+from orchestrator.cli.screen import Screen
+from orchestrator.results.summary import summary
+from orchestrator.verdict.run import RunResult
+
+
+def print_result(result: RunResult, *, by_phase: bool, as_json: bool) -> None:
+    """Print a run: its table, or one JSON object."""
+    if as_json:
+        typer.echo(json.dumps(summary(result), indent=2))
+        return
+    screen = Screen()
+    print_run(screen, result)
+    if by_phase:
+        print_phases(screen, result)

@@ -7,7 +7,8 @@ from orchestrator.cache.program import kept_program, shipped
 from orchestrator.cache.workshop import cache_folder
 from orchestrator.direct import program as direct_program
 from orchestrator.lab.emulator import bochs
-from orchestrator.lab.kernel.names import kernel_source
+from orchestrator.lab.kernel.kernel import KernelNameError
+from orchestrator.lab.kernel.names import kernel_source, split_label
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.process.toolchain import need_tools
 
@@ -30,6 +31,7 @@ def check_ready(
     """
     place = cache or cache_folder()
     sources = [kernel_source(name) for name in kernels]
+    _check_labels(kernels)
     edits = any(variant is not Variant.UNTOUCHED for variant in variants)
     edited = edits or not kernels
     if not _programs_are_built(place) or (edited and not (place / "builds").is_dir()):
@@ -38,6 +40,15 @@ def check_ready(
         source.check(place)
         if edits:
             source.check_variants()
+
+
+def _check_labels(kernels: Collection[str]) -> None:
+    """Refuse one label for two names."""
+    known: dict[str, str] = {}
+    for name in kernels:
+        label, plain = split_label(name)
+        if label and (other := known.setdefault(label, plain)) != plain:
+            raise KernelNameError(name, f"its label {label} is that of {other} already")
 
 
 def _programs_are_built(cache: Path) -> bool:

@@ -52,6 +52,12 @@ def test_edits_of_a_tree_are_refused_before_anything_is_built(
         check_ready(kernels, [Variant.UNTOUCHED, Variant.REVERT_FIX], empty)
 
 
+def test_one_label_for_two_kernels_is_refused_before_anything_is_built(empty: Path) -> None:
+    with pytest.raises(KernelNameError, match=r"its label x is that of debian:bookworm already"):
+        check_ready(["x=debian:bookworm", "y=debian:sid", "x=debian:trixie"], [], empty)
+    assert not empty.exists()
+
+
 @pytest.mark.parametrize("bad", ["bookworm", "tree:/nowhere", "deb:/nowhere.deb"])
 def test_each_name_is_looked_at_before_any_kernel_is_fetched(
     empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: str

@@ -1,6 +1,7 @@
 """A QEMU that answers: its process, its monitor and its console."""
 
 import contextlib
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -114,6 +115,8 @@ async def starting(
         how = "it ended" if ended else error.seen
         if isinstance(error, MonitorTimeoutError):
             how += " (run it while the host is less busy, or raise --command-deadline)"
+        if end and not ended and end.code == -signal.SIGKILL and not end.stderr.strip():
+            end = None  # losttick's own kill, of which there is nothing to say
         raise QemuStartError(how, end=end, argv=process.argv, ended_itself=ended) from error
 
 

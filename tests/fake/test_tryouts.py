@@ -106,6 +106,20 @@ async def a_second(qemu: FakeQemu) -> None:
     await qemu.clock.sleep(1_000_000_000)
 
 
+async def test_a_qemu_that_losttick_gave_up_on_is_not_called_killed() -> None:
+    (shown,) = [
+        each
+        async for each in preview(
+            PLAN.cells(Accel.KVM),
+            lambda _: lambda: contextlib.nullcontext(FakeHost(Script(on_command=SILENT))),
+        )
+    ]
+    assert "run it while the host is less busy, or raise --command-deadline" in (
+        shown.why_not or ""
+    )
+    assert "signal" not in (shown.why_not or "")
+
+
 class Refusing(FakeHost):
     """A host whose guests begin with a refusal."""
 

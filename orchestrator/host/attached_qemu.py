@@ -1,5 +1,6 @@
 """A QEMU on this computer that somebody else started."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -15,6 +16,7 @@ from orchestrator.host.protocol import DUMP_FILE
 from orchestrator.host.thread_times import ThreadTimes
 from orchestrator.process.exit import ProcessExit
 from orchestrator.process.folder import temporary_folder
+from orchestrator.process.held_folder import HeldFolder
 
 #: `struct ucred`: process, user and group.
 _CREDENTIALS = struct.Struct("3i")
@@ -38,6 +40,7 @@ class AttachedQemu(ThreadTimes):
         if user != os.geteuid():
             with contextlib.suppress(OSError):  # only root may; else QEMU reports what it lacks
                 os.chown(self._folder, user, group)
+        self._held = HeldFolder(self._folder)
         self.dump_file = str(self._folder / DUMP_FILE)
         """In a folder of losttick's: QEMU's working folder is its owner's."""
 
@@ -55,8 +58,12 @@ class AttachedQemu(ThreadTimes):
         return self._pins.pin(thread_id)
 
     async def read_file(self, name: str) -> bytes:
-        """Return a file that QEMU was asked to write into losttick's folder."""
-        return (self._folder / name).read_bytes()
+        """Return a file that QEMU was asked to write into losttick's folder.
+
+        Raises:
+            OSError: it can't be read, or is no regular file.
+        """
+        return await asyncio.to_thread(self._held.read, name)
 
     async def exited(self) -> ProcessExit:
         """Raise NotOwnedError: only the process that started QEMU learns how it ended."""
@@ -69,6 +76,7 @@ class AttachedQemu(ThreadTimes):
     async def release(self) -> None:
         """Undo the pinning, and remove the folder."""
         self._pins.undo()
+        self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

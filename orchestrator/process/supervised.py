@@ -3,10 +3,8 @@
 import asyncio
 import collections
 import contextlib
-import errno
 import functools
 import os
-import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +14,7 @@ from types import MappingProxyType
 from orchestrator.errors import InfraError
 from orchestrator.process import folder, supervisor
 from orchestrator.process.exit import ProcessExit
+from orchestrator.process.held_folder import HeldFolder
 from orchestrator.process.user import RunAs
 
 #: Chunks of the program's output that are kept, for an error message.
@@ -105,7 +104,7 @@ class _Supervisor:
 class Supervised:
     """A running program. Made by `supervise`."""
 
-    def __init__(self, supervisor: _Supervisor, held: "_HeldFolder", pid: int) -> None:
+    def __init__(self, supervisor: _Supervisor, held: HeldFolder, pid: int) -> None:
         self.folder = held.path
         self.pid = pid
         self._held = held
@@ -127,34 +126,6 @@ class Supervised:
         """Kill the program and remove its folder."""
         self._held.close()
         return await self._supervisor.kill()
-
-
-class _HeldFolder:
-    """An open folder, in which a program that is not trusted may put what it likes."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-
-    def read(self, name: str) -> bytes:
-        """Return a regular file: never what a link leads to, never a FIFO that has no end.
-
-        Raises:
-            OSError: it can't be read, or is no regular file.
-        """
-        if self._fd < 0:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
-        how = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(name, how, dir_fd=self._fd), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", name)
-            return file.read()
-
-    def close(self) -> None:
-        """Let the folder go."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 async def supervise(
@@ -196,7 +167,7 @@ async def supervise(
             raise ProcessStartError(what, seen, await begun.exited())
         place = base / said
         try:
-            held = _HeldFolder(place)
+            held = HeldFolder(place)
             await asyncio.to_thread(_fill, place, files)
         except OSError as error:
             seen = f"writing its files to {place}: {error.strerror}. Make room in {base}."

@@ -77,10 +77,14 @@ DirectMode = Annotated[
     ),
 ]
 
+#: Longest deadline in seconds: some days.
+MOST_DEADLINE_S = 1_000_000
+
 CommandDeadline = Annotated[
     float | None,
     typer.Option(
         min=1,
+        max=MOST_DEADLINE_S,
         help="Seconds that QEMU may take to answer a command; raise it on a very slow host.",
         show_default=f"{DEFAULT_DEADLINES.command_ns / 1e9:g}",
         rich_help_panel="Deadlines",
@@ -91,6 +95,7 @@ StateDeadline = Annotated[
     float | None,
     typer.Option(
         min=1,
+        max=MOST_DEADLINE_S,
         help="Seconds that a save, load or migration may take; raise it for a slow disk or a "
         "big guest.",
         show_default=f"{DEFAULT_DEADLINES.state_ns / 1e9:g}",

@@ -108,7 +108,7 @@ def _words(found: ErrorDetails, names: Sequence[str]) -> str:
         return str(found["ctx"]["error"])
     if found["type"] in ("int_type", "int_parsing", "int_from_float"):
         return "it must be a whole number, such as 300 or 1e6"
-    if found["type"] in ("float_type", "float_parsing"):
+    if found["type"] in ("float_type", "float_parsing", "finite_number"):
         return "it must be a number, such as 0.01"
     if found["type"] in ("less_than_equal", "greater_than_equal"):
         (limit,) = found["ctx"].values()

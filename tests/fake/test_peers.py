@@ -16,6 +16,7 @@ from orchestrator.guest.lines import Tick
 from orchestrator.guest.tick.guest import TickFirmware
 from orchestrator.guest.tick.lines import render
 from orchestrator.process.exit import ProcessExit
+from orchestrator.qmp.answers import RunState
 from orchestrator.qmp.errors import (
     CommandFailedError,
     MonitorClosedError,
@@ -119,6 +120,59 @@ async def test_a_peer_that_answers_garbage_or_closes_in_mid_message(
     monitor = await peer(script)
     with pytest.raises(MonitorClosedError, match="the connection is lost"):
         await monitor.execute("query-status", deadline_ns=2_000_000_000)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"return": {}, "id": []}',
+        b'{"return": {}, "id": {"a": 1}}',
+        b'{"error": 5, "id": "ID"}',
+        b'{"error": {"class": 5, "desc": []}, "id": "ID"}',
+        b'{"error": {"class": "GenericError"}, "id": "ID"}',
+        b'{"error": {"class": "GenericError", "desc": "parse"}}',
+        b'{"id": "ID"}',
+        b'{"event": [], "timestamp": {}}',
+        b'{"event": {}, "data": 5}',
+        b'{"event": null}',
+        b'{"return": ' + b"[" * 20_000 + b"]" * 20_000 + b', "id": "ID"}',
+        b'{"return": ' + b"9" * 5_000 + b', "id": "ID"}',
+        b'{"return": "' + b"x" * 20_000_000 + b'", "id": "ID"}',
+        b'{"return": "\\ud800", "id": "ID"}',
+        b'{"return": NaN, "id": "ID"}',
+    ],
+    ids=lambda said: said[:50].decode(),
+)
+async def test_a_message_that_is_json_and_no_answer(
+    peer: Callable[[Peer], Awaitable[Monitor]], said: bytes
+) -> None:
+    """Whatever it is, the command ends in its time, with an error of the monitor."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        message = await anext(await negotiate(reader, writer))
+        writer.write(said.replace(b"ID", str(message["id"]).encode()) + b"\n")
+        await asyncio.Event().wait()
+
+    monitor = await peer(script)
+    with pytest.raises(MonitorError):
+        await monitor.ask("query-status", RunState)
+
+
+async def test_a_flood_of_events_ends_no_command_late(
+    peer: Callable[[Peer], Awaitable[Monitor]],
+) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await anext(await negotiate(reader, writer))
+        while True:
+            writer.write(
+                b'{"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 0}}\n' * 100
+            )
+            await asyncio.sleep(0.001)
+
+    monitor = await peer(script)
+    with pytest.raises(MonitorTimeoutError, match="no answer in 2 s"):
+        await monitor.execute("query-status", deadline_ns=2_000_000_000)
+    assert len(monitor.take_stops()) <= 100
 
 
 async def test_garbage_instead_of_a_greeting(peer: Callable[[Peer], Awaitable[Monitor]]) -> None:

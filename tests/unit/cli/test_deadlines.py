@@ -1,5 +1,8 @@
 """The options that raise deadlines."""
 
+import pytest
+
+from orchestrator.cli import main
 from orchestrator.cli.options import raised_deadlines
 from orchestrator.clock import Deadlines
 
@@ -15,3 +18,12 @@ def test_each_option_changes_what_it_names() -> None:
         command_ns=40_000_000_000, ready_ns=40_000_000_000
     )
     assert raised_deadlines(2.5, None) == Deadlines(command_ns=2_500_000_000)
+
+
+@pytest.mark.parametrize("option", ["--command-deadline", "--state-deadline"])
+@pytest.mark.parametrize("seconds", ["0", "nan", "inf", "1e300", "-inf", "soon"])
+def test_no_deadline(option: str, seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["losttick", "run", option, seconds])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2

@@ -8,7 +8,7 @@ from typing import Protocol
 from orchestrator.campaign.cell import CellRunner
 from orchestrator.campaign.cell_fit import check_cell_fits
 from orchestrator.campaign.events import Progress
-from orchestrator.campaign.pauses import Patience
+from orchestrator.campaign.pauses import Patience, Pauses
 from orchestrator.campaign.period import measure_period
 from orchestrator.campaign.resume import counted_elsewhere
 from orchestrator.campaign.turns import Turns
@@ -148,6 +148,8 @@ class Schedule:
         """
         period_ns = self.recorder.state.cells[cell.id].period_ns
         if period_ns is None:
+            pauses = Pauses(host, cell, self.recorder, self.progress, self.patience)
+            await pauses.pause_if_busy()  # else a longer period would be chosen
             period_ns, tried = await measure_period(host, cell, snapshots)
             self.recorder.write(PeriodRecord(cell.id, period_ns, tried))
             self.progress.noted(f"{cell.id}: {in_words(period_ns, tried)}")

@@ -135,3 +135,13 @@ async def test_a_host_that_gets_busy_while_a_qemu_runs_is_waited_for(tmp_path: P
     assert 100 <= kinds[:first].count("trial") <= 150
     assert kinds[:first].count("instance") == 1
     assert kinds[first + 1] == "instance"
+
+
+async def test_a_busy_host_is_waited_for_before_a_period_is_measured(tmp_path: Path) -> None:
+    plan = build_plan({"limits": {"trials": 3, "rule_out": 0.7}, "controls": 0}, "test")
+    host = FakeHost(Script(immediate))
+    host.pressure = [99.0, 20.0]
+    result = await run_plan(host, plan, Accel.KVM, tmp_path)
+    kinds = [r["record"] for r in journal_dicts(result.journal)]
+    assert kinds.count("pause") == 1
+    assert kinds.index("pause") < kinds.index("period") < kinds.index("instance")

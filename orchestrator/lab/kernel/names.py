@@ -35,7 +35,7 @@ DEFAULT_SUITES = ("bookworm-security", "bookworm", "trixie-security", "trixie")
 
 
 #: A label before a kernel's name: `LABEL=tree:DIR`. A cell's id has it, between slashes.
-_LABELLED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+~-]*)=(.*)", re.S)
+_LABELLED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+~-]{0,63})=(.*)", re.S)
 
 
 def split_label(name: str) -> tuple[str, str]:
@@ -49,7 +49,7 @@ def split_label(name: str) -> tuple[str, str]:
         return "", name
     if not (labelled := _LABELLED.fullmatch(name)):
         raise KernelNameError(
-            name, "a label before = has only letters, digits and . _ + ~ -, such as "
+            name, "a label before = has at most 64 letters, digits and . _ + ~ -, such as "
             "before=tree:~/linux"
         )  # fmt: skip
     return labelled[1], labelled[2]

@@ -10,6 +10,10 @@ from orchestrator.lab.kernel.kernel import Kernel, KernelNameError
 _STRANGE = re.compile(r"[^A-Za-z0-9._+~:@-]+")
 
 
+#: Characters of a mark that a title has at most: a file is named after it.
+_LONGEST_MARK = 80
+
+
 def told_apart(kernels: Iterable[Kernel]) -> list[Kernel]:
     """Return the kernels of a run, each once, with titles that differ.
 
@@ -73,5 +77,5 @@ def _titles(alike: Sequence[Kernel], taken: set[str]) -> list[str]:
 
 
 def _title(kernel: Kernel, mark: str) -> str:
-    plain = _STRANGE.sub("_", mark).strip("_")
+    plain = _STRANGE.sub("_", mark).strip("_")[-_LONGEST_MARK:]
     return f"{kernel.version}@{plain}" if plain else kernel.version

@@ -81,7 +81,8 @@ class Unpacked:
         # suites name the loader itself by its version.
         names = ("ld-linux-x86-64.so.2", "ld-2.*.so")
         found = (loader for name in names for folder in folders for loader in folder.glob(name))
-        loader = next((each for each in found if self.root in each.resolve().parents), None)
+        root = self.root.resolve()  # the cache itself may be reached by a link
+        loader = next((each for each in found if root in each.resolve().parents), None)
         if loader is None:
             raise PackageFaultError(f"running {program}: {self.root} has no dynamic loader")
         library_path = ":".join(str(folder) for folder in folders)

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.lab import ready as module
 from orchestrator.lab.kernel.kernel import KernelNameError, NoKernelSourceError
 from orchestrator.lab.kernel.variants import Variant
-from orchestrator.lab.ready import check_ready
+from orchestrator.lab.ready import CachePathError, check_ready
 from orchestrator.process.toolchain import NoToolsError
 from tests.support.trees import tree
 
@@ -25,6 +25,18 @@ def test_no_compiler_is_noticed_first(empty: Path, tmp_path: Path) -> None:
     with pytest.raises(NoToolsError, match=r"making a lab: not installed: gcc, libc\.a, g\+\+"):
         check_ready(kernels, [], empty)
     assert not empty.exists()
+
+
+@pytest.mark.parametrize("odd", [" ", "\n", ",", ":", "'", '"', "$", "#", "\\", "\udcff"])
+def test_a_cache_in_which_tools_cannot_work_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    monkeypatch.setattr(module, "_programs_are_built", lambda cache: True)
+    with pytest.raises(CachePathError, match="make and Bochs can't work in a path with") as caught:
+        check_ready([], [], tmp_path / f"a{odd}b")
+    assert repr(odd) in str(caught.value)
+    (usable := tmp_path / "a=b@c~d%e+ä" / "builds").mkdir(parents=True)
+    check_ready([], [], usable.parent)
 
 
 def test_with_everything_built_no_tool_is_needed(

@@ -20,7 +20,7 @@ from orchestrator.trial.look import (
     look_again,
 )
 from orchestrator.trial.pace import Paces
-from orchestrator.trial.watch import MOST_OLD_TICKS, Heard, Quiet, Watch
+from orchestrator.trial.watch import MOST_OLD_TICKS, Heard, Quiet, Unclear, Watch
 from orchestrator.vm.instance import Instance
 
 #: Periods after which the timer of a stopped instance has certainly expired.
@@ -43,6 +43,11 @@ class NoSaveError(InfraError):
         super().__init__(message)
         self.quiet = quiet
         """Why no tick came, if that is the reason."""
+
+    @property
+    def transient(self) -> bool:
+        """True unless the guest was proven silent or ended: then the host was not the reason."""
+        return self.quiet is None or isinstance(self.quiet, Unclear)
 
 
 class Saver:

@@ -257,3 +257,27 @@ def test_a_finished_run_is_printed_again_without_a_qemu(
         assert again == shown
         assert shown[0] == 0
     assert result.journal.read_bytes() == journal
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_a_host_on_which_no_save_is_eligible_is_no_failure_of_the_harness(
+    tmp_path: Path, one_load_a_qemu: Any, late: bool
+) -> None:
+    """On a busy host each stop may come so late that the tick is pending. A guest that does not
+    tick at all is a failure.
+    """
+
+    def look(qemu: FakeQemu) -> str | None:
+        if qemu.config.control_tick:
+            return None
+        if not late:
+            qemu.vcpus[0].due_ns = None
+            return None
+        return qemu.vcpus[0].info_lapic().replace("IRR\t (none)", "IRR\t 64")
+
+    host = FakeHost(Script(immediate, {"info lapic": look}))
+    result = await run_on(host, one_load_a_qemu, tmp_path)
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.INCONCLUSIVE
+    assert "the cell was given up" in cell.why
+    assert result.failed is not late

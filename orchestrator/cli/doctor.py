@@ -37,7 +37,8 @@ def doctor(
 ) -> None:
     """Print what can be tested on this host, what can't, and why.
 
-    Exit codes: 0 if `losttick run` can give a verdict here, 3 if not.
+    Exit codes: 0 if `losttick run` can give a verdict here, 3 if not; 2 bad
+    usage; 4 if --fix failed.
     """
     with errors_to_exits(as_json=as_json):
         code = run_async(lambda: _doctor(qemu, qemu_user, fix=fix, as_json=as_json))

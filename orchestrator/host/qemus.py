@@ -7,7 +7,7 @@ from types import TracebackType
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.errors import Lack, LosttickError, UnfitError
-from orchestrator.host.errors import NotQemuError
+from orchestrator.host.errors import NoQemuError, NotQemuError
 from orchestrator.host.local import LocalHost, open_host
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
 
@@ -98,7 +98,7 @@ class LocalQemus:
         async def open_named() -> AsyncIterator[LocalHost]:
             try:
                 host = await self.host(name)
-            except NotQemuError as error:  # a user's mistake, were it the only one
+            except (NotQemuError, NoQemuError) as error:  # a user's mistake, were it the only one
                 raise QemuMissingError(str(error)) from error
             yield host
 

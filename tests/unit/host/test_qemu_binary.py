@@ -70,11 +70,15 @@ async def test_a_binary_that_answers_nonsense_is_no_qemu(command: str, answer: o
     ],
 )
 async def test_a_sandbox_is_used_if_it_has_all_parts(parts: list[str], *, has: bool) -> None:
-    script = Script()
+    script, clock = Script(), FakeClock()
     option = {"option": "sandbox", "parameters": [{"name": part} for part in parts]}
     script.on_command["query-command-line-options"] = lambda qemu: [option]
-    monitor = await Monitor.connect(
-        FakeQemu(GuestConfig(), script, [], {}).qmp, FakeClock(), DEFAULT_DEADLINES
-    )
-    assert await _has_sandbox(monitor) is has
-    await monitor.close()
+    qemu = FakeQemu(GuestConfig(), script, [], {})
+    monitor = await Monitor.connect(qemu.qmp, clock, DEFAULT_DEADLINES)
+    try:
+        assert await _has_sandbox(monitor) is has
+    finally:
+        await qemu.kill()
+        await monitor.close()
+        for stream in (qemu.qmp, *qemu.consoles):
+            stream.close()

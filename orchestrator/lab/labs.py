@@ -224,9 +224,11 @@ class Labs:
         """Return the file for the serial port of a lab, if there is a folder for it."""
         if self._serial is None:
             return None
-        self._logs += 1
         title = arm.kernel.title.replace("/", "_")
-        return self._serial.create(f"{self._logs}-{title}.log", buffered=False)
+        while True:
+            self._logs += 1
+            with contextlib.suppress(FileExistsError):  # it is not losttick's: leave it alone
+                return self._serial.create(f"{self._logs}-{title}.log", buffered=False)
 
     async def _end(self, lab: _Booted) -> None:
         if lab in self._idle:

@@ -17,6 +17,11 @@ from orchestrator.timers.registry import TIMERS
 PERIOD_MS = 60.0
 
 
+#: Longest period, for each vCPU, where `auto` meets a timer that can't have every period. Such a
+#: timer is not measured: an RTC of 62.5 ms or less leaves a lab no time for anything else.
+FIXED_PERIOD_MS = 200.0
+
+
 #: Period for edits that move the first tick after a load. QEMU takes some 50 ms of an emulated CPU
 #: from the restore of the LAPIC until the guest runs on. An early tick must come well after that.
 MOVED_PERIODS_MS = {
@@ -51,7 +56,8 @@ def lab_plan(
         period_ms: the timer's period in emulated milliseconds, or `auto` for the shortest that
             the lab can time. By default it is `auto` where kernels or timers are compared, else as
             long as `vcpus` need to print, and in any case as long as the arms need to show their
-            faults, and as each timer can have it.
+            faults, and as each timer can have it. A timer that can't have every period has a
+            fixed one also with `auto`.
         vcpus: vCPUs of the guest.
         confidence: confidence of the intervals.
         seed: draws phases and order; drawn at random if it is left out.
@@ -63,14 +69,18 @@ def lab_plan(
         PlanError: a value is out of range.
     """
     moved_ms = max((MOVED_PERIODS_MS.get(each, 0.0) for each in variants), default=0.0)
-    if period_ms is None and compares_kernels and not moved_ms:
-        period_ms = AUTO
-    usual_ns = round(min(max(PERIOD_MS, moved_ms) * vcpus * 1e6, MAX_PERIOD_NS))
+    auto = period_ms == AUTO or (period_ms is None and compares_kernels and not moved_ms)
+    usual_ms = max(FIXED_PERIOD_MS if auto else PERIOD_MS, moved_ms)
+    usual_ns = round(min(usual_ms * vcpus * 1e6, MAX_PERIOD_NS))
     by_period: dict[float | str, list[str]] = {}
     for mode in modes:
         known = mode in TIMERS.names  # an unknown one is refused with all other faults of the plan
-        own_ms = (TIMERS[mode].nearest_period_ns(usual_ns) if known else usual_ns) / 1e6
-        by_period.setdefault(period_ms or own_ms, []).append(mode)
+        nearest_ns = TIMERS[mode].nearest_period_ns(usual_ns) if known else usual_ns
+        if auto and nearest_ns == usual_ns:
+            period: float | str = AUTO
+        else:
+            period = nearest_ns / 1e6 if auto or period_ms is None else period_ms
+        by_period.setdefault(period, []).append(mode)
     first, *others = (
         {
             "accel": "kvm",

@@ -1,6 +1,5 @@
 """A whole run: the cells of a plan on their hosts, the journal, and the verdicts."""
 
-import asyncio
 import contextlib
 import random
 import secrets
@@ -13,6 +12,7 @@ from orchestrator.campaign.requirements import require
 from orchestrator.campaign.resume import ResumeError, changed_facts
 from orchestrator.campaign.room import Room
 from orchestrator.campaign.schedule import Assignment, OpenHost, Schedule
+from orchestrator.campaign.together import run_together
 from orchestrator.campaign.turns import Turns
 from orchestrator.campaign.unfit import UnfitCellError
 from orchestrator.campaign.witness import Ask
@@ -35,7 +35,6 @@ from orchestrator.journal.records import (
     RunRecord,
     VerdictRecord,
 )
-from orchestrator.journal.standing import all_done
 from orchestrator.plan.cell import SAME_QEMU, Cell
 from orchestrator.plan.plan import Plan
 from orchestrator.verdict.run import RunResult, judge_run
@@ -173,26 +172,25 @@ async def run_cells(
         )  # fmt: skip
         schedule = Schedule(plan, recorder, progress, turns, interleave, ask=ask)
         progress.run_begins(cells, plan.limits.planned)
-        tasks = [asyncio.create_task(schedule.run(assignment)) for assignment in assignments]
-        try:
-            Room(recorder.folder).check()
-            await all_done(tasks, journal)
-            result = judge_run(recorder.state, journal.path)
-            recorder.write(
-                VerdictRecord(
-                    result.verdict, {each.cell.id: each.verdict for each in result.cells},
-                    result.statement,
-                )
-            )  # fmt: skip
-        except BaseException as error:
-            for task in tasks:
-                if not task.cancelling():  # cancelling again would cut its clean-up short
-                    task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+
+        def interrupted(error: BaseException) -> None:
             # If the journal can't be written, the error that ended the run counts.
             with contextlib.suppress(JournalError):
                 recorder.write(InterruptedRecord(type(error).__name__, str(error)))
+
+        try:
+            Room(recorder.folder).check()
+        except BaseException as error:
+            interrupted(error)
             raise
+        await run_together(map(schedule.run, assignments), journal, interrupted)
+        result = judge_run(recorder.state, journal.path)
+        recorder.write(
+            VerdictRecord(
+                result.verdict, {each.cell.id: each.verdict for each in result.cells},
+                result.statement,
+            )
+        )  # fmt: skip
         return judge_run(recorder.state, journal.path)
 
 

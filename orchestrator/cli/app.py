@@ -5,45 +5,55 @@ import os
 import stat
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any
 
 import typer
 
 from orchestrator.cli.commands import LOSTTICK, Command, Group
+from orchestrator.cli.exits import ExitCode, usage_error
 
-#: The class of errors about arguments. Typer brings a click of its own, and names no other.
-_BAD_USAGE = typer.BadParameter.__mro__[1]
+#: The root of the parser's errors; releases of Typer differ in the module that has it.
+_PARSER_ERROR: type[Any] = typer.BadParameter.__mro__[2]
 
 
-def run_command(command: Command, prog_name: str, args: Sequence[str]) -> NoReturn:
-    """Import one command and run it; `prog_name` is what its help calls it."""
+def run_command(command: Command, prog_name: str, args: Sequence[str]) -> int:
+    """Import one command and run it; return its exit code.
+
+    Args:
+        command: the command.
+        prog_name: the command's name in its help.
+        args: its arguments.
+    """
     app = _typer(add_completion=False)
     os.umask(os.umask(0o077) | stat.S_IWOTH)  # nobody else may change what losttick's tools make
     gc.disable()  # imported classes and functions stay: there is nothing to collect
     _add(app, prog_name.rpartition(" ")[2], command)
     gc.freeze()
     gc.enable()
-    try:
-        app(args=list(args), prog_name=prog_name)
-    except (Exception, SystemExit) as error:
-        if _bad_usage(error):  # also where the words about it could not be written
-            raise SystemExit(2) from None
-        raise
-    raise SystemExit  # Typer ends the process itself
+    return _run(app, prog_name, args)
 
 
-def _bad_usage(error: BaseException | None) -> bool:
-    """Return whether an error came up while Typer reported bad usage."""
-    while error is not None:
-        if isinstance(error, _BAD_USAGE):
-            return True
-        error = error.__context__
-    return False
+def run_whole_app(prog_name: str) -> int:
+    """Import every command as one application and run it, for shell completion."""
+    return _run(whole_app(), prog_name)
 
 
 def whole_app() -> typer.Typer:
     """Import every command and return all of them as one application."""
     return _typer_of(LOSTTICK, add_completion=True)
+
+
+def _run(app: typer.Typer, prog_name: str, args: Sequence[str] | None = None) -> int:
+    """Run an application, and print the parser's errors."""
+    try:
+        code = app(
+            args=None if args is None else list(args), prog_name=prog_name, standalone_mode=False
+        )
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except _PARSER_ERROR as error:
+        return usage_error(prog_name, error.format_message(), as_json="--json" in (args or ()))
+    return code or ExitCode.CLEAN
 
 
 def _typer_of(group: Group, *, add_completion: bool = False) -> typer.Typer:

@@ -4,10 +4,9 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 from orchestrator.campaign.events import Progress
-from orchestrator.errors import InputError
+from orchestrator.cli.events_file import EventsFile
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.outcome import Outcome
 from orchestrator.journal.plain import plain
@@ -15,27 +14,15 @@ from orchestrator.plan.cell import Cell
 from orchestrator.verdict.verdict import Verdict
 
 
-class EventsFileError(InputError):
-    """The file for the events can't be opened."""
-
-
 class Events:
-    """Writes each step of a run as one line of JSON, and passes the step on.
+    """Writes each step of a run as one line of JSON, and passes the step on."""
 
-    If the reader goes away, writing ends and the run goes on.
-    """
-
-    def __init__(self, stream: IO[str], then: Progress) -> None:
-        self._stream: IO[str] | None = stream
+    def __init__(self, file: EventsFile, then: Progress) -> None:
+        self._file = file
         self._then = then
 
     def _write(self, event: str, **fields: object) -> None:
-        if self._stream:
-            try:
-                self._stream.write(json.dumps({"event": event, **plain(fields)}) + "\n")
-                self._stream.flush()
-            except OSError:
-                self._stream = None
+        self._file.write(json.dumps({"event": event, **plain(fields)}).encode() + b"\n")
 
     def run_begins(self, cells: Sequence[Cell], planned: int) -> None:
         """Write the ids of the cells, and the number of trials planned for each."""
@@ -87,12 +74,8 @@ def events_to(path: Path | None, show: Progress) -> Iterator[Progress]:
     if path is None:
         yield show
         return
+    file = EventsFile(path, show.noted)
     try:
-        stream = path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise EventsFileError(f"opening {path} for events: {error.strerror}") from error
-    try:
-        yield Events(stream, show)
+        yield Events(file, show)
     finally:
-        with contextlib.suppress(OSError):
-            stream.close()
+        file.close()

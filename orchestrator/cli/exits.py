@@ -4,18 +4,23 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
-import sys
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
+from contextvars import ContextVar
 from enum import IntEnum, StrEnum
 from typing import Any, NoReturn
 
 import typer
 
+from orchestrator.cli import interrupts
 from orchestrator.cli.service import as_service, service
-from orchestrator.cli.text import printable
+from orchestrator.cli.streams import end_streams
+from orchestrator.cli.text import say_error
 from orchestrator.errors import InfraError, InputError, LosttickError, UnfitError
 from orchestrator.verdict.verdict import Ended, Verdict
+
+_INTERRUPTED = "interrupted"
+
+_AS_JSON: ContextVar[bool] = ContextVar("as_json", default=False)
 
 
 class ExitCode(IntEnum):
@@ -121,21 +126,20 @@ def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None)
         fail_on: the kinds of errors that end with a code other than 0; None or none for all.
             A fault of usage, a plan or a journal always does: nothing was tested.
     """
+    said = _AS_JSON.set(as_json)
     try:
-        yield
+        with interrupts.raised():
+            yield
     except LosttickError as error:
         code = _error_exit(error)
         code = gravest([code], fail_on) if code in GRAVITY else code
         _leave(code, str(error), as_json=as_json)
-    except (BrokenPipeError, SystemExit):  # rich turns a BrokenPipeError into a SystemExit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.BROKEN_PIPE) from None
     except Exception as error:
         if "LOSTTICK_TRACEBACK" in os.environ or isinstance(error, typer.Exit):
             raise
-        if isinstance(error, OSError):
-            doing = f"using {error.filename}" if error.filename else "writing to standard output"
-            _leave(ExitCode.HARNESS, f"{doing}: {error.strerror}", as_json=False)
+        if isinstance(error, OSError) and error.filename is not None:
+            doing = f"using {os.fsdecode(error.filename)}"
+            _leave(ExitCode.HARNESS, f"{doing}: {error.strerror}", as_json=as_json)
         _leave(
             ExitCode.HARNESS,
             f"a fault in losttick itself: {type(error).__name__}: {error}. Nothing was learnt "
@@ -144,37 +148,51 @@ def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None)
             as_json=as_json,
         )
     except KeyboardInterrupt:
-        _leave(ExitCode.INTERRUPTED, "interrupted", as_json=as_json)
+        _leave(ExitCode.INTERRUPTED, _INTERRUPTED, as_json=as_json)
+    finally:
+        _AS_JSON.reset(said)
+
+
+def usage_error(called: str, message: str, *, as_json: bool) -> ExitCode:
+    """Print what is wrong with the arguments of a command; return the exit code."""
+    _say(f"{message.rstrip('.')}. See `{called} --help`.", as_json=as_json)
+    return ExitCode.USAGE
 
 
 def _leave(code: ExitCode, message: str, *, as_json: bool) -> NoReturn:
-    with contextlib.suppress(OSError):  # the code is right, even if nobody can read why
-        typer.echo(printable(f"losttick: {message}"), err=True)
-    if as_json:
-        with contextlib.suppress(OSError):
-            typer.echo(json.dumps({"verdict": None, "error": message}))
+    _say(message, as_json=as_json)
     raise typer.Exit(code)
 
 
+def _say(message: str, *, as_json: bool) -> None:
+    say_error(message)
+    if as_json:
+        print(json.dumps({"verdict": None, "error": message}))
+
+
 def run_async(start: Callable[[], Coroutine[Any, Any, ExitCode]]) -> ExitCode:
-    """Run a command's coroutine. SIGTERM cancels it as Ctrl-C does, so that it cleans up.
+    """Run a command's coroutine. Ctrl-C, SIGTERM and SIGHUP cancel it, so that it cleans up.
 
     Raises:
-        KeyboardInterrupt: SIGTERM or Ctrl-C ended it.
+        KeyboardInterrupt: a signal ended it.
     """
 
-    async def main() -> ExitCode:
+    def last_words() -> None:
+        _say(_INTERRUPTED, as_json=_AS_JSON.get())
+        end_streams()
+
+    async def main(signals: interrupts.Cancelling) -> ExitCode:
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop, task)
+        signals.follow(task, asyncio.get_running_loop())
         async with as_service():
             return await start()
 
-    def stop(task: "asyncio.Task[object]") -> None:
-        service().stopping()
-        task.cancel()
-
     try:
-        return asyncio.run(main())
+        with (
+            interrupts.Cancelling(service().stopping, last_words) as signals,
+            asyncio.Runner() as runner,
+        ):
+            return runner.run(main(signals))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None

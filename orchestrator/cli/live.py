@@ -1,24 +1,36 @@
 """Progress while a run goes on: rows on a terminal, lines elsewhere, all on standard error."""
 
 import contextlib
+import shlex
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
 
 from orchestrator.cli.screen import with_width
-from orchestrator.cli.text import printable
+from orchestrator.cli.short_names import short_names
+from orchestrator.cli.table import wrap
+from orchestrator.cli.text import one_line, paragraph
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.file import JOURNAL
 from orchestrator.plan.cell import Cell
-from orchestrator.stats.sequence import confidence_sequence
+from orchestrator.stats.rate import Losses, loss_rate
 from orchestrator.verdict.verdict import Verdict
 
 #: Width of a terminal from which on rows have bars and whole cell ids, in columns.
 _WIDE = 110
+
+#: Columns for the counts of a row, which no other column may take.
+_COUNTS = len("1000/1000")
 
 #: Off a terminal, the least time between two lines about one cell, or about the whole run.
 _LINE_EVERY_S = 5.0
@@ -35,8 +47,10 @@ class _Row:
     """The progress of one cell."""
 
     task: TaskID
+    planned: int
     done: int = 0
-    bad: int = 0
+    odd: Counter[Outcome] = field(default_factory=Counter)
+    """The outcomes that are neither normal ticks nor unknown."""
     unknown: int = 0
     diagnoses: int = 0
     controls: int = 0
@@ -44,35 +58,28 @@ class _Row:
     last_heard: float = 0.0
 
 
-class _StderrConsole(Console):
-    """Falls silent when its reader goes away, so that the run goes on."""
-
-    def __init__(self) -> None:
-        super().__init__(stderr=True)
-        with_width(self)
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-
-
 class Show:
     """Progress on standard error: a live table on a terminal, plain lines elsewhere."""
 
     def __init__(self, confidence: float) -> None:
         self._confidence = confidence
-        self._console = _StderrConsole()
-        wide = self._console.width >= _WIDE
+        self._console = with_width(Console(stderr=True))
+        self._wide = self._console.width >= _WIDE
         self._progress = Progress(
-            TextColumn("{task.description}" if wide else "{task.fields[short]}", markup=False),
-            *([BarColumn()] if wide else []),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[estimate]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False),
+            *([BarColumn()] if self._wide else []),
+            TextColumn(
+                "{task.completed:.0f}/{task.total:.0f}",
+                table_column=Column(no_wrap=True, min_width=_COUNTS),
+            ),
+            TextColumn("{task.fields[estimate]}", markup=False),
+            *([TimeRemainingColumn()] if self._wide else []),
             console=self._console,
             disable=not self._console.is_terminal,
             transient=True,
         )
         self._rows: dict[str, _Row] = {}
+        self._names: dict[str, str] = {}
         self._whole: TaskID | None = None
         self._cells = self._cells_done = self._trials = self._lost = 0
         self._began = self._last_line = time.monotonic()
@@ -88,11 +95,11 @@ class Show:
 
     def say(self, text: str) -> None:
         """Print a line above the rows."""
-        # A terminal wraps between words. In a file, one note is one line.
-        self._progress.console.print(
-            printable(text), highlight=False, markup=False,
-            soft_wrap=not self._console.is_terminal,
-        )  # fmt: skip
+        # In a file, one note is one line.
+        shown = paragraph(text)
+        lines = wrap(shown, self._console.width) if self._console.is_terminal else [shown]
+        for line in lines:
+            self._progress.console.print(Text(line), highlight=False, soft_wrap=True)
 
     noted = say
 
@@ -108,7 +115,7 @@ class Show:
         def progress(done: int, total: int) -> None:
             if not tasks:
                 self.say(text)
-                tasks.append(self._progress.add_task(text, total=total, short=text, estimate=""))
+                tasks.append(self._progress.add_task(one_line(text), total=total, estimate=""))
             self._progress.update(tasks[0], completed=done)
 
         try:
@@ -120,10 +127,17 @@ class Show:
     def run_begins(self, cells: Sequence[Cell], planned: int) -> None:
         """Begin the row of the whole run if there are several cells."""
         self._cells = len(cells)
+        ids = [one_line(cell.id) for cell in cells]
+        room = self._console.width // (2 if self._wide else 4)
+        short = short_names(ids, room)
+        whole = self._wide and max(map(cell_len, ids)) <= room
+        self._names = {
+            cell.id: name if whole else short[name] for cell, name in zip(cells, ids, strict=True)
+        }
         self._began = time.monotonic()
         if self._cells > 1:
             self._whole = self._progress.add_task(
-                "all cells", total=self._cells * planned, short="all cells", estimate=""
+                "all cells", total=self._cells * planned, estimate=""
             )
             self.say(
                 f"{self._cells} cells of {planned} trials; each cell's virtual machine is "
@@ -134,9 +148,10 @@ class Show:
         """Begin the row of a cell."""
         self._rows[cell.id] = _Row(
             self._progress.add_task(
-                printable(cell.id), total=planned, visible=len(self._rows) < _ROWS,
-                short=f"{cell.host or cell.accel} {cell.mode}", estimate="control",
-            )
+                self._names.get(cell.id, one_line(cell.id)), total=planned,
+                visible=len(self._rows) < _ROWS, estimate="control",
+            ),
+            planned,
         )  # fmt: skip
         if self._cells <= _ROWS:
             self.say(f"{cell.id}: {planned} trials")
@@ -165,12 +180,15 @@ class Show:
         row = self._rows[cell.id]
         self._trials += done - row.done
         row.done = done
-        row.bad += not outcome.ticked and outcome is not Outcome.UNKNOWN
+        if outcome is Outcome.UNKNOWN:
+            row.unknown += 1
+        elif not outcome.ticked:
+            row.odd[outcome] += 1
         self._lost += outcome is Outcome.LOST
-        row.unknown += outcome is Outcome.UNKNOWN
-        estimate = self._estimate(row)
         self._make_visible(row)
-        self._progress.update(row.task, completed=done, estimate=estimate)
+        estimate = self._estimate(row)
+        shown = estimate if self._wide else estimate.replace("loss rate ", "")
+        self._progress.update(row.task, completed=done, estimate=shown)
         self._show_whole()
         now = time.monotonic()
         if not self._console.is_terminal and self._cells <= _ROWS and (
@@ -180,14 +198,28 @@ class Show:
             self.say(f"{cell.id}: {done}/{planned}, {estimate}")
 
     def _estimate(self, row: _Row) -> str:
-        if row.bad:
-            low, high = confidence_sequence(row.bad, row.done, self._confidence)
-            estimate = f"{row.bad} lost or odd, rate {low:.1%} to {high:.1%}"
-        elif row.done:
-            estimate = f"loss rate < {1 - (1 - self._confidence) ** (1 / row.done):.2%}"
-        else:
-            estimate = ""
-        return estimate + (f", {row.unknown} unknown" if row.unknown else "")
+        """Return what a cell has shown so far, in the words of the table that comes at the end."""
+        lost = row.odd[Outcome.LOST]
+        words = [f"{lost} lost"] if row.odd.total() else []
+        words += [f"{n} {kind}" for kind, n in row.odd.most_common() if kind is not Outcome.LOST]
+        if row.done:
+            rate = loss_rate(Losses(row.done, lost, planned=row.planned), self._confidence)
+            low = f"{rate.low:.1%} to {rate.high:.1%}" if lost else f"< {rate.high:.2%}"
+            words.append(f"loss rate {low}")
+        return ", ".join(words + ([f"{row.unknown} unknown"] if row.unknown else []))
+
+    def cut_short(self, folder: Path, *, resumable: bool) -> None:
+        """Print the counts of the cells that have not ended, and how to go on with their run."""
+        if self._cells > 1:
+            self.say(f"all cells: {self._trials} trials, {self._words()}")
+        last = sorted(self._rows.items(), key=lambda item: -item[1].last_heard)
+        for name, row in last[:_ROWS]:
+            self.say(f"{name}: {row.done}/{row.planned}, {self._estimate(row) or 'no load yet'}")
+        if (folder / JOURNAL).exists():
+            place = shlex.quote(str(folder))
+            self.say(f"journal so far: {folder / JOURNAL}; results so far: losttick show {place}")
+            if resumable:
+                self.say(f"continue with: losttick run --resume {place}")
 
     def _make_visible(self, row: _Row) -> None:
         """Give rows to the cells that did something last."""
@@ -202,16 +234,19 @@ class Show:
         if self._whole is None:
             return
         now = time.monotonic()
-        rate = self._trials / max(now - self._began, 0.001)
-        words = (
-            f"{self._cells_done} of {self._cells} cells done, {rate:.1f} trials/s, "
-            f"{self._lost} lost"
-        )
+        words = self._words()
         self._progress.update(self._whole, completed=self._trials, estimate=words)
         due = now - self._last_line >= _LINE_EVERY_S or self._cells_done == self._cells
         if due and self._cells > _ROWS and not self._console.is_terminal:
             self._last_line = now
             self.say(f"all cells: {self._trials} trials, {words}")
+
+    def _words(self) -> str:
+        rate = self._trials / max(time.monotonic() - self._began, 0.001)
+        return (
+            f"{self._cells_done} of {self._cells} cells done, {rate:.1f} trials/s, "
+            f"{self._lost} lost"
+        )
 
     def diagnosed(self, cell: Cell, diagnosis: Diagnosis) -> None:
         """Print the first few diagnoses of a cell."""

@@ -79,16 +79,14 @@ def _run_to_resume(path: Path, *, shared: bool) -> RunState:
 
 
 @contextlib.contextmanager
-def hint_to_resume(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Say how to go on with the run in a folder, if an error or a signal cuts the block short."""
+def cut_short(say: Callable[[], None]) -> Iterator[None]:
+    """Say what a run has seen so far, if an error or a signal cuts the block short."""
     try:
         yield
     except (BusyJournalError, TakenJournalError, LostJournalError):
         raise  # the journal there is another process's, or gone
     except BaseException:
-        journal = folder / JOURNAL
-        if journal.exists():
-            say(f"journal so far: {journal}; continue with: losttick run --resume {folder}")
+        say()
         raise
 
 

@@ -24,7 +24,7 @@ from orchestrator.cli.options import (
     StateDeadline,
     raised_deadlines,
 )
-from orchestrator.cli.out import hint_to_resume, out_folder, run_to_resume
+from orchestrator.cli.out import cut_short, out_folder, run_to_resume
 from orchestrator.cli.run_result import print_result
 from orchestrator.cli.service import with_status
 from orchestrator.cli.whole import Whole
@@ -316,7 +316,7 @@ async def _run(
         events_to(events, show) as progress,
     ):
         assert folder is not None
-        with hint_to_resume(folder, show.say):
+        with cut_short(lambda: show.cut_short(folder, resumable=True)):
             async with LocalQemus(plan.qemus, work.deadlines, work.qemu_user) as qemus:
                 if why := (await qemus.first()).user.why_root:
                     show.say(f"QEMU runs as root, as {why}")

@@ -1,13 +1,13 @@
 """The terminal, or the file that stands in for it: the one place that prints for a person."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.text import Text
 
 from orchestrator.cli.table import Table, wrap
-from orchestrator.cli.text import Styled, printable
+from orchestrator.cli.text import Styled, one_line, paragraph
 
 #: Columns of a line where no terminal says how wide it is.
 _WIDTH = 80
@@ -25,7 +25,7 @@ class Screen:
 
     def prose(self, *parts: str | Styled, style: str = "") -> None:
         """Print a paragraph, wrapped as the cells of a table are."""
-        text, at = _text(parts, style), 0
+        text, at = _text(parts, style, paragraph), 0
         for line in wrap(text.plain, self._console.width):
             at = text.plain.index(line, at)
             self._console.print(text[at : at + len(line)], highlight=False, soft_wrap=True)
@@ -33,7 +33,7 @@ class Screen:
 
     def line(self, *parts: str | Styled, style: str = "") -> None:
         """Print a line that somebody may copy, such as a path: it is never wrapped."""
-        self._console.print(_text(parts, style), highlight=False, soft_wrap=True)
+        self._console.print(_text(parts, style, one_line), highlight=False, soft_wrap=True)
 
     def table(self, table: Table) -> None:
         """Print a table as wide as the screen allows."""
@@ -53,7 +53,7 @@ def with_width(console: Console) -> Console:
     return console
 
 
-def _text(parts: Iterable[str | Styled], style: str) -> Text:
+def _text(parts: Iterable[str | Styled], style: str, printable: Callable[[str], str]) -> Text:
     text = Text(style=style)
     for part in parts:
         piece = part if isinstance(part, Styled) else Styled(part)

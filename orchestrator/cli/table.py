@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from rich.cells import cell_len, chop_cells
 
-from orchestrator.cli.text import Styled, printable
+from orchestrator.cli.text import Styled, one_line, printable
 
 #: Empty columns between two columns.
 _GAP = 2
@@ -34,14 +34,21 @@ class Table:
     headers: Sequence[str]
     right: frozenset[str] = frozenset()
     """Headers of the columns that are aligned to the right."""
+    lines_in: frozenset[str] = frozenset()
+    """Headers of the columns in which a newline begins a new line. Elsewhere it is escaped."""
     _rows: list[list[Styled]] = field(default_factory=list)
 
     def add(self, *values: str | Styled) -> None:
-        """Add a row: one value a column. A newline in a value begins a new line."""
+        """Add a row: one value a column."""
         if len(values) != len(self.headers):
             raise ValueError(f"{len(values)} values for {len(self.headers)} columns")
         styled = (v if isinstance(v, Styled) else Styled(v) for v in values)
-        self._rows.append([Styled(printable(value.text), value.style) for value in styled])
+        self._rows.append(
+            [
+                Styled(printable(v.text) if header in self.lines_in else one_line(v.text), v.style)
+                for header, v in zip(self.headers, styled, strict=True)
+            ]
+        )
 
     def lines(self, width: int) -> Iterator[list[Styled]]:
         """Yield the table's lines, none wider than `width`."""

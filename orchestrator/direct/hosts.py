@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.campaign.together import run_together
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import DirectCounts
@@ -25,7 +26,6 @@ from orchestrator.journal.records import (
     SkipRecord,
     VerdictRecord,
 )
-from orchestrator.journal.standing import all_done
 from orchestrator.journal.trial_record import Role
 from orchestrator.verdict.direct import DirectResult, judge_direct
 from orchestrator.version import __version__
@@ -88,19 +88,16 @@ async def run_direct(
             if subject.lab:
                 write(LabRecord(subject.name, subject.lab))
         turns = asyncio.Semaphore(parallel)
-        tasks = [asyncio.create_task(_test(subject, turns, write)) for subject in subjects]
-        try:
-            await all_done(tasks, journal)
-            result = judge_direct(state, journal.path)
-            write(VerdictRecord(result.verdict, {each.name: each.verdict for each in result.hosts}))
-        except BaseException as error:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+
+        def interrupted(error: BaseException) -> None:
             # If the journal can't be written, the first error counts.
             with contextlib.suppress(JournalError):
                 write(InterruptedRecord(type(error).__name__, str(error)))
-            raise
+
+        tests = (_test(subject, turns, write) for subject in subjects)
+        await run_together(tests, journal, interrupted)
+        result = judge_direct(state, journal.path)
+        write(VerdictRecord(result.verdict, {each.name: each.verdict for each in result.hosts}))
     return judge_direct(state, journal.path)
 
 

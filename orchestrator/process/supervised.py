@@ -5,6 +5,7 @@ import collections
 import contextlib
 import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,9 @@ from orchestrator.process.user import RunAs
 
 #: Chunks of the program's output that are kept, for an error message.
 OUTPUT_CHUNKS = 40
+
+#: How long a supervisor may take to end a program. One that somebody stopped takes for ever.
+END_S = 2.0
 
 
 class ProcessStartError(InfraError):
@@ -42,6 +46,7 @@ class _Supervisor:
         on_output: Callable[[bytes], None],
         clean_up: Callable[[], object],
     ) -> None:
+        self._process = process
         self._on_output = on_output
         self._clean_up = clean_up
         self._lifeline = lifeline
@@ -65,14 +70,17 @@ class _Supervisor:
             self._said.put_nowait((word, value))
         transport.close()
         own_code = await process.wait()
-        await output
+        await output  # it ends with the last process that writes to it: the program is dead
         if code is None:  # somebody has killed the supervisor, or it found no folder
             await asyncio.to_thread(self._clean_up)
         self._said.put_nowait(("end", ""))
-        words = "".join(self._output)
         if code is None:  # the supervisor ended before the program, or never ran it
-            return ProcessExit(own_code, words, of_its_host=True)
-        return ProcessExit(code, words)
+            return ProcessExit(own_code, self._words, of_its_host=True)
+        return ProcessExit(code, self._words)
+
+    @property
+    def _words(self) -> str:
+        return "".join(self._output)
 
     async def _keep_output(self, stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(4096):
@@ -94,11 +102,20 @@ class _Supervisor:
         return await asyncio.shield(self._end)
 
     async def kill(self) -> ProcessExit:
-        """Break the lifeline, and wait until the supervisor has ended."""
+        """Break the lifeline, and wait until the supervisor has ended.
+
+        A supervisor that does not end in time is killed, and its program dies with it. The wait
+        is bounded even if the kernel can't end the program, because a device does not answer.
+        """
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
-        return await self.exited()
+        if not (await asyncio.wait({self._end}, timeout=END_S))[0]:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            if not (await asyncio.wait({self._end}, timeout=END_S))[0]:
+                return ProcessExit(-signal.SIGKILL, self._words, of_its_host=True)
+        return self._end.result()
 
 
 class Supervised:

@@ -47,7 +47,7 @@ def list_(
 
 def _print(screen: Screen, cache: Path, found: Sequence[Item], *, check: bool) -> None:
     columns = ("what", "version", "size", "made", "last used", *(["check"] if check else []))
-    table = Table(columns, right=frozenset({"size"}))
+    table = Table(columns, right=frozenset({"size"}), lines_in=frozenset({"what"}))
     for item in sorted(found, key=lambda item: item.what):
         times = (
             time.strftime("%Y-%m-%d %H:%M", time.localtime(at))

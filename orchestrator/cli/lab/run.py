@@ -30,7 +30,7 @@ from orchestrator.cli.options import (
     StateDeadline,
     raised_deadlines,
 )
-from orchestrator.cli.out import out_folder
+from orchestrator.cli.out import cut_short, out_folder
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.service import with_status
 from orchestrator.cli.whole import Whole
@@ -193,11 +193,12 @@ async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) 
             arms_of, wanted.kernels or (), wanted.variants or (), apicv=wanted.apicv,
             every=wanted.every,
         )  # fmt: skip
-        result = await run_lab(
-            arms, plan, folder, bochs=bochs, cpus=wanted.cpus, deadlines=wanted.deadlines,
-            parallel=wanted.parallel, progress=with_status(show), say=show.say,
-            shared_out=wanted.shared_out,
-        )  # fmt: skip
+        with cut_short(lambda: show.cut_short(folder, resumable=False)):
+            result = await run_lab(
+                arms, plan, folder, bochs=bochs, cpus=wanted.cpus, deadlines=wanted.deadlines,
+                parallel=wanted.parallel, progress=with_status(show), say=show.say,
+                shared_out=wanted.shared_out,
+            )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))
     else:

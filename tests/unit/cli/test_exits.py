@@ -61,7 +61,7 @@ def test_the_docs_have_the_table_of_the_code() -> None:
     ("error", "code"),
     [
         (InputError("bad"), 2), (UnfitError("bad"), 3), (InfraError("bad"), 4),
-        (ValueError("bad"), 4), (KeyboardInterrupt(), 130), (BrokenPipeError(), 141),
+        (ValueError("bad"), 4), (KeyboardInterrupt(), 130), (BrokenPipeError(), 4),
     ],
 )  # fmt: skip
 def test_each_error_has_its_code(error: BaseException, code: int) -> None:
@@ -88,7 +88,7 @@ def test_an_error_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(typer.Exit), errors_to_exits(as_json=True):
         raise InfraError("QEMU said:\n\x1b[2J\x1b]0;owned\x07")
     said = capsys.readouterr()
-    assert said.err == "losttick: QEMU said:\n\\x1b[2J\\x1b]0;owned\\x07\n"
+    assert said.err == "losttick: QEMU said:\n  \\x1b[2J\\x1b]0;owned\\x07\n"
     assert json.loads(said.out) == {
         "verdict": None, "error": "QEMU said:\n\x1b[2J\x1b]0;owned\x07",
     }  # fmt: skip

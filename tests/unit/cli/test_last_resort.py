@@ -30,7 +30,9 @@ def code(
 
 def raising(error: str) -> str:
     """Return a program text that makes the dispatch raise an error."""
-    return f"def fail(*_):\n    raise {error}\ncli._dispatch = fail"
+    return (
+        f"import orchestrator.cli.root\ndef fail(*_):\n    raise {error}\ncli.root._dispatch = fail"
+    )
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_table_fits_and_breaks_no_word(width: int, cell: str) -> None:
 
 
 def test_a_table_at_its_natural_width() -> None:
-    table = Table(("cell", "lost"), right=frozenset({"lost"}))
+    table = Table(("cell", "lost"), right=frozenset({"lost"}), lines_in=frozenset({"cell"}))
     table.add("kvm/one-shot/xapic", Styled("3", "red"))
     table.add("tcg/a\nb", "12")
     assert shown(table, 80) == (

@@ -1,0 +1,134 @@
+"""What SIGINT, SIGTERM and SIGHUP do: they interrupt a command, with exit code 130.
+
+- While a command is imported, and once its exit code is known, they end the process at once:
+  there is nothing to clean up, and no traceback to show.
+- While a command without an event loop works, they raise KeyboardInterrupt.
+- While an event loop runs, they cancel the command, so that it cleans up and journals that it was
+  interrupted. A second signal shortens the time for that. After that time the process ends all
+  the same: the supervisors end every program of a losttick that is gone.
+
+A signal that was ignored when the command began stays ignored, as `nohup` and shells expect.
+
+Imports only modules that take no time: every command begins here.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+INTERRUPTED = 130
+
+#: How long a cancelled command may clean up, in seconds …
+END_S = 4.0
+
+#: … and how long after a second signal.
+SECOND_S = 0.5
+
+_Handler = Callable[[int, FrameType | None], Any]
+
+
+def exit_at_once(code: int = INTERRUPTED) -> None:
+    """Let the signals end the process at once, from now on."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        os._exit(code)
+
+    _handle(leave)
+
+
+def handle_as_python_does() -> None:
+    """Let the signals do what they do in a Python program that did not ask for anything else."""
+    handlers = {signal.SIGINT: signal.default_int_handler}
+    for number in _handle(lambda number, frame: None):
+        signal.signal(number, handlers.get(number, signal.SIG_DFL))
+
+
+@contextlib.contextmanager
+def raised() -> Iterator[None]:
+    """Let the signals raise KeyboardInterrupt."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = _handle(interrupt)
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+class Cancelling:
+    """While this context lasts, the signals cancel a task."""
+
+    def __init__(self, stopping: Callable[[], None], last_words: Callable[[], None]) -> None:
+        """Prepare.
+
+        Args:
+            stopping: called when the first signal comes.
+            last_words: called if the process ends before the task does.
+        """
+        self._stopping = stopping
+        self._last_words = last_words
+        self._before: dict[signal.Signals, Any] = {}
+        self._task: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._came = 0
+
+    def follow(self, task: "asyncio.Task[Any]", loop: "asyncio.AbstractEventLoop") -> None:
+        """Name the task. A signal before this call ends the process: nothing has begun."""
+        self._task, self._loop = task, loop
+
+    def __enter__(self) -> "Cancelling":
+        self._before = _handle(self._cancel)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if self._came:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        _restore(self._before)
+
+    def _cancel(self, number: int, frame: FrameType | None) -> None:
+        if self._task is None or self._loop is None:
+            self._give_up(number, frame)
+            return
+        self._came += 1
+        # The timer's handler runs even if the loop is stuck in a system call.
+        signal.signal(signal.SIGALRM, self._give_up)
+        signal.setitimer(signal.ITIMER_REAL, END_S if self._came == 1 else SECOND_S)
+        if self._came == 1:
+            self._stopping()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the task has ended
+            self._loop.call_soon_threadsafe(self._task.cancel, signal.Signals(number).name)
+
+    def _give_up(self, number: int, frame: FrameType | None) -> None:
+        try:
+            self._last_words()
+        finally:
+            os._exit(INTERRUPTED)
+
+
+def _handle(handler: _Handler) -> dict[signal.Signals, Any]:
+    """Handle the signals that are not ignored; return what handled them before."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: each for number, each in before.items() if each is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handler)
+    return before
+
+
+def _restore(before: dict[signal.Signals, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)

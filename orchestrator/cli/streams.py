@@ -1,0 +1,233 @@
+"""Standard output and standard error of a command, as reliable as their readers allow.
+
+A run must not stop, fail or lose its exit code because of where its words go: to a full
+disk, a pipe that nobody reads or empties, a terminal that was closed, or nowhere at all.
+
+- Standard output has the results. It is kept until the command ends, and then written.
+  If that fails, the exit code says so.
+- Standard error has what a person may like to know meanwhile. A thread writes it, so that
+  nobody waits for a slow reader. What can't be written is left out.
+
+Imports only modules that take no time: every command begins here.
+"""
+
+import collections
+import contextlib
+import errno
+import io
+import os
+import select
+import sys
+import threading
+import time
+from typing import TextIO
+
+#: Characters that wait for the reader of standard error. More is left out.
+ROOM = 64 * 1024
+
+#: How long the end of a command waits for the reader of standard error, in seconds.
+SETTLE_S = 1.0
+
+#: The errors of an output that nobody reads: a closed pipe, a closed descriptor, a terminal that
+#: hung up, a socket whose peer is gone.
+_UNREAD = (errno.EPIPE, errno.EBADF, errno.EIO, errno.ECONNRESET, errno.ENXIO, errno.ENOTCONN)
+
+_STDOUT, _STDERR = 1, 2
+
+
+class UnreadError(Exception):
+    """Nobody reads standard output."""
+
+
+def occupy_closed_descriptors() -> frozenset[int]:
+    """Open /dev/null as each standard descriptor that is closed; return their numbers.
+
+    Otherwise the first file that the command opens, perhaps its journal, would be taken for the
+    standard output of each program that it starts.
+    """
+    closed = []
+    for descriptor in (0, _STDOUT, _STDERR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+            os.set_inheritable(descriptor, True)
+            closed.append(descriptor)
+    return frozenset(closed)
+
+
+class _Stream(io.TextIOBase):
+    """A stream that stands in for one of the interpreter's."""
+
+    def __init__(self, real: TextIO | None, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._encoding = (real.encoding if real else None) or "utf-8"
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # the interpreter has an attribute
+        """The encoding; what it can't encode is written as an escape."""
+        return self._encoding
+
+    def writable(self) -> bool:
+        """Return that it can be written to."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Return whether a terminal shows the text."""
+        return os.isatty(self._descriptor)
+
+    def _encoded(self, text: str) -> bytes:
+        return text.encode(self._encoding, "backslashreplace")
+
+
+class StandardOutput(_Stream):
+    """Keeps what a command prints until `deliver` writes it."""
+
+    def __init__(self, real: TextIO | None = None, *, closed: bool = False) -> None:
+        """Prepare.
+
+        Args:
+            real: the interpreter's stream, for its encoding.
+            closed: whether the descriptor was closed when the command began.
+        """
+        super().__init__(real, _STDOUT)
+        self._closed = closed
+        self._kept: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Keep a text."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._kept.append(text)
+        return len(text)
+
+    def deliver(self) -> None:
+        """Write the texts.
+
+        Raises:
+            UnreadError: nobody reads them.
+            OSError: they can't be written.
+        """
+        data = self._encoded("".join(self._kept))
+        self._kept.clear()
+        if data and self._closed:
+            raise UnreadError
+        try:
+            write_all(self._descriptor, data)
+        except OSError as error:
+            if error.errno in _UNREAD:
+                raise UnreadError from error
+            raise
+
+
+class StandardError(_Stream):
+    """Writes in a thread. No write raises an error, and none waits."""
+
+    def __init__(self, real: TextIO | None = None) -> None:
+        """Prepare; `real` is the interpreter's stream, for its encoding."""
+        super().__init__(real, _STDERR)
+        self._waiting: collections.deque[str] = collections.deque()
+        self._changed = threading.Condition()
+        self._room = ROOM
+        self._left_out = 0
+        self._busy = False
+        self._thread: threading.Thread | None = None
+
+    def write(self, text: str) -> int:
+        """Have a text written, or leave it out if too much waits already."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        with self._changed:
+            if len(text) > self._room and (self._waiting or self._busy):
+                self._left_out += 1
+                return len(text)
+            if self._left_out and not self.isatty():  # a terminal's rows are drawn anew anyway
+                text = f"[{self._left_out} pieces of output were left out]\n{text}"
+                self._left_out = 0
+            self._room -= len(text)
+            self._waiting.append(text)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write_on, name="stderr", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+        return len(text)
+
+    def settle(self, seconds: float = SETTLE_S) -> None:
+        """Wait until all is written, for some seconds at most."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while self._waiting or self._busy:
+                left = until - time.monotonic()
+                if left <= 0:
+                    return
+                self._changed.wait(left)
+
+    def _write_on(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    self._changed.wait()
+                texts = list(self._waiting)
+                self._waiting.clear()
+                self._busy = True
+            try:
+                write_all(self._descriptor, self._encoded("".join(texts)))
+            except OSError:
+                pass  # a disk may have room again later: the next text is tried as well
+            finally:
+                with self._changed:
+                    self._room += sum(map(len, texts))
+                    self._busy = False
+                    self._changed.notify_all()
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write bytes, whoever made the descriptor non-blocking.
+
+    Raises:
+        OSError: they can't be written.
+    """
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLOUT)
+            poll.poll()
+
+
+class Streams:
+    """The streams of this process while a command runs.
+
+    A program that runs the command inside itself, with streams of its own, keeps its streams.
+    """
+
+    def __init__(self) -> None:
+        """Take over `sys.stdout` and `sys.stderr`."""
+        self.embedded = sys.stdout is not sys.__stdout__ or sys.stderr is not sys.__stderr__
+        closed = occupy_closed_descriptors()
+        self.output = StandardOutput(sys.stdout, closed=_STDOUT in closed)
+        self.error = StandardError(sys.stderr)
+        if not self.embedded:
+            sys.stdout, sys.stderr = self.output, self.error
+
+    def give_back(self) -> None:
+        """Restore the interpreter's own streams."""
+        self.error.settle()
+        if not self.embedded:
+            sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+
+
+def end_streams() -> None:
+    """Write what was printed, as far as that goes: the process is about to end."""
+    if isinstance(sys.stderr, StandardError):
+        sys.stderr.settle()
+    if isinstance(sys.stdout, StandardOutput):
+        with contextlib.suppress(UnreadError, OSError):
+            sys.stdout.deliver()

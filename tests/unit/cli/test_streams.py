@@ -1,0 +1,148 @@
+"""The streams of a command: dead, closed, full, or read by nobody."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli import root
+from orchestrator.cli.exits import ExitCode
+from orchestrator.cli.streams import ROOM, StandardError
+from tests.support.command import losttick_command
+
+
+def losttick(*args: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.run(losttick_command(*args), text=True, check=False, timeout=60, **streams)
+
+
+@pytest.mark.parametrize(
+    ("args", "closed", "code"),
+    [
+        (("--version",), 0, 0), (("--version",), 1, 141), (("--version",), 2, 0),
+        (("rnu",), 1, 2), (("rnu",), 2, 2), (("show", "--bogus"), 2, 2),
+    ],
+)  # fmt: skip
+def test_a_closed_stream_is_one_that_nobody_reads(
+    args: tuple[str, ...], closed: int, code: int
+) -> None:
+    done = losttick(*args, preexec_fn=lambda: os.close(closed))
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+
+
+def test_a_file_is_never_opened_as_standard_output(tmp_path: Path) -> None:
+    """The first file would get its number, and then the output of each program."""
+    program = (
+        "import os, sys\n"
+        "from orchestrator.cli.streams import Streams\n"
+        "streams = Streams()\n"
+        f"print(os.open({str(tmp_path / 'file')!r}, os.O_CREAT), file=sys.stderr)\n"
+        "streams.give_back()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, check=True,
+        preexec_fn=lambda: os.closerange(0, 2),
+    )  # fmt: skip
+    assert int(done.stderr) > 2
+
+
+def test_a_socket_whose_peer_is_gone_reads_nothing() -> None:
+    ours, theirs = socket.socketpair()
+    ours.close()
+    assert losttick("--version", stdout=theirs).returncode == 141
+    theirs.close()
+
+
+def test_somebody_made_stdout_non_blocking() -> None:
+    """A pipe that is full for a moment takes the rest later."""
+    read, write = os.pipe()
+    fill(write)
+    os.set_blocking(write, False)
+    with subprocess.Popen(losttick_command("--help"), stdout=write) as process:
+        os.close(write)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        with os.fdopen(read, "rb") as pipe:
+            text = pipe.read()
+        assert process.wait(60) == 0
+    assert b"lists the options of a command." in text
+
+
+def test_a_reader_that_does_not_read_stderr_stops_nobody() -> None:
+    read, write = os.pipe()
+    error = StandardError()
+    error._descriptor = write
+    began = time.monotonic()
+    for number in range(3 * ROOM // 100):
+        error.write(f"{number:99}\n")
+    error.settle(0.1)
+    assert time.monotonic() - began < 5
+    said = b""
+    with os.fdopen(read, "rb", 0) as pipe:
+        while error._waiting or error._busy:
+            said += pipe.read(65536)
+        error.write("the last\n")
+        while not said.endswith(b"the last\n"):
+            said += pipe.read(65536)
+    assert b"pieces of output were left out]\n" in said
+    assert 64 * 1024 <= len(said) < 3 * ROOM
+    os.close(write)
+
+
+def fill(write: int) -> None:
+    """Fill a pipe that nobody empties."""
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, b" " * 4096)
+    os.set_blocking(write, True)
+
+
+def test_a_command_ends_although_nobody_reads_its_stderr() -> None:
+    read, write = os.pipe()
+    fill(write)
+    assert losttick("rnu", stderr=write).returncode == 2
+    os.close(read)
+    os.close(write)
+
+
+def test_the_root_knows_the_numbers_of_the_exit_codes() -> None:
+    assert root._HARNESS == ExitCode.HARNESS
+    assert root._UNREAD == ExitCode.BROKEN_PIPE
+
+
+def test_a_broken_installation_is_no_finding(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ImportError('no module of this name \\x1b[2J')\n")
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    done = losttick("show", "clean", env=os.environ | {"PYTHONPATH": path})
+    assert done.returncode == 4
+    assert "losttick itself: ImportError: no module of this name \\x1b[2J" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("module", ["orchestrator.cli.root", "typer", "pydantic"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_an_import_is_quiet(module: str, number: signal.Signals) -> None:
+    program = (
+        "import os, sys\n"
+        "from orchestrator.cli import main\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        f"            os.kill(os.getpid(), {number:d})\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "sys.argv = ['losttick', 'show', '/none']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL) and None,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

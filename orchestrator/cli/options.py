@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -80,11 +81,19 @@ DirectMode = Annotated[
 #: Longest deadline in seconds: some days.
 MOST_DEADLINE_S = 1_000_000
 
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("it is not a number")
+    return value
+
+
 CommandDeadline = Annotated[
     float | None,
     typer.Option(
         min=1,
         max=MOST_DEADLINE_S,
+        callback=_finite,
         help="Seconds that QEMU may take to answer a command; raise it on a very slow host.",
         show_default=f"{DEFAULT_DEADLINES.command_ns / 1e9:g}",
         rich_help_panel="Deadlines",
@@ -96,6 +105,7 @@ StateDeadline = Annotated[
     typer.Option(
         min=1,
         max=MOST_DEADLINE_S,
+        callback=_finite,
         help="Seconds that a save, load or migration may take; raise it for a slow disk or a "
         "big guest.",
         show_default=f"{DEFAULT_DEADLINES.state_ns / 1e9:g}",

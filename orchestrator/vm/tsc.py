@@ -5,6 +5,9 @@ from orchestrator.qmp.errors import AnswerError, CommandFailedError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.config import Accel, InstanceConfig
 
+#: A higher frequency is no frequency of a TSC.
+MOST_HZ = 10**12
+
 
 async def tsc_hz(monitor: Monitor, config: InstanceConfig) -> int:
     """Return the frequency of the guest's TSC, as QEMU has it from KVM; 0 if it has none.
@@ -16,6 +19,7 @@ async def tsc_hz(monitor: Monitor, config: InstanceConfig) -> int:
     try:
         first, *_ = await monitor.ask("query-cpus-fast", list[Vcpu])
         asked = {"path": first.qom_path, "property": "tsc-frequency"}
-        return max(0, await monitor.ask("qom-get", int, asked))
+        hz = await monitor.ask("qom-get", int, asked)
+        return hz if 0 < hz <= MOST_HZ else 0
     except (CommandFailedError, AnswerError, ValueError):  # a ValueError: there is no vCPU
         return 0

@@ -12,7 +12,7 @@ from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.options import AsJson, QemuUser
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
-from orchestrator.cli.text import Styled
+from orchestrator.cli.text import Styled, say
 from orchestrator.doctor.examine import examine
 from orchestrator.doctor.findings import Checkup
 from orchestrator.doctor.mends import fix as mend_host
@@ -48,11 +48,11 @@ def doctor(
 async def _doctor(qemu: str | None, qemu_user: str | None, *, fix: bool, as_json: bool) -> ExitCode:
     checkup = await examine(qemu, qemu_user)
     if fix:
-        done = await asyncio.to_thread(mend_host, checkup)
+        done = await asyncio.to_thread(mend_host, checkup, say)
         for command in done:
-            typer.echo(f"did: {shlex.join(command)}", err=True)
+            say(f"did: {shlex.join(command)}")
         if not done:
-            typer.echo(_nothing_done(checkup), err=True)
+            say(_nothing_done(checkup))
         checkup = await examine(qemu, qemu_user)
     if as_json:
         typer.echo(json.dumps(plain(checkup) | {"usable": checkup.usable}, indent=2))

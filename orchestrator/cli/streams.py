@@ -34,6 +34,9 @@ _UNREAD = (errno.EPIPE, errno.EBADF, errno.EIO, errno.ECONNRESET, errno.ENXIO, e
 
 _STDOUT, _STDERR = 1, 2
 
+#: Rows that are drawn anew hide the cursor of a terminal.
+_SHOW_CURSOR = "\x1b[?25h"
+
 
 class UnreadError(Exception):
     """Nobody reads standard output."""
@@ -227,6 +230,8 @@ class Streams:
 def end_streams() -> None:
     """Write what was printed, as far as that goes: the process is about to end."""
     if isinstance(sys.stderr, StandardError):
+        if sys.stderr.isatty():
+            sys.stderr.write(_SHOW_CURSOR)
         sys.stderr.settle()
     if isinstance(sys.stdout, StandardOutput):
         with contextlib.suppress(UnreadError, OSError):

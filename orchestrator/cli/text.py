@@ -49,6 +49,11 @@ def paragraph(text: str) -> str:
     return "\n".join([first, *(f"  {line.lstrip(' ')}" for line in others)])
 
 
+def say(text: str) -> None:
+    """Print a line on standard error."""
+    print(one_line(text), file=sys.stderr, flush=True)
+
+
 def say_error(message: str) -> None:
     """Print an error on standard error."""
     print(paragraph(f"losttick: {message}"), file=sys.stderr, flush=True)

@@ -44,6 +44,7 @@ async def run_program(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # losttick handles a Ctrl-C at the terminal
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stderr is not None

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 from orchestrator.doctor.findings import Checkup, Mend
 from orchestrator.errors import InfraError
@@ -28,8 +29,16 @@ def install(*packages: str) -> Mend:
     return Mend((_APT, "install", "-y", "--no-install-recommends", *packages), safe=True)
 
 
-def fix(checkup: Checkup) -> list[tuple[str, ...]]:
+def _print(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def fix(checkup: Checkup, say: Callable[[str], None] = _print) -> list[tuple[str, ...]]:
     """Run the safe mends, and return their commands.
+
+    Args:
+        checkup: of this host.
+        say: is called with each line that a command prints.
 
     Raises:
         FixError: this user is not root, or a command failed.
@@ -42,13 +51,13 @@ def fix(checkup: Checkup) -> list[tuple[str, ...]]:
     for mend in mends:
         doing = f"mending this host: {' '.join(mend.command)}"
         if mend.command[0] == _APT:
-            _run((_APT, "-qq", "update"), doing)
-        _run(mend.command, doing)
+            _run((_APT, "-qq", "update"), doing, say)
+        _run(mend.command, doing, say)
         done.append(mend.command)
     return done
 
 
-def _run(command: tuple[str, ...], doing: str) -> None:
+def _run(command: tuple[str, ...], doing: str, say: Callable[[str], None]) -> None:
     """Run a command and show what it prints.
 
     Raises:
@@ -56,5 +65,5 @@ def _run(command: tuple[str, ...], doing: str) -> None:
     """
     run_tool(
         command, doing, failed=FixError, missing=FixError,
-        on_line=lambda line: print(line, file=sys.stderr),
+        on_line=say,
     )  # fmt: skip

@@ -218,7 +218,7 @@ def trials_in(journal: Path) -> int:
     return sum(record["record"] == "trial" for record in journal_dicts(journal))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_ends_clean(
     tmp_path: Path, how: signal.Signals, nothing_left_behind: str
 ) -> None:
@@ -234,7 +234,9 @@ def test_an_interrupted_run_ends_clean(
     assert "interrupted" in err
     assert "Traceback" not in err
     assert json.loads(out)["verdict"] is None
-    assert journal_dicts(journal)[-1]["record"] == "interrupted"
+    last = journal_dicts(journal)[-1]
+    assert (last["record"], last["error"]) == ("interrupted", how.name)
+    assert "/100000, loss rate < " in err.split("interrupted")[0].splitlines()[-4]
     assert marked_processes(nothing_left_behind) == {}
 
 

@@ -15,7 +15,7 @@ from orchestrator.cli import interrupts
 from orchestrator.cli.service import as_service, service
 from orchestrator.cli.streams import end_streams
 from orchestrator.cli.text import say_error
-from orchestrator.errors import InfraError, InputError, LosttickError, UnfitError
+from orchestrator.errors import InfraError, InputError, LosttickError, UnfitError, says_no_room
 from orchestrator.verdict.verdict import Ended, Verdict
 
 _INTERRUPTED = "interrupted"
@@ -117,6 +117,13 @@ def _error_exit(error: LosttickError) -> ExitCode:
     return ExitCode.INCONCLUSIVE if transient else ExitCode.HARNESS
 
 
+#: What to do if the host refuses losttick a file, a process, a thread or memory.
+_MORE_ROOM = (
+    "A limit is used up: allow more open files (`ulimit -n`), more processes and threads "
+    "(`ulimit -u`, or pids.max of the control group) or more memory"
+)
+
+
 @contextlib.contextmanager
 def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None) -> Iterator[None]:
     """Turn losttick's errors and an interrupt into a message and an exit code.
@@ -140,6 +147,9 @@ def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None)
         if isinstance(error, OSError) and error.filename is not None:
             doing = f"using {os.fsdecode(error.filename)}"
             _leave(ExitCode.HARNESS, f"{doing}: {error.strerror}", as_json=as_json)
+        if says_no_room(str(error)) or "can't start new thread" in str(error):
+            words = error.strerror if isinstance(error, OSError) else str(error)
+            _leave(ExitCode.HARNESS, f"{words}. {_MORE_ROOM}", as_json=as_json)
         _leave(
             ExitCode.HARNESS,
             f"a fault in losttick itself: {type(error).__name__}: {error}. Nothing was learnt "

@@ -176,7 +176,10 @@ async def supervise(
     """
     base = folder.base_folder()
     await asyncio.to_thread(folder.sweep, base, twins)
-    begun = await _start(argv, base, pass_fds, environment, twins, user, on_output)
+    try:
+        begun = await _start(argv, base, pass_fds, environment, twins, user, on_output)
+    except OSError as error:
+        raise ProcessStartError(what, error.strerror or str(error)) from error
     held = None
     try:
         if (said := await begun.said("folder")) is None:

@@ -155,7 +155,11 @@ def run(
 ) -> int:
     """Run `argv` until it ends or the lifeline breaks; return how it ended."""
     me = os.getpid()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        os.write(2, f"starting a process: {error.strerror}\n".encode())
+        return 127
     if pid == 0:
         doing = argv[0]
         try:

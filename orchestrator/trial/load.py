@@ -17,7 +17,7 @@ from orchestrator.trial.resume import (
     LoadManner,
     load_and_resume,
 )
-from orchestrator.trial.watch import CRASH_SIGNALS, how_it_ended
+from orchestrator.trial.watch import crashed, how_it_ended
 from orchestrator.vm.instance import Instance
 
 
@@ -69,9 +69,9 @@ class Trial:
                 VcpuResult(quiet.outcome, why=str(error), ticks_after_load=2, vcpu=quiet.vcpu)
             ]
         except QemuStartError as error:
-            crashed = error.end is not None and -error.end.code in CRASH_SIGNALS
-            outcome = Outcome.CRASHED if crashed else Outcome.UNKNOWN
-            self._instance.crash = error.end if crashed else None
+            by_itself = error.end is not None and crashed(error.end)
+            outcome = Outcome.CRASHED if by_itself else Outcome.UNKNOWN
+            self._instance.crash = error.end if by_itself else None
             results = [VcpuResult(outcome, why=str(error))]
         except MonitorError as error:
             ended = await how_it_ended(self._instance)

@@ -5,10 +5,12 @@ import signal
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from orchestrator.errors import says_no_room
 from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.lines import Crashed, Line, Tick
 from orchestrator.guest.wait import Wait
+from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.limits import Limits
 from orchestrator.vm.instance import Instance
@@ -139,11 +141,19 @@ class Heard(Generic[L]):
     at_ns: int
 
 
+def crashed(end: ProcessExit) -> bool:
+    """Return whether a QEMU ended itself by a signal, though the host refused it nothing.
+
+    QEMU aborts if it may start no thread or gets no memory: that is a limit of its host.
+    """
+    return -end.code in CRASH_SIGNALS and not says_no_room(end.stderr)
+
+
 async def how_it_ended(instance: Instance) -> Ended:
     """End a QEMU that has hung up, and say how it ended. What the kernel traced is kept."""
     await instance.keep_trace()
     end = await instance.kill()
-    if -end.code in CRASH_SIGNALS:
+    if crashed(end):
         instance.crash = end
         return Ended(f"QEMU crashed: {end}", crashed=True)
     return Ended(f"QEMU ended while its guest was watched: {end}", crashed=False)

@@ -39,6 +39,8 @@ class Need(enum.StrEnum):
     """Root, and setpriv, to be another user as well."""
     NAMESPACES = "namespaces"
     """A mount namespace of one's own."""
+    CGROUPS = "cgroups"
+    """Root, and control groups that it can make."""
 
 
 class Lacking(pytest.skip.Exception):

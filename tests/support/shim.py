@@ -12,12 +12,17 @@ SOURCE = ROOT / "tests" / "e2e" / "shim.c"
 
 def build_shim(place: Path) -> Path:
     """Compile the shim into a folder."""
+    return build_library(SOURCE, place)
+
+
+def build_library(source: Path, place: Path) -> Path:
+    """Compile a library for LD_PRELOAD into a folder."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         lacking(Need.COMPILER, "apt-get install gcc libc6-dev")
-    library = place / "shim.so"
+    library = place / f"{source.stem}.so"
     subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library, SOURCE, "-ldl"],
+        [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library, source, "-ldl"],
         check=True,
     )
     return library

@@ -40,7 +40,7 @@ def test_its_memory_is_flat_and_no_load_is_missing(tmp_path: Path, kvm: Accel) -
         busy_loops(2),
         started(
             "run", "--json", "--accel", kvm, "--period", "5", "--trials", str(LOADS),
-            "--rule-out", "0.001", "--events", str(events), "--out", "out", cwd=tmp_path,
+            "--rule-out", str(3.1 / LOADS), "--events", str(events), "--out", "out", cwd=tmp_path,
         ) as process,
     ):  # fmt: skip
         loads, place, began = 0, 0, time.monotonic()

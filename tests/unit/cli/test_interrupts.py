@@ -1,0 +1,70 @@
+"""Signals to a command that does not end by itself."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+#: A command that cleans up for ever, or blocks the event loop; the second signal ends it sooner.
+PROGRAM = """
+import asyncio, os, time, typer
+from orchestrator.cli import interrupts
+from orchestrator.cli.exits import errors_to_exits, run_async
+from orchestrator.cli.streams import Streams, end_streams
+
+interrupts.END_S, interrupts.SECOND_S = {end_s}, 0.1
+Streams()
+
+async def command():
+    asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), {number})
+    if {blocks}:
+        asyncio.get_running_loop().call_later(0.1, time.sleep, 1000)
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        if {again}:
+            os.kill(os.getpid(), {number})
+        await asyncio.sleep(1000)
+
+try:
+    with errors_to_exits(as_json=True):
+        run_async(command)
+except typer.Exit as end:
+    end_streams()
+    os._exit(end.exit_code)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("end_s", "again", "blocks"), [(0.2, False, False), (0.2, False, True), (1e6, True, False)]
+)
+def test_a_command_that_does_not_end_is_ended(
+    number: signal.Signals, end_s: float, again: bool, blocks: bool
+) -> None:
+    program = PROGRAM.format(number=int(number), end_s=end_s, again=again, blocks=blocks)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL) and None,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "losttick: interrupted\n")
+    assert json.loads(done.stdout) == {"verdict": None, "error": "interrupted"}
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """As `nohup` wants it."""
+    program = (
+        "import os, signal\n"
+        "from orchestrator.cli import interrupts\n"
+        "interrupts.exit_at_once()\n"
+        "with interrupts.raised():\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN) and None,
+    )  # fmt: skip
+    assert done.returncode == 0

@@ -18,7 +18,7 @@ PERIOD_MS = 60.0
 
 
 #: Longest period, for each vCPU, where `auto` meets a timer that can't have every period. Such a
-#: timer is not measured: an RTC of 62.5 ms or less leaves a lab no time for anything else.
+#: timer is not measured: some of its short periods leave a lab no time for anything else.
 FIXED_PERIOD_MS = 200.0
 
 

@@ -107,7 +107,8 @@ def test_every_fault_of_a_plan_is_named_with_its_place(losttick: Run, tmp_path: 
             2,
             "--period: a period is auto, or a number of",
         ),
-        (("run", "--rule-out", "1e-12"), 2, "--rule-out: to rule out 1e-12 at 0.95 takes"),
+        (("run", "--rule-out", "1e-12"), 2, "--rule-out: it must be at least 1e-09 (given: 1e-12)"),
+        (("run", "--rule-out", "2e-9"), 2, "--rule-out: to rule out 2e-09 at 0.95 takes"),
     ],
 )
 def test_bad_input_gets_a_sentence(

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -219,7 +219,16 @@ def trials_in(journal: Path) -> int:
     return sum(record["record"] == "trial" for record in journal_dicts(journal))
 
 
+@pytest.fixture
+def heeded(how: signal.Signals) -> Iterator[None]:
+    """Let commands heed the signal, though the tests may run under `nohup`."""
+    before = signal.signal(how, lambda *_: None)  # what a program that is started takes for none
+    yield
+    signal.signal(how, before)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("heeded")
 def test_an_interrupted_run_ends_clean(
     tmp_path: Path, how: signal.Signals, nothing_left_behind: str
 ) -> None:

@@ -135,7 +135,7 @@ async def test_a_qemu_with_too_few_vcpus_is_none(
 
     monkeypatch.setattr(host, "start_qemu", start_fewer)
     guest = GuestConfig(period_ns=20_000_000, vcpus=3)
-    with pytest.raises(QemuStartError, match="threads are missing") as failed:
+    with pytest.raises(QemuStartError, match="it names 2 of 3 vCPUs") as failed:
         async with launch(host, InstanceConfig(accel, guest)):
             pytest.fail("it started")
     assert "2,sockets=2" in failed.value.argv

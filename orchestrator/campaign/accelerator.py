@@ -4,7 +4,7 @@ from orchestrator.host.facts import HostFacts
 from orchestrator.host.kvm_access import ABSENT, check_device
 from orchestrator.vm.config import Accel
 
-#: What a run says before its first cell if `auto` means TCG.
+#: A run says this before its first cell if `auto` means TCG.
 UNDER_TCG = "There is no KVM here (no /dev/kvm), so this runs under TCG and tests QEMU's own LAPIC."
 
 

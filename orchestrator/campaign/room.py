@@ -12,16 +12,16 @@ from orchestrator.process.folder import base_folder, disk_of
 #: Room that a run leaves on a disk: for the evidence of some hangs, and for other programs.
 LEAST_BYTES = 16 << 20
 
-#: Of a small disk it leaves this part …
+#: A run on a small disk leaves one part in so many of the disk.
 LEAST_PART = 8
 
-#: … and of a tiny one nothing: there a run can only go on until the disk is full.
+#: A run on a disk of at most this size leaves nothing: it goes on until the disk is full.
 TINY_BYTES = 1 << 20
 
 #: A pause ends when there is so many times the room at which it began.
 ENOUGH = 1.5
 
-#: How long a run waits for room, by the host's clock.
+#: Longest time that a run waits for room, by the host's clock.
 LONGEST_NS = 24 * 3600 * 1_000_000_000
 
 #: With less room than this, a save of a small guest may fail.

@@ -117,7 +117,7 @@ def _error_exit(error: LosttickError) -> ExitCode:
     return ExitCode.INCONCLUSIVE if transient else ExitCode.HARNESS
 
 
-#: What to do if the host refuses losttick a file, a process, a thread or memory.
+#: Advice for a person whose host refuses losttick a file, a process, a thread or memory.
 _MORE_ROOM = (
     "A limit is used up: allow more open files (`ulimit -n`), more processes and threads "
     "(`ulimit -u`, or pids.max of the control group) or more memory"

@@ -1,4 +1,4 @@
-"""What SIGINT, SIGTERM and SIGHUP do: they interrupt a command, with exit code 130.
+"""SIGINT, SIGTERM and SIGHUP interrupt a command, which then ends with exit code 130.
 
 - While a command is imported, and once its exit code is known, they end the process at once:
   there is nothing to clean up, and no traceback to show.
@@ -27,10 +27,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 INTERRUPTED = 130
 
-#: How long a cancelled command may clean up, in seconds …
+#: Longest time that a cancelled command may clean up, in seconds.
 END_S = 4.0
 
-#: … and how long after a second signal.
+#: Longest time that it may go on after a second signal, in seconds.
 SECOND_S = 0.5
 
 _Handler = Callable[[int, FrameType | None], Any]

@@ -1,4 +1,4 @@
-"""What losttick tells systemd when it runs as a service of `Type=notify`.
+"""Tells systemd how a run goes, if losttick is a service of `Type=notify`.
 
 The protocol is that of sd_notify(3): datagrams to the socket that NOTIFY_SOCKET names.
 """
@@ -28,7 +28,7 @@ class Service:
     """The service manager that started losttick, if one did that wants to hear of it."""
 
     address: str | None = None
-    """Of its socket; a name that begins with @ is not in the file system."""
+    """The address of its socket. A name that begins with @ is not in the file system."""
     watchdog_s: float | None = None
     """It ends losttick if it hears nothing for this long."""
 

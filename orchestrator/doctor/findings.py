@@ -15,7 +15,7 @@ class Mend:
     safe: bool
     """True if the command only adds what is missing, so that `doctor --fix` may run it."""
     then: str = ""
-    """What the user does after the command, as the end of a sentence."""
+    """The step after the command, in words that end a sentence."""
 
     def __str__(self) -> str:
         command = shlex.join(self.command)

@@ -22,7 +22,7 @@ from orchestrator.process.own_command import own_command
 #: Exit status of a QEMU that refuses its arguments.
 _REFUSAL = 1
 
-#: How QEMU ends a message if the host denies this user something, or has a fault.
+#: Words that end a message of QEMU if the host denies this user something, or has a fault.
 _DENIED = tuple(os.strerror(number) for number in (errno.EACCES, errno.EPERM, errno.EIO))
 
 

@@ -23,7 +23,7 @@ class KvmMissingError(UnfitError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What would give this user access to KVM."""
+    """A command that gives this user access to KVM."""
 
     command: tuple[str, ...]
     then: str

@@ -75,7 +75,7 @@ class LocalBinary:
     trace_root: Path | None = None
     """Mount point of the tracefs in which kernel events are recorded."""
     user: RunAs | None = None
-    """As whom the binary is run; None for losttick's own user."""
+    """The user that runs the binary; None for losttick's own user."""
 
     async def start_qemu(
         self, args: Sequence[str], files: Mapping[str, bytes], *, consoles: int = 1

@@ -23,7 +23,7 @@ _SHORT_LIVED = range(61184, 65520)
 #: The capabilities that root needs to give a program and its folder to another user, by number.
 _NEEDED = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
 
-#: To the kernel this number means no user.
+#: The kernel takes this number for no user.
 _NO_USER = 2**32 - 1
 
 KVM = "/dev/kvm"
@@ -38,7 +38,7 @@ class QemuUser:
     """The user as whom QEMU runs."""
 
     name: str
-    """For a person: `root`, a user's name, or `user N`."""
+    """The user in words: `root`, a user's name, or `user N`."""
     run_as: RunAs | None = None
     """None if this is losttick's own user."""
     why_root: str = ""

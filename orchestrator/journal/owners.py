@@ -1,11 +1,11 @@
-"""Whose files are trusted: this user's, and root's."""
+"""Tells trusted owners of files from others: this user and root are trusted."""
 
 import grp
 import os
 import pwd
 import stat
 
-#: Where a file's access list is, if it has one: then the group's bits are those of all in it.
+#: The attribute that holds a file's access list. The group's mode bits then bound every entry.
 _ACCESS_LIST = "system.posix_acl_access"
 
 

@@ -1,4 +1,4 @@
-"""What a lab run needs, looked up before anything large is fetched or built."""
+"""Looks up what a lab run needs, before anything large is fetched or built."""
 
 import re
 from collections.abc import Collection

@@ -12,7 +12,7 @@ from orchestrator.packages.apt import PackagesError, apt, fetching_tool, package
 _KERNEL_PACKAGE = r"^linux-(image|binary|modules|headers|kbuild|source)-"
 
 
-#: What apt says of a suite that a mirror does not have.
+#: apt's words for a suite that a mirror does not have.
 _NO_RELEASE = "does not have a Release file"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 #: Characters of last words that are kept.
 _LONGEST_WORDS = 300
 
-#: What SIGSYS means, and what to do.
+#: The meaning of SIGSYS, and advice.
 _SIGSYS = (
     "SIGSYS: its sandbox forbids a system call that it made. The kernel's log has the call's "
     "number: `dmesg | grep 'sig=31'`. If an option given by --qemu-arg needs the call, add "

@@ -1,4 +1,4 @@
-"""How losttick was started, for messages that name a command to run."""
+"""Names the command that started losttick, for messages that say what to run."""
 
 import shlex
 import sys

@@ -31,7 +31,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 
-#: From <sched.h> and <sys/mount.h>.
+#: Constants of <sched.h> and <sys/mount.h>.
 CLONE_NEWNS = 0x20000
 MS_NOSUID, MS_NOEXEC, MS_BIND, MS_REC, MS_SLAVE = 2, 8, 4096, 16384, 1 << 19
 MNT_DETACH = 2

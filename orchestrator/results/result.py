@@ -8,7 +8,7 @@ from orchestrator.journal.file import JOURNAL, is_being_written
 from orchestrator.journal.fold import read_state
 from orchestrator.verdict.run import RunResult, judge_run
 
-#: Why a run has not ended whose journal is still being written.
+#: The reason why a run has not ended whose journal is still being written.
 STILL_GOES_ON = "it still goes on, in another process"
 
 

@@ -69,7 +69,7 @@ class DirectResult:
 
     @property
     def ends(self) -> list[Ended]:
-        """How the hosts ended that decide the exit code."""
+        """The ends of the hosts that decide the exit code."""
         ends = [Ended(host.verdict, host.failed) for host in self.hosts]
         arms = [host.lab for host in self.hosts if host.lab]
         by_arms = len(arms) == len(ends) > 0

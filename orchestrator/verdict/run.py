@@ -71,7 +71,7 @@ class CellResult:
 
     @property
     def ended(self) -> Ended:
-        """How the cell ended, for the exit code."""
+        """The end of the cell, which the exit code depends on."""
         return Ended(self.verdict, self.counts.failure is not None and not self.counts.transient)
 
     @property
@@ -114,7 +114,7 @@ class RunResult:
 
     @property
     def ends(self) -> list[Ended]:
-        """How the cells ended that decide the exit code."""
+        """The ends of the cells that decide the exit code."""
         arms = _arms(self.cells)
         if arms is None:
             return [cell.ended for cell in asked_for(self.cells)]

@@ -24,7 +24,7 @@ def overall(verdicts: list[Verdict]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How one of several cells ended: what the exit code of a command depends on."""
+    """The end of one of several cells. The exit code of a command depends on it."""
 
     verdict: Verdict
     failed: bool = False

@@ -1,4 +1,4 @@
-"""What gets a copy of everything that a console says."""
+"""Takes a copy of everything that a console says."""
 
 from typing import Protocol
 

@@ -60,7 +60,7 @@ def main():
 """
 
 
-#: What the script and its helpers may use of this computer.
+#: The programs of this computer that the script may use.
 TOOLS = [
     "sh", "cat", "cut", "dirname", "env", "find", "flock", "id", "mkdir", "rm", "sed", "sha256sum",
     "sleep", "sort", "touch", "tr", "xargs",

@@ -21,7 +21,8 @@ from tests.support.steps import steps
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-#: What a folder's name may have, and a command line, an option of QEMU or a line may not.
+#: Characters that a folder's name may have, and that a command line, an option of QEMU or a line
+#: must not have.
 ODD = "a b,c=d,,'\"\n%s$HOME\\\udcff"
 
 LONG = ("run", "--accel", "tcg", "--period", "10", "--trials", "100000", "--out", "out")

@@ -1,4 +1,4 @@
-"""What a QEMU may do that losttick has started."""
+"""A QEMU that losttick has started may do little: its filter and its user forbid the rest."""
 
 import json
 import os

@@ -106,7 +106,8 @@ async def campaign(noise: list[bytes], where: str, number: int, wait: str) -> No
     assert cell.verdict not in (Verdict.AFFECTED, Verdict.ANOMALOUS), cell.why
 
 
-#: What no guest says of itself: noise, parts of lines, and testimonies that nobody asked for.
+#: Bytes that no guest prints by itself: noise, parts of lines, and testimonies that nobody asked
+#: for.
 NOISE = st.one_of(
     st.binary(max_size=100).filter(lambda data: not LINE.search(data)),
     st.integers(0, len(TICK) - 1).map(lambda size: TICK[:size]),

@@ -231,7 +231,7 @@ async def test_a_cell_that_is_given_up_says_so_and_goes_on_when_it_is_resumed(
 def test_a_finished_run_is_printed_again_without_a_qemu(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after a kill between the journal's verdict and its print."""
+    """The run was killed after its verdict was journalled, and before it was printed."""
 
     async def twice() -> RunResult:
         result = await go_on(tmp_path, Script(immediate), plan=PLAN)

@@ -41,7 +41,7 @@ def resident_bytes() -> int:
 
 
 class Faults:
-    """What goes wrong at loads, drawn from a seed."""
+    """Draws from a seed what goes wrong at loads."""
 
     def __init__(self, seed: int, weights: dict[str, int], share: float) -> None:
         self._rng = random.Random(seed)

@@ -1,4 +1,4 @@
-"""What was asked for and not tested is never green, and only a lack is a skip."""
+"""A run is never green if something that was asked for was not tested; only a lack is a skip."""
 
 import errno
 import io
@@ -231,7 +231,7 @@ async def test_a_refusal_names_the_axis_that_is_to_blame(
 async def test_a_host_without_kvm_lacks_the_accelerator(
     tmp_path: Path, facts: HostFacts, words: str
 ) -> None:
-    """And TCG, which was asked for as well, is tested."""
+    """TCG, which was asked for as well, is tested all the same."""
     result = await run(tmp_path, facts=facts, axes={"accel": ["kvm", "tcg"]})
     assert [cell.verdict for cell in result.cells] == [Verdict.SKIPPED, Verdict.CLEAN]
     assert result.cells[0].why.startswith(words)

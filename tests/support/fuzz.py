@@ -20,7 +20,7 @@ from orchestrator.testing import VirtualTimeLoop
 #: Cases of each target.
 CASES = int(os.environ.get("LOSTTICK_TEST_FUZZ", "100"))
 
-#: Of a fuzzer. `tmp_path` may be shared by its cases: each writes its files anew.
+#: Settings of a fuzzer. Its cases may share `tmp_path`: each writes its files anew.
 fuzzing = settings(
     max_examples=CASES,
     suppress_health_check=[

@@ -1,4 +1,4 @@
-"""What a kernel's image and modules say of themselves."""
+"""Reads fields of a kernel's image and of its modules."""
 
 import re
 import struct

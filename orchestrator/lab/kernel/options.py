@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Where a built tree has its configuration.
+#: A built tree keeps its configuration here.
 AUTO_CONF = Path("include/config/auto.conf")
 
 

@@ -24,7 +24,7 @@ from orchestrator.process.tool import run_tool
 IMAGE = Path("arch/x86/boot/bzImage")
 
 
-#: Where each module is.
+#: The place of each module in a built tree.
 MODULE_PATHS = {
     "irqbypass": Path("virt/lib/irqbypass.ko"),
     "kvm": Path("arch/x86/kvm/kvm.ko"),

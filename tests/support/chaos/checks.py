@@ -1,4 +1,4 @@
-"""What must hold after a round, whatever was done to its run."""
+"""Checks that must hold after a round, whatever was done to its run."""
 
 import json
 from collections import Counter

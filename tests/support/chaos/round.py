@@ -56,7 +56,7 @@ class Blow:
 
 @dataclass
 class Round:
-    """What was done to a run, and what came of it."""
+    """The faults of a round, and what came of them."""
 
     number: int
     options: tuple[str, ...]

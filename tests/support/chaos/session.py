@@ -15,7 +15,7 @@ from tests.support.processes import marked_processes
 #: Time between two looks at a run.
 LOOK_S = 0.005
 
-#: What tells a record of the journal, by the name of its step.
+#: The words that tell a record of the journal, by the name of its step.
 STEPS = {
     "qemu": b'{"record":"instance"',
     "save": b'{"record":"save"',
@@ -41,7 +41,7 @@ class Session:
         self.interrupted: float | None = None
         """When it was told to end."""
         self.took_s = 0.0
-        """How long it took to end after that."""
+        """Time that it took to end after that."""
         self.allowed = set[int]()
         """Exit codes that the faults of this session explain."""
         self._journal = out / "journal.jsonl"
@@ -125,7 +125,7 @@ class Session:
 
     @property
     def errors(self) -> str:
-        """What the process wrote to standard error."""
+        """The text that the process wrote to standard error."""
         return self._stderr.read_text(errors="replace")
 
     def qemus(self) -> list[int]:

@@ -52,7 +52,7 @@ def test_a_relative_cache_folder_is_ignored(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_user_without_a_home_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container that runs as a user it does not know."""
+    """A container may run as a user that it does not know."""
 
     def unknown(uid: int) -> pwd.struct_passwd:
         raise KeyError(uid)

@@ -63,7 +63,7 @@ def test_a_reader_that_never_comes(fifo: Path, notes: list[str]) -> None:
 
 
 def test_a_reader_that_does_not_read(fifo: Path, notes: list[str]) -> None:
-    """What doesn't fit is left out, and the reader finds how much."""
+    """Events that don't fit are left out, and the reader finds how many."""
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     file = EventsFile(fifo, notes.append)
     for number in range(40):

@@ -54,7 +54,7 @@ def test_a_command_that_does_not_end_is_ended(
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
-    """As `nohup` wants it."""
+    """`nohup` wants it so."""
     program = (
         "import os, signal\n"
         "from orchestrator.cli import interrupts\n"

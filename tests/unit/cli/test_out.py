@@ -39,7 +39,7 @@ def test_two_processes_in_one_folder(tmp_path: Path) -> None:
 
 
 def test_a_run_that_goes_on_is_said_to(tmp_path: Path) -> None:
-    """Where a network file system locks no folders, the journal's lock says so."""
+    """The journal's lock tells, because some network file systems lock no folders."""
     with (
         Journal(tmp_path / "journal.jsonl"),
         pytest.raises(OutFolderError, match="another losttick process is running there"),

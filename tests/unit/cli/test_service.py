@@ -1,4 +1,4 @@
-"""What a service manager hears, as systemd would hear it."""
+"""A service manager hears how a run goes, as systemd would hear it."""
 
 import asyncio
 import os

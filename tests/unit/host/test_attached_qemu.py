@@ -1,4 +1,4 @@
-"""What a QEMU of somebody else's puts into losttick's folder: never a way out of it."""
+"""A QEMU that another user owns can't lead losttick out of the folder that they share."""
 
 import os
 import socket

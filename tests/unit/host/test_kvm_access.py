@@ -1,4 +1,4 @@
-"""What would give a user access to KVM, and what a host without it is told."""
+"""A user without access to KVM is told what gives it."""
 
 import grp
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""As whom QEMU runs."""
+"""The user that QEMU runs as."""
 
 import os
 import pwd

@@ -91,7 +91,7 @@ def test_a_folder_with_a_list_of_others_is_refused(other_user: OtherUser) -> Non
 
 
 def test_a_folder_of_ones_own_group_is_not_refused(tmp_path: Path) -> None:
-    """Where the umask is 002, every user has a group of his own."""
+    """Every user has a group of his own on a computer whose umask is 002."""
     me, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(os.getegid())
     if (me.pw_name, me.pw_gid) != (group.gr_name, group.gr_gid):
         not_applicable("this user has no group of his own")
@@ -110,7 +110,7 @@ def test_a_folder_of_another_user_is_refused(other_user: OtherUser) -> None:
 
 
 def test_a_new_folder_below_that_of_another_user_is_ones_own(other_user: OtherUser) -> None:
-    """As `sudo losttick run` makes it."""
+    """`sudo losttick run` makes such a folder."""
     other_user.sh("mkdir losttick-out")
     path = other_user.home / "losttick-out" / "today"
     with OutFolder(path, make=True) as out:

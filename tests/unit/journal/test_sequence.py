@@ -88,7 +88,7 @@ def test_a_number_that_is_none(path: Path, number: str) -> None:
 
 
 def test_lines_that_were_written_anew_have_their_numbers(path: Path) -> None:
-    """With other spaces, and the fields in another order."""
+    """Its spaces and the order of its fields may differ."""
     found = [json.dumps(dict(sorted(json.loads(line).items()))) + "\n" for line in lines(path)]
     path.write_text("".join(found))
     assert read_state(path).cells[CELL.id].trials == 4

@@ -47,7 +47,7 @@ def test_the_lab_is_measured_where_kernels_are_compared(settings: dict[str, obje
     "settings", [{"compares_kernels": True}, {"period_ms": "auto"}], ids=["compared", "asked for"]
 )
 def test_timers_that_cannot_have_every_period_are_not_measured(settings: dict[str, object]) -> None:
-    """In a lab, an RTC of 62.5 ms hangs the whole lab."""
+    """An RTC of 62.5 ms hangs a whole lab."""
     modes = ("one-shot", "pit", "rtc", "hv-stimer")
     cells = lab_plan(20, modes=modes, **settings).cells(Accel.KVM)  # type: ignore[arg-type]  # by name
     found = {cell.mode: cell.period_ns and cell.period_ns / 1e6 for cell in cells}

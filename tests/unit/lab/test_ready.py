@@ -1,4 +1,4 @@
-"""What would fail only after minutes is refused at once."""
+"""A lab run that would fail only after minutes is refused at once."""
 
 from pathlib import Path
 

@@ -128,7 +128,7 @@ def test_a_plan_of_drawn_values_has_cells_or_faults(data: st.DataObject) -> None
 
 
 def test_each_fault_is_found_among_the_good_values(tmp_path: Path) -> None:
-    """Of a long plan, the line of the fault is named, wherever it stands."""
+    """The line of the fault is named, wherever it stands in a long plan."""
     rng = random.Random(1)
     for _ in range(20):
         lines = [f"[[include]]\nvcpus = {rng.randint(1, 8)}" for _ in range(200)]

@@ -1,4 +1,4 @@
-"""Where programs run: any folder will do, whatever its name."""
+"""A program runs in any folder, whatever its name."""
 
 from pathlib import Path
 

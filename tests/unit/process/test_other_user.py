@@ -1,4 +1,4 @@
-"""What a supervised program may do: as another user, and in its folder."""
+"""A supervised program may run as another user, and works in its folder."""
 
 import os
 import select

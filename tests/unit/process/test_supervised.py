@@ -1,4 +1,4 @@
-"""How a program ended, as its supervisor tells it, or does not live to tell."""
+"""A supervisor tells how its program ended, or does not live to tell."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What an error of QEMU's monitor says of the host."""
+"""Errors of QEMU's monitor, and what they show about the host."""
 
 import pytest
 

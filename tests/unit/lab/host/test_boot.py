@@ -1,4 +1,4 @@
-"""How a lab boots: who can reach it meanwhile, and an agent that says what it must not."""
+"""Nobody else can reach a lab that boots, and an agent's nonsense ends it with a reason."""
 
 import asyncio
 import os

@@ -82,7 +82,7 @@ def test_modules_that_need_what_no_lab_loads(tmp_path: Path) -> None:
 
 
 def test_an_image_of_another_release_is_called_by_its_own(tmp_path: Path) -> None:
-    """Without modules nothing forbids it: what boots is what the output names."""
+    """Nothing forbids it where there are no modules. The output names the kernel that boots."""
     place = tree(tmp_path, config=BUILT_IN_KVM)
     (place / "include/config/kernel.release").write_text("9.9.1-newer\n")
     assert kernel(f"tree:{place}").version == RELEASE

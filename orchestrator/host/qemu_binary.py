@@ -13,13 +13,13 @@ from orchestrator.host.errors import NoQemuError, NotQemuError, QemuStartError
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.protocol import QemuProcess
 from orchestrator.qmp.answers import (
-    Capability,
-    Command,
-    CommandLineOption,
-    Entity,
-    Kvm,
-    Machine,
-    Version,
+    CommandInfo,
+    CommandLineOptionInfo,
+    KvmInfo,
+    MachineInfo,
+    MigrationCapabilityStatus,
+    SchemaInfo,
+    VersionInfo,
 )
 from orchestrator.qmp.errors import AnswerError, CommandFailedError, MonitorError
 from orchestrator.qmp.monitor import Monitor
@@ -77,12 +77,14 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
     monitor = None
     try:
         monitor = await Monitor.connect(process.qmp, clock, deadlines)
-        version = await monitor.ask("query-version", Version)
-        commands = await monitor.ask("query-commands", list[Command])
-        kvm = await monitor.ask("query-kvm", Kvm)
-        capabilities = await monitor.ask("query-migrate-capabilities", list[Capability])
-        schema = await monitor.ask("query-qmp-schema", list[Entity])
-        machines = await monitor.ask("query-machines", list[Machine])
+        version = await monitor.ask("query-version", VersionInfo)
+        commands = await monitor.ask("query-commands", list[CommandInfo])
+        kvm = await monitor.ask("query-kvm", KvmInfo)
+        capabilities = await monitor.ask(
+            "query-migrate-capabilities", list[MigrationCapabilityStatus]
+        )
+        schema = await monitor.ask("query-qmp-schema", list[SchemaInfo])
+        machines = await monitor.ask("query-machines", list[MachineInfo])
         sandbox = await _has_sandbox(monitor)
     except MonitorError as error:
         seen = f"it does not answer as QEMU does ({error.seen})"
@@ -118,13 +120,13 @@ async def _has_sandbox(monitor: Monitor) -> bool:
     """
     command, sandbox = "query-command-line-options", {"option": "sandbox"}
     try:
-        answer = await monitor.ask(command, list[CommandLineOption], sandbox)
+        answer = await monitor.ask(command, list[CommandLineOptionInfo], sandbox)
     except (CommandFailedError, AnswerError):
         return False
     return {part.name for option in answer for part in option.parameters} >= _SANDBOX
 
 
-def _transports(schema: Sequence[Entity]) -> frozenset[str]:
+def _transports(schema: Sequence[SchemaInfo]) -> frozenset[str]:
     """Return the transports of `migrate`, from QMP's own description.
 
     The schema hides the names of types, so `MigrationAddressType` (QEMU 8.2 on) is recognized

@@ -1,7 +1,8 @@
 """The forms of QEMU's answers and events, as far as losttick reads them.
 
-An answer in another form raises AnswerError, so that a QEMU that talks nonsense is trouble of
-its own instance and of nothing else. Further members of an answer are ignored.
+The classes have the names that QEMU gives its types, where it names them (qapi/*.json). An answer
+in another form raises AnswerError, so that a QEMU that talks nonsense is trouble of its own
+instance and of nothing else. Further members of an answer are ignored.
 """
 
 from collections.abc import Mapping
@@ -20,14 +21,14 @@ _SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class RunState:
+class StatusInfo:
     """`query-status`."""
 
     status: str
 
 
 @dataclass(frozen=True, slots=True)
-class Vcpu:
+class CpuInfoFast:
     """An entry of `query-cpus-fast`."""
 
     thread_id: Annotated[int, Field(alias="thread-id", gt=0, lt=2**31)]
@@ -35,7 +36,7 @@ class Vcpu:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class JobInfo:
     """An entry of `query-jobs`."""
 
     id: str
@@ -43,7 +44,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
+class MigrationInfo:
     """`query-migrate`. Before the first migration it is empty."""
 
     status: str = ""
@@ -51,7 +52,7 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
-class JobStatus:
+class JobStatusData:
     """The data of the event `JOB_STATUS_CHANGE`."""
 
     id: str
@@ -62,7 +63,7 @@ class JobStatus:
 class JobChange:
     """The event `JOB_STATUS_CHANGE`."""
 
-    data: JobStatus
+    data: JobStatusData
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class MigrationChange:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionNumbers:
+class VersionTriple:
     """The number of a version of QEMU."""
 
     major: int
@@ -92,36 +93,36 @@ class VersionNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class VersionInfo:
     """`query-version`."""
 
-    qemu: VersionNumbers
+    qemu: VersionTriple
     package: str
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandInfo:
     """An entry of `query-commands`."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Kvm:
+class KvmInfo:
     """`query-kvm`."""
 
     present: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Capability:
+class MigrationCapabilityStatus:
     """An entry of `query-migrate-capabilities`."""
 
     capability: str
 
 
 @dataclass(frozen=True, slots=True)
-class Entity:
+class SchemaInfo:
     """An entry of `query-qmp-schema`."""
 
     meta_type: Annotated[str, Field(alias="meta-type")]
@@ -130,7 +131,7 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MachineInfo:
     """An entry of `query-machines`."""
 
     name: str
@@ -138,17 +139,17 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class OptionPart:
+class CommandLineParameterInfo:
     """A part of an option of QEMU's command line."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class CommandLineOption:
+class CommandLineOptionInfo:
     """An entry of `query-command-line-options`."""
 
-    parameters: list[OptionPart]
+    parameters: list[CommandLineParameterInfo]
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import itertools
 
-from orchestrator.qmp.answers import Job, JobChange, understood
+from orchestrator.qmp.answers import JobChange, JobInfo, understood
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.argv import DISK_NODE
@@ -48,7 +48,7 @@ class JobSnapshots:
             except TimeoutError:
                 seen = f"job {job} did not conclude in {monitor.deadlines.state_ns / 1e9:g} s"
                 raise MonitorTimeoutError(command, seen, arguments=arguments) from None
-        jobs = await monitor.ask("query-jobs", list[Job])
+        jobs = await monitor.ask("query-jobs", list[JobInfo])
         error = next((each.error for each in jobs if each.id == job), "the job is gone")
         await monitor.execute("job-dismiss", {"id": job})
         if error:

@@ -1,6 +1,6 @@
 """The common part of all methods that migrate to a file and from it into a new QEMU."""
 
-from orchestrator.qmp.answers import Migration, MigrationChange, understood
+from orchestrator.qmp.answers import MigrationChange, MigrationInfo, understood
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.qmp.events import EventStream
 from orchestrator.vm.instance import Instance
@@ -78,7 +78,7 @@ class MigrationSnapshots:
         """
         monitor, deadline_ns = instance.monitor, instance.monitor.deadlines.state_ns
         # The migration may have ended before the events were listened to.
-        status = (await monitor.ask("query-migrate", Migration)).status
+        status = (await monitor.ask("query-migrate", MigrationInfo)).status
         try:
             async with instance.clock.deadline(deadline_ns):
                 while status not in ("completed", "failed"):
@@ -88,7 +88,7 @@ class MigrationSnapshots:
             seen = f"the migration was not over in {deadline_ns / 1e9:g} s"
             raise MonitorTimeoutError(command, seen) from None
         if status == "failed":
-            said = (await monitor.ask("query-migrate", Migration)).error_desc
+            said = (await monitor.ask("query-migrate", MigrationInfo)).error_desc
             raise CommandFailedError(command, f"the migration failed: {said}")
 
     async def _written(self, instance: Instance, tag: str) -> bytes:

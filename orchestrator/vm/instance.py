@@ -13,7 +13,7 @@ from orchestrator.host.errors import NotOwnedError
 from orchestrator.host.pair import PairedHost
 from orchestrator.host.protocol import Host, QemuProcess
 from orchestrator.process.exit import ProcessExit
-from orchestrator.qmp.answers import RunState
+from orchestrator.qmp.answers import StatusInfo
 from orchestrator.qmp.errors import AnswerError, MonitorError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.config import InstanceConfig
@@ -195,7 +195,7 @@ class Instance:
 
     async def run_state(self) -> str:
         """Return QEMU's run state, such as `running`. Does not touch the vCPU."""
-        return (await self.monitor.ask("query-status", RunState)).status
+        return (await self.monitor.ask("query-status", StatusInfo)).status
 
     async def vcpu_cpu_ns(self, vcpu: int = 0) -> int:
         """Return the CPU time that a vCPU has used."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from orchestrator.errors import InfraError
 from orchestrator.guest.lines import Line, Ready, Refused
 from orchestrator.host.protocol import Host
-from orchestrator.qmp.answers import RunState
+from orchestrator.qmp.answers import StatusInfo
 from orchestrator.qmp.errors import MonitorClosedError
 from orchestrator.vm.config import InstanceConfig
 from orchestrator.vm.instance import Instance
@@ -93,7 +93,7 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> Ready:
         raise GuestStartError(refused)
     if line is not None:
         raise GuestStartError(f"starting the {name} guest: its first line was {line}")
-    state = (await qemu.monitor.ask("query-status", RunState)).status
+    state = (await qemu.monitor.ask("query-status", StatusInfo)).status
     silent = f"starting the {name} guest: it said nothing in {host.deadlines.ready_ns / 1e9:g} s"
     if starved := await why_starved(qemu.process, qemu.facts, passed_ns):
         raise GuestStarvedError(silent, starved)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host, QemuProcess
 from orchestrator.process.exit import ProcessExit
-from orchestrator.qmp.answers import Vcpu
+from orchestrator.qmp.answers import CpuInfoFast
 from orchestrator.qmp.errors import (
     AnswerError,
     MonitorClosedError,
@@ -164,7 +164,7 @@ async def connecting(
 
 async def _vcpu_threads(monitor: Monitor, vcpus: int) -> tuple[int, ...]:
     """Return the thread of each vCPU."""
-    found = await monitor.ask("query-cpus-fast", list[Vcpu])
+    found = await monitor.ask("query-cpus-fast", list[CpuInfoFast])
     if len(found) < vcpus:
         raise AnswerError("query-cpus-fast", f"it names {len(found)} of {vcpus} vCPUs")
     return tuple(vcpu.thread_id for vcpu in found[:vcpus])

@@ -1,6 +1,6 @@
 """The frequency of a guest's TSC, which does not depend on the guest's timer."""
 
-from orchestrator.qmp.answers import Vcpu
+from orchestrator.qmp.answers import CpuInfoFast
 from orchestrator.qmp.errors import AnswerError, CommandFailedError
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.vm.config import Accel, InstanceConfig
@@ -17,7 +17,7 @@ async def tsc_hz(monitor: Monitor, config: InstanceConfig) -> int:
     if config.accel is not Accel.KVM:
         return 0
     try:
-        first, *_ = await monitor.ask("query-cpus-fast", list[Vcpu])
+        first, *_ = await monitor.ask("query-cpus-fast", list[CpuInfoFast])
         asked = {"path": first.qom_path, "property": "tsc-frequency"}
         hz = await monitor.ask("qom-get", int, asked)
         return hz if 0 < hz <= MOST_HZ else 0

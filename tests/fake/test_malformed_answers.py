@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.campaign.run import run_plan
 from orchestrator.plan.load import build_plan
-from orchestrator.qmp.answers import RunState, understood
+from orchestrator.qmp.answers import StatusInfo, understood
 from orchestrator.qmp.errors import AnswerError, MonitorError
 from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate, only_in_trials
 from orchestrator.verdict.verdict import Verdict
@@ -87,7 +87,7 @@ async def test_a_silence_is_no_loss_if_the_run_state_is_nonsense(
 @pytest.mark.parametrize("answer", [None, *NONSENSE], ids=repr)
 def test_nonsense_is_an_error_of_the_monitor_that_shows_it(answer: object) -> None:
     with pytest.raises(AnswerError, match="QMP 'query-status': not understood: ") as caught:
-        understood("query-status", RunState, answer)
+        understood("query-status", StatusInfo, answer)
     assert isinstance(caught.value, MonitorError)
     assert "QEMU sent " in str(caught.value)
     assert len(str(caught.value)) < 400
@@ -95,5 +95,5 @@ def test_nonsense_is_an_error_of_the_monitor_that_shows_it(answer: object) -> No
 
 def test_a_long_answer_is_not_shown_whole() -> None:
     with pytest.raises(AnswerError) as caught:
-        understood("query-status", RunState, {"status": ["x" * 10**6]})
+        understood("query-status", StatusInfo, {"status": ["x" * 10**6]})
     assert len(str(caught.value)) < 400

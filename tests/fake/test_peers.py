@@ -16,7 +16,7 @@ from orchestrator.guest.lines import Tick
 from orchestrator.guest.tick.guest import TickFirmware
 from orchestrator.guest.tick.lines import render
 from orchestrator.process.exit import ProcessExit
-from orchestrator.qmp.answers import RunState
+from orchestrator.qmp.answers import StatusInfo
 from orchestrator.qmp.errors import (
     CommandFailedError,
     MonitorClosedError,
@@ -155,7 +155,7 @@ async def test_a_message_that_is_json_and_no_answer(
 
     monitor = await peer(script)
     with pytest.raises(MonitorError):
-        await monitor.ask("query-status", RunState)
+        await monitor.ask("query-status", StatusInfo)
 
 
 async def test_a_flood_of_events_ends_no_command_late(

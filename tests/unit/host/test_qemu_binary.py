@@ -6,7 +6,7 @@ from orchestrator.clock import DEFAULT_DEADLINES
 from orchestrator.guest.config import GuestConfig
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.qemu_binary import QemuBinary, _has_sandbox, _transports, read_qemu_facts
-from orchestrator.qmp.answers import Entity
+from orchestrator.qmp.answers import SchemaInfo
 from orchestrator.qmp.monitor import Monitor
 from orchestrator.testing import FakeQemu, Script
 from orchestrator.testing.clock import FakeClock
@@ -14,9 +14,9 @@ from orchestrator.testing.clock import FakeClock
 
 def test_transports_are_read_from_the_schema() -> None:
     schema = [
-        Entity("command"),
-        Entity("enum", ("file", "pty", "socket")),
-        Entity("enum", ("socket", "exec", "rdma", "file")),
+        SchemaInfo("command"),
+        SchemaInfo("enum", ("file", "pty", "socket")),
+        SchemaInfo("enum", ("socket", "exec", "rdma", "file")),
     ]
     assert _transports(schema) == {"socket", "exec", "rdma", "file"}
     assert _transports(schema[:2]) == set()

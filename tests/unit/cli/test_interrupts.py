@@ -9,7 +9,7 @@ import pytest
 
 #: A command that cleans up for ever, or blocks the event loop; the second signal ends it sooner.
 PROGRAM = """
-import asyncio, os, time, typer
+import asyncio, contextlib, os, time, typer
 from orchestrator.cli import interrupts
 from orchestrator.cli.exits import errors_to_exits, run_async
 from orchestrator.cli.streams import Streams, end_streams
@@ -26,7 +26,9 @@ async def command():
     finally:
         if {again}:
             os.kill(os.getpid(), {number})
-        await asyncio.sleep(1000)
+        while True:  # being cancelled again does not end it
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(1000)
 
 try:
     with errors_to_exits(as_json=True):

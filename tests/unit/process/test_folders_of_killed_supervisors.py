@@ -12,7 +12,7 @@ from orchestrator.process.supervised import supervise
 from tests.support.processes import wait_until
 
 
-def supervisors_of(pid: int) -> int:
+def parent_of(pid: int) -> int:
     """Return the parent of a process."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
@@ -21,7 +21,7 @@ async def test_a_killed_supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(folder, "base_folder", lambda: tmp_path)
     program = await supervise(["/bin/sleep", "1000"], {"a": b"b"}, what="sleep")
     assert program.folder.parent == tmp_path
-    os.kill(supervisors_of(program.pid), signal.SIGKILL)
+    os.kill(parent_of(program.pid), signal.SIGKILL)
     await program.exited()
     assert list(tmp_path.iterdir()) == []
     assert wait_until(lambda: not Path(f"/proc/{program.pid}").exists())

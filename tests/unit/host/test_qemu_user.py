@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.host import qemu_user
 from orchestrator.host.qemu_user import QemuUserError, choose_user
 from tests.support.needs import not_applicable
 from tests.support.places import ROOT
@@ -53,10 +54,11 @@ async def test_a_user_who_does_not_exist(wanted: str) -> None:
 
 
 async def test_what_only_root_may_reach_is_run_by_root_unless_another_was_named(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The dynamic loader leaves out a library that it can't read, without a word."""
     need_root()
+    monkeypatch.setattr(qemu_user, "KVM", str(tmp_path / "kvm"))  # only root may open some hosts'
     closed = tmp_path / "closed"  # as each folder of pytest's is
     shutil.copy("/usr/bin/env", closed)
     for program, environment in (

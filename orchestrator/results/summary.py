@@ -68,7 +68,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "in_words": explained(result),
         "witnesses": plain(result.witnesses),
         "direct_test": plain(counts.direct_test),
-        "known_bugs": [_likeness(each) for each in _known_bugs(result)],
+        "known_bugs": [_likeness(each) for each in known_bugs(result)],
         "lost_by_vcpu": plain(counts.lost_by_vcpu),
         "loss_rate": plain(result.rate),
         "first_tick_periods": spread(counts.first_tick_periods),
@@ -82,7 +82,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
     }
 
 
-def _known_bugs(result: CellResult) -> list[Likeness]:
+def known_bugs(result: CellResult) -> list[Likeness]:
     """Return the bug that makes a cell `affected`, and the bugs that trials look like."""
     found = list(result.likenesses)
     if result.verdict is Verdict.AFFECTED:

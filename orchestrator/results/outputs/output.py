@@ -1,0 +1,35 @@
+"""What every output is: a form in which results are written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.errors import InputError
+from orchestrator.results.report import Report
+
+
+class OutputError(InputError):
+    """An output can't be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """What the user may choose of an output."""
+
+    target: Path | None = None
+    """The file that will hold the output, for links from it; None for standard output."""
+    junit_properties: bool = False
+    """Also give test cases properties, which the schema of Jenkins does not allow."""
+
+
+class Output(Protocol):
+    """A form in which results are written."""
+
+    def render(self, reports: Sequence[Report], options: OutputOptions) -> bytes:
+        """Return the whole output. The same reports give the same bytes.
+
+        Raises:
+            OutputError: this form can't be made here, or can't hold these reports.
+        """
+        ...

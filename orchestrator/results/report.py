@@ -1,0 +1,161 @@
+"""A run or a direct test, in the form that every output is written from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.bugs.exposure import Exposure
+from orchestrator.bugs.likeness import Likeness
+from orchestrator.findings.lab import LabIdentity
+from orchestrator.host.facts import HostFacts
+from orchestrator.results.direct import is_direct, read_direct_result
+from orchestrator.results.meaning import cell_meaning, meaning
+from orchestrator.results.result import read_result
+from orchestrator.results.summary import known_bugs
+from orchestrator.stats.rate import LossRate
+from orchestrator.verdict.direct import DirectResult, HostResult
+from orchestrator.verdict.run import CellResult, RunResult
+from orchestrator.verdict.verdict import Ended, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A cell of a run, or a host of a direct test."""
+
+    name: str
+    """The id of the cell, or the name of the host. It is the same in every run of one plan."""
+    ended: Ended
+    accepted: bool
+    """True if the plan accepts that the cell was skipped."""
+    why: str
+    meaning: str
+    """What was seen, and what that shows and does not show about the host."""
+    exposure: Exposure
+    trials: int
+    lost: int
+    outcomes: Mapping[str, int]
+    """The trials by outcome, in the words of `Outcome`."""
+    causes: Mapping[str, int]
+    rate: LossRate | None
+    """None for a direct test, whose series have a rate each."""
+    known_bugs: tuple[Likeness, ...] = ()
+    """The bug that makes the case `affected`, and those that trials look like."""
+    facts: HostFacts | None = None
+    """The host on which the case was counted; None if it did not come up."""
+    lab: LabIdentity | None = None
+    evidence: tuple[str, ...] = ()
+    """The evidence folders, within the run's folder, in the order of the trials."""
+    began_at: str = ""
+    """UTC, in ISO 8601; empty if it never began."""
+    ended_at: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the case."""
+        return self.ended.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found, by a run or by a direct test."""
+
+    folder: Path
+    command: str
+    """The command that made it: `run`, `lab run`, `probe` or `lab probe`."""
+    verdict: Verdict
+    meaning: str
+    cases: tuple[Case, ...]
+    result: RunResult | DirectResult
+    """The whole result, for an output that has room for more."""
+    facts: HostFacts | None = None
+    """The host of the last session."""
+    seed: int | None = None
+    losttick: str = ""
+    """The version that ran last."""
+    began_at: str = ""
+    ended_at: str = ""
+    interrupted: str | None = None
+    """Why it has not ended; None if it has."""
+    went_down: str = ""
+    """Where the host went down, in words; empty if it did not, or if that is not known."""
+
+
+def read_report(folder: Path) -> Report:
+    """Return what a finished or an interrupted run or direct test found.
+
+    Raises:
+        NoResultError: there is no journal.
+        JournalFormatError: the journal can't be understood, with the line and the reason.
+    """
+    if is_direct(folder):
+        return _of_direct(folder, read_direct_result(folder))
+    return _of_run(folder, read_result(folder))
+
+
+def _of_run(folder: Path, run: RunResult) -> Report:
+    in_lab = any(each.lab for each in run.cells)
+    return Report(
+        folder=folder,
+        command="lab run" if in_lab else "run",
+        verdict=run.verdict,
+        meaning=meaning(run),
+        cases=tuple(map(_cell_case, run.cells)),
+        result=run,
+        facts=run.facts,
+        seed=run.seed,
+        interrupted=run.interrupted,
+    )
+
+
+def _cell_case(result: CellResult) -> Case:
+    return Case(
+        name=result.cell.id,
+        ended=result.ended,
+        accepted=result.accepted,
+        why=result.why,
+        meaning=cell_meaning(result),
+        exposure=result.exposure,
+        trials=result.counts.trials,
+        lost=result.classes["lost"],
+        outcomes={str(name): count for name, count in result.classes.items()},
+        causes={str(name): count for name, count in result.counts.causes.items()},
+        rate=result.rate,
+        known_bugs=tuple(known_bugs(result)),
+        facts=result.counts.facts,
+        lab=result.lab,
+    )
+
+
+def _of_direct(folder: Path, result: DirectResult) -> Report:
+    in_lab = any(host.lab for host in result.hosts)
+    telling = next((each for each in result.hosts if each.verdict is result.verdict), None)
+    return Report(
+        folder=folder,
+        command="lab probe" if in_lab else "probe",
+        verdict=result.verdict,
+        meaning=telling.why if telling else "Nothing was tested.",
+        cases=tuple(map(_host_case, result.hosts)),
+        result=result,
+        facts=next((each.facts for each in result.hosts), None),
+        interrupted=result.interrupted,
+    )
+
+
+def _host_case(host: HostResult) -> Case:
+    trials = sum(each.series.trials for each in host.series)
+    lost = sum(each.series.lost for each in host.series)
+    return Case(
+        name=host.name,
+        ended=Ended(host.verdict, host.failed),
+        accepted=False,
+        why=host.why,
+        meaning=host.why,
+        exposure=host.exposure,
+        trials=trials,
+        lost=lost,
+        outcomes={},
+        causes={},
+        rate=None,
+        facts=host.facts,
+        lab=host.lab,
+    )

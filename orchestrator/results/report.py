@@ -7,6 +7,7 @@ from pathlib import Path
 from orchestrator.bugs.exposure import Exposure
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.lab import LabIdentity
+from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
 from orchestrator.results.direct import is_direct, read_direct_result
 from orchestrator.results.meaning import cell_meaning, meaning
@@ -116,7 +117,7 @@ def _cell_case(result: CellResult) -> Case:
         meaning=cell_meaning(result),
         exposure=result.exposure,
         trials=result.counts.trials,
-        lost=result.classes["lost"],
+        lost=result.classes[Outcome.LOST],
         outcomes={str(name): count for name, count in result.classes.items()},
         causes={str(name): count for name, count in result.counts.causes.items()},
         rate=result.rate,

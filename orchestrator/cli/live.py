@@ -18,11 +18,11 @@ from rich.text import Text
 from orchestrator.cli.screen import with_width
 from orchestrator.cli.short_names import short_names
 from orchestrator.cli.table import wrap
-from orchestrator.cli.text import one_line, paragraph
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.outcome import Outcome
 from orchestrator.journal.file import JOURNAL
 from orchestrator.plan.cell import Cell
+from orchestrator.results.printable import one_line, paragraph
 from orchestrator.stats.rate import Losses, loss_rate
 from orchestrator.verdict.verdict import Verdict
 

@@ -12,7 +12,8 @@ from importlib import import_module
 from orchestrator.cli.commands import LOSTTICK, Group
 from orchestrator.cli.interrupts import INTERRUPTED, exit_at_once, handle_as_python_does
 from orchestrator.cli.streams import Streams, UnreadError
-from orchestrator.cli.text import one_line, say_error
+from orchestrator.cli.text import say_error
+from orchestrator.results.printable import one_line
 from orchestrator.version import __version__
 
 _NAME = "losttick"

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.cli.table import Table, wrap
-from orchestrator.cli.text import Styled, one_line, paragraph
+from orchestrator.cli.text import Styled
+from orchestrator.results.printable import one_line, paragraph
 
 #: Columns of a line where no terminal says how wide it is.
 _WIDTH = 80

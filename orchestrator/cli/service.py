@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.campaign.events import Progress
-from orchestrator.cli.text import printable
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.cell import Cell
+from orchestrator.results.printable import printable
 from orchestrator.verdict.verdict import Verdict
 
 #: Least time between two reports of progress.

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from rich.cells import cell_len, chop_cells
 
-from orchestrator.cli.text import Styled, one_line, printable
+from orchestrator.cli.text import Styled
+from orchestrator.results.printable import one_line, printable
 
 #: Empty columns between two columns.
 _GAP = 2

@@ -12,6 +12,7 @@ from orchestrator.host.facts import HostFacts
 from orchestrator.results.direct import is_direct, read_direct_result
 from orchestrator.results.meaning import cell_meaning, meaning
 from orchestrator.results.result import read_result
+from orchestrator.results.status import Status, status
 from orchestrator.results.summary import known_bugs
 from orchestrator.stats.rate import LossRate
 from orchestrator.verdict.direct import DirectResult, HostResult
@@ -44,6 +45,8 @@ class Case:
     facts: HostFacts | None = None
     """The host on which the case was counted; None if it did not come up."""
     lab: LabIdentity | None = None
+    expected: Verdict | None = None
+    """The verdict that an arm of a lab must get; None if the verdict is the question."""
     evidence: tuple[str, ...] = ()
     """The evidence folders, within the run's folder, in the order of the trials."""
     began_at: str = ""
@@ -54,6 +57,11 @@ class Case:
     def verdict(self) -> Verdict:
         """The verdict of the case."""
         return self.ended.verdict
+
+    @property
+    def status(self) -> Status:
+        """What became of the case, in the words that CI systems share."""
+        return status(self.ended, self.expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,7 @@ def _cell_case(result: CellResult) -> Case:
         known_bugs=tuple(known_bugs(result)),
         facts=result.counts.facts,
         lab=result.lab,
+        expected=Verdict(result.expected) if result.expected else None,
     )
 
 
@@ -159,4 +168,5 @@ def _host_case(host: HostResult) -> Case:
         rate=None,
         facts=host.facts,
         lab=host.lab,
+        expected=Verdict(host.lab.expected) if host.lab and host.lab.expected else None,
     )

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from orchestrator.cli.screen import Screen, with_width
 from orchestrator.cli.table import Table, wrap
-from orchestrator.cli.text import Styled, printable
+from orchestrator.cli.text import Styled
+from orchestrator.results.printable import printable
 
 ID = "kvm/tsc-deadline/x2apic/mapped-ram/1000ms/25loads/cpu=qemu64,-tsc-deadline/irqchip=split"
 

@@ -5,7 +5,7 @@ was found (Sean Christopherson, 12 September 2023), and the issues of the other 
 that are named.
 """
 
-from orchestrator.bugs.known_bug import KnownBug, Needs, Signature
+from orchestrator.bugs.known_bug import Commit, KnownBug, Needs, Signature
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.saved_state import SavedState
@@ -14,6 +14,31 @@ from orchestrator.guest.timer_mode import TimerMode
 _LOST = frozenset({Outcome.LOST})
 
 _LAPIC = frozenset({TimerMode.ONE_SHOT, TimerMode.PERIODIC, TimerMode.TSC_DEADLINE})
+
+#: The commits of the APICv bug. Each has a part in it, and none of them made it alone.
+_APICV_COMMITS = (
+    Commit(
+        "967235d32032",
+        "KVM: vmx: clear pending interrupts on KVM_SET_LAPIC",
+        "introduced it: KVM_SET_LAPIC clears the posted-interrupt requests (PIR) at its end",
+    ),
+    Commit(
+        "8e6ed96cdd50",
+        "KVM: x86: fire timer when it is migrated and expired, and in oneshot mode",
+        "exposed it: a one-shot timer that is restored with TMCCT 0 fires inside KVM_SET_LAPIC",
+    ),
+    Commit(
+        "9cfec6d097c6",
+        "KVM: x86: Fix lapic timer interrupt lost after loading a snapshot.",
+        "fixed it: the PIR is cleared at the beginning of KVM_SET_LAPIC",
+    ),
+    Commit(
+        "e800decd9c0a",
+        "KVM: x86: Only reset TSC Deadline Timer in apic_timer_expired on KVM_RUN",
+        "closes the same path independently (7.2, 6.12.101, 6.1.184): a timer that expires outside "
+        "KVM_RUN is left pending instead of posted",
+    ),
+)
 
 #: KVM drops the interrupt of a one-shot timer that expires inside KVM_SET_LAPIC: commit
 #: 8e6ed96cdd50 lets the restored timer fire there, which with APICv sets a bit in the
@@ -34,6 +59,8 @@ APICV_BUG = KnownBug(
         "Boot a kernel with commit 9cfec6d097c6 (6.5.13, 6.6.3, 6.7 and later have it; "
         "distributions backport it), or load kvm_intel with enable_apicv=0."
     ),
+    plain="a virtual machine freezes for good when a snapshot is loaded",
+    commits=_APICV_COMMITS,
     proves=True,
     spared={
         TimerMode.TSC_DEADLINE: (
@@ -65,6 +92,11 @@ NARROW_RACE = KnownBug(
     affected_kernels="5.8 to 6.2, 5.10.y, 5.15.y, 6.1.y before 6.1.66",
     fixed_by=APICV_BUG.fixed_by + ", 6.1.66 and later 6.1.y",
     advice=APICV_BUG.advice,
+    plain=(
+        "in rare moments a virtual machine can freeze when its state is restored, but not by QEMU "
+        "or the Android Emulator"
+    ),
+    commits=_APICV_COMMITS,
     direct_only=True,
 )
 
@@ -86,6 +118,10 @@ TICK_STORM = KnownBug(
         "Boot a kernel with commit 18ab3fc8e880 (6.19 and later, and stable kernels of January "
         "2026), or load kvm_intel with preemption_timer=0."
     ),
+    plain=(
+        "after a long stop the clock of a virtual machine catches up in a burst, which can make "
+        "the whole computer hang"
+    ),
 )
 
 STALE_PREEMPTION_TIMER = KnownBug(
@@ -106,6 +142,10 @@ STALE_PREEMPTION_TIMER = KnownBug(
         "Boot a kernel with commit 35fe7cfbab2e (5.17 and later, and stable kernels of February "
         "2022), or load kvm_intel with preemption_timer=0."
     ),
+    plain=(
+        "after a snapshot is loaded, the clock of a virtual machine ticks once too often or too "
+        "early"
+    ),
 )
 
 STALE_SVI = KnownBug(
@@ -122,6 +162,7 @@ STALE_SVI = KnownBug(
         "Boot a kernel with commit b2849bec936b (6.19 and later, and stable kernels of June "
         "2026), or load kvm_intel with enable_apicv=0."
     ),
+    plain="a virtual machine stops when Linux switches a feature of the CPU on while it runs",
 )
 
 STALE_TPR = KnownBug(
@@ -138,6 +179,7 @@ STALE_TPR = KnownBug(
         "Boot a kernel with commit d02e48830e3f (6.17 and later, and stable kernels of autumn "
         "2025), or load kvm_amd with avic=0."
     ),
+    plain="a virtual machine on an AMD computer freezes when a snapshot is loaded",
 )
 
 DEADLINE_ORDER = KnownBug(
@@ -158,6 +200,10 @@ DEADLINE_ORDER = KnownBug(
         "Ask the authors of the program that loads to write the TSC, the LAPIC and then the "
         "deadline MSR."
     ),
+    plain=(
+        "the program that loads the snapshot restores its parts in the wrong order, and the "
+        "virtual machine freezes"
+    ),
 )
 
 SECOND_LOAD = KnownBug(
@@ -176,6 +222,10 @@ SECOND_LOAD = KnownBug(
     affected_kernels="not a kernel: seen in Firecracker (issue 1942)",
     fixed_by="the program that saves",
     advice="Compare --cycle fresh with --cycle chain: only the second saves loaded guests.",
+    plain=(
+        "a snapshot of a virtual machine that was itself loaded from a snapshot is incomplete, and "
+        "the virtual machine freezes"
+    ),
 )
 
 RTC_BEFORE_LAPIC = KnownBug(
@@ -194,6 +244,10 @@ RTC_BEFORE_LAPIC = KnownBug(
         "loads it before PCI devices"
     ),
     advice="Run with a newer QEMU and compare.",
+    plain=(
+        "an old QEMU restores the parts of a virtual machine in the wrong order, and an old "
+        "system in it freezes"
+    ),
 )
 
 CLOCK_JUMP = KnownBug(
@@ -212,6 +266,7 @@ CLOCK_JUMP = KnownBug(
     advice=(
         "As root, trace kvm_write_tsc_offset during a load: it shows which offset each vCPU got."
     ),
+    plain="the clock of a virtual machine jumps when a snapshot is loaded",
 )
 
 #: In the order in which a verdict names them.

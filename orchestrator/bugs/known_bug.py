@@ -63,6 +63,16 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit of the kernel that has to do with a bug."""
+
+    hash: str
+    subject: str
+    role: str
+    """What it did, as the end of a sentence that begins with its hash."""
+
+
+@dataclass(frozen=True, slots=True)
 class KnownBug:
     """A bug whose signature, victims and remedies are known."""
 
@@ -79,6 +89,10 @@ class KnownBug:
     """The commit that fixes it, with the first releases that have it."""
     advice: str
     """The advice to the owner of a host that has the bug, as a sentence."""
+    plain: str
+    """What its victim notices, as a clause for a person who does not know the hardware."""
+    commits: tuple[Commit, ...] = ()
+    """The commits that made the bug and mended it, in the order in which they were written."""
     proves: bool = False
     """True if enough trials with its signature make a host `affected`. A resemblance to any
     other bug is a hint, because something else can show the same."""

@@ -13,6 +13,7 @@ from orchestrator.bugs.catalogue import (
     TICK_STORM,
 )
 from orchestrator.bugs.exposure import ExposureState
+from orchestrator.bugs.jargon import jargon
 from orchestrator.bugs.known_bug import Symptom
 from orchestrator.bugs.likeness import likenesses, proven
 from orchestrator.findings.cause import Cause
@@ -43,7 +44,8 @@ def test_names_are_unique_and_all_fields_are_filled() -> None:
     assert len({bug.name for bug in CATALOGUE}) == len(CATALOGUE)
     for bug in CATALOGUE:
         assert bug.signature.outcomes
-        assert all((bug.effect, bug.affected_kernels, bug.fixed_by))
+        assert all((bug.effect, bug.affected_kernels, bug.fixed_by, bug.plain))
+        assert jargon(bug.plain) == []
         assert bug.advice.endswith(".")
         assert not (bug.proves and bug.direct_only)
 

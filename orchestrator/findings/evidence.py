@@ -7,6 +7,19 @@ from orchestrator.guest.lines import Testimony
 from orchestrator.guest.state import GuestState
 
 
+@dataclass(frozen=True, slots=True)
+class LookTaken:
+    """One look at a silent guest, with its times by the host's clock."""
+
+    name: str
+    """The command of QEMU, or the kind of interrupt, by which losttick looked."""
+    began_ns: int
+    ended_ns: int
+    """When QEMU had answered. From then on the silent vCPUs were watched."""
+    rearms: bool = False
+    """True if the look makes the guest re-arm its timer."""
+
+
 @dataclass(slots=True)
 class VcpuEvidence:
     """Evidence about one vCPU. A field is None if it was not reached or could not be read."""
@@ -33,6 +46,8 @@ class VcpuEvidence:
     """The look after which ticks came back."""
     unaided: bool = False
     """True if the vCPU ticked again before anything was read."""
+    ticked_ns: int | None = None
+    """When the first tick during the examination arrived, by the host's clock."""
 
 
 @dataclass(slots=True)
@@ -55,6 +70,13 @@ class Evidence:
     console_dropped_bytes: int = 0
     qmp_log: list[dict[str, object]] = field(default_factory=list)
     vcpus: tuple[VcpuEvidence, ...] = ()
+    began_ns: int = 0
+    """When the examination began, by the host's clock: the silence was proven by then, and the
+    guest had been left alone. 0 if nobody noted the time."""
+    ended_ns: int = 0
+    """When the examination ended, by the host's clock."""
+    looks: list[LookTaken] = field(default_factory=list)
+    """The looks in their order. Evidence from before losttick noted their times has none."""
 
     def of(self, vcpu: int) -> VcpuEvidence:
         """Return the evidence about one vCPU."""

@@ -110,6 +110,12 @@ class TrialResult:
     stale_bytes: int = 0
     """Console bytes from before the load that were discarded."""
     duration_ns: int = 0
+    began_ns: int = 0
+    """When the trial began, by the host's clock: the guest was about to be stopped and loaded.
+    0 if nobody noted the time."""
+    resumed_ns: int = 0
+    """The earliest moment at which the guest can have run on after the load, by the host's clock;
+    0 if it did not run on, or if nobody noted the time."""
 
     @property
     def told(self) -> VcpuResult:

@@ -78,6 +78,8 @@ class Save:
     """True if it was taken inside the built-in control: its loads test the observer."""
     widened: bool = False
     """True if the aim had missed its phases so often that a wider range was accepted."""
+    saved_ns: int = 0
+    """When QEMU had taken the save, by the host's clock; 0 if nobody noted the time."""
 
     @property
     def ineligible(self) -> tuple[str, ...]:

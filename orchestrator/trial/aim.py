@@ -148,10 +148,12 @@ class Saver:
             if save.eligible:
                 stopped_periods = (instance.clock.now_ns() - stopped_ns) / period_ns
                 await self._snapshots.save(instance, tag)
+                saved_ns = instance.clock.now_ns()
                 save = await look_again(instance, save)
                 if save.eligible:
                     widened = attempt >= WIDEN_AFTER and wide is not None
-                    save = self._timed(replace(save, widened=widened), stopped_periods)
+                    save = replace(save, widened=widened, saved_ns=saved_ns)
+                    save = self._timed(save, stopped_periods)
                     await self._prove(save)
                     save = with_last_turns(save, self._paces, stopped_ns, period_ns)
                     return save, rejected

@@ -72,9 +72,8 @@ class ControlSaver(Saver):
                 "saving inside the built-in control: the guest was a tick late in its printing. "
                 "A longer --period gives more room."
             )
-        save = replace(save, control=True)
         await self._snapshots.save(instance, tag)
-        return save
+        return replace(save, control=True, saved_ns=instance.clock.now_ns())
 
     async def _window_opens(self) -> int:
         """Learn the guest's pace, and wait until the window opens; return its progress.

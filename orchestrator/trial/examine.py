@@ -79,5 +79,6 @@ async def examine(
     whole = replace(
         combine(list(corrected.values()), key=order),
         stale_bytes=result.stale_bytes, duration_ns=result.duration_ns,
+        began_ns=result.began_ns, resumed_ns=result.resumed_ns,
     )  # fmt: skip
     return whole, Hang(evidence, tuple(diagnoses.values()))

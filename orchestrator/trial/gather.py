@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.findings.evidence import Evidence, VcpuEvidence
+from orchestrator.findings.evidence import Evidence, LookTaken, VcpuEvidence
 from orchestrator.guest.lapic import parse_lapic, parse_registers
 from orchestrator.guest.lines import Testimony
 from orchestrator.guest.wait import Wait
@@ -45,6 +45,7 @@ async def gather(
             kept, which exist already.
     """
     found = Evidence(vcpus=tuple(VcpuEvidence(vcpu) for vcpu in vcpus))
+    found.began_ns = instance.clock.now_ns()
     await instance.keep_trace()
     failure = None
     try:
@@ -56,6 +57,7 @@ async def gather(
         failure = "QEMU is gone"
     except (OSError, ValueError) as error:
         failure = f"reading what QEMU gave: {error}"
+    found.ended_ns = instance.clock.now_ns()
     found.failure = found.failure or failure
     if instance.crash:
         words = instance.crash.last_words
@@ -116,6 +118,7 @@ class _Subject:
         if isinstance(after, Heard):
             before = [look for began_ns, look in self._looks if began_ns <= after.at_ns]
             self.evidence.unaided = not before
+            self.evidence.ticked_ns = after.at_ns
             by = before[-1] if before else None
             self.evidence.rescued = by is not None and by.rearms
             self.evidence.cured_by = by.name if by is not None and not by.rearms else None
@@ -181,9 +184,15 @@ class _Examination:
     @contextlib.asynccontextmanager
     async def _look(self, name: str, *, rearms: bool = False) -> AsyncIterator[None]:
         """Look at the vCPUs that are still silent, watch them, and release those that tick."""
+        clock, began_ns = self._instance.clock, self._instance.clock.now_ns()
         for each in self._silent:
             each.look_begins(_Look(name, rearms))
-        yield
+        try:
+            yield
+        finally:
+            if self._silent:
+                taken = LookTaken(name, began_ns, clock.now_ns(), rearms)
+                self._found.looks.append(taken)
         for each in self._silent:
             await each.look_ends()
         self._silent = [each for each in self._silent if not await each.ticks()]

@@ -52,6 +52,7 @@ class Trial:
         self.ticks = LEAST_TICKS
         """How many ticks of each vCPU to follow."""
         self._stale_bytes = 0
+        self._resumed_ns = 0
         self.loading_ns = 0
         """How long the load took without its pauses, by the host's clock."""
 
@@ -80,6 +81,8 @@ class Trial:
             combine(results),
             stale_bytes=self._stale_bytes,
             duration_ns=clock.now_ns() - began_ns,
+            began_ns=began_ns,
+            resumed_ns=self._resumed_ns,
         )
 
     async def _run(self) -> list[VcpuResult]:
@@ -87,7 +90,7 @@ class Trial:
         resumed = await load_and_resume(
             instance, self._snapshots, self._save, self._limits, self._manner
         )
-        self._stale_bytes = resumed.stale_bytes
+        self._stale_bytes, self._resumed_ns = resumed.stale_bytes, resumed.since_ns
         self.loading_ns = int(resumed.timing.loading * self._limits.period_ns)
         results = await follow_all(
             Follower(

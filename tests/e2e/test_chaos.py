@@ -14,6 +14,8 @@ import pytest
 from orchestrator.vm.config import Accel
 from tests.support.chaos.round import Round, run_round
 
+pytestmark = pytest.mark.alone
+
 #: Length of the usual campaign.
 USUAL_S = 15
 

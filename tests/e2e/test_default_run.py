@@ -5,9 +5,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from orchestrator.plan.period import AUTO_PERIODS_NS
 from orchestrator.vm.config import Accel
 from tests.support.journal import journal_dicts
+
+pytestmark = pytest.mark.alone
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

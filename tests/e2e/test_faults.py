@@ -227,6 +227,7 @@ async def test_each_fault_gets_its_own_answer(
     assert answer(fault, cell) == right(fault), cell.why
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("tracing")
 async def test_the_trace_shows_that_a_timer_was_never_started(
     shim: Path, tmp_path: Path, kvm: Accel

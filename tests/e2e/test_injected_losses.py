@@ -21,6 +21,8 @@ from tests.support.journal import journal_dicts
 from tests.support.qemus import host_with_qemu
 from tests.support.shim import shim_environment
 
+pytestmark = pytest.mark.alone
+
 
 @contextlib.asynccontextmanager
 async def fit_host(method: Method, environment: dict[str, str]) -> AsyncIterator[LocalHost]:

@@ -23,7 +23,7 @@ from tests.support.journal import journal_dicts
 from tests.support.method_loads import CONTROLS, MANY, TRIALS, only_under
 
 #: A guest has more vCPUs than the host may have CPUs: its campaign would wait for itself.
-pytestmark = pytest.mark.usefixtures("unpaused")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("unpaused")]
 
 #: Consoles that a host can have; with one, all vCPUs of a guest share it, as in a lab.
 CONSOLES = [MAX_CONSOLES, 1]

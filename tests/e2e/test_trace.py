@@ -19,6 +19,8 @@ from orchestrator.trial.trace import read_trace
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize("method", ["exec", "loadvm", "incoming"])
 async def test_a_qemu_that_loads_as_it_starts_is_recorded_from_the_load_on(

@@ -46,6 +46,8 @@ from tests.support.journal import journal_dicts
 from tests.support.method_loads import CONTROLS, only_under
 from tests.support.needs import not_applicable
 
+pytestmark = pytest.mark.alone
+
 PERIOD_NS = 20_000_000
 
 

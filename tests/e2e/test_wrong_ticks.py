@@ -13,6 +13,8 @@ from orchestrator.vm.config import Accel
 from tests.support.faulty_guest import FAULT_TICK, fallen_silent, loaded
 from tests.support.needs import not_applicable
 
+pytestmark = pytest.mark.alone
+
 PERIOD_NS = 50_000_000
 GUEST = GuestConfig(period_ns=PERIOD_NS)
 

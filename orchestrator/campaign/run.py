@@ -18,7 +18,7 @@ from orchestrator.campaign.unfit import UnfitCellError
 from orchestrator.campaign.witness import Ask
 from orchestrator.errors import Lack
 from orchestrator.guest.registry import GUESTS
-from orchestrator.host.boot import boot_id
+from orchestrator.host.boot import Boot, boot_of
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.protocol import Host
 from orchestrator.host.qemu_binary import DEFAULT_QEMU
@@ -91,7 +91,7 @@ async def run_plan(
     ]
     return await run_cells(
         assignments, host.facts, plan, out, progress, parallel=parallel, interleave=True, auto=auto,
-        resumed=resumed, ask=ask, shared_out=shared_out, boot=await boot_id(host),
+        resumed=resumed, ask=ask, shared_out=shared_out, boot=await boot_of(host),
     )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ async def run_cells(
     resumed: RunState | None = None,
     ask: Ask | None = None,
     shared_out: bool = False,
-    boot: str = "",
+    boot: Boot = Boot(),  # noqa: B008  # it is frozen
 ) -> RunResult:
     """Run cells, each on its host, and journal them.
 
@@ -142,8 +142,7 @@ async def run_cells(
         resumed: the state of the run whose journal is in `out`.
         ask: runs the direct test on a cell's host, as a second witness of losses.
         shared_out: whether `out` may be a folder that other users can write to.
-        boot: name of the present boot of the host on which losttick itself runs; empty if it is
-            not known.
+        boot: the present boot of the host on which losttick itself runs.
 
     Returns:
         The same result that `read_result(out)` returns.
@@ -200,12 +199,14 @@ def _begin(
     plan: Plan,
     assignments: Sequence[Assignment],
     auto: Accel,
-    boot: str,
+    boot: Boot,
 ) -> None:
     """Write the records that a run begins with."""
     cells = [assignment.cell for assignment in assignments]
     seed = plan.seed if plan.seed is not None else secrets.randbits(32)
-    recorder.write(RunRecord(FORMAT, __version__, seed, _images(cells), boot_id=boot))
+    recorder.write(
+        RunRecord(FORMAT, __version__, seed, _images(cells), boot_id=boot.id, machine=boot.machine)
+    )
     recorder.write(HostRecord(facts))
     recorder.write(PlanRecord(plan.model_dump(mode="json"), tuple(cells), auto))
     for assignment in assignments:
@@ -218,10 +219,10 @@ def _images(cells: Sequence[Cell]) -> dict[str, str]:
     return {name: GUESTS[name].sha256 for name in sorted({cell.guest for cell in cells})}
 
 
-def _go_on(recorder: Recorder, facts: HostFacts, boot: str, progress: Progress) -> None:
+def _go_on(recorder: Recorder, facts: HostFacts, boot: Boot, progress: Progress) -> None:
     """Journal that a run continues, and on which host."""
     state = recorder.state
-    if state.boot_id and boot and boot != state.boot_id:
+    if state.boot.ended_before(boot, here=True):
         progress.noted(
             f"The host went down {state.went_down}: it was booted since, and the journal ends "
             "there without an end of the session."
@@ -230,7 +231,9 @@ def _go_on(recorder: Recorder, facts: HostFacts, boot: str, progress: Progress) 
         )
     now = _images([each.cell for each in state.cells.values()])
     changed = changed_facts(state.facts, facts, (state.guests, now))
-    recorder.write(ResumedRecord(__version__, now, facts, changed, boot_id=boot))
+    recorder.write(
+        ResumedRecord(__version__, now, facts, changed, boot_id=boot.id, machine=boot.machine)
+    )
     if changed:
         progress.noted(
             f"The host differs from the previous session's: {', '.join(changed)} changed. "

@@ -3,6 +3,7 @@
 import errno
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.host.facts import HostFacts, QemuFacts
@@ -14,6 +15,8 @@ KVM_MODULES = ("kvm", "kvm_intel", "kvm_amd", "kvm_pvm")
 #: Without its module, the device node is missing, or leads nowhere.
 _NO_DEVICE = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 
+_CPUINFO = "/proc/cpuinfo"
+
 #: Names the kernel's present clock source.
 CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
@@ -22,12 +25,12 @@ def read_facts(
     qemu: QemuFacts | None, tracefs: Path | None, qemu_user: str | None = None
 ) -> HostFacts:
     """Return the facts. A fact that can't be read is None or empty, never guessed."""
-    cpu = cpuinfo(_read("/proc/cpuinfo") or "")
+    cpu = cpuinfo(_read(_CPUINFO) or "")
     uname = platform.uname()
     return HostFacts(
         kernel=uname.release,
         kernel_build=uname.version,
-        cpu=cpu.get("model name", "unknown"),
+        cpu=_model(cpu),
         vendor=cpu.get("vendor_id", "unknown"),
         family_model_stepping="/".join(
             cpu.get(name, "?") for name in ("cpu family", "model", "stepping")
@@ -43,6 +46,15 @@ def read_facts(
         clocksource=clocksource(),
         qemu_user=qemu_user,
     )
+
+
+def cpu_here() -> str:
+    """Return the `cpu` of the facts of this computer."""
+    return _model(cpuinfo(_read(_CPUINFO) or ""))
+
+
+def _model(cpu: Mapping[str, str]) -> str:
+    return cpu.get("model name", "unknown")
 
 
 def cpuinfo(text: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator.host.boot import Boot
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.counts import CellState, OrderError
 from orchestrator.journal.file import JournalFormatError, apply_each
@@ -72,8 +73,8 @@ class RunState:
     """The verdict that ended the run; None until then."""
     interrupted: str | None = None
     """Why the run ended early, if it noted a reason."""
-    boot_id: str = ""
-    """The kernel's name for the boot of the host in the last session; empty if it is not known."""
+    boot: Boot = field(default_factory=Boot)
+    """The boot of the host in the last session."""
     in_cell: str | None = None
     """The cell of the last record that is about a cell; None if a session has none yet."""
     _plan: Plan | None = None
@@ -117,7 +118,11 @@ class RunState:
         if self.in_cell is None or self.interrupted is not None:
             return ""
         cell = self.cells[self.in_cell]
-        return f"in trial {cell.trials + 1} of {self.in_cell}" if not cell.ended else ""
+        if cell.ended:
+            return ""
+        if cell.trials >= self.plan.limits.planned:
+            return f"after trial {cell.trials} of {self.in_cell}"
+        return f"in trial {cell.trials + 1} of {self.in_cell}"
 
     def _cell(self, name: str) -> CellState:
         try:
@@ -131,7 +136,7 @@ class RunState:
         if self.began_at or self.cells:
             raise OrderError("a second run begins in the same journal")
         self.losttick, self.seed, self.guests = record.losttick, record.seed, record.guests
-        self.began_at, self.boot_id = record.at, record.boot_id
+        self.began_at, self.boot = record.at, Boot(record.boot_id, record.machine)
 
     def _refuse_direct(self, record: DirectRecord | SeriesRecord) -> None:
         raise OrderError("the record belongs in the journal of a direct test, not of a run")
@@ -163,7 +168,7 @@ class RunState:
             raise OrderError("the run is resumed after its verdict, and nothing was left to do")
         self.losttick, self.guests = record.losttick, record.guests
         self._facts, self.changed = record.facts, tuple(record.changed)
-        self.boot_id = record.boot_id
+        self.boot = Boot(record.boot_id, record.machine)
         self.interrupted = self.verdict = None
         self.ended_at, self.in_cell = "", None
         for cell in self.cells.values():

@@ -41,6 +41,8 @@ class RunRecord:
     at: str = ""
     boot_id: str = ""
     """The kernel's name for the present boot of the host; empty if it is not known."""
+    machine: str = ""
+    """A digest by which the machine is known again; empty if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class ResumedRecord:
     at: str = ""
     boot_id: str = ""
     """The kernel's name for the present boot of the host; empty if it is not known."""
+    machine: str = ""
+    """A digest by which the machine is known again; empty if it is not known."""
 
 
 # --- what happens to a cell ---

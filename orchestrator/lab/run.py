@@ -9,6 +9,7 @@ from orchestrator.campaign.events import NO_PROGRESS, Progress
 from orchestrator.campaign.run import run_cells
 from orchestrator.campaign.schedule import Assignment
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
+from orchestrator.host.boot import boot_here
 from orchestrator.host.local_facts import read_facts
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.direct import ask_in_lab, direct_parts
@@ -89,4 +90,5 @@ async def run_lab(
             parallel=parallel,
             ask=ask_in_lab,
             shared_out=shared_out,
+            boot=boot_here(),
         )

@@ -113,6 +113,7 @@ def _of_run(folder: Path, run: RunResult) -> Report:
         facts=run.facts,
         seed=run.seed,
         interrupted=run.interrupted,
+        went_down=run.went_down,
     )
 
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import InputError
+from orchestrator.host.boot import boot_here
+from orchestrator.host.local_facts import cpu_here
 from orchestrator.journal.file import JOURNAL, is_being_written
-from orchestrator.journal.fold import read_state
+from orchestrator.journal.fold import RunState, read_state
 from orchestrator.verdict.run import RunResult, judge_run
 
 #: The reason why a run has not ended whose journal is still being written.
@@ -19,7 +21,8 @@ class NoResultError(InputError):
 def read_result(folder: Path) -> RunResult:
     """Return the run whose output is in a folder, as `run_plan` returned it.
 
-    The verdicts of an interrupted run are based on the trials until then.
+    The verdicts of an interrupted run are based on the trials until then. If this computer went
+    down during the run, the result says in which trial.
 
     Raises:
         NoResultError: there is no journal.
@@ -27,9 +30,20 @@ def read_result(folder: Path) -> RunResult:
     """
     journal = folder / JOURNAL
     try:
-        result = judge_run(read_state(journal), journal)
+        state = read_state(journal)
+        result = judge_run(state, journal)
         if result.interrupted is not None and is_being_written(journal):
-            result = replace(result, interrupted=STILL_GOES_ON)
+            return replace(result, interrupted=STILL_GOES_ON)
     except OSError as error:
         raise NoResultError(f"reading the run in {folder}: {JOURNAL}: {error.strerror}") from error
+    if where := _went_down(state):
+        return replace(result, interrupted=f"the host went down {where}", went_down=where)
     return result
+
+
+def _went_down(state: RunState) -> str:
+    """Return in which trial of an unfinished run this computer went down; empty if in none."""
+    if not state.went_down or state.verdict is not None:
+        return ""
+    same = state.facts.cpu == cpu_here() and state.boot.ended_before(boot_here())
+    return state.went_down if same else ""

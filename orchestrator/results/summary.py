@@ -32,6 +32,7 @@ def summary(run: RunResult) -> dict[str, Any]:
         "statement": run.statement,
         "changed": list(run.changed),
         "interrupted": run.interrupted,
+        "went_down": run.went_down or None,
         "cells": [_cell(result, run) for result in run.cells],
         "journal": str(run.journal),
     }

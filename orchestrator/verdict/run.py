@@ -106,6 +106,8 @@ class RunResult:
     """Names of host facts that differ from the session before, if the run was resumed."""
     interrupted: str | None = None
     """Why the run has not ended; None if it has."""
+    went_down: str = ""
+    """The trial in which the host went down, in words; empty if it did not, or is not known to."""
 
     @property
     def failed(self) -> bool:

@@ -1,46 +1,67 @@
-"""A resumed run says that its host went down, and in which trial."""
+"""A resumed run, and one that is shown, say that the host went down, and in which trial."""
 
 import asyncio
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import run_plan
-from orchestrator.host.boot import FILE
+from orchestrator.cli.run_table import print_run
+from orchestrator.cli.screen import Screen
+from orchestrator.host.boot import BOOT_ID, HOST_NAME, MACHINE_ID, boot_here
+from orchestrator.host.local_facts import cpu_here
 from orchestrator.journal.file import JOURNAL
-from orchestrator.testing import FakeHost, Script, immediate
+from orchestrator.results.report import read_report
+from orchestrator.results.result import read_result
+from orchestrator.results.summary import summary
+from orchestrator.testing import FACTS, FakeHost, Script, immediate
 from orchestrator.vm.config import Accel
 from tests.support.cut_short_runs import PLAN
 from tests.support.heard import Heard
 from tests.support.journal import journal_dicts
 
+#: What this computer is known by. Without an id it is not known.
+MACHINE, NAME = (
+    Path(path).read_text().strip() if Path(path).exists() else ""
+    for path in (MACHINE_ID, HOST_NAME)
+)
+
+known = pytest.mark.skipif(not boot_here().machine, reason=f"there is no {MACHINE_ID}")
+
 
 class Booted(FakeHost):
-    """A host that says which boot it is in."""
+    """This computer in another boot, or another computer."""
 
-    def __init__(self, boot: str) -> None:
-        super().__init__(Script(immediate))
-        self.boot = boot
+    def __init__(
+        self, boot: str, *, machine: str | None = MACHINE, name: str = NAME, cpu: str | None = None
+    ) -> None:
+        super().__init__(Script(immediate), replace(FACTS, cpu=cpu or cpu_here()))
+        texts = {BOOT_ID: boot, MACHINE_ID: machine, HOST_NAME: name}
+        self.files = {path: f"{text}\n" for path, text in texts.items() if text}
 
     async def read_file(self, path: str) -> str:
-        if path == FILE and self.boot:
-            return f"{self.boot}\n"
-        return await super().read_file(path)
+        return self.files[path] if path in self.files else await super().read_file(path)
 
 
-async def session(out: Path, boot: str, *, lines: int = 0, killed: bool = True) -> list[str]:
+async def session(
+    out: Path, boot: str | Booted, *, lines: int = 0, killed: bool = True
+) -> list[str]:
     """Run or resume until the journal has so many lines; return the notes of the session.
 
     Args:
         out: folder of the run.
-        boot: name of the boot.
+        boot: name of the boot, or the host.
         lines: of the journal after which the session ends; 0 for never.
         killed: whether it ends without a record of its end.
     """
     heard = Heard()
     resumed = read_run(out) if (out / JOURNAL).exists() else None
-    running = run_plan(Booted(boot), PLAN, Accel.KVM, out, heard, resumed=resumed)  # type: ignore[arg-type]
+    host = boot if isinstance(boot, Booted) else Booted(boot)
+    running = run_plan(host, PLAN, Accel.KVM, out, heard, resumed=resumed)  # type: ignore[arg-type]
     task = asyncio.create_task(running)
     while lines and not task.done():
         written = (out / JOURNAL).read_bytes().count(b"\n") if (out / JOURNAL).exists() else 0
@@ -75,7 +96,7 @@ async def test_the_trial_is_named_in_which_the_host_went_down(cut: tuple[Path, i
     out, lines = cut
     await session(out, "boot-1", lines=lines)
     state = read_run(out)
-    assert state.boot_id == "boot-1"
+    assert state.boot.id == "boot-1"
     running = [cell for cell in state.cells.values() if cell.trials]
     notes = await session(out, "boot-2")
     (note,) = [note for note in notes if "host" in note]
@@ -84,7 +105,7 @@ async def test_the_trial_is_named_in_which_the_host_went_down(cut: tuple[Path, i
     assert note.startswith(
         f"The host went down in trial {last.trials + 1} of {last.cell.id}: it was booted since"
     )
-    assert read_run(out).boot_id == "boot-2"
+    assert read_run(out).boot.id == "boot-2"
     boots = [r["boot_id"] for r in journal_dicts(out / JOURNAL) if "boot_id" in r]
     assert boots == ["boot-1", "boot-2"]
 
@@ -103,3 +124,62 @@ async def test_a_host_that_was_booted_after_the_end_of_a_session(cut: tuple[Path
     await session(out, "boot-1", lines=lines, killed=False)
     notes = [note for note in await session(out, "boot-2") if "boot" in note]
     assert notes == ["The host was booted since the previous session."]
+
+
+@known
+async def test_show_names_the_trial_in_which_this_computer_went_down(
+    cut: tuple[Path, int],
+) -> None:
+    out, lines = cut
+    await session(out, "boot-1", lines=lines)
+    state = read_run(out)
+    trial = state.cells[state.in_cell or ""].trials + 1
+    where = f"in trial {trial} of {state.in_cell}"
+    result = read_result(out)
+    assert result.went_down == where
+    assert summary(result)["went_down"] == read_report(out).went_down == where
+    print_run(Screen(Console(file=(text := io.StringIO()), width=80)), result)
+    said = f"The run has not ended: the host went down {where}."
+    assert said.replace(" ", "") in "".join(text.getvalue().split())
+
+
+@known
+@pytest.mark.parametrize(
+    "host",
+    [
+        Booted("boot-1", machine="0123456789abcdef0123456789abcdef"),
+        Booted("boot-1", name=f"not-{NAME}"),
+        Booted("boot-1", cpu="Another CPU"),
+        Booted("boot-1", machine=None),
+        Booted(""),
+        Booted(boot_here().id),
+    ],
+    ids=["another-id", "another-name", "another-cpu", "no-id", "no-boot", "this-boot"],
+)
+async def test_show_says_nothing_of_another_computer_or_of_this_boot(
+    cut: tuple[Path, int], host: Booted
+) -> None:
+    out, lines = cut
+    await session(out, host, lines=lines)
+    result = read_result(out)
+    assert result.went_down == ""
+    assert summary(result)["went_down"] is None
+    assert result.interrupted == "its journal names no reason"
+
+
+@known
+async def test_show_says_nothing_of_a_session_that_came_to_its_end(cut: tuple[Path, int]) -> None:
+    out, lines = cut
+    await session(out, "boot-1", lines=lines, killed=False)
+    assert read_result(out).went_down == ""
+    await session(out, "boot-1")
+    assert read_result(out).went_down == ""
+
+
+async def test_a_run_that_another_computer_goes_on_with_did_not_go_down(
+    cut: tuple[Path, int],
+) -> None:
+    out, lines = cut
+    await session(out, Booted("boot-1", machine="a" * 32), lines=lines)
+    notes = await session(out, Booted("boot-2", machine="b" * 32))
+    assert not [note for note in notes if "boot" in note or "went down" in note]

@@ -15,6 +15,15 @@ from orchestrator.host import pressure
 from tests.support.command import losttick_command
 from tests.support.journal import journal_dicts
 
+#: A program that never waits. It ends when its parent has.
+_BUSY = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:
+    for _ in range(1_000_000):
+        pass
+"""
+
 #: Longest time for the runs of a round.
 ROUND_S = 1200.0
 
@@ -41,7 +50,7 @@ class Ran:
 @contextlib.contextmanager
 def busy_loops(count: int) -> Iterator[None]:
     """Keep CPUs busy with programs that never wait."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    loops = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(count)]
     try:
         yield
     finally:

@@ -120,13 +120,22 @@ class CellState:
         return len(self.controls) + self.control_missing
 
     @property
+    def given_up(self) -> str | None:
+        """Why the cell ended before its campaign did; None if it did not.
+
+        A cell that was skipped with something counted has lost its host when it was resumed.
+        """
+        counted = self.attempts or self.controls
+        return self.failure or (self.skipped if counted else None)
+
+    @property
     def unfinished(self) -> bool:
         """True if a resumed run has something left to do in the cell.
 
         The cell has no verdict yet, was given up, or has a control of which nothing is known.
         """
         unknown = any(control.outcome is _UNKNOWN for control in self.controls)
-        return not self.ended or self.failure is not None or unknown
+        return not self.ended or self.given_up is not None or unknown
 
     def resume(self) -> None:
         """Give an unfinished cell its time again, and another chance."""

@@ -19,7 +19,7 @@ class Ending:
     interrupted: bool = False
     """True if the run ended before the cell."""
     resume: bool = False
-    """True if the run can be resumed."""
+    """True if a resumed run has something left to do in the cell."""
     seconds: float | None = None
     """The time limit, if it was reached."""
 
@@ -30,19 +30,21 @@ class Ending:
 
     def __str__(self) -> str:
         """Return how the campaign ended, as a clause; empty if it ended as planned."""
-        if self.failure is not None and self.control_missing:
-            resume = ". `losttick run --resume DIR` takes it again" if self.resume else ""
-            return (
-                f"a control could not be taken, {self._reached}: {self.failure.rstrip('.')}{resume}"
-            )
         if self.failure is not None:
-            return f"the campaign ended early, {self._reached}: {self.failure.rstrip('.')}"
+            what = "the campaign ended early"
+            if self.control_missing:
+                what = "a control could not be taken"
+            why = self.failure.rstrip(".")
+            return f"{what}, {self._reached}: {why}{self.resumed('tries again')}"
         if self.interrupted:
-            resume = ". `losttick run --resume DIR` continues it" if self.resume else ""
-            return f"the run was interrupted {self._reached}{resume}"
+            return f"the run was interrupted {self._reached}{self.resumed('continues it')}"
         if self.seconds is not None:
             return f"the time limit of {self.seconds:g} s was reached {self._reached}"
         return ""
+
+    def resumed(self, does: str) -> str:
+        """Return what a resumed run does, as a sentence that follows; empty if nothing is left."""
+        return f". `losttick run --resume DIR` {does}" if self.resume else ""
 
     @property
     def _reached(self) -> str:

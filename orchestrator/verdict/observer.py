@@ -34,6 +34,7 @@ def controls_not_seen(case: Case) -> Finding | None:
         trusted=False,
         notes=(
             "The evidence folders of the controls say why. Run it again while the host is less busy"
+            + case.ending.resumed("takes a control again of which nothing is known")
             if tally.controls
             else "This guest or this run has no control",
         ),

@@ -240,10 +240,10 @@ def _ending(state: CellState, plan: Plan, *, cut_short: bool) -> Ending:
         trials=state.trials,
         lost=state.outcomes[Outcome.LOST],
         planned=plan.limits.planned,
-        failure=state.failure or state.skipped,  # skipped with trials: it was resumed
+        failure=state.given_up,
         control_missing=state.control_missing,
         interrupted=cut_short,
-        resume=not state.cell.host,
+        resume=state.unfinished and not state.cell.host,
         seconds=plan.limits.seconds if state.out_of_time else None,
     )
 

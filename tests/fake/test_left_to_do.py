@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import run_plan
 from orchestrator.cli import main
 from orchestrator.findings.outcome import Outcome
+from orchestrator.host.kvm_access import ABSENT
 from orchestrator.journal.counts import CONTROL_TRIES
 from orchestrator.plan.load import build_plan
 from orchestrator.results.result import read_result
 from orchestrator.testing import (
+    FACTS,
     FakeHost,
     FakeQemu,
     FakeVcpu,
@@ -27,7 +30,7 @@ from orchestrator.testing import (
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.support.cut_short_runs import go_on, trials
+from tests.support.cut_short_runs import cut_short, go_on, trials
 from tests.support.journal import journal_dicts
 
 PLAN = build_plan(
@@ -38,6 +41,10 @@ PLAN = build_plan(
     },
     "test",
 )
+
+
+#: The host without its KVM.
+NO_KVM = replace(FACTS, kvm_device=ABSENT)
 
 
 def too_late(controls: Callable[[int], bool]) -> Script:
@@ -69,7 +76,7 @@ async def test_an_end_control_that_could_not_be_taken_is_taken_by_a_resumed_run(
     assert cell.why.startswith(
         "a control could not be taken, after 6 of 6 loads, none of them lost"
     )
-    assert "`losttick run --resume DIR` takes it again" in cell.why
+    assert "`losttick run --resume DIR` tries again" in cell.why
     assert f"none of {CONTROL_TRIES} tries succeeded" in cell.why
     # Counts and codes agree: one of two was seen, and nothing failed but the host's patience.
     assert (sum(each.seen for each in cell.counts.controls), cell.counts.controls_begun) == (1, 2)
@@ -142,6 +149,7 @@ async def test_a_control_of_which_nothing_is_known_is_taken_again(tmp_path: Path
     (cell,) = result.cells
     assert cell.verdict is Verdict.INCONCLUSIVE
     assert [each.outcome for each in cell.counts.controls] == [Outcome.LOST, Outcome.UNKNOWN]
+    assert "`losttick run --resume DIR` takes a control again" in cell.why
     result = await go_on(tmp_path, Script(immediate), plan=PLAN)
     assert result.verdict is Verdict.CLEAN, result.cells[0].why
     assert result.cells[0].counts.trials == 6
@@ -159,6 +167,7 @@ async def test_a_loss_that_was_overlooked_is_not_injected_again(tmp_path: Path) 
     result = await go_on(tmp_path, Script(ticks_on), plan=PLAN)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert not any(each.seen for each in result.cells[0].counts.controls)
+    assert "--resume" not in result.cells[0].why
     assert read_run(tmp_path).finished
 
 
@@ -220,12 +229,35 @@ async def test_a_cell_that_is_given_up_says_so_and_goes_on_when_it_is_resumed(
     assert "the cell was given up, because 3 QEMUs in a row failed before their first load" in (
         cell.why
     )
+    assert cell.why.endswith(". `losttick run --resume DIR` tries again")
     assert result.failed
     assert not read_run(tmp_path).finished
     result = await run_on(FakeHost(Script(immediate)), one_load_a_qemu, tmp_path)
     assert result.verdict is Verdict.CLEAN
     assert result.cells[0].counts.trials == 10
     assert len(trials(journal_dicts(result.journal))) == 10
+
+
+async def test_a_cell_whose_host_is_lost_when_it_is_resumed_goes_on_when_it_is_back(
+    tmp_path: Path, one_load_a_qemu: Any
+) -> None:
+    await cut_short(tmp_path, Script(immediate), "trial", 4, plan=one_load_a_qemu)
+    result = await run_on(FakeHost(Script(immediate), NO_KVM), one_load_a_qemu, tmp_path)
+    (cell,) = result.cells
+    assert (cell.verdict, cell.counts.trials) == (Verdict.INCONCLUSIVE, 4)
+    assert cell.why.endswith(". `losttick run --resume DIR` tries again")
+    assert not read_run(tmp_path).finished
+    result = await run_on(FakeHost(Script(immediate)), one_load_a_qemu, tmp_path)
+    assert (result.verdict, result.cells[0].counts.trials) == (Verdict.CLEAN, 10)
+
+
+async def test_a_cell_that_never_began_is_not_tried_again(
+    tmp_path: Path, one_load_a_qemu: Any
+) -> None:
+    result = await run_on(FakeHost(Script(immediate), NO_KVM), one_load_a_qemu, tmp_path)
+    assert result.verdict is Verdict.SKIPPED
+    assert "--resume" not in result.cells[0].why
+    assert read_run(tmp_path).finished
 
 
 def test_a_finished_run_is_printed_again_without_a_qemu(

@@ -18,6 +18,7 @@ from orchestrator.journal.records import (
     HostRecord,
     InterruptedRecord,
     OutOfTimeRecord,
+    PlanRecord,
     Record,
 )
 from orchestrator.journal.trial_record import Role, TrialRecord
@@ -176,8 +177,9 @@ ENDED = CellRecord(CELL.id, "", "", {}, {}, {}, {}, ())
 
 def test_what_a_journal_says_of_an_end() -> None:
     failure = FailureRecord(CELL.id, NO_SAVE, ends_cell=True)
-    assert judged(*ticks(3), failure, ENDED).why.startswith(
-        f"the campaign ended early, after 3 of 8 loads, none of them lost: {NO_SAVE[:-1]}"
+    assert judged(*ticks(3), failure, ENDED).why == (
+        f"the campaign ended early, after 3 of 8 loads, none of them lost: {NO_SAVE[:-1]}. "
+        "`losttick run --resume DIR` tries again"
     )
     assert judged(*ticks(3), InterruptedRecord("CancelledError")).why == (
         "the run was interrupted after 3 of 8 loads, none of them lost. `losttick run --resume "
@@ -212,6 +214,22 @@ def test_the_verdict_names_enlightenments(cpu: str, names: str, more: str) -> No
     )
     assert "Hyper-V" not in decide(ordinary)[1]
     assert "Hyper-V" not in decide(replace(enlightened, ending=EARLY))[1]
+
+
+def test_no_verdict_names_a_resume_that_would_do_nothing() -> None:
+    """A lab run is not resumed, and a cell that has its verdict is not tried again."""
+    failure = FailureRecord(CELL.id, NO_SAVE, ends_cell=True)
+    in_lab = replace(CELL, host="6.1.176-1/untouched")
+    begins = [
+        replace(record, cells=(in_lab,)) if isinstance(record, PlanRecord) else record
+        for record in heads(PLAN)
+        if not isinstance(record, HostRecord) or record.cell is None
+    ]
+    (lab,) = judge_run(
+        fold([*begins, replace(failure, cell=in_lab.id)]), Path("journal.jsonl")
+    ).cells
+    assert lab.why.endswith("(off phase)")
+    assert "--resume" not in judged(*ticks(8), ENDED).why
 
 
 def test_a_campaign_that_ended_before_its_first_load() -> None:

@@ -142,6 +142,7 @@ NEW = (
     r"load): ",
     r"\. \d+ of these looks? like .*",
     r" if losses do not depend on the save, and .*? tested\)",
+    r"\. `losttick run --resume DIR` tries again$",
     r"\. A save is given up at its first loss, so these rates say nothing of the loads that would "
     r"have followed",
 )

@@ -75,7 +75,8 @@ def test_a_cell_that_is_skipped_when_it_is_resumed_is_not_clean() -> None:
     skipped = judged(*done, SkipRecord(cell.id, "there is no KVM any more"), ended(cell))
     assert skipped.verdict is Verdict.INCONCLUSIVE
     assert skipped.cells[0].why == (
-        "the campaign ended early, after 2 of 2 loads, none of them lost: there is no KVM any more"
+        "the campaign ended early, after 2 of 2 loads, none of them lost: there is no KVM any "
+        "more. `losttick run --resume DIR` tries again"
     )
 
 

@@ -19,7 +19,7 @@ class Step:
 
 #: Frees a virtual machine that has frozen, and keeps others from it.
 WITHOUT_SNAPSHOT = Step(
-    "Until then, end a virtual machine that has frozen, and start it without its snapshot. It "
+    "At once: end a virtual machine that has frozen, and start it without its snapshot. It "
     "stays frozen however long you wait, but its disk is safe, and the snapshot itself is not "
     "damaged: it can be loaded again once the cause is gone. For the Android Emulator, this is a "
     "cold boot:",
@@ -27,14 +27,21 @@ WITHOUT_SNAPSHOT = Step(
 )
 
 
-def newer_kernel(bug: KnownBug) -> Step:
-    """Return the step that ends a bug of the kernel for good."""
-    return Step(
-        "Install the newest kernel of your distribution, and restart the computer. This ends the "
-        "problem for good if that kernel has the fix; the test above, run again, tells. On Debian "
-        "and Ubuntu:",
-        ("sudo apt update", "sudo apt full-upgrade", "sudo reboot"),
-    )
+#: Ends a bug of the kernel for good.
+NEWER_KERNEL = Step(
+    "Install the newest kernel of your distribution, and restart the computer. This ends the "
+    "problem for good if that kernel has the fix. On Debian and Ubuntu:",
+    ("sudo apt update", "sudo apt full-upgrade", "sudo reboot"),
+)
+
+#: Tells whether a remedy has worked.
+TEST_AGAIN = Step("Then test again:", ("losttick run",))
+
+#: Tells whether a rare freeze is the known bug.
+MORE_LOADS = Step(
+    "Close other programs, and test again with more loads. This takes some minutes:",
+    ("losttick run --trials 3000",),
+)
 
 
 def switched_off(bug: KnownBug) -> Sequence[Step]:

@@ -96,6 +96,10 @@ LOSTTICK = Group(
             "Print the results of finished or interrupted runs again.",
             "orchestrator.cli.show:show",
         ),
+        "explain": Command(
+            "Explain a result: what happened, what it means, and what to do.",
+            "orchestrator.cli.explain:explain",
+        ),
         "doctor": Command(
             "Print what can be tested on this host, what can't, and why.",
             "orchestrator.cli.doctor:doctor",

@@ -155,3 +155,9 @@ def test_the_page_of_known_bugs_says_what_the_catalogue_says() -> None:
             f"`{needs.module}` with `{needs.parameter}=Y`" if needs.module else "any host"
         ) in on
         assert ("irqchip=split" in on) is needs.split_irqchip
+
+
+def test_the_page_of_known_bugs_has_the_commits_of_the_catalogue() -> None:
+    page = (DOCS / "bugs.md").read_text()
+    for commit in APICV_BUG.commits:
+        assert f"| {commit.hash} | {commit.subject} | {commit.role} |" in page

@@ -11,25 +11,16 @@ from orchestrator.bugs.jargon import jargon
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
-from orchestrator.findings.series import Series
-from orchestrator.journal import direct
 from orchestrator.results.explain import first_paragraph
-from orchestrator.results.report import Case, Report, read_report
-from orchestrator.testing import FACTS
-from orchestrator.verdict.direct import judge_direct
-from orchestrator.verdict.verdict import Ended, Verdict
+from orchestrator.results.report import Report, read_report
+from orchestrator.verdict.verdict import Verdict
+from tests.support.reports import probe, turned
 from tests.support.run_folders import OLD_JOURNALS, make_run_folder
 
 
 @pytest.fixture
 def affected(tmp_path: Path) -> Report:
     return read_report(make_run_folder("affected", tmp_path))
-
-
-def turned(report: Report, verdict: Verdict, **fields: object) -> Report:
-    """Return a report with another verdict, of which each case has these fields."""
-    cases = (replace(each, ended=Ended(verdict), **fields) for each in report.cases)
-    return replace(report, verdict=verdict, cases=tuple(cases))
 
 
 @pytest.mark.parametrize("name", OLD_JOURNALS)
@@ -122,21 +113,6 @@ def test_a_likeness_is_a_hint(affected: Report) -> None:
     odd = replace(odd, result=replace(affected.result, cells=[immune]))
     assert f"only a hint: {CLOCK_JUMP.plain}" in first_paragraph(odd)
     assert "too rarely" not in first_paragraph(odd)
-
-
-def probe(*lost: tuple[int, int]) -> Report:
-    """Return the report of a direct test: for each current count, the timers lost of 100."""
-    intel = replace(FACTS, kvm_modules={"kvm": {}, "kvm_intel": {"enable_apicv": "Y"}})
-    series = [Series(tmcct, 100, count, 0, 1000, 1.0) for tmcct, count in lost]
-    host = direct.TestedHost(intel, None, series, Series(0, 100, 100, 0, 0, 1.0))
-    result = judge_direct(direct.DirectState(hosts={"here": host}), Path("journal.jsonl"))
-    (found,) = result.hosts
-    trials = sum(each.trials for each in series)
-    case = Case(
-        "here", Ended(found.verdict), False, found.why, found.why, found.exposure, trials,
-        sum(each.lost for each in series), {}, {}, None,
-    )  # fmt: skip
-    return Report(Path(), "probe", found.verdict, found.why, (case,), result)
 
 
 def test_the_narrow_race_does_not_explain_an_emulator_that_freezes() -> None:

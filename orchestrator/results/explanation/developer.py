@@ -1,0 +1,253 @@
+"""The explanation for a developer of KVM: the commits, the evidence, and how to reproduce it."""
+
+import re
+from collections.abc import Sequence
+
+from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
+from orchestrator.bugs.known_bug import KnownBug
+from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.series import DirectCounts, Series
+from orchestrator.host.facts import HostFacts
+from orchestrator.results.evidence import EvidenceFiles, read_evidence
+from orchestrator.results.explanation.answer import is_lab, may_be_the_bug
+from orchestrator.results.explanation.counted import asked, telling
+from orchestrator.results.explanation.text import Block, Commands, Excerpt, Section
+from orchestrator.results.report import Case, Report
+from orchestrator.results.rerun import rerun
+from orchestrator.trial.trace import last_load
+from orchestrator.verdict.direct import DirectResult
+from orchestrator.verdict.pattern import Pattern, read_pattern, shown
+from orchestrator.verdict.run import CellResult, RunResult
+from orchestrator.verdict.verdict import Verdict
+
+#: Lines of a trace that are shown.
+MOST_LINES = 40
+
+#: Parameters of KVM's modules that have to do with the bugs of the catalogue.
+_TELLING = ("enable_apicv", "preemption_timer", "avic", "pi_inject_timer", "lapic_timer_advance_ns")
+
+#: Lines that a kernel puts between the events of a trace.
+_NOISE = re.compile(r"^\s*(#|$)")
+
+
+def for_developer(report: Report) -> Sequence[Section]:
+    """Return what was found, why, with which evidence, and how to reproduce it."""
+    cases = telling(report) or asked(report)
+    sections = [
+        Section("", (report.meaning, *_notes(report))),
+        Section("Host", _hosts(report)),
+        Section("Counted", tuple(_counted(each) for each in cases)),
+        *_bugs(report, cases),
+        *_first_tick(report, cases),
+        *_hang(report, cases),
+        Section("Reproduce", _reproduce(report)),
+    ]
+    return [each for each in sections if each.blocks]
+
+
+def _notes(report: Report) -> Sequence[str]:
+    interrupted = (
+        f"The run has not ended: {report.interrupted.rstrip('.')}." if report.interrupted else ""
+    )
+    down = report.went_down and f"{report.went_down[:1].upper()}{report.went_down[1:]}."
+    return [each for each in (interrupted, down.replace("..", ".")) if each]
+
+
+def _hosts(report: Report) -> tuple[Block, ...]:
+    """Return each host on which something was counted, once."""
+    found: dict[str, None] = {}
+    for case in report.cases:
+        if case.facts:
+            arm = f"{case.lab.name}, on {case.lab.emulator}: " if case.lab else ""
+            found[arm + _host(case.facts)] = None
+    return tuple(found)
+
+
+def _host(facts: HostFacts) -> str:
+    parameters = [
+        f"{module}.{name}={value}"
+        for module, values in facts.kvm_modules.items()
+        for name, value in values.items()
+        if name in _TELLING
+    ]
+    qemu = f"; QEMU {facts.qemu.version} ({facts.qemu.path})" if facts.qemu else ""
+    virtual = ", itself a virtual machine" if facts.hypervisor else ""
+    return (
+        f"Linux {facts.kernel} ({facts.kernel_build}); {facts.cpu} "
+        f"({facts.family_model_stepping}, microcode {facts.microcode or 'unknown'}){virtual}; "
+        f"{', '.join(facts.kvm_modules) or 'no KVM module'}"
+        + (f" with {', '.join(parameters)}" if parameters else "")
+        + qemu
+    )
+
+
+def _counted(case: Case) -> str:
+    outcomes = ", ".join(f"{count} {name}" for name, count in case.outcomes.items() if count)
+    causes = ", ".join(f"{count} {name}" for name, count in case.causes.items() if count)
+    rate = case.rate
+    interval = (
+        f"; loss rate {rate.low:.3%} to {rate.high:.3%} at {rate.confidence:.0%} confidence"
+        if rate and case.trials
+        else ""
+    )
+    return (
+        f"{case.name}: {case.verdict}; {case.lost} of {case.trials} lost"
+        + (f" ({outcomes})" if outcomes else "")
+        + (f"; diagnosed: {causes}" if causes else "")
+        + interval
+        + f". This host is {case.exposure.state}: {case.exposure.why}."
+    )
+
+
+def _bugs(report: Report, cases: Sequence[Case]) -> Sequence[Section]:
+    """Return the known bugs that the result has to do with."""
+    narrow = _has_narrow_race(report)
+    by_qemu = report.verdict is Verdict.AFFECTED and not _only_narrow(report)
+    sections = []
+    if by_qemu or narrow or may_be_the_bug(report):
+        sections = [_commits(), _two_bugs(report, narrow=narrow, by_qemu=by_qemu)]
+    others = dict.fromkeys(each.bug.name for case in cases for each in case.known_bugs)
+    bugs = {each.bug.name: each.bug for case in cases for each in case.known_bugs}
+    return [*sections, *(_likeness(bugs[name]) for name in others if name != APICV_BUG.name)]
+
+
+def _commits() -> Section:
+    """Return the commits of the APICv bug."""
+    lines = [f'{each.hash} ("{each.subject}") {each.role}.' for each in APICV_BUG.commits]
+    return Section("Commits", tuple(lines))
+
+
+def _two_bugs(report: Report, *, narrow: bool, by_qemu: bool) -> Section:
+    """Return which of the two bugs of the same lines of code this is, and which kernels have it."""
+    apicv = (
+        f"The {APICV_BUG.name} ({APICV_BUG.affected_kernels}) loses nearly every one-shot timer "
+        "that is restored with TMCCT 0, which is what QEMU always restores: the timer fires inside "
+        "KVM_SET_LAPIC (8e6ed96cdd50), and the same call clears the PIR (967235d32032)."
+    )
+    race = (
+        f"The {NARROW_RACE.name} ({NARROW_RACE.affected_kernels}) is older: without 8e6ed96cdd50 a "
+        "timer with TMCCT 0 starts a full period and survives. Only a deadline that passes between "
+        "two reads of the TSC, in the first and in start_sw_tscdeadline() or vmx_set_hv_timer(), "
+        "is lost. This needs a restored TMCCT of some nanoseconds."
+    )
+    said = []
+    if by_qemu:
+        said.append(
+            f"QEMU restores TMCCT 0, and its loads lost the timer. The {APICV_BUG.name} does that, "
+            f"and the {NARROW_RACE.name} does not."
+        )
+    elif narrow:
+        said.append(f"This is the {NARROW_RACE.name}, and not the {APICV_BUG.name}.")
+    if series := _direct_series(report):
+        lost = shown(series) or "none"
+        said.append(f"The direct test of KVM_SET_LAPIC lost {lost}.")
+    else:
+        said.append("`losttick probe` tells them apart: TMCCT 0 against 1 ns and 1 ms.")
+    versions = "Versions are hints, because distributions backport."
+    return Section("Which bug", (" ".join(said), apicv, race, f"{APICV_BUG.advice} {versions}"))
+
+
+def _likeness(bug: KnownBug) -> Section:
+    return Section(
+        f"A resemblance: {bug.name}",
+        (
+            f"It {bug.effect}. Kernels: {bug.affected_kernels}. Fixed by: {bug.fixed_by}. "
+            f"{bug.advice} A resemblance is a hint: something else can show the same.",
+        ),
+    )
+
+
+def _direct_series(report: Report) -> Sequence[Series]:
+    """Return the series of a direct test of a telling case; none if nobody made one."""
+    names = {case.name for case in telling(report)}
+    if isinstance(report.result, DirectResult):
+        hosts = [each for each in report.result.hosts if each.name in names]
+        return [each.series for each in hosts[0].series] if hosts else []
+    tests = [each.counts.direct_test for each in report.result.cells if each.cell.id in names]
+    found = next((each for each in tests if isinstance(each, DirectCounts)), None)
+    return found.series if found else []
+
+
+def _has_narrow_race(report: Report) -> bool:
+    return read_pattern(_direct_series(report)) is Pattern.NARROW
+
+
+def _only_narrow(report: Report) -> bool:
+    return isinstance(report.result, DirectResult) and _has_narrow_race(report)
+
+
+def _first_tick(report: Report, cases: Sequence[Case]) -> Sequence[Section]:
+    """Return what the first ticks show of the kernel, where the APICv bug could strike."""
+    if not isinstance(report.result, RunResult):
+        return []
+    names = {case.name for case in cases}
+    cells = [each for each in report.result.cells if each.cell.id in names]
+    said = [line for each in cells if (line := _trigger(each))]
+    return [Section("First tick", tuple(said))] if said else []
+
+
+def _trigger(cell: CellResult) -> str:
+    """Return whether a kernel fires a restored timer at once; empty if nothing shows it."""
+    strikes = APICV_BUG.strikes(cell.cell.mode, cell.cell.state)
+    if not strikes or "KVM_SET_LAPIC" in cell.exposure.why:
+        return ""
+    counts = cell.counts.outcomes
+    at_once, whole = counts[Outcome.IMMEDIATE], counts[Outcome.FULL_PERIOD]
+    if not at_once and not whole:
+        return ""
+    has = "has" if at_once >= whole else "does not have"
+    return (
+        f"{cell.cell.id}: {at_once} at once, {whole} after a full period: this kernel {has} "
+        "8e6ed96cdd50. The first tick says nothing about the fix, 9cfec6d097c6."
+    )
+
+
+def _hang(report: Report, cases: Sequence[Case]) -> Sequence[Section]:
+    """Return the diagnosis of one hang, with the part of the kernel's trace that shows it."""
+    for case in cases:
+        for place in case.evidence:
+            found = read_evidence(report.folder, place)
+            if found.seen and found.seen.diagnosis:
+                return [_one_hang(place, found)]
+    return []
+
+
+def _one_hang(place: str, found: EvidenceFiles) -> Section:
+    assert found.seen is not None
+    assert found.seen.diagnosis is not None
+    said = f"{found.seen.cell}, {place}: {found.seen.diagnosis.cause}."
+    blocks: list[Block] = [said, found.seen.diagnosis.sentence]
+    if lines := _excerpt(found.trace):
+        blocks += ["The kernel's trace of that load:", Excerpt(lines)]
+    else:
+        blocks.append("There is no trace of the kernel: `losttick doctor` says how to get one.")
+    return Section("One hang", tuple(blocks))
+
+
+def _excerpt(trace: str) -> tuple[str, ...]:
+    """Return the beginning of a trace's last load, which has the restore and the first entry."""
+    lines = [line for line in last_load(trace).splitlines() if not _NOISE.match(line)]
+    if len(lines) <= MOST_LINES:
+        return tuple(lines)
+    left_out = len(lines) - MOST_LINES
+    return (*lines[:MOST_LINES], f"[... {left_out} more lines in trace.txt ...]")
+
+
+def _reproduce(report: Report) -> tuple[Block, ...]:
+    """Return the commands that repeat the result, and those that show the bug elsewhere."""
+    blocks: list[Block] = []
+    if again := rerun(report):
+        blocks += ["The same cells, phases and order again:", Commands(tuple(again.splitlines()))]
+    if report.verdict is Verdict.AFFECTED or may_be_the_bug(report):
+        if not is_lab(report) and not isinstance(report.result, DirectResult):
+            counts = "--tmcct 0 --tmcct 1 --tmcct 1000000"
+            blocks += [
+                "KVM_SET_LAPIC alone, without QEMU, in some seconds:",
+                Commands((f"losttick probe {counts}",)),
+            ]
+        blocks += [
+            "On any computer, in a lab: a kernel with the fix, the same with the fix reverted, and "
+            "that without APICv:",
+            Commands(("losttick lab run", "losttick lab probe")),
+        ]
+    return tuple(blocks)

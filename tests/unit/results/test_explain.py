@@ -1,0 +1,157 @@
+"""Explanations for the user, for a CI job and for a developer of KVM."""
+
+import shlex
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.jargon import jargon
+from orchestrator.cli.commands import LOSTTICK, Command
+from orchestrator.results.exit_code import result_exit
+from orchestrator.results.explain import Reader, explain, first_paragraph
+from orchestrator.results.report import Report, read_report
+from orchestrator.verdict.verdict import Ended, Verdict
+from tests.support.reports import commands, probe, prose, turned
+from tests.support.run_folders import OLD_JOURNALS, make_run_folder
+
+
+@pytest.fixture(params=OLD_JOURNALS)
+def report(request: pytest.FixtureRequest, tmp_path: Path) -> Report:
+    return read_report(make_run_folder(request.param, tmp_path))
+
+
+@pytest.fixture
+def affected(tmp_path: Path) -> Report:
+    return read_report(make_run_folder("affected", tmp_path / "affected"))
+
+
+def test_every_reader_gets_text_for_every_run_and_the_user_no_jargon(report: Report) -> None:
+    for verdict in Verdict:
+        found = turned(report, verdict) if verdict is not report.verdict else report
+        for reader in Reader:
+            sections = explain(found, reader)
+            assert all(each.blocks for each in sections)
+            assert prose(sections).strip()
+        said = explain(found, Reader.USER)
+        assert jargon(prose(said)) == []
+        assert said[0].blocks == (first_paragraph(found),)
+
+
+def parsed(line: str) -> None:
+    """Parse a command of losttick as the shell and losttick do; do not run it."""
+    entry, words = LOSTTICK, shlex.split(line)[1:]
+    while not isinstance(entry, Command):
+        found = entry.commands[words.pop(0)]
+        if isinstance(found, Command):
+            module, _, name = found.function.partition(":")
+            app = typer.Typer()
+            app.command()(getattr(import_module(module), name))
+            get_command(app).make_context(line, words)
+            return
+        entry = found
+
+
+def test_every_command_of_losttick_that_is_recommended_can_be_given(report: Report) -> None:
+    lines = {
+        line
+        for verdict in (report.verdict, Verdict.AFFECTED, Verdict.INCONCLUSIVE)
+        for reader in Reader
+        for line in commands(explain(turned(report, verdict), reader))
+    }
+    for line in lines:
+        if line.startswith("losttick"):
+            parsed(line)
+    assert any(line.startswith("losttick lab run") for line in lines)
+
+
+def test_the_user_of_an_affected_computer_gets_the_exact_commands(affected: Report) -> None:
+    lines = commands(explain(affected))
+    assert lines.index("sudo modprobe -r kvm_intel") < lines.index(
+        "sudo modprobe kvm_intel enable_apicv=0"
+    )
+    assert (
+        "echo 'options kvm_intel enable_apicv=0' | "
+        "sudo tee /etc/modprobe.d/losttick-kvm_intel.conf" in lines
+    )
+    assert "emulator -avd NAME -no-snapshot-load" in lines
+    said = prose(explain(affected))
+    assert "First stop all virtual machines" in said
+    assert "It lasts until this computer runs a kernel that has the fix" in said
+
+
+def test_an_interrupted_run_is_continued_where_it_is(tmp_path: Path) -> None:
+    folder = make_run_folder("interrupted-early", tmp_path / "a run; rm x")
+    (line,) = commands(explain(read_report(folder), Reader.CI))
+    assert shlex.split(line) == ["losttick", "run", "--resume", str(folder)]
+    parsed(line)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ANOMALOUS, Verdict.CLEAN, Verdict.INCONCLUSIVE])
+def test_if_it_is_not_the_bug_the_user_learns_what_else_it_may_be(
+    verdict: Verdict, tmp_path: Path
+) -> None:
+    report = turned(read_report(make_run_folder("pending", tmp_path)), verdict)
+    sections = explain(report)
+    said = prose(sections)
+    for cause in ("another computer", "version of the emulator", "graphics card", "offline"):
+        assert cause in said
+    assert "emulator -avd NAME -no-snapshot-load" in commands(sections)
+    assert not any("modprobe" in line for line in commands(sections))
+
+
+def test_a_developer_gets_each_commit_with_its_subject(affected: Report) -> None:
+    said = prose(explain(affected, Reader.DEVELOPER))
+    assert [each.hash for each in APICV_BUG.commits] == [
+        "967235d32032", "8e6ed96cdd50", "9cfec6d097c6", "e800decd9c0a",
+    ]  # fmt: skip
+    for commit in APICV_BUG.commits:
+        assert f'{commit.hash} ("{commit.subject}") {commit.role}' in said
+    assert "its loads lost the timer. The APICv bug does that, and the narrow race does not" in said
+    assert "losttick run --accel kvm" in " ".join(commands(explain(affected, Reader.DEVELOPER)))
+
+
+def test_the_narrow_race_is_told_apart() -> None:
+    said = prose(explain(probe((0, 0), (1, 100), (1_000_000, 0)), Reader.DEVELOPER))
+    assert "This is the narrow race, and not the APICv bug." in said
+    assert "The direct test of KVM_SET_LAPIC lost 100 of 100 at TMCCT 1 ns." in said
+    said = prose(explain(probe((0, 100), (1, 100), (1_000_000, 0)), Reader.DEVELOPER))
+    assert "This is the narrow race" not in said
+    clean = prose(explain(probe((0, 0), (1, 0), (1_000_000, 0)), Reader.DEVELOPER))
+    assert "967235d32032" not in clean
+
+
+@pytest.mark.parametrize(
+    ("verdict", "failed", "interrupted", "words"),
+    [
+        (Verdict.AFFECTED, False, None, "No. The loss was diagnosed"),
+        (Verdict.AFFECTED, False, "a signal stopped it", "No. The loss was diagnosed"),
+        (Verdict.ANOMALOUS, False, None, "No. Ticks went wrong"),
+        (Verdict.CLEAN, False, None, "No: there is nothing to retry"),
+        (Verdict.INCONCLUSIVE, False, None, "Once, when the host has nothing else to do"),
+        (Verdict.INCONCLUSIVE, True, None, "Once. If it fails again"),
+        (Verdict.INCONCLUSIVE, False, "a signal stopped it", "Yes: continue the run"),
+        (Verdict.SKIPPED, False, None, "No: the host lacks the same"),
+    ],
+)
+def test_a_job_learns_whether_to_retry(
+    verdict: Verdict, failed: bool, interrupted: str | None, words: str, tmp_path: Path
+) -> None:
+    report = read_report(make_run_folder("pending", tmp_path))
+    (cell,) = report.result.cells  # type: ignore[union-attr]  # it is a run
+    counts = replace(cell.counts, failure="QEMU failed" if failed else None)
+    result = replace(report.result, cells=[replace(cell, verdict=verdict, counts=counts)])
+    (case,) = report.cases
+    cases = (replace(case, ended=Ended(verdict, failed)),)
+    report = replace(
+        report, verdict=verdict, result=replace(result, verdict=verdict), cases=cases,
+        interrupted=interrupted,
+    )  # fmt: skip
+    opening, retry, *_ = explain(report, Reader.CI)
+    assert words in str(retry.blocks[0])
+    code = int(result_exit(report.result.ends))
+    assert str(opening.blocks[0]).startswith(f"Exit code {code} (`{verdict}`): ")

@@ -1,14 +1,17 @@
 """A run or a direct test, in the form that every output is written from."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
 from orchestrator.bugs.exposure import Exposure
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
+from orchestrator.journal.file import JOURNAL
 from orchestrator.results.direct import is_direct, read_direct_result
 from orchestrator.results.meaning import cell_meaning, meaning
 from orchestrator.results.result import read_result
@@ -16,6 +19,7 @@ from orchestrator.results.status import Status, status
 from orchestrator.results.summary import known_bugs
 from orchestrator.stats.rate import LossRate
 from orchestrator.verdict.direct import DirectResult, HostResult
+from orchestrator.verdict.pattern import Pattern, read_pattern
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Ended, Verdict
 
@@ -87,6 +91,9 @@ class Report:
     """Why it has not ended; None if it has."""
     went_down: str = ""
     """Where the host went down, in words; empty if it did not, or if that is not known."""
+    identity: str = ""
+    """The SHA-256 of the journal's first record, which no other run has. It stays when a run is
+    resumed, and when its folder is moved."""
 
 
 def read_report(folder: Path) -> Report:
@@ -97,8 +104,15 @@ def read_report(folder: Path) -> Report:
         JournalFormatError: the journal can't be understood, with the line and the reason.
     """
     if is_direct(folder):
-        return _of_direct(folder, read_direct_result(folder))
-    return _of_run(folder, read_result(folder))
+        found = _of_direct(folder, read_direct_result(folder))
+    else:
+        found = _of_run(folder, read_result(folder))
+    return replace(found, identity=_identity(folder))
+
+
+def _identity(folder: Path) -> str:
+    with (folder / JOURNAL).open("rb") as journal:
+        return hashlib.sha256(journal.readline()).hexdigest()
 
 
 def _of_run(folder: Path, run: RunResult) -> Report:
@@ -167,7 +181,17 @@ def _host_case(host: HostResult) -> Case:
         outcomes={},
         causes={},
         rate=None,
+        known_bugs=_bug_of(host),
         facts=host.facts,
         lab=host.lab,
         expected=Verdict(host.lab.expected) if host.lab and host.lab.expected else None,
     )
+
+
+def _bug_of(host: HostResult) -> tuple[Likeness, ...]:
+    """Return the known bug that makes a tested host `affected`."""
+    if host.verdict is not Verdict.AFFECTED:
+        return ()
+    tested = [each.series for each in host.series]
+    bug = NARROW_RACE if read_pattern(tested) is Pattern.NARROW else APICV_BUG
+    return (Likeness(bug, sum(series.lost for series in tested), host.exposure),)

@@ -21,6 +21,10 @@ class OutputOptions:
     """The file that will hold the output, for links from it; None for standard output."""
     junit_properties: bool = False
     """Also give test cases properties, which the schema of Jenkins does not allow."""
+    kcidb_origin: str = "losttick"
+    """The name of the CI system that submits, as KCIDB knows it."""
+    commit: str = ""
+    """The whole hash of the tested kernel's commit; empty if it is not known."""
 
 
 class Output(Protocol):

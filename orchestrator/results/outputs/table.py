@@ -7,7 +7,10 @@ from typing import cast
 from orchestrator.results.outputs.output import Output, OutputError
 
 #: The module of each output, by its kind. A module has its output as `OUTPUT`.
-OUTPUTS: Mapping[str, str] = {}
+OUTPUTS: Mapping[str, str] = {
+    "ktap": "orchestrator.results.outputs.ktap",
+    "kcidb": "orchestrator.results.outputs.kcidb",
+}
 
 
 def output(kind: str) -> Output:

@@ -1,0 +1,71 @@
+"""What is said of a run and of each of its cases, by outputs that are read line by line.
+
+The texts may hold anything that a guest, QEMU or a journal said: each output escapes it.
+"""
+
+from collections.abc import Iterator
+
+from orchestrator.host.facts import HostFacts
+from orchestrator.results.report import Case, Report
+from orchestrator.stats.rate import LossRate
+
+#: Evidence folders and known bugs that are named; further ones are counted.
+_NAMED = 5
+
+
+def about_run(report: Report) -> Iterator[str]:
+    """Yield what is to be known of a whole run, each as a text that begins with what it is."""
+    yield f"verdict: {report.verdict}: {report.meaning}"
+    if report.interrupted:
+        yield f"not ended: {report.interrupted}"
+    if report.went_down:
+        yield f"the host went down: {report.went_down}"
+    if report.facts:
+        yield f"host: {host_words(report.facts)}"
+    if report.losttick:
+        yield f"losttick: {report.losttick}"
+    if report.seed is not None:
+        yield f"seed: {report.seed}"
+    if report.began_at:
+        yield f"began: {report.began_at}" + (f", ended: {report.ended_at}" * bool(report.ended_at))
+
+
+def about_case(case: Case, report: Report) -> Iterator[str]:
+    """Yield what is to be known of a case, each as a text that begins with what it is."""
+    yield f"verdict: {case.verdict}: {case.meaning}"
+    if case.expected:
+        yield f"known answer of this arm: {case.expected}"
+    if case.trials:
+        rate = rate_words(case.rate) if case.rate else ""
+        yield f"loads: {case.trials}, lost: {case.lost}{rate}"
+    for what, counts in (("outcomes", case.outcomes), ("diagnoses", case.causes)):
+        if counts:
+            yield f"{what}: " + ", ".join(f"{count} {name}" for name, count in counts.items())
+    for likeness in case.known_bugs[:_NAMED]:
+        bug = likeness.bug
+        yield f"known bug: {bug.name}, {likeness.trials} loads; fixed by {bug.fixed_by}"
+    yield f"exposure: {case.exposure.state}: {case.exposure.why}"
+    if case.lab:
+        yield f"lab: {case.lab.name} in {case.lab.emulator}"
+    if case.facts and case.facts != report.facts:
+        yield f"host: {host_words(case.facts)}"
+    for folder in case.evidence[:_NAMED]:
+        yield f"evidence: {folder}"
+    if (more := len(case.evidence) - _NAMED) > 0:
+        yield f"evidence: {more} more folders, in {report.folder}"
+
+
+def rate_words(rate: LossRate) -> str:
+    """Return a loss rate and its interval, as the end of a sentence."""
+    if rate.estimate is None:
+        return ""
+    at = f"at {rate.confidence:.0%} confidence"
+    if not rate.estimate:
+        return f", loss rate below {rate.high:.3%} {at}"
+    return f", loss rate {rate.low:.3%} to {rate.high:.3%} per {rate.per} {at}"
+
+
+def host_words(facts: HostFacts) -> str:
+    """Return a host in a few words: kernel, CPU and QEMU."""
+    qemu = f", QEMU {facts.qemu.version}" if facts.qemu else ""
+    return f"{facts.kernel} ({facts.kernel_build}), {facts.cpu}{qemu}"

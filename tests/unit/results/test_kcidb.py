@@ -1,0 +1,175 @@
+"""KCIDB, checked by the validator of those who take it."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import kcidb_io
+import pytest
+
+from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.results.outputs.kcidb import path
+from orchestrator.results.outputs.output import OutputError, OutputOptions
+from orchestrator.results.outputs.table import output
+from orchestrator.results.report import Report
+from orchestrator.verdict.verdict import Verdict
+from tests.support.made_reports import HOSTILE, HOSTILE_NAME, arm, case, every_kind, report
+
+COMMIT = "9cfec6d097c607e36199cf0cfbb8cf5acbd8e9b2"
+
+
+def kcidb(*reports: Report, **options: Any) -> dict[str, Any]:
+    """Return a submission that the validator accepts, and that is whole: nothing is missing."""
+    written = output("kcidb").render(reports, OutputOptions(**options))
+    found: dict[str, Any] = json.loads(written)
+    kcidb_io.schema.LATEST.validate(found)
+    assert found["version"] == {
+        "major": kcidb_io.schema.LATEST.major, "minor": kcidb_io.schema.LATEST.minor
+    }  # fmt: skip
+    ids = {kind: [each["id"] for each in found[kind]] for kind in found if kind != "version"}
+    assert all(len(set(each)) == len(each) for each in ids.values())
+    assert {each["checkout_id"] for each in found["builds"]} == set(ids["checkouts"])
+    assert {each["build_id"] for each in found["tests"]} == set(ids["builds"])
+    assert {each["issue_id"] for each in found["incidents"]} == set(ids["issues"])
+    assert {each["test_id"] for each in found["incidents"]} <= set(ids["tests"])
+    return found
+
+
+def test_each_verdict_has_its_status() -> None:
+    found = kcidb(every_kind())
+    assert {each["path"]: each["status"] for each in found["tests"]} == {
+        "losttick.run.kvm.clean": "PASS",
+        "losttick.run.kvm.affected": "FAIL",
+        "losttick.run.kvm.anomalous": "FAIL",
+        "losttick.run.kvm.inconclusive": "ERROR",
+        "losttick.run.kvm.failed": "MISS",
+        "losttick.run.kvm.skipped": "SKIP",
+    }
+
+
+def test_only_the_known_bug_is_an_incident() -> None:
+    found = kcidb(every_kind())
+    (affected,) = (each for each in found["tests"] if each["path"].endswith("affected"))
+    (incident,) = found["incidents"]
+    (issue,) = found["issues"]
+    assert incident["test_id"] == affected["id"]
+    assert APICV_BUG.fixed_by in issue["comment"]
+    assert issue["id"] == "losttick:apicv-bug"
+    assert issue["culprit"] == {"code": True, "tool": False, "harness": False}
+
+
+def test_a_test_has_its_numbers_and_its_raw_name() -> None:
+    cell = "kvm/one-shot/xapic/hmp/auto/25loads/phase=0.2-0.8"
+    (test,) = kcidb(report(case(cell, Verdict.AFFECTED, 5)))["tests"]
+    assert test["path"] == "losttick.run.kvm.one-shot.xapic.hmp.auto.25loads.phase_0_2-0_8"
+    assert test["misc"]["cell"] == cell
+    assert test["number"] == {"value": 0.25, "unit": "lost/load", "prefix": "metric"}
+    assert (test["misc"]["loads"], test["misc"]["lost"]) == (20, 5)
+    assert test["start_time"] == "2026-11-26T01:02:03.004Z"
+    assert test["duration"] == pytest.approx(2.496)
+    assert "86.1" not in test["log_excerpt"]
+    assert "loads: 20, lost: 5" in test["log_excerpt"]
+
+
+def test_a_test_without_loads_has_no_number() -> None:
+    (test,) = kcidb(report(case("kvm/none", Verdict.SKIPPED)))["tests"]
+    assert "number" not in test
+
+
+def test_the_same_run_has_the_same_identifiers() -> None:
+    """They stay when an interrupted run has gone on, and differ for each other run."""
+    cut = kcidb(report(case("kvm/a", Verdict.INCONCLUSIVE), interrupted="SIGTERM"))
+    whole = kcidb(report(case("kvm/a", Verdict.AFFECTED, 20)))
+    other = kcidb(report(case("kvm/a", Verdict.AFFECTED, 20), identity="1" * 64))
+    (a,), (b,), (c,) = (each["tests"] for each in (cut, whole, other))
+    assert a["id"] == b["id"] != c["id"]
+    assert cut["builds"] == whole["builds"] == other["builds"]
+    assert cut["checkouts"] == whole["checkouts"]
+
+
+def test_two_runs_share_kernel_and_issue() -> None:
+    first = report(case("kvm/a", Verdict.AFFECTED, 20))
+    second = report(case("kvm/a", Verdict.AFFECTED, 20), identity="1" * 64)
+    found = kcidb(first, second)
+    counts = {kind: len(found[kind]) for kind in found if kind != "version"}
+    assert counts == {"checkouts": 1, "builds": 1, "tests": 2, "issues": 1, "incidents": 2}
+
+
+def test_an_edited_kernel_is_another_build_of_the_same_checkout() -> None:
+    stock = case("6.1/untouched", Verdict.CLEAN, lab=arm())
+    lost = case(
+        "6.1/revert-fix", Verdict.AFFECTED, 20, expected=Verdict.AFFECTED,
+        lab=arm(Verdict.AFFECTED, variant="revert-fix", edits=("revert-fix",)),
+    )  # fmt: skip
+    found = kcidb(report(stock, lost, command="lab run", verdict=Verdict.CLEAN))
+    assert [each["git_commit_name"] for each in found["checkouts"]] == ["6.1.176-1"]
+    assert len({each["build_id"] for each in found["tests"]}) == 2
+    assert {each["status"] for each in found["tests"]} == {"PASS"}
+    assert not found["incidents"]  # the edit brought the bug, and not the kernel
+
+
+def test_the_commit_of_the_kernel_is_named_where_it_is_known() -> None:
+    made = report(case("kvm/a", Verdict.CLEAN))
+    assert "git_commit_hash" not in kcidb(made)["checkouts"][0]
+    (checkout,) = kcidb(made, commit=COMMIT, kcidb_origin="night_shift")["checkouts"]
+    assert checkout["git_commit_hash"] == COMMIT
+    assert checkout["origin"] == "night_shift"
+    assert checkout["id"].startswith("night_shift:")
+
+
+@pytest.mark.parametrize("origin", ["Night", "a-b", "", "a:b", "ä"])
+def test_an_origin_that_kcidb_refuses_is_refused(origin: str) -> None:
+    with pytest.raises(OutputError, match="name of a CI system"):
+        kcidb(report(case("kvm/a", Verdict.CLEAN)), kcidb_origin=origin)
+
+
+@pytest.mark.parametrize("commit", ["9cfec6d097c6", COMMIT.upper(), COMMIT + "0", "HEAD"])
+def test_a_commit_that_is_not_whole_is_refused(commit: str) -> None:
+    with pytest.raises(OutputError, match="not the whole hash"):
+        kcidb(report(case("kvm/a", Verdict.CLEAN)), commit=commit)
+
+
+def test_one_commit_for_several_kernels_is_refused() -> None:
+    several = report(
+        case("a", Verdict.CLEAN, lab=arm()), case("b", Verdict.CLEAN, lab=arm(version="6.12.1-1"))
+    )
+    with pytest.raises(OutputError, match=r"6\.1\.176-1, 6\.12\.1-1"):
+        kcidb(several, commit=COMMIT)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_hostile_text_is_accepted_as_text(verdict: Verdict) -> None:
+    texts = {"why": HOSTILE, "meaning": HOSTILE, "evidence": (HOSTILE * 100,)}
+    hostile = report(
+        case(HOSTILE_NAME, verdict, **texts, outcomes={HOSTILE: 1}, causes={HOSTILE: 1}),
+        meaning=HOSTILE, went_down=HOSTILE, interrupted=HOSTILE, losttick=HOSTILE,
+    )  # fmt: skip
+    found = kcidb(hostile)
+    assert all(text.replace("\n", "").isprintable() for text in texts_of(found))
+    assert "null" not in json.dumps(found)
+
+
+def test_a_long_excerpt_is_cut() -> None:
+    long = case("kvm/a", Verdict.CLEAN, meaning="é" * 8000, evidence=("é" * 8000,) * 5)
+    (test,) = kcidb(report(long))["tests"]
+    assert 16_380 <= len(test["log_excerpt"].encode()) <= 16_384
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Yield each text in plain data, with the keys."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from texts_of(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts_of(each)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_paths_have_only_what_kcidb_allows() -> None:
+    allowed = re.compile(r"([a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*)?")
+    for name in (HOSTILE, HOSTILE_NAME, "", "/", "a//b", "..", "qemu=/usr/bin/x", "ü"):
+        assert allowed.fullmatch(path("lab run", name)), name

@@ -9,5 +9,7 @@ from importlib import import_module
 
 def main() -> None:
     """Run the command line, and end the process."""
-    import_module("orchestrator.cli.interrupts").exit_at_once()
+    interrupts = import_module("orchestrator.cli.interrupts")
+    interrupts.exit_at_once()
+    interrupts.unblock()
     import_module("orchestrator.cli.root").run_root()

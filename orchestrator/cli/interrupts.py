@@ -1,5 +1,6 @@
 """SIGINT, SIGTERM and SIGHUP interrupt a command, which then ends with exit code 130.
 
+- While Python starts, they wait: the script `losttick` blocks them, and `unblock` lets them come.
 - While a command is imported, and once its exit code is known, they end the process at once:
   there is nothing to clean up, and no traceback to show.
 - While a command without an event loop works, they raise KeyboardInterrupt.
@@ -43,6 +44,11 @@ def exit_at_once(code: int = INTERRUPTED) -> None:
         os._exit(code)
 
     _handle(leave)
+
+
+def unblock() -> None:
+    """Let signals come that have waited while Python started."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def handle_as_python_does() -> None:

@@ -1,0 +1,82 @@
+"""The script `losttick`, as it is installed: signals wait while Python starts."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import orchestrator
+
+SCRIPT = Path(orchestrator.__file__).parent / "cli" / "losttick"
+
+#: A Python that gets a signal before its first step.
+STRUCK = """#!/bin/sh
+kill -s {name} $$
+exec {python} "$@"
+"""
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The script beside a Python, in a folder whose name needs quotes."""
+    (place := tmp_path / "a b'c" / "bin").mkdir(parents=True)
+    shutil.copy(SCRIPT, place / "losttick")
+    (place / "python").symlink_to(sys.executable)
+    return place / "losttick"
+
+
+def run(script: Path, *args: str) -> "subprocess.CompletedProcess[str]":
+    """Run the script as a terminal would, without signals that a runner ignores."""
+    root = str(Path(orchestrator.__file__).parents[1])
+    return subprocess.run(
+        [script, *args], capture_output=True, text=True, check=False, timeout=60,
+        env=os.environ | {"PYTHONPATH": root},
+        preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in SIGNALS] and None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("how", SIGNALS)
+def test_a_signal_while_python_starts_waits_for_losttick(
+    installed: Path, how: signal.Signals
+) -> None:
+    python = installed.with_name("python")
+    python.unlink()
+    name = how.name.removeprefix("SIG")
+    python.write_text(STRUCK.format(name=name, python=sys.executable))
+    python.chmod(0o755)
+    done = run(installed, "--version")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_the_script_runs_the_python_beside_it_wherever_it_is_called_from(installed: Path) -> None:
+    (link := installed.parents[2] / "anywhere").symlink_to(installed)
+    for script in (installed, link):
+        done = run(script, "--version")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("losttick ")
+    assert run(installed, "no-such-command").returncode == 2
+
+
+def test_no_signal_stays_blocked_in_a_command() -> None:
+    """Else nothing could end a run but SIGKILL, and its programs would inherit it."""
+    probe = "from orchestrator.cli import interrupts\nimport signal\ninterrupts.unblock()\n"
+    probe += "print(signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    blocked = subprocess.run(
+        ["env", "--block-signal=INT,TERM,HUP", sys.executable, "-c", probe],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert blocked.stdout == "set()\n"
+
+
+def test_the_wheel_has_the_script() -> None:
+    """Nothing else in the project installs a command of this name."""
+    project = (Path(orchestrator.__file__).parents[1] / "pyproject.toml").read_text()
+    assert '"orchestrator/cli/losttick" = "losttick"' in project
+    assert "[project.scripts]" not in project
+    assert os.access(SCRIPT, os.X_OK)

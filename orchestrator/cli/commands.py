@@ -100,6 +100,10 @@ LOSTTICK = Group(
             "Explain a result: what happened, what it means, and what to do.",
             "orchestrator.cli.explain:explain",
         ),
+        "report": Command(
+            "Write the results of runs as JUnit, Markdown and other forms.",
+            "orchestrator.cli.report:report",
+        ),
         "doctor": Command(
             "Print what can be tested on this host, what can't, and why.",
             "orchestrator.cli.doctor:doctor",

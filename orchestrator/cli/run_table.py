@@ -5,13 +5,18 @@ from collections.abc import Sequence
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled
-from orchestrator.findings.outcome import CAME, Outcome
+from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.period import in_words
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.recorder import EVIDENCE
+from orchestrator.results.columns import (
+    controls_seen,
+    first_tick_with_time,
+    loss_rate,
+    went_wrong,
+)
 from orchestrator.results.hosts import other_hosts
 from orchestrator.results.meaning import cell_meaning, explained, meaning
-from orchestrator.results.summary import spread
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
 
@@ -108,54 +113,14 @@ def coloured(verdict: Verdict) -> Styled:
     return Styled(verdict, _STYLES[verdict])
 
 
-def interval(result: CellResult) -> str:
-    """Return the interval of a cell's loss rate, in words."""
-    rate, saves = result.rate, result.rate.over_saves
-    if not result.counts.trials:
-        return "-"
-    if not result.counts.outcomes[Outcome.LOST]:
-        return f"< {rate.high:.2%}"
-    words = f"{rate.low:.2%} to {rate.high:.2%}"
-    if rate.per == "save":
-        return f"{words} of saves"
-    return words + (f"; of saves {saves.low:.2%} to {saves.high:.2%}" if saves else "")
-
-
-def first_tick(result: CellResult) -> str:
-    """Return when the first tick came, in words: the outcome that most loads with a tick had."""
-    counts = result.counts
-    came = {kind: count for kind, count in result.classes.items() if kind in CAME}
-    if came:
-        return str(max(came, key=lambda kind: (came[kind], kind.ticked)))
-    if not counts.trials or counts.outcomes[Outcome.UNKNOWN] == counts.trials:
-        return "-"
-    return "came" if counts.first_tick_ms else "never"
-
-
-def went_wrong(result: CellResult) -> str:
-    """Return the outcomes of a cell that are neither normal ticks nor losses, as a list's end."""
-    usual = (Outcome.LOST, Outcome.UNKNOWN)
-    counts = result.classes.most_common()
-    return "".join(f", {n} {kind}" for kind, n in counts if not kind.ticked and kind not in usual)
-
-
-def controls_seen(result: CellResult) -> str:
-    """Return how many of a cell's controls were seen, in words."""
-    seen = sum(control.seen for control in result.counts.controls)
-    return f"{seen} of {result.counts.controls_begun} seen"
-
-
 def _row(result: CellResult) -> tuple[str | Styled, ...]:
-    counts, rate = result.counts, result.rate
-    lost = counts.outcomes[Outcome.LOST]
-    first = spread(counts.first_tick_ms)
-    estimate = "-" if rate.estimate is None else f"{rate.estimate:.3%}"
+    lost = result.counts.outcomes[Outcome.LOST]
     return (
         result.cell.id,
         coloured(result.verdict),
-        str(counts.trials),
+        str(result.counts.trials),
         f"{lost}{went_wrong(result)}",
-        f"{estimate} ({interval(result)})" if lost else interval(result),
-        first_tick(result) + (f", {first['median']:.1f} ms" if first else ""),
+        loss_rate(result),
+        first_tick_with_time(result),
         controls_seen(result),
     )

@@ -100,7 +100,7 @@ class StandardOutput(_Stream):
         """
         super().__init__(real, _STDOUT)
         self._closed = closed
-        self._kept: list[str] = []
+        self._kept: list[str | bytes] = []
 
     def write(self, text: str) -> int:
         """Keep a text."""
@@ -109,6 +109,10 @@ class StandardOutput(_Stream):
         self._kept.append(text)
         return len(text)
 
+    def keep(self, data: bytes) -> None:
+        """Keep bytes that are written as they are, whatever the encoding of the text."""
+        self._kept.append(data)
+
     def deliver(self) -> None:
         """Write the texts.
 
@@ -116,7 +120,9 @@ class StandardOutput(_Stream):
             UnreadError: nobody reads them.
             OSError: they can't be written.
         """
-        data = self._encoded("".join(self._kept))
+        data = b"".join(
+            piece if isinstance(piece, bytes) else self._encoded(piece) for piece in self._kept
+        )
         self._kept.clear()
         if data and self._closed:
             raise UnreadError
@@ -203,6 +209,14 @@ def write_all(descriptor: int, data: bytes) -> None:
             poll = select.poll()
             poll.register(descriptor, select.POLLOUT)
             poll.poll()
+
+
+def print_bytes(data: bytes) -> None:
+    """Print bytes on standard output."""
+    if isinstance(sys.stdout, StandardOutput):
+        sys.stdout.keep(data)
+    else:  # the command runs inside another program, which has a stream of its own
+        sys.stdout.write(data.decode("utf-8", "replace"))
 
 
 class Streams:

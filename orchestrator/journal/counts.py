@@ -105,6 +105,12 @@ class CellState:
     """True if the time for the trials was up before all had been run."""
     ended: bool = False
     """True once the cell has its verdict."""
+    began_at: str = ""
+    """UTC, in ISO 8601; empty until the cell's host came up."""
+    ended_at: str = ""
+    """The same for its verdict."""
+    kept: list[TrialRecord] = field(default_factory=list)
+    """The trials that have an evidence folder, without controls."""
     _save: tuple[str, PhaseBin, bool] | None = None
     """The tag of the save that is being loaded, its bin, and whether the guest had been loaded
     before it was saved."""
@@ -139,7 +145,7 @@ class CellState:
 
     def resume(self) -> None:
         """Give an unfinished cell its time again, and another chance."""
-        self.ended, self.out_of_time = False, False
+        self.ended, self.ended_at, self.out_of_time = False, "", False
         self.failure, self.skipped, self.lacks = None, None, None
         self.transient, self.control_missing = False, False
         self.controls = [each for each in self.controls if each.outcome is not _UNKNOWN]
@@ -170,6 +176,8 @@ class CellState:
         if self._save is None or trial.save != self._save[0]:
             raise OrderError(f"it is a load of {trial.save}, which is not the save before it")
         outcome, first, found = trial.outcome, trial.first_tick, self._save[1]
+        if trial.evidence is not None:
+            self.kept.append(trial)
         if trial.pair is not None:
             self.pairing.note(_HOST, trial.pair, outcome)
         elif outcome in LATE:

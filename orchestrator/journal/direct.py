@@ -57,6 +57,8 @@ class DirectState:
     mode: str = DEFAULT_TIMER
     """The mode of the timers that are restored."""
     began_at: str = ""
+    """UTC, in ISO 8601."""
+    ended_at: str = ""
     hosts: dict[str, TestedHost] = field(default_factory=dict)
     """By name, in the order of the first record."""
     verdict: str | None = None
@@ -90,9 +92,9 @@ class DirectState:
             case SkipRecord():
                 self._host(record.cell).skipped = record.why
             case VerdictRecord():
-                self.verdict = record.verdict
+                self.verdict, self.ended_at = record.verdict, record.at
             case InterruptedRecord():
-                self.interrupted = record.why
+                self.interrupted, self.ended_at = record.why, record.at
             case _:
                 raise OrderError("the record does not belong in the journal of a direct test")
 

@@ -148,6 +148,7 @@ class RunState:
         cell = self._cell(record.cell)
         cell.facts = record.facts or self.facts
         cell.loader = record.loader
+        cell.began_at = cell.began_at or record.at
         cell.image = self.guests.get(cell.cell.guest, "")
 
     def _plan_read(self, record: PlanRecord) -> None:
@@ -220,7 +221,8 @@ class RunState:
         self._cell(record.cell).out_of_time = True
 
     def _cell_ends(self, record: CellRecord) -> None:
-        self._cell(record.cell).ended = True
+        cell = self._cell(record.cell)
+        cell.ended, cell.ended_at = True, record.at
 
     def _verdict(self, record: VerdictRecord) -> None:
         self.verdict, self.ended_at = record.verdict, record.at

@@ -75,6 +75,7 @@ class HostRecord:
     """How long each kind of step may take on the host of that cell."""
     loader: QemuFacts | None = None
     """The QEMU that loads, if it is another one than the QEMU that saves."""
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,7 @@ class CellRecord:
     outcomes: Mapping[str, int]
     diagnoses: Mapping[str, int]
     controls: tuple[Mapping[str, Any], ...]
+    at: str = ""
 
 
 # --- a direct test ---

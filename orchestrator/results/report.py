@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
@@ -12,6 +13,7 @@ from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.trial_record import TrialRecord
 from orchestrator.results.direct import is_direct, read_direct_result
 from orchestrator.results.meaning import cell_meaning, meaning
 from orchestrator.results.result import read_result
@@ -50,9 +52,13 @@ class Case:
     """The host on which the case was counted; None if it did not come up."""
     lab: LabIdentity | None = None
     expected: Verdict | None = None
-    """The verdict that an arm of a lab must get; None if the verdict is the question."""
+    """The verdict that an arm of a lab must get; None if its verdict is the question."""
     evidence: tuple[str, ...] = ()
     """The evidence folders, within the run's folder, in the order of the trials."""
+    kept: tuple[TrialRecord, ...] = ()
+    """The trials that have an evidence folder, in their order."""
+    result: CellResult | HostResult | None = None
+    """The whole result, for an output that has room for more."""
     began_at: str = ""
     """UTC, in ISO 8601; empty if it never began."""
     ended_at: str = ""
@@ -66,6 +72,14 @@ class Case:
     def status(self) -> Status:
         """What became of the case, in the words that CI systems share."""
         return status(self.ended, self.expected)
+
+    @property
+    def seconds(self) -> float | None:
+        """The time from the beginning of the case to its end; None if that is not known.
+
+        Cells take turns, so other cells had a part of it.
+        """
+        return seconds_between(self.began_at, self.ended_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,20 @@ class Report:
     identity: str = ""
     """The SHA-256 of the journal's first record, which no other run has. It stays when a run is
     resumed, and when its folder is moved."""
+
+    @property
+    def seconds(self) -> float | None:
+        """The time from the beginning of the run to its end; None if that is not known."""
+        return seconds_between(self.began_at, self.ended_at)
+
+
+def seconds_between(began_at: str, ended_at: str) -> float | None:
+    """Return the seconds between two times of a journal; None if one of them is missing."""
+    try:
+        span = datetime.fromisoformat(ended_at) - datetime.fromisoformat(began_at)
+    except (ValueError, TypeError):  # TypeError: only one of them names its zone
+        return None
+    return max(span.total_seconds(), 0.0)
 
 
 def read_report(folder: Path) -> Report:
@@ -126,6 +154,9 @@ def _of_run(folder: Path, run: RunResult) -> Report:
         result=run,
         facts=run.facts,
         seed=run.seed,
+        losttick=run.losttick,
+        began_at=run.began_at,
+        ended_at=run.ended_at,
         interrupted=run.interrupted,
         went_down=run.went_down,
     )
@@ -144,11 +175,20 @@ def _cell_case(result: CellResult) -> Case:
         outcomes={str(name): count for name, count in result.classes.items()},
         causes={str(name): count for name, count in result.counts.causes.items()},
         rate=result.rate,
+        result=result,
         known_bugs=tuple(known_bugs(result)),
         facts=result.counts.facts,
         lab=result.lab,
-        expected=Verdict(result.expected) if result.expected else None,
+        expected=_expected(result.expected),
+        evidence=tuple(trial.evidence for trial in result.counts.kept if trial.evidence),
+        kept=tuple(result.counts.kept),
+        began_at=result.counts.began_at,
+        ended_at=result.counts.ended_at,
     )
+
+
+def _expected(verdict: str | None) -> Verdict | None:
+    return Verdict(verdict) if verdict in set(Verdict) else None
 
 
 def _of_direct(folder: Path, result: DirectResult) -> Report:
@@ -162,6 +202,9 @@ def _of_direct(folder: Path, result: DirectResult) -> Report:
         cases=tuple(map(_host_case, result.hosts)),
         result=result,
         facts=next((each.facts for each in result.hosts), None),
+        losttick=result.losttick,
+        began_at=result.began_at,
+        ended_at=result.ended_at,
         interrupted=result.interrupted,
     )
 
@@ -182,9 +225,10 @@ def _host_case(host: HostResult) -> Case:
         causes={},
         rate=None,
         known_bugs=_bug_of(host),
+        result=host,
         facts=host.facts,
         lab=host.lab,
-        expected=Verdict(host.lab.expected) if host.lab and host.lab.expected else None,
+        expected=_expected(host.lab.expected if host.lab else None),
     )
 
 

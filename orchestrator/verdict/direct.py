@@ -61,6 +61,12 @@ class DirectResult:
     """The mode of the timers that were restored."""
     interrupted: str | None = None
     """Why the test has not come to its end; None if it has."""
+    losttick: str = ""
+    """The version that ran it."""
+    began_at: str = ""
+    """UTC, in ISO 8601."""
+    ended_at: str = ""
+    """Empty if it was killed, or goes on."""
 
     @property
     def failed(self) -> bool:
@@ -91,7 +97,7 @@ def judge_direct(state: DirectState, journal: Path) -> DirectResult:
         interrupted = state.interrupted or "its journal names no reason"
     return DirectResult(
         lab_verdict(arms) if by_arms else overall([host.verdict for host in hosts]),
-        hosts, journal, state.mode, interrupted,
+        hosts, journal, state.mode, interrupted, state.losttick, state.began_at, state.ended_at,
     )  # fmt: skip
 
 

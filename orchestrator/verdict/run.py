@@ -108,6 +108,12 @@ class RunResult:
     """Why the run has not ended; None if it has."""
     went_down: str = ""
     """The trial in which the host went down, in words; empty if it did not, or is not known to."""
+    losttick: str = ""
+    """The version that ran last."""
+    began_at: str = ""
+    """UTC, in ISO 8601."""
+    ended_at: str = ""
+    """The end of the last session; empty if that was killed, or goes on."""
 
     @property
     def failed(self) -> bool:
@@ -161,6 +167,9 @@ def judge_run(state: RunState, journal: Path) -> RunResult:
         statement=statement(bounds, state.plan.limits.confidence),
         changed=state.changed,
         interrupted=interrupted,
+        losttick=state.losttick,
+        began_at=state.began_at,
+        ended_at=state.ended_at,
     )
 
 

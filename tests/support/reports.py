@@ -29,7 +29,7 @@ def probe(*lost: tuple[int, int]) -> Report:
     trials = sum(each.trials for each in series)
     case = Case(
         "here", Ended(found.verdict), False, found.why, found.why, found.exposure, trials,
-        sum(each.lost for each in series), {}, {}, None,
+        sum(each.lost for each in series), {}, {}, None, result=found,
     )  # fmt: skip
     return Report(Path(), "probe", found.verdict, found.why, (case,), result)
 

@@ -1,15 +1,7 @@
 """The table of a lab run: one row for each arm."""
 
 from orchestrator.cli.lab_kernels import print_kernels
-from orchestrator.cli.run_table import (
-    coloured,
-    controls_seen,
-    first_tick,
-    interval,
-    print_end,
-    print_words,
-    went_wrong,
-)
+from orchestrator.cli.run_table import coloured, print_end, print_words
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled
@@ -19,6 +11,7 @@ from orchestrator.guest.config import DEFAULT_TIMER
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.plan.cell import Cell
+from orchestrator.results.columns import controls_seen, first_tick, interval, went_wrong
 from orchestrator.snapshot.method import Method, Resume
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict

@@ -2,14 +2,31 @@
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast
 
 from orchestrator.results.outputs.output import Output, OutputError
 
-#: The module of each output, by its kind. A module has its output as `OUTPUT`.
-OUTPUTS: Mapping[str, str] = {
-    "ktap": "orchestrator.results.outputs.ktap",
-    "kcidb": "orchestrator.results.outputs.kcidb",
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An output, by the name of the option of `losttick report` that asks for it."""
+
+    module: str
+    """Its module, which has it as `OUTPUT`."""
+    help: str
+    """What it is, in a few words."""
+    extra: str = ""
+    """The extra of losttick with what it needs; empty if losttick always has that."""
+    file: bool = True
+    """False if it goes to the CI service that runs losttick, and not into a file."""
+
+
+#: Every output, by its kind. This is all that the command line knows of an output.
+OUTPUTS: Mapping[str, Kind] = {
+    "junit": Kind("orchestrator.results.outputs.junit", "JUnit XML, for Jenkins, GitLab and such."),
+    "ktap": Kind("orchestrator.results.outputs.ktap", "KTAP 1, as kernel selftests print it."),
+    "kcidb": Kind("orchestrator.results.outputs.kcidb", "KCIDB JSON, for KernelCI's database."),
 }
 
 
@@ -17,8 +34,16 @@ def output(kind: str) -> Output:
     """Return the output of a kind.
 
     Raises:
-        OutputError: there is no such kind.
+        OutputError: there is no such kind, or a package that it needs is missing.
     """
     if kind not in OUTPUTS:
         raise OutputError(f"writing a report: there is no kind {kind!r}, only {', '.join(OUTPUTS)}")
-    return cast(Output, importlib.import_module(OUTPUTS[kind]).OUTPUT)
+    found = OUTPUTS[kind]
+    try:
+        return cast(Output, importlib.import_module(found.module).OUTPUT)
+    except ModuleNotFoundError as error:
+        package = f"losttick[{found.extra}]" if found.extra else "losttick"
+        raise OutputError(
+            f"writing a {kind} report: the Python package {error.name} is missing. Install it with "
+            f"`pip install '{package}'`."
+        ) from error

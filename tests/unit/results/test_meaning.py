@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.run_table import first_tick, went_wrong
 from orchestrator.findings.cause import Cause, Diagnosis
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
@@ -14,6 +13,7 @@ from orchestrator.journal.fold import fold
 from orchestrator.journal.records import CellRecord, Record
 from orchestrator.journal.trial_record import TrialRecord
 from orchestrator.plan.load import build_plan
+from orchestrator.results.columns import first_tick, went_wrong
 from orchestrator.results.meaning import cell_meaning, explained, meaning
 from orchestrator.results.summary import summary
 from orchestrator.results.words import CAUSES, OUTCOMES

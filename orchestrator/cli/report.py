@@ -1,0 +1,75 @@
+"""`losttick report`: the results of runs, in forms for programs and for people."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.exits import errors_to_exits, result_exit
+from orchestrator.cli.options import FailOnKinds
+from orchestrator.cli.reports import checked, option_of, wanted_files
+from orchestrator.errors import InputError
+from orchestrator.results.outputs.output import OutputOptions
+from orchestrator.results.outputs.table import OUTPUTS
+from orchestrator.results.report import read_report
+
+
+class NoOutputError(InputError):
+    """No output was asked for."""
+
+
+def _with_outputs(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each output, in the place of its `**files`."""
+    signature = inspect.signature(command)
+    options = [
+        inspect.Parameter(
+            kind, inspect.Parameter.KEYWORD_ONLY,
+            default=None if entry.file else False, annotation=option_of(entry),
+        )
+        for kind, entry in OUTPUTS.items()
+    ]  # fmt: skip
+    others = [each for each in signature.parameters.values() if each.name != "files"]
+    command.__signature__ = signature.replace(  # type: ignore[attr-defined]  # Typer reads it
+        parameters=[*others[:1], *options, *(o.replace(kind=o.KEYWORD_ONLY) for o in others[1:])]
+    )
+    command.__annotations__ |= {each.name: each.annotation for each in options}
+    return command
+
+
+@_with_outputs
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Output folders of runs.", metavar="DIR...")
+    ],
+    junit_properties: Annotated[
+        bool,
+        typer.Option(
+            "--junit-properties",
+            help="Also give the cases of JUnit their numbers as properties, which the schema of "
+            "Jenkins' xUnit plugin does not allow.",
+        ),
+    ] = False,
+    fail_on: FailOnKinds = None,
+    **files: Path | bool | None,
+) -> None:
+    """Write the results of runs as JUnit, Markdown and other forms.
+
+    Works for a run that goes on, that ended or that was cut short, also of
+    `losttick lab run` and `losttick probe`. FILE is written whole or not at
+    all; - is standard output. Exit codes as for `losttick show`.
+    """
+    with errors_to_exits(as_json=False, fail_on=fail_on):
+        wanted = wanted_files(files)
+        if not wanted:
+            options = ", ".join(f"--{kind}" for kind in OUTPUTS)
+            raise NoOutputError(f"writing a report: say in which form, with one of {options}")
+        reports = checked(wanted, OutputOptions(junit_properties=junit_properties))
+        found = [read_report(folder) for folder in folders]
+        reports.write(found)
+        screen = reports.screen()
+        for each in wanted:
+            if each.file:
+                screen.line(f"{each.kind}: {each.file}")
+    raise typer.Exit(result_exit((end for each in found for end in each.result.ends), fail_on))

@@ -1,0 +1,188 @@
+"""The outputs that a command writes: which ones, and where each goes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from orchestrator.cli.exits import ExitCode
+from orchestrator.cli.screen import Screen, with_width
+from orchestrator.cli.streams import print_bytes
+from orchestrator.cli.text import say_error
+from orchestrator.errors import LosttickError
+from orchestrator.results.outputs.output import OutputError, OutputOptions
+from orchestrator.results.outputs.table import OUTPUTS, Kind, output
+from orchestrator.results.outputs.target import check_target, write_target
+from orchestrator.results.report import Report, read_report
+
+#: The name of standard output.
+_STDOUT = Path("-")
+
+#: Other names of standard output, which is written when the command ends.
+_ALSO_STDOUT = frozenset(map(Path, ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
+
+#: A journal of more bytes takes more than about a second to read, which a run that is told to
+#: end does not have.
+_MOST_WHEN_CUT_SHORT = 10_000_000
+
+#: The codes that give way to the code of an output that can't be written: nothing was found.
+_MILDER = (ExitCode.CLEAN, ExitCode.UNFIT, ExitCode.INCONCLUSIVE)
+
+ReportOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="KIND=FILE",
+        help=f"Also write the result as {', '.join(OUTPUTS)} into a file; - is standard output. "
+        "May be given more than once. `losttick report` writes the same later.",
+    ),
+]
+
+
+def option_of(kind: Kind) -> Any:
+    """Return the type of the option of `losttick report` that asks for an output."""
+    if kind.file:
+        return Annotated[Path | None, typer.Option(help=kind.help, metavar="FILE")]
+    return Annotated[bool, typer.Option(help=kind.help)]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An output that was asked for."""
+
+    kind: str
+    file: Path | None = None
+    """None for standard output, and for an output that is no file."""
+
+    @property
+    def on_stdout(self) -> bool:
+        """True if it goes to standard output."""
+        return OUTPUTS[self.kind].file and self.file is None
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """The outputs of one command."""
+
+    wanted: Sequence[Wanted] = ()
+    options: OutputOptions = field(default_factory=OutputOptions)
+
+    @property
+    def on_stdout(self) -> bool:
+        """True if an output takes standard output, so that words for a person go elsewhere."""
+        return any(each.on_stdout for each in self.wanted)
+
+    def screen(self) -> Screen:
+        """Return the place of words for a person."""
+        return Screen(with_width(Console(stderr=True))) if self.on_stdout else Screen()
+
+    def write(self, reports: Sequence[Report]) -> None:
+        """Write each output; none of them if one can't be made.
+
+        Raises:
+            OutputError: an output can't be made, or its file can't be written to.
+            TargetError: a disk is full, or failed.
+        """
+        made = [(each, self._rendered(each, reports)) for each in self.wanted]
+        for each, data in made:
+            if each.file is None:
+                print_bytes(data)
+            else:
+                write_target(each.file, data)
+
+    def _rendered(self, wanted: Wanted, reports: Sequence[Report]) -> bytes:
+        options = replace(self.options, target=wanted.file)
+        return output(wanted.kind).render(reports, options)
+
+    def write_at_end(self, folder: Path, code: ExitCode) -> ExitCode:
+        """Write the outputs of a run that has ended; return the exit code after that.
+
+        The run has its result, whatever becomes of its outputs. So no error ends the command.
+        """
+        if not self.wanted:
+            return code
+        try:
+            self.write([read_report(folder)])
+        except LosttickError as error:
+            say_error(str(error))
+        except Exception as error:
+            say_error(
+                f"writing a report of {folder}: a fault in losttick itself: "
+                f"{type(error).__name__}: {error}. The result and its exit code stand."
+            )
+        else:
+            return code
+        return ExitCode.HARNESS if code in _MILDER else code
+
+
+def reports_of(given: Sequence[str] | None, *, as_json: bool) -> Reports:
+    """Return what `--report` asks for.
+
+    Raises:
+        OutputError: an output can't be made or written here.
+    """
+    return checked([_parsed(each) for each in given or ()], as_json=as_json)
+
+
+def checked(
+    wanted: Sequence[Wanted], options: OutputOptions | None = None, *, as_json: bool = False
+) -> Reports:
+    """Return outputs whose kinds and files are there, so that a long run does not end in vain.
+
+    Raises:
+        OutputError: an output can't be made or written here.
+    """
+    on_stdout = [each.kind for each in wanted if each.on_stdout]
+    if len(on_stdout) > 1:
+        raise OutputError(
+            f"writing reports: {' and '.join(on_stdout)} would both go to standard output. Name a "
+            "file for all but one."
+        )
+    if on_stdout and as_json:
+        raise OutputError(
+            f"writing reports: with --json, standard output has the JSON object alone. Name a file "
+            f"for {on_stdout[0]}."
+        )
+    files: dict[Path, str] = {}
+    for each in wanted:
+        output(each.kind)
+        if each.file is None:
+            continue
+        check_target(each.file)
+        if (other := files.setdefault(each.file.resolve(), each.kind)) != each.kind:
+            raise OutputError(
+                f"writing reports: {other} and {each.kind} would both go to {each.file}. Name a "
+                "file for each."
+            )
+    return Reports(wanted, options or OutputOptions())
+
+
+def wanted_files(given: Mapping[str, Path | bool | None]) -> list[Wanted]:
+    """Return the outputs that options by the names of their kinds ask for."""
+    return [
+        _wanted(kind, file if isinstance(file, Path) else None)
+        for kind, file in given.items()
+        if file not in (None, False)
+    ]
+
+
+def _parsed(text: str) -> Wanted:
+    kind, equals, file = text.partition("=")
+    if kind not in OUTPUTS:
+        raise OutputError(
+            f"reading --report {text!r}: there is no kind {kind!r}, only {', '.join(OUTPUTS)}"
+        )
+    if not OUTPUTS[kind].file:
+        if equals:
+            raise OutputError(f"reading --report {text!r}: {kind} takes no file")
+        return Wanted(kind)
+    if not file:
+        raise OutputError(f"reading --report {text!r}: name a file as in {kind}=FILE")
+    return _wanted(kind, Path(file))
+
+
+def _wanted(kind: str, file: Path | None) -> Wanted:
+    return Wanted(kind, None if file == _STDOUT or file in _ALSO_STDOUT else file)

@@ -1,0 +1,51 @@
+"""The command `losttick report`, and checks of what it writes."""
+
+import contextlib
+import io
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from unittest import mock
+
+import xmlschema
+from junitparser.xunit2 import JUnitXml
+
+from orchestrator.cli import main
+from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.line import encode
+from orchestrator.journal.records import Record
+from tests.support.places import ROOT
+
+#: The schema of Jenkins' xUnit plugin, from the tests of pytest; the file has its licence.
+SCHEMA = ROOT / "tests" / "schemas" / "junit-10.xsd"
+
+
+def report(*args: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run `losttick report` in this process."""
+    command = ["losttick", "report", *map(str, args)]
+    with (
+        mock.patch.object(sys, "argv", command),
+        contextlib.redirect_stdout(io.StringIO()) as output,
+        contextlib.redirect_stderr(io.StringIO()) as error,
+    ):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(command, code, output.getvalue(), error.getvalue())
+
+
+def valid_junit(document: str) -> JUnitXml:
+    """Return a document, checked against the schema."""
+    xmlschema.validate(document, SCHEMA)
+    return JUnitXml.fromstring(document.encode())
+
+
+def written(folder: Path, records: Iterable[Record]) -> Path:
+    """Write a journal into a new folder; return the folder."""
+    folder.mkdir(parents=True)
+    lines = (encode(record, number) for number, record in enumerate(records, 1))
+    (folder / JOURNAL).write_bytes(b"".join(lines))
+    return folder

@@ -11,7 +11,7 @@ from orchestrator.campaign.phases import Phases
 from orchestrator.campaign.room import Room
 from orchestrator.campaign.shams import Shams
 from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
-from orchestrator.campaign.trouble import INSTANCE_TROUBLE, LastTroubleError
+from orchestrator.campaign.trouble import INSTANCE_TROUBLE, LastTroubleError, check_host
 from orchestrator.campaign.turns import Turns
 from orchestrator.errors import InfraError
 from orchestrator.findings.outcome import STOPPED, Outcome, TrialResult
@@ -175,6 +175,7 @@ class CellRunner:
                     self._note_console(instance)
                 except INSTANCE_TROUBLE as error:
                     self._recorder.failure(self._cell, error)
+                    check_host(self._host, error)
                     barren += 1
                     if self.counts.attempts == before:
                         if barren == MAX_BARREN_INSTANCES:

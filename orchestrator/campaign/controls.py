@@ -11,7 +11,7 @@ from dataclasses import replace
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.instances import Instances
 from orchestrator.campaign.pauses import Pauses
-from orchestrator.campaign.trouble import INSTANCE_TROUBLE, LastTroubleError
+from orchestrator.campaign.trouble import INSTANCE_TROUBLE, LastTroubleError, check_host
 from orchestrator.errors import InfraError
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult
@@ -102,6 +102,7 @@ class Controls:
 
         Raises:
             ControlMissingError: no try could be carried out.
+            InfraError: the host itself has ended.
         """
         controls = self._recorder.state.cells[self._cell.id].controls
         number = len(controls) + 1
@@ -110,6 +111,7 @@ class Controls:
                 outcome = await self._try(number, attempt)
             except INSTANCE_TROUBLE as error:
                 self._recorder.failure(self._cell, error)
+                check_host(self._instances.host, error)
                 if attempt == CONTROL_TRIES:
                     raise ControlMissingError(error) from error
             else:

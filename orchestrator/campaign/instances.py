@@ -40,7 +40,7 @@ class Instances:
             limits: limits of silence for the guest's period.
             recorder: notes each instance in the journal.
         """
-        self._host = host
+        self.host = host
         self._cell = cell
         self.snapshots = snapshots
         self.limits = limits
@@ -69,7 +69,7 @@ class Instances:
         method = self.snapshots
         config = replace(config, disk=method.needs_disk, spawns=method.spawns)
         number, console = self._recorder.next_console()
-        async with launch(self._host, config, console) as instance:
+        async with launch(self.host, config, console) as instance:
             self._recorder.instance(self._cell, role, number, instance)
             try:
                 yield instance
@@ -85,7 +85,7 @@ class Instances:
 
     def paces(self, instance: Instance) -> Paces:
         """Return the paces learnt on these CPUs from earlier instances."""
-        synchronised = self._host.facts.synchronises_tscs
+        synchronised = self.host.facts.synchronises_tscs
         fresh = Paces(len(instance.vcpus), synchronised=synchronised)
         guest = instance.config.guest
         # In a guest that halts, one vCPU runs busily: the one that is about to have the control.

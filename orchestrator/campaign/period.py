@@ -8,7 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
-from orchestrator.campaign.trouble import INSTANCE_TROUBLE
+from orchestrator.campaign.trouble import INSTANCE_TROUBLE, check_host
 from orchestrator.findings.period import (
     MOST_ERROR,
     MOST_PRINTING,
@@ -92,11 +92,15 @@ async def try_period(host: Host, cell: Cell, snapshots: Snapshots, period_ns: in
 
     The attempt ends as soon as the period can't suit the host any more. The failure of an
     instance counts as such an end: a longer period may do better.
+
+    Raises:
+        InfraError: the host itself has ended.
     """
     try:
         async with launch(host, measured_config(cell, period_ns)) as instance:
             return await _Attempt(instance, snapshots, period_ns).run()
     except INSTANCE_TROUBLE as error:
+        check_host(host, error)
         return PeriodTried(period_ns, failed="; ".join(str(error).splitlines()))
 
 

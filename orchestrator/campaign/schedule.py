@@ -11,6 +11,7 @@ from orchestrator.campaign.events import Progress
 from orchestrator.campaign.pauses import Patience, Pauses
 from orchestrator.campaign.period import measure_period
 from orchestrator.campaign.resume import counted_elsewhere
+from orchestrator.campaign.trouble import INSTANCE_TROUBLE, check_host
 from orchestrator.campaign.turns import Turns
 from orchestrator.campaign.witness import Ask, ask_witness, wants_witness
 from orchestrator.errors import InfraError, UnfitError
@@ -112,7 +113,11 @@ class Schedule:
             async with self._identified(assignment), assignment.open_host() as host:
                 self._note_host(cell, host)
                 self._note_lab(assignment)
-                await self._campaign(host, cell)
+                try:
+                    await self._campaign(host, cell)
+                except INSTANCE_TROUBLE as error:
+                    check_host(host, error)
+                    raise
         except JournalError:
             raise
         except UnfitError as error:

@@ -2,6 +2,7 @@
 
 from orchestrator.errors import InfraError
 from orchestrator.host.errors import QemuStartError
+from orchestrator.host.protocol import Host
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.aim import NoSaveError
 from orchestrator.vm.launch import GuestStartError
@@ -9,6 +10,18 @@ from orchestrator.vm.starved import GuestStarvedError
 
 #: The next instance may do better.
 INSTANCE_TROUBLE = (NoSaveError, MonitorError, QemuStartError, GuestStartError, GuestStarvedError)
+
+
+def check_host(host: Host, error: InfraError) -> None:
+    """Raise how the host itself ended, if the failure of an instance is due to that.
+
+    Nothing can be tried again there, and the failure does not say so.
+
+    Raises:
+        InfraError: the host has ended.
+    """
+    if host.trouble is not None:
+        raise host.trouble from error
 
 
 class LastTroubleError(InfraError):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines, LocalClock
-from orchestrator.errors import TransientError
+from orchestrator.errors import InfraError, TransientError
 from orchestrator.host import pressure, tracefs
 from orchestrator.host.attached_qemu import AttachedQemu
 from orchestrator.host.errors import NoQemuError
@@ -41,6 +41,8 @@ class LocalHost:
         """Identity of this computer and of its QEMU, read when the host was opened."""
         self.user = user or QemuUser("")
         """The user as whom QEMU runs."""
+        self.trouble: InfraError | None = None
+        """Always None: losttick ends together with its own computer."""
         self.max_consoles = MAX_CONSOLES
         self.slow_uart = False
         self._binary = binary

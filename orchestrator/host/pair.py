@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.clock import Clock, Deadlines
+from orchestrator.errors import InfraError
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.protocol import Host, QemuProcess
 
@@ -30,6 +31,11 @@ class PairedHost:
     def facts(self) -> HostFacts:
         """The computer and the QEMU that saves."""
         return self.saver.facts
+
+    @property
+    def trouble(self) -> InfraError | None:
+        """How the computer ended; None as long as it can be used."""
+        return self.saver.trouble
 
     @property
     def max_consoles(self) -> int:

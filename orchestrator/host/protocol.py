@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from orchestrator.clock import Clock, Deadlines
+from orchestrator.errors import InfraError
 from orchestrator.host.facts import HostFacts
 from orchestrator.process.exit import ProcessExit
 
@@ -126,6 +127,11 @@ class Host(Protocol):
     @property
     def facts(self) -> HostFacts:
         """Identity of this host and of its QEMU, read when the host was opened."""
+        ...
+
+    @property
+    def trouble(self) -> InfraError | None:
+        """How the host itself ended; None as long as it can be used."""
         ...
 
     @property

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
+from orchestrator.errors import InfraError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.saved_state import SavedState
@@ -65,6 +66,8 @@ class FakeHost:
         """Every QEMU that was started here."""
         self.refuse: str | None = None
         """The last words of every QEMU, which ends at once; None if QEMUs start."""
+        self.trouble: InfraError | None = None
+        """How the host itself ended; None as long as it can be used."""
         self.pressure: list[float] = []
         """Results of `pressure_percent`, one for each call; afterwards None."""
 

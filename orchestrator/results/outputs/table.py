@@ -27,6 +27,9 @@ OUTPUTS: Mapping[str, Kind] = {
     "junit": Kind("orchestrator.results.outputs.junit", "JUnit XML, for Jenkins, GitLab and such."),
     "ktap": Kind("orchestrator.results.outputs.ktap", "KTAP 1, as kernel selftests print it."),
     "kcidb": Kind("orchestrator.results.outputs.kcidb", "KCIDB JSON, for KernelCI's database."),
+    "html": Kind(
+        "orchestrator.results.outputs.html.output", "An HTML page for people.", extra="report"
+    ),
 }
 
 

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from orchestrator.cli.live import Show
-from orchestrator.cli.short_names import short_names
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.load import build_plan
+from orchestrator.results.short_names import short_names
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 

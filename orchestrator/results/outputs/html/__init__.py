@@ -1,0 +1,1 @@
+"""The HTML report: one file without JavaScript that needs no network."""

@@ -51,6 +51,16 @@ def report(
             "Jenkins' xUnit plugin does not allow.",
         ),
     ] = False,
+    kcidb_origin: Annotated[
+        str,
+        typer.Option("--kcidb-origin", help="Name of your CI system, as KCIDB knows it."),
+    ] = "losttick",
+    commit: Annotated[
+        str,
+        typer.Option(
+            help="Whole hash of the tested kernel's commit, for KCIDB.", show_default="not known"
+        ),
+    ] = "",
     fail_on: FailOnKinds = None,
     **files: Path | bool | None,
 ) -> None:
@@ -63,9 +73,12 @@ def report(
     with errors_to_exits(as_json=False, fail_on=fail_on):
         wanted = wanted_files(files)
         if not wanted:
-            options = ", ".join(f"--{kind}" for kind in OUTPUTS)
-            raise NoOutputError(f"writing a report: say in which form, with one of {options}")
-        reports = checked(wanted, OutputOptions(junit_properties=junit_properties))
+            kinds = ", ".join(f"--{kind}" for kind in OUTPUTS)
+            raise NoOutputError(f"writing a report: say in which form, with one of {kinds}")
+        options = OutputOptions(
+            junit_properties=junit_properties, kcidb_origin=kcidb_origin, commit=commit
+        )
+        reports = checked(wanted, options)
         found = [read_report(folder) for folder in folders]
         reports.write(found)
         screen = reports.screen()

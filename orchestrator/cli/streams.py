@@ -4,7 +4,7 @@ A run must not stop, fail or lose its exit code because of where its words go: t
 disk, a pipe that nobody reads or empties, a terminal that was closed, or nowhere at all.
 
 - Standard output has the results. It is kept until the command ends, and then written.
-  If that fails, the exit code says so.
+  If that fails, the exit code says so. A stream of results flows in a thread meanwhile.
 - Standard error has what a person may like to know meanwhile. A thread writes it, so that
   nobody waits for a slow reader. What can't be written is left out.
 
@@ -101,6 +101,11 @@ class StandardOutput(_Stream):
         super().__init__(real, _STDOUT)
         self._closed = closed
         self._kept: list[str | bytes] = []
+        self._flowing: collections.deque[bytes] = collections.deque()
+        self._flows = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._ended = False
+        self._fault: UnreadError | OSError | None = None
 
     def write(self, text: str) -> int:
         """Keep a text."""
@@ -113,17 +118,54 @@ class StandardOutput(_Stream):
         """Keep bytes that are written as they are, whatever the encoding of the text."""
         self._kept.append(data)
 
+    def flow(self, data: bytes) -> None:
+        """Have bytes written now, in a thread, so that nobody waits for a slow reader.
+
+        If they can't be written, `deliver` says so.
+        """
+        with self._flows:
+            self._flowing.append(data)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._flow_on, name="stdout", daemon=True)
+                self._thread.start()
+            self._flows.notify_all()
+
+    def _flow_on(self) -> None:
+        while True:
+            with self._flows:
+                while not (self._flowing or self._ended):
+                    self._flows.wait()
+                data = b"".join(self._flowing)
+                self._flowing.clear()
+            if not data:
+                return
+            try:
+                self._write(data)
+            except (UnreadError, OSError) as error:
+                self._fault = error
+                return
+
     def deliver(self) -> None:
-        """Write the texts.
+        """Write the texts, after what flows.
 
         Raises:
             UnreadError: nobody reads them.
             OSError: they can't be written.
         """
+        if self._thread is not None:
+            with self._flows:
+                self._ended = True
+                self._flows.notify_all()
+            self._thread.join()
         data = b"".join(
             piece if isinstance(piece, bytes) else self._encoded(piece) for piece in self._kept
         )
         self._kept.clear()
+        if self._fault is not None:
+            raise self._fault
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         if data and self._closed:
             raise UnreadError
         try:
@@ -211,10 +253,10 @@ def write_all(descriptor: int, data: bytes) -> None:
             poll.poll()
 
 
-def print_bytes(data: bytes) -> None:
-    """Print bytes on standard output."""
+def print_bytes(data: bytes, *, now: bool = False) -> None:
+    """Print bytes on standard output: when the command ends, or now."""
     if isinstance(sys.stdout, StandardOutput):
-        sys.stdout.keep(data)
+        (sys.stdout.flow if now else sys.stdout.keep)(data)
     else:  # the command runs inside another program, which has a stream of its own
         sys.stdout.write(data.decode("utf-8", "replace"))
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from orchestrator.bugs.known_bug import KnownBug
@@ -230,19 +229,11 @@ def _number(case: Case) -> dict[str, Any]:
 
 
 def _times(case: Case) -> dict[str, Any]:
-    seconds = _seconds(case.began_at, case.ended_at)
+    seconds = case.seconds
     return {
         **({"start_time": case.began_at} if case.began_at else {}),
         **({"duration": seconds} if seconds is not None else {}),
     }
-
-
-def _seconds(began_at: str, ended_at: str) -> float | None:
-    try:
-        span = datetime.fromisoformat(ended_at) - datetime.fromisoformat(began_at)
-    except (ValueError, TypeError):
-        return None
-    return max(span.total_seconds(), 0.0)
 
 
 def _misc(case: Case, report: Report) -> dict[str, Any]:

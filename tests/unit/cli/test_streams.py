@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -146,3 +147,53 @@ def test_a_signal_during_an_import_is_quiet(module: str, number: signal.Signals)
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL) and None,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def read_now(descriptor: int) -> bytes:
+    ready, _, _ = select.select([descriptor], [], [], 30)
+    return os.read(descriptor, 1 << 16) if ready else b""
+
+
+#: Prints a line now, waits until it is told to go on, and prints the rest, if there is more.
+FLOWING = (
+    "import sys\n"
+    "from orchestrator.cli.streams import Streams, print_bytes\n"
+    "streams = Streams()\n"
+    "print_bytes(b'first\\n', now=True)\n"
+    "sys.stdin.read(1)\n"
+    "print_bytes(b'second\\n' * {times}, now=True)\n"
+    "print('last') if {times} > 1 else None\n"
+    "try:\n"
+    "    streams.output.deliver()\n"
+    "except Exception as error:\n"
+    "    print(type(error).__name__, file=sys.stderr)\n"
+    "streams.give_back()\n"
+)
+
+
+def flowing(times: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-c", FLOWING.format(times=times)], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_what_flows_is_written_at_once_and_before_the_rest() -> None:
+    with flowing(100_000) as program:  # more than a pipe holds
+        assert program.stdout
+        assert read_now(program.stdout.fileno()) == b"first\n"
+        output, errors = program.communicate(b".")
+    assert output == b"second\n" * 100_000 + b"last\n"
+    assert errors == b""
+
+
+def test_a_reader_of_what_flows_that_goes_away_is_noticed_at_the_end() -> None:
+    with flowing(1) as program:
+        assert program.stdout
+        assert program.stderr
+        assert program.stdin
+        assert read_now(program.stdout.fileno()) == b"first\n"
+        program.stdout.close()
+        program.stdin.write(b".")
+        program.stdin.close()
+        assert program.stderr.read() == b"UnreadError\n"

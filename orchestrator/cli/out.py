@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from orchestrator.campaign.resume import ResumeError, read_run
+from orchestrator.cli.reports import Reports
 from orchestrator.journal.file import (
     JOURNAL,
     BusyJournalError,
@@ -79,14 +80,15 @@ def _run_to_resume(path: Path, *, shared: bool) -> RunState:
 
 
 @contextlib.contextmanager
-def cut_short(say: Callable[[], None]) -> Iterator[None]:
-    """Say what a run has seen so far, if an error or a signal cuts the block short."""
+def cut_short(say: Callable[[], None], folder: Path, reports: Reports) -> Iterator[None]:
+    """Say and report what a run has seen so far, if an error or a signal cuts the block short."""
     try:
         yield
     except (BusyJournalError, TakenJournalError, LostJournalError):
         raise  # the journal there is another process's, or gone
     except BaseException:
         say()
+        reports.write_cut_short(folder)
         raise
 
 

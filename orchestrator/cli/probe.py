@@ -20,8 +20,8 @@ from orchestrator.cli.options import (
     SharedOut,
     Tmcct,
 )
-from orchestrator.cli.out import out_folder
-from orchestrator.cli.screen import Screen
+from orchestrator.cli.out import cut_short, out_folder
+from orchestrator.cli.reports import ReportOption, Reports, reports_of
 from orchestrator.cli.whole import Whole
 from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
@@ -53,6 +53,7 @@ def probe(
     ] = 200,
     confidence: IntervalConfidence = 0.95,
     out: Out = None,
+    report: ReportOption = None,
     fail_on: FailOnKinds = None,
     shared_out: SharedOut = False,
     as_json: AsJson = False,
@@ -66,8 +67,11 @@ def probe(
     tmccts = without_repeats(tmcct or DEFAULT_TMCCTS)
     wanted = DirectTrials(trials, period_us * 1000, tmccts, mode)
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
+        reports = reports_of(report, as_json=as_json)
         code = run_async(
-            lambda: _probe(wanted, confidence, out, fail_on, shared_out=shared_out, as_json=as_json)
+            lambda: _probe(
+                wanted, confidence, out, reports, fail_on, shared_out=shared_out, as_json=as_json
+            )
         )
     raise typer.Exit(code)
 
@@ -76,6 +80,7 @@ async def _probe(
     wanted: DirectTrials,
     confidence: float,
     out: Path | None,
+    reports: Reports,
     fail_on: list[FailOn] | None,
     *,
     shared_out: bool,
@@ -96,15 +101,16 @@ async def _probe(
             )
             return Counted(facts, found)
 
-        result = await run_direct(
-            [Subject("this host", test)],
-            confidence,
-            folder,
-            mode=wanted.mode,
-            shared_out=shared_out,
-        )
+        with cut_short(lambda: None, folder, reports):
+            result = await run_direct(
+                [Subject("this host", test)],
+                confidence,
+                folder,
+                mode=wanted.mode,
+                shared_out=shared_out,
+            )
     if as_json:
         typer.echo(json.dumps(direct_summary(result), indent=2))
     else:
-        print_direct(Screen(), result)
-    return result_exit(result.ends, fail_on)
+        print_direct(reports.screen(), result)
+    return await in_thread(reports.write_at_end, folder, result_exit(result.ends, fail_on))

@@ -11,10 +11,11 @@ from rich.console import Console
 from orchestrator.cli.exits import ExitCode
 from orchestrator.cli.screen import Screen, with_width
 from orchestrator.cli.streams import print_bytes
-from orchestrator.cli.text import say_error
+from orchestrator.cli.text import say, say_error
 from orchestrator.errors import LosttickError
+from orchestrator.journal.file import JOURNAL
 from orchestrator.results.outputs.output import OutputError, OutputOptions
-from orchestrator.results.outputs.table import OUTPUTS, Kind, output
+from orchestrator.results.outputs.table import OUTPUTS, Kind, output, service
 from orchestrator.results.outputs.target import check_target, write_target
 from orchestrator.results.report import Report, read_report
 
@@ -69,6 +70,8 @@ class Reports:
 
     wanted: Sequence[Wanted] = ()
     options: OutputOptions = field(default_factory=OutputOptions)
+    as_json: bool = False
+    """True if standard output has one JSON object and nothing else."""
 
     @property
     def on_stdout(self) -> bool:
@@ -86,12 +89,17 @@ class Reports:
             OutputError: an output can't be made, or its file can't be written to.
             TargetError: a disk is full, or failed.
         """
-        made = [(each, self._rendered(each, reports)) for each in self.wanted]
+        files = [each for each in self.wanted if OUTPUTS[each.kind].file]
+        made = [(each, self._rendered(each, reports)) for each in files]
         for each, data in made:
             if each.file is None:
                 print_bytes(data)
             else:
                 write_target(each.file, data)
+        for each in self.wanted:
+            if not OUTPUTS[each.kind].file:
+                lines = service(each.kind).publish(reports, self.options)
+                typer.echo(lines, nl=False, err=self.on_stdout or self.as_json)
 
     def _rendered(self, wanted: Wanted, reports: Sequence[Report]) -> bytes:
         options = replace(self.options, target=wanted.file)
@@ -116,6 +124,17 @@ class Reports:
         else:
             return code
         return ExitCode.HARNESS if code in _MILDER else code
+
+    def write_cut_short(self, folder: Path) -> None:
+        """Write the outputs of a run that an error or a signal has cut short, if time allows."""
+        try:
+            size = (folder / JOURNAL).stat().st_size
+        except OSError:  # it had not begun
+            return
+        if self.wanted and size > _MOST_WHEN_CUT_SHORT:
+            say(f"no report was written: the journal is long. `losttick report {folder}` does it")
+        else:
+            self.write_at_end(folder, ExitCode.CLEAN)
 
 
 def reports_of(given: Sequence[str] | None, *, as_json: bool) -> Reports:
@@ -157,7 +176,7 @@ def checked(
                 f"writing reports: {other} and {each.kind} would both go to {each.file}. Name a "
                 "file for each."
             )
-    return Reports(wanted, options or OutputOptions())
+    return Reports(wanted, options or OutputOptions(), as_json=as_json)
 
 
 def wanted_files(given: Mapping[str, Path | bool | None]) -> list[Wanted]:

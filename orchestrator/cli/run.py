@@ -25,12 +25,13 @@ from orchestrator.cli.options import (
     raised_deadlines,
 )
 from orchestrator.cli.out import cut_short, out_folder, run_to_resume
+from orchestrator.cli.reports import ReportOption, Reports, reports_of
+from orchestrator.cli.resume_options import refuse_with_resume
 from orchestrator.cli.run_result import print_result
 from orchestrator.cli.service import with_status
 from orchestrator.cli.whole import Whole
 from orchestrator.clock import Deadlines
 from orchestrator.direct.witness import ask_this_host
-from orchestrator.errors import InputError
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.saved_state import SavedState
@@ -43,6 +44,7 @@ from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.plan.faults import COMMAND_LINE
 from orchestrator.plan.load import build_plan, load_plan, merge
 from orchestrator.plan.plan import Plan
+from orchestrator.process.background import in_thread
 from orchestrator.registry import Registry
 from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
@@ -215,6 +217,7 @@ def run(
         ),
     ] = None,
     out: Out = None,
+    report: ReportOption = None,
     fail_on: FailOnKinds = None,
     shared_out: SharedOut = False,
     as_json: AsJson = False,
@@ -245,20 +248,17 @@ def run(
     }  # fmt: skip
     deadlines = raised_deadlines(command_deadline, state_deadline)
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
+        reports = reports_of(report, as_json=as_json)
         if resume:
-            _refuse_with_resume(plan, out, given)
-            work = _Work(resume, deadlines, qemu_user, resume=True, shared_out=shared_out)
+            refuse_with_resume(plan, out, given)
+            work = _Work(resume, deadlines, qemu_user, reports, resume=True, shared_out=shared_out)
         else:
             built = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
-            work = _Work(out, deadlines, qemu_user, built, shared_out=shared_out)
+            work = _Work(out, deadlines, qemu_user, reports, built, shared_out=shared_out)
         code = run_async(
             lambda: _run(work, parallel, events, fail_on, by_phase=by_phase, as_json=as_json)
         )
     raise typer.Exit(code)
-
-
-class ResumeOptionsError(InputError):
-    """An option was given that a resumed run can't take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,28 +268,10 @@ class _Work:
     out: Path | None
     deadlines: Deadlines
     qemu_user: str | None
+    reports: Reports
     plan: Plan | None = None
     resume: bool = False
     shared_out: bool = False
-
-
-def _refuse_with_resume(plan: str | None, out: Path | None, given: dict[str, Any]) -> None:
-    """Refuse options that would change the run that is resumed.
-
-    Raises:
-        ResumeOptionsError: such an option was given.
-    """
-
-    def said(value: Any) -> bool:
-        return any(map(said, value.values())) if isinstance(value, dict) else value is not None
-
-    if plan or out or said(given):
-        raise ResumeOptionsError(
-            "resuming a run: it keeps the plan, seed and folder that it began with. With "
-            "--resume DIR give no other options than --parallel, --qemu-user, "
-            "--command-deadline, --state-deadline, --events, --shared-out, --by-phase, --fail-on "
-            "and --json."
-        )
 
 
 async def _run(
@@ -304,8 +286,9 @@ async def _run(
     resumed = await run_to_resume(work.out if work.resume else None, shared=work.shared_out)
     if resumed and resumed.finished and work.out:
         result = judge_run(resumed, work.out / JOURNAL)
-        print_result(result, by_phase=by_phase, as_json=as_json)
-        return result_exit(result.ends, fail_on)
+        print_result(result, work.reports.screen(), by_phase=by_phase, as_json=as_json)
+        code = result_exit(result.ends, fail_on)
+        return await in_thread(work.reports.write_at_end, work.out, code)
     plan = resumed.plan if resumed else work.plan
     assert plan is not None
     new = out_folder(work.out, shared=work.shared_out)
@@ -316,7 +299,7 @@ async def _run(
         events_to(events, show) as progress,
     ):
         assert folder is not None
-        with cut_short(lambda: show.cut_short(folder, resumable=True)):
+        with cut_short(lambda: show.cut_short(folder, resumable=True), folder, work.reports):
             async with LocalQemus(plan.qemus, work.deadlines, work.qemu_user) as qemus:
                 if why := (await qemus.first()).user.why_root:
                     show.say(f"QEMU runs as root, as {why}")
@@ -326,8 +309,8 @@ async def _run(
                     qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
                     ask=ask_this_host, shared_out=work.shared_out,
                 )  # fmt: skip
-    print_result(result, by_phase=by_phase, as_json=as_json)
-    return result_exit(result.ends, fail_on)
+    print_result(result, work.reports.screen(), by_phase=by_phase, as_json=as_json)
+    return await in_thread(work.reports.write_at_end, folder, result_exit(result.ends, fail_on))
 
 
 async def _auto(plan: Plan, qemus: LocalQemus, show: Show) -> Accel:

@@ -11,12 +11,11 @@ from orchestrator.results.summary import summary
 from orchestrator.verdict.run import RunResult
 
 
-def print_result(result: RunResult, *, by_phase: bool, as_json: bool) -> None:
+def print_result(result: RunResult, screen: Screen, *, by_phase: bool, as_json: bool) -> None:
     """Print a run: its table, or one JSON object."""
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))
         return
-    screen = Screen()
     print_run(screen, result)
     if by_phase:
         print_phases(screen, result)

@@ -27,8 +27,8 @@ from orchestrator.cli.options import (
     Out,
     SharedOut,
 )
-from orchestrator.cli.out import out_folder
-from orchestrator.cli.screen import Screen
+from orchestrator.cli.out import cut_short, out_folder
+from orchestrator.cli.reports import ReportOption, Reports, reports_of
 from orchestrator.cli.whole import Whole
 from orchestrator.direct.wanted import DirectTrials, without_repeats
 from orchestrator.guest.lapic_mode import DEFAULT_MODE
@@ -66,6 +66,7 @@ def probe(
     parallel: Parallel = None,
     confidence: IntervalConfidence = 0.95,
     out: Out = None,
+    report: ReportOption = None,
     fail_on: FailOnKinds = None,
     shared_out: SharedOut = False,
     as_json: AsJson = False,
@@ -80,8 +81,9 @@ def probe(
     direct = DirectTrials(trials, PERIOD_NS, without_repeats(tmcct or DEFAULT_TMCCTS), mode)
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
         wanted = _Wanted(
-            kernels, variants, direct, confidence, fail_on, apicv=apicv, shared_out=shared_out
-        )
+            kernels, variants, direct, confidence, fail_on,
+            reports_of(report, as_json=as_json), apicv=apicv, shared_out=shared_out,
+        )  # fmt: skip
         code = run_async(lambda: _probe(wanted, labs_at_a_time(parallel), out, as_json=as_json))
     raise typer.Exit(code)
 
@@ -95,6 +97,7 @@ class _Wanted:
     direct: DirectTrials
     confidence: float
     fail_on: list[FailOn] | None
+    reports: Reports
     apicv: bool
     shared_out: bool
 
@@ -105,16 +108,18 @@ async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: b
         bochs = await emulator(show)
         show.say("fetching kernels")
         arms = await in_thread(_arms, wanted)
-        result = await run_direct_in_labs(
-            arms, wanted.direct, wanted.confidence, folder,
-            bochs=bochs, parallel=parallel, bar=show.bar, say=show.say,
-            shared_out=wanted.shared_out,
-        )  # fmt: skip
+        with cut_short(lambda: None, folder, wanted.reports):
+            result = await run_direct_in_labs(
+                arms, wanted.direct, wanted.confidence, folder,
+                bochs=bochs, parallel=parallel, bar=show.bar, say=show.say,
+                shared_out=wanted.shared_out,
+            )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(direct_summary(result), indent=2))
     else:
-        print_direct(Screen(), result)
-    return result_exit(result.ends, wanted.fail_on)
+        print_direct(wanted.reports.screen(), result)
+    code = result_exit(result.ends, wanted.fail_on)
+    return await in_thread(wanted.reports.write_at_end, folder, code)
 
 
 def _arms(wanted: _Wanted) -> list[Arm]:

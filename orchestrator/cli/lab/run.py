@@ -31,7 +31,7 @@ from orchestrator.cli.options import (
     raised_deadlines,
 )
 from orchestrator.cli.out import cut_short, out_folder
-from orchestrator.cli.screen import Screen
+from orchestrator.cli.reports import ReportOption, Reports, reports_of
 from orchestrator.cli.service import with_status
 from orchestrator.cli.whole import Whole
 from orchestrator.clock import Deadlines
@@ -134,6 +134,7 @@ def run(
     confidence: IntervalConfidence = 0.95,
     seed: Seed = None,
     out: Out = None,
+    report: ReportOption = None,
     fail_on: FailOnKinds = None,
     shared_out: SharedOut = False,
     as_json: AsJson = False,
@@ -160,7 +161,7 @@ def run(
         deadlines = raised_deadlines(command_deadline, state_deadline)
         wanted = _Wanted(
             kernels, variants, every, cpus, labs_at_a_time(parallel), deadlines, fail_on,
-            apicv=apicv, shared_out=shared_out,
+            reports_of(report, as_json=as_json), apicv=apicv, shared_out=shared_out,
         )  # fmt: skip
         code = run_async(lambda: _run(plan, wanted, out, as_json=as_json))
     raise typer.Exit(code)
@@ -177,6 +178,7 @@ class _Wanted:
     parallel: int
     deadlines: Deadlines
     fail_on: list[FailOn] | None
+    reports: Reports
     apicv: bool
     shared_out: bool
 
@@ -193,7 +195,7 @@ async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) 
             arms_of, wanted.kernels or (), wanted.variants or (), apicv=wanted.apicv,
             every=wanted.every,
         )  # fmt: skip
-        with cut_short(lambda: show.cut_short(folder, resumable=False)):
+        with cut_short(lambda: show.cut_short(folder, resumable=False), folder, wanted.reports):
             result = await run_lab(
                 arms, plan, folder, bochs=bochs, cpus=wanted.cpus, deadlines=wanted.deadlines,
                 parallel=wanted.parallel, progress=with_status(show), say=show.say,
@@ -202,5 +204,6 @@ async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) 
     if as_json:
         typer.echo(json.dumps(summary(result), indent=2))
     else:
-        print_arms(Screen(), result)
-    return result_exit(result.ends, wanted.fail_on)
+        print_arms(wanted.reports.screen(), result)
+    code = result_exit(result.ends, wanted.fail_on)
+    return await in_thread(wanted.reports.write_at_end, folder, code)

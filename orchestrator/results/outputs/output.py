@@ -37,3 +37,15 @@ class Output(Protocol):
             OutputError: this form can't be made here, or can't hold these reports.
         """
         ...
+
+
+class Service(Protocol):
+    """A form for a CI service that runs losttick. It has no file of its own."""
+
+    def publish(self, reports: Sequence[Report], options: OutputOptions) -> str:
+        """Hand the results to the service, and return the lines that are to be printed for it.
+
+        Raises:
+            OutputError: the service can't be reached.
+        """
+        ...

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from orchestrator.results.outputs.output import Output, OutputError
+from orchestrator.results.outputs.output import Output, OutputError, Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,14 @@ class Kind:
 #: Every output, by its kind. This is all that the command line knows of an output.
 OUTPUTS: Mapping[str, Kind] = {
     "junit": Kind("orchestrator.results.outputs.junit", "JUnit XML, for Jenkins, GitLab and such."),
+    "markdown": Kind(
+        "orchestrator.results.outputs.markdown", "Markdown, for a bug report or a mail."
+    ),
+    "github": Kind(
+        "orchestrator.results.outputs.github",
+        "Annotate a step of GitHub Actions, and append to its summary.",
+        file=False,
+    ),
     "ktap": Kind("orchestrator.results.outputs.ktap", "KTAP 1, as kernel selftests print it."),
     "kcidb": Kind("orchestrator.results.outputs.kcidb", "KCIDB JSON, for KernelCI's database."),
     "html": Kind(
@@ -34,6 +42,24 @@ OUTPUTS: Mapping[str, Kind] = {
 
 
 def output(kind: str) -> Output:
+    """Return the output of a kind that is a file.
+
+    Raises:
+        OutputError: there is no such kind, or a package that it needs is missing.
+    """
+    return cast(Output, _imported(kind))
+
+
+def service(kind: str) -> Service:
+    """Return the output of a kind that goes to a CI service.
+
+    Raises:
+        OutputError: there is no such kind, or a package that it needs is missing.
+    """
+    return cast(Service, _imported(kind))
+
+
+def _imported(kind: str) -> object:
     """Return the output of a kind.
 
     Raises:
@@ -43,10 +69,11 @@ def output(kind: str) -> Output:
         raise OutputError(f"writing a report: there is no kind {kind!r}, only {', '.join(OUTPUTS)}")
     found = OUTPUTS[kind]
     try:
-        return cast(Output, importlib.import_module(found.module).OUTPUT)
+        imported: object = importlib.import_module(found.module).OUTPUT
     except ModuleNotFoundError as error:
         package = f"losttick[{found.extra}]" if found.extra else "losttick"
         raise OutputError(
             f"writing a {kind} report: the Python package {error.name} is missing. Install it with "
             f"`pip install '{package}'`."
         ) from error
+    return imported

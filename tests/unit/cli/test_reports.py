@@ -1,0 +1,59 @@
+"""`--report`: what is refused before a run begins, and what an output's failure does to it."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.exits import ExitCode
+from orchestrator.cli.reports import Reports, reports_of
+from orchestrator.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("given", "as_json", "words"),
+    [
+        (["xml=a"], False, "there is no kind 'xml', only junit, markdown"),
+        (["junit"], False, "name a file as in junit=FILE"),
+        (["junit="], False, "name a file as in junit=FILE"),
+        (["github=a"], False, "github takes no file"),
+        (["junit=-", "markdown=-"], False, "junit and markdown would both go to standard output"),
+        (["junit=-", "markdown=/dev/stdout"], False, "both go to standard output"),
+        (["junit=-"], True, "with --json, standard output has the JSON object alone"),
+        (["junit=a", "markdown=./a"], False, "junit and markdown would both go to a"),
+        (["junit=no/such"], False, "there is no folder no. Make it first"),
+        (["junit=."], False, "it is a folder"),
+    ],
+)
+def test_what_can_t_be_done_is_refused_before_a_run(
+    given: list[str], as_json: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="report") as refused:
+        reports_of(given, as_json=as_json)
+    assert words.replace("to a", "to ") in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_form_that_needs_no_file_goes_beside_json() -> None:
+    assert not reports_of(["github"], as_json=True).on_stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "after"), [(0, 4), (3, 4), (6, 4), (1, 1), (5, 5), (4, 4), (130, 130)]
+)
+def test_an_output_that_fails_hides_no_finding(
+    code: int, after: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here the journal is missing: nothing can be reported."""
+    reports = reports_of([f"junit={tmp_path / 'file'}"], as_json=False)
+    assert reports.write_at_end(tmp_path, ExitCode(code)) == after
+    assert "losttick: reading the run in" in capsys.readouterr().err
+    assert Reports().write_at_end(tmp_path, ExitCode(code)) == code
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_cut_short_before_it_begins_reports_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports_of([f"junit={tmp_path / 'file'}"], as_json=False).write_cut_short(tmp_path)
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,125 @@
+"""Outputs are written whole or not at all, wherever they go."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.results.outputs.output import OutputError
+from orchestrator.results.outputs.target import TargetError, check_target, write_target
+from tests.support.needs import Need, lacking
+from tests.support.small_disk import SmallDisk, small_disk
+
+__all__ = ["small_disk"]
+
+DATA = b"x" * 200_000
+
+
+def test_a_full_disk_leaves_what_was_there(small_disk: Callable[[int], SmallDisk]) -> None:
+    disk = small_disk(1024)
+    target = disk.path / "junit.xml"
+    write_target(target, b"old")
+    disk.fill(leave_bytes=100_000)
+    with pytest.raises(
+        TargetError, match=r"No space left on device\. What was there before is unch"
+    ) as seen:
+        write_target(target, DATA)
+    assert seen.value.transient
+    assert target.read_bytes() == b"old"
+    assert {path.name for path in disk.path.iterdir()} == {"junit.xml", "ballast"}
+
+
+def test_a_disk_that_can_only_be_read_is_refused_at_once(
+    small_disk: Callable[[int], SmallDisk],
+) -> None:
+    disk = small_disk(1024)
+    disk._mount("-o", "remount,ro", str(disk.path))
+    with pytest.raises(OutputError, match="can't be written to"):
+        check_target(disk.path / "junit.xml")
+    with pytest.raises(TargetError, match="Read-only file system"):
+        write_target(disk.path / "junit.xml", DATA)
+
+
+def test_a_file_keeps_its_mode_and_a_new_one_has_the_usual(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_target(tmp_path / "new", DATA)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o640
+    (tmp_path / "new").chmod(0o604)
+    write_target(tmp_path / "new", b"other")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o604
+    assert (tmp_path / "new").read_bytes() == b"other"
+
+
+def test_an_own_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder/file")
+    write_target(tmp_path / "link", DATA)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder/file").read_bytes() == DATA
+
+
+def test_another_user_s_link_is_refused(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        lacking(Need.ROOT, "only root can give a link away")
+    (tmp_path / "link").symlink_to("file")
+    os.lchown(tmp_path / "link", 65534, 65534)
+    for refused in (
+        lambda: check_target(tmp_path / "link"),
+        lambda: write_target(tmp_path / "link", DATA),
+    ):
+        with pytest.raises(OutputError, match="it is a symbolic link of user nobody"):
+            refused()
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_fifo_gets_everything_and_needs_a_reader(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    check_target(tmp_path / "fifo")
+    with pytest.raises(OutputError, match="nobody reads it"):
+        write_target(tmp_path / "fifo", DATA)
+    heard: list[bytes] = []
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+
+    def read() -> None:
+        while data := os.read(reader, 1 << 16):
+            heard.append(data)
+
+    thread = threading.Thread(target=read)
+    # A writer of the test's own keeps the reader from its end until all is written.
+    own = os.open(tmp_path / "fifo", os.O_WRONLY)
+    thread.start()
+    write_target(tmp_path / "fifo", DATA)
+    os.close(own)
+    thread.join()
+    os.close(reader)
+    assert b"".join(heard) == DATA
+    assert (tmp_path / "fifo").is_fifo()
+
+
+def test_an_open_descriptor_is_written_through(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file:
+        file.write("before\n")
+        file.flush()
+        write_target(Path(f"/dev/fd/{file.fileno()}"), b"after\n")
+    assert (tmp_path / "file").read_text() == "before\nafter\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "it is a folder. Name a file in it"),
+        ("no/such", "there is no folder"),
+        ("file/below", "Name another file|there is no folder"),
+        ("n" * 300, "File name too long"),
+    ],
+)
+def test_a_place_that_can_t_hold_a_file_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=words):
+        check_target(tmp_path / name)

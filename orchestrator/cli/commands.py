@@ -104,6 +104,10 @@ LOSTTICK = Group(
             "Write the results of runs as JUnit, Markdown and other forms.",
             "orchestrator.cli.report:report",
         ),
+        "bundle": Command(
+            "Pack a run into one file that a stranger can read.",
+            "orchestrator.cli.bundle:bundle",
+        ),
         "doctor": Command(
             "Print what can be tested on this host, what can't, and why.",
             "orchestrator.cli.doctor:doctor",

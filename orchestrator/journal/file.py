@@ -8,12 +8,12 @@ import contextlib
 import fcntl
 import json
 import os
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from orchestrator.errors import InfraError, InputError
+from orchestrator.journal.journal_file import JournalFormatError as JournalFormatError
+from orchestrator.journal.journal_file import in_bundle, open_journal
 from orchestrator.journal.line import LineError, decode, encode, sequence_number
 from orchestrator.journal.out_folder import OutFolder
 from orchestrator.journal.records import FORMAT, Record
@@ -44,16 +44,6 @@ class TakenJournalError(JournalError):
 
 class LostJournalError(JournalError):
     """The journal was deleted or moved while the run went on."""
-
-
-class JournalFormatError(InputError):
-    """A file is not a journal that can be read, with the line and the reason."""
-
-    def __init__(self, path: Path, line: int, reason: str) -> None:
-        super().__init__(f"reading the journal {path}: line {line}: {reason}")
-        self.path = path
-        self.line = line
-        self.reason = reason
 
 
 class Journal:
@@ -191,31 +181,14 @@ def is_being_written(path: Path) -> bool:
     Raises:
         OSError: the file can't be read.
     """
-    with _to_read(path) as journal:
+    if in_bundle(path):
+        return False
+    with open_journal(path) as journal:
         try:
             fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
-
-
-def _to_read(path: Path, folder: OutFolder | None = None) -> BinaryIO:
-    """Open a journal to read it, by its path or by its name in a folder that is held open.
-
-    Raises:
-        OSError: it can't be opened.
-        JournalFormatError: it is not a file. (A FIFO would let the reader wait for ever.)
-    """
-
-    def opener(name: str, flags: int) -> int:
-        flags |= os.O_NONBLOCK
-        return os.open(name, flags) if folder is None else folder.reopen(path.name, flags)
-
-    journal = open(path, "rb", opener=opener)  # noqa: SIM115  # Path.open takes no opener
-    if not stat.S_ISREG(os.fstat(journal.fileno()).st_mode):
-        journal.close()
-        raise JournalFormatError(path, 1, "it is not a file")
-    return journal
 
 
 def _cut_torn_line(fd: int) -> None:
@@ -257,7 +230,7 @@ def numbered_records(path: Path, folder: OutFolder | None = None) -> Iterator[tu
             that can't be understood, stands twice, or does not follow the line before it.
         WorkCancelled: the task that waits for it was cancelled (`in_thread`).
     """
-    with _to_read(path, folder) as journal:
+    with open_journal(path, folder) as journal:
         number, numbered, job = 0, False, current_job()
         for number, line in enumerate(journal, 1):
             if number == 1:

@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,9 @@ MOST_TEXT = 1 << 16
 
 #: The form of an evidence folder's name in a journal.
 _PLACE = re.compile(r"([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)")
+
+#: Returns the last bytes of a file of an evidence folder, and its size; raises an OSError.
+_Content = Callable[[str, int], tuple[bytes, int]]
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -68,21 +71,39 @@ def read_evidence(folder: Path, place: str) -> EvidenceFiles:
     found = _PLACE.fullmatch(place)
     if not found:
         return EvidenceFiles(fault="the journal names no evidence folder of this run")
+    if folder.is_file():
+        return _of_bundle(folder, found[1], place)
     try:
         with (
             _opened(str(folder), _FOLDER & ~os.O_NOFOLLOW) as run,
             _opened(found[1], _FOLDER, run) as outer,
             _opened(found[2], _FOLDER, outer) as at,
         ):
-            return _read_folder(at)
+            return _read_files(lambda name, most: _content(at, name, most))
     except OSError as error:
         return EvidenceFiles(fault=f"{place}: {error.strerror}")
 
 
-def _read_folder(at: int) -> EvidenceFiles:
+def _of_bundle(bundle: Path, outer: str, place: str) -> EvidenceFiles:
+    """Return what an evidence folder in a bundle holds."""
+    # Few results are in bundles, and Zstandard takes its time to import.
+    from orchestrator.journal.archive import small_files
+
+    files = small_files(bundle, outer)
+
+    def content(name: str, most: int) -> tuple[bytes, int]:
+        data = files.get(f"{place}/{name}")
+        if data is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return data[-most:], len(data)
+
+    return _read_files(content)
+
+
+def _read_files(content: _Content) -> EvidenceFiles:
     seen, fault = None, ""
     try:
-        data, size = _content(at, "evidence.json", MOST_DATA)
+        data, size = content("evidence.json", MOST_DATA)
         if size > MOST_DATA:
             fault = f"evidence.json has {size:,} bytes, more than {MOST_DATA >> 20} MiB"
         else:
@@ -91,7 +112,7 @@ def _read_folder(at: int) -> EvidenceFiles:
         fault = f"evidence.json: {error.strerror}"
     except (ValidationError, RecursionError):
         fault = "evidence.json does not have the form that this losttick writes"
-    return EvidenceFiles(seen, _text(at, "trace.txt"), _text(at, "console.txt"), fault)
+    return EvidenceFiles(seen, _text(content, "trace.txt"), _text(content, "console.txt"), fault)
 
 
 @cache
@@ -99,10 +120,10 @@ def _reader() -> TypeAdapter[Seen]:
     return TypeAdapter(Seen)
 
 
-def _text(at: int, name: str) -> str:
+def _text(content: _Content, name: str) -> str:
     """Return the end of a text file; nothing if it is missing."""
     with contextlib.suppress(OSError):
-        return _content(at, name, MOST_TEXT)[0].decode("utf-8", "backslashreplace")
+        return content(name, MOST_TEXT)[0].decode("utf-8", "backslashreplace")
     return ""
 
 

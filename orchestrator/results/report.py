@@ -13,6 +13,7 @@ from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.journal_file import open_journal
 from orchestrator.journal.trial_record import TrialRecord
 from orchestrator.results.direct import is_direct, read_direct_result
 from orchestrator.results.meaning import cell_meaning, meaning
@@ -139,7 +140,7 @@ def read_report(folder: Path) -> Report:
 
 
 def _identity(folder: Path) -> str:
-    with (folder / JOURNAL).open("rb") as journal:
+    with open_journal(folder / JOURNAL) as journal:
         return hashlib.sha256(journal.readline()).hexdigest()
 
 

@@ -1,0 +1,244 @@
+"""Packs a run into one file: journal, evidence, consoles, the host's facts and what they mean."""
+
+import io
+import itertools
+import json
+import tarfile
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InfraError, InputError
+from orchestrator.host.facts import HostFacts
+from orchestrator.journal.archive import Member, zstd
+from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.plain import plain
+from orchestrator.results.bundling.scrub import Scrubber
+from orchestrator.results.bundling.secrets import PLACE, Secrets
+from orchestrator.results.bundling.source import run_files
+from orchestrator.results.explain import Reader, explain
+from orchestrator.results.explanation.text import as_text
+from orchestrator.results.outputs.output import OutputError, OutputOptions
+from orchestrator.results.outputs.table import OUTPUTS, output
+from orchestrator.results.report import Report, read_report
+from orchestrator.version import __version__
+
+#: Compresses a journal to about a tenth, at some 30 MB/s. The checksum shows damage on the way.
+_OPTIONS = {
+    int(zstd.CompressionParameter.compression_level): 10,
+    int(zstd.CompressionParameter.checksum_flag): 1,
+}
+
+#: The reports in a bundle, by the kind of output; one that can't be made here is left out.
+_REPORTS = {"markdown": "report.md", "html": "report.html"}
+
+_README = """\
+This is a bundle of losttick {version}: a test whether a KVM host loses timer interrupts when
+QEMU loads a snapshot. losttick reads the bundle as it is, without unpacking it:
+
+    losttick show FILE.tar.zst
+    losttick explain FILE.tar.zst --for developer
+
+{journal}       one JSON object a line: all that was tried and seen
+explanation.txt     what the result means, for a user and for a developer of KVM
+host.json           the host, its kernel, CPU and QEMU; the version of losttick
+report.*            the reports
+evidence/           what was read at each hang
+console/, serial/   the output of guests and labs
+"""
+
+_ANONYMOUS = """
+Names of users and computers, folders, ids and addresses are replaced by stand-ins.
+"""
+
+
+class NotAnonymousError(InfraError):
+    """A bundle can't be made anonymous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A packed run."""
+
+    data: bytes
+    files: int
+    left_out: tuple[str, ...]
+    """Files whose names a bundle can't hold, and reports that can't be made here, with reasons."""
+
+
+def pack(source: Path, secrets: Secrets | None = None) -> Bundle:
+    """Pack the run in an output folder or in a bundle. The same run gives the same bytes.
+
+    Args:
+        source: the output folder, or the bundle.
+        secrets: what to hide; None to hide nothing.
+
+    Raises:
+        NoResultError: there is no journal.
+        JournalFormatError: the journal can't be understood.
+        BundleError: the source is a bundle, and is refused.
+        NotAnonymousError: the result would still have something that is to be hidden.
+        OSError: a file can't be read.
+    """
+    report = read_report(source)
+    left_out: list[str] = []
+    if secrets is None:
+        return _packed(_with_made(run_files(source), report, _README, left_out), left_out)
+    _learn(source, secrets)
+    scrubber = Scrubber(secrets)
+    with tempfile.TemporaryDirectory(prefix="losttick-") as place:
+        # What is made of a result breaks lines, and so names: it is made of what is anonymous.
+        stage = Path(place) / "run.tar.zst"
+        stage.write_bytes(_packed(_anonymous(run_files(source), scrubber), left_out).data)
+        secrets.hide(place, PLACE)
+        try:
+            report = read_report(stage)
+        except InputError as error:
+            raise NotAnonymousError(
+                f"making the bundle anonymous: what came out can't be read ({error}). A name that "
+                "is to be hidden is a word of the journal. Bundle it without --anonymous, and look "
+                "through it yourself."
+            ) from error
+        files = _with_made(run_files(stage), report, _README + _ANONYMOUS, left_out)
+        return _packed(_scrubbed(files, scrubber), left_out)
+
+
+def _packed(files: Iterable[Member], left_out: list[str]) -> Bundle:
+    """Return an archive of files; those that it can't hold are left out."""
+    sink = io.BytesIO()
+    names: set[str] = set()
+    with (
+        zstd.ZstdFile(sink, "w", options=_OPTIONS) as compressed,
+        tarfile.open(fileobj=compressed, mode="w|", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for member in files:
+            info = tarfile.TarInfo(_free(member.name, names))
+            info.size = member.size
+            if why := _unfit(info):
+                left_out.append(f"{member.name!r}: its name {why}")
+                continue
+            archive.addfile(info, member.content)
+            names.add(info.name)
+    return Bundle(sink.getvalue(), len(names), tuple(left_out))
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return a name that is not taken: without names of people, two files may have the same."""
+    return next(
+        each
+        for number in itertools.count(1)
+        if (each := name if number == 1 else f"{name}-{number}") not in taken
+    )
+
+
+def _unfit(info: tarfile.TarInfo) -> str:
+    """Return why an archive can't hold a file of this name; empty if it can."""
+    if not info.name.isprintable() or "\\" in info.name:
+        return "is not printable"
+    try:
+        info.tobuf(tarfile.USTAR_FORMAT)
+    except ValueError:
+        return "is too long, or it has 8 GiB or more"
+    return ""
+
+
+def _with_made(
+    files: Iterable[Member], report: Report, readme: str, left_out: list[str]
+) -> Iterator[Member]:
+    """Yield the files of a run, and after the journal what is made of its result."""
+    for member in files:
+        yield member
+        if member.name == JOURNAL:
+            for name, content in _made(report, readme, left_out):
+                yield _member(name, content)
+
+
+def _member(name: str, content: bytes) -> Member:
+    return Member(name, len(content), io.BytesIO(content))
+
+
+def _anonymous(files: Iterable[Member], scrubber: Scrubber) -> Iterator[Member]:
+    """Yield files without secrets."""
+    for member in files:
+        name = scrubber.text(member.name.encode("utf-8", "surrogateescape")).decode(
+            errors="replace"
+        )
+        if member.name == JOURNAL:
+            with tempfile.TemporaryFile() as kept:
+                for line in scrubber.journal(_lines(member)):
+                    kept.write(line)
+                size = kept.tell()
+                kept.seek(0)
+                yield Member(name, size, kept)
+            continue
+        content = member.content.read(member.size)
+        is_data = name.endswith(".json")
+        yield _member(name, scrubber.data(content) if is_data else scrubber.text(content))
+
+
+def _scrubbed(files: Iterable[Member], scrubber: Scrubber) -> Iterator[Member]:
+    """Yield the files of an anonymous bundle; those that were made of a result are scrubbed too."""
+    for member in files:
+        if member.name == JOURNAL:
+            yield member
+            continue
+        content = scrubber.text(member.content.read(member.size))
+        yield _member(member.name, content)
+
+
+def _lines(member: Member) -> Iterator[bytes]:
+    left = member.size
+    while left > 0 and (line := member.content.readline(left)):
+        left -= len(line)
+        yield line
+
+
+def _made(report: Report, readme: str, left_out: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that a bundle has beside those of the run."""
+    yield "README.txt", readme.format(version=__version__, journal=JOURNAL).encode()
+    said = (as_text(explain(report, reader)) for reader in (Reader.USER, Reader.DEVELOPER))
+    yield "explanation.txt", "\n\n".join(said).encode("utf-8", "backslashreplace")
+    yield "host.json", _host(report)
+    for kind, name in _REPORTS.items():
+        if kind not in OUTPUTS:
+            continue
+        try:
+            yield name, output(kind).render([report], OutputOptions(Path(name)))
+        except OutputError as error:
+            left_out.append(f"{name}: {error}")
+
+
+def _host(report: Report) -> bytes:
+    """Return the hosts of a run, and the versions of losttick, as JSON."""
+    found: dict[str, Any] = {
+        "losttick": report.losttick or __version__,
+        "bundled_by": __version__,
+        "command": report.command,
+        "verdict": report.verdict.value,
+        "seed": report.seed,
+        "host": _facts(report.facts),
+        "cases": {case.name: _facts(case.facts) for case in report.cases},
+        "labs": {case.name: plain(case.lab) for case in report.cases if case.lab},
+    }
+    # A cell names its host only if that is another one than the run's.
+    found["cases"] = {name: each for name, each in found["cases"].items() if each != found["host"]}
+    return (json.dumps(found, indent=2) + "\n").encode()
+
+
+def _facts(facts: HostFacts | None) -> dict[str, Any] | None:
+    """Return the facts of a host as plain data, without what its QEMU can do."""
+    found: dict[str, Any] | None = plain(facts)
+    if found and found["qemu"]:
+        for name in ("commands", "migration", "machines", "machine_aliases"):
+            del found["qemu"][name]
+    return found
+
+
+def _learn(source: Path, secrets: Secrets) -> None:
+    """Learn from the files of a run whose homes they name."""
+    for member in run_files(source):
+        for line in _lines(member):
+            if b"/home/" in line or b"/Users/" in line:
+                secrets.learn_homes(line.decode("utf-8", "surrogateescape"))

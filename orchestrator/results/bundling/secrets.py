@@ -1,0 +1,185 @@
+"""What names a person or a computer, and the words that stand for it in an anonymous bundle."""
+
+import contextlib
+import getpass
+import html
+import ipaddress
+import json
+import os
+import pwd
+import re
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from orchestrator.host.boot import BOOT_ID, HOST_NAME, MACHINE_ID
+
+#: Words that stand for what is hidden. The addresses are those that are reserved for documents.
+USER, HOME, HOST, PLACE, HIDDEN = "user", "/home/user", "host", "/place", "hidden"
+IPV4, IPV6, MAC = "192.0.2.1", "2001:db8::1", "00:00:5e:00:53:01"
+
+#: Users below this number are the system's own, such as root: their names tell nothing.
+_FIRST_PERSON = 1000
+
+#: A name that is shorter is hidden only where it stands alone, and not within other words.
+_SHORT = 5
+
+#: Names of hosts that tell nothing.
+_COMMON_HOSTS = {"localhost", "localhost.localdomain", "debian", "ubuntu", HOST}
+
+_HOME = re.compile(r"/(?:home|Users)/([^/\s\"'\\:;,|)<>\]]+)")
+_ID = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])",
+    re.IGNORECASE,
+)
+_MAC = re.compile(
+    r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Fa-f:-])"
+)
+_IPV4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9]|\.[0-9])")
+_IPV6 = re.compile(
+    r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{1,4})?"
+    r"(?![0-9A-Za-z:])"
+)
+
+
+@dataclass(slots=True)
+class Secrets:
+    """Texts to hide, each with the word that stands for it."""
+
+    words: dict[str, str] = field(default_factory=dict)
+    _ids: dict[str, str] = field(default_factory=dict)
+    _pattern: re.Pattern[str] | None = None
+
+    def hide(self, text: str, word: str) -> None:
+        """Hide a text in all its spellings. An empty one, or the word itself, is left alone."""
+        if text.strip() and text != word and text not in self.words:
+            self.words[text] = word
+            self._pattern = None
+
+    def hide_id(self, text: str) -> None:
+        """Hide an id wherever its digits stand, with or without the dashes of a UUID."""
+        for spelled in (text, text.replace("-", "")):
+            self.hide(spelled, self._other_id(spelled))
+
+    def learn_homes(self, text: str) -> None:
+        """Hide the users whose homes a text names."""
+        for name in _HOME.findall(text):
+            if name != USER:
+                self.hide(name, USER)
+
+    def scrubbed(self, text: str) -> str:
+        """Return a text with a word for everything that is hidden."""
+        if self.words:
+            text = self._known().sub(lambda found: self._word(found[0]), text)
+        text = _ID.sub(lambda found: self._other_id(found[0]), text)
+        text = _MAC.sub(MAC, text)
+        text = _IPV6.sub(lambda found: IPV6 if _is_address(found[0]) else found[0], text)
+        return _IPV4.sub(lambda found: IPV4 if _is_address(found[0]) else found[0], text)
+
+    def touches(self, text: str) -> bool:
+        """Return whether a text has something to hide, or may have it in an escaped form."""
+        return "\\" in text or any(
+            each.search(text) for each in (self._known(), _ID, _MAC, _IPV4, _IPV6)
+        )
+
+    def _known(self) -> re.Pattern[str]:
+        if self._pattern is None:
+            # The longest first: the path of a folder, before the name of a user within the path.
+            spelled = {each for text in self.words for each in _spellings(text)}
+            ordered = sorted(spelled, key=lambda each: (-len(each), each))
+            self._pattern = re.compile("|".join(map(_bounded, ordered)) or r"(?!)", re.IGNORECASE)
+        return self._pattern
+
+    def _word(self, found: str) -> str:
+        for text, word in self.words.items():
+            if any(each.lower() == found.lower() for each in _spellings(text)):
+                return word
+        return HIDDEN
+
+    def _other_id(self, found: str) -> str:
+        """Return the stand-in of an id: another one for each id, so that they still differ."""
+        known = found.lower().replace("-", "")
+        number = self._ids.setdefault(known, f"{len(self._ids) + 1:032x}")
+        if known in self._ids.values() and known.startswith("0" * 20):
+            number = known  # it is a stand-in already
+        parts = (number[:8], number[8:12], number[12:16], number[16:20], number[20:])
+        return "-".join(parts) if "-" in found else number
+
+
+def secrets_here(folder: Path, more: Iterable[str] = ()) -> Secrets:
+    """Return what names this computer, its users, and the places from which losttick ran.
+
+    Args:
+        folder: the output folder.
+        more: further texts to hide.
+    """
+    found = Secrets()
+    for text in more:
+        found.hide(text, HIDDEN)
+    for path in (str(folder.absolute()), str(folder.resolve()), str(folder.resolve().parent)):
+        found.hide(path, PLACE)
+    for path in (str(Path.cwd()), os.environ.get("PWD", "")):
+        found.hide(path, PLACE)
+    for name, full_name, home in _people(folder):
+        found.hide(home, HOME)
+        found.hide(name, USER)
+        found.hide(full_name, USER)
+    for name in _host_names():
+        if name.lower() not in _COMMON_HOSTS:
+            found.hide(name, HOST)
+    for file in (MACHINE_ID, "/var/lib/dbus/machine-id", BOOT_ID):
+        with contextlib.suppress(OSError):
+            found.hide_id(Path(file).read_text().strip())
+    found.words.pop("/", None)
+    return found
+
+
+def _people(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield name, full name and home of each user who may have run losttick."""
+    with contextlib.suppress(RuntimeError):
+        yield "", "", str(Path.home())
+    numbers = {os.getuid(), os.geteuid()}
+    with contextlib.suppress(OSError):
+        numbers.add(folder.stat().st_uid)
+    names = {os.environ.get(each, "") for each in ("SUDO_USER", "USER", "LOGNAME")}
+    with contextlib.suppress(OSError, KeyError):
+        names.add(getpass.getuser())
+    for entry in pwd.getpwall():
+        if entry.pw_uid in numbers or entry.pw_name in names:
+            names.discard(entry.pw_name)
+            person = entry.pw_uid >= _FIRST_PERSON
+            full_name = entry.pw_gecos.partition(",")[0]
+            yield (entry.pw_name, full_name, entry.pw_dir) if person else ("", "", entry.pw_dir)
+    for name in names:  # of no account: set by hand, or by a directory that does not list users
+        yield name, "", ""
+
+
+def _host_names() -> set[str]:
+    names = {socket.gethostname(), socket.getfqdn()}
+    for file in (HOST_NAME, "/etc/hostname"):
+        with contextlib.suppress(OSError):
+            names.add(Path(file).read_text(errors="replace").strip())
+    return names | {name.partition(".")[0] for name in names}
+
+
+def _spellings(text: str) -> set[str]:
+    """Return a text as it is, and as JSON, HTML and URLs spell it."""
+    return {text, json.dumps(text)[1:-1], html.escape(text), html.escape(text, quote=False),
+            html.escape(text).replace("&#x27;", "&#39;"), quote(text)}  # fmt: skip
+
+
+def _bounded(text: str) -> str:
+    """Return the pattern of a text; a short name must stand alone."""
+    exact = re.escape(text)
+    return rf"(?<![0-9A-Za-z]){exact}(?![0-9A-Za-z])" if len(text) < _SHORT else exact
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is an address that names a computer."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not (found.is_loopback or found.is_unspecified or str(found) in (IPV4, IPV6))

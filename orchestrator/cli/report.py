@@ -1,7 +1,7 @@
 """`losttick report`: the results of runs, in forms for programs and for people."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +9,11 @@ import typer
 
 from orchestrator.cli.exits import errors_to_exits, result_exit
 from orchestrator.cli.options import FailOnKinds
-from orchestrator.cli.reports import checked, option_of, wanted_files
+from orchestrator.cli.reports import Wanted, checked, option_of, wanted_files
+from orchestrator.cli.text import say_error
 from orchestrator.errors import InputError
 from orchestrator.results.outputs.output import OutputOptions
-from orchestrator.results.outputs.table import OUTPUTS
+from orchestrator.results.outputs.table import OUTPUTS, index_writer
 from orchestrator.results.report import read_report
 
 
@@ -38,11 +39,39 @@ def _with_outputs(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _check_asked(
+    folders: Sequence[Path] | None, wanted: Sequence[Wanted], index: Path | None
+) -> None:
+    """Check that there is something to write, and something to write it from.
+
+    Raises:
+        NoOutputError: there is not.
+    """
+    kinds = ", ".join(f"--{kind}" for kind in OUTPUTS)
+    if folders and not wanted:
+        raise NoOutputError(f"writing a report: say in which form, with one of {kinds}")
+    if wanted and not folders:
+        raise NoOutputError("writing a report: name the output folders of runs")
+    if not wanted and not index:
+        raise NoOutputError(
+            f"writing a report: name output folders with one of {kinds}; or --index"
+        )
+
+
 @_with_outputs
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(help="Output folders of runs.", metavar="DIR...")
-    ],
+        list[Path] | None,
+        typer.Argument(help="Output folders of runs.", metavar="DIR...", show_default=False),
+    ] = None,
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write index.html over the runs whose output folders are in this folder, and a "
+            "page of each run.",
+            metavar="FOLDER",
+        ),
+    ] = None,
     junit_properties: Annotated[
         bool,
         typer.Option(
@@ -68,20 +97,22 @@ def report(
 
     Works for a run that goes on, that ended or that was cut short, also of
     `losttick lab run` and `losttick probe`. FILE is written whole or not at
-    all; - is standard output. Exit codes as for `losttick show`.
+    all; - is standard output. Exit codes as for `losttick show`; --index
+    alone ends with 0.
     """
     with errors_to_exits(as_json=False, fail_on=fail_on):
         wanted = wanted_files(files)
-        if not wanted:
-            kinds = ", ".join(f"--{kind}" for kind in OUTPUTS)
-            raise NoOutputError(f"writing a report: say in which form, with one of {kinds}")
+        _check_asked(folders, wanted, index)
         options = OutputOptions(
             junit_properties=junit_properties, kcidb_origin=kcidb_origin, commit=commit
         )
         reports = checked(wanted, options)
-        found = [read_report(folder) for folder in folders]
+        write_index = index_writer() if index else None
+        found = [read_report(folder) for folder in folders or ()]
         reports.write(found)
         screen = reports.screen()
+        if write_index and index:
+            screen.line(f"index: {write_index(index, say_error)}")
         for each in wanted:
             if each.file:
                 screen.line(f"{each.kind}: {each.file}")

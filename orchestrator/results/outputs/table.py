@@ -1,9 +1,10 @@
 """The table of outputs. The module of an output is imported when that output is asked for."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 from orchestrator.results.outputs.output import Output, OutputError, Service
 
@@ -59,6 +60,16 @@ def service(kind: str) -> Service:
     return cast(Service, _imported(kind))
 
 
+def index_writer() -> Callable[[Path, Callable[[str], None]], Path]:
+    """Return the function that writes the page over all runs in a folder.
+
+    Raises:
+        OutputError: a package that it needs is missing.
+    """
+    found = _import("an index", "orchestrator.results.outputs.html.index", "report")
+    return cast(Callable[[Path, Callable[[str], None]], Path], found.write_index)
+
+
 def _imported(kind: str) -> object:
     """Return the output of a kind.
 
@@ -68,12 +79,21 @@ def _imported(kind: str) -> object:
     if kind not in OUTPUTS:
         raise OutputError(f"writing a report: there is no kind {kind!r}, only {', '.join(OUTPUTS)}")
     found = OUTPUTS[kind]
+    imported: object = _import(f"a {kind} report", found.module, found.extra).OUTPUT
+    return imported
+
+
+def _import(what: str, module: str, extra: str) -> Any:
+    """Return a module.
+
+    Raises:
+        OutputError: a package that it needs is missing.
+    """
     try:
-        imported: object = importlib.import_module(found.module).OUTPUT
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        package = f"losttick[{found.extra}]" if found.extra else "losttick"
+        package = f"losttick[{extra}]" if extra else "losttick"
         raise OutputError(
-            f"writing a {kind} report: the Python package {error.name} is missing. Install it with "
+            f"writing {what}: the Python package {error.name} is missing. Install it with "
             f"`pip install '{package}'`."
         ) from error
-    return imported

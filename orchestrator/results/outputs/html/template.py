@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from orchestrator.results.outputs.html.numbers import day_and_time
 from orchestrator.results.outputs.html.palette import SIGNS
 from orchestrator.results.outputs.html.view import Page
 from orchestrator.results.printable import printable
@@ -16,8 +17,12 @@ _FOLDER = Path(__file__).parent / "templates"
 
 def filled(page: Page) -> bytes:
     """Return the page as HTML."""
-    text = _environment().get_template("report.html").render(page=page, signs=SIGNS)
-    return text.encode()
+    return fill("report.html", page=page)
+
+
+def fill(template: str, **values: Any) -> bytes:
+    """Return a template with its values, as HTML."""
+    return _environment().get_template(template).render(signs=SIGNS, **values).encode()
 
 
 @cache
@@ -35,7 +40,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters |= {"breakable": _breakable, "prose": _prose}
+    environment.filters |= {
+        "breakable": _breakable, "day_and_time": day_and_time, "prose": _prose,
+    }  # fmt: skip
     return environment
 
 

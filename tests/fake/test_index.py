@@ -1,0 +1,116 @@
+"""`losttick report --index`: the page over all runs in a folder."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from orchestrator.testing import FACTS, Script, immediate, lost
+from tests.support.cut_short_runs import cut_short, go_on
+from tests.support.report_command import report
+
+#: A name that would be markup.
+NASTY = "<script>alert(1)<&script> \"'?#%41"
+
+
+@pytest.fixture
+async def night(tmp_path: Path) -> Path:
+    """A folder with two runs of one plan, one that was cut short, and one that is no run."""
+    for name, script, kernel in (
+        ("1-before", Script(immediate), "6.6.1-fake"), ("2-after", Script(lost), "6.7.0-new"),
+    ):  # fmt: skip
+        (out := tmp_path / name).mkdir()
+        await go_on(out, script, replace(FACTS, kernel=kernel))
+    (cut := tmp_path / NASTY).mkdir()
+    await cut_short(cut, Script(immediate), "trial", 3)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "journal.jsonl").write_text("{}\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("1-before")
+    return tmp_path
+
+
+class Links(HTMLParser):
+    """Collects tags and links."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value for name, value in attrs if name == "href" and value]
+
+
+def index(night: Path) -> str:
+    done = report("--index", night)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"index: {night / 'index.html'}\n"
+    assert "broken/journal.jsonl: line 1" in done.stderr
+    return (night / "index.html").read_text()
+
+
+def test_the_newest_run_comes_first_with_what_changed(night: Path) -> None:
+    page = index(night)
+    rows = re.findall(r"<tr>\n<th scope=\"row\">.*?</tr>", page, re.DOTALL)
+    assert len(rows) == 4
+    cut, after, before, broken = rows
+    assert "inconclusive" in cut
+    assert "kernel: 6.7.0-new (#1) → 6.6.1-fake (#1)" in cut
+    assert "affected" in after
+    assert "verdict: clean → affected; kernel: 6.6.1-fake (#1) → 6.7.0-new (#1)" in after
+    assert "clean" in before
+    assert "→" not in before
+    assert "unreadable" in broken
+
+
+def test_each_run_has_a_page_and_names_are_no_markup(night: Path) -> None:
+    page = index(night)
+    found = Links()
+    found.feed(page)
+    assert "script" not in found.tags
+    assert "%3Cscript%3Ealert%281%29%3C%26script%3E%20%22%27%3F%23%2541/report.html" in found.links
+    assert "2-after/report.html" in found.links
+    assert "affected" in (night / "2-after" / "report.html").read_text()
+    assert (night / NASTY / "report.html").is_file()
+    assert not (night / "link" / "report.html").is_symlink()
+    assert "link/report.html" not in found.links
+
+
+def test_only_runs_that_may_have_changed_are_read_again(night: Path) -> None:
+    index(night)
+    pages = {name: night / name / "report.html" for name in ("1-before", "2-after", NASTY)}
+    before = {name: page.stat().st_ino for name, page in pages.items()}
+    index(night)
+    after = {name: page.stat().st_ino for name, page in pages.items()}
+    assert {name for name in pages if after[name] != before[name]} == {NASTY}
+    pages["1-before"].unlink()
+    index(night)
+    assert pages["1-before"].is_file()
+    (night / "index.json").write_text('[{"folder": 3}]')
+    index(night)
+    assert {row["folder"] for row in json.loads((night / "index.json").read_text())} == {
+        "1-before", "2-after", NASTY, "broken"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--index", "."), "no folder in it has a journal.jsonl"),
+        (("--index", "no-such"), "No such file or directory"),
+        (("--junit", "-"), "name the output folders of runs"),
+    ],
+)
+def test_a_folder_without_runs_is_refused(
+    args: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = report(*args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -51,14 +51,17 @@ def exit_code(report: Report) -> ExitCode:
 
 def _opening(report: Report, code: ExitCode) -> str:
     counts = Counter(cell_exit(each.ended) for each in asked(report))
-    of = f"{counts[code]} of {len(asked(report))}" if counts[code] else "the run as a whole"
+    number, total = counts[code], len(asked(report))
+    kind = "cell" if isinstance(report.result, RunResult) else "host"
+    of = f"{number} of {total} {kind}{'s' * (total > 1)}" if number else "the run as a whole"
     said = f"Exit code {int(code)} (`{report.verdict}`): {_MEANS[code]}, in {of}."
     if report.interrupted is not None:
         said += (
             f" The run has not ended ({report.interrupted.rstrip('.')}); its own code was "
             f"{int(ExitCode.INTERRUPTED)} if a signal ended it."
         )
-    return f"{said} {report.went_down}".strip()
+    down = f" The host went down {report.went_down}." if report.went_down else ""
+    return said + down
 
 
 def _retry(report: Report, code: ExitCode) -> tuple[Block, ...]:

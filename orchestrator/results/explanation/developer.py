@@ -16,7 +16,7 @@ from orchestrator.results.report import Case, Report
 from orchestrator.results.rerun import rerun
 from orchestrator.trial.trace import last_load
 from orchestrator.verdict.direct import DirectResult
-from orchestrator.verdict.pattern import Pattern, read_pattern, shown
+from orchestrator.verdict.pattern import TELLING_NS, Pattern, read_pattern, shown
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
 
@@ -32,11 +32,14 @@ _NOISE = re.compile(r"^\s*(#|$)")
 
 def for_developer(report: Report) -> Sequence[Section]:
     """Return what was found, why, with which evidence, and how to reproduce it."""
-    cases = telling(report) or asked(report)
+    found = telling(report) or asked(report)
+    # In a lab, the arms with a known answer show what the others would have shown.
+    others = [each for each in report.cases if is_lab(report) and each not in found]
+    cases = [*found, *others]
     sections = [
-        Section("", (report.meaning, *_notes(report))),
+        Section("", (_sentence(report.meaning), *_notes(report))),
         Section("Host", _hosts(report)),
-        Section("Counted", tuple(_counted(each) for each in cases)),
+        Section("Counted", tuple(_counted(each, report) for each in cases)),
         *_bugs(report, cases),
         *_first_tick(report, cases),
         *_hang(report, cases),
@@ -45,22 +48,26 @@ def for_developer(report: Report) -> Sequence[Section]:
     return [each for each in sections if each.blocks]
 
 
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
 def _notes(report: Report) -> Sequence[str]:
-    interrupted = (
-        f"The run has not ended: {report.interrupted.rstrip('.')}." if report.interrupted else ""
-    )
-    down = report.went_down and f"{report.went_down[:1].upper()}{report.went_down[1:]}."
-    return [each for each in (interrupted, down.replace("..", ".")) if each]
+    interrupted = f"The run has not ended: {report.interrupted}" if report.interrupted else ""
+    down = f"The host went down {report.went_down}" if report.went_down else ""
+    return [_sentence(each) for each in (interrupted, down) if each]
 
 
 def _hosts(report: Report) -> tuple[Block, ...]:
-    """Return each host on which something was counted, once."""
-    found: dict[str, None] = {}
+    """Return each host on which something was counted, once, with its arms in a lab."""
+    found: dict[str, list[str]] = {}
     for case in report.cases:
         if case.facts:
-            arm = f"{case.lab.name}, on {case.lab.emulator}: " if case.lab else ""
-            found[arm + _host(case.facts)] = None
-    return tuple(found)
+            on = f"on {case.lab.emulator}: " if case.lab else ""
+            arms = found.setdefault(on + _host(case.facts), [])
+            if case.lab and case.lab.name not in arms:
+                arms.append(case.lab.name)
+    return tuple(f"{', '.join(arms)} {host}".strip() for host, arms in found.items())
 
 
 def _host(facts: HostFacts) -> str:
@@ -81,7 +88,10 @@ def _host(facts: HostFacts) -> str:
     )
 
 
-def _counted(case: Case) -> str:
+def _counted(case: Case, report: Report) -> str:
+    expected = ", as it must be" if case.expected is case.verdict else ""
+    series = _series_of(case, report) if isinstance(report.result, DirectResult) else ()
+    lost = "; ".join(f"{each.lost} of {each.trials} at TMCCT {each.tmcct_ns} ns" for each in series)
     outcomes = ", ".join(f"{count} {name}" for name, count in case.outcomes.items() if count)
     causes = ", ".join(f"{count} {name}" for name, count in case.causes.items() if count)
     rate = case.rate
@@ -91,7 +101,7 @@ def _counted(case: Case) -> str:
         else ""
     )
     return (
-        f"{case.name}: {case.verdict}; {case.lost} of {case.trials} lost"
+        f"{case.name}: {case.verdict}{expected}; lost {lost or f'{case.lost} of {case.trials}'}"
         + (f" ({outcomes})" if outcomes else "")
         + (f"; diagnosed: {causes}" if causes else "")
         + interval
@@ -101,11 +111,10 @@ def _counted(case: Case) -> str:
 
 def _bugs(report: Report, cases: Sequence[Case]) -> Sequence[Section]:
     """Return the known bugs that the result has to do with."""
-    narrow = _has_narrow_race(report)
-    by_qemu = report.verdict is Verdict.AFFECTED and not _only_narrow(report)
+    told = [said for case in cases if (said := _which(case, report))]
     sections = []
-    if by_qemu or narrow or may_be_the_bug(report):
-        sections = [_commits(), _two_bugs(report, narrow=narrow, by_qemu=by_qemu)]
+    if told or may_be_the_bug(report):
+        sections = [_commits(), _two_bugs(told)]
     others = dict.fromkeys(each.bug.name for case in cases for each in case.known_bugs)
     bugs = {each.bug.name: each.bug for case in cases for each in case.known_bugs}
     return [*sections, *(_likeness(bugs[name]) for name in others if name != APICV_BUG.name)]
@@ -117,7 +126,7 @@ def _commits() -> Section:
     return Section("Commits", tuple(lines))
 
 
-def _two_bugs(report: Report, *, narrow: bool, by_qemu: bool) -> Section:
+def _two_bugs(told: Sequence[str]) -> Section:
     """Return which of the two bugs of the same lines of code this is, and which kernels have it."""
     apicv = (
         f"The {APICV_BUG.name} ({APICV_BUG.affected_kernels}) loses nearly every one-shot timer "
@@ -127,24 +136,40 @@ def _two_bugs(report: Report, *, narrow: bool, by_qemu: bool) -> Section:
     race = (
         f"The {NARROW_RACE.name} ({NARROW_RACE.affected_kernels}) is older: without 8e6ed96cdd50 a "
         "timer with TMCCT 0 starts a full period and survives. Only a deadline that passes between "
-        "two reads of the TSC, in the first and in start_sw_tscdeadline() or vmx_set_hv_timer(), "
-        "is lost. This needs a restored TMCCT of some nanoseconds."
+        "two reads of the TSC, in set_target_expiration() and in start_sw_tscdeadline() or "
+        "vmx_set_hv_timer(), is lost. This needs a restored TMCCT of some nanoseconds."
     )
-    said = []
-    if by_qemu:
-        said.append(
-            f"QEMU restores TMCCT 0, and its loads lost the timer. The {APICV_BUG.name} does that, "
-            f"and the {NARROW_RACE.name} does not."
-        )
-    elif narrow:
-        said.append(f"This is the {NARROW_RACE.name}, and not the {APICV_BUG.name}.")
-    if series := _direct_series(report):
-        lost = shown(series) or "none"
-        said.append(f"The direct test of KVM_SET_LAPIC lost {lost}.")
-    else:
-        said.append("`losttick probe` tells them apart: TMCCT 0 against 1 ns and 1 ms.")
     versions = "Versions are hints, because distributions backport."
-    return Section("Which bug", (" ".join(said), apicv, race, f"{APICV_BUG.advice} {versions}"))
+    return Section("Which bug", (*told, apicv, race, f"{APICV_BUG.advice} {versions}"))
+
+
+def _which(case: Case, report: Report) -> str:
+    """Return which of the two bugs a case shows, and by what; empty if neither."""
+    series = _series_of(case, report)
+    pattern, lost = read_pattern(series), shown(series)
+    affected = case.verdict is Verdict.AFFECTED
+    direct = isinstance(report.result, DirectResult)
+    if pattern is Pattern.NARROW or (pattern is Pattern.KNOWN_BUG and direct and affected):
+        bugs = (APICV_BUG.name, NARROW_RACE.name)
+        this, other = bugs if pattern is Pattern.KNOWN_BUG else bugs[::-1]
+        return (
+            f"{case.name}: this is the {this}, and not the {other}: KVM_SET_LAPIC alone lost "
+            f"{lost}."
+        )
+    if affected and direct:
+        counts = " ".join(f"--tmcct {each}" for each in TELLING_NS)
+        return f"{case.name}: KVM_SET_LAPIC alone lost {lost}. `{counts}` tell which bug this is."
+    if not affected:
+        return ""
+    witness = (
+        f"KVM_SET_LAPIC alone lost {lost or 'none'}."
+        if series
+        else "`losttick probe` gives a second witness: TMCCT 0 against 1 ns and 1 ms."
+    )
+    return (
+        f"{case.name}: QEMU restores TMCCT 0, and its loads lost the timer. The {APICV_BUG.name} "
+        f"does that, and the {NARROW_RACE.name} does not. {witness}"
+    )
 
 
 def _likeness(bug: KnownBug) -> Section:
@@ -157,23 +182,13 @@ def _likeness(bug: KnownBug) -> Section:
     )
 
 
-def _direct_series(report: Report) -> Sequence[Series]:
-    """Return the series of a direct test of a telling case; none if nobody made one."""
-    names = {case.name for case in telling(report)}
+def _series_of(case: Case, report: Report) -> Sequence[Series]:
+    """Return the series of a case's direct test; none if nobody made one."""
     if isinstance(report.result, DirectResult):
-        hosts = [each for each in report.result.hosts if each.name in names]
-        return [each.series for each in hosts[0].series] if hosts else []
-    tests = [each.counts.direct_test for each in report.result.cells if each.cell.id in names]
-    found = next((each for each in tests if isinstance(each, DirectCounts)), None)
-    return found.series if found else []
-
-
-def _has_narrow_race(report: Report) -> bool:
-    return read_pattern(_direct_series(report)) is Pattern.NARROW
-
-
-def _only_narrow(report: Report) -> bool:
-    return isinstance(report.result, DirectResult) and _has_narrow_race(report)
+        hosts = [each for each in report.result.hosts if each.name == case.name]
+        return [each.series for each in hosts[0].series] if hosts else ()
+    tests = [each.counts.direct_test for each in report.result.cells if each.cell.id == case.name]
+    return tests[0].series if tests and isinstance(tests[0], DirectCounts) else ()
 
 
 def _first_tick(report: Report, cases: Sequence[Case]) -> Sequence[Section]:
@@ -237,8 +252,10 @@ def _reproduce(report: Report) -> tuple[Block, ...]:
     """Return the commands that repeat the result, and those that show the bug elsewhere."""
     blocks: list[Block] = []
     if again := rerun(report):
-        blocks += ["The same cells, phases and order again:", Commands(tuple(again.splitlines()))]
-    if report.verdict is Verdict.AFFECTED or may_be_the_bug(report):
+        direct = isinstance(report.result, DirectResult)
+        what = "The same test again:" if direct else "The same cells, phases and order again:"
+        blocks += [what, Commands(tuple(again.splitlines()))]
+    if any(case.verdict is Verdict.AFFECTED for case in report.cases) or may_be_the_bug(report):
         if not is_lab(report) and not isinstance(report.result, DirectResult):
             counts = "--tmcct 0 --tmcct 1 --tmcct 1000000"
             blocks += [

@@ -1,5 +1,6 @@
 """`losttick bundle`, as it is called and printed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_a_bundle_is_shown_as_its_folder_is(
     folder, target = make_run_folder("clean", tmp_path / "run"), tmp_path / "b.tar.zst"
     code, said, _ = losttick(capsys, monkeypatch, "bundle", str(folder), "-o", str(target))
     assert code == 0
-    assert "4 files" in said
+    assert re.match(r"[456] files, ", said)  # the reports that can be made here
     for command in ("show", "explain"):
         code, shown, _ = losttick(capsys, monkeypatch, command, str(target))
         _, expected, _ = losttick(capsys, monkeypatch, command, str(folder))

@@ -12,6 +12,8 @@ from orchestrator.journal.file import JOURNAL
 from orchestrator.results.bundling.pack import pack
 from orchestrator.results.bundling.secrets import Secrets
 from orchestrator.results.evidence import read_evidence
+from orchestrator.results.outputs.output import OutputOptions
+from orchestrator.results.outputs.table import OUTPUTS, output
 from orchestrator.results.report import read_report
 from tests.support.bundles import contents
 from tests.support.run_folders import make_run_folder
@@ -124,3 +126,15 @@ def test_a_bundle_is_packed_again_to_the_same_files(tmp_path: Path) -> None:
     assert list(before) == list(after)
     same = [name for name in before if before[name] == after[name]]
     assert {JOURNAL, "evidence/0001-host-lost/console.txt", "host.json"} <= set(same)
+
+
+@pytest.mark.parametrize("kind", [each for each in OUTPUTS if each != "html"])
+def test_every_output_is_written_from_a_bundle_as_from_its_folder(
+    kind: str, tmp_path: Path
+) -> None:
+    folder = hung(tmp_path)
+    path = packed(folder)
+    before, after = (
+        output(kind).render([read_report(each)], OutputOptions()) for each in (folder, path)
+    )
+    assert after.replace(os.fsencode(path), b"") == before.replace(os.fsencode(folder), b"")

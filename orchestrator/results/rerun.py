@@ -110,9 +110,8 @@ def _toml(data: Mapping[str, Any]) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> list[str]:
-    # What JSON writes of texts, numbers and lists of them is TOML, but for the character DEL.
-    said = ((name, json.dumps(value).replace("\x7f", "\\u007f")) for name, value in values.items())
-    return [f"{name} = {text}" for name, text in said]
+    # What JSON writes of texts, numbers and lists of them is TOML, but for pairs of surrogates.
+    return [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
 
 
 def _lab_run(report: Report, plan: Plan) -> list[str]:

@@ -41,6 +41,8 @@ class Need(enum.StrEnum):
     """A mount namespace of one's own."""
     RECIPES = "recipes"
     """The programs that check files for CI systems, such as shellcheck and tmt."""
+    CHROMIUM = "chromium"
+    """Debian's Chromium, for the pages of the HTML report."""
     CGROUPS = "cgroups"
     """Root, and control groups that it can make."""
 

@@ -1,0 +1,94 @@
+"""The commands that repeat a run."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.findings.lab import LabIdentity
+from orchestrator.journal.line import encode
+from orchestrator.journal.records import LabRecord
+from orchestrator.lab.plan import lab_plan
+from orchestrator.plan.load import build_plan, load_plan
+from orchestrator.plan.plan import Plan
+from orchestrator.results.report import read_report
+from orchestrator.results.rerun import rerun
+from tests.support.records import heads
+
+
+def command(plan: Plan, folder: Path, labs: Mapping[str, LabIdentity] | None = None) -> str:
+    records = heads(plan, seed=7)
+    records += [LabRecord(cell, lab) for cell, lab in (labs or {}).items()]
+    lines = (encode(each, number) for number, each in enumerate(records, 1))
+    (folder / "journal.jsonl").write_bytes(b"".join(lines))
+    return rerun(read_report(folder))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({}, "losttick run --seed 7"),
+        (
+            {"axes": {"mode": ["periodic", "one-shot"], "phase": "0.2-0.8", "vcpus": 2,
+                      "period_ms": 12.5, "memory_mib": 32, "resume": "auto",
+                      "pause_before_load": "3 periods"},
+             "limits": {"trials": 40, "rule_out": 0.05, "confidence": 0.99, "seconds": 60},
+             "controls": 1, "require": ["kvm", "apicv"]},
+            "losttick run --mode periodic --mode one-shot --period 12.5 --phase 0.2-0.8 "
+            "--vcpus 2 --memory 32 --resume-by auto --pause-before-load 3periods "
+            "--rule-out 0.05 --confidence 0.99 --trials 40 --seconds 60.0 --controls 1 "
+            "--require kvm --require apicv --seed 7",
+        ),
+        (
+            {"axes": {"qemu": "/opt/a b/$(qemu)", "qemu_args": "-device 'a b' -no-hpet"}},
+            "losttick run --qemu '/opt/a b/$(qemu)' --qemu-arg=-device --qemu-arg='a b' "
+            "--qemu-arg=-no-hpet --seed 7",
+        ),
+    ],
+)  # fmt: skip
+def test_a_run_that_options_can_express(data: dict[str, Any], said: str, tmp_path: Path) -> None:
+    assert command(build_plan(data, "test"), tmp_path) == said
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"include": [{"mode": "periodic", "vcpus": [1, 2]}], "axes": {"period_ms": 20}},
+        {"axes": {"vcpus": [1, 2], "mode": ["one-shot", "periodic"]},
+         "exclude": [{"vcpus": 1, "mode": "one-shot"}]},
+        {"accept_skips": ["method"], "axes": {"method": ["hmp", "jobs"]}},
+        {"limits": {"stop_after": 3, "trials": 10}},
+        {"axes": {"qemu_args": ["", "-device 'x\\y'"], "qemu": 'a"\U0001f600'}},
+    ],
+)  # fmt: skip
+def test_any_other_plan_is_written_into_a_file(data: dict[str, Any], tmp_path: Path) -> None:
+    plan = build_plan(data, "test")
+    first, *text, last, run = command(plan, tmp_path).split("\n")
+    assert (first, last, run) == (
+        "cat > plan.toml <<'END'", "END", "losttick run --plan plan.toml"
+    )  # fmt: skip
+    assert "END" not in text
+    file = tmp_path / "plan.toml"
+    file.write_text("\n".join(text))
+    assert load_plan(str(file), {}) == plan.model_copy(update={"seed": 7})
+
+
+def test_a_lab_run(tmp_path: Path) -> None:
+    plan = lab_plan(20, modes=("one-shot", "periodic"), vcpus=2, confidence=0.9)
+    first, *others = (cell.id for cell in plan.cells(heads(plan)[2].auto))  # type: ignore[union-attr]
+    labs = {
+        first: LabIdentity("debian:bookworm", "6.1.176-1", "untouched", True, "Bochs"),
+        others[0]: LabIdentity("debian:bookworm", "6.1.176-1", "revert-fix", False, "Bochs"),
+    }
+    lines = command(plan, tmp_path, labs).split("\n")
+    assert len(lines) == 2
+    shared = "--mode one-shot --mode periodic --period 120.0 --cpus 4 --vcpus 2 --trials 20"
+    for line, words in zip(
+        lines, ["--variant untouched", "--variant revert-fix --no-apicv"], strict=True
+    ):
+        assert line == (
+            f"losttick lab run --kernel debian:bookworm {words} {shared} --confidence 0.9 --seed 7"
+        )
+        assert shlex.split(line)

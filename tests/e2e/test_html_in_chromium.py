@@ -81,7 +81,7 @@ def test_every_page(browser: Browser, pages: dict[str, Path], width: int, scheme
 
 
 @pytest.mark.thorough
-def test_pages_on_paper(browser: Browser, pages: dict[str, Path], hangs: Path) -> None:
+def test_pages_on_paper(browser: Browser, pages: dict[str, Path]) -> None:
     for path in pages.values():
         with opened(browser, path, width=718, media="print") as page:
             assert overflow(page) <= 0, path

@@ -85,7 +85,7 @@ def _tables(seen: Seen) -> Iterator[tuple[str, Table]]:
         if saved and part.lapic:
             now = part.lapic
             yield f"The timer{of}, as it was saved and at the hang", Table(
-                ("", "LVTT", "initial count", "pending", "in service"),
+                ("moment", "LVTT", "initial count", "pending", "in service"),
                 [
                     ("saved", f"{saved.lvtt:#x}", f"{saved.tmict:,}", _vectors(saved.irr),
                      _vectors(saved.isr)),

@@ -1,6 +1,8 @@
 """The outputs that a command writes: which ones, and where each goes."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from orchestrator.campaign.events import Progress
 from orchestrator.cli.exits import ExitCode
 from orchestrator.cli.screen import Screen, with_width
 from orchestrator.cli.streams import print_bytes
@@ -28,6 +31,9 @@ _ALSO_STDOUT = frozenset(map(Path, ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1
 #: A journal of more bytes takes more than about a second to read, which a run that is told to
 #: end does not have.
 _MOST_WHEN_CUT_SHORT = 10_000_000
+
+#: The kind of output that is printed while a run goes on.
+_STREAMED = "ktap"
 
 #: The codes that give way to the code of an output that can't be written: nothing was found.
 _MILDER = (ExitCode.CLEAN, ExitCode.UNFIT, ExitCode.INCONCLUSIVE)
@@ -81,6 +87,25 @@ class Reports:
     def screen(self) -> Screen:
         """Return the place of words for a person."""
         return Screen(with_width(Console(stderr=True))) if self.on_stdout else Screen()
+
+    @contextlib.contextmanager
+    def streamed(self, then: Progress) -> Iterator[tuple[Progress, "Reports"]]:
+        """Print the KTAP that goes to standard output while a run goes on.
+
+        Args:
+            then: the progress that hears of each step after it was printed.
+
+        Yields:
+            The progress of the run, and the outputs that are left for its end.
+        """
+        left = [each for each in self.wanted if not (each.kind == _STREAMED and each.on_stdout)]
+        if len(left) == len(self.wanted):
+            yield then, self
+            return
+        from orchestrator.cli.ktap_stream import ktap_to  # few runs need it
+
+        with ktap_to(functools.partial(print_bytes, now=True), then) as progress:
+            yield progress, replace(self, wanted=left)
 
     def write(self, reports: Sequence[Report]) -> None:
         """Write each output; none of them if one can't be made.

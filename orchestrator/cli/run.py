@@ -296,10 +296,11 @@ async def _run(
     with (
         folder_of as folder,
         Show(plan.limits.confidence) as show,
-        events_to(events, show) as progress,
+        events_to(events, show) as heard,
+        work.reports.streamed(heard) as (progress, reports),
     ):
         assert folder is not None
-        with cut_short(lambda: show.cut_short(folder, resumable=True), folder, work.reports):
+        with cut_short(lambda: show.cut_short(folder, resumable=True), folder, reports):
             async with LocalQemus(plan.qemus, work.deadlines, work.qemu_user) as qemus:
                 if why := (await qemus.first()).user.why_root:
                     show.say(f"QEMU runs as root, as {why}")
@@ -310,7 +311,7 @@ async def _run(
                     ask=ask_this_host, shared_out=work.shared_out,
                 )  # fmt: skip
     print_result(result, work.reports.screen(), by_phase=by_phase, as_json=as_json)
-    return await in_thread(work.reports.write_at_end, folder, result_exit(result.ends, fail_on))
+    return await in_thread(reports.write_at_end, folder, result_exit(result.ends, fail_on))
 
 
 async def _auto(plan: Plan, qemus: LocalQemus, show: Show) -> Accel:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from orchestrator.host.facts import HostFacts
 from orchestrator.results.report import Case, Report
 from orchestrator.stats.rate import LossRate
+from orchestrator.verdict.direct import HostResult
 
 #: Evidence folders and known bugs that are named; further ones are counted.
 _NAMED = 5
@@ -19,7 +20,7 @@ def about_run(report: Report) -> Iterator[str]:
     if report.interrupted:
         yield f"not ended: {report.interrupted}"
     if report.went_down:
-        yield f"the host went down: {report.went_down}"
+        yield f"the host went down {report.went_down}"
     if report.facts:
         yield f"host: {host_words(report.facts)}"
     if report.losttick:
@@ -37,7 +38,15 @@ def about_case(case: Case, report: Report) -> Iterator[str]:
         yield f"known answer of this arm: {case.expected}"
     if case.trials:
         rate = rate_words(case.rate) if case.rate else ""
-        yield f"loads: {case.trials}, lost: {case.lost}{rate}"
+        what = "timers" if isinstance(case.result, HostResult) else "loads"
+        yield f"{what}: {case.trials}, lost: {case.lost}{rate}"
+    if isinstance(case.result, HostResult):
+        for each in case.result.series:
+            series = each.series
+            yield (
+                f"restored TMCCT {series.tmcct_ns} ns: {series.lost} of {series.trials} timers lost"
+                + rate_words(each.loss_rate)
+            )
     for what, counts in (("outcomes", case.outcomes), ("diagnoses", case.causes)):
         if counts:
             yield f"{what}: " + ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -52,7 +61,7 @@ def about_case(case: Case, report: Report) -> Iterator[str]:
     for folder in case.evidence[:_NAMED]:
         yield f"evidence: {folder}"
     if (more := len(case.evidence) - _NAMED) > 0:
-        yield f"evidence: {more} more folders, in {report.folder}"
+        yield f"evidence: {more} more folders"
 
 
 def rate_words(rate: LossRate) -> str:

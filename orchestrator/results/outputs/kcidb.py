@@ -19,6 +19,7 @@ from orchestrator.results.outputs.output import OutputError, OutputOptions
 from orchestrator.results.printable import one_line, printable
 from orchestrator.results.report import Case, Report
 from orchestrator.results.status import Status
+from orchestrator.verdict.direct import HostResult
 
 MAJOR, MINOR = 5, 3
 
@@ -246,6 +247,7 @@ def _misc(case: Case, report: Report) -> dict[str, Any]:
         "exposure": plain(case.exposure),
         "loads": case.trials,
         "lost": case.lost,
+        "series": plain(case.result.series) if isinstance(case.result, HostResult) else None,
         "outcomes": dict(case.outcomes),
         "diagnoses": dict(case.causes),
         "loss_rate": plain(case.rate),

@@ -3,8 +3,10 @@
 Everything goes by the command itself, as its user gives it.
 """
 
+import json
 import os
 import signal
+import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -155,6 +157,27 @@ def test_an_ended_run_leaves_nothing(
         process.communicate(timeout=20)
     assert begun
     assert process.returncode == (130 if how is signal.SIGINT else -how)
+    assert wait_until(lambda: not running(), 10), running()
+    assert wait_until(lambda: not list(runtime_folder.iterdir()), 10)
+
+
+def test_a_signal_while_a_lab_boots(tmp_path: Path, runtime_folder: Path) -> None:
+    marker = f"lab-boot-{os.getpid()}"
+    running = partial(marked_processes, marker)
+    out = tmp_path / "out"
+    environment = os.environ | {"LOSTTICK_TEST": marker}
+    options = ["--kernel=debian:bookworm", "--out", str(out)]
+    with started("lab", "run", *options, env=environment) as process:
+        assert wait_until(lambda: "bochsrc" in str(running()), 120)
+        assert '"record":"host","cell"' not in journal(out)  # no lab has come up
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 5, "a signal ends a run within 5 s"
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    last = json.loads(journal(out).splitlines()[-1])
+    assert (last["record"], last["error"]) == ("interrupted", "SIGTERM")
     assert wait_until(lambda: not running(), 10), running()
     assert wait_until(lambda: not list(runtime_folder.iterdir()), 10)
 

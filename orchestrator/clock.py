@@ -18,6 +18,13 @@ class Clock(Protocol):
         """Return the host's monotonic time in nanoseconds."""
         ...
 
+    def suspended_ns(self) -> int:
+        """Return for how long the host has been suspended since its boot, in nanoseconds.
+
+        `now_ns` does not count this time.
+        """
+        ...
+
     async def sleep(self, ns: int) -> None:
         """Wait until about `ns` nanoseconds of the host's time have passed."""
         ...
@@ -37,6 +44,10 @@ class LocalClock:
     def now_ns(self) -> int:
         """Return monotonic nanoseconds."""
         return time.monotonic_ns()
+
+    def suspended_ns(self) -> int:
+        """Return by how much CLOCK_BOOTTIME, which counts suspensions, is ahead."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
 
     async def sleep(self, ns: int) -> None:
         """Wait for `ns` nanoseconds."""

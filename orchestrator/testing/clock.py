@@ -14,6 +14,13 @@ START_NS = 7_000_000_000_000
 class FakeClock:
     """A clock that follows the event loop's, be that real or virtual time."""
 
+    suspended = 0
+    """For how long the host has been suspended, in nanoseconds."""
+
+    def suspended_ns(self) -> int:
+        """Return `suspended`."""
+        return self.suspended
+
     def now_ns(self) -> int:
         """Return the fake host's time in nanoseconds."""
         return START_NS + round(asyncio.get_running_loop().time() * 1e9 * SPEED)

@@ -17,6 +17,7 @@ from orchestrator.trial.resume import (
     LoadManner,
     load_and_resume,
 )
+from orchestrator.trial.suspended import unless_suspended
 from orchestrator.trial.watch import crashed, how_it_ended
 from orchestrator.vm.instance import Instance
 
@@ -77,13 +78,14 @@ class Trial:
         except MonitorError as error:
             ended = await how_it_ended(self._instance)
             results = [VcpuResult(ended.outcome, why=f"{error}; {ended.why}")]
-        return replace(
+        result = replace(
             combine(results),
             stale_bytes=self._stale_bytes,
             duration_ns=clock.now_ns() - began_ns,
             began_ns=began_ns,
             resumed_ns=self._resumed_ns,
         )
+        return unless_suspended(self._instance, result)
 
     async def _run(self) -> list[VcpuResult]:
         instance = self._instance

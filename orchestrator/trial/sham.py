@@ -19,6 +19,7 @@ from orchestrator.trial.follow import LEAST_TICKS, Follower, follow_all
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import Resumed, continue_guest
+from orchestrator.trial.suspended import unless_suspended
 from orchestrator.trial.watch import how_it_ended
 from orchestrator.vm.instance import Instance
 
@@ -78,7 +79,8 @@ class Sham:
             except MonitorError as error:
                 ended = await how_it_ended(self._instance)
                 results = [VcpuResult(ended.outcome, why=f"{error}; {ended.why}")]
-        return stood, replace(combine(results), duration_ns=clock.now_ns() - began_ns)
+        result = replace(combine(results), duration_ns=clock.now_ns() - began_ns)
+        return stood, unless_suspended(self._instance, result)
 
     async def _stop(self, tag: str, phase: float) -> Save:
         """Stop the instance between two ticks; return the state that it is in."""

@@ -46,6 +46,8 @@ class Instance:
     def __init__(self, host: Host, config: InstanceConfig, qemu: Qemu, *, owned: bool) -> None:
         self.host = host
         self.clock = host.clock
+        self.suspended_ns = self.clock.suspended_ns()
+        """For how long the host had been suspended before, since its boot."""
         self.config = config
         self.owned = owned
         """Whether losttick started this QEMU, and so may end or replace it."""

@@ -22,6 +22,11 @@ from tests.support.processes import marked_processes, wait_until
 #: Within so many seconds a signal ends a run, whatever it does.
 END_S = 5.0
 
+#: So long a busy computer may take to come to a step, in seconds.
+COMES_S = 120
+
+pytestmark = pytest.mark.timeout(400)
+
 #: Stands for `cat` in QEMU's shell. Its Nth call, from 1, says that it has begun, and waits.
 CAT = """#!/bin/sh
 cd "$(dirname "$0")" || exit 1
@@ -60,13 +65,13 @@ def planned(out: Path) -> bool:
 
 def stopped_at_once(marker: str, words: str) -> int:
     """Stop the first process with these words in its command line, as soon as it is there."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + COMES_S
     while time.monotonic() < until:
         for pid, line in marked_processes(marker).items():
             if words in line.replace("\0", " "):
                 os.kill(pid, signal.SIGSTOP)
                 return pid
-    raise AssertionError(f"no {words} in 60 s")
+    raise AssertionError(f"no {words} in {COMES_S} s")
 
 
 def ends_soon_and_clean(process: "subprocess.Popen[str]", out: Path, how: signal.Signals) -> None:
@@ -107,7 +112,7 @@ def test_in_the_midst_of_a_launch(
 ) -> None:
     out = tmp_path / "out"
     with started(*command(best_accel), cwd=tmp_path) as process:
-        assert wait_until(lambda: planned(out))
+        assert wait_until(lambda: planned(out), COMES_S)
         stopped_at_once(nothing_left_behind, words)
         assert not [r for r in journal_dicts(out / "journal.jsonl") if r["record"] == "instance"]
         ends_soon_and_clean(process, out, how)
@@ -130,7 +135,7 @@ def test_in_the_midst_of_a_save_or_a_load(
     (held / "cat").write_text(CAT.format(call=call))
     (held / "cat").chmod(0o755)
     with started(*command(best_accel, "--method", "exec"), cwd=tmp_path) as process:
-        assert wait_until(lambda: (held / "begun").exists())
+        assert wait_until(lambda: (held / "begun").exists(), COMES_S)
         saves = [r for r in journal_dicts(out / "journal.jsonl") if r["record"] == "save"]
         assert bool(saves) is (call == 2)
         ends_soon_and_clean(process, out, how)

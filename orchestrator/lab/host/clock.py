@@ -61,6 +61,10 @@ class LabClock:
         told_ns, wall = self._told
         return told_ns + min(int((time.monotonic() - wall) * 1e9 * self.speed), self.BEYOND_NS)
 
+    def suspended_ns(self) -> int:
+        """Return 0: with this host, a lab stands still as a whole."""
+        return 0
+
     async def sleep(self, ns: int) -> None:
         """Wait until about `ns` nanoseconds of the lab's time have passed."""
         due_ns = self.now_ns() + ns

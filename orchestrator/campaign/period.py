@@ -199,7 +199,7 @@ class _Attempt:
         return PeriodTried(
             self._period_ns,
             printing=round(max(pace.printing_periods for pace in self._paces), 4),
-            gap_error=round(gap_error(self._gaps), 4),
+            gap_error=round(gap_error(self._gaps), 4) if self._gaps else None,
             stop_error=round(stop_error(self._stops), 4) if self._stops else None,
             gaps=len(self._gaps),
             stops=len(self._stops),

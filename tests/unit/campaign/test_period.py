@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from orchestrator.campaign.period import (
+    _Attempt,
     choose_period,
     gap_error_of,
     measured_config,
@@ -15,8 +16,11 @@ from orchestrator.guest.lines import Tick
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.plan.load import build_plan
 from orchestrator.plan.period import AUTO_PERIODS_NS
+from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.testing import FakeHost, Script, immediate
 from orchestrator.trial.pace import Pace
 from orchestrator.vm.config import Accel
+from orchestrator.vm.launch import launch
 
 MS = 1_000_000
 
@@ -94,3 +98,11 @@ def test_a_guest_that_holds_its_ticks_back_is_measured_without(state: SavedState
     config = measured_config(cell, 5 * MS)
     assert (config.guest.state, config.guest.period_ns) == (SavedState.ARMED, 5 * MS)
     assert (config.disk, config.memory_mib) == (False, 64)
+
+
+async def test_a_host_too_busy_for_a_single_gap_gets_another_period() -> None:
+    (cell,) = build_plan({}, "test").cells(Accel.KVM)
+    async with launch(FakeHost(Script(immediate)), measured_config(cell, 5 * MS)) as instance:
+        found = _Attempt(instance, HmpSnapshots(), 5 * MS)._found()
+    assert (found.gap_error, found.gaps) == (None, 0)
+    assert found.why_not == "not everything was measured"

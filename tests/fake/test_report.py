@@ -1,13 +1,17 @@
 """`losttick report`: what every output is written from, and where it goes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from orchestrator.results.outputs.output import OutputOptions
+from orchestrator.results.outputs.table import OUTPUTS, output
 from orchestrator.results.report import read_report
 from orchestrator.results.status import Status
 from orchestrator.testing import Script, immediate, lost
 from tests.support.cut_short_runs import cut_short, go_on
+from tests.support.golden_reports import laid
 from tests.support.report_command import report, valid_junit
 
 
@@ -100,3 +104,43 @@ def test_what_can_t_be_written_is_refused_before_anything_is_read(
     done = report(tmp_path / "missing", *args)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
+
+
+KINDS = [kind for kind, entry in OUTPUTS.items() if entry.file]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: data[: len(data) // 2].rpartition(b"\n")[0][:-20] + b"\n{}\n", "line "),
+        (lambda data: data.replace(b'"format":1', b'"format":99', 1), "reads formats up to 1"),
+        (lambda _: b"[1, 2]\n", "line 1: it does not begin the journal of a losttick run"),
+        (lambda _: b"\x89PNG\r\n\x1a\n\x00", "line 1: it does not begin the journal"),
+        (lambda _: b"", "the file is empty"),
+    ],
+)
+def test_a_journal_that_can_t_be_read_is_refused_and_nothing_is_written(
+    damage: Callable[[bytes], bytes], words: str, tmp_path: Path
+) -> None:
+    folder = laid("affected", tmp_path)
+    journal = folder / "journal.jsonl"
+    journal.write_bytes(damage(journal.read_bytes()))
+    for kind in KINDS:
+        done = report(folder, f"--{kind}", tmp_path / "target")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert words in done.stderr
+        assert str(journal) in done.stderr
+        assert not (tmp_path / "target").exists()
+
+
+def test_a_journal_is_reported_wherever_a_kill_has_cut_it(tmp_path: Path) -> None:
+    folder = laid("smp-mixed", tmp_path)
+    journal = folder / "journal.jsonl"
+    data = journal.read_bytes()
+    lines = [place + 1 for place, byte in enumerate(data) if byte == 10]
+    for end in [*lines[3::4], *(place + 25 for place in lines[4:-1:5])]:
+        journal.write_bytes(data[:end])
+        found = read_report(folder)
+        for kind in KINDS:
+            if kind != "html":
+                assert output(kind).render([found], OutputOptions())

@@ -10,6 +10,7 @@ from orchestrator.results.columns import (
 )
 from orchestrator.results.explain import Reader, explain
 from orchestrator.results.explanation.text import Commands, Excerpt, Section
+from orchestrator.results.outputs.html.numbers import sentence
 from orchestrator.results.outputs.markdown_text import (
     block,
     cell_code,
@@ -61,7 +62,7 @@ def heading(report: Report) -> str:
 
 def opening(report: Report) -> Iterator[str]:
     """Yield what was found, and whether the run came to its end."""
-    yield paragraph(report.meaning)
+    yield paragraph(sentence(report.meaning))
     if report.interrupted is not None:
         yield f"**The run has not ended:** {text(report.interrupted)}."
     if report.went_down:

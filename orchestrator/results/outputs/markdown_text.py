@@ -15,7 +15,7 @@ _EMPHASIS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _LINK = re.compile(r"@(?=\w)|#(?=\d)|(?i:(?<=http)|(?<=https)|(?<=ftp)):(?=//)|(?i:(?<=www))\.")
 
 #: The beginnings of lines that are no paragraph.
-_BLOCK = re.compile(r"^(\d*)([-#+=.)])")
+_BLOCK = re.compile(r"^(?:(?=[-#+=])|\d+(?=[.)](?:\s|$)))")
 
 #: Parts a text in two, and is not shown.
 _NOTHING = "<!-- -->"
@@ -30,8 +30,15 @@ def text(words: str) -> str:
 
 
 def paragraph(words: str) -> str:
-    """Return words as a paragraph: its beginning is no heading, list or rule either."""
-    return _BLOCK.sub(r"\1\\\2", text(words.lstrip()))
+    """Return words as a paragraph, in which words between backquotes are code.
+
+    Its beginning is no heading, list or rule.
+    """
+    parts = one_line(words.strip()).split("`")
+    if len(parts) % 2 == 0:  # a backquote without its other one
+        return _BLOCK.sub(r"\g<0>\\", text(words.strip()))
+    shown = "".join(code(part) if number % 2 else text(part) for number, part in enumerate(parts))
+    return _BLOCK.sub(r"\g<0>\\", shown)
 
 
 def code(words: str) -> str:

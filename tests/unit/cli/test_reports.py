@@ -1,12 +1,20 @@
 """`--report`: what is refused before a run begins, and what an output's failure does to it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cli.exits import ExitCode
+from orchestrator.cli.out import cut_short as ended_early
 from orchestrator.cli.reports import Reports, reports_of
 from orchestrator.errors import InputError
+from orchestrator.results.outputs.table import OUTPUTS
+from orchestrator.testing import Script, immediate
+from tests.support.cut_short_runs import cut_short
+from tests.support.report_command import valid_junit
 
 
 @pytest.mark.parametrize(
@@ -57,3 +65,32 @@ def test_a_run_that_is_cut_short_before_it_begins_reports_nothing(
 ) -> None:
     reports_of([f"junit={tmp_path / 'file'}"], as_json=False).write_cut_short(tmp_path)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("module", ["run", "lab.run", "report"])
+def test_no_output_is_imported_before_it_is_asked_for(module: str) -> None:
+    program = f"import sys, orchestrator.cli.{module}; print(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.splitlines())
+    assert "orchestrator.results.outputs.table" in loaded
+    assert not loaded & {kind.module for kind in OUTPUTS.values()}
+    assert not {name.split(".")[0] for name in loaded} & {"jinja2", "junitparser", "vl_convert"}
+
+
+async def test_a_run_that_was_cut_short_is_reported_unless_its_journal_is_long(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (out := tmp_path / "out").mkdir()
+    await cut_short(out, Script(immediate), "trial", 3)
+    wanted = reports_of([f"junit={tmp_path / 'file'}"], as_json=False)
+    with pytest.raises(KeyboardInterrupt), ended_early(lambda: None, out, wanted):
+        raise KeyboardInterrupt
+    (suite,) = valid_junit((tmp_path / "file").read_text())
+    assert {p.name: p.value for p in suite.properties()}["interrupted"] == "a signal stopped it"
+    (tmp_path / "file").unlink()
+    os.truncate(out / "journal.jsonl", 11_000_000)
+    wanted.write_cut_short(out)
+    assert not (tmp_path / "file").exists()
+    assert f"`losttick report {out}` does it" in capsys.readouterr().err

@@ -114,6 +114,29 @@ def test_text_reads_as_it_was() -> None:
         assert link not in text(NASTY)
 
 
+def test_a_paragraph_is_one_and_has_code_where_losttick_says_so() -> None:
+    for words in (
+        "# a",
+        "- a",
+        "---",
+        "+ a",
+        "1. a",
+        "12) a",
+        "=== a",
+        "    a",
+        "> a",
+        "`a",
+        "a\n- b",
+    ):
+        kinds = [each.type for each in tokens(paragraph(words))]
+        assert kinds[:2] == ["paragraph_open", "inline"], words
+        assert "code_inline" not in kinds
+    assert [each.content for each in tokens(paragraph("run `a|b` twice")) if each.content][1:] == [
+        "run ", "a|b", " twice"
+    ]  # fmt: skip
+    assert paragraph("6.1.176-1 is `clean`") == "6.1.176-1 is `clean`"
+
+
 def test_a_block_ends_where_it_ends() -> None:
     (fence,) = tokens(block(["```", "# no heading", "````"]))
     assert (fence.type, fence.content) == ("fence", "```\n# no heading\n````\n")

@@ -31,7 +31,7 @@ from orchestrator.results.report import read_report
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
-began = time.perf_counter()
+began, cpu = time.perf_counter(), time.process_time()
 report = read_report(Path(sys.argv[1]))
 read, before = time.perf_counter(), peak()
 read_trials(report.result.journal, {case.name: case.trials for case in report.cases})
@@ -42,6 +42,7 @@ Path(sys.argv[2]).write_bytes(page)
 trials = sum(case.trials for case in report.cases)
 print(f"{trials:,} trials: read in {read - began:.1f} s ({before:.0f} MiB at the peak); "
       f"streamed again at {trials / (streamed - read):,.0f} trials/s ({after - before:+.0f} MiB); "
+      f"{time.process_time() - cpu:.1f} s of CPU time in all; "
       f"page built in {done - streamed:.1f} s, {len(page):,} bytes ({peak():.0f} MiB at the peak)")
 """
 

@@ -59,8 +59,11 @@ def _untimed(files: EvidenceFiles) -> str:
 
 
 def _link(place: Path, target: Path | None) -> str:
-    """Return the way from the page to an evidence folder."""
-    if target is None:
+    """Return the way from the page to an evidence folder; nothing if there is none to go to.
+
+    A run in a bundle has no folder.
+    """
+    if target is None or not place.is_dir():
         return ""
     return quote(os.path.relpath(place.absolute(), target.absolute().parent)) + "/"
 

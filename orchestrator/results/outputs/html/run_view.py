@@ -196,10 +196,11 @@ def _left_out(
     """Yield what the page leaves out, and where it is."""
     total = sum(each.counts.trials for each in cells)
     journal = report.result.journal
-    yield (
-        f"The {count(total, 'trial')}, each with its save: charts and tables count them. "
-        f"Each is a line of {journal}."
-    )
+    if total:
+        yield (
+            f"The {count(total, 'trial')}, each with its save: charts and tables count them. "
+            f"Each is a line of {journal}."
+        )
     with_evidence = sum(each.with_evidence for each in trials.values())
     if with_evidence > len(hangs):
         yield (

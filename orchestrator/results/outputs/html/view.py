@@ -96,7 +96,7 @@ class HangView:
     sentence: str
     place: str
     link: str
-    """The evidence folder, relative to the page; empty if nothing tells where the page will be."""
+    """The evidence folder, relative to the page; empty if there is no way to it."""
     steps: Sequence[Step] = ()
     untimed: str = ""
     """Why there is no timeline."""

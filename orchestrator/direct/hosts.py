@@ -11,9 +11,11 @@ from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import DirectCounts
 from orchestrator.guest.lapic_mode import DEFAULT_MODE, LapicMode
+from orchestrator.host.boot import boot_here
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.direct import DirectState
 from orchestrator.journal.file import JOURNAL, Journal, JournalError
+from orchestrator.journal.line import decode
 from orchestrator.journal.records import (
     FORMAT,
     DirectRecord,
@@ -79,11 +81,17 @@ async def run_direct(
     with Journal(out / JOURNAL, shared=shared_out) as journal:
 
         def write(record: Record) -> None:
-            journal.write(record)
-            state.apply(record)
+            # As it was written, with its time: what a later reader of the journal reads.
+            state.apply(decode(journal.write(record)))
 
         names = tuple(subject.name for subject in subjects)
-        write(DirectRecord(FORMAT, __version__, names, confidence, mode=mode))
+        boot = boot_here()
+        write(
+            DirectRecord(
+                FORMAT, __version__, names, confidence, mode=mode, boot_id=boot.id,
+                machine=boot.machine,
+            )
+        )  # fmt: skip
         for subject in subjects:
             if subject.lab:
                 write(LabRecord(subject.name, subject.lab))

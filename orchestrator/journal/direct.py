@@ -13,6 +13,7 @@ from pathlib import Path
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
 from orchestrator.guest.config import DEFAULT_TIMER
+from orchestrator.host.boot import Boot
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.counts import OrderError
 from orchestrator.journal.file import apply_each
@@ -64,6 +65,18 @@ class DirectState:
     verdict: str | None = None
     """The verdict that ended the test; None until then."""
     interrupted: str | None = None
+    boot: Boot = field(default_factory=Boot)
+    """The boot of the host from which losttick ran."""
+
+    @property
+    def went_down(self) -> str:
+        """Where that host stopped, if the test noted no end, in words."""
+        if self.verdict is not None or self.interrupted is not None:
+            return ""
+        for name, host in self.hosts.items():
+            if host.control is None and host.failure is None and host.skipped is None:
+                return f"in the test of {name}"
+        return ""
 
     def apply(self, record: Record) -> None:
         """Change the state by the next record.
@@ -77,6 +90,7 @@ class DirectState:
                     raise OrderError("a second direct test begins in the same journal")
                 self.losttick, self.confidence = record.losttick, record.confidence
                 self.mode, self.began_at = record.mode, record.at
+                self.boot = Boot(record.boot_id, record.machine)
                 self.hosts = {name: TestedHost() for name in record.hosts}
             case HostRecord():
                 self._host(record.cell or "").facts = record.facts

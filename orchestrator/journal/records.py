@@ -58,6 +58,9 @@ class DirectRecord:
     at: str = ""
     mode: str = DEFAULT_TIMER
     """The mode of the timers that are restored."""
+    boot_id: str = ""
+    """As in `run`, of the host from which losttick runs."""
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator.host.boot import boot_here
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.direct import read_direct_state
 from orchestrator.journal.file import JOURNAL, is_being_written, read_journal
@@ -34,9 +35,13 @@ def read_direct_result(folder: Path) -> DirectResult:
         JournalFormatError: the journal can't be understood.
     """
     journal = folder / JOURNAL
-    result = judge_direct(read_direct_state(journal), journal)
+    state = read_direct_state(journal)
+    result = judge_direct(state, journal)
     if result.interrupted is not None and is_being_written(journal):
-        result = replace(result, interrupted=STILL_GOES_ON)
+        return replace(result, interrupted=STILL_GOES_ON)
+    if state.went_down and state.boot.ended_before(boot_here()):
+        where = state.went_down
+        return replace(result, interrupted=f"the host went down {where}", went_down=where)
     return result
 
 
@@ -46,6 +51,7 @@ def direct_summary(result: DirectResult) -> dict[str, Any]:
         "verdict": result.verdict.value,
         "mode": result.mode,
         "interrupted": result.interrupted,
+        "went_down": result.went_down or None,
         "hosts": [_host(host) for host in result.hosts],
         "journal": str(result.journal),
     }

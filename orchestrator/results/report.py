@@ -207,6 +207,7 @@ def _of_direct(folder: Path, result: DirectResult) -> Report:
         began_at=result.began_at,
         ended_at=result.ended_at,
         interrupted=result.interrupted,
+        went_down=result.went_down,
     )
 
 

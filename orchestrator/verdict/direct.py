@@ -67,6 +67,8 @@ class DirectResult:
     """UTC, in ISO 8601."""
     ended_at: str = ""
     """Empty if it was killed, or goes on."""
+    went_down: str = ""
+    """Where the host went down, in words; empty if it did not, or is not known to."""
 
     @property
     def failed(self) -> bool:

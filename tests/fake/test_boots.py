@@ -15,6 +15,10 @@ from orchestrator.cli.screen import Screen
 from orchestrator.host.boot import BOOT_ID, HOST_NAME, MACHINE_ID, boot_here
 from orchestrator.host.local_facts import cpu_here
 from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.records import FORMAT, DirectRecord, SkipRecord
+from orchestrator.results.outputs.github import summary as summary_of_step
+from orchestrator.results.outputs.output import OutputOptions
+from orchestrator.results.outputs.table import OUTPUTS, output, service
 from orchestrator.results.report import read_report
 from orchestrator.results.result import read_result
 from orchestrator.results.summary import summary
@@ -23,6 +27,7 @@ from orchestrator.vm.config import Accel
 from tests.support.cut_short_runs import PLAN
 from tests.support.heard import Heard
 from tests.support.journal import journal_dicts
+from tests.support.report_command import written
 
 #: What this computer is known by. Without an id it is not known.
 MACHINE, NAME = (
@@ -183,3 +188,42 @@ async def test_a_run_that_another_computer_goes_on_with_did_not_go_down(
     await session(out, Booted("boot-1", machine="a" * 32), lines=lines)
     notes = await session(out, Booted("boot-2", machine="b" * 32))
     assert not [note for note in notes if "boot" in note or "went down" in note]
+
+
+@known
+async def test_every_output_names_the_trial(
+    cut: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    out, lines = cut
+    await session(out, "boot-1", lines=lines)
+    found = read_report(out)
+    assert found.went_down
+    for kind, entry in OUTPUTS.items():
+        if entry.file:
+            said = output(kind).render([found], OutputOptions()).decode()
+        else:
+            said = service(kind).publish([found], OutputOptions())
+        assert f"the host went down {found.went_down}" in said, kind
+    assert f"the host went down {found.went_down}" in summary_of_step([found]).decode()
+
+
+@known
+@pytest.mark.parametrize(
+    ("boot", "machine", "where"),
+    [
+        ("boot-1", boot_here().machine, "in the test of b"),
+        ("boot-1", "another", ""),
+        ("boot-1", "", ""),
+        (boot_here().id, boot_here().machine, ""),
+    ],
+)
+def test_a_direct_test_names_the_host_that_it_was_testing(
+    boot: str, machine: str, where: str, tmp_path: Path
+) -> None:
+    begun = DirectRecord(FORMAT, "0", ("a", "b"), 0.95, boot_id=boot, machine=machine)
+    out = written(tmp_path / "out", [begun, SkipRecord("a", "no KVM")])
+    found = read_report(out)
+    assert found.went_down == where
+    said = f"the host went down {where}" if where else "its journal names no reason"
+    assert found.interrupted == said

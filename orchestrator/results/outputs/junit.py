@@ -103,7 +103,7 @@ def _told(case: Case, report: Report) -> Iterator[str]:
         yield f"{bug.trials} trials look like the {bug.bug.name}."
     if report.interrupted is not None:
         yield f"The run has not ended: {report.interrupted}."
-    if report.went_down:
+    if report.went_down and report.went_down not in (report.interrupted or ""):
         yield f"The host went down {report.went_down}."
     for trial in case.kept[:_MOST_TRIALS]:
         yield ""

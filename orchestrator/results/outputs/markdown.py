@@ -65,7 +65,7 @@ def opening(report: Report) -> Iterator[str]:
     yield paragraph(sentence(report.meaning))
     if report.interrupted is not None:
         yield f"**The run has not ended:** {text(report.interrupted)}."
-    if report.went_down:
+    if report.went_down and report.went_down not in (report.interrupted or ""):
         yield f"**The host went down** {text(report.went_down)}."
 
 

@@ -41,6 +41,8 @@ def test_run_says_clean(losttick: Run, tmp_path: Path, accel: Accel) -> None:
     assert loads == 20 or (loads > 20 and "sham" in roles)  # a busy host gets more, in pairs
     assert "20/20" in done.stderr  # paired or not
     assert losttick("show", "out").stdout == done.stdout
+    assert losttick("bundle", "out", "-o", "b.tar.zst", "--anonymous").returncode == 0
+    assert done.stdout.startswith(losttick("show", "b.tar.zst").stdout)
 
 
 def test_json_is_one_object_and_nothing_else(

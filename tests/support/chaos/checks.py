@@ -120,6 +120,11 @@ def wrongly_announced(result: RunResult, events: Path, sessions: int) -> list[st
     ]
 
 
+def paused_s(result: RunResult) -> float:
+    """Return for how long the sessions of a run paused, in seconds."""
+    return sum(r["ns"] for r in records_in(result.journal) if r["record"] == "pause") / 1e9
+
+
 def unfinished(result: RunResult, planned: int) -> list[str]:
     """Return the cells that have fewer trials than were planned."""
     return [

@@ -1,6 +1,7 @@
 """One round: a campaign that a seed draws, its faults, and what came of it."""
 
 import random
+import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,9 @@ class Round:
     unfinished: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     """Sessions that hung, or ended as no fault explains."""
+    took_s: float = 0.0
+    paused_s: float = 0.0
+    """How much of that its run paused, because of a busy host or a full disk."""
     slowest_end_s: float = 0.0
     """The longest time from an interrupt to the end of its session."""
 
@@ -80,7 +84,8 @@ class Round:
         faults = "; ".join(self.blows) or "no fault"
         return (
             f"round {self.number} ({' '.join(self.options)}): {faults} -> {self.verdict}, "
-            f"{self.trials} trials, resumed {self.resumed} times"
+            f"{self.trials} trials, resumed {self.resumed} times, in {self.took_s:.0f} s, of which "
+            f"it paused {self.paused_s:.0f} s"
         )
 
     def troubles(self) -> list[str]:
@@ -94,9 +99,9 @@ def run_round(parent: Path, seed: int, number: int, accel: str) -> Round:
     options = ["--accel", accel, "--seed", str(rng.randrange(1 << 32))]
     for name, values in AXES.items():
         options += [name, rng.choice(values)]
-    done = Round(number, tuple(options))
+    done, began = Round(number, tuple(options)), time.monotonic()
     with new_place(parent, f"round-{number}") as place:
-        blows = deque(_drawn(rng, small_disks=place.small) for _ in range(rng.randrange(4, 12)))
+        blows = deque(_drawn(rng, small_disks=place.small) for _ in range(rng.randrange(6, 18)))
         bereft = _to_its_end(place, done, blows, rng)
         out = place.results / "out"
         if (out / "journal.jsonl").exists():
@@ -108,7 +113,9 @@ def run_round(parent: Path, seed: int, number: int, accel: str) -> Round:
             done.twice = checks.counted_twice(result)
             done.twice += checks.wrongly_announced(result, events, done.resumed + 1)
             done.unfinished = checks.unfinished(result, PLANNED)
+            done.paused_s = checks.paused_s(result)
         done.left = checks.left_behind(place, folders=bereft)
+    done.took_s = time.monotonic() - began
     return done
 
 

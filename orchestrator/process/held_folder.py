@@ -5,6 +5,10 @@ import os
 import stat
 from pathlib import Path
 
+#: Largest file that is read, by half of the computer's memory: the rest is needed for the program
+#: itself. A file with holes takes no room on a disk, however large it is.
+MOST_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
 
 class HeldFolder:
     """An open folder, in which a program that is not trusted may put what it likes."""
@@ -17,7 +21,7 @@ class HeldFolder:
         """Return a regular file: never what a link leads to, never a FIFO that has no end.
 
         Raises:
-            OSError: it can't be read, or is no regular file.
+            OSError: it can't be read, is no regular file, or is too large for the memory.
         """
         if self._fd < 0:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
@@ -25,7 +29,11 @@ class HeldFolder:
         with os.fdopen(os.open(name, how, dir_fd=self._fd), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", name)
-            return file.read()
+            size = os.fstat(file.fileno()).st_size
+            content = b"" if size > MOST_BYTES else file.read(MOST_BYTES + 1)  # it may grow
+            if max(size, len(content)) > MOST_BYTES:
+                raise OSError(errno.EFBIG, "larger than half of this computer's memory", name)
+            return content
 
     def close(self) -> None:
         """Let the folder go."""

@@ -1,7 +1,9 @@
 """A snapshot on a disk; then a new QEMU with `-loadvm` on a copy of the disk."""
 
+from orchestrator.qmp.errors import AnswerError
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.snapshot.jobs import JobSnapshots
+from orchestrator.snapshot.state_file import read_state_file
 from orchestrator.vm.argv import DISK_FILE
 from orchestrator.vm.instance import Instance
 
@@ -26,7 +28,10 @@ class LoadvmSnapshots:
         # In a stopped instance, `stop` only flushes the disks: QEMU then writes its cached
         # qcow2 tables to the file (vm_stop_force_state in QEMU's system/cpus.c).
         await instance.stop()
-        instance.states[tag] = await instance.process.read_file(DISK_FILE)
+        try:
+            instance.states[tag] = await read_state_file(instance, "savevm", DISK_FILE)
+        except FileNotFoundError:
+            raise AnswerError("savevm", f"its file {DISK_FILE} is gone") from None
 
     async def load(self, instance: Instance, tag: str) -> None:
         """Start a QEMU with `-loadvm`."""

@@ -3,6 +3,7 @@
 from orchestrator.qmp.answers import MigrationChange, MigrationInfo, understood
 from orchestrator.qmp.errors import CommandFailedError, MonitorTimeoutError
 from orchestrator.qmp.events import EventStream
+from orchestrator.snapshot.state_file import read_state_file
 from orchestrator.vm.instance import Instance
 
 #: Time between two checks for a file whose completion QEMU does not announce.
@@ -102,7 +103,7 @@ class MigrationSnapshots:
             async with instance.clock.deadline(deadline_ns):
                 while True:
                     try:
-                        return await instance.process.read_file(_file_of(tag))
+                        return await read_state_file(instance, "migrate", _file_of(tag))
                     except FileNotFoundError:
                         await instance.clock.sleep(_LOOK_NS)
         except TimeoutError:

@@ -1,6 +1,7 @@
 """Pages of the HTML report in a real browser."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from orchestrator.results.outputs.html.index import write_index
 from orchestrator.results.outputs.output import OutputOptions
 from orchestrator.results.outputs.table import output
 from orchestrator.results.report import read_report
@@ -78,6 +80,24 @@ def test_every_page(browser: Browser, pages: dict[str, Path], width: int, scheme
             open_all(page)
             assert overflow(page) <= 0, path
             assert violations(page) == [], path
+
+
+def named(index: Path) -> list[str]:
+    """Return the names of the runs in an index, in its order."""
+    return [each["folder"] for each in json.loads(index.with_name("index.json").read_text())]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "light"), (1100, "dark")])
+def test_the_index(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+    for name in list(OLD_JOURNALS)[:6]:
+        make_run_folder(name, tmp_path / name)
+    path = write_index(tmp_path, print)
+    with opened(browser, path, width=width, scheme=scheme, bypass_csp=True) as page:  # type: ignore[arg-type]
+        assert overflow(page) <= 0
+        assert violations(page) == []
+        links = page.eval_on_selector_all("th a", "found => found.map(each => each.href)")
+    assert links == [(path.parent / name / "report.html").as_uri() for name in named(path)]
 
 
 @pytest.mark.thorough

@@ -56,7 +56,7 @@ class Row:
     command: str = ""
     verdict: Verdict | None = None
     answer: str = ""
-    """What was found, in a sentence or two."""
+    """What was found, in a sentence."""
     began_at: str = ""
     cells: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
@@ -178,7 +178,7 @@ def _of_report(name: str, stamp: str, report: Report) -> Row:
         ended=report.interrupted is None,
         command=report.command,
         verdict=report.verdict,
-        answer=first_paragraph(report),
+        answer=first_paragraph(report).partition(". ")[0].rstrip(".") + ".",
         began_at=report.began_at,
         cells=tuple(case.name for case in report.cases),
         facts=tuple(_facts(report)),
@@ -193,7 +193,8 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         named = ", ".join(list(labs)[:_MOST_KERNELS]) + (f" and {more} more" if more > 0 else "")
         yield "kernel", named
     elif facts:
-        yield "kernel", f"{facts.kernel} ({facts.kernel_build})"
+        yield "kernel", facts.kernel
+        yield "kernel build", facts.kernel_build
     if facts:
         yield "host", facts.cpu
         yield "microcode", facts.microcode or "not known"

@@ -84,6 +84,15 @@ def report(
         str,
         typer.Option("--kcidb-origin", help="Name of your CI system, as KCIDB knows it."),
     ] = "losttick",
+    kcidb_build: Annotated[
+        str,
+        typer.Option(
+            "--kcidb-build",
+            metavar="ID",
+            help="Build of the tested kernel that KCIDB has already.",
+            show_default="a build that is submitted with the results",
+        ),
+    ] = "",
     commit: Annotated[
         str,
         typer.Option(
@@ -104,7 +113,10 @@ def report(
         wanted = wanted_files(files)
         _check_asked(folders, wanted, index)
         options = OutputOptions(
-            junit_properties=junit_properties, kcidb_origin=kcidb_origin, commit=commit
+            junit_properties=junit_properties,
+            kcidb_origin=kcidb_origin,
+            kcidb_build=kcidb_build,
+            commit=commit,
         )
         reports = checked(wanted, options)
         write_index = index_writer() if index else None

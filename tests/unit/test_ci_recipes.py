@@ -242,9 +242,9 @@ def test_what_was_not_checked_says_so() -> None:
     named = re.findall(r"\[\S+\]\((\S+)\)[^|]*\| ([^|]+) \|", table)
     assert all((CI / name).exists() for name, _ in named)
     unchecked = {name for name, by in named if by == "not checked"}
-    assert {path.name for path in CI.iterdir()} >= unchecked
     says_so = {
-        path.name for path in CI.iterdir()
+        str(path.relative_to(CI)) for path in CI.rglob("*")
         if path.is_file() and re.search(r"not\W+checked by", path.read_text())
     }  # fmt: skip
-    assert says_so - {"README.md"} == unchecked
+    assert says_so - {"README.md", "kernelci/losttick.jinja2"} == unchecked
+    assert "kernelci/losttick.jinja2" in says_so

@@ -40,6 +40,8 @@ _EXCERPT = 16_384
 
 _ORIGIN = re.compile(r"[a-z0-9_]+")
 
+_BUILD = re.compile(r"[a-z0-9_]+:[^\0-\x20]+")
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 #: A commit in the name of a kernel, as CONFIG_LOCALVERSION_AUTO writes it.
@@ -53,10 +55,10 @@ class Kcidb:
         """Return checkouts, builds, tests, issues and incidents of all runs.
 
         Raises:
-            OutputError: the origin or the commit can't be used.
+            OutputError: the origin, the build or the commit can't be used.
         """
         _check(reports, options)
-        submission = _Submission(options.kcidb_origin, options.commit)
+        submission = _Submission(options)
         for report in reports:
             for case in report.cases:
                 submission.add(case, report)
@@ -69,17 +71,20 @@ def _check(reports: Sequence[Report], options: OutputOptions) -> None:
             f"writing KCIDB: the origin {options.kcidb_origin!r} is not the name of a CI system: "
             "lower-case letters, digits and underscores"
         )
-    if not options.commit:
-        return
-    if not _COMMIT.fullmatch(options.commit):
+    if options.kcidb_build and not _BUILD.fullmatch(options.kcidb_build):
+        raise OutputError(
+            f"writing KCIDB: {options.kcidb_build!r} is not the identifier of a build, such as "
+            "maestro:67d409f9f378f0c5986dc7df"
+        )
+    if options.commit and not _COMMIT.fullmatch(options.commit):
         raise OutputError(
             f"writing KCIDB: {options.commit!r} is not the whole hash of a commit, which has 40 "
             "lower-case hexadecimal digits (`git rev-parse HEAD` prints it)"
         )
     kernels = {_release(case) for report in reports for case in report.cases if case.facts}
-    if len(kernels) > 1:
+    if len(kernels) > 1 and (options.commit or options.kcidb_build):
         raise OutputError(
-            "writing KCIDB: one commit was given for the kernels "
+            "writing KCIDB: one commit or build was given for the kernels "
             f"{', '.join(sorted(kernels))}. Report each run by itself."
         )
 
@@ -87,9 +92,10 @@ def _check(reports: Sequence[Report], options: OutputOptions) -> None:
 class _Submission:
     """The objects of one file, each once."""
 
-    def __init__(self, origin: str, commit: str) -> None:
-        self._origin = origin
-        self._commit = commit
+    def __init__(self, options: OutputOptions) -> None:
+        self._origin = options.kcidb_origin
+        self._commit = options.commit
+        self._submitted = options.kcidb_build
         self._checkouts: dict[str, Any] = {}
         self._builds: dict[str, Any] = {}
         self._tests: dict[str, Any] = {}
@@ -110,7 +116,7 @@ class _Submission:
     def add(self, case: Case, report: Report) -> None:
         """Add a case as a test, with all that it refers to."""
         facts = case.facts or report.facts
-        build = self._build(facts, case.lab)
+        build = self._submitted or self._build(facts, case.lab)
         name = self._id(report.identity, case.name)
         self._tests[name] = {
             "id": name,

@@ -23,6 +23,8 @@ class OutputOptions:
     """Also give test cases properties, which the schema of Jenkins does not allow."""
     kcidb_origin: str = "losttick"
     """The name of the CI system that submits, as KCIDB knows it."""
+    kcidb_build: str = ""
+    """The identifier of the tested kernel's build, if somebody submitted it; else empty."""
     commit: str = ""
     """The whole hash of the tested kernel's commit; empty if it is not known."""
 

@@ -30,7 +30,8 @@ def kcidb(*reports: Report, **options: Any) -> dict[str, Any]:
     ids = {kind: [each["id"] for each in found[kind]] for kind in found if kind != "version"}
     assert all(len(set(each)) == len(each) for each in ids.values())
     assert {each["checkout_id"] for each in found["builds"]} == set(ids["checkouts"])
-    assert {each["build_id"] for each in found["tests"]} == set(ids["builds"])
+    theirs = {options["kcidb_build"]} if "kcidb_build" in options else set(ids["builds"])
+    assert {each["build_id"] for each in found["tests"]} == theirs
     assert {each["issue_id"] for each in found["incidents"]} == set(ids["issues"])
     assert {each["test_id"] for each in found["incidents"]} <= set(ids["tests"])
     return found
@@ -118,6 +119,19 @@ def test_the_commit_of_the_kernel_is_named_where_it_is_known() -> None:
     assert checkout["id"].startswith("night_shift:")
 
 
+def test_a_build_that_was_submitted_before_is_only_named() -> None:
+    build = "maestro:67d409f9f378f0c5986dc7df"
+    found = kcidb(report(case("kvm/a", Verdict.AFFECTED, 20)), kcidb_build=build)
+    assert (found["checkouts"], found["builds"]) == ([], [])
+    assert len(found["incidents"]) == 1
+
+
+@pytest.mark.parametrize("build", ["67d409f9", "Maestro:1", "maestro:", "maestro:a b", ":1"])
+def test_a_build_that_kcidb_can_not_have_is_refused(build: str) -> None:
+    with pytest.raises(OutputError, match="not the identifier of a build"):
+        kcidb(report(case("kvm/a", Verdict.CLEAN)), kcidb_build=build)
+
+
 @pytest.mark.parametrize("origin", ["Night", "a-b", "", "a:b", "ä"])
 def test_an_origin_that_kcidb_refuses_is_refused(origin: str) -> None:
     with pytest.raises(OutputError, match="name of a CI system"):
@@ -134,8 +148,9 @@ def test_one_commit_for_several_kernels_is_refused() -> None:
     several = report(
         case("a", Verdict.CLEAN, lab=arm()), case("b", Verdict.CLEAN, lab=arm(version="6.12.1-1"))
     )
-    with pytest.raises(OutputError, match=r"6\.1\.176-1, 6\.12\.1-1"):
-        kcidb(several, commit=COMMIT)
+    for one in ({"commit": COMMIT}, {"kcidb_build": "maestro:1"}):
+        with pytest.raises(OutputError, match=r"6\.1\.176-1, 6\.12\.1-1"):
+            kcidb(several, **one)
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

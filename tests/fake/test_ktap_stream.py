@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.campaign.events import NO_PROGRESS, Progress
+from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import run_plan
 from orchestrator.cli.ktap_stream import ktap_to
 from orchestrator.errors import InfraError, UnfitError
@@ -59,7 +60,10 @@ async def streamed(folder: Path, behaviour: Behaviour, last: int = 100) -> Watch
         ktap_to(watching.printed.append, watching) as progress,
     ):
         listener: Progress = progress
-        await run_plan(FakeHost(Script(behaviour)), PLAN, Accel.KVM, folder, listener)
+        resumed = read_run(folder) if any(folder.iterdir()) else None
+        await run_plan(
+            FakeHost(Script(behaviour)), PLAN, Accel.KVM, folder, listener, resumed=resumed
+        )
     return watching
 
 
@@ -88,6 +92,13 @@ async def test_a_run_that_is_cut_short_prints_a_result_for_each_cell(tmp_path: P
     whole, cells = results(b"".join(watching.printed))
     assert (whole, sorted(cells.values())) == ("FAILURE", ["FAILURE", "SUCCESS"])
     assert b" # ERROR interrupted\n" in watching.printed[-1]
+
+
+async def test_a_resumed_run_prints_the_cells_that_had_ended_too(tmp_path: Path) -> None:
+    await streamed(tmp_path, immediate, last=1)
+    resumed = await streamed(tmp_path, immediate)
+    whole, cells = results(b"".join(resumed.printed))
+    assert (whole, list(cells.values())) == ("SUCCESS", ["SUCCESS", "SUCCESS"])
 
 
 @pytest.mark.parametrize(

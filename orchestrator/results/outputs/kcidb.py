@@ -38,6 +38,9 @@ _ISSUE_VERSION = 1
 #: The longest log excerpt.
 _EXCERPT = 16_384
 
+#: Evidence folders of a test that are named.
+_EVIDENCE = 30
+
 _ORIGIN = re.compile(r"[a-z0-9_]+")
 
 _BUILD = re.compile(r"[a-z0-9_]+:[^\0-\x20]+")
@@ -258,7 +261,8 @@ def _misc(case: Case, report: Report) -> dict[str, Any]:
         "diagnoses": dict(case.causes),
         "loss_rate": plain(case.rate),
         "known_bugs": [each.bug.name for each in case.known_bugs],
-        "evidence": list(case.evidence),
+        "evidence": list(case.evidence[:_EVIDENCE]),
+        "evidence_folders": len(case.evidence),
         "lab": plain(case.lab),
         "seed": report.seed,
         "interrupted": report.interrupted,

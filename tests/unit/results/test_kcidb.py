@@ -171,6 +171,14 @@ def test_a_long_excerpt_is_cut() -> None:
     assert 16_380 <= len(test["log_excerpt"].encode()) <= 16_384
 
 
+def test_a_submission_of_many_losses_stays_small() -> None:
+    folders = tuple(f"evidence/{number:04d}-host-lost" for number in range(1000))
+    cells = [case(f"kvm/{n}", Verdict.AFFECTED, 20, evidence=folders) for n in range(500)]
+    found = kcidb(report(*cells))
+    assert found["tests"][0]["misc"]["evidence_folders"] == 1000
+    assert len(json.dumps(found)) < 4_000_000
+
+
 def texts_of(value: Any) -> Iterator[str]:
     """Yield each text in plain data, with the keys."""
     if isinstance(value, dict):

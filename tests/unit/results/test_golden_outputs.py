@@ -23,7 +23,7 @@ from tests.support.places import GOLDEN
 
 RUNS = sorted((GOLDEN / "runs").glob("*.jsonl.gz"))
 
-OUTPUTS = sorted(path for path in (GOLDEN / "runs").iterdir() if path not in RUNS)
+OUTPUTS = sorted(path for kind in ("ktap", "kcidb") for path in (GOLDEN / "runs").glob(f"*.{kind}"))
 
 
 def name(path: Path) -> str:

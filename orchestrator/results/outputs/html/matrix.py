@@ -7,15 +7,10 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.cell import Cell, differing
 from orchestrator.results.outputs.html.view import Mark, Matrix
 from orchestrator.results.report import Case, Report
-from orchestrator.results.short_names import short_names
 from orchestrator.verdict.run import RunResult
-from orchestrator.verdict.verdict import Verdict
 
 #: Most columns of a matrix of cells.
 _MOST_COLUMNS = 4
-
-#: Characters of a cell's name in a comparison of runs.
-_ROOM = 40
 
 
 def cell_matrix(result: RunResult, links: Mapping[str, str]) -> Matrix | None:
@@ -104,29 +99,35 @@ def _edit(lab: LabIdentity) -> str:
 def comparison(
     reports: Sequence[Report], links: Sequence[str]
 ) -> tuple[Matrix, Sequence[tuple[str, str]]]:
-    """Return several runs by their cells, and what the numbers of its columns stand for."""
+    """Return several runs by their cells, and what the numbers of its columns stand for.
+
+    The fewer ones, runs or cells, are the columns, so that the table fits a narrow page.
+    """
     ids = list(dict.fromkeys(case.name for report in reports for case in report.cases))
-    names = short_names(ids, _ROOM) if len(ids) > 1 else {ids[0]: ids[0]} if ids else {}
-    numbers = {name: str(number) for number, name in enumerate(ids, 1)}
-    rows = []
-    for report, link in zip(reports, links, strict=True):
-        by_name = {case.name: case for case in report.cases}
-        marks: list[Mark | None] = [
-            Mark(report.verdict, link=link, name=f"{report.folder.name or report.folder}, the run")
+    by_name = [{case.name: case for case in report.cases} for report in reports]
+    names = [run_name(report) for report in reports]
+    whole: list[Mark | None] = [
+        Mark(report.verdict, link=link, name=f"{name}, the whole run")
+        for report, link, name in zip(reports, links, names, strict=True)
+    ]
+    marks = [
+        [_of_case(cases.get(each), link) for cases, link in zip(by_name, links, strict=True)]
+        for each in ids
+    ]
+    if len(ids) < len(reports):
+        rows = [
+            (name, [mark, *(found[number] for found in marks)])
+            for number, (name, mark) in enumerate(zip(names, whole, strict=True))
         ]
-        marks += [_of_case(by_name.get(name), link) for name in ids]
-        rows.append((run_name(report), marks))
-    matrix = Matrix(
-        "Runs by cells", "run", ["all", *numbers.values()], rows,
-        "Under `all` is the whole run, then a column for each cell, with its number. Empty: the "
-        "run has no such cell.",
-        dense=len(ids) > 3,
-    )  # fmt: skip
-    return matrix, [(numbers[name], names[name] + _whole(name, names[name])) for name in ids]
-
-
-def _whole(name: str, short: str) -> str:
-    return f" ({name})" if short != name else ""
+        legend = [(str(number), each) for number, each in enumerate(ids, 1)]
+        caption = "The column `all` is the whole run. Each number is a cell. Hatched: no such cell."
+        columns = ["all", *(number for number, _ in legend)]
+        return Matrix("Runs by cells", "run", columns, rows, caption, dense=True), legend
+    rows = [("whole run", whole), *zip(ids, marks, strict=True)]
+    legend = [(str(number), each) for number, each in enumerate(names, 1)]
+    columns = [number for number, _ in legend]
+    caption = "Each number is a run. Hatched: the run has no such cell."
+    return Matrix("Runs by cells", "cell", columns, rows, caption, dense=True), legend
 
 
 def _of_case(case: Case | None, link: str) -> Mark | None:
@@ -140,11 +141,6 @@ def run_name(report: Report) -> str:
     kernel = "" if report.command.startswith("lab") or not report.facts else report.facts.kernel
     name = report.folder.resolve().name or str(report.folder)
     return f"{name} · {kernel}" if kernel else name
-
-
-def gravest(reports: Sequence[Report]) -> Verdict:
-    """Return the gravest verdict of several runs."""
-    return min((report.verdict for report in reports), key=list(Verdict).index)
 
 
 def _lost(lost: int, trials: int) -> str:

@@ -44,14 +44,33 @@ def test_a_real_run_gives_the_same_output(path: Path, tmp_path: Path) -> None:
 
 def test_each_run_has_its_outputs() -> None:
     assert {name(path) for path in RUNS} == {name(path) for path in OUTPUTS}
-    assert {"lab", "smp", "probe", "interrupted"} <= {name(path) for path in RUNS}
 
 
-@pytest.mark.parametrize("journal", RUNS, ids=name)
-def test_the_kernel_and_kcidb_read_it(journal: Path, tmp_path: Path) -> None:
-    kcidb_io.schema.LATEST.validate(json.loads(rendered(journal, "kcidb", tmp_path)))
-    (run,) = parsed(rendered(journal, "ktap", tmp_path))["subtests"]
+#: These, and the reports of other runs: a lab's, a direct test's, an affected host's, and more.
+KTAP = sorted(path for path in GOLDEN.rglob("*.ktap"))
+
+KCIDB = sorted([*GOLDEN.rglob("*.kcidb"), *(GOLDEN / "reports").glob("*.json")])
+
+
+def of_each_run(paths: list[Path]) -> set[str]:
+    return {name(path) for path in paths}
+
+
+@pytest.mark.parametrize("path", KTAP, ids=name)
+def test_the_kernel_reads_it(path: Path) -> None:
+    (run,) = parsed(path.read_bytes())["subtests"]
+    assert run["subtests"]
     assert all(each["name"] and not each["errors"] for each in [run, *run["subtests"]])
+
+
+@pytest.mark.parametrize("path", KCIDB, ids=name)
+def test_kcidb_reads_it(path: Path) -> None:
+    kcidb_io.schema.LATEST.validate(json.loads(path.read_bytes()))
+
+
+def test_runs_of_every_kind_are_read() -> None:
+    kinds = {"lab", "probe", "smp", "affected", "interrupted", "skipped", "unknown"}
+    assert kinds <= of_each_run(KTAP) == of_each_run(KCIDB)
 
 
 if __name__ == "__main__":

@@ -22,4 +22,6 @@ async def read_state_file(instance: Instance, command: str, name: str) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise AnswerError(command, f"its file {name} can't be read: {error.strerror}") from error
+        raise AnswerError(
+            command, f"its file {name} can't be read: {error.strerror or error}"
+        ) from error

@@ -165,6 +165,12 @@ def test_apt_that_fails_is_no_verdict(clone: Clone) -> None:
     assert done.stderr.endswith("Once it can, run again: ./bootstrap run\n")
 
 
+def test_a_command_that_fails_unforeseen_is_no_verdict(clone: Clone) -> None:
+    """The shell would end with the command's own code, and 1 is a verdict."""
+    clone.tool("flock", "exit 1")
+    assert clone.bootstrap("setup").returncode == 70
+
+
 def test_no_apt_is_said(clone: Clone) -> None:
     (clone.tools / "qemu-img").unlink()
     done = clone.bootstrap("run")

@@ -7,12 +7,12 @@ place at a time: most of a round is waiting, for stopped programs and for a calm
 
 import contextlib
 import itertools
-import multiprocessing
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,16 @@ USUAL_S = 15
 
 #: Rounds that take place at a time in a longer one. They disturb each other as neighbours would.
 AT_ONCE = 2
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """Let runs heed Ctrl-C, though the tests may run in the background, where it is ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.timeout(0)
@@ -60,10 +70,9 @@ def run_rounds(parent: Path, seed: int, accel: Accel, until: float) -> Iterator[
 
 
 def some_at_once(parent: Path, seed: int, accel: Accel, until: float) -> Iterator[Round]:
-    """Run the rounds of a seed until a moment, some at a time, each in a process of its own."""
+    """Run the rounds of a seed until a moment, some at a time."""
     numbers = itertools.count(1)
-    context = multiprocessing.get_context("spawn")
-    with contextlib.closing(_Pool(ProcessPoolExecutor(AT_ONCE, context))) as pool:
+    with contextlib.closing(_Pool(ThreadPoolExecutor(AT_ONCE))) as pool:
         for _ in range(AT_ONCE):
             pool.submit(parent, seed, next(numbers), accel)
         while pool.running:
@@ -76,12 +85,12 @@ def some_at_once(parent: Path, seed: int, accel: Accel, until: float) -> Iterato
 class _Pool:
     """Rounds that take place now."""
 
-    def __init__(self, executor: ProcessPoolExecutor) -> None:
+    def __init__(self, executor: ThreadPoolExecutor) -> None:
         self._executor = executor
         self.running: set[Future[Round]] = set()
 
     def submit(self, parent: Path, seed: int, number: int, accel: Accel) -> None:
-        self.running.add(self._executor.submit(run_round, parent, seed, number, str(accel)))
+        self.running.add(self._executor.submit(run_round, parent, seed, number, accel))
 
     def ended(self) -> list[Round]:
         """Wait until at least one round has ended."""

@@ -38,7 +38,11 @@ class LabClock:
         self._sleeps: dict[asyncio.Timeout, int] = {}
 
     def tell(self, now_ns: int) -> None:
-        """Take note of the lab's time, which never goes back."""
+        """Take note of the lab's time, which never goes back.
+
+        A lab whose clock stands still gets no more time for that, whatever its agent says.
+        """
+        goes_on = now_ns > self.told_ns
         now_ns = max(now_ns, self.told_ns)
         wall = time.monotonic()
         self._told = (now_ns, wall)
@@ -49,7 +53,8 @@ class LabClock:
             ratio = (now_ns - before_ns) / 1e9 / (wall - before)
             self.speed += self.WEIGHT * (min(max(ratio, 0.1), 10) - self.speed)
             self._measured_from = self._told
-        self._correct_deadlines()
+        if goes_on:
+            self._correct_deadlines()
 
     @property
     def told_ns(self) -> int:

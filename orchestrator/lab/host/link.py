@@ -25,6 +25,9 @@ from orchestrator.lab.host.frames import (
 #: Largest errno of Linux.
 _MAX_ERRNO = 4095
 
+#: Longest answer: no file in a lab's memory is as large.
+ANSWER_BYTES = 1 << 30
+
 
 class Link(asyncio.Protocol):
     """The connected line."""
@@ -53,6 +56,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiting: collections.deque[asyncio.Future[bytes]] = collections.deque()
         self._parts: list[bytes] = []
+        self._part_bytes = 0
         self._greeted = False
         self._lost: LinkError | None = None
 
@@ -86,6 +90,9 @@ class Link(asyncio.Protocol):
         elif frame.kind == b"d":
             self._waited_for()
             self._parts.append(frame.payload)
+            self._part_bytes += len(frame.payload)
+            if self._part_bytes > ANSWER_BYTES:
+                raise FrameError(f"an answer is longer than {ANSWER_BYTES >> 20} MiB")
         elif frame.kind == b"r":
             self._answered(frame.payload)
         else:
@@ -101,7 +108,7 @@ class Link(asyncio.Protocol):
         answer = self._waited_for()
         error, _, value = payload.partition(b" ")
         code = small_number(error, 0, _MAX_ERRNO)
-        parts, self._parts = b"".join(self._parts), []
+        parts, self._parts, self._part_bytes = b"".join(self._parts), [], 0
         self._waiting.popleft()
         if answer.done():
             return
@@ -153,8 +160,8 @@ class Link(asyncio.Protocol):
             if self.clock.told_ns - began_ns >= self._answer_ns // 2:
                 raise LinkError(f"the lab's agent did not answer in {limit} of its time") from None
             raise LinkError(
-                "the lab's agent said nothing for too long: its emulator is stuck, or gets no CPU. "
-                "Run it again while this computer is less busy, or with --parallel 1"
+                "the lab's agent said nothing, or its clock stood still, for too long: its "
+                "emulator is stuck, or gets no CPU. Run it again while this computer is less busy, or with --parallel 1"
             ) from None
 
     def close(self) -> None:

@@ -43,6 +43,9 @@ _STDERR_BYTES = 8192
 #: Pieces of output that are kept until somebody reads them; a piece has at most 4 KiB.
 _OUTPUT_PIECES = 1024
 
+#: Length at which a line of output is cut.
+_LINE_BYTES = 65536
+
 
 #: The guest's console is a pipe to the agent, which QEMU opens once more as a file.
 _CONSOLE = ("-chardev", f"file,id={console_chardev(0)},path=/proc/self/fd/{_CONSOLE_FD},append=on")
@@ -139,6 +142,8 @@ class LabQemu:
                 continue
             chunk = self._output.popleft()
             *lines, text = (text + chunk).split(b"\n")
+            if len(text) > _LINE_BYTES:  # no program of losttick's prints as long a line
+                lines, text = [*lines, text], b""
             for line in lines:
                 yield line.decode(errors="replace")
 

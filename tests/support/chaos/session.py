@@ -1,7 +1,6 @@
 """One process of a run, and the steps that its journal shows."""
 
 import contextlib
-import signal
 import subprocess
 import time
 from collections import Counter
@@ -55,7 +54,6 @@ class Session:
             self.process = subprocess.Popen(
                 losttick_command(*args), cwd=place.folder, env=place.environment,
                 stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                preexec_fn=_as_from_a_terminal,
             )  # fmt: skip
 
     # --- what becomes of it ---
@@ -142,7 +140,3 @@ class Session:
 
 def _is_qemu(line: str) -> bool:
     return "qemu-system" in line.partition("\0")[0] and "-chardev" in line
-
-
-def _as_from_a_terminal() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

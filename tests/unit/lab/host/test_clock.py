@@ -72,6 +72,26 @@ async def test_a_lab_that_is_stuck_or_gone_ends_a_deadline(*, ends: bool) -> Non
                 await asyncio.get_running_loop().create_future()
 
 
+@pytest.mark.parametrize("waits", ["deadline", "sleep"])
+async def test_a_clock_that_stands_still_ends_a_wait_whatever_the_agent_says(waits: str) -> None:
+    clock, loop = LabClock(patience_s=0.1), asyncio.get_running_loop()
+    clock.tell(1_000_000_000)
+
+    def chatter() -> None:
+        clock.tell(1_000_000_000)
+        talking[0] = loop.call_later(0.01, chatter)
+
+    talking = [loop.call_soon(chatter)]
+    async with asyncio.timeout(10):
+        if waits == "sleep":
+            await clock.sleep(200_000_000)
+        else:
+            with pytest.raises(TimeoutError):
+                async with clock.deadline(20_000_000):
+                    await loop.create_future()
+    talking[0].cancel()
+
+
 async def test_the_clock_never_goes_back() -> None:
     clock = LabClock()
     clock.tell(5_000_000_000)

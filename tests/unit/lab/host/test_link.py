@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator.cache.program import shipped, static_program
 from orchestrator.clock import Deadlines
+from orchestrator.lab.host import link as link_module
 from orchestrator.lab.host.frames import Decoder, Frame, FrameError, LinkError, encode
 from orchestrator.lab.host.link import Link
 from tests.support.needs import Need, lacking
@@ -155,6 +156,24 @@ async def test_an_agent_that_says_what_it_must_not_is_heard_no_more(
     assert transport.closed
     link.data_received(encode(b"o", 0, b"a tick"))
     assert heard == []
+
+
+async def test_an_answer_without_an_end_is_heard_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "ANSWER_BYTES", 9)
+    lost: list[LinkError] = []
+    link = Link(lambda: None, lambda frame: None, lost.append)
+    link.connection_made(Transport())
+    link.data_received(encode(b"h", 0, b""))
+    for answers in (b"r", b"d"):
+        asked = asyncio.create_task(link.ask(b"R", 0, b"/proc/uptime"))
+        await asyncio.sleep(0)
+        link.data_received(encode(b"d", 0, b"12345") + encode(answers, 0, b"0 "))
+        if answers == b"r":
+            assert await asked == b"12345"
+    link.data_received(encode(b"d", 0, b"67890"))
+    with pytest.raises(LinkError, match="an answer is longer than"):
+        await asked
+    assert len(lost) == 1
 
 
 @pytest.mark.parametrize("answer", [b"", b"x", b"1e3 ", b"99999999999999999999 ", b"-1 ", b"0x0 "])

@@ -43,6 +43,22 @@ async def test_the_lines_of_a_program_are_read_as_they_come(program: LabQemu) ->
     assert lines == ["one", "two", "three"]
 
 
+async def test_a_line_without_an_end_is_cut(program: LabQemu) -> None:
+    lines: list[str] = []
+
+    async def read() -> None:
+        lines.extend([line async for line in program.output_lines()])
+
+    reading = asyncio.create_task(read())
+    for _ in range(200):
+        said(program, b"x" * 4096)
+        await asyncio.sleep(0)
+    program.end(0)
+    await reading
+    assert max(map(len, lines)) < 100_000
+    assert sum(map(len, lines)) <= 200 * 4096
+
+
 async def test_what_a_program_prints_and_nobody_reads_costs_little_memory(
     program: LabQemu,
 ) -> None:

@@ -265,5 +265,7 @@ def test_a_killed_set_up_is_made_anew(clone: Clone, when: str) -> None:
         process.wait()
     (clone.place / "backend.py").write_text(BACKEND)
     clone.tool("python3", f'exec {sys.executable} "$@"')
+    (of_the_killed := clone.place / ".venv" / "of-the-killed").touch()
     done = clone.bootstrap("run")
     assert (done.returncode, done.stdout) == (6, "first run\n"), done.stderr
+    assert not of_the_killed.exists(), "pip may have been killed while it replaced itself"

@@ -161,7 +161,8 @@ class Link(asyncio.Protocol):
                 raise LinkError(f"the lab's agent did not answer in {limit} of its time") from None
             raise LinkError(
                 "the lab's agent said nothing, or its clock stood still, for too long: its "
-                "emulator is stuck, or gets no CPU. Run it again while this computer is less busy, or with --parallel 1"
+                "emulator is stuck, or gets no CPU. Run it again while this computer is less busy, "
+                "or with --parallel 1"
             ) from None
 
     def close(self) -> None:

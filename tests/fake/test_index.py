@@ -62,7 +62,7 @@ def test_the_newest_run_comes_first_with_what_changed(night: Path) -> None:
     assert "inconclusive" in cut
     assert "kernel: 6.7.0-new → 6.6.1-fake" in cut
     assert "affected" in after
-    assert "verdict: clean → affected<br>kernel: 6.6.1-fake → 6.7.0-new</td>" in after
+    assert "verdict: clean → affected<br>kernel: 6.6.1-fake → 6.7.0-new</span></td>" in after
     assert "clean" in before
     assert "→" not in before
     assert "unreadable" in broken

@@ -11,7 +11,7 @@ from orchestrator.results.explanation.counted import asked, telling
 from orchestrator.results.explanation.text import Block, Commands, Section
 from orchestrator.results.report import Case, Report
 from orchestrator.results.result import STILL_GOES_ON
-from orchestrator.verdict.run import RunResult
+from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
 
 #: What each code says of a result.
@@ -106,11 +106,7 @@ def _retry(report: Report, code: ExitCode) -> tuple[Block, ...]:
                 "one, so this lab proves nothing about the other kernels.",
             )
         case ExitCode.INCONCLUSIVE:
-            return (
-                "Once, when the host has nothing else to do, if the reason below is its load or "
-                "an early end. No, if the reason is the plan, such as too few trials or no "
-                "control: change the plan then.",
-            )
+            return (_INCONCLUSIVE[frozenset(map(_ends_alike, _inconclusive(report)))],)
         case ExitCode.UNFIT:
             lacks = _lacks(report)
             accept = f" Or let the plan accept it: `accept_skips = {lacks}`." if lacks else ""
@@ -119,6 +115,43 @@ def _retry(report: Report, code: ExitCode) -> tuple[Block, ...]:
                 f"mend it.{accept}",
             )
     return ("No: there is nothing to retry.",)
+
+
+#: Whether to retry, by whether each inconclusive cell would end alike on an idle host.
+_INCONCLUSIVE = {
+    frozenset({False}): (
+        "Once, when the host has nothing else to do. If that ends alike, the reason below says "
+        "what to change."
+    ),
+    frozenset({True}): (
+        "No. Nothing failed and the host had time: the same plan ends alike again. The reason "
+        "below says what to change, such as more trials, or controls."
+    ),
+    frozenset({True, False}): (
+        "Once, when the host has nothing else to do, for cells whose reason is the host's load. "
+        "Others end alike again: their reason says what to change, such as more trials."
+    ),
+    frozenset(): "Once, when the host has nothing else to do.",
+}
+
+
+def _inconclusive(report: Report) -> Sequence[CellResult]:
+    if not isinstance(report.result, RunResult):
+        return ()
+    names = {case.name for case in asked(report) if case.verdict is Verdict.INCONCLUSIVE}
+    return [each for each in report.result.cells if each.cell.id in names]
+
+
+def _ends_alike(cell: CellResult) -> bool:
+    """Return whether an inconclusive cell would end alike on an idle host, by its plan.
+
+    Attempts that end unknown, controls that are not seen, late ticks and a used-up time come from
+    the host's load.
+    """
+    counts = cell.counts
+    seen = all(control.seen for control in counts.controls)
+    busy = counts.unknown_attempts or counts.pairing.began or counts.out_of_time or not seen
+    return counts.failure is None and not counts.control_missing and not busy
 
 
 def _lacks(report: Report) -> str:

@@ -147,7 +147,7 @@ def test_the_narrow_race_is_told_apart(lost: tuple[tuple[int, int], ...], words:
         (Verdict.AFFECTED, False, "a signal stopped it", "No. The loss was diagnosed"),
         (Verdict.ANOMALOUS, False, None, "No. Ticks went wrong"),
         (Verdict.CLEAN, False, None, "No: there is nothing to retry"),
-        (Verdict.INCONCLUSIVE, False, None, "Once, when the host has nothing else to do"),
+        (Verdict.INCONCLUSIVE, False, None, "No. Nothing failed and the host had time"),
         (Verdict.INCONCLUSIVE, True, None, "Once. If it fails again"),
         (Verdict.INCONCLUSIVE, False, "a signal stopped it", "Yes: continue the run"),
         (Verdict.SKIPPED, False, None, "No: the host lacks the same"),
@@ -170,3 +170,22 @@ def test_a_job_learns_whether_to_retry(
     assert words in str(retry.blocks[0])
     code = int(result_exit(report.result.ends))
     assert str(opening.blocks[0]).startswith(f"Exit code {code} (`{verdict}`): ")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("too-few", "No. Nothing failed and the host had time"),
+        ("no-control", "No. Nothing failed and the host had time"),
+        ("unknown", "Once, when the host has nothing else to do. If that"),
+        ("missed", "Once, when the host has nothing else to do. If that"),
+        ("real-cells", "Once, when the host has nothing else to do"),
+    ],
+)
+def test_a_job_retries_what_the_load_of_the_host_spoilt(
+    name: str, words: str, tmp_path: Path
+) -> None:
+    report = read_report(make_run_folder(name, tmp_path))
+    assert report.verdict is Verdict.INCONCLUSIVE
+    _, retry, *_ = explain(report, Reader.CI)
+    assert words in str(retry.blocks[0])

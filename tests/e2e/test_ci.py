@@ -9,6 +9,7 @@ from pathlib import Path
 
 import kcidb_io
 import pytest
+from ruamel.yaml import YAML
 
 from orchestrator.vm.config import Accel
 from tests.support.command import losttick_command, started
@@ -54,17 +55,76 @@ def test_ktap_streams_while_the_run_goes_on(tmp_path: Path, kvm: Accel) -> None:
     assert f"{cut['name']} # ERROR interrupted" in rest
 
 
-@pytest.mark.timeout(600)  # on a busy host the run pauses
-def test_the_nightly_script_of_a_real_run(tmp_path: Path, kvm: Accel) -> None:
-    command = tmp_path / "losttick"
+def environment(folder: Path, plan: str) -> dict[str, str]:
+    """Return the variables by which a recipe finds this losttick and a plan."""
+    command = folder / "losttick"
     words = " ".join(f"'{word}'" for word in losttick_command())
     command.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
     command.chmod(0o755)
-    (tmp_path / "plan.toml").write_text(SHORT.format(accel=kvm))
+    (folder / "plan.toml").write_text(plan)
+    return {**os.environ, "LOSTTICK": str(command), "PLAN": str(folder / "plan.toml")}
+
+
+#: A run that is skipped at once.
+SKIPPED = """
+[axes]
+accel = "{accel}"
+machine = "nonsense"
+"""
+
+
+def commands(recipe: str) -> list[str | Path]:
+    """Return what a recipe runs."""
+    if recipe == "github-actions.yml":
+        steps = YAML(typ="safe").load(DOCS / "ci" / recipe)["jobs"]["ticks"]["steps"]
+        return ["bash", "-ec", steps[0]["run"]]
+    if recipe == "gitlab-ci.yml":
+        script = YAML(typ="safe").load(DOCS / "ci" / recipe)["losttick"]["script"]
+        return ["bash", "-ec", "\n".join(script)]
+    return [DOCS / "ci" / recipe, *(["losttick-out"] if recipe == "nightly.sh" else [])]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "code", "ktap"),
+    [
+        ("github-actions.yml", 0, "losttick/results.ktap"),
+        ("gitlab-ci.yml", 3, "losttick-out/results.ktap"),
+        ("nightly.sh", 3, "losttick-out/results.ktap"),
+        ("tmt/ticks.sh", 2, "results.ktap"),
+        ("lava/ticks.sh", 0, ""),
+    ],
+)
+def test_losttick_takes_what_a_recipe_says(
+    tmp_path: Path, best_accel: Accel, recipe: str, code: int, ktap: str
+) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    (work := tmp_path / "work").mkdir()
+    told = bin_folder / "lava-test-case"
+    told.write_text(f'#!/bin/sh\necho "$@" >>"{tmp_path}/told"\n')
+    told.chmod(0o755)
+    done = subprocess.run(
+        commands(recipe), cwd=work, capture_output=True, text=True, check=False,
+        env={
+            **environment(tmp_path, SKIPPED.format(accel=best_accel)),
+            "PATH": f"{bin_folder}:{os.environ['PATH']}",
+            "RUNNER_TEMP": str(work), "TMT_TEST_DATA": str(work),
+        },
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    if ktap:
+        (run,) = parsed((work / ktap).read_bytes())["subtests"]
+        assert run["status"] == "SKIPPED"
+    else:
+        assert "--result skip" in (tmp_path / "told").read_text()
+
+
+@pytest.mark.timeout(600)  # on a busy host the run pauses
+def test_the_nightly_script_of_a_real_run(tmp_path: Path, kvm: Accel) -> None:
     results = tmp_path / "results"
     done = subprocess.run(
         [DOCS / "ci" / "nightly.sh", results], capture_output=True, text=True, check=False,
-        env={**os.environ, "LOSTTICK": str(command), "PLAN": str(tmp_path / "plan.toml")},
+        env=environment(tmp_path, SHORT.format(accel=kvm)),
     )  # fmt: skip
     assert f"losttick: exit code {done.returncode}: " in done.stderr
     assert done.returncode in (0, 6), done.stderr  # 6: the host is busy

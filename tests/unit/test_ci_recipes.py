@@ -24,13 +24,16 @@ CI = DOCS / "ci"
 SCRIPTS = [DOCS.parent / "bootstrap", *sorted(CI.rglob("*.sh"))]
 
 #: A losttick that ends with one code after another, notes its arguments, refuses a folder that has
-#: been used, and writes a KTAP file.
+#: been used and a report in a folder that is not there, and writes a KTAP file.
 STAND_IN = """#!/bin/sh
 echo "$@" >>"$CALLS"
 before=
 for each; do
     [ "$before" != --out ] || [ ! -e "$each" ] || exit 2
     before=$each
+    case $each in
+    *=*/*) [ -d "$(dirname "${each#*=}")" ] || exit 2 ;;
+    esac
     case $each in
     ktap=*) cp "$KTAP" "${each#ktap=}" ;;
     esac

@@ -65,7 +65,7 @@ class Bundle:
     data: bytes
     files: int
     left_out: tuple[str, ...]
-    """Files whose names a bundle can't hold, and reports that can't be made here, with reasons."""
+    """Files that a bundle can't hold, and reports that can't be made here, with the reasons."""
 
 
 def pack(source: Path, secrets: Secrets | None = None) -> Bundle:
@@ -85,13 +85,13 @@ def pack(source: Path, secrets: Secrets | None = None) -> Bundle:
     report = read_report(source)
     left_out: list[str] = []
     if secrets is None:
-        return _packed(_with_made(run_files(source), report, _README, left_out), left_out)
+        return _packed(_with_made(run_files(source, left_out), report, _README, left_out), left_out)
     _learn(source, secrets)
     scrubber = Scrubber(secrets)
     with tempfile.TemporaryDirectory(prefix="losttick-") as place:
         # What is made of a result breaks lines, and so names: it is made of what is anonymous.
         stage = Path(place) / "run.tar.zst"
-        stage.write_bytes(_packed(_anonymous(run_files(source), scrubber), left_out).data)
+        stage.write_bytes(_packed(_anonymous(run_files(source, left_out), scrubber), left_out).data)
         secrets.hide(place, PLACE)
         try:
             report = read_report(stage)
@@ -101,7 +101,7 @@ def pack(source: Path, secrets: Secrets | None = None) -> Bundle:
                 "is to be hidden is a word of the journal. Bundle it without --anonymous, and look "
                 "through it yourself."
             ) from error
-        files = _with_made(run_files(stage), report, _README + _ANONYMOUS, left_out)
+        files = _with_made(run_files(stage, left_out), report, _README + _ANONYMOUS, left_out)
         return _packed(_scrubbed(files, scrubber), left_out)
 
 
@@ -238,7 +238,7 @@ def _facts(facts: HostFacts | None) -> dict[str, Any] | None:
 
 def _learn(source: Path, secrets: Secrets) -> None:
     """Learn from the files of a run whose homes they name."""
-    for member in run_files(source):
+    for member in run_files(source, []):
         for line in _lines(member):
             if b"/home/" in line or b"/Users/" in line:
                 secrets.learn_homes(line.decode("utf-8", "surrogateescape"))

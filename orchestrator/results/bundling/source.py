@@ -1,6 +1,6 @@
 """The files of a run, from its output folder or from a bundle."""
 
-import contextlib
+import errno
 import io
 import os
 import stat
@@ -14,14 +14,19 @@ from orchestrator.journal.file import JOURNAL
 #: The folders of a run, within its output folder.
 FOLDERS = ("evidence", "console", "serial")
 
+_NOT_PLAIN = "it is no plain file"
+
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def run_files(source: Path) -> Iterator[Member]:
+def run_files(source: Path, left_out: list[str]) -> Iterator[Member]:
     """Yield the journal and then the other files of a run, in the order of their names.
 
-    Links and whatever else is no plain file are left out. A journal that is still being written
-    ends with its last whole line.
+    A journal that is still being written ends with its last whole line.
+
+    Args:
+        source: the output folder, or a bundle.
+        left_out: gets links and whatever else is no plain file or can't be read, with the reason.
 
     Raises:
         OSError: a file can't be read.
@@ -36,32 +41,40 @@ def run_files(source: Path) -> Iterator[Member]:
         size = _whole_lines(journal)
         yield Member(JOURNAL, size, journal)
     for folder in FOLDERS:
-        if (source / folder).is_dir():
-            yield from _below(source / folder, folder)
+        if (source / folder).is_symlink():
+            left_out.append(f"{folder}: {_NOT_PLAIN}")
+        elif (source / folder).is_dir():
+            yield from _below(source / folder, folder, left_out)
 
 
-def _below(top: Path, name: str) -> Iterator[Member]:
+def _below(top: Path, name: str, left_out: list[str]) -> Iterator[Member]:
     """Yield the plain files below a folder."""
     for place, folders, files, fd in os.fwalk(top, follow_symlinks=False):
         folders.sort()
         below = os.path.relpath(place, top)
         for file in sorted(files):
             path = "/".join(part for part in (name, below, file) if part != ".")
-            with contextlib.suppress(OSError), _plain(file, fd) as opened:
+            try:
+                opened = _plain(file, fd)
+            except OSError as error:
+                plain = error.errno not in (None, errno.ELOOP, errno.ENXIO)
+                left_out.append(f"{path!r}: {error.strerror if plain else _NOT_PLAIN}")
+                continue
+            with opened:
                 yield Member(path, os.fstat(opened.fileno()).st_size, opened)
 
 
-@contextlib.contextmanager
-def _plain(name: str, at: int) -> Iterator[BinaryIO]:
+def _plain(name: str, at: int) -> BinaryIO:
     """Open a plain file.
 
     Raises:
         OSError: it can't be read, or is a link, a FIFO or the like.
     """
-    with os.fdopen(os.open(name, _FILE, dir_fd=at), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError
-        yield file
+    file = os.fdopen(os.open(name, _FILE, dir_fd=at), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError
+    return file
 
 
 def _whole_lines(file: BinaryIO) -> int:

@@ -105,6 +105,11 @@ def test_links_and_torn_lines_stay_outside(tmp_path: Path) -> None:
     (folder / JOURNAL).write_bytes(whole + b'{"record":"tri')
     files = contents(packed(folder))
     assert files[JOURNAL] == whole
+    assert pack(folder).left_out == (
+        "'evidence/0001-host-lost/link': it is no plain file",
+        "'console/fifo': it is no plain file",
+        "serial: it is no plain file",
+    )
     assert not [name for name in files if name.endswith(("link", "fifo", ".key"))]
     assert not [name for name in files if name.startswith("serial")]
 

@@ -4,24 +4,39 @@
 #
 #   nightly.sh FOLDER [OPTION...]     options go to `losttick run`, such as --require kvm
 #
-# FOLDER gets run/ (journal and evidence), junit.xml, results.ktap, kcidb.json and summary.md. If
-# FOLDER has a run that was cut off, for instance by a reboot, that run goes on.
+# FOLDER gets a folder for each night (run-DATE, with journal and evidence), and junit.xml,
+# results.ktap, kcidb.json and summary.md of the last one. If the newest run was cut off, for
+# instance by a reboot, that run goes on, with the plan and the options of `losttick run` that it
+# began with. `losttick report --index FOLDER` makes a page over all nights.
 #
 # LOSTTICK  the command; by default `losttick`
 # PLAN      a plan that comes with losttick, or a file; by default `nightly`
 set -eu
 
 [ $# -gt 0 ] || {
-    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 folder=$1
 shift
 mkdir -p "$folder"
-if [ -e "$folder/run/journal.jsonl" ]; then
-    set -- --resume "$folder/run"
+# The reports of the last night must not pass for those of this one.
+rm -f "$folder/junit.xml" "$folder/results.ktap" "$folder/kcidb.json" "$folder/summary.md"
+
+newest=
+for run in "$folder"/run-*; do # in the order of their dates
+    # Without a plan in its journal, a run has not begun.
+    ! grep -qs -m 1 '^{"record":"plan",' "$run/journal.jsonl" || newest=$run
+done
+# The last record of a run that has ended is its verdict.
+if [ -n "$newest" ] && ! tail -n 1 "$newest/journal.jsonl" | grep -q '^{"record":"verdict",'; then
+    run=$newest
+    echo "losttick: $run was cut off and goes on." \
+        "${*:+It keeps its own options, and these are not used: $*}" >&2
+    set -- --resume "$run"
 else
-    set -- --plan "${PLAN:-nightly}" --out "$folder/run" "$@"
+    run=$folder/run-$(date -u +%Y-%m-%dT%H%M%SZ)
+    set -- --plan "${PLAN:-nightly}" --out "$run" "$@"
 fi
 
 code=0
@@ -40,7 +55,7 @@ case $code in
 5) said="anomalous: ticks went wrong, but not by the known bug" ;;
 6) said="inconclusive: the host was busy, or the run too short. Run again on a quiet host" ;;
 130) said="interrupted: the same command goes on with the run" ;;
-*) said="not started: see the message above" ;;
+*) said="not started: see the message above. To give up a run that can't go on, move its folder away" ;;
 esac
-echo "losttick: exit code $code: $said. Results: $folder" >&2
+echo "losttick: exit code $code: $said. Run: $run. Reports: $folder" >&2
 exit "$code"

@@ -226,18 +226,53 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert str(tmp_path) not in told, told  # a line about one of the units is a warning
 
 
-@pytest.mark.parametrize("code", [0, 1, 3, 4, 5, 6, 130])
-def test_nightly(job: Job, code: int) -> None:
+PLANNED = '{"record":"run","seq":1}\n{"record":"plan","seq":2}\n'
+
+#: The last records of runs that were cut off: by a signal, by a crash within a line, at once.
+CUT_OFF = ['{"record":"interrupted","seq":9}\n', '{"record":"trial","seq":9}\n{"record":"verd', ""]
+
+
+def nightly_call(job: Job, out: Path, code: int = 0, *options: str) -> str:
+    assert job.ends([CI / "nightly.sh", out, *options], code) == code
+    (call,) = job.calls()
+    return call
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 6, 130])
+def test_nightly_begins_a_run_each_night(job: Job, code: int) -> None:
     out = job.folder / "results"
-    assert job.ends([CI / "nightly.sh", out, "--require", "kvm"], code) == code
-    (call,) = job.calls()
-    assert call.startswith(f"run --plan quick --out {out}/run --require kvm --report junit={out}")
-    # The run of a night that was cut off goes on, as it began.
-    (out / "run").mkdir()
-    (out / "run" / "journal.jsonl").touch()
-    assert job.ends([CI / "nightly.sh", out, "--require", "kvm"], code) == code
-    (call,) = job.calls()
-    assert call.startswith(f"run --resume {out}/run --report ")
+    dated = (
+        re.escape(f"run --plan quick --out {out}/run-") + r"(\d{4}-\d\d-\d\dT\d{6}Z) --require kvm "
+    )
+    assert re.match(
+        dated + f"--report junit={out}", nightly_call(job, out, code, "--require", "kvm")
+    )
+    for earlier in ("run-2026-01-02T010000Z", "run-2026-01-03T010000Z"):
+        (out / earlier).mkdir()
+        (out / earlier / "journal.jsonl").write_text(f'{PLANNED}{{"record":"verdict","seq":9}}\n')
+    (out / "run-2026-01-02T010000Z" / "journal.jsonl").write_text(PLANNED + CUT_OFF[0])
+    # Runs that never began.
+    (out / "run-2026-01-04T010000Z").mkdir()
+    (out / "run-2026-01-05T010000Z").mkdir()
+    (out / "run-2026-01-05T010000Z" / "journal.jsonl").write_text('{"record":"run","seq":1}\n')
+    for report in ("junit.xml", "results.ktap", "kcidb.json", "summary.md"):
+        (out / report).write_text("of the night before")
+    assert re.match(dated, nightly_call(job, out, code, "--require", "kvm"))
+    assert {each.name for each in out.iterdir() if each.is_file()} == {"results.ktap"}
+    assert (out / "results.ktap").read_bytes() == (job.folder / "ktap").read_bytes()
+
+
+@pytest.mark.parametrize("last", CUT_OFF)
+def test_nightly_goes_on_with_the_newest_run_if_it_was_cut_off(job: Job, last: str) -> None:
+    out = job.folder / "results"
+    for name, text in (
+        ("run-2026-01-02T010000Z", '{"record":"verdict"}\n'),
+        ("run-2026-01-03T010000Z", last),
+    ):
+        (out / name).mkdir(parents=True)
+        (out / name / "journal.jsonl").write_text(PLANNED + text)
+    call = nightly_call(job, out, 0, "--require", "kvm")
+    assert call.startswith(f"run --resume {out}/run-2026-01-03T010000Z --report ")
 
 
 def test_what_was_not_checked_says_so() -> None:

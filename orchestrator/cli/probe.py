@@ -67,7 +67,7 @@ def probe(
     tmccts = without_repeats(tmcct or DEFAULT_TMCCTS)
     wanted = DirectTrials(trials, period_us * 1000, tmccts, mode)
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
-        reports = reports_of(report, as_json=as_json)
+        reports = reports_of(report, as_json=as_json, out=out)
         code = run_async(
             lambda: _probe(
                 wanted, confidence, out, reports, fail_on, shared_out=shared_out, as_json=as_json

@@ -120,7 +120,7 @@ def report(
         )
         reports = checked(wanted, options)
         write_index = index_writer() if index else None
-        found = [read_report(folder) for folder in folders or ()]
+        found = [read_report(folder) for folder in dict.fromkeys(folders or ())]
         reports.write(found)
         screen = reports.screen()
         if write_index and index:

@@ -162,17 +162,26 @@ class Reports:
             self.write_at_end(folder, ExitCode.CLEAN)
 
 
-def reports_of(given: Sequence[str] | None, *, as_json: bool) -> Reports:
+def reports_of(given: Sequence[str] | None, *, as_json: bool, out: Path | None = None) -> Reports:
     """Return what `--report` asks for.
+
+    Args:
+        given: the values of the option.
+        as_json: whether standard output has one JSON object and nothing else.
+        out: the output folder of the run, which it makes; it may hold the reports, too.
 
     Raises:
         OutputError: an output can't be made or written here.
     """
-    return checked([_parsed(each) for each in given or ()], as_json=as_json)
+    return checked([_parsed(each) for each in given or ()], as_json=as_json, coming=out)
 
 
 def checked(
-    wanted: Sequence[Wanted], options: OutputOptions | None = None, *, as_json: bool = False
+    wanted: Sequence[Wanted],
+    options: OutputOptions | None = None,
+    *,
+    as_json: bool = False,
+    coming: Path | None = None,
 ) -> Reports:
     """Return outputs whose kinds and files are there, so that a long run does not end in vain.
 
@@ -195,7 +204,7 @@ def checked(
         output(each.kind)
         if each.file is None:
             continue
-        check_target(each.file)
+        check_target(each.file, coming)
         if (other := files.setdefault(each.file.resolve(), each.kind)) != each.kind:
             raise OutputError(
                 f"writing reports: {other} and {each.kind} would both go to {each.file}. Name a "

@@ -248,7 +248,7 @@ def run(
     }  # fmt: skip
     deadlines = raised_deadlines(command_deadline, state_deadline)
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
-        reports = reports_of(report, as_json=as_json)
+        reports = reports_of(report, as_json=as_json, out=out)
         if resume:
             refuse_with_resume(plan, out, given)
             work = _Work(resume, deadlines, qemu_user, reports, resume=True, shared_out=shared_out)

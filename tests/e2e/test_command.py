@@ -48,11 +48,11 @@ def test_run_says_clean(losttick: Run, tmp_path: Path, accel: Accel) -> None:
 def test_json_is_one_object_and_nothing_else(
     losttick: Run, best_accel: Accel, tmp_path: Path
 ) -> None:
-    reports = ("--report", "junit=out.xml", "--report", "markdown=out.md", "--report", "github")
+    reports = ("--report", "junit=out/junit.xml", "--report", "markdown=out.md")
     done = losttick(*QUICK, "--json", "--seed", "5", "--out", "out", *reports)
     assert done.returncode == 0, done.stderr
     assert losttick("show", "--json", "out").stdout == done.stdout
-    for option, name in (("--junit", "out.xml"), ("--markdown", "out.md")):
+    for option, name in (("--junit", "out/junit.xml"), ("--markdown", "out.md")):
         assert losttick("report", "out", option, "-").stdout == (tmp_path / name).read_text()
     data = json.loads(done.stdout)
     assert data["verdict"] == "clean"

@@ -82,7 +82,7 @@ def probe(
     with errors_to_exits(as_json=as_json, fail_on=fail_on):
         wanted = _Wanted(
             kernels, variants, direct, confidence, fail_on,
-            reports_of(report, as_json=as_json), apicv=apicv, shared_out=shared_out,
+            reports_of(report, as_json=as_json, out=out), apicv=apicv, shared_out=shared_out,
         )  # fmt: skip
         code = run_async(lambda: _probe(wanted, labs_at_a_time(parallel), out, as_json=as_json))
     raise typer.Exit(code)

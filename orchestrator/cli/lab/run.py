@@ -161,7 +161,7 @@ def run(
         deadlines = raised_deadlines(command_deadline, state_deadline)
         wanted = _Wanted(
             kernels, variants, every, cpus, labs_at_a_time(parallel), deadlines, fail_on,
-            reports_of(report, as_json=as_json), apicv=apicv, shared_out=shared_out,
+            reports_of(report, as_json=as_json, out=out), apicv=apicv, shared_out=shared_out,
         )  # fmt: skip
         code = run_async(lambda: _run(plan, wanted, out, as_json=as_json))
     raise typer.Exit(code)

@@ -125,8 +125,9 @@ def _append(place: Path, reports: Sequence[Report]) -> None:
     Raises:
         OutputError: it can't be written.
     """
+    how = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fd = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = os.open(place, how, 0o666)
         try:
             about = os.fstat(fd)
             data = summary(reports, max(MOST_BYTES - about.st_size, 0))

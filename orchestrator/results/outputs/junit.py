@@ -31,11 +31,10 @@ class _JUnit:
         """Return the document."""
         document = JUnitXml("losttick")
         often = Counter((_class(report), case.name) for report in reports for case in report.cases)
-        for report in reports:
+        for report, name in zip(reports, folder_names(reports), strict=True):
             # Elsewhere the folder has no place in a name: it differs from night to night.
             clash = any(often[_class(report), case.name] > 1 for case in report.cases)
-            within = f".{report.folder.absolute().name}" if clash else ""
-            document.append(_suite(report, within, options))
+            document.append(_suite(report, f".{name}" if clash else "", options))
         document.update_statistics()
         file = io.BytesIO()
         document.write(file)
@@ -43,6 +42,21 @@ class _JUnit:
 
 
 OUTPUT: Output = _JUnit()
+
+
+def folder_names(reports: Sequence[Report]) -> Sequence[str]:
+    """Return a name for the folder of each report: the end of its path that no other one has."""
+    paths = [report.folder.absolute().parts for report in reports]
+    names = [path[-1] for path in paths]
+    for length in range(2, max(map(len, paths), default=0) + 1):
+        often = Counter(names)
+        if max(often.values()) == 1:
+            break
+        names = [
+            "/".join(path[-length:]) if often[name] > 1 else name
+            for path, name in zip(paths, names, strict=True)
+        ]
+    return names
 
 
 def _class(report: Report) -> str:

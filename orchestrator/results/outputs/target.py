@@ -39,8 +39,12 @@ class TargetError(InfraError):
         return self._transient
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, coming: Path | None = None) -> None:
     """Check, before there is anything to write, that a file can be written.
+
+    Args:
+        path: of the file.
+        coming: a folder that will be made until then, if it is not there.
 
     Raises:
         OutputError: it can't, with the reason.
@@ -51,6 +55,8 @@ def check_target(path: Path) -> None:
         if about and stat.S_ISDIR(about.st_mode):
             raise _refused(path, "it is a folder. Name a file in it")
         whole = about is None or stat.S_ISREG(about.st_mode)
+        if coming and not coming.exists() and _same(place.parent, coming):
+            return
         if whole and not _is_live(path) and not place.parent.is_dir():
             raise _refused(path, f"there is no folder {place.parent}. Make it first")
         asked = place.parent if whole and not _is_live(path) else place
@@ -154,6 +160,10 @@ def _place(path: Path) -> Path:
             path, f"it is a symbolic link of {user_name(link.st_uid)}. Name the file that you mean"
         )
     return path.resolve()
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
 
 
 def _is_live(path: Path) -> bool:

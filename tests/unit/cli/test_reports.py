@@ -42,6 +42,21 @@ def test_what_can_t_be_done_is_refused_before_a_run(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_report_may_go_into_the_folder_that_the_run_will_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reports_of(["junit=new/junit.xml"], as_json=False, out=Path("new"))
+    reports_of(["junit=new/junit.xml"], as_json=False, out=tmp_path / "new")
+    for file, out in (("new/a/junit.xml", "new"), ("other/junit.xml", "new"), ("new", None)):
+        if out is None:
+            reports_of([f"junit={file}"], as_json=False)
+        else:
+            with pytest.raises(InputError, match="there is no folder"):
+                reports_of([f"junit={file}"], as_json=False, out=Path(out))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_form_that_needs_no_file_goes_beside_json() -> None:
     assert not reports_of(["github"], as_json=True).on_stdout
 

@@ -90,6 +90,10 @@ def test_a_summary_that_can_t_be_written_is_left_as_it_was(
     monkeypatch.setenv(SUMMARY, str(tmp_path / "no" / "such"))
     with pytest.raises(OutputError, match=SUMMARY):
         published(every_kind())
+    os.mkfifo(tmp_path / "fifo")  # that nobody reads
+    monkeypatch.setenv(SUMMARY, str(tmp_path / "fifo"))
+    with pytest.raises(OutputError, match="No such device"):
+        published(every_kind())
     monkeypatch.setenv(SUMMARY, os.devnull)
     published(every_kind())
     assert summary([every_kind()], room=0) == b""

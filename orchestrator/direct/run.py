@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from orchestrator.direct.wanted import DirectTrials
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.series import DirectCounts, Series
 from orchestrator.host.kvm_access import access_to_kvm
+
+#: The counts of a series, by their names in an answer.
+_COUNTS = ("tmcct_ns", "trials", "lost", "pending", "mean_ns")
 
 #: The program's exit code if it can't open /dev/kvm.
 NO_KVM = 3
@@ -84,20 +88,50 @@ async def collect(
 
     Raises:
         ShortAnswerError: the program ended before its last series.
+        InfraError: what it answered makes no sense. In a lab, the kernel under test runs it.
     """
     series: list[Series] = []
     async for line in lines:
         if not line.startswith("{"):
             continue
-        said = json.loads(line)
-        if "progress" in said:
-            progress(said["progress"])
+        answer = _answer(line)
+        if isinstance(answer, Series):
+            series.append(answer)
         else:
-            del said["series"]
-            series.append(Series(**said))
+            progress(answer)
     if len(series) != series_expected + 1:
         raise ShortAnswerError(
             f"running the direct test: it answered {len(series)} of {series_expected + 1} series"
         )
     *restored, control = series
     return DirectCounts(tuple(restored), control)
+
+
+def _answer(line: str) -> Series | int:
+    """Return what a line of the program says: a series, or the number of trials done.
+
+    Raises:
+        InfraError: it makes no sense.
+    """
+    try:
+        said = json.loads(line)
+        if "progress" in said:
+            return _count(said["progress"])
+        counts = {name: _count(said[name]) for name in _COUNTS}
+        seconds = float(said["seconds"])
+        if max(counts["lost"], counts["pending"]) > counts["trials"] or not 0 <= seconds < math.inf:
+            raise ValueError
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise InfraError(f"running the direct test: {line[:200]!r} is no answer of it") from error
+    return Series(**counts, seconds=seconds)
+
+
+def _count(said: object) -> int:
+    """Return a count that the program said.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if type(said) is not int or not 0 <= said < 1 << 63:
+        raise ValueError
+    return said

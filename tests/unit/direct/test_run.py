@@ -42,6 +42,22 @@ async def test_series_control_and_progress_are_read() -> None:
     assert done == [64]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{", "{}", '{"progress": "many"}', '{"progress": -1}', '{"series": "restore"}', "{" * 9999,
+        '{"progress": true}', RESTORE.replace("100", "2"), RESTORE.replace("100", "-1"),
+        RESTORE.replace("100", "1e9"), RESTORE.replace("0.5", "NaN"), RESTORE.replace("0.5", "{}"),
+        RESTORE.replace("100", "9" * 30), RESTORE.replace("100", "9" * 5000), RESTORE[:-9],
+        '{"a":' * 5000,
+    ],
+)  # fmt: skip
+async def test_an_answer_that_makes_no_sense_is_none(line: str) -> None:
+    """In a lab, the kernel under test runs the program."""
+    with pytest.raises(InfraError, match="is no answer of it"):
+        await collect(lines(line, CONTROL), 1, lambda done: None)
+
+
 async def test_a_program_that_ends_early_is_no_result() -> None:
     with pytest.raises(ShortAnswerError, match="it answered 1 of 3 series"):
         await collect(lines(RESTORE), 2, lambda done: None)

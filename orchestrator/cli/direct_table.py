@@ -4,6 +4,7 @@ from orchestrator.cli.lab_kernels import print_kernels
 from orchestrator.cli.run_table import coloured
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
+from orchestrator.findings.series import Series
 from orchestrator.verdict.direct import DirectResult, HostResult
 
 _COLUMNS = ("TMCCT", "trials", "lost", "loss rate", "tick after", "trials/s")
@@ -32,7 +33,7 @@ def _print_host(screen: Screen, host: HostResult) -> None:
             str(series.lost),
             f"< {rate.high:.3%}" if not series.lost else f"{rate.low:.2%} to {rate.high:.2%}",
             f"{series.mean_ns / 1000:.1f} us" if series.lost < series.trials else "-",
-            f"{series.trials / series.seconds:,.0f}",
+            _rate(series),
         )
     if host.control:
         control = host.control.series
@@ -41,6 +42,11 @@ def _print_host(screen: Screen, host: HostResult) -> None:
         screen.space()
     screen.prose(coloured(host.verdict), f": {host.why}.")
     screen.prose(f"This host is {host.exposure.state}: {host.exposure.why}.")
+
+
+def _rate(series: Series) -> str:
+    """Return trials a second. A few trials may take less than the time's last digit."""
+    return f"{series.trials / series.seconds:,.0f}" if series.seconds else "-"
 
 
 def _print_lab(screen: Screen, result: DirectResult) -> None:

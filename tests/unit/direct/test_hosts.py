@@ -53,6 +53,15 @@ def shown(result: DirectResult, width: int) -> str:
     return out.getvalue()
 
 
+async def test_a_series_may_take_no_time_that_its_clock_shows(tmp_path: Path) -> None:
+    async def test() -> Counted:
+        return Counted(FACTS, DirectCounts((Series(0, 1, 0, 0, 20, 0.0),), CONTROL))
+
+    text = shown(await run_direct([Subject("this host", test)], 0.95, tmp_path), 80)
+    (row,) = [line.split() for line in text.splitlines() if line.strip().startswith("0 ns")]
+    assert row[-1] == "-"
+
+
 async def test_the_result_is_what_its_journal_says(tmp_path: Path) -> None:
     result = await run_direct([Subject("this host", counted(0))], 0.95, tmp_path)
     assert (result.verdict, result.interrupted) == (Verdict.CLEAN, None)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.evidence import Evidence
@@ -29,6 +30,9 @@ MOST_TEXT = 1 << 16
 
 #: The form of an evidence folder's name in a journal.
 _PLACE = re.compile(r"([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)")
+
+#: The integers that a kernel, a CPU or QEMU can give: signed or unsigned, of 64 bits.
+_INTEGERS = range(-(1 << 63), 1 << 64)
 
 #: Returns the last bytes of a file of an evidence folder, and its size; raises an OSError.
 _Content = Callable[[str, int], tuple[bytes, int]]
@@ -107,12 +111,32 @@ def _read_files(content: _Content) -> EvidenceFiles:
         if size > MOST_DATA:
             fault = f"evidence.json has {size:,} bytes, more than {MOST_DATA >> 20} MiB"
         else:
-            seen = _reader().validate_json(data)
+            seen = _seen(data)
     except OSError as error:
         fault = f"evidence.json: {error.strerror}"
-    except (ValidationError, RecursionError):
+    except (ValueError, RecursionError):
         fault = "evidence.json does not have the form that this losttick writes"
     return EvidenceFiles(seen, _text(content, "trace.txt"), _text(content, "console.txt"), fault)
+
+
+def _seen(data: bytes) -> Seen:
+    """Return the contents of `evidence.json`.
+
+    Raises:
+        ValueError: the data has another form, or numbers that cannot be.
+        RecursionError: it is nested too deep.
+    """
+    seen = _reader().validate_json(data)
+    if not (seen.trial.vcpus and seen.save.vcpus):
+        raise ValueError("a trial or a save without a vCPU")
+    rest = [from_json(data)]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict | list):
+            rest += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, int) and value not in _INTEGERS:
+            raise ValueError("an integer of more than 64 bits")
+    return seen
 
 
 @cache

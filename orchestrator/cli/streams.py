@@ -152,18 +152,32 @@ class StandardOutput(_Stream):
             UnreadError: nobody reads them.
             OSError: they can't be written.
         """
+        self._end_flow(None)
+        if self._fault is not None:
+            raise self._fault
+        self._write(self._taken())
+
+    def settle(self, seconds: float = SETTLE_S) -> None:
+        """Write the texts as far as the reader takes them, for some seconds at most."""
+        if data := self._taken():
+            with contextlib.suppress(RuntimeError):  # no thread can be started
+                self.flow(data)
+        self._end_flow(seconds)
+
+    def _taken(self) -> bytes:
+        """Return what was kept, which is kept no longer."""
+        kept = list(self._kept)
+        self._kept.clear()
+        return b"".join(
+            piece if isinstance(piece, bytes) else self._encoded(piece) for piece in kept
+        )
+
+    def _end_flow(self, seconds: float | None) -> None:
         if self._thread is not None:
             with self._flows:
                 self._ended = True
                 self._flows.notify_all()
-            self._thread.join()
-        data = b"".join(
-            piece if isinstance(piece, bytes) else self._encoded(piece) for piece in self._kept
-        )
-        self._kept.clear()
-        if self._fault is not None:
-            raise self._fault
-        self._write(data)
+            self._thread.join(seconds)
 
     def _write(self, data: bytes) -> None:
         if data and self._closed:
@@ -290,5 +304,4 @@ def end_streams() -> None:
             sys.stderr.write(_SHOW_CURSOR)
         sys.stderr.settle()
     if isinstance(sys.stdout, StandardOutput):
-        with contextlib.suppress(UnreadError, OSError):
-            sys.stdout.deliver()
+        sys.stdout.settle()

@@ -187,6 +187,38 @@ def test_what_flows_is_written_at_once_and_before_the_rest() -> None:
     assert errors == b""
 
 
+def test_a_process_that_must_end_does_not_wait_for_its_reader() -> None:
+    """More waits than a pipe holds, and nobody reads."""
+    program = (
+        "import os, sys\n"
+        "from orchestrator.cli.streams import Streams, end_streams, print_bytes\n"
+        "streams = Streams()\n"
+        "print_bytes(b'x' * 1_000_000, now=True)\n"
+        "print('kept')\n"
+        "end_streams()\n"
+        "os._exit(7)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.wait(timeout=30) == 7
+        finally:
+            process.kill()
+
+
+def test_the_last_words_of_a_process_are_written() -> None:
+    program = (
+        "import os\n"
+        "from orchestrator.cli.streams import Streams, end_streams, print_bytes\n"
+        "streams = Streams()\n"
+        "print_bytes(b'flows\\n', now=True)\n"
+        "print('kept')\n"
+        "end_streams()\n"
+        "os._exit(7)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (7, b"flows\nkept\n")
+
+
 def test_a_reader_of_what_flows_that_goes_away_is_noticed_at_the_end() -> None:
     with flowing(1) as program:
         assert program.stdout

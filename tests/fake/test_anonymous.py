@@ -15,7 +15,7 @@ from orchestrator.host.boot import BOOT_ID, MACHINE_ID
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.line import LineError, decode
 from orchestrator.journal.records import KINDS
-from orchestrator.results.bundling.pack import pack
+from orchestrator.results.bundling.pack import NotAnonymousError, pack
 from orchestrator.results.bundling.secrets import IPV4, IPV6, MAC, Secrets, secrets_here
 from orchestrator.results.report import read_report
 from orchestrator.testing import lost
@@ -204,3 +204,41 @@ def test_a_short_name_is_no_part_of_other_words() -> None:
 def test_the_names_of_the_systems_own_users_tell_nothing(tmp_path: Path) -> None:
     if os.getuid() == 0 and getpass.getuser() == "root":
         assert "root" not in secrets_here(tmp_path).words
+
+
+@pytest.mark.parametrize("name", ["kvm", "intel", "apicv", "vm"])
+async def test_what_is_hidden_changes_no_fact_that_a_verdict_needs(
+    name: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    await campaign(folder, only_ordinary(lost))
+    (evidence, *_) = folder.glob("evidence/*/evidence.json")
+    data = json.loads(evidence.read_bytes())
+    message = {"execute": "query-vm-generation-id", "arguments": {"kvm-vm": f"{name}'s disk"}}
+    data["evidence"]["qmp_log"] = [{"message": message}]
+    evidence.write_text(json.dumps(data))
+    secrets = Secrets()
+    secrets.hide(name, "hidden")
+    path = tmp_path / "b"
+    path.write_bytes(pack(folder, secrets).data)
+    before, after = read_report(folder), read_report(path)
+    assert after.facts == before.facts
+    assert after.cases[0].exposure == before.cases[0].exposure
+    packed = json.loads(contents(path)[str(evidence.relative_to(folder))])
+    (entry,) = packed["evidence"]["qmp_log"]
+    assert entry["message"]["execute"] == "query-vm-generation-id"
+    assert entry["message"]["arguments"] == {"kvm-vm": "hidden's disk"}
+
+
+async def test_a_bundle_whose_result_would_be_another_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    await campaign(folder, only_ordinary(lost))
+    monkeypatch.setattr("orchestrator.results.bundling.scrub._TECHNICAL", frozenset())
+    secrets = Secrets()
+    secrets.hide("apicv", "hidden")
+    with pytest.raises(NotAnonymousError, match="the result would be another one"):
+        pack(folder, secrets)

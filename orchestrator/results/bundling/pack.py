@@ -17,7 +17,7 @@ from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.plain import plain
 from orchestrator.results.bundling.scrub import Scrubber
 from orchestrator.results.bundling.secrets import PLACE, Secrets
-from orchestrator.results.bundling.source import run_files
+from orchestrator.results.bundling.source import FOLDERS, run_files
 from orchestrator.results.explain import Reader, explain
 from orchestrator.results.explanation.text import as_text
 from orchestrator.results.outputs.output import OutputError, OutputOptions
@@ -55,7 +55,14 @@ Names of users and computers, folders, ids and addresses are replaced by stand-i
 
 
 class NotAnonymousError(InfraError):
-    """A bundle can't be made anonymous."""
+    """A bundle can't be made anonymous, with the reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"making the bundle anonymous: {reason}. A name that is to be hidden is also a word of "
+            "the journal. Give --hide another text, or bundle the run without --anonymous and look "
+            "through it yourself."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +101,33 @@ def pack(source: Path, secrets: Secrets | None = None) -> Bundle:
         stage.write_bytes(_packed(_anonymous(run_files(source, left_out), scrubber), left_out).data)
         secrets.hide(place, PLACE)
         try:
-            report = read_report(stage)
+            found = read_report(stage)
         except InputError as error:
-            raise NotAnonymousError(
-                f"making the bundle anonymous: what came out can't be read ({error}). A name that "
-                "is to be hidden is a word of the journal. Bundle it without --anonymous, and look "
-                "through it yourself."
-            ) from error
-        files = _with_made(run_files(stage, left_out), report, _README + _ANONYMOUS, left_out)
+            raise NotAnonymousError(f"what came out can't be read ({error})") from error
+        _check_same(report, found)
+        files = _with_made(run_files(stage, left_out), found, _README + _ANONYMOUS, left_out)
         return _packed(_scrubbed(files, scrubber), left_out)
+
+
+def _check_same(before: Report, after: Report) -> None:
+    """Check that what was hidden changed no result.
+
+    Raises:
+        NotAnonymousError: it did.
+    """
+    if _found(before) != _found(after):
+        raise NotAnonymousError("the result would be another one")
+
+
+def _found(report: Report) -> tuple[object, ...]:
+    """Return what a run found, without names and reasons."""
+    cases = [
+        (case.ended.verdict, case.accepted, case.expected, case.exposure.state,
+         case.exposure.reason, case.trials, case.lost, case.outcomes, case.causes, case.rate,
+         [(each.bug, each.trials, each.exposure.state) for each in case.known_bugs])
+        for case in report.cases
+    ]  # fmt: skip
+    return report.command, report.verdict, report.interrupted is None, cases
 
 
 def _packed(files: Iterable[Member], left_out: list[str]) -> Bundle:
@@ -174,18 +199,16 @@ def _anonymous(files: Iterable[Member], scrubber: Scrubber) -> Iterator[Member]:
                 yield Member(name, size, kept)
             continue
         content = member.content.read(member.size)
-        is_data = name.endswith(".json")
-        yield _member(name, scrubber.data(content) if is_data else scrubber.text(content))
+        yield _member(name, scrubber.file(name, content))
 
 
 def _scrubbed(files: Iterable[Member], scrubber: Scrubber) -> Iterator[Member]:
     """Yield the files of an anonymous bundle; those that were made of a result are scrubbed too."""
     for member in files:
-        if member.name == JOURNAL:
+        if member.name == JOURNAL or member.name.partition("/")[0] in FOLDERS:
             yield member
-            continue
-        content = scrubber.text(member.content.read(member.size))
-        yield _member(member.name, content)
+        else:
+            yield _member(member.name, scrubber.file(member.name, member.content.read(member.size)))
 
 
 def _lines(member: Member) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import json
+import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,19 @@ from orchestrator.results.bundling.secrets import Secrets
 from orchestrator.results.evidence import Seen
 from orchestrator.timers.registry import TIMERS
 
+#: Fields whose values are names that Linux, KVM and QEMU gave: a host may be called `kvm`, but
+#: then `kvm_intel` is still a module, and `query-kvm` a command.
+_TECHNICAL = frozenset({
+    "kvm_modules", "vmx_flags", "vendor", "clocksource", "kvm_device", "accelerators", "commands",
+    "migration", "machines", "machine_aliases", "execute", "event",
+})  # fmt: skip
+
+#: Fields whose keys, at any depth, are names of that kind, and whose values may be anything.
+_TECHNICAL_KEYS = frozenset({"qmp_log"})
+
+#: The form of such a name. Another text in these fields is scrubbed as everywhere.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]{0,63}")
+
 
 class Scrubber:
     """Puts stand-ins for what is secret into the files of one output folder."""
@@ -32,13 +46,17 @@ class Scrubber:
         found = content.decode("utf-8", "surrogateescape")
         return self._secrets.scrubbed(found).encode("utf-8", "surrogateescape")
 
-    def data(self, content: bytes) -> bytes:
+    def file(self, name: str, content: bytes) -> bytes:
+        """Return the content of a file without secrets."""
+        return self._data(content) if name.endswith(".json") else self.text(content)
+
+    def _data(self, content: bytes) -> bytes:
         """Return a JSON file without secrets; as a text if it is no JSON."""
         try:
             parsed = json.loads(content)
         except (ValueError, RecursionError):
             return self.text(content)
-        return self.text((json.dumps(self._value(parsed), indent=2) + "\n").encode())
+        return (json.dumps(self._value(parsed), indent=2) + "\n").encode()
 
     def journal(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the lines of a journal without secrets."""
@@ -74,18 +92,40 @@ class Scrubber:
                 old.id: new.id for old, new in pairs if self._secrets.scrubbed(old.id) != new.id
             }
 
-    def _value(self, value: Any) -> Any:
-        if isinstance(value, str):
-            if value in self._ids:
-                return self._ids[value]
-            return value if value in _own().values else self._secrets.scrubbed(value)
-        if isinstance(value, dict):
-            return {self._key(key): self._value(item) for key, item in value.items()}
-        return [self._value(item) for item in value] if isinstance(value, list) else value
+    def _value(self, value: Any, *, technical: bool = False, keys: bool = False) -> Any:
+        """Return plain data without secrets.
 
-    def _key(self, key: str) -> str:
-        found: str = key if key in _own().fields else self._value(key)
-        return found
+        Args:
+            value: the data.
+            technical: whether its texts may be names that Linux, KVM and QEMU gave.
+            keys: whether its keys may be.
+        """
+        if isinstance(value, str):
+            return self._text(value, technical=technical)
+        if isinstance(value, dict):
+            return {
+                self._key(key, technical=technical or keys): self._value(
+                    item,
+                    technical=technical or key in _TECHNICAL,
+                    keys=keys or key in _TECHNICAL_KEYS,
+                )
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [self._value(item, technical=technical, keys=keys) for item in value]
+        return value
+
+    def _text(self, text: str, *, technical: bool) -> str:
+        if text in self._ids:
+            return self._ids[text]
+        if text in _own().values:
+            return text
+        if technical and _NAME.fullmatch(text):
+            return self._secrets.without_addresses(text)
+        return self._secrets.scrubbed(text)
+
+    def _key(self, key: str, *, technical: bool) -> str:
+        return key if key in _own().fields else self._text(key, technical=technical)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,10 @@ class Secrets:
         """Return a text with a word for everything that is hidden."""
         if self.words:
             text = self._known().sub(lambda found: self._word(found[0]), text)
+        return self.without_addresses(text)
+
+    def without_addresses(self, text: str) -> str:
+        """Return a text with stand-ins for ids and addresses, whosever they are."""
         text = _ID.sub(lambda found: self._other_id(found[0]), text)
         text = _MAC.sub(MAC, text)
         text = _IPV6.sub(lambda found: IPV6 if _is_address(found[0]) else found[0], text)

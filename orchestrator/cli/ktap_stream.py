@@ -10,8 +10,8 @@ from orchestrator.errors import LosttickError, UnfitError
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.cell import Cell
-from orchestrator.results.outputs.ktap import diagnostic, opening, overall_status, result
-from orchestrator.results.status import Status, status
+from orchestrator.results.outputs.ktap import diagnostic, opening, result
+from orchestrator.results.status import Status, overall_status, status
 from orchestrator.verdict.verdict import Ended, Verdict
 
 _NAME = "losttick run"

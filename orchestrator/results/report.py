@@ -18,7 +18,7 @@ from orchestrator.journal.trial_record import TrialRecord
 from orchestrator.results.direct import is_direct, read_direct_result
 from orchestrator.results.meaning import cell_meaning, meaning
 from orchestrator.results.result import read_result
-from orchestrator.results.status import Status, status
+from orchestrator.results.status import Status, overall_status, status
 from orchestrator.results.summary import known_bugs
 from orchestrator.stats.rate import LossRate
 from orchestrator.verdict.direct import DirectResult, HostResult
@@ -54,6 +54,9 @@ class Case:
     lab: LabIdentity | None = None
     expected: Verdict | None = None
     """The verdict that an arm of a lab must get; None if its verdict is the question."""
+    asked: bool = True
+    """False for an arm of a lab whose verdict is a mere observation: an edited kernel without a
+    known answer, beside untouched ones."""
     evidence: tuple[str, ...] = ()
     """The evidence folders, within the run's folder, in the order of the trials."""
     kept: tuple[TrialRecord, ...] = ()
@@ -72,7 +75,7 @@ class Case:
     @property
     def status(self) -> Status:
         """What became of the case, in the words that CI systems share."""
-        return status(self.ended, self.expected)
+        return status(self.ended, self.expected, asked=self.asked)
 
     @property
     def seconds(self) -> float | None:
@@ -109,6 +112,18 @@ class Report:
     identity: str = ""
     """The SHA-256 of the journal's first record, which no other run has. It stays when a run is
     resumed, and when its folder is moved."""
+
+    @property
+    def status(self) -> Status:
+        """What became of the whole, in the words that CI systems share."""
+        return Status.ERROR if self.cut_off else overall_status(case.status for case in self.cases)
+
+    @property
+    def cut_off(self) -> bool:
+        """True if it has not come to its end, and no case says so."""
+        fine = (Status.PASSED, Status.SKIPPED)
+        gravest = overall_status(case.status for case in self.cases)
+        return self.interrupted is not None and gravest in fine
 
     @property
     def seconds(self) -> float | None:
@@ -151,7 +166,7 @@ def _of_run(folder: Path, run: RunResult) -> Report:
         command="lab run" if in_lab else "run",
         verdict=run.verdict,
         meaning=meaning(run),
-        cases=tuple(map(_cell_case, run.cells)),
+        cases=_with_questions(tuple(map(_cell_case, run.cells))),
         result=run,
         facts=run.facts,
         seed=run.seed,
@@ -188,6 +203,16 @@ def _cell_case(result: CellResult) -> Case:
     )
 
 
+def _with_questions(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """Return cases that say which of them are mere observations, as the verdict of a lab does."""
+    if not any(case.lab and case.lab.untouched for case in cases):
+        return cases
+    return tuple(
+        replace(case, asked=case.lab is None or case.lab.untouched or case.expected is not None)
+        for case in cases
+    )
+
+
 def _expected(verdict: str | None) -> Verdict | None:
     return Verdict(verdict) if verdict in set(Verdict) else None
 
@@ -200,7 +225,7 @@ def _of_direct(folder: Path, result: DirectResult) -> Report:
         command="lab probe" if in_lab else "probe",
         verdict=result.verdict,
         meaning=telling.why if telling else "Nothing was tested.",
-        cases=tuple(map(_host_case, result.hosts)),
+        cases=_with_questions(tuple(map(_host_case, result.hosts))),
         result=result,
         facts=next((each.facts for each in result.hosts), None),
         losttick=result.losttick,

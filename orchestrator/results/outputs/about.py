@@ -36,6 +36,8 @@ def about_case(case: Case, report: Report) -> Iterator[str]:
     yield f"verdict: {case.verdict}: {case.meaning}"
     if case.expected:
         yield f"known answer of this arm: {case.expected}"
+    if not case.asked:
+        yield "the verdict of this edited kernel is an observation: the run's does not rest on it"
     if case.trials:
         rate = rate_words(case.rate) if case.rate else ""
         what = "timers" if isinstance(case.result, HostResult) else "loads"

@@ -91,6 +91,11 @@ def annotations(reports: Sequence[Report]) -> Iterator[str]:
     errors = [_annotation("error", "losttick", f"the host went down {where}") for where in down]
     errors += [_of_case("error", case) for case in cases if case.status in _ERRORS]
     warnings = [
+        _annotation("warning", "losttick", f"the run has not ended: {report.interrupted}")
+        for report in reports
+        if report.cut_off
+    ]
+    warnings += [
         _of_case("warning", case)
         for case in cases
         if case.status in _WARNINGS and not case.accepted

@@ -74,6 +74,8 @@ def _suite(report: Report, within: str, options: OutputOptions) -> TestSuite:
         facts["went_down"] = report.went_down
     for name, text in facts.items():
         suite.add_property(one_line(name), one_line(text))
+    if report.cut_off:
+        suite.append(_end(one_line(_class(report) + within), report))
     for case in report.cases:
         suite.append(_case(case, one_line(_class(report) + within), report, options))
     return suite
@@ -90,6 +92,13 @@ def _case(case: Case, classname: str, report: Report, options: OutputOptions) ->
     if options.junit_properties:
         for name, text in counted.items():
             found.add_property(name, text)
+    return found
+
+
+def _end(classname: str, report: Report) -> TestCase:
+    """Return a case that fails because the run has not ended, which no other case says."""
+    found = TestCase(f"end of losttick {report.command}", classname, 0.0)
+    found.result = [Error(one_line(f"it has not ended: {report.interrupted}"), "interrupted")]
     return found
 
 

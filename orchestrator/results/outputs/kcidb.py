@@ -84,11 +84,24 @@ def _check(reports: Sequence[Report], options: OutputOptions) -> None:
             f"writing KCIDB: {options.commit!r} is not the whole hash of a commit, which has 40 "
             "lower-case hexadecimal digits (`git rev-parse HEAD` prints it)"
         )
-    kernels = {_release(case) for report in reports for case in report.cases if case.facts}
+    kernels = {_release(case) for report in reports for case in report.cases}
+    kernels.discard("")
     if len(kernels) > 1 and (options.commit or options.kcidb_build):
         raise OutputError(
             "writing KCIDB: one commit or build was given for the kernels "
             f"{', '.join(sorted(kernels))}. Report each run by itself."
+        )
+    edited = {
+        case.lab.name
+        for report in reports
+        for case in report.cases
+        if case.lab and not case.lab.untouched
+    }
+    if edited and options.kcidb_build:
+        raise OutputError(
+            f"writing KCIDB: {options.kcidb_build} was given as the build of edited kernels, which "
+            f"are builds of their own: {', '.join(map(one_line, sorted(edited)))}. Leave out "
+            "--kcidb-build, or test untouched kernels alone."
         )
 
 
@@ -118,7 +131,8 @@ class _Submission:
 
     def add(self, case: Case, report: Report) -> None:
         """Add a case as a test, with all that it refers to."""
-        facts = case.facts or report.facts
+        # A lab's own host never stands for a machine in the lab that did not come up.
+        facts = case.facts if case.lab else case.facts or report.facts
         build = self._submitted or self._build(facts, case.lab)
         name = self._id(report.identity, case.name)
         self._tests[name] = {
@@ -134,7 +148,8 @@ class _Submission:
             **_times(case),
             "misc": _misc(case, report),
         }
-        if case.status is Status.KNOWN_BUG:
+        # An edit may have brought the bug: an edited kernel tells nothing about its checkout.
+        if case.status is Status.KNOWN_BUG and (case.lab is None or case.lab.untouched):
             for likeness in case.known_bugs[:1]:
                 self._incident(name, likeness.bug, case)
 
@@ -149,7 +164,7 @@ class _Submission:
             "origin": self._origin,
             "checkout_id": checkout,
             "architecture": "x86_64",
-            "status": "PASS",  # it booted, or its name would not be known
+            **({"status": "PASS"} if facts else {}),  # it booted
             "comment": one_line(
                 f"{release} {build}" + (f", KVM modules edited: {', '.join(edits)}" * bool(edits))
             ),

@@ -64,14 +64,6 @@ def described(name: str) -> str:
     return r"\x2d" + text[1:] if text.startswith("-") else text
 
 
-def overall_status(statuses: Iterable[Status]) -> Status:
-    """Return what became of a test whose subtests are known: the gravest of them."""
-    order = (
-        Status.KNOWN_BUG, Status.FAULT, Status.HARNESS, Status.ERROR, Status.PASSED, Status.SKIPPED,
-    )  # fmt: skip
-    return min(statuses, key=order.index, default=Status.SKIPPED)
-
-
 class Ktap:
     """Results as KTAP."""
 
@@ -92,11 +84,10 @@ def _run(number: int, report: Report, *, alone: bool) -> Iterator[str]:
         yield from (diagnostic(text, 1) for text in about_case(case, report))
         yield result(place, case.name, case.status, case.why, 1)
     yield from map(diagnostic, about_run(report))
-    became = overall_status(case.status for case in cases)
-    why = "nothing could be tested" if became is Status.SKIPPED else report.meaning
-    if report.interrupted and became in (Status.PASSED, Status.SKIPPED):
-        became, why = Status.ERROR, f"it has not ended: {report.interrupted}"
-    yield result(number, name, became, why)
+    why = "nothing could be tested" if report.status is Status.SKIPPED else report.meaning
+    if report.cut_off:
+        why = f"it has not ended: {report.interrupted}"
+    yield result(number, name, report.status, why)
 
 
 def _harmless(text: str) -> str:

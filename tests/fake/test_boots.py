@@ -27,6 +27,7 @@ from orchestrator.vm.config import Accel
 from tests.support.cut_short_runs import PLAN
 from tests.support.heard import Heard
 from tests.support.journal import journal_dicts
+from tests.support.needs import not_applicable
 from tests.support.report_command import written
 
 #: What this computer is known by. Without an id it is not known.
@@ -35,7 +36,13 @@ MACHINE, NAME = (
     for path in (MACHINE_ID, HOST_NAME)
 )
 
-known = pytest.mark.skipif(not boot_here().machine, reason=f"there is no {MACHINE_ID}")
+known = pytest.mark.usefixtures("machine_known")
+
+
+@pytest.fixture
+def machine_known() -> None:
+    if not boot_here().machine:
+        not_applicable(f"there is no {MACHINE_ID}")
 
 
 class Booted(FakeHost):

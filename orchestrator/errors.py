@@ -85,3 +85,13 @@ _NO_ROOM = tuple(
 def says_no_room(words: str) -> bool:
     """Return whether the words of a program say that its host had no room at the moment."""
     return any(each in words for each in _NO_ROOM)
+
+
+def own_fault(doing: str, error: Exception) -> str:
+    """Return the words for an error that losttick did not foresee.
+
+    Args:
+        doing: what was being done.
+        error: what was raised.
+    """
+    return f"{doing}: a fault in losttick itself: {type(error).__name__}: {error}."

@@ -15,7 +15,7 @@ from orchestrator.cli.exits import ExitCode
 from orchestrator.cli.screen import Screen, with_width
 from orchestrator.cli.streams import print_bytes
 from orchestrator.cli.text import say, say_error
-from orchestrator.errors import LosttickError
+from orchestrator.errors import LosttickError, own_fault
 from orchestrator.journal.file import JOURNAL
 from orchestrator.results.outputs.output import OutputError, OutputOptions
 from orchestrator.results.outputs.table import OUTPUTS, Kind, output, service
@@ -143,8 +143,8 @@ class Reports:
             say_error(str(error))
         except Exception as error:
             say_error(
-                f"writing a report of {folder}: a fault in losttick itself: "
-                f"{type(error).__name__}: {error}. The result and its exit code stand."
+                f"{own_fault(f'writing a report of {folder}', error)} The result and its exit code "
+                "stand."
             )
         else:
             return code

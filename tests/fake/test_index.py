@@ -1,16 +1,20 @@
 """`losttick report --index`: the page over all runs in a folder."""
 
 import json
+import os
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.results.outputs.html import index as index_page
 from orchestrator.testing import FACTS, Script, immediate, lost
 from tests.support.cut_short_runs import cut_short, go_on
 from tests.support.report_command import report
+from tests.support.run_folders import make_run_folder
 
 #: A name that would be markup.
 NASTY = "<script>alert(1)<&script> \"'?#%41"
@@ -96,6 +100,55 @@ def test_only_runs_that_may_have_changed_are_read_again(night: Path) -> None:
     assert {row["folder"] for row in json.loads((night / "index.json").read_text())} == {
         "1-before", "2-after", NASTY, "broken"
     }  # fmt: skip
+
+
+def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"odd\xff")
+    odd = make_run_folder("affected", tmp_path / name)
+    make_run_folder("affected", tmp_path / "other")
+    for place in re.findall(r"evidence/[\w-]+", (odd / "journal.jsonl").read_text()):
+        (odd / place).mkdir(parents=True, exist_ok=True)
+    for _ in range(2):
+        assert report("--index", tmp_path).returncode == 0
+        page = (tmp_path / "index.html").read_text()
+        found = Links()
+        found.feed(page)
+        assert "odd%FF/report.html" in found.links
+        assert "odd\\udcff" in page
+    kept = {row["folder"] for row in json.loads((tmp_path / "index.json").read_text())}
+    assert kept == {"other"}
+    report(odd, "--html", tmp_path / "page.html")
+    found.feed((tmp_path / "page.html").read_text())
+    assert any(re.fullmatch(r"odd%FF/evidence/[\w-]+/", link) for link in found.links)
+
+
+@pytest.mark.parametrize("fault", ["reading", "writing"])
+def test_a_fault_that_nobody_foresaw_is_told_of_its_run_alone(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1-before", "2-after"):
+        make_run_folder("affected", tmp_path / name)
+
+    def fail(given: object, *others: object) -> Any:
+        if "2-after" in str(given):
+            raise ZeroDivisionError("division by zero")
+        return usual(given, *others)
+
+    usual: Any
+    if fault == "reading":
+        usual = index_page.read_report
+        monkeypatch.setattr(index_page, "read_report", fail)
+    else:
+        usual = index_page.OUTPUT.render
+        monkeypatch.setattr(type(index_page.OUTPUT), "render", lambda _, *args: fail(*args))
+    done = report("--index", tmp_path)
+    assert done.returncode == 0
+    assert "2-after" in done.stderr
+    assert "a fault in losttick itself: ZeroDivisionError: division by zero" in done.stderr
+    found = Links()
+    found.feed((tmp_path / "index.html").read_text())
+    assert "1-before/report.html" in found.links
+    assert "2-after/report.html" not in found.links
 
 
 @pytest.mark.parametrize(

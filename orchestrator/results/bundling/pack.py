@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import InfraError, InputError
+from orchestrator.errors import InfraError, InputError, own_fault
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.archive import Member, zstd
 from orchestrator.journal.file import JOURNAL
@@ -231,6 +231,8 @@ def _made(report: Report, readme: str, left_out: list[str]) -> Iterator[tuple[st
             yield name, output(kind).render([report], OutputOptions(Path(name)))
         except OutputError as error:
             left_out.append(f"{name}: {error}")
+        except Exception as error:
+            left_out.append(own_fault(name, error).rstrip("."))
 
 
 def _host(report: Report) -> bytes:

@@ -134,6 +134,19 @@ def test_a_bundle_is_packed_again_to_the_same_files(tmp_path: Path) -> None:
     assert {JOURNAL, "evidence/0001-host-lost/console.txt", "host.json"} <= set(same)
 
 
+def test_a_fault_in_making_a_report_leaves_out_the_report_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> bytes:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(type(output("markdown")), "render", fail)
+    bundle = pack(hung(tmp_path))
+    assert bundle.left_out == (
+        "report.md: a fault in losttick itself: ZeroDivisionError: division by zero",
+    )
+
+
 @pytest.mark.parametrize("kind", [each for each in OUTPUTS if each not in ("html", "github")])
 def test_every_output_is_written_from_a_bundle_as_from_its_folder(
     kind: str, tmp_path: Path

@@ -65,7 +65,8 @@ def _link(place: Path, target: Path | None) -> str:
     """
     if target is None or not place.is_dir():
         return ""
-    return quote(os.path.relpath(place.absolute(), target.absolute().parent)) + "/"
+    way = os.path.relpath(place.absolute(), target.absolute().parent)
+    return quote(os.fsencode(way)) + "/"
 
 
 def _tables(seen: Seen) -> Iterator[tuple[str, Table]]:

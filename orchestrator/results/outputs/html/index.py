@@ -4,6 +4,7 @@ Each run gets a page of its own, `report.html` in its folder. What the index say
 kept in `index.json` beside it, so that only new runs, and runs that went on, are read again.
 """
 
+import os
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +12,14 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.errors import InputError, LosttickError
+from orchestrator.errors import InputError, LosttickError, own_fault
 from orchestrator.journal.file import JOURNAL
 from orchestrator.results.explain import first_paragraph
 from orchestrator.results.outputs.html.output import OUTPUT
 from orchestrator.results.outputs.html.template import fill
 from orchestrator.results.outputs.output import OutputError, OutputOptions
 from orchestrator.results.outputs.target import TargetError, write_target
+from orchestrator.results.printable import printable
 from orchestrator.results.report import Report, read_report
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.version import __version__
@@ -65,7 +67,7 @@ class Row:
     @property
     def link(self) -> str:
         """The address of its page, relative to the index."""
-        return urllib.parse.quote(f"{self.folder}/{PAGE}")
+        return urllib.parse.quote(os.fsencode(f"{self.folder}/{PAGE}"))
 
     def fact(self, name: str) -> str:
         """Return a fact; empty if it is not known."""
@@ -105,7 +107,9 @@ def write_index(folder: Path, note: Callable[[str], None]) -> Path:
     rows.sort(key=lambda row: (row.began_at, row.folder), reverse=True)
     title = folder.resolve().name
     write_target(folder / INDEX, fill("index.html", entries=entries(rows), title=title))
-    write_target(folder / KEPT, _ROWS.dump_json(rows, indent=1) + b"\n")
+    # JSON can't hold a name that is not UTF-8.
+    kept = [row for row in rows if row.folder.encode(errors="ignore").decode() == row.folder]
+    write_target(folder / KEPT, _ROWS.dump_json(kept, indent=1) + b"\n")
     return folder / INDEX
 
 
@@ -154,16 +158,25 @@ def _row(run: Path, known: Row | None, note: Callable[[str], None]) -> Row:
         return known
     try:
         report = read_report(run)
+        row = _of_report(run.name, stamp, report)
     except LosttickError as error:
-        note(str(error))
-        return Row(run.name, stamp, fault=str(error))
-    row = _of_report(run.name, stamp, report)
+        return _unread(run, stamp, str(error), note)
+    except Exception as error:
+        return _unread(run, stamp, own_fault(f"reading {run}", error), note)
     try:
         write_target(run / PAGE, OUTPUT.render([report], OutputOptions(target=run / PAGE)))
     except (OutputError, TargetError) as error:
         note(str(error))
         return row
+    except Exception as error:
+        note(own_fault(f"writing {run / PAGE}", error))
+        return row
     return replace(row, page=True)
+
+
+def _unread(run: Path, stamp: str, fault: str, note: Callable[[str], None]) -> Row:
+    note(fault)
+    return Row(run.name, stamp, fault=printable(fault))
 
 
 def _stamp(run: Path) -> str:

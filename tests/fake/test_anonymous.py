@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,30 @@ from orchestrator.host.boot import BOOT_ID, MACHINE_ID
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.line import LineError, decode
 from orchestrator.journal.records import KINDS
+from orchestrator.results.bundling.addresses import IPV4, IPV6, MAC
 from orchestrator.results.bundling.pack import NotAnonymousError, pack
-from orchestrator.results.bundling.secrets import IPV4, IPV6, MAC, Secrets, secrets_here
+from orchestrator.results.bundling.secrets import Secrets, secrets_here
 from orchestrator.results.report import read_report
-from orchestrator.testing import lost
+from orchestrator.testing import FACTS, lost
 from tests.support.bundles import contents
 from tests.support.fake_campaigns import campaign, only_ordinary
 
 USER = "alice.l\u00f6f"
 
 FOREIGN = "bob"
+
+
+#: Addresses beside other text, as logs have them; `#` begins and ends what must be hidden.
+BESIDE = (
+    "MAC:#52:54:00:12:00:01#", "hwaddr #52:54:00:12:00:02#: link up",
+    "MAC=#ff:ff:ff:ff:ff:ff:52:54:00:12:00:03:08:00# SRC=", "id #01:52:54:00:12:00:04#",
+    "enx#525400120005#: renamed", "port #0011.2233.4406# up", "#52-54-00-12-00-07#: x",
+    "from #fe80::5054:ff:fe12:8#: icmp_seq=1", "#2001:470::9#: up", "inet6:#fe80::a/64",
+    "addr:#2a02:810:1:2:3:4:5:b#:", "#64:ff9b::10.20.30.12#.", "ip-#10-20-30-13#.ec2",
+    "at:#10.20.30.14#:22", "#15.30.20.10#.in-addr.arpa",
+)  # fmt: skip
+
+ADDRESSES = [text.split("#")[1].partition("/")[0] for text in BESIDE]
 
 
 def plants(home: Path) -> list[str]:
@@ -90,7 +105,7 @@ async def run_with_plants(folder: Path, texts: list[str]) -> None:
     """Make a run's folder in which every field of every record has the texts."""
     await campaign(folder, only_ordinary(lost), qemu_args=f"-name {USER}")
     journal = folder / JOURNAL
-    text = " | ".join(texts)
+    text = " | ".join([*texts, *(each.replace("#", "") for each in BESIDE)])
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(with_plants(line, text) for line in lines))
     (folder / "serial").mkdir()
@@ -111,6 +126,7 @@ async def test_nothing_that_names_anybody_is_in_any_byte(home: Path) -> None:
     texts = plants(home)
     await run_with_plants(folder, texts)
     plain = contents_of(pack(folder).data, home)
+    texts += ADDRESSES
     for text in texts:
         assert any(text.encode() in content for content in plain.values()), text
     names = {json.loads(line)["record"] for line in plain[JOURNAL].splitlines()}
@@ -155,6 +171,7 @@ def test_numbers_that_are_no_addresses_stay() -> None:
     for text in (
         "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)", "2026-11-27T08:41:08.123Z", "127.0.0.1", "::1",
         "0x1.2.3", "999.1.1.1", "std::string", "a" * 64, "6.1.0-48-amd64", "10:20:30",
+        "XMM00=0123456789abcdef0123456789abcdef XMM01=" + "1" * 32, "8 bytes: 01 02 03 04 05 06",
         IPV4, IPV6, MAC,
     ):  # fmt: skip
         assert secrets.scrubbed(text) == text
@@ -242,3 +259,25 @@ async def test_a_bundle_whose_result_would_be_another_one_is_refused(
     secrets.hide("apicv", "hidden")
     with pytest.raises(NotAnonymousError, match="the result would be another one"):
         pack(folder, secrets)
+
+
+async def test_a_version_of_four_numbers_is_no_address(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    qemu = replace(FACTS.need_qemu(), version="8.2.90.1")
+    facts = replace(FACTS, kernel="5.4.0.1042-acme", qemu=qemu)
+    await campaign(folder, only_ordinary(lost), facts=facts)
+    (folder / "console" / "x.log").write_text("QEMU 8.2.90.1 at 8.2.90.2\n")
+    path = tmp_path / "b"
+    path.write_bytes(pack(folder, Secrets()).data)
+    assert read_report(path).facts == facts
+    assert contents(path)["console/x.log"] == f"QEMU 8.2.90.1 at {IPV4}\n".encode()
+
+
+async def test_a_folder_may_have_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"n\xe4chtlich")
+    folder.mkdir()
+    await campaign(folder, only_ordinary(lost))
+    for secrets in (None, secrets_here(folder)):
+        files = contents_of(pack(folder, secrets).data, tmp_path)
+        assert secrets is None or not [name for name in files if b"chtlich" in files[name]]

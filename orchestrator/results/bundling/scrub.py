@@ -121,7 +121,7 @@ class Scrubber:
         if text in _own().values:
             return text
         if technical and _NAME.fullmatch(text):
-            return self._secrets.without_addresses(text)
+            return self._secrets.without_ids(text)
         return self._secrets.scrubbed(text)
 
     def _key(self, key: str, *, technical: bool) -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import getpass
 import html
-import ipaddress
 import json
 import os
 import pwd
@@ -15,10 +14,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from orchestrator.host.boot import BOOT_ID, HOST_NAME, MACHINE_ID
+from orchestrator.results.bundling.addresses import has_address, without_addresses
 
-#: Words that stand for what is hidden. The addresses are those that are reserved for documents.
+#: Words that stand for what is hidden.
 USER, HOME, HOST, PLACE, HIDDEN = "user", "/home/user", "host", "/place", "hidden"
-IPV4, IPV6, MAC = "192.0.2.1", "2001:db8::1", "00:00:5e:00:53:01"
 
 #: Users below this number are the system's own, such as root: their names tell nothing.
 _FIRST_PERSON = 1000
@@ -30,18 +29,16 @@ _SHORT = 5
 _COMMON_HOSTS = {"localhost", "localhost.localdomain", "debian", "ubuntu", HOST}
 
 _HOME = re.compile(r"/(?:home|Users)/([^/\s\"'\\:;,|)<>\]]+)")
+
+#: UUIDs, and numbers of their size that are not contents of vector registers of a CPU.
 _ID = re.compile(
-    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])",
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+    r"|(?<![0-9a-f])(?<![XYZ]MM[0-9]{2}=)[0-9a-f]{32}(?![0-9a-f])",
     re.IGNORECASE,
 )
-_MAC = re.compile(
-    r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Fa-f:-])"
-)
-_IPV4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9]|\.[0-9])")
-_IPV6 = re.compile(
-    r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{1,4})?"
-    r"(?![0-9A-Za-z:])"
-)
+
+#: A kernel's or a QEMU's version of four numbers, in a line of a journal.
+_VERSION = re.compile(r'"(?:kernel|version)":\s*"(\d+(?:\.\d+){3})(?![\d.])')
 
 
 @dataclass(slots=True)
@@ -49,6 +46,8 @@ class Secrets:
     """Texts to hide, each with the word that stands for it."""
 
     words: dict[str, str] = field(default_factory=dict)
+    versions: set[str] = field(default_factory=set)
+    """Versions that look like IPv4 addresses."""
     _ids: dict[str, str] = field(default_factory=dict)
     _pattern: re.Pattern[str] | None = None
 
@@ -69,24 +68,25 @@ class Secrets:
             if name != USER:
                 self.hide(name, USER)
 
+    def learn_versions(self, text: str) -> None:
+        """Leave the versions of kernels and QEMUs alone that a line of a journal names."""
+        self.versions.update(_VERSION.findall(text))
+
     def scrubbed(self, text: str) -> str:
         """Return a text with a word for everything that is hidden."""
         if self.words:
             text = self._known().sub(lambda found: self._word(found[0]), text)
-        return self.without_addresses(text)
+        return self.without_ids(text)
 
-    def without_addresses(self, text: str) -> str:
+    def without_ids(self, text: str) -> str:
         """Return a text with stand-ins for ids and addresses, whosever they are."""
         text = _ID.sub(lambda found: self._other_id(found[0]), text)
-        text = _MAC.sub(MAC, text)
-        text = _IPV6.sub(lambda found: IPV6 if _is_address(found[0]) else found[0], text)
-        return _IPV4.sub(lambda found: IPV4 if _is_address(found[0]) else found[0], text)
+        return without_addresses(text, self.versions)
 
     def touches(self, text: str) -> bool:
         """Return whether a text has something to hide, or may have it in an escaped form."""
-        return "\\" in text or any(
-            each.search(text) for each in (self._known(), _ID, _MAC, _IPV4, _IPV6)
-        )
+        known = self._known().search(text) or _ID.search(text)
+        return "\\" in text or bool(known) or has_address(text)
 
     def _known(self) -> re.Pattern[str]:
         if self._pattern is None:
@@ -171,19 +171,11 @@ def _host_names() -> set[str]:
 def _spellings(text: str) -> set[str]:
     """Return a text as it is, and as JSON, HTML and URLs spell it."""
     return {text, json.dumps(text)[1:-1], html.escape(text), html.escape(text, quote=False),
-            html.escape(text).replace("&#x27;", "&#39;"), quote(text)}  # fmt: skip
+            html.escape(text).replace("&#x27;", "&#39;"),
+            quote(text, errors="surrogateescape")}  # fmt: skip
 
 
 def _bounded(text: str) -> str:
     """Return the pattern of a text; a short name must stand alone."""
     exact = re.escape(text)
     return rf"(?<![0-9A-Za-z]){exact}(?![0-9A-Za-z])" if len(text) < _SHORT else exact
-
-
-def _is_address(text: str) -> bool:
-    """Return whether a text is an address that names a computer."""
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return not (found.is_loopback or found.is_unspecified or str(found) in (IPV4, IPV6))

@@ -1,6 +1,7 @@
 """A run or a direct test, in the form that every output is written from."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +26,9 @@ from orchestrator.verdict.direct import DirectResult, HostResult
 from orchestrator.verdict.pattern import Pattern, read_pattern
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Ended, Verdict
+
+#: A date, a time and a zone. `datetime.fromisoformat` reads other forms, too.
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,16 @@ class Case:
         return status(self.ended, self.expected, asked=self.asked)
 
     @property
+    def bug(self) -> Likeness | None:
+        """The known bug that was found; None if the verdict is not `affected`."""
+        return self.known_bugs[0] if self.known_bugs and self.verdict is Verdict.AFFECTED else None
+
+    @property
+    def resembled(self) -> tuple[Likeness, ...]:
+        """The known bugs that trials merely look like."""
+        return self.known_bugs[1:] if self.bug else self.known_bugs
+
+    @property
     def seconds(self) -> float | None:
         """The time from the beginning of the case to its end; None if that is not known.
 
@@ -129,6 +143,15 @@ class Report:
     def seconds(self) -> float | None:
         """The time from the beginning of the run to its end; None if that is not known."""
         return seconds_between(self.began_at, self.ended_at)
+
+
+def is_time(text: str) -> bool:
+    """Return whether a text of a journal is a time as RFC 3339 has it."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return _RFC_3339.fullmatch(text) is not None
 
 
 def seconds_between(began_at: str, ended_at: str) -> float | None:

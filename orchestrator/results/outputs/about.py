@@ -52,9 +52,10 @@ def about_case(case: Case, report: Report) -> Iterator[str]:
     for what, counts in (("outcomes", case.outcomes), ("diagnoses", case.causes)):
         if counts:
             yield f"{what}: " + ", ".join(f"{count} {name}" for name, count in counts.items())
-    for likeness in case.known_bugs[:_NAMED]:
-        bug = likeness.bug
-        yield f"known bug: {bug.name}, {likeness.trials} loads; fixed by {bug.fixed_by}"
+    for what, found in (("known bug", [case.bug]), ("looks like", case.resembled[:_NAMED])):
+        for likeness in filter(None, found):
+            bug = likeness.bug
+            yield f"{what}: {bug.name}, {likeness.trials} loads; fixed by {bug.fixed_by}"
     yield f"exposure: {case.exposure.state}: {case.exposure.why}"
     if case.lab:
         yield f"lab: {case.lab.name} in {case.lab.emulator}"

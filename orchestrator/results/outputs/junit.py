@@ -17,7 +17,7 @@ from orchestrator.journal.trial_record import TrialRecord
 from orchestrator.results.outputs.numbers import identity, numbers
 from orchestrator.results.outputs.output import Output, OutputOptions
 from orchestrator.results.printable import one_line, printable
-from orchestrator.results.report import Case, Report
+from orchestrator.results.report import Case, Report, is_time
 from orchestrator.results.status import Status
 
 #: Trials of a case whose diagnosis is told. A run may have a thousand.
@@ -36,6 +36,10 @@ class _JUnit:
             clash = any(often[_class(report), case.name] > 1 for case in report.cases)
             document.append(_suite(report, f".{name}" if clash else "", options))
         document.update_statistics()
+        # Cells take turns: their times overlap, and their sum is no time of the run.
+        for report, suite in zip(reports, document, strict=True):
+            suite.time = round(_seconds(report), 3)
+        document.time = round(sum(suite.time for suite in document), 3)
         file = io.BytesIO()
         document.write(file)
         return file.getvalue() + b"\n"
@@ -59,14 +63,21 @@ def folder_names(reports: Sequence[Report]) -> Sequence[str]:
     return names
 
 
+def _seconds(report: Report) -> float:
+    """Return the time that a run took, or its longest cell if the end of the run is not known."""
+    if report.seconds is not None:
+        return report.seconds
+    return max((case.seconds or 0.0 for case in report.cases), default=0.0)
+
+
 def _class(report: Report) -> str:
     return f"losttick.{report.command.replace(' ', '.')}"
 
 
 def _suite(report: Report, within: str, options: OutputOptions) -> TestSuite:
     suite = TestSuite(one_line(_class(report) + within))
-    if report.began_at:
-        suite.timestamp = one_line(report.began_at)
+    if is_time(report.began_at):
+        suite.timestamp = report.began_at
     facts = {**identity(report), "verdict": str(report.verdict), "meaning": report.meaning}
     if report.interrupted is not None:
         facts["interrupted"] = report.interrupted

@@ -17,7 +17,7 @@ from orchestrator.journal.plain import plain
 from orchestrator.results.outputs.about import about_case, about_run
 from orchestrator.results.outputs.output import OutputError, OutputOptions
 from orchestrator.results.printable import one_line, printable
-from orchestrator.results.report import Case, Report
+from orchestrator.results.report import Case, Report, is_time
 from orchestrator.results.status import Status
 from orchestrator.verdict.direct import HostResult
 
@@ -149,9 +149,9 @@ class _Submission:
             "misc": _misc(case, report),
         }
         # An edit may have brought the bug: an edited kernel tells nothing about its checkout.
-        if case.status is Status.KNOWN_BUG and (case.lab is None or case.lab.untouched):
-            for likeness in case.known_bugs[:1]:
-                self._incident(name, likeness.bug, case)
+        of_the_checkout = case.lab is None or case.lab.untouched
+        if case.status is Status.KNOWN_BUG and of_the_checkout and case.bug:
+            self._incident(name, case.bug.bug, case)
 
     def _build(self, facts: HostFacts | None, lab: LabIdentity | None) -> str:
         release = facts.kernel if facts else lab.version if lab else "unknown"
@@ -256,7 +256,7 @@ def _number(case: Case) -> dict[str, Any]:
 def _times(case: Case) -> dict[str, Any]:
     seconds = case.seconds
     return {
-        **({"start_time": case.began_at} if case.began_at else {}),
+        **({"start_time": case.began_at} if is_time(case.began_at) else {}),
         **({"duration": seconds} if seconds is not None else {}),
     }
 
@@ -275,7 +275,8 @@ def _misc(case: Case, report: Report) -> dict[str, Any]:
         "outcomes": dict(case.outcomes),
         "diagnoses": dict(case.causes),
         "loss_rate": plain(case.rate),
-        "known_bugs": [each.bug.name for each in case.known_bugs],
+        "known_bugs": [case.bug.bug.name] if case.bug else [],
+        "looks_like": [each.bug.name for each in case.resembled] or None,
         "evidence": list(case.evidence[:_EVIDENCE]),
         "evidence_folders": len(case.evidence),
         "lab": plain(case.lab),

@@ -113,3 +113,23 @@ def test_runs_of_the_same_cells_are_told_apart_by_as_much_of_their_folders_as_it
     cases = [(each.classname, each.name) for suite in junit(*runs) for each in suite]
     assert len(set(cases)) == len(cases) == 24
     assert folder_names([]) == []
+
+
+def test_the_time_of_a_suite_is_that_of_the_run() -> None:
+    """Cells take turns, so the sum of their times is longer than the run."""
+    began = "2026-11-26T01:02:03.004Z"
+    cells = [case(f"kvm/{n}", Verdict.CLEAN) for n in range(5)]  # 2.496 s each
+    run = report(*cells, began_at=began, ended_at="2026-11-26T01:02:06.004Z")
+    probe = report(
+        case("this host", Verdict.CLEAN, began_at="", ended_at=""), command="probe",
+        began_at=began, ended_at="2026-11-26T01:02:04.104Z",
+    )  # fmt: skip
+    killed = report(*cells, folder=Path("other"), interrupted="killed", began_at=began)
+    document = junit(run, probe, killed)
+    assert [suite.time for suite in document] == [3.0, 1.1, 2.496]
+    assert document.time == 6.596
+
+
+def test_a_beginning_that_is_no_time_is_left_out() -> None:
+    (suite,) = junit(report(case("a", Verdict.CLEAN), began_at="yesterday"))
+    assert suite.timestamp is None

@@ -8,13 +8,14 @@ from typing import Any
 import kcidb_io
 import pytest
 
-from orchestrator.bugs.catalogue import APICV_BUG
+from orchestrator.bugs.catalogue import APICV_BUG, STALE_TPR
+from orchestrator.bugs.likeness import Likeness
 from orchestrator.results.outputs.kcidb import path
 from orchestrator.results.outputs.output import OutputError, OutputOptions
 from orchestrator.results.outputs.table import output
 from orchestrator.results.report import Report
 from orchestrator.verdict.verdict import Verdict
-from tests.support.made_reports import HOSTILE, HOSTILE_NAME, arm, case, every_kind, report
+from tests.support.made_reports import EXPOSED, HOSTILE, HOSTILE_NAME, arm, case, every_kind, report
 
 COMMIT = "9cfec6d097c607e36199cf0cfbb8cf5acbd8e9b2"
 
@@ -196,3 +197,34 @@ def test_paths_have_only_what_kcidb_allows() -> None:
     allowed = re.compile(r"([a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*)?")
     for name in (HOSTILE, HOSTILE_NAME, "", "/", "a//b", "..", "qemu=/usr/bin/x", "ü"):
         assert allowed.fullmatch(path("lab run", name)), name
+
+
+@pytest.mark.parametrize(
+    "at", ["\0<b>", "yesterday", "2026-11-26", "2026-11-26T01:02:03", "20261126T010203Z", HOSTILE]
+)
+def test_a_start_that_is_no_time_is_left_out(at: str) -> None:
+    (test,) = kcidb(report(case("kvm/a", Verdict.CLEAN, began_at=at)))["tests"]
+    assert "start_time" not in test
+
+
+@pytest.mark.parametrize("at", ["2026-11-26T01:02:03.004Z", "2026-11-26T01:02:03+02:00"])
+def test_a_start_that_is_a_time_is_submitted(at: str) -> None:
+    (test,) = kcidb(report(case("kvm/a", Verdict.CLEAN, began_at=at)))["tests"]
+    assert test["start_time"] == at
+
+
+def test_what_trials_look_like_is_no_known_bug() -> None:
+    """Only the bug that makes a host `affected` was found; the others are likenesses."""
+    likeness = Likeness(STALE_TPR, 3, EXPOSED)
+    odd, found = (
+        case("kvm/odd", Verdict.ANOMALOUS, 3, known_bugs=(likeness,)),
+        case(
+            "kvm/bug", Verdict.AFFECTED, 20, known_bugs=(Likeness(APICV_BUG, 20, EXPOSED), likeness)
+        ),
+    )
+    tests = kcidb(report(odd, found))["tests"]
+    assert [each["misc"]["known_bugs"] for each in tests] == [[], [APICV_BUG.name]]
+    assert [each["misc"]["looks_like"] for each in tests] == [[STALE_TPR.name]] * 2
+    for each, names in zip(tests, ([], [APICV_BUG.name]), strict=True):
+        assert re.findall("known bug: (.*?), ", each["log_excerpt"]) == names
+        assert f"looks like: {STALE_TPR.name}, 3 loads" in each["log_excerpt"]

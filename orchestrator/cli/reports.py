@@ -4,6 +4,7 @@ import contextlib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,8 +103,7 @@ class Reports:
         if len(left) == len(self.wanted):
             yield then, self
             return
-        from orchestrator.cli.ktap_stream import ktap_to  # few runs need it
-
+        ktap_to = import_module("orchestrator.cli.ktap_stream").ktap_to  # few runs need it
         with ktap_to(functools.partial(print_bytes, now=True), then) as progress:
             yield progress, replace(self, wanted=left)
 

@@ -18,6 +18,7 @@ from tests.support.command import losttick_command, started
 from tests.support.journal import journal_dicts
 from tests.support.needs import Need, lacking, not_applicable
 from tests.support.processes import marked_processes, wait_until
+from tests.support.report_command import valid_junit
 from tests.support.steps import steps
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -242,7 +243,9 @@ def test_an_interrupted_run_ends_clean(
     journal = tmp_path / "out" / "journal.jsonl"
     with (
         steps(tmp_path / "events") as events,
-        start(tmp_path, "--json", "--events", "events") as process,
+        start(
+            tmp_path, "--json", "--events", "events", "--report", "junit=out/junit.xml"
+        ) as process,
     ):
         events.wait_for("attempt_ends", 6)
         process.send_signal(how)
@@ -253,6 +256,8 @@ def test_an_interrupted_run_ends_clean(
     assert json.loads(out)["verdict"] is None
     last = journal_dicts(journal)[-1]
     assert (last["record"], last["error"]) == ("interrupted", how.name)
+    (suite,) = valid_junit((tmp_path / "out" / "junit.xml").read_text())
+    assert how.name in {p.name: p.value for p in suite.properties()}["interrupted"]
     assert "/100000, loss rate < " in err.split("interrupted")[0].splitlines()[-4]
     assert marked_processes(nothing_left_behind) == {}
 

@@ -122,12 +122,16 @@ class StandardOutput(_Stream):
         """Have bytes written now, in a thread, so that nobody waits for a slow reader.
 
         If they can't be written, `deliver` says so.
+
+        Raises:
+            RuntimeError: no thread can be started.
         """
         with self._flows:
-            self._flowing.append(data)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._flow_on, name="stdout", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._flow_on, name="stdout", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._flowing.append(data)
             self._flows.notify_all()
 
     def _flow_on(self) -> None:
@@ -160,8 +164,10 @@ class StandardOutput(_Stream):
     def settle(self, seconds: float = SETTLE_S) -> None:
         """Write the texts as far as the reader takes them, for some seconds at most."""
         if data := self._taken():
-            with contextlib.suppress(RuntimeError):  # no thread can be started
+            try:
                 self.flow(data)
+            except RuntimeError:  # no thread can be started
+                write_at_once(self._descriptor, data)
         self._end_flow(seconds)
 
     def _taken(self) -> bytes:
@@ -217,8 +223,15 @@ class StandardError(_Stream):
             self._room -= len(text)
             self._waiting.append(text)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._write_on, name="stderr", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._write_on, name="stderr", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # no thread can be started: a limit may be used up
+                    self._waiting.pop()
+                    self._room += len(text)
+                    write_at_once(self._descriptor, self._encoded(text))
+                    return len(text)
+                self._thread = thread
             self._changed.notify_all()
         return len(text)
 
@@ -267,10 +280,22 @@ def write_all(descriptor: int, data: bytes) -> None:
             poll.poll()
 
 
+def write_at_once(descriptor: int, data: bytes) -> None:
+    """Write bytes as far as that needs no wait for a reader; leave out the rest."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    with contextlib.suppress(OSError):
+        while data and poll.poll(0):  # then a pipe has room for PIPE_BUF bytes
+            data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]
+
+
 def print_bytes(data: bytes, *, now: bool = False) -> None:
     """Print bytes on standard output: when the command ends, or now."""
     if isinstance(sys.stdout, StandardOutput):
-        (sys.stdout.flow if now else sys.stdout.keep)(data)
+        try:
+            (sys.stdout.flow if now else sys.stdout.keep)(data)
+        except RuntimeError:  # no thread can be started
+            sys.stdout.keep(data)
     else:  # the command runs inside another program, which has a stream of its own
         sys.stdout.write(data.decode("utf-8", "replace"))
 

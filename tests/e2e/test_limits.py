@@ -58,13 +58,17 @@ def test_few_open_files(files: int, tmp_path: Path, best_accel: Accel) -> None:
 @pytest.mark.parametrize("size", [3_000])
 def test_small_files(size: int, tmp_path: Path, best_accel: Accel) -> None:
     done = run_under(limited(resource.RLIMIT_FSIZE, size), tmp_path, "--accel", best_accel)
-    assert done.returncode != 0
+    assert done.returncode == 4
+    assert "File too large" in done.stderr
 
 
 @pytest.mark.parametrize("tasks", [2, 4, 6])
 def test_few_processes(tasks: int, tmp_path: Path, best_accel: Accel) -> None:
     with control_group("pids", tasks) as group:
-        run_under(group.join, tmp_path, "--accel", best_accel)
+        done = run_under(group.join, tmp_path, "--accel", best_accel)
+    named = ("A limit is used up", "Resource temporarily unavailable")
+    # With so few, losttick can't even start the thread that writes its words.
+    assert done.returncode == 0 or any(words in done.stderr for words in named[: max(1, tasks - 2)])
 
 
 @pytest.mark.thorough

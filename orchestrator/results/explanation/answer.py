@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
-from orchestrator.bugs.exposure import Exposure, ExposureState, Reason
+from orchestrator.bugs.exposure import ExposureState, Reason
 from orchestrator.bugs.jargon import jargon
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.witness import Says
@@ -136,16 +136,17 @@ def _affected(report: Report, cases: Sequence[Case]) -> list[str]:
     froze = (
         f"A short test of the kernel alone shows it {_lost(cases):,} times in {_loads(cases):,}."
         if direct
-        else f"It froze after {_lost(cases):,} of {_loads(cases):,} loads."
+        else f"A virtual machine froze after {_lost(cases):,} of {_loads(cases):,} loads."
     )
     if is_lab(report):
         return [f"{subject} {has}: {APICV_BUG.plain}.", froze, *_in_lab(report)]
     return [
         f"{subject} {has}: {APICV_BUG.plain}.",
         froze,
-        "The Android Emulator and other programs that use KVM are struck. Install a newer kernel; "
-        "until then start virtual machines without their snapshot, or switch off the one feature "
-        "of the CPU that the kernel handles wrongly.",
+        "The Android Emulator and other programs that use KVM are affected. Install a newer "
+        "kernel. Until then start virtual machines without their snapshot, or switch off the one "
+        "feature of the CPU that the kernel handles wrongly (`losttick explain` gives the "
+        "commands).",
     ]
 
 
@@ -214,22 +215,26 @@ def _clean(report: Report, cases: Sequence[Case]) -> list[str]:
         )
     else:
         found = f"A snapshot was loaded {_loads(cases):,} times, and nothing froze."
-    known = _exposed([each.exposure for each in cases])
+    known = _exposed(cases)
     if is_lab(report):
         return [found, f"{_subject(report, cases)} was tested. {known}", *_in_lab(report)]
     return [
         found,
         known,
         "If a virtual machine or an emulator freezes here all the same, the cause is something "
-        "else: try to start it without its snapshot.",
+        "else. Try to start it without its snapshot.",
     ]
 
 
-def _exposed(exposures: Sequence[Exposure]) -> str:
+def _exposed(cases: Sequence[Case]) -> str:
     """Return what clean cases show, by whether the bug could have shown."""
+    exposures = [each.exposure for each in cases]
     states = {each.state for each in exposures}
     if states == {ExposureState.EXPOSED}:
-        return "The known bug that freezes virtual machines would have shown: it is not here."
+        return (
+            "The known bug that freezes virtual machines would have shown nearly every time, so "
+            f"it is not here.{_bound(cases)}"
+        )
     if states == {ExposureState.NOT_EXPOSED}:
         # What was tested with KVM tells more about the computer than what was tested without.
         reason = max((each.reason for each in exposures), key=lambda each: each is not Reason.TCG)
@@ -237,6 +242,18 @@ def _exposed(exposures: Sequence[Exposure]) -> str:
     return (
         "It is not known whether the known bug that freezes virtual machines could have shown, "
         "so this is only a weak sign that it is not here."
+    )
+
+
+def _bound(cases: Sequence[Case]) -> str:
+    """Return how often something rarer may happen that the loads did not meet."""
+    rates = [each.rate for each in cases if each.rate and each.trials]
+    if not rates:  # a direct test
+        return ""
+    rate = max(rates, key=lambda each: each.high)
+    return (
+        f" Something rarer may still be: these loads show, at {rate.confidence:.0%} confidence, "
+        f"that fewer than {rate.high:.{1 if rate.high < 0.1 else 0}%} of all loads freeze."
     )
 
 

@@ -87,7 +87,7 @@ def _retry(report: Report, code: ExitCode) -> tuple[Block, ...]:
             trials = 10 * max((each.trials for each in telling(report)), default=300)
             return (
                 "Once, to learn more: the losses may be the known bug, seen too rarely to be sure. "
-                f"Run it again with `--trials {trials}` beside an idle host. This result stays a "
+                f"Run it again with `--trials {trials}` on an idle host. This result stays a "
                 "failure, whatever the next one is.",
             )
         case ExitCode.ANOMALOUS:

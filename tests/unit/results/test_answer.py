@@ -13,6 +13,7 @@ from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.results.explain import first_paragraph
 from orchestrator.results.report import Report, read_report
+from orchestrator.stats.rate import Losses, loss_rate
 from orchestrator.verdict.verdict import Verdict
 from tests.support.reports import probe, turned
 from tests.support.run_folders import OLD_JOURNALS, make_run_folder
@@ -48,7 +49,8 @@ def test_a_reason_with_jargon_is_left_to_other_readers(affected: Report) -> None
 def test_an_affected_computer_is_told_what_happens_and_what_helps(affected: Report) -> None:
     said = first_paragraph(affected)
     assert APICV_BUG.plain in said
-    assert "It froze after 3 of 3 loads." in said
+    assert "A virtual machine froze after 3 of 3 loads." in said
+    assert "`losttick explain` gives the commands" in said
     assert "Install a newer kernel" in said
     assert "without their snapshot" in said
 
@@ -64,7 +66,11 @@ def test_a_kernel_in_a_lab_says_nothing_about_this_computer(affected: Report) ->
 @pytest.mark.parametrize(
     ("state", "reason", "words"),
     [
-        (ExposureState.EXPOSED, Reason.APICV_ON, "would have shown: it is not here"),
+        (
+            ExposureState.EXPOSED,
+            Reason.APICV_ON,
+            "would have shown nearly every time, so it is not here",
+        ),
         (ExposureState.NOT_EXPOSED, Reason.AMD, "this one is AMD's"),
         (ExposureState.NOT_EXPOSED, Reason.APICV_OFF, "missing or switched off"),
         (ExposureState.NOT_EXPOSED, Reason.TCG, "says nothing about virtual machines that use it"),
@@ -78,7 +84,19 @@ def test_a_clean_result_claims_what_the_exposure_allows(
     clean = turned(affected, Verdict.CLEAN, exposure=Exposure(state, "so it is", reason), lost=0)
     said = first_paragraph(clean)
     assert words in said
-    assert (": it is not here" in said) is (state is ExposureState.EXPOSED)
+    assert ("so it is not here" in said) is (state is ExposureState.EXPOSED)
+
+
+@pytest.mark.parametrize(("loads", "bound"), [(3, "63%"), (1000, "0.3%")])
+def test_a_clean_result_names_what_so_few_loads_can_miss(
+    loads: int, bound: str, affected: Report
+) -> None:
+    exposed = Exposure(ExposureState.EXPOSED, "so it is", Reason.APICV_ON)
+    rate = loss_rate(Losses(loads, 0), 0.95)
+    clean = turned(affected, Verdict.CLEAN, exposure=exposed, lost=0, trials=loads, rate=rate)
+    said = first_paragraph(clean)
+    assert f"at 95% confidence, that fewer than {bound} of all loads freeze" in said
+    assert jargon(said) == []
 
 
 @pytest.fixture

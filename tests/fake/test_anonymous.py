@@ -17,8 +17,9 @@ from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.line import LineError, decode
 from orchestrator.journal.records import KINDS
 from orchestrator.results.bundling.addresses import IPV4, IPV6, MAC
+from orchestrator.results.bundling.host_names import domains, host_names
 from orchestrator.results.bundling.pack import NotAnonymousError, pack
-from orchestrator.results.bundling.secrets import Secrets, secrets_here
+from orchestrator.results.bundling.secrets import DOMAIN, HOST, Secrets, secrets_here
 from orchestrator.results.report import read_report
 from orchestrator.testing import FACTS, lost
 from tests.support.bundles import contents
@@ -281,3 +282,20 @@ async def test_a_folder_may_have_a_name_that_is_not_utf_8(tmp_path: Path) -> Non
     for secrets in (None, secrets_here(folder)):
         files = contents_of(pack(folder, secrets).data, tmp_path)
         assert secrets is None or not [name for name in files if b"chtlich" in files[name]]
+
+
+def test_the_domain_of_this_computer_is_hidden(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n10.1.2.3 Build02.corp.acme.com b2 # x\n")
+    (tmp_path / "resolv.conf").write_text("nameserver 10.0.0.1\nsearch lab.acme.com acme.test\n")
+    names = host_names(tmp_path, "build02")
+    assert names == {"build02", "Build02.corp.acme.com", "Build02", "b2"}
+    secrets = Secrets()
+    for name in names:
+        secrets.hide(name, HOST)
+    for name in domains(names, tmp_path):
+        secrets.hide(name, DOMAIN)
+    assert secrets.scrubbed("alice@build02.corp.acme.com, b2; search corp.acme.com ACME.test") == (
+        f"alice@{HOST}, {HOST}; search {DOMAIN} {DOMAIN}"
+    )
+    assert secrets.scrubbed("build03.lab.acme.com") == f"build03.{DOMAIN}"
+    assert domains(["build02"], tmp_path / "missing") == set()

@@ -7,17 +7,18 @@ import json
 import os
 import pwd
 import re
-import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from orchestrator.host.boot import BOOT_ID, HOST_NAME, MACHINE_ID
+from orchestrator.host.boot import BOOT_ID, MACHINE_ID
 from orchestrator.results.bundling.addresses import has_address, without_addresses
+from orchestrator.results.bundling.host_names import domains, host_names
 
 #: Words that stand for what is hidden.
 USER, HOME, HOST, PLACE, HIDDEN = "user", "/home/user", "host", "/place", "hidden"
+DOMAIN = "example.com"
 
 #: Users below this number are the system's own, such as root: their names tell nothing.
 _FIRST_PERSON = 1000
@@ -106,10 +107,15 @@ class Secrets:
         """Return the stand-in of an id: another one for each id, so that they still differ."""
         known = found.lower().replace("-", "")
         number = self._ids.setdefault(known, f"{len(self._ids) + 1:032x}")
-        if known in self._ids.values() and known.startswith("0" * 20):
+        if known in self._ids.values() and is_stand_in(known):
             number = known  # it is a stand-in already
         parts = (number[:8], number[8:12], number[12:16], number[16:20], number[20:])
         return "-".join(parts) if "-" in found else number
+
+
+def is_stand_in(id_: str) -> bool:
+    """Return whether an id stands for another one in an anonymous bundle."""
+    return id_.startswith("0" * 20)
 
 
 def secrets_here(folder: Path, more: Iterable[str] = ()) -> Secrets:
@@ -130,9 +136,12 @@ def secrets_here(folder: Path, more: Iterable[str] = ()) -> Secrets:
         found.hide(home, HOME)
         found.hide(name, USER)
         found.hide(full_name, USER)
-    for name in _host_names():
+    names = host_names()
+    for name in names:
         if name.lower() not in _COMMON_HOSTS:
             found.hide(name, HOST)
+    for name in domains(names):
+        found.hide(name, DOMAIN)
     for file in (MACHINE_ID, "/var/lib/dbus/machine-id", BOOT_ID):
         with contextlib.suppress(OSError):
             found.hide_id(Path(file).read_text().strip())
@@ -158,14 +167,6 @@ def _people(folder: Path) -> Iterator[tuple[str, str, str]]:
             yield (entry.pw_name, full_name, entry.pw_dir) if person else ("", "", entry.pw_dir)
     for name in names:  # of no account: set by hand, or by a directory that does not list users
         yield name, "", ""
-
-
-def _host_names() -> set[str]:
-    names = {socket.gethostname(), socket.getfqdn()}
-    for file in (HOST_NAME, "/etc/hostname"):
-        with contextlib.suppress(OSError):
-            names.add(Path(file).read_text(errors="replace").strip())
-    return names | {name.partition(".")[0] for name in names}
 
 
 def _spellings(text: str) -> set[str]:

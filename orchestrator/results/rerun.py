@@ -12,6 +12,7 @@ from orchestrator.journal.records import PlanRecord
 from orchestrator.plan.axes import Axes
 from orchestrator.plan.goals import Goals
 from orchestrator.plan.plan import Plan
+from orchestrator.results.printable import LONGEST
 from orchestrator.results.report import Report
 from orchestrator.verdict.direct import DirectResult
 
@@ -34,6 +35,13 @@ def rerun(report: Report) -> str:
     The same plan and seed give the same cells and phases. A plan that options can't express
     is written into a file first.
     """
+    said = _commands(report)
+    if any(len(line) > LONGEST for line in said.split("\n")):
+        return f"# The plan is too long for a command. It is in {report.result.journal}"
+    return said
+
+
+def _commands(report: Report) -> str:
     if isinstance(report.result, DirectResult):
         return "\n".join(_direct(report.result))
     plan = _plan_of(report)
@@ -58,9 +66,7 @@ def _run(plan: Plan, seed: int) -> str:
         or len(plan.axes.qemu_args) > 1
     )  # fmt: skip
     if inexpressible:
-        text = _toml(_changed(plan, Plan()) | {"seed": seed})
-        # No line of the plan is that word alone: each has a `=` or a `[`.
-        return f"cat > {_FILE} <<'END'\n{text}END\nlosttick run --plan {_FILE}"
+        return _by_file(plan, seed)
     axes = _changed(plan.axes, Axes())
     given = [_option(name, value) for name, values in axes.items() for value in values]
     limits = _changed(plan.limits, Goals())
@@ -68,7 +74,21 @@ def _run(plan: Plan, seed: int) -> str:
     if plan.controls != Plan().controls:
         given.append(_option("controls", plan.controls))
     given += [_option("require", value) for value in plan.require]
-    return " ".join(["losttick run", *given, _option("seed", seed)])
+    line = " ".join(["losttick run", *given, _option("seed", seed)])
+    # What no page prints as it is can be escaped in a file, but not in a command.
+    return line if line.isprintable() else _by_file(plan, seed)
+
+
+def _by_file(plan: Plan, seed: int) -> str:
+    """Return the commands that write a plan into a file, and run it.
+
+    They work as well if each line is indented: there is no here-document.
+    """
+    lines = _toml(_changed(plan, Plan()) | {"seed": seed}).rstrip("\n").split("\n")
+    quoted = [f"    {shlex.quote(line)} \\" for line in lines]
+    return "\n".join(
+        ["printf '%s\\n' \\", *quoted, f"    > {_FILE}", f"losttick run --plan {_FILE}"]
+    )
 
 
 def _option(name: str, value: object) -> str:
@@ -111,7 +131,20 @@ def _toml(data: Mapping[str, Any]) -> str:
 
 def _pairs(values: Mapping[str, Any]) -> list[str]:
     # What JSON writes of texts, numbers and lists of them is TOML, but for pairs of surrogates.
-    return [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+    return [
+        f"{name} = {_escaped(json.dumps(value, ensure_ascii=False))}"
+        for name, value in values.items()
+    ]
+
+
+def _escaped(text: str) -> str:
+    """Return a text of TOML with its own escapes for what is not printable."""
+    return "".join(
+        each if each.isprintable()
+        else f"\\u{ord(each):04x}" if ord(each) < 1 << 16
+        else f"\\U{ord(each):08x}"
+        for each in text
+    )  # fmt: skip
 
 
 def _lab_run(report: Report, plan: Plan) -> list[str]:

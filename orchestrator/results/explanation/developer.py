@@ -254,7 +254,7 @@ def _reproduce(report: Report) -> tuple[Block, ...]:
     if again := rerun(report):
         direct = isinstance(report.result, DirectResult)
         what = "The same test again:" if direct else "The same cells, phases and order again:"
-        blocks += [what, Commands(tuple(again.splitlines()))]
+        blocks += [what, Commands(tuple(again.split("\n")))]
     if any(case.verdict is Verdict.AFFECTED for case in report.cases) or may_be_the_bug(report):
         if not is_lab(report) and not isinstance(report.result, DirectResult):
             counts = "--tmcct 0 --tmcct 1 --tmcct 1000000"

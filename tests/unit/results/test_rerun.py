@@ -1,6 +1,10 @@
 """The commands that repeat a run."""
 
+import html
+import os
+import re
 import shlex
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,10 @@ from orchestrator.journal.records import LabRecord
 from orchestrator.lab.plan import lab_plan
 from orchestrator.plan.load import build_plan, load_plan
 from orchestrator.plan.plan import Plan
+from orchestrator.results.explain import Reader, explain
+from orchestrator.results.explanation.text import as_text
+from orchestrator.results.outputs.html.output import OUTPUT
+from orchestrator.results.outputs.output import OutputOptions
 from orchestrator.results.report import read_report
 from orchestrator.results.rerun import rerun
 from tests.support.records import heads
@@ -61,18 +69,45 @@ def test_a_run_that_options_can_express(data: dict[str, Any], said: str, tmp_pat
         {"accept_skips": ["method"], "axes": {"method": ["hmp", "jobs"]}},
         {"limits": {"stop_after": 3, "trials": 10}},
         {"axes": {"qemu_args": ["", "-device 'x\\y'"], "qemu": 'a"\U0001f600'}},
+        {"axes": {"qemu": "/opt/\xa0\u202e\U000e0001/q"}},
+        {"include": [{"qemu_args": f"-name 'a{number:04}'"} for number in range(400)]},
     ],
 )  # fmt: skip
 def test_any_other_plan_is_written_into_a_file(data: dict[str, Any], tmp_path: Path) -> None:
     plan = build_plan(data, "test")
-    first, *text, last, run = command(plan, tmp_path).split("\n")
-    assert (first, last, run) == (
-        "cat > plan.toml <<'END'", "END", "losttick run --plan plan.toml"
-    )  # fmt: skip
-    assert "END" not in text
-    file = tmp_path / "plan.toml"
-    file.write_text("\n".join(text))
-    assert load_plan(str(file), {}) == plan.model_copy(update={"seed": 7})
+    said = command(plan, tmp_path)
+    _, run = said.rsplit("\n", 1)
+    assert run == "losttick run --plan plan.toml"
+    assert plan_written_by(said, tmp_path) == plan.model_copy(update={"seed": 7})
+    # As an explanation prints it.
+    report = read_report(tmp_path)
+    text = as_text(explain(report, Reader.DEVELOPER))
+    before, after = text.split(f"    {run}", 1)
+    indented = before[before.rindex("    printf") :] + f"    {run}" + after.partition("\n")[0]
+    assert plan_written_by(indented, tmp_path) == plan.model_copy(update={"seed": 7})
+    # As a page shows it.
+    page = OUTPUT.render([report], OutputOptions(tmp_path / "x.html")).decode()
+    (shown,) = re.findall(r'<pre class="command">(.*?)</pre>', page, re.DOTALL)
+    assert html.unescape(shown) == said
+
+
+def plan_written_by(commands: str, folder: Path) -> Plan:
+    """Return the plan that commands write into a file for a run that they would start."""
+    (folder / "losttick").write_text("#!/bin/sh\n")
+    (folder / "losttick").chmod(0o755)
+    path = f"{folder}:{os.environ['PATH']}"
+    subprocess.run(["/bin/sh", "-euc", commands], cwd=folder, env={"PATH": path}, check=True)
+    file = folder / "plan.toml"
+    found = load_plan(str(file), {})
+    file.unlink()
+    return found
+
+
+def test_a_plan_that_is_too_long_for_a_page_is_not_cut(tmp_path: Path) -> None:
+    plan = build_plan({"axes": {"qemu_args": f"-name {'x' * 9000}"}}, "test")
+    assert command(plan, tmp_path) == (
+        f"# The plan is too long for a command. It is in {tmp_path / 'journal.jsonl'}"
+    )
 
 
 def test_a_lab_run(tmp_path: Path) -> None:

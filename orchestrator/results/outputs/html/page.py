@@ -72,7 +72,7 @@ def _run(
         hangs=parts.hangs,
         host=list(host_facts(report.facts)) if report.facts else (),
         differing=differing_hosts(report),
-        rerun=rerun(report),
+        rerun=rerun(report).split("\n"),
         left_out=parts.left_out,
         statement=parts.statement,
         words=parts.words,

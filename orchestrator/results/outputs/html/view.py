@@ -154,7 +154,8 @@ class RunView:
     hangs: Sequence[HangView] = ()
     host: Sequence[tuple[str, str]] = ()
     differing: Table | None = None
-    rerun: str = ""
+    rerun: Sequence[str] = ()
+    """The lines of commands; a single empty one if there is none."""
     left_out: Sequence[str] = ()
     statement: str = ""
     """The error rate at which the verdicts of all cells hold."""

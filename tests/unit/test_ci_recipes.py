@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from orchestrator.results.exit_code import ExitCode
 from orchestrator.results.outputs.output import OutputOptions
 from orchestrator.results.outputs.table import output
 from tests.support.made_reports import every_kind
@@ -159,6 +160,60 @@ def test_tmt(job: Job, code: int, ended: int) -> None:
     data.mkdir()
     assert job.ends([CI / "tmt" / "ticks.sh"], code, TMT_TEST_DATA=str(data)) == ended
     assert (data / "results.ktap").exists()
+
+
+def in_github(job: Job, code: int) -> str:
+    (commands,) = (
+        step["run"] for step in yaml(CI / "github-actions.yml")["jobs"]["ticks"]["steps"]
+        if "run" in step
+    )  # fmt: skip
+    ended = job.ends(["bash", "-e", "-c", commands], code, code, RUNNER_TEMP=str(job.folder))
+    if len(job.calls()) == 2:
+        return "retry" if ended else "pass"
+    return "fail" if ended else "pass"
+
+
+def in_gitlab(job: Job, code: int) -> str:
+    recipe = yaml(CI / "gitlab-ci.yml")["losttick"]
+    if code in recipe["retry"]["exit_codes"]:
+        return "retry"
+    if code in recipe["allow_failure"]["exit_codes"]:
+        return "warn"
+    return "fail" if code else "pass"
+
+
+def in_jenkins(job: Job, code: int) -> str:
+    text = (CI / "Jenkinsfile").read_text()
+    branches = re.findall(r"if \(code (in \[[\d, ]+\]|!= 0)\) \{\s+(\w+)\(", text)
+    assert [step for _, step in branches] == ["error", "unstable", "error"]
+    for condition, step in branches:
+        if code != 0 if condition == "!= 0" else str(code) in re.findall(r"\d+", condition):
+            return {"error": "fail", "unstable": "warn"}[step]
+    return "pass"
+
+
+def in_systemd(job: Job, code: int) -> str:
+    unit = (CI / "systemd" / "losttick.service").read_text()
+    (also,) = re.findall(r"^SuccessExitStatus=(.*)$", unit, re.M)
+    return "pass" if str(code) in ["0", *also.split()] else "fail"
+
+
+def in_tmt(job: Job, code: int) -> str:
+    data = job.folder / f"tmt-{code}"
+    data.mkdir()
+    ended = job.ends([CI / "tmt" / "ticks.sh"], code, TMT_TEST_DATA=str(data))
+    return {0: "pass", 1: "fail", 2: "error"}[ended]
+
+
+def test_the_table_of_exit_codes_says_what_the_recipes_do(job: Job) -> None:
+    """The columns are GitHub, GitLab, Jenkins, systemd and tmt."""
+    columns = (in_github, in_gitlab, in_jenkins, in_systemd, in_tmt)
+    rows = re.findall(
+        r"^\| (\d+) \|[^|]+\| (\w+(?: \| \w+){4}) \|$", (CI / "README.md").read_text(), re.M
+    )
+    assert {int(code) for code, _ in rows} == {*map(int, ExitCode)} - {ExitCode.BROKEN_PIPE}
+    for code, said in rows:
+        assert said == " | ".join(does(job, int(code)) for does in columns), code
 
 
 def test_tmt_lint_finds_nothing() -> None:

@@ -10,6 +10,7 @@ from orchestrator.journal.direct import read_direct_state
 from orchestrator.journal.file import JOURNAL, is_being_written, read_journal
 from orchestrator.journal.plain import plain
 from orchestrator.journal.records import DirectRecord
+from orchestrator.results.packed_facts import packer_saw_it_go_down
 from orchestrator.results.result import STILL_GOES_ON, NoResultError
 from orchestrator.verdict.direct import DirectResult, HostResult, SeriesResult, judge_direct
 
@@ -39,7 +40,7 @@ def read_direct_result(folder: Path) -> DirectResult:
     result = judge_direct(state, journal)
     if result.interrupted is not None and is_being_written(journal):
         return replace(result, interrupted=STILL_GOES_ON)
-    if state.went_down and state.boot.ended_before(boot_here()):
+    if state.went_down and (state.boot.ended_before(boot_here()) or packer_saw_it_go_down(folder)):
         where = state.went_down
         return replace(result, interrupted=f"the host went down {where}", went_down=where)
     return result

@@ -12,10 +12,13 @@ from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import run_plan
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
-from orchestrator.host.boot import BOOT_ID, HOST_NAME, MACHINE_ID, boot_here
+from orchestrator.host.boot import BOOT_ID, HOST_NAME, MACHINE_ID, Boot, boot_here
 from orchestrator.host.local_facts import cpu_here
 from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.line import encode
 from orchestrator.journal.records import FORMAT, DirectRecord, SkipRecord
+from orchestrator.results.bundling.pack import pack
+from orchestrator.results.bundling.secrets import Secrets
 from orchestrator.results.outputs.github import summary as summary_of_step
 from orchestrator.results.outputs.output import OutputOptions
 from orchestrator.results.outputs.table import OUTPUTS, output, service
@@ -24,11 +27,14 @@ from orchestrator.results.result import read_result
 from orchestrator.results.summary import summary
 from orchestrator.testing import FACTS, FakeHost, Script, immediate
 from orchestrator.vm.config import Accel
+from tests.support.bundles import archive, write_bundle
+from tests.support.bundles import entry as file
 from tests.support.cut_short_runs import PLAN
 from tests.support.heard import Heard
 from tests.support.journal import journal_dicts
 from tests.support.needs import not_applicable
 from tests.support.report_command import written
+from tests.support.run_folders import make_run_folder
 
 #: What this computer is known by. Without an id it is not known.
 MACHINE, NAME = (
@@ -234,3 +240,57 @@ def test_a_direct_test_names_the_host_that_it_was_testing(
     assert found.went_down == where
     said = f"the host went down {where}" if where else "its journal names no reason"
     assert found.interrupted == said
+
+
+@known
+@pytest.mark.parametrize("hidden", [None, "tick"], ids=["open", "anonymous"])
+async def test_a_bundle_that_was_packed_on_the_host_names_the_trial_elsewhere(
+    cut: tuple[Path, int], hidden: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out, lines = cut
+    await session(out, "boot-1", lines=lines)
+    known = read_report(out).went_down
+    secrets = Secrets() if hidden else None
+    bundle, again, late = (tmp_path / name for name in ("bundle", "again", "late"))
+    bundle.write_bytes(pack(out, secrets).data)
+    # Elsewhere, where this computer's id and name are not known.
+    monkeypatch.setattr("orchestrator.results.result.boot_here", Boot)
+    assert read_report(out).went_down == ""
+    assert read_report(bundle).went_down == known != ""
+    assert read_result(bundle).interrupted == f"the host went down {known}"
+    again.write_bytes(pack(bundle, secrets).data)
+    assert read_report(again).went_down == known
+    late.write_bytes(pack(out, secrets).data)
+    assert read_report(late).went_down == ""
+
+
+@pytest.mark.parametrize(
+    "facts", [b"", b"{", b"[]", b"\xff", b"[" * 200_000, b'{"went_down":null}']
+)
+def test_a_bundle_may_have_any_facts_of_its_host(facts: bytes, tmp_path: Path) -> None:
+    journal = encode(DirectRecord(FORMAT, "1", ("host",), 0.95), 1)
+    bundle = write_bundle(
+        tmp_path / "b", archive([file(JOURNAL, journal), file("host.json", facts)])
+    )
+    assert read_report(bundle).went_down == ""
+
+
+def test_a_bundle_can_say_nothing_that_its_journal_contradicts(tmp_path: Path) -> None:
+    journal = (make_run_folder("clean", tmp_path / "run") / JOURNAL).read_bytes()
+    claim = file("host.json", b'{"went_down":"x"}')
+    bundle = write_bundle(tmp_path / "b", archive([file(JOURNAL, journal), claim]))
+    assert read_report(bundle).went_down == ""
+
+
+@known
+def test_a_bundle_of_a_direct_test_says_that_the_host_went_down(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    record = DirectRecord(FORMAT, "1", ("host",), 0.95, boot_id="b", machine=boot_here().machine)
+    out, bundle = tmp_path / "out", tmp_path / "bundle"
+    out.mkdir()
+    (out / JOURNAL).write_bytes(encode(record, 1))
+    bundle.write_bytes(pack(out).data)
+    monkeypatch.setattr("orchestrator.results.direct.boot_here", Boot)
+    assert read_report(out).went_down == ""
+    assert read_report(bundle).went_down == "in the test of host"

@@ -22,7 +22,9 @@ from orchestrator.results.explain import Reader, explain
 from orchestrator.results.explanation.text import as_text
 from orchestrator.results.outputs.output import OutputError, OutputOptions
 from orchestrator.results.outputs.table import OUTPUTS, output
+from orchestrator.results.packed_facts import HOST_FILE, WENT_DOWN
 from orchestrator.results.report import Report, read_report
+from orchestrator.results.result import STILL_GOES_ON
 from orchestrator.version import __version__
 
 #: Compresses a journal to about a tenth, at some 30 MB/s. The checksum shows damage on the way.
@@ -98,13 +100,16 @@ def pack(source: Path, secrets: Secrets | None = None) -> Bundle:
     with tempfile.TemporaryDirectory(prefix="losttick-") as place:
         # What is made of a result breaks lines, and so names: it is made of what is anonymous.
         stage = Path(place) / "run.tar.zst"
-        stage.write_bytes(_packed(_anonymous(run_files(source, left_out), scrubber), left_out).data)
+        known = _member(HOST_FILE, json.dumps({WENT_DOWN: report.went_down}).encode())
+        hidden = _anonymous(run_files(source, left_out), scrubber)
+        stage.write_bytes(_packed(itertools.chain(hidden, [known]), left_out).data)
         secrets.hide(place, PLACE)
         try:
             found = read_report(stage)
         except InputError as error:
             raise NotAnonymousError(f"what came out can't be read ({error})") from error
-        _check_same(report, found)
+        if report.interrupted != STILL_GOES_ON:
+            _check_same(report, found)
         files = _with_made(run_files(stage, left_out), found, _README + _ANONYMOUS, left_out)
         return _packed(_scrubbed(files, scrubber), left_out)
 
@@ -127,7 +132,8 @@ def _found(report: Report) -> tuple[object, ...]:
          [(each.bug, each.trials, each.exposure.state) for each in case.known_bugs])
         for case in report.cases
     ]  # fmt: skip
-    return report.command, report.verdict, report.interrupted is None, cases
+    ended = report.interrupted is None
+    return report.command, report.verdict, ended, bool(report.went_down), cases
 
 
 def _packed(files: Iterable[Member], left_out: list[str]) -> Bundle:
@@ -223,7 +229,7 @@ def _made(report: Report, readme: str, left_out: list[str]) -> Iterator[tuple[st
     yield "README.txt", readme.format(version=__version__, journal=JOURNAL).encode()
     said = (as_text(explain(report, reader)) for reader in (Reader.USER, Reader.DEVELOPER))
     yield "explanation.txt", "\n\n".join(said).encode("utf-8", "backslashreplace")
-    yield "host.json", _host(report)
+    yield HOST_FILE, _host(report)
     for kind, name in _REPORTS.items():
         if kind not in OUTPUTS:
             continue
@@ -242,6 +248,7 @@ def _host(report: Report) -> bytes:
         "bundled_by": __version__,
         "command": report.command,
         "verdict": report.verdict.value,
+        WENT_DOWN: report.went_down or None,
         "seed": report.seed,
         "host": _facts(report.facts),
         "cases": {case.name: _facts(case.facts) for case in report.cases},

@@ -126,6 +126,13 @@ class Report:
     identity: str = ""
     """The SHA-256 of the journal's first record, which no other run has. It stays when a run is
     resumed, and when its folder is moved."""
+    shown_as: str = ""
+    """The folder as outputs name it; empty for its path."""
+
+    @property
+    def shown_folder(self) -> Path:
+        """The folder, to be named to a reader. The files of the run are in `folder`."""
+        return Path(self.shown_as) if self.shown_as else self.folder
 
     @property
     def status(self) -> Status:

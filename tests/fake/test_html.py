@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.journal.file import JOURNAL
+from orchestrator.results.bundling.pack import pack
 from orchestrator.results.outputs.output import OutputError, OutputOptions
 from orchestrator.results.outputs.table import output
 from orchestrator.results.report import read_report
 from orchestrator.testing import immediate, lost
+from tests.support.bundles import contents
 from tests.support.fake_campaigns import campaign, only_ordinary
 from tests.support.golden_campaigns import BEHAVIOURS
 from tests.support.pages import Page
@@ -55,6 +57,12 @@ def test_the_page_of_a_hang(affected: Path) -> None:
         assert said in page.text, said
     shown = [link for link in page.links if link.startswith("..")]
     assert shown == [f"../run/evidence/000{n}-host-lost/" for n in (2, 3, 4)]
+    bundle = affected.with_name("bundle")
+    bundle.write_bytes(pack(affected).data)
+    packed = Page(contents(bundle)["report.html"])
+    shown = [link for link in packed.links if "evidence/" in link]
+    assert shown == [f"evidence/000{n}-host-lost/" for n in (2, 3, 4)]  # once it is unpacked
+    assert str(affected.parent) not in packed.text
     assert page.tags["svg"] == 4  # the mark, the loss rates, along the trials, by phase
 
 

@@ -6,7 +6,7 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -230,11 +230,13 @@ def _made(report: Report, readme: str, left_out: list[str]) -> Iterator[tuple[st
     said = (as_text(explain(report, reader)) for reader in (Reader.USER, Reader.DEVELOPER))
     yield "explanation.txt", "\n\n".join(said).encode("utf-8", "backslashreplace")
     yield HOST_FILE, _host(report)
+    # A path of this computer leads nowhere on another one, and its spellings would differ.
+    report = replace(report, shown_as=report.folder.resolve().name)
     for kind, name in _REPORTS.items():
         if kind not in OUTPUTS:
             continue
         try:
-            yield name, output(kind).render([report], OutputOptions(Path(name)))
+            yield name, output(kind).render([report], OutputOptions(report.folder / name))
         except OutputError as error:
             left_out.append(f"{name}: {error}")
         except Exception as error:

@@ -52,7 +52,8 @@ def _report(report: Report) -> Iterator[str]:
         if section.heading not in _OWN:
             yield from _section(section)
     seed = "" if report.seed is None else f", seed {report.seed}"
-    yield f"Made by losttick {text(report.losttick)}{seed}; journal: {code(str(report.folder))}"
+    folder = code(str(report.shown_folder))
+    yield f"Made by losttick {text(report.losttick)}{seed}; journal: {folder}"
 
 
 def heading(report: Report) -> str:

@@ -72,6 +72,20 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     assert copied.keys() == contents(packed(folder)).keys()
 
 
+def test_every_spelling_of_the_folder_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = hung(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = pack(folder).data
+    assert pack(Path("run")).data == found
+    monkeypatch.chdir(folder)
+    for spelled in (Path(), Path("../run"), Path("evidence/..")):
+        assert pack(spelled).data == found
+    shutil.copytree(folder, tmp_path / "elsewhere" / "run")
+    assert pack(tmp_path / "elsewhere" / "run").data == found
+
+
 def test_a_bundle_has_all_that_a_stranger_needs(tmp_path: Path) -> None:
     path = packed(hung(tmp_path))
     files = contents(path)

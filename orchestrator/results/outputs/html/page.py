@@ -98,7 +98,7 @@ def _details(report: Report) -> Iterator[tuple[str, str]]:
         yield "losttick", report.losttick
     if report.seed is not None:
         yield "seed", str(report.seed)
-    yield "folder", str(report.folder)
+    yield "folder", str(report.shown_folder)
 
 
 def _notices(report: Report) -> Iterator[str]:

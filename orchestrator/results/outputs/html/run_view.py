@@ -195,7 +195,7 @@ def _left_out(
 ) -> Iterator[str]:  # fmt: skip
     """Yield what the page leaves out, and where it is."""
     total = sum(each.counts.trials for each in cells)
-    journal = report.result.journal
+    journal = report.shown_folder / report.result.journal.name
     if total:
         yield (
             f"The {count(total, 'trial')}, each with its save: charts and tables count them. "
@@ -205,7 +205,7 @@ def _left_out(
     if with_evidence > len(hangs):
         yield (
             f"{with_evidence - len(hangs):,} of {count(with_evidence, 'trial')} with evidence. "
-            f"The folder of each is in {report.folder / 'evidence'}."
+            f"The folder of each is in {report.shown_folder / 'evidence'}."
         )
     if with_evidence:
         yield "Parts of long logs of the trials that are shown: the folder of each has all of them."
@@ -217,5 +217,5 @@ def _left_out(
     if len(shown) < len(cells):
         yield (
             f"{len(cells) - len(shown):,} of {len(cells):,} cells, none graver than those that "
-            f"are shown: `losttick show {report.folder}` lists all."
+            f"are shown: `losttick show {report.shown_folder}` lists all."
         )

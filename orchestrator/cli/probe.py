@@ -107,6 +107,7 @@ async def _probe(
                 confidence,
                 folder,
                 mode=wanted.mode,
+                period_ns=wanted.period_ns,
                 shared_out=shared_out,
             )
     if as_json:

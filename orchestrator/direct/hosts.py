@@ -61,6 +61,7 @@ async def run_direct(
     parallel: int = 1,
     mode: LapicMode = DEFAULT_MODE,
     *,
+    period_ns: int = 0,
     shared_out: bool = False,
 ) -> DirectResult:
     """Test hosts, and return the verdicts that their journal gives.
@@ -71,6 +72,7 @@ async def run_direct(
         out: folder for the journal.
         parallel: number of hosts that are tested at a time.
         mode: the mode of the timers that are restored.
+        period_ns: their period.
         shared_out: whether `out` may be a folder that other users can write to.
 
     Raises:
@@ -89,7 +91,7 @@ async def run_direct(
         write(
             DirectRecord(
                 FORMAT, __version__, names, confidence, mode=mode, boot_id=boot.id,
-                machine=boot.machine,
+                machine=boot.machine, period_ns=period_ns,
             )
         )  # fmt: skip
         for subject in subjects:

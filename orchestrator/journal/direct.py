@@ -57,6 +57,8 @@ class DirectState:
     confidence: float = 0.95
     mode: str = DEFAULT_TIMER
     """The mode of the timers that are restored."""
+    period_ns: int = 0
+    """The period of these timers that was asked for; 0 if nobody noted it."""
     began_at: str = ""
     """UTC, in ISO 8601."""
     ended_at: str = ""
@@ -90,6 +92,7 @@ class DirectState:
                     raise OrderError("a second direct test begins in the same journal")
                 self.losttick, self.confidence = record.losttick, record.confidence
                 self.mode, self.began_at = record.mode, record.at
+                self.period_ns = record.period_ns
                 self.boot = Boot(record.boot_id, record.machine)
                 self.hosts = {name: TestedHost() for name in record.hosts}
             case HostRecord():

@@ -61,6 +61,8 @@ class DirectRecord:
     boot_id: str = ""
     """As in `run`, of the host from which losttick runs."""
     machine: str = ""
+    period_ns: int = 0
+    """The period that was asked for; 0 if nobody noted it."""
 
 
 @dataclass(frozen=True, slots=True)

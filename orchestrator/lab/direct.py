@@ -115,8 +115,9 @@ async def run_direct_in_labs(
             for arm in arms
         ]
         return await run_direct(
-            subjects, confidence, out, parallel, wanted.mode, shared_out=shared_out
-        )
+            subjects, confidence, out, parallel, wanted.mode,
+            period_ns=wanted.period_ns, shared_out=shared_out,
+        )  # fmt: skip
 
 
 async def _test(labs: Labs, arm: Arm, wanted: DirectTrials, bar: Bar) -> Counted:

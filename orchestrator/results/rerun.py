@@ -178,8 +178,13 @@ def _direct(result: DirectResult) -> list[str]:
     trials = max((s.series.trials for host in result.hosts for s in host.series), default=0)
     given = [_option("mode", result.mode)] + [_option("tmcct", each) for each in tmccts]
     given += [_option("trials", trials)] if trials else []
+    if result.confidence != Goals().confidence:
+        given.append(_option("confidence", result.confidence))
     labs = [host.lab for host in result.hosts if host.lab]
     if not labs:
+        # A lab's period is always the same.
+        period = _option("period-us", result.period_ns // 1000)
+        given += [period] if result.period_ns else []
         return [" ".join(["losttick probe", *given])]
     return [" ".join([*command, *given]) for command in _by_apicv("losttick lab probe", labs)]
 

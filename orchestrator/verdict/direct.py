@@ -69,6 +69,10 @@ class DirectResult:
     """Empty if it was killed, or goes on."""
     went_down: str = ""
     """Where the host went down, in words; empty if it did not, or is not known to."""
+    confidence: float = 0.95
+    """Confidence of the intervals."""
+    period_ns: int = 0
+    """The period of the timers that was asked for; 0 if nobody noted it."""
 
     @property
     def failed(self) -> bool:
@@ -100,6 +104,7 @@ def judge_direct(state: DirectState, journal: Path) -> DirectResult:
     return DirectResult(
         lab_verdict(arms) if by_arms else overall([host.verdict for host in hosts]),
         hosts, journal, state.mode, interrupted, state.losttick, state.began_at, state.ended_at,
+        confidence=state.confidence, period_ns=state.period_ns,
     )  # fmt: skip
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.findings.lab import LabIdentity
+from orchestrator.findings.series import DirectCounts, Series
 from orchestrator.journal.line import encode
 from orchestrator.journal.records import LabRecord
 from orchestrator.lab.plan import lab_plan
@@ -23,6 +25,7 @@ from orchestrator.results.outputs.html.output import OUTPUT
 from orchestrator.results.outputs.output import OutputOptions
 from orchestrator.results.report import read_report
 from orchestrator.results.rerun import rerun
+from orchestrator.testing import FACTS
 from tests.support.records import heads
 
 
@@ -107,6 +110,25 @@ def test_a_plan_that_is_too_long_for_a_page_is_not_cut(tmp_path: Path) -> None:
     plan = build_plan({"axes": {"qemu_args": f"-name {'x' * 9000}"}}, "test")
     assert command(plan, tmp_path) == (
         f"# The plan is too long for a command. It is in {tmp_path / 'journal.jsonl'}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("confidence", "period_ns", "words"),
+    [
+        (0.95, 0, ""),
+        (0.99, 500_000, " --confidence 0.99 --period-us 500"),
+    ],
+)
+async def test_a_direct_test(confidence: float, period_ns: int, words: str, tmp_path: Path) -> None:
+    async def count() -> Counted:
+        series = Series(0, 100, 0, 100, 20, 1.0)
+        return Counted(FACTS, DirectCounts((series,), Series(0, 5, 5, 0, 0, 1.0)))
+
+    subjects = [Subject("this host", count)]
+    await run_direct(subjects, confidence, tmp_path, period_ns=period_ns)
+    assert rerun(read_report(tmp_path)) == (
+        f"losttick probe --mode one-shot --tmcct 0 --trials 100{words}"
     )
 
 

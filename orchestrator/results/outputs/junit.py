@@ -18,6 +18,7 @@ from orchestrator.results.outputs.numbers import identity, numbers
 from orchestrator.results.outputs.output import Output, OutputOptions
 from orchestrator.results.printable import one_line, printable
 from orchestrator.results.report import Case, Report, is_time
+from orchestrator.results.run_names import run_names
 from orchestrator.results.status import Status
 
 #: Trials of a case whose diagnosis is told. A run may have a thousand.
@@ -31,7 +32,7 @@ class _JUnit:
         """Return the document."""
         document = JUnitXml("losttick")
         often = Counter((_class(report), case.name) for report in reports for case in report.cases)
-        for report, name in zip(reports, folder_names(reports), strict=True):
+        for report, name in zip(reports, run_names(reports), strict=True):
             # Elsewhere the folder has no place in a name: it differs from night to night.
             clash = any(often[_class(report), case.name] > 1 for case in report.cases)
             document.append(_suite(report, f".{name}" if clash else "", options))
@@ -46,21 +47,6 @@ class _JUnit:
 
 
 OUTPUT: Output = _JUnit()
-
-
-def folder_names(reports: Sequence[Report]) -> Sequence[str]:
-    """Return a name for the folder of each report: the end of its path that no other one has."""
-    paths = [report.folder.absolute().parts for report in reports]
-    names = [path[-1] for path in paths]
-    for length in range(2, max(map(len, paths), default=0) + 1):
-        often = Counter(names)
-        if max(often.values()) == 1:
-            break
-        names = [
-            "/".join(path[-length:]) if often[name] > 1 else name
-            for path, name in zip(paths, names, strict=True)
-        ]
-    return names
 
 
 def _seconds(report: Report) -> float:

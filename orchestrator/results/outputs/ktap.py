@@ -11,6 +11,7 @@ from orchestrator.results.outputs.about import about_case, about_run
 from orchestrator.results.outputs.output import OutputOptions
 from orchestrator.results.printable import one_line
 from orchestrator.results.report import Report
+from orchestrator.results.run_names import run_names
 from orchestrator.results.status import Status
 
 VERSION = "KTAP version 1"
@@ -70,14 +71,14 @@ class Ktap:
     def render(self, reports: Sequence[Report], options: OutputOptions) -> bytes:
         """Return a test for each run, with a subtest for each of its cells."""
         lines = opening(len(reports))
-        for number, report in enumerate(reports, 1):
-            lines += _run(number, report, alone=len(reports) == 1)
+        # The name of the folder often has the time in it, and the name of a test should stay.
+        names = [f" {name}" for name in run_names(reports)] if len(reports) > 1 else [""]
+        for number, (report, name) in enumerate(zip(reports, names, strict=False), 1):
+            lines += _run(number, report, f"losttick {report.command}{name}")
         return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _run(number: int, report: Report, *, alone: bool) -> Iterator[str]:
-    # The name of the folder often has the time in it, and the name of a test should stay.
-    name = f"losttick {report.command}" + ("" if alone else f" {report.folder.name}")
+def _run(number: int, report: Report, name: str) -> Iterator[str]:
     cases = report.cases
     yield from opening(len(cases), 1, name)
     for place, case in enumerate(cases, 1):

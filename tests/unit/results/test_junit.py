@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from junitparser.xunit2 import JUnitXml
 
-from orchestrator.results.outputs.junit import folder_names
 from orchestrator.results.outputs.output import OutputOptions
 from orchestrator.results.outputs.table import output
 from orchestrator.results.report import Report
@@ -109,10 +108,8 @@ def test_a_line_of_ten_megabytes_is_cut() -> None:
 def test_runs_of_the_same_cells_are_told_apart_by_as_much_of_their_folders_as_it_takes() -> None:
     folders = (Path("/n/mon/out"), Path("/n/tue/out"), Path("/n/wed"), Path("/m/tue/out"))
     runs = [replace(every_kind(), folder=folder) for folder in folders]
-    assert folder_names(runs) == ["mon/out", "n/tue/out", "wed", "m/tue/out"]
     cases = [(each.classname, each.name) for suite in junit(*runs) for each in suite]
     assert len(set(cases)) == len(cases) == 24
-    assert folder_names([]) == []
 
 
 def test_the_time_of_a_suite_is_that_of_the_run() -> None:

@@ -67,7 +67,7 @@ def test_each_run_is_a_test() -> None:
     both = runs(ktap(clean, every_kind()))
     assert [(each["name"], each["status"]) for each in both] == [
         ("losttick run nightly", "SUCCESS"),
-        ("losttick run nightly", "FAILURE"),
+        ("losttick run nightly (2)", "FAILURE"),
     ]
 
 

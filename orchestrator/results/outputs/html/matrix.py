@@ -7,6 +7,7 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.cell import Cell, differing
 from orchestrator.results.outputs.html.view import Mark, Matrix
 from orchestrator.results.report import Case, Report
+from orchestrator.results.run_names import run_names
 from orchestrator.verdict.run import RunResult
 
 #: Most columns of a matrix of cells.
@@ -105,7 +106,9 @@ def comparison(
     """
     ids = list(dict.fromkeys(case.name for report in reports for case in report.cases))
     by_name = [{case.name: case for case in report.cases} for report in reports]
-    names = [run_name(report) for report in reports]
+    names = [
+        _with_kernel(name, each) for name, each in zip(run_names(reports), reports, strict=True)
+    ]
     whole: list[Mark | None] = [
         Mark(report.verdict, link=link, name=f"{name}, the whole run")
         for report, link, name in zip(reports, links, names, strict=True)
@@ -136,10 +139,9 @@ def _of_case(case: Case | None, link: str) -> Mark | None:
     return Mark(case.verdict, expected=case.expected, link=link, name=case.name)
 
 
-def run_name(report: Report) -> str:
-    """Return the name of a run in a comparison: its folder, and its kernel."""
+def _with_kernel(name: str, report: Report) -> str:
+    """Return the name of a run in a comparison, with its kernel."""
     kernel = "" if report.command.startswith("lab") or not report.facts else report.facts.kernel
-    name = report.folder.resolve().name or str(report.folder)
     return f"{name} · {kernel}" if kernel else name
 
 

@@ -13,6 +13,7 @@ from orchestrator.results.outputs.html.run_view import Limits, run_parts
 from orchestrator.results.outputs.html.view import Page, RunView
 from orchestrator.results.report import Report
 from orchestrator.results.rerun import rerun
+from orchestrator.results.run_names import run_names
 from orchestrator.verdict.direct import DirectResult
 
 #: Most hangs and most charts of a page.
@@ -34,10 +35,11 @@ def page(reports: Sequence[Report], target: Path | None) -> Page:
     several = len(reports) > 1
     links = [f"run{number}" for number in range(1, len(reports) + 1)]
     runs, hangs = [], MOST_HANGS
-    for number, (report, link) in enumerate(zip(reports, links, strict=True)):
+    names = run_names(reports)
+    for number, (report, name, link) in enumerate(zip(reports, names, links, strict=True)):
         left = len(reports) - number
         limits = Limits(-(-hangs // left), max(0, (draw.left // left - 2) // 2))
-        view = _run(report, link, draw, limits, target)
+        view = _run(report, name, link, draw, limits, target)
         hangs -= len(view.hangs)
         runs.append(view)
     compared, legend = comparison(reports, links) if several else (None, ())
@@ -46,7 +48,7 @@ def page(reports: Sequence[Report], target: Path | None) -> Page:
 
 
 def _run(
-    report: Report, id_: str, draw: Draughtsman, limits: Limits, target: Path | None
+    report: Report, name: str, id_: str, draw: Draughtsman, limits: Limits, target: Path | None
 ) -> RunView:
     headline, answer = _answer(report)
     direct = None
@@ -56,7 +58,7 @@ def _run(
         parts = run_parts(report, report.result, id_, draw, limits, target)
     return RunView(
         id=id_,
-        name=report.folder.resolve().name or str(report.folder),
+        name=name,
         command=f"losttick {report.command}",
         verdict=report.verdict,
         headline=headline,

@@ -28,6 +28,11 @@ MOST_DATA = 8 << 20
 #: Most bytes of a text file that are read, from its end.
 MOST_TEXT = 1 << 16
 
+#: Why a file of a bundle is not read.
+_NOT_KEPT = (
+    "the files of the bundle are larger than what is kept in memory. Unpack it, and read its folder"
+)
+
 #: The form of an evidence folder's name in a journal.
 _PLACE = re.compile(r"([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)")
 
@@ -91,13 +96,15 @@ def read_evidence(folder: Path, place: str) -> EvidenceFiles:
 def _of_bundle(bundle: Path, outer: str, place: str) -> EvidenceFiles:
     """Return what an evidence folder in a bundle holds."""
     # Few results are in bundles, and Zstandard takes its time to import.
-    from orchestrator.journal.archive import small_files
+    from orchestrator.journal.archive import index, small_files
 
-    files = small_files(bundle, outer)
+    files, sizes = small_files(bundle, outer), index(bundle)
 
     def content(name: str, most: int) -> tuple[bytes, int]:
         data = files.get(f"{place}/{name}")
         if data is None:
+            if f"{place}/{name}" in sizes:
+                raise OSError(errno.EFBIG, _NOT_KEPT)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return data[-most:], len(data)
 

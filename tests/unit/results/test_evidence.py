@@ -13,7 +13,9 @@ from orchestrator.findings.evidence import Evidence, LookTaken, VcpuEvidence
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.state import Stage
+from orchestrator.journal.archive import SMALL
 from orchestrator.results.evidence import MOST_DATA, MOST_TEXT, Seen, read_evidence
+from tests.support.bundles import archive, entry, write_bundle
 
 PLACE = "evidence/0001-host-lost"
 
@@ -38,6 +40,16 @@ def test_a_place_that_is_no_evidence_folder(tmp_path: Path, place: str) -> None:
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     assert read_evidence(tmp_path, PLACE).fault == f"{PLACE}: No such file or directory"
+
+
+def test_a_bundle_with_more_evidence_than_memory_is_given_to(tmp_path: Path) -> None:
+    full = [entry(f"evidence/{n:04}-host-lost/trace.txt", bytes(SMALL)) for n in range(2, 10)]
+    files = [*full, entry(f"{PLACE}/evidence.json", b"{}")]
+    bundle = write_bundle(tmp_path / "b", archive(files))
+    assert "Unpack it" in read_evidence(bundle, PLACE).fault
+    bundle = write_bundle(tmp_path / "c", archive(files[1:]))
+    assert "does not have the form" in read_evidence(bundle, PLACE).fault
+    assert "No such file" in read_evidence(bundle, "evidence/0100-host-lost").fault
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cell": 1}', "[" * 100_000, '"\\ud800"'])

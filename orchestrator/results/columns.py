@@ -2,6 +2,7 @@
 
 from orchestrator.findings.outcome import CAME, Outcome
 from orchestrator.results.summary import spread
+from orchestrator.stats.rate import LossRate
 from orchestrator.verdict.run import CellResult
 
 
@@ -24,6 +25,16 @@ def interval(result: CellResult) -> str:
     if rate.per == "save":
         return f"{words} of saves"
     return words + (f"; of saves {saves.low:.2%} to {saves.high:.2%}" if saves else "")
+
+
+def rate_words(rate: LossRate) -> str:
+    """Return a loss rate and its interval, as the end of a sentence."""
+    if rate.estimate is None:
+        return ""
+    at = f"at {rate.confidence:.0%} confidence"
+    if not rate.estimate:
+        return f", loss rate below {rate.high:.3%} {at}"
+    return f", loss rate {rate.low:.3%} to {rate.high:.3%} per {rate.per} {at}"
 
 
 def first_tick(result: CellResult) -> str:

@@ -4,6 +4,9 @@ from orchestrator.host.facts import HostFacts
 from orchestrator.host.identity import differing_facts
 from orchestrator.verdict.run import RunResult
 
+#: The parameters of KVM's modules that matter to a reader. The journal has all of them.
+TELLING = ("enable_apicv", "avic", "preemption_timer", "pi_inject_timer", "lapic_timer_advance_ns")
+
 
 def other_hosts(run: RunResult) -> list[tuple[HostFacts, list[str]]]:
     """Return the hosts, other than the run's last one, on which cells got their verdict.

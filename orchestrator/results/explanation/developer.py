@@ -8,10 +8,12 @@ from orchestrator.bugs.known_bug import KnownBug
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.series import DirectCounts, Series
 from orchestrator.host.facts import HostFacts
+from orchestrator.results.columns import rate_words
 from orchestrator.results.evidence import EvidenceFiles, read_evidence
 from orchestrator.results.explanation.answer import is_lab, may_be_the_bug
 from orchestrator.results.explanation.counted import asked, telling
 from orchestrator.results.explanation.text import Block, Commands, Excerpt, Section
+from orchestrator.results.hosts import TELLING
 from orchestrator.results.report import Case, Report
 from orchestrator.results.rerun import rerun
 from orchestrator.trial.trace import last_load
@@ -22,9 +24,6 @@ from orchestrator.verdict.verdict import Verdict
 
 #: Lines of a trace that are shown.
 MOST_LINES = 40
-
-#: Parameters of KVM's modules that have to do with the bugs of the catalogue.
-_TELLING = ("enable_apicv", "preemption_timer", "avic", "pi_inject_timer", "lapic_timer_advance_ns")
 
 #: Lines that a kernel puts between the events of a trace.
 _NOISE = re.compile(r"^\s*(#|$)")
@@ -75,7 +74,7 @@ def _host(facts: HostFacts) -> str:
         f"{module}.{name}={value}"
         for module, values in facts.kvm_modules.items()
         for name, value in values.items()
-        if name in _TELLING
+        if name in TELLING
     ]
     qemu = f"; QEMU {facts.qemu.version} ({facts.qemu.path})" if facts.qemu else ""
     virtual = ", itself a virtual machine" if facts.hypervisor else ""
@@ -94,12 +93,7 @@ def _counted(case: Case, report: Report) -> str:
     lost = "; ".join(f"{each.lost} of {each.trials} at TMCCT {each.tmcct_ns} ns" for each in series)
     outcomes = ", ".join(f"{count} {name}" for name, count in case.outcomes.items() if count)
     causes = ", ".join(f"{count} {name}" for name, count in case.causes.items() if count)
-    rate = case.rate
-    interval = (
-        f"; loss rate {rate.low:.3%} to {rate.high:.3%} at {rate.confidence:.0%} confidence"
-        if rate and case.trials
-        else ""
-    )
+    interval = rate_words(case.rate) if case.rate and case.trials else ""
     return (
         f"{case.name}: {case.verdict}{expected}; lost {lost or f'{case.lost} of {case.trials}'}"
         + (f" ({outcomes})" if outcomes else "")

@@ -6,8 +6,8 @@ The texts may hold anything that a guest, QEMU or a journal said: each output es
 from collections.abc import Iterator
 
 from orchestrator.host.facts import HostFacts
+from orchestrator.results.columns import rate_words
 from orchestrator.results.report import Case, Report
-from orchestrator.stats.rate import LossRate
 from orchestrator.verdict.direct import HostResult
 
 #: Evidence folders and known bugs that are named; further ones are counted.
@@ -65,16 +65,6 @@ def about_case(case: Case, report: Report) -> Iterator[str]:
         yield f"evidence: {folder}"
     if (more := len(case.evidence) - _NAMED) > 0:
         yield f"evidence: {more} more folders"
-
-
-def rate_words(rate: LossRate) -> str:
-    """Return a loss rate and its interval, as the end of a sentence."""
-    if rate.estimate is None:
-        return ""
-    at = f"at {rate.confidence:.0%} confidence"
-    if not rate.estimate:
-        return f", loss rate below {rate.high:.3%} {at}"
-    return f", loss rate {rate.low:.3%} to {rate.high:.3%} per {rate.per} {at}"
 
 
 def host_words(facts: HostFacts) -> str:

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.host.facts import HostFacts
+from orchestrator.results.hosts import TELLING
 from orchestrator.results.outputs.html.view import Table
 from orchestrator.results.report import Report
 from orchestrator.verdict.run import RunResult
-
-#: The parameters of KVM's modules that matter to a reader. The journal has all of them.
-_TELLING = ("enable_apicv", "avic", "preemption_timer", "pi_inject_timer")
 
 #: Most characters of a SHA-256 that are shown.
 _HASH = 12
@@ -32,7 +30,7 @@ def host_facts(facts: HostFacts) -> Iterator[tuple[str, str]]:
 def _modules(modules: Mapping[str, Mapping[str, str]]) -> str:
     said = []
     for name, parameters in sorted(modules.items()):
-        telling = [f"{key}={parameters[key]}" for key in _TELLING if key in parameters]
+        telling = [f"{key}={parameters[key]}" for key in TELLING if key in parameters]
         said.append(f"{name} ({', '.join(telling)})" if telling else name)
     return ", ".join(said)
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.findings.outcome import CAME, Outcome
+from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.period import in_words
+from orchestrator.results.columns import controls_seen, first_tick_with_time
 from orchestrator.results.meaning import explained
 from orchestrator.results.outputs.html import figures
 from orchestrator.results.outputs.html.hang import hang_view
@@ -15,7 +16,6 @@ from orchestrator.results.outputs.html.trials import CellTrials, pick_hangs, rea
 from orchestrator.results.outputs.html.view import CellView, Figure, HangView, Matrix, Table
 from orchestrator.results.report import Report
 from orchestrator.results.short_names import short_names
-from orchestrator.results.summary import spread
 from orchestrator.results.words import CAUSES, OUTCOMES
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
@@ -114,7 +114,7 @@ def _cells(
         counts, case = result.counts, cases[result.cell.id]
         lost = counts.outcomes[Outcome.LOST]
         odd = odd_counts({str(name): n for name, n in result.classes.items()})
-        seen = sum(control.seen for control in counts.controls)
+        first_tick = first_tick_with_time(result)
         yield CellView(
             id=links[result.cell.id],
             name=result.cell.id,
@@ -123,24 +123,14 @@ def _cells(
             loads=f"{counts.trials:,}",
             lost=f"{lost:,}" + (f", {odd}" if odd else ""),
             rate=rate_words(result.rate, lost, counts.trials) or "not known",
-            first_tick=_first_tick(result),
-            controls=f"{seen} of {counts.controls_begun} seen",
+            first_tick=first_tick if first_tick != "-" else "not known",
+            controls=controls_seen(result),
             expected=case.expected,
             counts=_counts(result),
             facts=list(_facts(result)),
             figures=[each for each in own if each],
             opened=len(cells) == 1 or (result.verdict is not Verdict.CLEAN and number < 4),
         )
-
-
-def _first_tick(result: CellResult) -> str:
-    """Return how most first ticks came, with their median time."""
-    came = {kind: n for kind, n in result.classes.items() if kind in CAME}
-    first = spread(result.counts.first_tick_ms)
-    if came:
-        kind = max(came, key=lambda each: (came[each], each.ticked))
-        return f"{kind}, {first['median']:.1f} ms" if first else str(kind)
-    return "never" if result.counts.outcomes[Outcome.LOST] else "not known"
 
 
 def _counts(result: CellResult) -> Table:

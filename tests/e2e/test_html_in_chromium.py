@@ -97,7 +97,7 @@ def test_the_index(browser: Browser, tmp_path: Path, width: int, scheme: str) ->
         assert overflow(page) <= 0
         assert violations(page) == []
         links = page.eval_on_selector_all("th a", "found => found.map(each => each.href)")
-    assert links == [(path.parent / name / "report.html").as_uri() for name in named(path)]
+    assert links == [(path.parent / name / "run-page.html").as_uri() for name in named(path)]
 
 
 @pytest.mark.thorough

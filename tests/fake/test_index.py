@@ -77,17 +77,18 @@ def test_each_run_has_a_page_and_names_are_no_markup(night: Path) -> None:
     found = Links()
     found.feed(page)
     assert "script" not in found.tags
-    assert "%3Cscript%3Ealert%281%29%3C%26script%3E%20%22%27%3F%23%2541/report.html" in found.links
-    assert "2-after/report.html" in found.links
-    assert "affected" in (night / "2-after" / "report.html").read_text()
-    assert (night / NASTY / "report.html").is_file()
-    assert not (night / "link" / "report.html").is_symlink()
-    assert "link/report.html" not in found.links
+    nasty = "%3Cscript%3Ealert%281%29%3C%26script%3E%20%22%27%3F%23%2541"
+    assert f"{nasty}/run-page.html" in found.links
+    assert "2-after/run-page.html" in found.links
+    assert "affected" in (night / "2-after" / "run-page.html").read_text()
+    assert (night / NASTY / "run-page.html").is_file()
+    assert not (night / "link" / "run-page.html").is_symlink()
+    assert "link/run-page.html" not in found.links
 
 
 def test_only_runs_that_may_have_changed_are_read_again(night: Path) -> None:
     index(night)
-    pages = {name: night / name / "report.html" for name in ("1-before", "2-after", NASTY)}
+    pages = {name: night / name / "run-page.html" for name in ("1-before", "2-after", NASTY)}
     before = {name: page.stat().st_ino for name, page in pages.items()}
     index(night)
     after = {name: page.stat().st_ino for name, page in pages.items()}
@@ -113,7 +114,7 @@ def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
         page = (tmp_path / "index.html").read_text()
         found = Links()
         found.feed(page)
-        assert "odd%FF/report.html" in found.links
+        assert "odd%FF/run-page.html" in found.links
         assert "odd\\udcff" in page
     kept = {row["folder"] for row in json.loads((tmp_path / "index.json").read_text())}
     assert kept == {"other"}
@@ -147,8 +148,8 @@ def test_a_fault_that_nobody_foresaw_is_told_of_its_run_alone(
     assert "a fault in losttick itself: ZeroDivisionError: division by zero" in done.stderr
     found = Links()
     found.feed((tmp_path / "index.html").read_text())
-    assert "1-before/report.html" in found.links
-    assert "2-after/report.html" not in found.links
+    assert "1-before/run-page.html" in found.links
+    assert "2-after/run-page.html" not in found.links
 
 
 @pytest.mark.parametrize(
@@ -167,3 +168,12 @@ def test_a_folder_without_runs_is_refused(
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_page_that_the_user_made_in_a_run_stays(night: Path) -> None:
+    mine = night / "1-before" / "report.html"
+    assert report("--html", mine, mine.parent).returncode == 0
+    before = mine.read_bytes()
+    mine.write_bytes(before + b"<!-- mine -->")
+    index(night)
+    assert mine.read_bytes() == before + b"<!-- mine -->"

@@ -1,6 +1,6 @@
 """The page over all runs in a folder, for whoever comes in the morning: newest first.
 
-Each run gets a page of its own, `report.html` in its folder. What the index says of a run is
+Each run gets a page of its own, `run-page.html` in its folder. What the index says of a run is
 kept in `index.json` beside it, so that only new runs, and runs that went on, are read again.
 """
 
@@ -25,7 +25,7 @@ from orchestrator.verdict.verdict import Verdict
 from orchestrator.version import __version__
 
 #: The page of a run, in its folder.
-PAGE = "report.html"
+PAGE = "run-page.html"
 
 #: The page over the runs, and what it says of each run.
 INDEX, KEPT = "index.html", "index.json"

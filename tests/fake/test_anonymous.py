@@ -299,3 +299,15 @@ def test_the_domain_of_this_computer_is_hidden(tmp_path: Path) -> None:
     )
     assert secrets.scrubbed("build03.lab.acme.com") == f"build03.{DOMAIN}"
     assert domains(["build02"], tmp_path / "missing") == set()
+
+
+async def test_a_domain_that_only_a_log_names_is_hidden(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    await campaign(folder, only_ordinary(lost))
+    said = "search corp.acme.org; alice@build02.corp.acme.org, build02.tar.zst"
+    (folder / "console" / "x.log").write_text(said)
+    secrets = Secrets()
+    secrets.hide("build02", HOST)
+    found = contents_of(pack(folder, secrets).data, tmp_path)["console/x.log"].decode()
+    assert found == f"search {DOMAIN}; alice@{HOST}.{DOMAIN}, {HOST}.tar.zst"

@@ -30,17 +30,19 @@ def host_names(etc: Path = _ETC, here: str | None = None) -> set[str]:
     return found | {name.partition(".")[0] for name in found}
 
 
-def domains(names: Iterable[str], etc: Path = _ETC) -> set[str]:
+def domains(names: Iterable[str], etc: Path | None = _ETC) -> set[str]:
     """Return the domains of this computer, and those above them, down to two labels.
 
     Args:
         names: the names of this computer.
-        etc: the folder of the system's settings.
+        etc: the folder of the system's settings; None to go by the names alone.
     """
-    found = {name.partition(".")[2] for name in names} | set(_words(_DOMAIN_NAME))
-    for key, *values in map(str.split, _lines(etc / "resolv.conf")):
-        if key in ("search", "domain"):
-            found.update(values)
+    found = {name.partition(".")[2] for name in names}
+    if etc:
+        found.update(_words(_DOMAIN_NAME))
+        for key, *values in map(str.split, _lines(etc / "resolv.conf")):
+            if key in ("search", "domain"):
+                found.update(values)
     labels = [name.strip(".").split(".") for name in found]
     return {".".join(each[at:]) for each in labels for at in range(len(each) - 1)}
 

@@ -271,10 +271,12 @@ def _facts(facts: HostFacts | None) -> dict[str, Any] | None:
 
 
 def _learn(source: Path, secrets: Secrets) -> None:
-    """Learn from the files of a run whose homes and which versions they name."""
+    """Learn from the files of a run whose homes, which domains and versions they name."""
     for member in run_files(source, []):
         for line in _lines(member):
             if b"/home/" in line or b"/Users/" in line:
                 secrets.learn_homes(line.decode("utf-8", "surrogateescape"))
+            if b"@" in line or b"//" in line:
+                secrets.learn_domains(line.decode("utf-8", "surrogateescape"))
             if member.name == JOURNAL and (b'"kernel"' in line or b'"version"' in line):
                 secrets.learn_versions(line.decode("utf-8", "surrogateescape"))

@@ -69,6 +69,17 @@ class Secrets:
             if name != USER:
                 self.hide(name, USER)
 
+    def learn_domains(self, text: str) -> None:
+        """Hide the domains that a text gives to this computer, in addresses of mail and URLs."""
+        hosts = [re.escape(name) for name, word in self.words.items() if word == HOST]
+        if not hosts:
+            return
+        named = re.compile(
+            rf"(?:@|//)(?:{'|'.join(hosts)})((?:\.[a-z0-9-]+)+\.[a-z]{{2,}})", re.IGNORECASE
+        )
+        for name in domains(named.findall(text), None):
+            self.hide(name, DOMAIN)
+
     def learn_versions(self, text: str) -> None:
         """Leave the versions of kernels and QEMUs alone that a line of a journal names."""
         self.versions.update(_VERSION.findall(text))

@@ -73,7 +73,7 @@ def test_a_run_that_options_can_express(data: dict[str, Any], said: str, tmp_pat
         {"limits": {"stop_after": 3, "trials": 10}},
         {"axes": {"qemu_args": ["", "-device 'x\\y'"], "qemu": 'a"\U0001f600'}},
         {"axes": {"qemu": "/opt/\xa0\u202e\U000e0001/q"}},
-        {"include": [{"qemu_args": f"-name 'a{number:04}'"} for number in range(400)]},
+        {"include": [{"qemu_args": f"-name 'a{number:0300}'"} for number in range(40)]},
     ],
 )  # fmt: skip
 def test_any_other_plan_is_written_into_a_file(data: dict[str, Any], tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def plants(home: Path) -> list[str]:
         "52:54:00:ab:cd:ef", "52-54-00-AB-CD-EF", "10.20.30.40", "fe80::1a2b:3c4d:5e6f:7a8b",
         "2a00:1450:4001:82a::200e", "Initech",
     ]  # fmt: skip
-    found += [each.read_text().strip() for each in (boot, machine) if each.exists()]
+    known = [each.read_text().strip() for each in (boot, machine) if each.exists()]
+    found += [each for each in known if each]  # a system that never booted has an empty machine id
     return [*found, "0123456789abcdef0123456789abcdef", "01234567-89ab-cdef-0123-456789abcdef"]
 
 

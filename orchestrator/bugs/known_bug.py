@@ -69,7 +69,7 @@ class Commit:
     hash: str
     subject: str
     role: str
-    """What it did, as the end of a sentence that begins with its hash."""
+    """Its part in the bug, as the end of a sentence that begins with its hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class KnownBug:
     advice: str
     """The advice to the owner of a host that has the bug, as a sentence."""
     plain: str
-    """What its victim notices, as a clause for a person who does not know the hardware."""
+    """The clause that tells its victim of it, for a person who does not know the hardware."""
     commits: tuple[Commit, ...] = ()
     """The commits that made the bug and mended it, in the order in which they were written."""
     proves: bool = False

@@ -1,4 +1,4 @@
-"""What the owner of a computer can do against a known bug, step by step."""
+"""Steps that the owner of a computer can take against a known bug."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ def switched_off(bug: KnownBug) -> Sequence[Step]:
     )
 
 
-#: What else freezes a virtual machine whose snapshot is loaded, or seems to.
+#: Other causes freeze a virtual machine after a load, or make it look frozen.
 OTHER_CAUSES = (
     Step(
         "Try a cold boot first. If the virtual machine starts well by it, the snapshot was the "

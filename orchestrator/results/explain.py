@@ -1,4 +1,4 @@
-"""What a result means, and what to do about it, in words for each kind of reader."""
+"""The explanation of a result: its meaning and the things to do, for each kind of reader."""
 
 import enum
 from collections.abc import Callable, Mapping, Sequence

@@ -5,6 +5,7 @@ from orchestrator.bugs.exposure import ExposureState
 from orchestrator.findings.outcome import STOPPED, Outcome
 from orchestrator.findings.series import DirectCounts
 from orchestrator.findings.witness import Says
+from orchestrator.results.sentence import sentence
 from orchestrator.results.words import CAUSES, OUTCOMES
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
@@ -40,7 +41,7 @@ def _untested(run: RunResult) -> str:
 
 def cell_meaning(result: CellResult) -> str:
     """Return what was seen in a cell, and what that shows about its host."""
-    return f"{_seen(result)} {_shows(result)}"
+    return f"{sentence(result.why)} {_shows(result)}"
 
 
 def explained(result: CellResult) -> dict[str, str]:
@@ -51,11 +52,6 @@ def explained(result: CellResult) -> dict[str, str]:
         **{str(o): words for o, words in outcomes.items() if not o.ticked},
         **{str(cause): words for cause, words in causes.items()},
     }
-
-
-def _seen(result: CellResult) -> str:
-    text = result.why.rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _shows(result: CellResult) -> str:

@@ -98,7 +98,8 @@ def pack(source: Path, secrets: Secrets | None = None) -> Bundle:
     _learn(source, secrets)
     scrubber = Scrubber(secrets)
     with tempfile.TemporaryDirectory(prefix="losttick-") as place:
-        # What is made of a result breaks lines, and so names: it is made of what is anonymous.
+        # The reports break lines, and could break a name in two. So they are made of the scrubbed
+        # result.
         stage = Path(place) / "run.tar.zst"
         known = _member(HOST_FILE, json.dumps({WENT_DOWN: report.went_down}).encode())
         hidden = _anonymous(run_files(source, left_out), scrubber)

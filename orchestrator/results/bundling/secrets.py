@@ -1,4 +1,4 @@
-"""What names a person or a computer, and the words that stand for it in an anonymous bundle."""
+"""The names of persons and computers, and the words that replace them in an anonymous bundle."""
 
 import contextlib
 import getpass

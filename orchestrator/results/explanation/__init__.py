@@ -1,1 +1,1 @@
-"""What a result means, and what to do about it, for each kind of reader."""
+"""Explanations of a result, each for one kind of reader."""

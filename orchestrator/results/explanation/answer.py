@@ -199,7 +199,7 @@ def _went_wrong(cases: Sequence[Case]) -> str:
 
 _WRONG_CLOCK = "ran on with a clock that was wrong"
 
-#: What a person sees of outcomes that are neither normal nor a loss.
+#: A person sees this of outcomes that are neither normal nor a loss.
 _WRONG = {
     Outcome.CRASHED: "crashed, or its QEMU did",
     Outcome.RECOVERED: "stood still for a while",
@@ -236,7 +236,7 @@ def _exposed(cases: Sequence[Case]) -> str:
             f"it is not here.{_bound(cases)}"
         )
     if states == {ExposureState.NOT_EXPOSED}:
-        # What was tested with KVM tells more about the computer than what was tested without.
+        # A cell that ran under KVM tells more about the computer than one that ran without.
         reason = max((each.reason for each in exposures), key=lambda each: each is not Reason.TCG)
         return _SPARED.get(reason, _SPARED_BY_SETTINGS)
     return (

@@ -16,6 +16,7 @@ from orchestrator.results.explanation.text import Block, Commands, Excerpt, Sect
 from orchestrator.results.hosts import TELLING
 from orchestrator.results.report import Case, Report
 from orchestrator.results.rerun import rerun
+from orchestrator.results.sentence import sentence
 from orchestrator.trial.trace import last_load
 from orchestrator.verdict.direct import DirectResult
 from orchestrator.verdict.pattern import TELLING_NS, Pattern, read_pattern, shown
@@ -36,7 +37,7 @@ def for_developer(report: Report) -> Sequence[Section]:
     others = [each for each in report.cases if is_lab(report) and each not in found]
     cases = [*found, *others]
     sections = [
-        Section("", (_sentence(report.meaning), *_notes(report))),
+        Section("", (sentence(report.meaning), *_notes(report))),
         Section("Host", _hosts(report)),
         Section("Counted", tuple(_counted(each, report) for each in cases)),
         *_bugs(report, cases),
@@ -47,14 +48,10 @@ def for_developer(report: Report) -> Sequence[Section]:
     return [each for each in sections if each.blocks]
 
 
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
-
-
 def _notes(report: Report) -> Sequence[str]:
     interrupted = f"The run has not ended: {report.interrupted}" if report.interrupted else ""
     down = f"The host went down {report.went_down}" if report.went_down else ""
-    return [_sentence(each) for each in (interrupted, down) if each]
+    return [sentence(each) for each in (interrupted, down) if each]
 
 
 def _hosts(report: Report) -> tuple[Block, ...]:

@@ -10,7 +10,6 @@ from orchestrator.results.columns import (
 )
 from orchestrator.results.explain import Reader, explain
 from orchestrator.results.explanation.text import Commands, Excerpt, Section
-from orchestrator.results.outputs.html.numbers import sentence
 from orchestrator.results.outputs.markdown_text import (
     block,
     cell_code,
@@ -21,6 +20,7 @@ from orchestrator.results.outputs.markdown_text import (
 )
 from orchestrator.results.outputs.output import Output, OutputOptions
 from orchestrator.results.report import Case, Report
+from orchestrator.results.sentence import sentence
 from orchestrator.verdict.direct import HostResult
 from orchestrator.verdict.run import CellResult
 

@@ -1,10 +1,11 @@
 """A direct test on the page."""
 
 from orchestrator.results.outputs.html.matrix import lab_matrix
-from orchestrator.results.outputs.html.numbers import count, duration, percent, sentence
+from orchestrator.results.outputs.html.numbers import count, duration, percent
 from orchestrator.results.outputs.html.run_view import Parts
 from orchestrator.results.outputs.html.view import CellView, Table
 from orchestrator.results.report import Report
+from orchestrator.results.sentence import sentence
 from orchestrator.verdict.direct import DirectResult, HostResult, SeriesResult
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from orchestrator.results.evidence import EvidenceFiles, Seen, read_evidence
-from orchestrator.results.outputs.html.numbers import sentence
 from orchestrator.results.outputs.html.timeline import timeline
 from orchestrator.results.outputs.html.trials import Hang
 from orchestrator.results.outputs.html.view import HangView, Table, Text
+from orchestrator.results.sentence import sentence
 
 #: Most characters of a text that the page holds, and most of one line.
 MOST_TEXT = 3000

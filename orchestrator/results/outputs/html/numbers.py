@@ -1,4 +1,4 @@
-"""Numbers and sentences as the page shows them."""
+"""Numbers as the page shows them."""
 
 from datetime import datetime
 
@@ -64,9 +64,3 @@ def odd_counts(outcomes: dict[str, int]) -> str:
     usual = {str(each) for each in Outcome if each.ticked} | {str(Outcome.LOST)}
     odd = sorted(outcomes.items(), key=lambda each: -each[1])
     return ", ".join(f"{number:,} {name}" for name, number in odd if name not in usual and number)
-
-
-def sentence(text: str) -> str:
-    """Return a reason as a sentence."""
-    text = text.strip()
-    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "." if text else ""

@@ -8,12 +8,13 @@ from orchestrator.results.outputs.html.direct_view import direct_parts
 from orchestrator.results.outputs.html.figures import Draughtsman
 from orchestrator.results.outputs.html.hosts import changed_while_away, differing_hosts, host_facts
 from orchestrator.results.outputs.html.matrix import comparison
-from orchestrator.results.outputs.html.numbers import day_and_time, sentence
+from orchestrator.results.outputs.html.numbers import day_and_time
 from orchestrator.results.outputs.html.run_view import Limits, run_parts
 from orchestrator.results.outputs.html.view import Page, RunView
 from orchestrator.results.report import Report
 from orchestrator.results.rerun import rerun
 from orchestrator.results.run_names import run_names
+from orchestrator.results.sentence import sentence
 from orchestrator.verdict.direct import DirectResult
 
 #: Most hangs and most charts of a page.

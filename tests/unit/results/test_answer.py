@@ -146,7 +146,7 @@ def test_the_narrow_race_does_not_explain_an_emulator_that_freezes() -> None:
 def test_a_run_that_goes_on_or_took_the_host_down_says_so_first(affected: Report) -> None:
     said = first_paragraph(replace(affected, interrupted="a signal stopped it"))
     assert said.startswith("The test has not come to its end. So far: ")
-    said = first_paragraph(replace(affected, went_down="the host went down in trial 3"))
+    said = first_paragraph(replace(affected, went_down="in trial 3 of a cell"))
     assert said.startswith("The computer went down while the test ran.")
 
 

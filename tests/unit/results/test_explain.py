@@ -172,6 +172,15 @@ def test_a_job_learns_whether_to_retry(
     assert str(opening.blocks[0]).startswith(f"Exit code {code} (`{verdict}`): ")
 
 
+def test_a_job_whose_host_went_down_is_not_told_to_resume(tmp_path: Path) -> None:
+    cut = read_report(make_run_folder("interrupted-early", tmp_path))
+    _, retry, *_ = explain(cut, Reader.CI)
+    assert str(retry.blocks[0]).startswith("Yes: continue the run.")
+    opening, retry, *_ = explain(replace(cut, went_down="in trial 3 of a cell"), Reader.CI)
+    assert "The host went down in trial 3 of a cell." in prose([opening])
+    assert str(retry.blocks[0]).startswith("No: look at why the host went down first.")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -22,6 +22,8 @@ import threading
 import time
 from typing import TextIO
 
+from orchestrator.process.write_all import write_all
+
 #: Characters that wait for the reader of standard error. More is left out.
 ROOM = 64 * 1024
 
@@ -262,22 +264,6 @@ class StandardError(_Stream):
                     self._room += sum(map(len, texts))
                     self._busy = False
                     self._changed.notify_all()
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write bytes, whoever made the descriptor non-blocking.
-
-    Raises:
-        OSError: they can't be written.
-    """
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except BlockingIOError:
-            poll = select.poll()
-            poll.register(descriptor, select.POLLOUT)
-            poll.poll()
 
 
 def write_at_once(descriptor: int, data: bytes) -> None:

@@ -87,7 +87,6 @@ PAUSES: tuple[Any, ...] = (
 GUESTS: tuple[dict[str, Any], ...] = (
     {"wait": "halt"},
     {"wait": "halt", "mode": "periodic"},
-    {"wait": "halt", "vcpus": 2, "period_ms": 50},
     {"state": "pending"},
     {"state": "in-service"},
     {"state": "masked"},
@@ -96,6 +95,7 @@ GUESTS: tuple[dict[str, Any], ...] = (
     {"mode": "pit"},
     {"mode": "rtc", "period_ms": 31.25},
 )
+TWO_HALTING = {"wait": "halt", "vcpus": 2, "period_ms": 50}
 
 #: One value of each kind, which the usual run tries under the other accelerator, too, and the
 #: one that not every KVM can have.
@@ -127,6 +127,7 @@ async def test_guests_that_run_on_by_themselves(
     assert not any("-S" in argv for argv in argvs)
 
 
+@pytest.mark.alone
 async def test_two_vcpus_run_on_by_themselves(
     host: LocalHost, tmp_path: Path, accel: Accel, best_accel: Accel
 ) -> None:
@@ -153,7 +154,9 @@ async def test_every_value(
     assert_clean(cell, TRIALS, CONTROLS)
 
 
-@pytest.mark.parametrize("axes", GUESTS, ids=named)
+@pytest.mark.parametrize(
+    "axes", [*GUESTS, pytest.param(TWO_HALTING, marks=pytest.mark.alone)], ids=named
+)
 async def test_what_the_guest_does(
     host: LocalHost, tmp_path: Path, accel: Accel, best_accel: Accel, axes: dict[str, Any]
 ) -> None:

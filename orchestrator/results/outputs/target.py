@@ -9,12 +9,12 @@ import contextlib
 import errno
 import os
 import secrets
-import select
 import stat
 from pathlib import Path
 
 from orchestrator.errors import InfraError, says_no_room
 from orchestrator.journal.owners import is_trusted, user_name
+from orchestrator.process.write_all import write_all
 from orchestrator.results.outputs.output import OutputError
 
 #: Folders whose entries stand for something that is open already, or for a device.
@@ -104,7 +104,7 @@ def _replace(place: Path, before: os.stat_result | None, data: bytes) -> None:
         try:
             if before:
                 os.fchmod(fd, stat.S_IMODE(before.st_mode))
-            _write(fd, data)
+            write_all(fd, data)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -124,20 +124,9 @@ def _write_through(place: Path, data: bytes) -> None:
     how = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open(place, how)
     try:
-        _write(fd, data)
+        write_all(fd, data)
     finally:
         os.close(fd)
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except BlockingIOError:
-            poll = select.poll()
-            poll.register(fd, select.POLLOUT)
-            poll.poll()
 
 
 def _place(path: Path) -> Path:

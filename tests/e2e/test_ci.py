@@ -87,7 +87,7 @@ def commands(recipe: str) -> list[str | Path]:
 @pytest.mark.parametrize(
     ("recipe", "code", "ktap"),
     [
-        ("github-actions.yml", 0, "losttick/results.ktap"),
+        ("github-actions.yml", 3, "losttick/results.ktap"),
         ("gitlab-ci.yml", 3, "losttick-out/results.ktap"),
         ("nightly.sh", 3, "losttick-out/results.ktap"),
         ("tmt/ticks.sh", 2, "results.ktap"),

@@ -313,6 +313,8 @@ def test_a_killed_supervisor_takes_its_qemu_along(tmp_path: Path, nothing_left_b
         events.wait_for("attempt_ends", 2)
         found = marked_processes(nothing_left_behind)
         supervisors = [pid for pid, line in found.items() if "supervisor.py" in line]
+        for pid in supervisors:
+            os.kill(pid, signal.SIGSTOP)  # or it might clear up before it is killed
         process.kill()
         for pid in supervisors:
             os.kill(pid, signal.SIGKILL)

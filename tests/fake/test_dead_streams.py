@@ -1,11 +1,11 @@
 """Results whose words can't be written, or that nobody reads."""
 
-import asyncio
 import json
 import os
 import pty
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +14,7 @@ import pytest
 from orchestrator.testing import Script, immediate, lost
 from tests.support.command import losttick_command
 from tests.support.cut_short_runs import go_on
+from tests.support.virtual_time import in_virtual_time
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("runs")
     for name, kind in (("clean", immediate), ("affected", lost)):
         (place / name).mkdir()
-        asyncio.run(go_on(place / name, Script(kind)))
+        in_virtual_time(partial(go_on, place / name, Script(kind)))
     return place
 
 

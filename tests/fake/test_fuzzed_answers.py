@@ -20,7 +20,8 @@ from orchestrator.testing.monitor import messages
 from orchestrator.testing.script import Command
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.support.fuzz import VALUES, fuzzing, in_virtual_time
+from tests.support.fuzz import VALUES, fuzzing
+from tests.support.virtual_time import in_virtual_time
 
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\n'
 

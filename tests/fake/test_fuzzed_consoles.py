@@ -19,7 +19,8 @@ from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from orchestrator.vm.console import Console
 from orchestrator.vm.port import WINDOW_BYTES
-from tests.support.fuzz import fuzzing, in_virtual_time
+from tests.support.fuzz import fuzzing
+from tests.support.virtual_time import in_virtual_time
 
 TICK = render("T", 7, 500, 0, 1000, 10, 8)
 TESTIMONY = render("N", 1, 0x40, *([0] * 12), 0xF000, 0x34, 0)

@@ -18,6 +18,7 @@ from tests.support.fake_campaigns import campaign, only_ordinary
 from tests.support.golden_campaigns import BEHAVIOURS
 from tests.support.pages import Page
 from tests.support.run_folders import OLD_JOURNALS, make_run_folder
+from tests.support.virtual_time import in_virtual_time
 
 #: Journals of every verdict. The others are read by the thorough tests.
 USUAL = {"real-smp", "smp-mixed", "skipped", "real-interrupted", "unknown"}
@@ -35,11 +36,11 @@ def page_of(*folders: Path, target: Path | None = None) -> Page:
 
 
 @pytest.fixture
-async def affected(tmp_path: Path) -> Path:
+def affected(tmp_path: Path) -> Path:
     """The folder of a run in which every load is lost."""
     folder = tmp_path / "run"
     folder.mkdir()
-    await campaign(folder, only_ordinary(lost), trials=5)
+    in_virtual_time(lambda: campaign(folder, only_ordinary(lost), trials=5))
     return folder
 
 

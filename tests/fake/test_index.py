@@ -15,21 +15,27 @@ from orchestrator.testing import FACTS, Script, immediate, lost
 from tests.support.cut_short_runs import cut_short, go_on
 from tests.support.report_command import report
 from tests.support.run_folders import make_run_folder
+from tests.support.virtual_time import in_virtual_time
 
 #: A name that would be markup.
 NASTY = "<script>alert(1)<&script> \"'?#%41"
 
 
-@pytest.fixture
-async def night(tmp_path: Path) -> Path:
-    """A folder with two runs of one plan, one that was cut short, and one that is no run."""
+async def make_runs(place: Path) -> None:
+    """Make two runs of one plan, and one that is cut short."""
     for name, script, kernel in (
         ("1-before", Script(immediate), "6.6.1-fake"), ("2-after", Script(lost), "6.7.0-new"),
     ):  # fmt: skip
-        (out := tmp_path / name).mkdir()
+        (out := place / name).mkdir()
         await go_on(out, script, replace(FACTS, kernel=kernel))
-    (cut := tmp_path / NASTY).mkdir()
+    (cut := place / NASTY).mkdir()
     await cut_short(cut, Script(immediate), "trial", 3)
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    """A folder with two runs of one plan, one that was cut short, and one that is no run."""
+    in_virtual_time(lambda: make_runs(tmp_path))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "journal.jsonl").write_text("{}\n")
     (tmp_path / "empty").mkdir()

@@ -1,6 +1,5 @@
 """What a run could not do is done by `--resume`; a run that did everything is printed again."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,6 @@ from orchestrator.testing import (
     FakeQemu,
     FakeVcpu,
     Script,
-    VirtualTimeLoop,
     immediate,
     only_in_trials,
 )
@@ -32,6 +30,7 @@ from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.cut_short_runs import cut_short, go_on, trials
 from tests.support.journal import journal_dicts
+from tests.support.virtual_time import in_virtual_time
 
 PLAN = build_plan(
     {
@@ -272,8 +271,7 @@ def test_a_finished_run_is_printed_again_without_a_qemu(
         assert host.started == []
         return result
 
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        result = runner.run(twice())
+    result = in_virtual_time(twice)
     journal = result.journal.read_bytes()
 
     def printed(*args: str) -> tuple[object, str]:

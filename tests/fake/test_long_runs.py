@@ -22,7 +22,8 @@ from orchestrator.process.exit import ProcessExit
 from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
-from tests.support.fuzz import fuzzing, in_virtual_time
+from tests.support.fuzz import fuzzing
+from tests.support.virtual_time import in_virtual_time
 
 TRIALS = int(os.environ.get("LOSTTICK_TEST_LONG_TRIALS", "10000"))
 CASES = 20

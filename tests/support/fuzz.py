@@ -3,10 +3,9 @@
 LOSTTICK_TEST_FUZZ chooses the number of cases of each target; `tox -e long` has 10,000.
 """
 
-import asyncio
 import json
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, settings
@@ -15,7 +14,6 @@ from typer.testing import CliRunner
 
 from orchestrator.cli.app import whole_app
 from orchestrator.cli.exits import ExitCode
-from orchestrator.testing import VirtualTimeLoop
 
 #: Cases of each target.
 CASES = int(os.environ.get("LOSTTICK_TEST_FUZZ", "100"))
@@ -67,12 +65,6 @@ def command(*args: str) -> Done:
     if done.exit_code == ExitCode.USAGE:
         assert err.strip(), "a refusal without a word"
     return Done(done.exit_code, done.stdout, err)
-
-
-def in_virtual_time(work: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Run a case on a loop of its own: hypothesis knows no coroutines."""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        runner.run(work())
 
 
 @st.composite

@@ -7,7 +7,6 @@ is newer: since then each load after a late tick is paired with a sham. To see w
 the present code does, run `python -m tests.support.golden_campaigns`.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,6 @@ from orchestrator.testing import (
     FakeQemu,
     FakeVcpu,
     Script,
-    VirtualTimeLoop,
     full_period,
     immediate,
     lost,
@@ -33,6 +31,7 @@ from orchestrator.testing.script import Behaviour
 from orchestrator.vm.config import Accel
 from tests.support.journal import journal_dicts
 from tests.support.places import GOLDEN
+from tests.support.virtual_time import in_virtual_time
 
 FILE = GOLDEN / "campaigns.json"
 
@@ -102,8 +101,8 @@ def course(plan: Mapping[str, Any], script: Script) -> dict[str, Any]:
         result = await run_plan(FakeHost(script), built, Accel.KVM, out)
         return summary(result), journal_dicts(result.journal)
 
-    with TemporaryDirectory() as out, asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        found, records = runner.run(main(Path(out)))
+    with TemporaryDirectory() as out:
+        found, records = in_virtual_time(lambda: main(Path(out)))
     return {
         "verdict": found["verdict"],
         "cells": [

@@ -1,9 +1,9 @@
 """Whatever a journal holds, it is read or it is refused with exit code 2, and alike by all."""
 
-import asyncio
 import functools
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +20,6 @@ from orchestrator.testing import (
     FakeQemu,
     FakeVcpu,
     Script,
-    VirtualTimeLoop,
     full_period,
     immediate,
     lost,
@@ -30,6 +29,7 @@ from orchestrator.testing import (
 from orchestrator.testing.script import Behaviour
 from orchestrator.vm.config import Accel
 from tests.support.fuzz import VALUES, Done, command, damaged, fuzzing
+from tests.support.virtual_time import in_virtual_time
 
 
 def late(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
@@ -59,9 +59,10 @@ def journals() -> Mapping[str, bytes]:
             },
             "fuzz",
         )
-        with TemporaryDirectory() as out, asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            host = FakeHost(Script(behaviour))
-            result = runner.run(run_plan(host, plan, Accel.KVM, Path(out)))
+        host = FakeHost(Script(behaviour))
+        with TemporaryDirectory() as out:
+            run = partial(run_plan, host, plan, Accel.KVM, Path(out))
+            result = in_virtual_time(run)
             found[name] = result.journal.read_bytes()
         lines = found[name].splitlines(keepends=True)
         found[f"{name}, cut short"] = b"".join(lines[: 2 * len(lines) // 3])

@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.cli.commands import LOSTTICK, Command, Group
 from orchestrator.plan.names import plan_description, shipped_plans
+from tests.support.prepared_process import PreparedProcess
 
 CLI = Path(__file__).parents[3] / "orchestrator" / "cli"
 
@@ -32,11 +33,10 @@ def commands(group: Group, called: tuple[str, ...] = ()) -> Iterator[tuple[str, 
 ALL = dict(commands(LOSTTICK))
 
 
-def losttick(*args: str, **env: str) -> "subprocess.CompletedProcess[str]":
+def losttick(*args: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "orchestrator", *args],
-        capture_output=True, text=True, check=False, env=os.environ | env,
-    )  # fmt: skip
+        [sys.executable, "-m", "orchestrator", *args], capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("called", ALL)
@@ -80,12 +80,20 @@ def test_help_lists_every_command_in_80_columns() -> None:
                 assert command.help in done.stdout
 
 
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[PreparedProcess]:
+    with PreparedProcess() as parent:
+        yield parent
+
+
 @pytest.mark.parametrize("called", ALL)
-def test_each_command_has_its_own_help(called: str) -> None:
-    done = losttick(*called.split(), "-h", COLUMNS="100")
-    assert done.returncode == 0, done.stderr
-    assert f"Usage: losttick {called} " in done.stdout
-    assert ALL[called].help in done.stdout
+def test_each_command_has_its_own_help(
+    prepared: PreparedProcess, called: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert prepared.code(*called.split(), "-h", stdout=out, env={"COLUMNS": "100"}) == 0
+    assert f"Usage: losttick {called} " in out.read_text()
+    assert ALL[called].help in out.read_text()
 
 
 @pytest.mark.parametrize(
@@ -130,12 +138,17 @@ def test_the_version() -> None:
     ("words", "found"),
     [("losttick ", "doctor"), ("losttick lab ", "clean"), ("losttick run --loads", "--loads-per")],
 )
-def test_shell_completion(words: str, found: str) -> None:
-    done = losttick(
-        _LOSTTICK_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(words.count(" "))
-    )
-    assert done.returncode == 0, done.stderr
-    assert found in done.stdout
+def test_shell_completion(
+    prepared: PreparedProcess, words: str, found: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    asked = {
+        "_LOSTTICK_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    assert prepared.code(stdout=out, env=asked) == 0
+    assert found in out.read_text()
 
 
 def test_nobody_reads_the_help() -> None:

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
+
+from tests.support.prepared_process import PreparedProcess
 
 #: Runs the command line with something broken, and ends as it ends.
 BROKEN = """
@@ -17,15 +19,10 @@ cli.main()
 """
 
 
-def code(
-    *args: str, breaking: str = "", stdout: str = "/dev/null", stderr: str = "/dev/null"
-) -> int:
-    """Return the exit code of a command line with something broken."""
-    program = BROKEN.format(breaking=breaking, args=args)
-    with Path(stdout).open("w") as out, Path(stderr).open("w") as err:
-        return subprocess.run(
-            [sys.executable, "-c", program], stdout=out, stderr=err, check=False
-        ).returncode
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[PreparedProcess]:
+    with PreparedProcess() as parent:
+        yield parent
 
 
 def raising(error: str) -> str:
@@ -47,8 +44,10 @@ def raising(error: str) -> str:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("stderr", ["/dev/null", "/dev/full"])
-def test_only_a_verdict_ends_with_1(error: str, wanted: int, stderr: str) -> None:
-    assert code("run", breaking=raising(error), stderr=stderr) == wanted
+def test_only_a_verdict_ends_with_1(
+    prepared: PreparedProcess, error: str, wanted: int, stderr: str
+) -> None:
+    assert prepared.code("run", breaking=raising(error), stderr=stderr) == wanted
 
 
 @pytest.mark.parametrize(
@@ -62,9 +61,11 @@ def test_only_a_verdict_ends_with_1(error: str, wanted: int, stderr: str) -> Non
         ("doctor", "--qemu", "no-such-qemu"), ("run", "--qemu", "no-such-qemu"),
     ],
 )  # fmt: skip
-def test_bad_usage_is_bad_usage_even_if_nobody_can_read_so(args: tuple[str, ...]) -> None:
-    assert code(*args, stderr="/dev/full") == 2
-    assert code(*args, stdout="/dev/full", stderr="/dev/full") == 2
+def test_bad_usage_is_bad_usage_even_if_nobody_can_read_so(
+    prepared: PreparedProcess, args: tuple[str, ...]
+) -> None:
+    assert prepared.code(*args, stderr="/dev/full") == 2
+    assert prepared.code(*args, stdout="/dev/full", stderr="/dev/full") == 2
 
 
 def test_bad_usage_whose_reader_went_away() -> None:
@@ -78,9 +79,9 @@ def test_bad_usage_whose_reader_went_away() -> None:
 
 
 @pytest.mark.parametrize("args", [("--help",), ("--version",), ("plan", "schema")])
-def test_words_that_cannot_be_written(args: tuple[str, ...]) -> None:
-    assert code(*args, stdout="/dev/full") == 4
-    assert code(*args, stdout="/dev/full", stderr="/dev/full") == 4
+def test_words_that_cannot_be_written(prepared: PreparedProcess, args: tuple[str, ...]) -> None:
+    assert prepared.code(*args, stdout="/dev/full") == 4
+    assert prepared.code(*args, stdout="/dev/full", stderr="/dev/full") == 4
 
 
 def test_a_fault_of_losttick_says_where_to_look(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Tests share code by tests/support alone, and name what they need when they skip."""
 
 import ast
+import functools
 from pathlib import Path
 
 from tests.support.places import ROOT
@@ -11,6 +12,7 @@ TESTS = ROOT / "tests"
 FORBIDDEN = ("pytest.skip", "pytest.importorskip", "pytest.mark.skip", "pytest.mark.skipif")
 
 
+@functools.cache
 def modules() -> list[tuple[str, ast.Module]]:
     paths = sorted(TESTS.rglob("*.py"))
     return [(str(path.relative_to(TESTS)), ast.parse(path.read_text())) for path in paths]

@@ -17,8 +17,8 @@ from orchestrator.testing.monitor import FIRST_THREAD, FakeMonitor, file_in
 from orchestrator.testing.script import Script
 from orchestrator.testing.vcpu import TSC_PER_NS, FakeVcpu
 
-#: The guest moves on five times a period, or once in so long if that is longer: a test may
-#: change a vCPU at any time.
+#: The guest moves on once a period, or once in so long if that is longer: a test may change a
+#: vCPU at any time.
 LEAST_STEP_NS = 5_000_000
 
 
@@ -156,7 +156,7 @@ class FakeQemu:
 
     def _until_next_ns(self) -> int:
         """Return the time until the next timer fires, at most a step."""
-        step_ns = max(LEAST_STEP_NS, self.period_ns // 5)
+        step_ns = max(LEAST_STEP_NS, self.period_ns)
         if not self.running or self.frozen:
             return step_ns
         due = [

@@ -13,10 +13,11 @@ from typing import Self
 
 #: Imports every command; then forks for each case. A child ends as any interpreter does.
 PARENT = """
-import json, os, sys
+import gc, json, os, sys
 from orchestrator import cli
 from orchestrator.cli.app import whole_app
 whole_app()
+gc.freeze()  # or each child would copy what it only looks at
 for line in sys.stdin:
     child = os.fork()
     if not child:

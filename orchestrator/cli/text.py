@@ -1,9 +1,14 @@
 """Messages for a person, and pieces of text with a style."""
 
+import os
+import re
 import sys
 from dataclasses import dataclass
 
 from orchestrator.results.printable import one_line, paragraph
+
+#: What GitHub's runner takes for the begin of a command, in whatever a step prints.
+_WORKFLOW_COMMAND = re.compile(r"::(?=[a-zA-Z])|##(?=\[)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,14 +19,21 @@ class Styled:
     style: str = ""
 
 
+def no_command(text: str) -> str:
+    """Return a text that commands nothing: in a step of GitHub Actions, `::` and `##` part."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return text
+    return _WORKFLOW_COMMAND.sub(lambda found: " ".join(found[0]), text)
+
+
 def say(text: str) -> None:
     """Print a line on standard error."""
-    print(one_line(text), file=sys.stderr, flush=True)
+    print(no_command(one_line(text)), file=sys.stderr, flush=True)
 
 
 def say_error(message: str) -> None:
     """Print an error on standard error."""
-    print(paragraph(f"losttick: {message}"), file=sys.stderr, flush=True)
+    print(no_command(paragraph(f"losttick: {message}")), file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

@@ -209,6 +209,8 @@ def right(fault: Fault) -> tuple[Verdict, set[Outcome], set[Cause]]:
 
 def param(fault: Fault) -> object:
     marks = [pytest.mark.thorough] if fault.thorough else []
+    if fault.outcome not in (Outcome.LOST, Outcome.CRASHED):
+        marks.append(pytest.mark.alone)  # beside a neighbour, a wrong tick can come out indistinct
     return pytest.param(fault, id=fault.name.replace(" ", "-"), marks=marks)
 
 

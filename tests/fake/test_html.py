@@ -148,6 +148,15 @@ async def test_hostile_data_is_inert(affected: Path) -> None:
     assert len(content) < 300_000
 
 
+def test_a_page_of_many_hangs_is_small(tmp_path: Path) -> None:
+    axes = {"mode": ["one-shot", "periodic", "tsc-deadline"], "method": ["hmp", "exec"]}
+    in_virtual_time(lambda: campaign(tmp_path, only_ordinary(lost), trials=3, vcpus=[1, 2], **axes))
+    content = render(tmp_path)
+    page = Page(content)
+    assert page.text.count("Trial 1: lost") == 12
+    assert len(content) <= 300_000
+
+
 def test_evidence_that_is_gone(affected: Path) -> None:
     shutil.rmtree(affected / "evidence")
     assert "The evidence can't be shown" in page_of(affected).text

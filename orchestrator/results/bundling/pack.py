@@ -97,14 +97,15 @@ def pack(source: Path, secrets: Secrets | None = None) -> Bundle:
         return _packed(_with_made(run_files(source, left_out), report, _README, left_out), left_out)
     _learn(source, secrets)
     scrubber = Scrubber(secrets)
-    with tempfile.TemporaryDirectory(prefix="losttick-") as place:
+    with tempfile.TemporaryFile() as made:  # it has no name that a kill could leave behind
         # The reports break lines, and could break a name in two. So they are made of the scrubbed
         # result.
-        stage = Path(place) / "run.tar.zst"
+        stage = Path(f"/proc/self/fd/{made.fileno()}")
         known = _member(HOST_FILE, json.dumps({WENT_DOWN: report.went_down}).encode())
         hidden = _anonymous(run_files(source, left_out), scrubber)
-        stage.write_bytes(_packed(itertools.chain(hidden, [known]), left_out).data)
-        secrets.hide(place, PLACE)
+        made.write(_packed(itertools.chain(hidden, [known]), left_out).data)
+        made.flush()
+        secrets.hide(str(stage), PLACE)
         try:
             found = read_report(stage)
         except InputError as error:

@@ -1,8 +1,9 @@
 """The file of an output: written whole, or not at all.
 
-The output is written into a new file beside the target, which then takes the target's name.
-Whoever reads the target meanwhile reads the file of before, and a full disk leaves that file as
-it was. A device, a FIFO or a descriptor such as /dev/fd/3 is written to directly.
+The output is written into a new file, which then takes the target's name. Whoever reads the
+target meanwhile reads the file of before, and a full disk leaves that file as it was. The new file
+has no name until it is whole, so that a kill leaves nothing of it. A device, a FIFO or a descriptor
+such as /dev/fd/3 is written to directly.
 """
 
 import contextlib
@@ -99,13 +100,16 @@ def _replace(place: Path, before: os.stat_result | None, data: bytes) -> None:
         OSError: it can't be written. The old file is as it was, and nothing else is left.
     """
     new = place.with_name(f".{place.name[:100]}.{secrets.token_hex(6)}")
-    fd = os.open(new, _NEW, 0o666)
+    nameless = _nameless(place.parent)
+    fd = os.open(new, _NEW, 0o666) if nameless is None else nameless
     try:
         try:
             if before:
                 os.fchmod(fd, stat.S_IMODE(before.st_mode))
             write_all(fd, data)
             os.fsync(fd)
+            if nameless is not None:
+                os.link(f"/proc/self/fd/{fd}", new, src_dir_fd=fd)  # linkat(2) shows this way
         finally:
             os.close(fd)
         new.replace(place)
@@ -113,6 +117,14 @@ def _replace(place: Path, before: os.stat_result | None, data: bytes) -> None:
         with contextlib.suppress(OSError):
             new.unlink()
         raise
+
+
+def _nameless(folder: Path) -> int | None:
+    """Open a new file that has no name in its folder; None where there are no such files."""
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    except OSError:
+        return None  # if nothing at all can be written there, a file with a name says why
 
 
 def _write_through(place: Path, data: bytes) -> None:

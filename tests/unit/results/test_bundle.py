@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -10,12 +11,13 @@ from typing import cast
 import pytest
 
 from orchestrator.journal.file import JOURNAL
+from orchestrator.results.bundling import pack as pack_module
 from orchestrator.results.bundling.pack import pack
 from orchestrator.results.bundling.secrets import Secrets
 from orchestrator.results.evidence import read_evidence
 from orchestrator.results.outputs.output import Output, OutputOptions
 from orchestrator.results.outputs.table import OUTPUTS, output
-from orchestrator.results.report import read_report
+from orchestrator.results.report import Report, read_report
 from tests.support.bundles import contents
 from tests.support.run_folders import make_run_folder
 
@@ -84,6 +86,23 @@ def test_every_spelling_of_the_folder_gives_the_same_bytes(
         assert pack(spelled).data == found
     shutil.copytree(folder, tmp_path / "elsewhere" / "run")
     assert pack(tmp_path / "elsewhere" / "run").data == found
+
+
+def test_no_file_that_a_kill_could_leave_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    seen = []
+
+    def look(path: Path) -> Report:
+        seen.append((path.name, list(temporary.iterdir())))
+        return read_report(path)
+
+    monkeypatch.setattr(pack_module, "read_report", look)
+    pack(make_run_folder("affected", tmp_path / "run"), Secrets())
+    assert len(seen) == 2  # of the run, and of what is hidden in it
+    assert not any(files for _, files in seen)
 
 
 def test_a_bundle_has_all_that_a_stranger_needs(tmp_path: Path) -> None:

@@ -1,12 +1,16 @@
 """Outputs are written whole or not at all, wherever they go."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from orchestrator.results.outputs import target as target_module
 from orchestrator.results.outputs.output import OutputError
 from orchestrator.results.outputs.target import TargetError, check_target, write_target
 from tests.support.needs import Need, lacking
@@ -53,6 +57,35 @@ def test_a_file_keeps_its_mode_and_a_new_one_has_the_usual(tmp_path: Path) -> No
     write_target(tmp_path / "new", b"other")
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o604
     assert (tmp_path / "new").read_bytes() == b"other"
+
+
+def test_a_kill_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "junit.xml"
+    target.write_bytes(b"old")
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from orchestrator.results.outputs.target import write_target\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_target(Path(sys.argv[1]), b'new')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, target], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_where_each_new_file_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on NFS."""
+
+    def nowhere(folder: Path) -> int | None:
+        return None
+
+    monkeypatch.setattr(target_module, "_nameless", nowhere)
+    for data in (b"old", DATA):
+        write_target(tmp_path / "new", data)
+        assert (tmp_path / "new").read_bytes() == data
+    assert [each.name for each in tmp_path.iterdir()] == ["new"]
 
 
 def test_an_own_link_is_followed(tmp_path: Path) -> None:

@@ -13,12 +13,15 @@ from orchestrator.results.outputs.html.view import HangView, Table, Text
 from orchestrator.results.sentence import sentence
 
 #: Most characters of a text that the page holds, and most of one line.
-MOST_TEXT = 3000
+_MOST_TEXT = 3000
 _MOST_LINE = 300
+
+#: Texts of a hang of one vCPU: two of its state, the QMP log, the trace and the console.
+_TEXTS = 5
 
 
 def hang_view(
-    folder: Path, cell: str, hang: Hang, id_: str, target: Path | None, *, opened: bool
+    folder: Path, cell: str, hang: Hang, id_: str, target: Path | None, *, text: int, opened: bool
 ) -> HangView:
     """Return a hang for the page.
 
@@ -28,6 +31,7 @@ def hang_view(
         hang: the trial.
         id_: the id of the hang on the page.
         target: the file that will hold the page; None for standard output.
+        text: characters of registers, consoles and the like.
         opened: whether the page shows all of it at once.
     """
     trial = hang.trial
@@ -47,7 +51,7 @@ def hang_view(
         steps=steps,
         untimed="" if steps else _untimed(files),
         tables=tuple(_tables(files.seen)) if files.seen else (),
-        texts=tuple(_texts(files, place)),
+        texts=tuple(_texts(files, place, min(_MOST_TEXT, text // _TEXTS))),
         opened=opened,
     )
 
@@ -103,27 +107,27 @@ def _vectors(vectors: "tuple[int, ...] | list[int]") -> str:
     return ", ".join(f"{each:#x}" for each in vectors) or "none"
 
 
-def _texts(files: EvidenceFiles, place: str) -> Iterator[Text]:
+def _texts(files: EvidenceFiles, place: str, most: int) -> Iterator[Text]:
     seen = files.seen
     for part in seen.evidence.vcpus if seen else ():
         of = f" of vCPU {part.vcpu}" if seen and len(seen.evidence.vcpus) > 1 else ""
-        yield from _text(f"info lapic{of}", part.lapic_text, place)
-        yield from _text(f"info registers{of}", part.registers_text, place)
+        yield from _text(f"info lapic{of}", part.lapic_text, place, most)
+        yield from _text(f"info registers{of}", part.registers_text, place, most)
     if seen:
-        yield from _text("QMP log", _qmp_log(seen), place, end=True)
-    yield from _text("Kernel trace of the load", files.trace, place)
-    yield from _text("End of the console", files.console, place, end=True)
+        yield from _text("QMP log", _qmp_log(seen), place, most, end=True)
+    yield from _text("Kernel trace of the load", files.trace, place, most)
+    yield from _text("End of the console", files.console, place, most, end=True)
 
 
-def _text(title: str, text: str, place: str, *, end: bool = False) -> Iterator[Text]:
-    """Yield a text that is short enough for the page: its beginning, or its end."""
+def _text(title: str, text: str, place: str, most: int, *, end: bool = False) -> Iterator[Text]:
+    """Yield at most so many characters of a text: its beginning, or its end."""
     if not text.strip():
         return
     lines = [_short(line) for line in text.strip("\n").split("\n")]
     kept, size = [], 0
     for line in reversed(lines) if end else lines:
         size += len(line) + 1
-        if size > MOST_TEXT:
+        if size > most:
             break
         kept.append(line)
     left_out = len(lines) - len(kept)

@@ -17,9 +17,10 @@ from orchestrator.results.run_names import run_names
 from orchestrator.results.sentence import sentence
 from orchestrator.verdict.direct import DirectResult
 
-#: Most hangs and most charts of a page.
-MOST_HANGS = 30
+#: Most hangs, most charts, and most characters of registers, consoles and the like of a page.
+MOST_HANGS = 16
 MOST_CHARTS = 50
+MOST_TEXT = 80_000
 
 #: What precedes the answer of a run that has not ended.
 _SO_FAR = "So far: "
@@ -39,7 +40,11 @@ def page(reports: Sequence[Report], target: Path | None) -> Page:
     names = run_names(reports)
     for number, (report, name, link) in enumerate(zip(reports, names, links, strict=True)):
         left = len(reports) - number
-        limits = Limits(-(-hangs // left), max(0, (draw.left // left - 2) // 2))
+        limits = Limits(
+            hangs=-(-hangs // left),
+            charted=max(0, (draw.left // left - 2) // 2),
+            text=MOST_TEXT // len(reports),
+        )
         view = _run(report, name, link, draw, limits, target)
         hangs -= len(view.hangs)
         runs.append(view)

@@ -26,9 +26,6 @@ _MOST_ROWS = 40
 #: Most cells that the page describes one by one.
 _MOST_CELLS = 200
 
-#: Most cells that get charts of their own.
-_MOST_CHARTED = 24
-
 #: Characters of a cell's name in a chart.
 _ROOM = 24
 
@@ -38,7 +35,9 @@ class Limits:
     """How much of a run the page may hold."""
 
     hangs: int
-    charted: int = _MOST_CHARTED
+    charted: int
+    text: int
+    """Characters of registers, consoles and the like, of all hangs together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def run_parts(
         overview = [figures.rates(draw, counted, names)]
         overview += [found] if (found := figures.first_ticks(draw, counted, names)) else []
     cells = list(_cells(grave, trials, links, draw, limits.charted, report))
-    hangs = list(_hangs(report, trials, names, id_, limits.hangs, target))
+    hangs = list(_hangs(report, trials, names, id_, limits, target))
     in_lab = any(each.lab for each in run.cells)
     return Parts(
         cells=cells,
@@ -166,12 +165,16 @@ def _facts(result: CellResult) -> Iterator[tuple[str, str]]:
 
 def _hangs(
     report: Report, trials: Mapping[str, CellTrials], names: Mapping[str, str], id_: str,
-    most: int, target: Path | None,
+    limits: Limits, target: Path | None,
 ) -> Iterator[HangView]:  # fmt: skip
     before = None
-    for number, (cell, hang) in enumerate(pick_hangs(trials, most), 1):
+    picked = list(pick_hangs(trials, limits.hangs))
+    for number, (cell, hang) in enumerate(picked, 1):
         first, before = cell != before, cell
-        yield hang_view(report.folder, cell, hang, f"{id_}-hang{number}", target, opened=first)
+        yield hang_view(
+            report.folder, cell, hang, f"{id_}-hang{number}", target,
+            text=limits.text // len(picked), opened=first,
+        )  # fmt: skip
 
 
 def _words(run: RunResult) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,8 @@ class LabIdentity:
     label: str = ""
     """The user's own name for the kernel, or what tells it from another of its version; empty if
     its version does."""
+    every: int | None = None
+    """For the variant `partial`: the interrupt of 1 in `every` loads is lost."""
 
     @property
     def name(self) -> str:

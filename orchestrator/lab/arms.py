@@ -72,6 +72,7 @@ class Arm:
             boot_s=boot_s,
             edits=edits,
             counters=counters or {},
+            every=self.every,
         )
 
 

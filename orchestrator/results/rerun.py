@@ -203,5 +203,7 @@ def _by_apicv(command: str, labs: Iterable[LabIdentity]) -> list[list[str]]:
         for variants, kernels in by_variants.items():
             words = [command, *(_option("kernel", each) for each in kernels)]
             words += [_option("variant", each) for each in variants]
+            everys = dict.fromkeys(lab.every for lab in some if lab.variant in variants)
+            words += [_option("every", each) for each in everys if each is not None]
             found.append(words if apicv else [*words, "--no-apicv"])
     return found

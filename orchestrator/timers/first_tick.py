@@ -118,6 +118,16 @@ def missing_at_first(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> 
     return max(1, missing(past_due(span, due) + min(high - low, _MOST_UNSURE)))
 
 
+def late_in_class(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> float:
+    """Return by how much a first tick may have been late for a class that it fits, in periods."""
+    fitting = (
+        low
+        for low, high in due.values()
+        if span.low <= high + TOLERANCE and low - TOLERANCE <= span.high
+    )
+    return max(0.0, span.high - min(fitting, default=span.high))
+
+
 def past_a_class(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> float:
     """Return the running time by which a first tick came after the last class before it was due.
 

@@ -92,14 +92,18 @@ class Gap:
         return self.least - self.ticks * self.usual
 
 
-def lag(gaps: Sequence[Gap]) -> float:
-    """Return how late the last tick of a timer that runs by itself was, in periods.
+def lag(gaps: Sequence[Gap], first: float = 0.0) -> float:
+    """Return how late the last tick of a timer that runs by itself may have been, in periods.
 
     It is as late as its distance from the earliest ticks exceeds whole periods. Whoever delivers
     the ticks may hold one back without keeping the vCPU from running, as QEMU's main loop does.
+
+    Args:
+        gaps: the gaps from the first tick to the last one.
+        first: how late the first tick may have been. Several ticks may come late by as much.
     """
     drifts = list(itertools.accumulate((gap.periods - gap.ticks for gap in gaps), initial=0.0))
-    return drifts[-1] - min(drifts)
+    return drifts[-1] - min(-first, *drifts)
 
 
 def missing(late: float) -> int:

@@ -14,6 +14,7 @@ from orchestrator.timers.first_tick import (
     ResumeTiming,
     Span,
     classify,
+    late_in_class,
     missing_at_first,
     past_a_class,
     past_due,
@@ -85,6 +86,7 @@ class Judge:
         )  # fmt: skip
         self._span = Span(0.0, 0.0)
         self._past_a_class = 0.0
+        self._first_late = 0.0
         self._silent = False
         self._too_soon: list[float] = []
         self._gaps: list[Gap] = []
@@ -155,6 +157,7 @@ class Judge:
         due = self._due or self._timer.due(save.phase, timing, save.hold_left)
         outcome, late = classify(span, due, timing), past_due(span, due)
         self._past_a_class = past_a_class(span, due)
+        self._first_late = late_in_class(span, due) + self._at_once
         if outcome is Outcome.LATE and late <= self._slack:
             outcome = Outcome.INDISTINCT
         # A vCPU that sleeps may have waited for a CPU. One that waited when it was stopped has
@@ -242,7 +245,7 @@ class Judge:
         held_back = 0.0
         if self._timer.reloads:
             stolen = pace.stolen_cycles(before.tick) / pace.cycles_per_period
-            held_back = max(stolen, lag(self._gaps))
+            held_back = max(stolen, lag(self._gaps, self._first_late))
             if len(self._heard) == 2:
                 span = self._span  # a tick that was there at the resume fired any time before
                 held_back = max(span.high - span.low, self._past_a_class) + self._at_once

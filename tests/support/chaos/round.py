@@ -1,6 +1,7 @@
 """One round: a campaign that a seed draws, its faults, and what came of it."""
 
 import random
+import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -110,6 +111,9 @@ def run_round(parent: Path, seed: int, number: int, accel: str) -> Round:
             done.verdict = result.verdict
             done.trials = sum(cell.counts.trials for cell in result.cells)
             done.wrong = checks.wrong_verdicts(result)
+            if done.wrong:  # the place and its disks go away
+                kept = shutil.copytree(out, parent / f"wrong-{number}", symlinks=True)
+                done.wrong.append(f"journal and evidence are in {kept}")
             events = place.folder / "events"
             done.twice = checks.counted_twice(result)
             done.twice += checks.wrongly_announced(result, events, done.resumed + 1)

@@ -80,7 +80,7 @@ def test_arms_are_kernels_times_variants(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert [arm.name for arm in named] == [
         "a/base/no-apicv", "a/partial/no-apicv", "b/base/no-apicv", "b/partial/no-apicv",
     ]  # fmt: skip
-    assert [arm.every for arm in named] == [None, 4, None, 4]
+    assert [arm.identity("an emulator").every for arm in named] == [None, 4, None, 4]
     assert [arm.name for arm in arms_of([], [])] == [
         "6.1.1-1/untouched", "6.1.1-1/base", "6.1.1-1/revert-fix", "6.1.1-1/revert-fix/no-apicv",
     ]  # fmt: skip

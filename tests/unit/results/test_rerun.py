@@ -137,13 +137,13 @@ def test_a_lab_run(tmp_path: Path) -> None:
     first, *others = (cell.id for cell in plan.cells(heads(plan)[2].auto))  # type: ignore[union-attr]
     labs = {
         first: LabIdentity("debian:bookworm", "6.1.176-1", "untouched", True, "Bochs"),
-        others[0]: LabIdentity("debian:bookworm", "6.1.176-1", "revert-fix", False, "Bochs"),
+        others[0]: LabIdentity("debian:bookworm", "6.1.176-1", "partial", False, "Bochs", every=7),
     }
     lines = command(plan, tmp_path, labs).split("\n")
     assert len(lines) == 2
     shared = "--mode one-shot --mode periodic --period 120.0 --cpus 4 --vcpus 2 --trials 20"
     for line, words in zip(
-        lines, ["--variant untouched", "--variant revert-fix --no-apicv"], strict=True
+        lines, ["--variant untouched", "--variant partial --every 7 --no-apicv"], strict=True
     ):
         assert line == (
             f"losttick lab run --kernel debian:bookworm {words} {shared} --confidence 0.9 --seed 7"

@@ -124,3 +124,13 @@ def test_a_tick_that_was_held_back_makes_the_next_gap_short() -> None:
     assert judge(Gap(0.85, 0.0, held_back=lag(gaps))) is Outcome.EXTRA
     gaps.append(Gap(0.5, 0.0))
     assert lag(gaps) == 0.0, "a tick that came too early holds nothing back"
+
+
+def test_several_ticks_may_be_as_late_as_the_first_one() -> None:
+    gaps = [Gap(0.99, 0.0), Gap(1.01, 0.0)]
+    assert lag(gaps) == pytest.approx(0.01)
+    assert lag(gaps, 0.1) == pytest.approx(0.1)
+    gaps.append(Gap(0.91, 0.0))
+    assert lag(gaps, 0.1) == pytest.approx(0.01), "this one was in time"
+    gaps.append(Gap(0.5, 0.0))
+    assert lag(gaps, 0.1) == 0.0

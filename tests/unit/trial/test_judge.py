@@ -99,6 +99,27 @@ async def test_a_first_tick_may_have_been_late_by_a_delivery_besides_the_stolen_
 
 
 @pytest.mark.parametrize(
+    ("mode", "gap_ms", "outcome"),
+    [("periodic", 19.2, None), ("periodic", 16, Outcome.EXTRA), ("one-shot", 19.2, Outcome.EXTRA)],
+)
+async def test_a_tick_in_time_after_several_late_ones(
+    mode: str, gap_ms: float, outcome: Outcome | None
+) -> None:
+    """KVM delivers three interrupts up to 1 ms late, though the vCPU runs, and one at once.
+
+    A guest that arms its timer at each tick has its next one later.
+    """
+    found = judge(mode, ResumeTiming(since_load=0.05, until_tick=1.2), 1.0)
+    at = 21.5
+    found.hear(Arrival(replace(tick(8, at), progress=2 * SPINS), int(at * MS)))
+    for number, gap in enumerate((20, 20, gap_ms, 20.4), start=9):
+        at += gap
+        found.hear(Arrival(tick(number, at), int(at * MS)))
+    decided = (await found.decide()).outcome
+    assert decided is outcome if outcome else decided.ticked
+
+
+@pytest.mark.parametrize(
     ("state", "outcome"), [(SavedState.ARMED, Outcome.LATE), (SavedState.IN_SERVICE, None)]
 )
 async def test_a_tick_after_a_stop_may_wait_for_the_end_of_a_hold(

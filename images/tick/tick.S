@@ -1123,11 +1123,12 @@ ready_line:
         jmp     line_print
 
 # tick_line: sequence number, spins, TSC of the tick, cycles from the tick before until its
-# line was printed, arms; if turns were long: how long in all, the longest, and the times from
+# line was printed (all bits set if they are too many), arms; if turns were long: how long in all, the longest, and the times from
 # its end and from the end of the last one to the tick, in units of 1024 cycles; kvmclock and
 # how far the TSC was ahead, where clock_fields has them.
 tick_line:
         movl    $1, S_PRINTING
+        pushl   S_TICK_TSC + 4
         pushl   S_TICK_TSC
         mov     $LINE, %di
         mov     $'T', %bl
@@ -1171,9 +1172,13 @@ tick_line:
         call    line_print
         call    port_free
 1:      tsc_read
-        pop     %edx
-        sub     %edx, %eax
-        mov     %eax, S_PRINT_TSC
+        pop     %ecx
+        sub     %ecx, %eax
+        pop     %ecx
+        sbb     %ecx, %edx
+        je      3f
+        mov     $-1, %eax
+3:      mov     %eax, S_PRINT_TSC
         pushf
         cli
         call    turn_begins

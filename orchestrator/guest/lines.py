@@ -26,7 +26,8 @@ class Tick:
     tsc: int
     """TSC at the interrupt. KVM does not rewind it when a snapshot is loaded."""
     print_cycles: int
-    """TSC cycles from the previous tick until its line was printed, without progress."""
+    """TSC cycles from the previous tick until its line was printed, without progress. More than
+    any time if the guest can't say so many."""
     arms: int
     """How often the guest has armed its timer since it started."""
     stolen: int = 0

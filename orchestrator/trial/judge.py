@@ -256,7 +256,7 @@ class Judge:
             if self._save.hold:
                 held_back = max(held_back, 1.0)  # the guest may have held back the first tick
         if self._notes_turns:
-            stolen = pace.stolen_cycles(tick) / pace.cycles_per_period
+            stolen = min(pace.stolen_cycles(tick) / pace.cycles_per_period, periods)
             ran_last = self._ran_last(tick, cycles_between(before.tick.tsc, tick.tsc))
             held_up = stolen - tick.stolen / pace.cycles_per_period
             return Gap(

@@ -1,16 +1,22 @@
 """The firmware's image: its bytes from another binutils, and where it prints."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+import termios
+import time
+from array import array
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.lines import Ready, Tick
 from orchestrator.guest.tick.config import CONFIG_FILE, DEBUG_PORT, Switches, record
 from orchestrator.guest.tick.image import firmware
-from orchestrator.guest.tick.lines import LINE
+from orchestrator.guest.tick.lines import LINE, parse
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.trees import unpack
 from tests.support.needs import Need, lacking
@@ -58,3 +64,44 @@ def test_lines_go_to_the_debug_port_where_qemu_has_one(tmp_path: Path) -> None:
             process.kill()
     assert LINE.findall((tmp_path / "port").read_bytes())
     assert (tmp_path / "uart").read_bytes() == b""
+
+
+def test_a_line_that_took_more_cycles_to_print_than_a_field_holds_says_so(tmp_path: Path) -> None:
+    """A guest whose lines nobody reads for a while stands in the middle of one."""
+    qemu = shutil.which("qemu-system-x86_64")
+    if qemu is None:
+        lacking(Need.QEMU, "apt-get install qemu-system-x86")
+    (tmp_path / "tick.bin").write_bytes(firmware().content)
+    guest = GuestConfig(period_ns=5_000_000)
+    command = [
+        qemu, "-nodefaults", "-no-user-config", "-display", "none",
+        "-machine", "pc,accel=kvm:tcg", "-m", "8", "-bios", "tick.bin",
+        "-fw_cfg", f"name={CONFIG_FILE},string={record(guest, Switches())}",
+        "-chardev", "stdio,id=port,signal=off",
+        "-device", f"isa-debugcon,iobase={DEBUG_PORT:#x},chardev=port",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0
+    ) as process:
+        try:
+            assert process.stdout
+            room = fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+            found = parse(next(filter(None, map(LINE.search, process.stdout))))
+            assert found
+            ready = found[1]
+            assert isinstance(ready, Ready)
+            assert wait_until(lambda: waiting(process.stdout) >= room, 60)
+            # As long as a field holds, and some more. Nobody can see from outside when it is over.
+            time.sleep(1.2 * (1 << 32) / ready.period_cycles * guest.period_ns / 1e9)
+            told = (parse(line) for line in filter(None, map(LINE.search, process.stdout)))
+            ticks = (said[1] for said in told if said and isinstance(said[1], Tick))
+            assert any(tick.print_cycles == 1 << 60 for tick in islice(ticks, 400))
+        finally:
+            process.kill()
+
+
+def waiting(pipe: object) -> int:
+    """Return the number of bytes in a pipe."""
+    count = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)  # type: ignore[call-overload]
+    return count[0]

@@ -28,6 +28,9 @@ TURN_UNIT = 1024
 #: A line has this value in place of how far the TSC was ahead, if the guest did not measure it.
 NOT_AHEAD = 0x7FFFFFFF
 
+#: A line has this value for as many TSC cycles, or more, until the line before was printed.
+_TOO_MANY = 0xFFFFFFFF
+
 #: Why the firmware refuses its configuration, by the codes of ``images/tick/tick.S``.
 REFUSALS = {
     1: "no fw_cfg file opt/losttick/config",
@@ -81,6 +84,8 @@ def parse(match: re.Match[bytes]) -> tuple[int, Line] | None:
 def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
     match kind, values:
         case b"T", (sequence, spins, high, low, print_cycles, arms, *more) if len(more) < 8:
+            if print_cycles == _TOO_MANY:
+                print_cycles = 1 << 60
             return _tick(Tick(sequence, spins, high << 32 | low, print_cycles, arms), more)
         case b"R", (*config, cycles):
             return Ready(tuple(config), cycles)

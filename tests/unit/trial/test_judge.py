@@ -98,6 +98,18 @@ async def test_a_first_tick_may_have_been_late_by_a_delivery_besides_the_stolen_
     assert decided is outcome if outcome else decided.ticked
 
 
+@pytest.mark.parametrize("mode", ["periodic", "one-shot"])
+@pytest.mark.parametrize(("printing", "ticked"), [(1 << 60, True), (3 << 30, False)])
+async def test_a_guest_that_stands_while_it_prints(mode: str, printing: int, ticked: bool) -> None:
+    """It stood for 3 s, which is more TSC cycles than its line can say; or for half of that."""
+    found = judge(mode, ResumeTiming(since_load=0.05, until_tick=1.2), 1.0)
+    stood = replace(tick(9, 3021), print_cycles=printing, progress=1)
+    first = replace(tick(8, 21), progress=2 * SPINS)
+    for each, at in ((first, 21), (stood, 3021), (tick(10, 3041), 3041)):
+        found.hear(Arrival(each, int(at * MS)))
+    assert (await found.decide()).outcome.ticked is ticked
+
+
 @pytest.mark.parametrize(
     ("mode", "gap_ms", "outcome"),
     [("periodic", 19.2, None), ("periodic", 16, Outcome.EXTRA), ("one-shot", 19.2, Outcome.EXTRA)],

@@ -47,7 +47,8 @@ class GuestState:
     tick_tsc: int = 0
     """TSC at the last tick; 0 if the guest does not note it."""
     tsc: int = 0
-    """TSC at the end of the last turn of the busy-wait loop; 0 if the guest does not note it."""
+    """TSC at the end of the last turn of the busy-wait loop; 0 if the guest does not note it, or
+    has not ticked."""
     stolen: int = 0
     """TSC cycles since the last tick that went into long turns, as in a `Tick`."""
     period_cycles: int = 0

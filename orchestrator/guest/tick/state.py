@@ -51,7 +51,7 @@ def parse_state(block: bytes) -> GuestState:
         hold=words[28] * TURN_UNIT,
         hold_left=_not_negative(words[27]) * TURN_UNIT if words[29] else 0,
         tick_tsc=tick_tsc,
-        tsc=_near(tick_tsc, words[22]),
+        tsc=_near(tick_tsc, words[22]) if tick_tsc else 0,
         stolen=words[23] * TURN_UNIT,
         period_cycles=words[14],
         kvmclock_ns=words[32] << 32 | words[31],

@@ -135,7 +135,7 @@ def hog_cpus(session: Session, rng: random.Random) -> str | None:
 def _filled(session: Session, folder: Path, rng: random.Random) -> str:
     seconds = _while(rng)
     filler = fill(folder)
-    session.later(seconds, lambda: filler.unlink())
+    session.later(seconds, lambda: filler.unlink(missing_ok=True))  # one may outlast another
     session.allowed |= UNANSWERED
     return f"{seconds:.2f} s"
 

@@ -49,3 +49,10 @@ def test_the_end_of_a_turn_is_near_the_last_tick_however_long_the_host_is_up() -
         words[22] = (tick_tsc // 1024 + ahead) & 0xFFFFFFFF
         block = b"".join(word.to_bytes(4, "little") for word in words)
         assert parse_state(block).tsc == tick_tsc + ahead * 1024
+
+
+def test_nothing_tells_the_end_of_a_turn_before_the_first_tick() -> None:
+    """The count has wrapped, and no tick says how often."""
+    words = [MAGIC, *[0] * (SIZE // 4 - 1)]
+    words[22] = 0xF0000000
+    assert parse_state(b"".join(word.to_bytes(4, "little") for word in words)).tsc == 0

@@ -1123,9 +1123,9 @@ ready_line:
         jmp     line_print
 
 # tick_line: sequence number, spins, TSC of the tick, cycles from the tick before until its
-# line was printed (all bits set if they are too many), arms; if turns were long: how long in all, the longest, and the times from
-# its end and from the end of the last one to the tick, in units of 1024 cycles; kvmclock and
-# how far the TSC was ahead, where clock_fields has them.
+# line was printed (all bits set if they are too many), arms; if turns were long: how long in
+# all, the longest, and the times from its end and from the end of the last one to the tick, in
+# units of 1024 cycles; kvmclock and how far the TSC was ahead, where clock_fields has them.
 tick_line:
         movl    $1, S_PRINTING
         pushl   S_TICK_TSC + 4

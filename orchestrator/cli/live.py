@@ -17,7 +17,7 @@ from rich.text import Text
 
 from orchestrator.cli.screen import with_width
 from orchestrator.cli.table import wrap
-from orchestrator.cli.text import no_command
+from orchestrator.cli.text import without_commands
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.outcome import Outcome
 from orchestrator.journal.file import JOURNAL
@@ -97,7 +97,7 @@ class Show:
     def say(self, text: str) -> None:
         """Print a line above the rows."""
         # In a file, one note is one line.
-        shown = no_command(paragraph(text))
+        shown = without_commands(paragraph(text))
         lines = wrap(shown, self._console.width) if self._console.is_terminal else [shown]
         for line in lines:
             self._progress.console.print(Text(line), highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.cli.table import Table, wrap
-from orchestrator.cli.text import Styled, no_command
+from orchestrator.cli.text import Styled, without_commands
 from orchestrator.results.printable import one_line, paragraph
 
 #: Columns of a line where no terminal says how wide it is.
@@ -58,5 +58,5 @@ def _text(parts: Iterable[str | Styled], style: str, printable: Callable[[str], 
     text = Text(style=style)
     for part in parts:
         piece = part if isinstance(part, Styled) else Styled(part)
-        text.append(no_command(printable(piece.text)), style=piece.style)
+        text.append(without_commands(printable(piece.text)), style=piece.style)
     return text

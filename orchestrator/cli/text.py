@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.results.printable import one_line, paragraph
 
-#: What GitHub's runner takes for the begin of a command, in whatever a step prints.
+#: GitHub's runner takes these for the beginning of a command, in whatever a step prints.
 _WORKFLOW_COMMAND = re.compile(r"::(?=[a-zA-Z])|##(?=\[)")
 
 
@@ -19,8 +19,8 @@ class Styled:
     style: str = ""
 
 
-def no_command(text: str) -> str:
-    """Return a text that commands nothing: in a step of GitHub Actions, `::` and `##` part."""
+def without_commands(text: str) -> str:
+    """Return a text that is no command: a step of GitHub Actions prints `: :` and `# #`."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return text
     return _WORKFLOW_COMMAND.sub(lambda found: " ".join(found[0]), text)
@@ -28,12 +28,12 @@ def no_command(text: str) -> str:
 
 def say(text: str) -> None:
     """Print a line on standard error."""
-    print(no_command(one_line(text)), file=sys.stderr, flush=True)
+    print(without_commands(one_line(text)), file=sys.stderr, flush=True)
 
 
 def say_error(message: str) -> None:
     """Print an error on standard error."""
-    print(no_command(paragraph(f"losttick: {message}")), file=sys.stderr, flush=True)
+    print(without_commands(paragraph(f"losttick: {message}")), file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+#: This number of TSC cycles, more than ever pass, stands for one that the guest could not say.
+UNTOLD = 1 << 60
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -26,8 +29,8 @@ class Tick:
     tsc: int
     """TSC at the interrupt. KVM does not rewind it when a snapshot is loaded."""
     print_cycles: int
-    """TSC cycles from the previous tick until its line was printed, without progress. More than
-    any time if the guest can't say so many."""
+    """TSC cycles from the previous tick until its line was printed, without progress; `UNTOLD`
+    if they were more than the guest's lines can say."""
     arms: int
     """How often the guest has armed its timer since it started."""
     stolen: int = 0

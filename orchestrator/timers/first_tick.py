@@ -82,11 +82,7 @@ def classify(
     could_be = dict(due)
     if resumed.until_tick < 1 - TOLERANCE:
         could_be.pop(Outcome.FULL_PERIOD, None)
-    fitting = [
-        kind
-        for kind, (low, high) in could_be.items()
-        if span.low <= high + TOLERANCE and low - TOLERANCE <= span.high
-    ]
+    fitting = [kind for kind, (low, high) in could_be.items() if _fits(span, low, high)]
     slow = resumed.answering >= 2 * TOLERANCE
     if fitting == [Outcome.FULL_PERIOD] and slow and span.high < due[fitting[0]][1] - 2 * TOLERANCE:
         # The VM took so long to resume that this class reaches far down, and that the remaining
@@ -120,12 +116,13 @@ def missing_at_first(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> 
 
 def late_in_class(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> float:
     """Return by how much a first tick may have been late for a class that it fits, in periods."""
-    fitting = (
-        low
-        for low, high in due.values()
-        if span.low <= high + TOLERANCE and low - TOLERANCE <= span.high
-    )
+    fitting = (low for low, high in due.values() if _fits(span, low, high))
     return max(0.0, span.high - min(fitting, default=span.high))
+
+
+def _fits(span: Span, low: float, high: float) -> bool:
+    """Return whether a first tick may have come at the time at which a class is due."""
+    return span.low <= high + TOLERANCE and low - TOLERANCE <= span.high
 
 
 def past_a_class(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> float:

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 
 from orchestrator.guest.lines import (
+    UNTOLD,
     ControlOpened,
     Crashed,
     Line,
@@ -28,7 +29,7 @@ TURN_UNIT = 1024
 #: A line has this value in place of how far the TSC was ahead, if the guest did not measure it.
 NOT_AHEAD = 0x7FFFFFFF
 
-#: A line has this value for as many TSC cycles, or more, until the line before was printed.
+#: A line has this value if so many TSC cycles, or more, passed until the line before was printed.
 _TOO_MANY = 0xFFFFFFFF
 
 #: Why the firmware refuses its configuration, by the codes of ``images/tick/tick.S``.
@@ -85,7 +86,7 @@ def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
     match kind, values:
         case b"T", (sequence, spins, high, low, print_cycles, arms, *more) if len(more) < 8:
             if print_cycles == _TOO_MANY:
-                print_cycles = 1 << 60
+                print_cycles = UNTOLD
             return _tick(Tick(sequence, spins, high << 32 | low, print_cycles, arms), more)
         case b"R", (*config, cycles):
             return Ready(tuple(config), cycles)

@@ -4,19 +4,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.prepared_process import PreparedProcess
-
-#: Runs the command line with something broken, and ends as it ends.
-BROKEN = """
-import sys
-from orchestrator import cli
-{breaking}
-sys.argv = ["losttick", *{args!r}]
-cli.main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +76,12 @@ def test_words_that_cannot_be_written(prepared: PreparedProcess, args: tuple[str
     assert prepared.code(*args, stdout="/dev/full", stderr="/dev/full") == 4
 
 
-def test_a_fault_of_losttick_says_where_to_look(capfd: pytest.CaptureFixture[str]) -> None:
-    program = BROKEN.format(breaking=raising("ValueError('\\x1b[2J')"), args=("run",))
+def test_a_fault_of_losttick_says_where_to_look(prepared: PreparedProcess, tmp_path: Path) -> None:
+    breaking, err = raising("ValueError('\\x1b[2J')"), tmp_path / "err"
     for traceback in (False, True):
-        env = os.environ | ({"LOSTTICK_TRACEBACK": "1"} if traceback else {})
-        done = subprocess.run([sys.executable, "-c", program], env=env, check=False)
-        said = capfd.readouterr().err
-        assert done.returncode == 4
+        env = {"LOSTTICK_TRACEBACK": "1"} if traceback else {}
+        assert prepared.code("run", breaking=breaking, stderr=err, env=env) == 4
+        said = err.read_text()
         assert ("Traceback" in said) is traceback
         if not traceback:
             assert said.startswith("losttick: a fault in losttick itself: ValueError: \\x1b[2J. ")

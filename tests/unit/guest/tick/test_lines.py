@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.guest.config import MAX_VCPUS
-from orchestrator.guest.lines import Line, Ready, Refused, Tick
+from orchestrator.guest.lines import UNTOLD, Line, Ready, Refused, Tick
 from orchestrator.guest.tick.lines import LINE, parse, render
 
 u32 = st.integers(0, 2**32 - 1)
@@ -23,7 +23,7 @@ def test_a_tick_line_comes_back_as_it_was(fields: list[int], vcpu: int) -> None:
     match = LINE.search(b"noise" + render("T", *fields, vcpu=vcpu) + b"T0 0000")
     assert match
     sequence, spins, high, low, print_cycles, arms = fields
-    print_cycles = 1 << 60 if print_cycles == 0xFFFFFFFF else print_cycles  # too many to say
+    print_cycles = UNTOLD if print_cycles == 0xFFFFFFFF else print_cycles
     assert parse(match) == (vcpu, Tick(sequence, spins, high << 32 | low, print_cycles, arms))
 
 

@@ -3,6 +3,7 @@
 import pytest
 from rich.console import Console
 
+from orchestrator.cli.live import Show
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.text import Styled, say, say_error
 
@@ -21,6 +22,8 @@ def test_a_step_of_github_actions_is_told_no_command(
     screen.prose(HOSTILE)
     say(HOSTILE)
     say_error(HOSTILE)
+    with Show(0.95) as show:
+        show.say(HOSTILE)
     seen = capsys.readouterr()
     for text in (seen.out, seen.err):
         assert ("::stop" in text, "##[add" in text) == (not in_github, not in_github)

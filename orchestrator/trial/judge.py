@@ -20,14 +20,8 @@ from orchestrator.timers.first_tick import (
     past_due,
 )
 from orchestrator.timers.gap import (
-    LATE,
-    LATE_NS,
-    Gap,
-    judge,
-    lag,
-    missing,
-    steady_period,
-)
+    DELIVERY_NS, LATE, LATE_NS, SURE_RATE, Gap, judge, lag, missing, steady_period,
+)  # fmt: skip
 from orchestrator.trial.clock_judge import ClockJudge
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
@@ -157,7 +151,7 @@ class Judge:
         due = self._due or self._timer.due(save.phase, timing, save.hold_left)
         outcome, late = classify(span, due, timing), past_due(span, due)
         self._past_a_class = past_a_class(span, due)
-        self._first_late = late_in_class(span, due) + self._at_once
+        self._first_late = late_in_class(span, due) + DELIVERY_NS / self._period_ns
         if outcome is Outcome.LATE and late <= self._slack:
             outcome = Outcome.INDISTINCT
         # A vCPU that sleeps may have waited for a CPU. One that waited when it was stopped has
@@ -244,11 +238,12 @@ class Judge:
         periods = cycles_between(before.tick.tsc, tick.tsc) / pace.cycles_per_period
         held_back = 0.0
         if self._timer.reloads:
-            stolen = pace.stolen_cycles(before.tick) / pace.cycles_per_period
-            held_back = max(stolen, lag(self._gaps, self._first_late))
+            held_back = lag(self._gaps, self._first_late)
+            held_back = max(held_back, *(gap.stolen for gap in self._gaps[-1:]), 0.0)
             if len(self._heard) == 2:
                 span = self._span  # a tick that was there at the resume fired any time before
-                held_back = max(span.high - span.low, self._past_a_class) + self._at_once
+                held_back = max(span.high - span.low, self._past_a_class)
+                held_back += DELIVERY_NS / self._period_ns
                 held_back = held_back if span.low > TOLERANCE else 1.0
             if self._timer.catches_up:
                 behind = self._gaps[-1].behind if self._gaps else self._first_behind(before)
@@ -287,7 +282,7 @@ class Judge:
         if not self._found[0].outcome.ticked:
             wrong[0] = 0  # the first tick came at a wrong time already
         gaps = self._gaps[wrong[0] :]
-        period = steady_period(gaps)
+        period = steady_period(gaps, reloads=self._timer.reloads)
         if period is None:
             return None
         if period > 1 and (
@@ -296,9 +291,9 @@ class Judge:
         ):
             return None
         said = ""
-        if period < 1 and not self._timer.reloads:
-            # The guest arms the timer at each tick: ticks that come too early are more likely
-            # extra ones, unless the timer itself says that it runs faster.
+        if period < SURE_RATE and not self._timer.reloads:
+            # The guest arms the timer at each tick. Early ticks are more likely extra ones, and
+            # a host can make many in a row a little late. So the timer itself must say it.
             said = await timer_differs(self._instance, self._save)
             if not said:
                 return None

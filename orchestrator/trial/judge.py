@@ -20,15 +20,21 @@ from orchestrator.timers.first_tick import (
     past_due,
 )
 from orchestrator.timers.gap import (
-    DELIVERY_NS, LATE, LATE_NS, SURE_RATE, Gap, judge, lag, missing, steady_period,
+    DELIVERY_NS,
+    LATE,
+    LATE_NS,
+    Gap,
+    judge,
+    lag,
+    missing,
 )  # fmt: skip
 from orchestrator.trial.clock_judge import ClockJudge
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.qemu_waits import after_a_wait, held_up, needed_delay, slowed
+from orchestrator.trial.qemu_waits import after_a_wait, held_up, needed_delay
 from orchestrator.trial.resume import Resumed
-from orchestrator.trial.timer_differs import timer_differs
+from orchestrator.trial.wrong_rate import wrong_rate
 from orchestrator.vm.config import Accel
 from orchestrator.vm.instance import Instance
 
@@ -282,26 +288,13 @@ class Judge:
         if not self._found[0].outcome.ticked:
             wrong[0] = 0  # the first tick came at a wrong time already
         gaps = self._gaps[wrong[0] :]
-        period = steady_period(gaps, reloads=self._timer.reloads)
-        if period is None:
+        said = await wrong_rate(self._instance, self._save, gaps, self._period_ns)
+        if not said:
             return None
-        if period > 1 and (
-            await held_up(self._instance, period - 1, self._period_ns)
-            or await slowed(self._instance, gaps, self._period_ns)
-        ):
-            return None
-        said = ""
-        if period < SURE_RATE and not self._timer.reloads:
-            # The guest arms the timer at each tick. Early ticks are more likely extra ones, and
-            # a host can make many in a row a little late. So the timer itself must say it.
-            said = await timer_differs(self._instance, self._save)
-            if not said:
-                return None
         before = wrong[0] + 1
         return Judgement(
             Outcome.RATE,
-            f"from tick {self._heard[before].tick.sequence} on, {len(gaps)} ticks came every "
-            f"{period:.2f} periods{said}",
+            f"from tick {self._heard[before].tick.sequence} on, {said}",
             ticks_before=before,
         )
 

@@ -1,7 +1,6 @@
 """`losttick doctor`: what is this host, and what can be tested on it?"""
 
 import asyncio
-import json
 import shlex
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.options import AsJson, QemuUser
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
-from orchestrator.cli.text import Styled, say
+from orchestrator.cli.text import Styled, print_json, say
 from orchestrator.doctor.examine import examine
 from orchestrator.doctor.findings import Checkup
 from orchestrator.doctor.mends import fix as mend_host
@@ -55,7 +54,7 @@ async def _doctor(qemu: str | None, qemu_user: str | None, *, fix: bool, as_json
             say(_nothing_done(checkup))
         checkup = await examine(qemu, qemu_user)
     if as_json:
-        typer.echo(json.dumps(plain(checkup) | {"usable": checkup.usable}, indent=2))
+        print_json(plain(checkup) | {"usable": checkup.usable})
     else:
         _print(Screen(), checkup)
     return ExitCode.CLEAN if checkup.usable else ExitCode.UNFIT

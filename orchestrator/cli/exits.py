@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextvars import ContextVar
@@ -13,7 +12,7 @@ import typer
 from orchestrator.cli import interrupts
 from orchestrator.cli.service import as_service, service
 from orchestrator.cli.streams import end_streams
-from orchestrator.cli.text import say_error
+from orchestrator.cli.text import print_json, say_error
 from orchestrator.errors import InfraError, InputError, LosttickError, UnfitError, says_no_room
 from orchestrator.results.exit_code import GRAVITY as GRAVITY
 from orchestrator.results.exit_code import ExitCode as ExitCode
@@ -95,7 +94,7 @@ def _leave(code: ExitCode, message: str, *, as_json: bool) -> NoReturn:
 def _say(message: str, *, as_json: bool) -> None:
     say_error(message)
     if as_json:
-        print(json.dumps({"verdict": None, "error": message}))
+        print_json({"verdict": None, "error": message})
 
 
 def run_async(start: Callable[[], Coroutine[Any, Any, ExitCode]]) -> ExitCode:

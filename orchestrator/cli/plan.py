@@ -1,6 +1,5 @@
 """`losttick plan`: what would a plan run here, and what may stand in one?"""
 
-import json
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from orchestrator.cli.exits import ExitCode, errors_to_exits, gravest, run_async
 from orchestrator.cli.options import AsJson, QemuUser
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
-from orchestrator.cli.text import Styled, duration
+from orchestrator.cli.text import Styled, duration, print_json
 from orchestrator.host.qemus import LocalQemus
 from orchestrator.plan.cost import expected_s
 from orchestrator.plan.load import load_plan
@@ -70,7 +69,7 @@ async def _show_on(qemus: LocalQemus, plan: Plan, *, as_json: bool) -> ExitCode:
     except RequirementError as error:
         unmet = str(error)
     if as_json:
-        typer.echo(json.dumps(_described(plan, found, unmet), indent=2))
+        print_json(_described(plan, found, unmet))
     else:
         _print(plan, found, unmet)
     codes = [_exit(plan, each) for each in found] + ([ExitCode.UNFIT] if unmet else [])

@@ -1,6 +1,5 @@
 """`losttick probe`: the direct test of this host's KVM, without QEMU."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.out import cut_short, out_folder
 from orchestrator.cli.reports import ReportOption, Reports, reports_of
+from orchestrator.cli.text import print_json
 from orchestrator.cli.whole import Whole
 from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
@@ -111,7 +111,7 @@ async def _probe(
                 shared_out=shared_out,
             )
     if as_json:
-        typer.echo(json.dumps(direct_summary(result), indent=2))
+        print_json(direct_summary(result))
     else:
         print_direct(reports.screen(), result)
     return await in_thread(reports.write_at_end, folder, result_exit(result.ends, fail_on))

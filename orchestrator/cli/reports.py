@@ -1,7 +1,6 @@
 """The outputs that a command writes: which ones, and where each goes."""
 
 import contextlib
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -15,7 +14,13 @@ from orchestrator.campaign.events import Progress
 from orchestrator.cli.exits import ExitCode
 from orchestrator.cli.screen import Screen, with_width
 from orchestrator.cli.streams import print_bytes
-from orchestrator.cli.text import say, say_error
+from orchestrator.cli.text import (
+    json_without_commands,
+    say,
+    say_error,
+    without_commands,
+    xml_without_commands,
+)
 from orchestrator.errors import LosttickError, own_fault
 from orchestrator.journal.file import JOURNAL
 from orchestrator.results.outputs.output import OutputError, OutputOptions
@@ -35,6 +40,14 @@ _MOST_WHEN_CUT_SHORT = 10_000_000
 
 #: The kind of output that is printed while a run goes on.
 _STREAMED = "ktap"
+
+#: How an output on standard output becomes harmless as the log of a step of GitHub Actions.
+_HARMLESS = {
+    "ktap": without_commands,
+    "markdown": without_commands,
+    "kcidb": json_without_commands,
+    "junit": xml_without_commands,
+}
 
 #: The codes that give way to the code of an output that can't be written: nothing was found.
 _MILDER = (ExitCode.CLEAN, ExitCode.UNFIT, ExitCode.INCONCLUSIVE)
@@ -104,7 +117,9 @@ class Reports:
             yield then, self
             return
         ktap_to = import_module("orchestrator.cli.ktap_stream").ktap_to  # few runs need it
-        with ktap_to(functools.partial(print_bytes, now=True), then) as progress:
+        with ktap_to(
+            lambda data: print_bytes(_harmless(_STREAMED, data), now=True), then
+        ) as progress:
             yield progress, replace(self, wanted=left)
 
     def write(self, reports: Sequence[Report]) -> None:
@@ -118,7 +133,7 @@ class Reports:
         made = [(each, self._rendered(each, reports)) for each in files]
         for each, data in made:
             if each.file is None:
-                print_bytes(data)
+                print_bytes(_harmless(each.kind, data))
             else:
                 write_target(each.file, data)
         for each in self.wanted:
@@ -160,6 +175,12 @@ class Reports:
             say(f"no report was written: the journal is long. `losttick report {folder}` does it")
         else:
             self.write_at_end(folder, ExitCode.CLEAN)
+
+
+def _harmless(kind: str, data: bytes) -> bytes:
+    """Return an output as it may be printed, also as a part of a job's log."""
+    make = _HARMLESS.get(kind)
+    return make(data.decode()).encode() if make else data
 
 
 def reports_of(given: Sequence[str] | None, *, as_json: bool, out: Path | None = None) -> Reports:

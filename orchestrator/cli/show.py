@@ -1,6 +1,5 @@
 """`losttick show`: the results of runs, read from their folders."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from orchestrator.cli.options import AsJson, FailOnKinds
 from orchestrator.cli.phases import print_phases
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
+from orchestrator.cli.text import print_json
 from orchestrator.results.direct import direct_summary, is_direct, read_direct_result
 from orchestrator.results.result import read_result
 from orchestrator.results.summary import summary
@@ -44,7 +44,7 @@ def show(
                 direct_summary(result) if isinstance(result, DirectResult) else summary(result)
                 for result in results
             ]
-            typer.echo(json.dumps(found[0] if len(found) == 1 else found, indent=2))
+            print_json(found[0] if len(found) == 1 else found)
         else:
             _print(results, by_phase=by_phase)
     raise typer.Exit(result_exit((end for result in results for end in result.ends), fail_on))

@@ -1,6 +1,5 @@
 """`losttick lab list` and `losttick lab clean`: what the lab keeps on disk."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from orchestrator.cli.exits import ExitCode, errors_to_exits
 from orchestrator.cli.options import AsJson
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
-from orchestrator.cli.text import Styled
+from orchestrator.cli.text import Styled, print_json
 
 _DAY_S = 86400
 
@@ -39,7 +38,7 @@ def list_(
         if as_json:
             total = sum(item.size_bytes for item in found)
             plain = {"cache": cache, "size_bytes": total, "items": [asdict(i) for i in found]}
-            typer.echo(json.dumps(plain, indent=2, default=str))
+            print_json(plain)
         else:
             _print(Screen(), cache, found, check=check)
     raise typer.Exit(ExitCode.UNFIT if damaged else ExitCode.CLEAN)
@@ -85,7 +84,7 @@ def clean(
     with errors_to_exits(as_json=as_json):
         done = clean_cache(cache, older_than * _DAY_S)
         if as_json:
-            typer.echo(json.dumps(asdict(done), indent=2, default=str))
+            print_json(asdict(done))
             return
         screen = Screen()
         screen.line(f"freed {_size(done.freed_bytes)} in {cache}")

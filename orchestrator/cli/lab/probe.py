@@ -1,6 +1,5 @@
 """`losttick lab probe`: the direct test in kernels of your choice, without QEMU."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +28,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.out import cut_short, out_folder
 from orchestrator.cli.reports import ReportOption, Reports, reports_of
+from orchestrator.cli.text import print_json
 from orchestrator.cli.whole import Whole
 from orchestrator.direct.wanted import DirectTrials, without_repeats
 from orchestrator.guest.lapic_mode import DEFAULT_MODE
@@ -115,7 +115,7 @@ async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: b
                 shared_out=wanted.shared_out,
             )  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(direct_summary(result), indent=2))
+        print_json(direct_summary(result))
     else:
         print_direct(wanted.reports.screen(), result)
     code = result_exit(result.ends, wanted.fail_on)

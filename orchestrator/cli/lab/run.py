@@ -1,6 +1,5 @@
 """`losttick lab run`: loads snapshots in kernels of your choice, on an emulated CPU."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from orchestrator.cli.options import (
 from orchestrator.cli.out import cut_short, out_folder
 from orchestrator.cli.reports import ReportOption, Reports, reports_of
 from orchestrator.cli.service import with_status
+from orchestrator.cli.text import print_json
 from orchestrator.cli.whole import Whole
 from orchestrator.clock import Deadlines
 from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS, MAX_VCPUS
@@ -202,7 +202,7 @@ async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) 
                 shared_out=wanted.shared_out,
             )  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(summary(result), indent=2))
+        print_json(summary(result))
     else:
         print_arms(wanted.reports.screen(), result)
     code = result_exit(result.ends, wanted.fail_on)

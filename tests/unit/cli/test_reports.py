@@ -1,15 +1,20 @@
 """`--report`: what is refused before a run begins, and what an output's failure does to it."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 
 from orchestrator.cli.exits import ExitCode
 from orchestrator.cli.out import cut_short as ended_early
 from orchestrator.cli.reports import Reports, reports_of
+from orchestrator.cli.text import print_json
 from orchestrator.errors import InputError
 from orchestrator.results.outputs.table import OUTPUTS
 from orchestrator.testing import Script, immediate
@@ -109,3 +114,49 @@ async def test_a_run_that_was_cut_short_is_reported_unless_its_journal_is_long(
     wanted.write_cut_short(out)
     assert not (tmp_path / "file").exists()
     assert f"`losttick report {out}` does it" in capsys.readouterr().err
+
+
+#: What GitHub's runner would take for commands.
+COMMANDS = "::stop-commands::x ##[add-mask]y"
+
+
+@pytest.mark.parametrize("in_github", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "form", "read"),
+    [
+        ("ktap", "# {}", None),
+        ("markdown", "{}", None),
+        ("kcidb", '{{"comment": "{}"}}', lambda printed: json.loads(printed)["comment"]),
+        ("junit", "<a>{}</a>", lambda printed: ElementTree.fromstring(printed).text),
+    ],
+)
+def test_an_output_in_the_log_of_a_job_holds_no_command(
+    kind: str,
+    form: str,
+    read: Callable[[str], str] | None,
+    *,
+    in_github: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where the form has a way to write them, a reader of the output finds the same words."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true" if in_github else "")
+    data = form.format(COMMANDS).encode()
+    made = SimpleNamespace(render=lambda reports, options: data)
+    monkeypatch.setattr("orchestrator.cli.reports.output", lambda kind: made)
+    reports_of([f"{kind}=-"], as_json=False).write([])
+    printed = capsys.readouterr().out
+    assert ("::stop" in printed, "##[add" in printed) == (not in_github, not in_github)
+    if read:
+        assert read(printed) == COMMANDS
+
+
+def test_json_in_the_log_of_a_job_holds_no_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    print_json([COMMANDS])
+    printed = capsys.readouterr().out
+    assert "::stop" not in printed
+    assert "##[" not in printed
+    assert json.loads(printed) == [COMMANDS]

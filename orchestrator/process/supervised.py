@@ -87,6 +87,11 @@ class _Supervisor:
             self._output.append(chunk.decode(errors="replace"))
             self._on_output(chunk)
 
+    @property
+    def lifeline(self) -> int:
+        """The descriptor of the pipe whose end ends the program."""
+        return self._lifeline
+
     async def said(self, word: str) -> str | None:
         """Return the value that comes with the next message; None if that is another word."""
         heard, value = await self._said.get()
@@ -126,6 +131,14 @@ class Supervised:
         self.pid = pid
         self._held = held
         self._supervisor = supervisor
+
+    @property
+    def lifeline(self) -> int:
+        """The descriptor of the pipe whose end ends the program.
+
+        A process that inherits it lets the program live on until that process has ended, too.
+        """
+        return self._supervisor.lifeline
 
     async def read_file(self, name: str) -> bytes:
         """Return a file from the program's folder.

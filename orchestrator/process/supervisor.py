@@ -1,10 +1,10 @@
 """Keeps one program from outliving the orchestrator. Run as a script, in its own process.
 
 The supervisor makes the program's folder, waits for the word to start, and runs the
-program there. As soon as the program ends or the lifeline breaks, it kills the program
-and removes the folder, and a folder of the same name in TWINS if there is one. The
-lifeline is a pipe whose other end only the orchestrator has: however the orchestrator
-ends, the kernel closes the pipe.
+program there. As soon as the program ends or the lifeline breaks, it kills the program, and
+whatever the program has started and left behind. Then it removes the folder, and a folder of
+the same name in TWINS if there is one. The lifeline is a pipe whose other end only the
+orchestrator has: however the orchestrator ends, the kernel closes the pipe.
 
 The folder stays locked while its supervisor lives, so that a later run can recognize
 what a killed supervisor has left (`sweep` in folder.py).
@@ -29,6 +29,7 @@ import stat
 import sys
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 
 #: Constants of <sched.h> and <sys/mount.h>.
@@ -155,6 +156,7 @@ def run(
 ) -> int:
     """Run `argv` until it ends or the lifeline breaks; return how it ended."""
     me = os.getpid()
+    must("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
         pid = os.fork()
     except OSError as error:
@@ -189,7 +191,24 @@ def run(
     if pidfd not in ready:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     _, wait_status = os.waitpid(pid, 0)
+    end_orphans()
     return os.waitstatus_to_exitcode(wait_status)
+
+
+def end_orphans() -> None:
+    """Kill what the program started and did not end itself: this process is the parent now."""
+    while True:
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children") as file:
+                orphans = [int(pid) for pid in file.read().split()]
+        except OSError:
+            return  # the kernel does not list them
+        if not orphans:
+            return
+        for pid in orphans:
+            os.kill(pid, signal.SIGKILL)
+        for pid in orphans:
+            os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":

@@ -55,3 +55,41 @@ async def test_a_program_that_refuses_its_arguments_says_so() -> None:
     end = await program.exited()
     assert (end.code, end.stderr) == (1, "no such machine\n")
     assert QemuStartError("it ended", end=end, ended_itself=True).refused
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["ends", "is killed"])
+async def test_what_a_program_leaves_behind_ends_with_it(killed: bool) -> None:
+    """Also a daemon, which has another parent and another session than the program."""
+    daemon = "setsid sh -c 'sleep 61 & echo $! >orphan; wait' & while ! [ -s orphan ]; do :; done"
+    ready = asyncio.Event()
+    program = await supervise(
+        ["/bin/sh", "-c", f"{daemon}; echo go; exec sleep 60"], {}, what="it",
+        on_output=lambda chunk: ready.set(),
+    )  # fmt: skip
+    await ready.wait()
+    orphan = int((program.folder / "orphan").read_text())
+    assert lives(orphan)
+    if killed:
+        await program.kill()
+    else:
+        os.kill(program.pid, signal.SIGTERM)
+        await program.exited()
+    assert not lives(orphan)
+
+
+async def test_a_program_outlives_losttick_s_end_of_the_lifeline_while_another_holds_it() -> None:
+    program = await started("a word")
+    held = os.dup(program.lifeline)
+    killing = asyncio.create_task(program.kill())
+    await asyncio.sleep(0.3)
+    assert lives(program.pid)
+    os.close(held)
+    await killing
+    assert not lives(program.pid)

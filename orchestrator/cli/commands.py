@@ -115,6 +115,10 @@ LOSTTICK = Group(
         "probe": Command(
             "Test KVM_SET_LAPIC on this host, without QEMU.", "orchestrator.cli.probe:probe"
         ),
+        "attach": Command(
+            "Look at a running QEMU: is its guest frozen, and by this bug?",
+            "orchestrator.cli.attach:attach",
+        ),
         "plan": PLAN,
         "lab": LAB,
     },

@@ -3,10 +3,15 @@
 import re
 from dataclasses import dataclass
 
+from orchestrator.guest.timer_mode import TimerMode
+
 LVT_MASKED = 0x10000
 
 #: LVTT: one-shot, periodic or TSC-deadline.
 LVT_TIMER_MODE = 0x60000
+
+#: The timer modes by their bits in LVTT. The fourth value is reserved.
+_MODES = {0: TimerMode.ONE_SHOT, 0x20000: TimerMode.PERIODIC, 0x40000: TimerMode.TSC_DEADLINE}
 
 #: LVTT: fixed is 0; others are for the other entries of the LVT.
 LVT_DELIVERY_MODE = 0x700
@@ -43,6 +48,27 @@ class Lapic:
     def masked(self) -> bool:
         """Whether LVTT is masked."""
         return bool(self.lvtt & LVT_MASKED)
+
+    @property
+    def timer(self) -> str:
+        """Name of the timer mode in LVTT; empty for the reserved mode."""
+        return _MODES.get(self.lvtt & LVT_TIMER_MODE, "")
+
+    @property
+    def armed_ns(self) -> int | None:
+        """Nanoseconds from the last write of TMICT to the expiry that it asks for.
+
+        The LAPIC's clock runs at 1 GHz in KVM and in QEMU. None if TMICT is 0 or LVTT is masked,
+        so that no interrupt can come, and None in TSC-deadline mode, which does not use TMICT.
+        """
+        if self.masked or not self.tmict or self.timer == TimerMode.TSC_DEADLINE:
+            return None
+        return self.tmict * self.divide
+
+    @property
+    def comes_once(self) -> bool:
+        """True in one-shot mode: after an interrupt the guest must arm the timer again."""
+        return self.timer == TimerMode.ONE_SHOT
 
 
 def parse_lapic(text: str) -> Lapic:

@@ -9,18 +9,15 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from qemu.qmp import ExecuteError, QMPError
 
 from orchestrator.clock import DEFAULT_DEADLINES, Clock, Deadlines
-from orchestrator.qmp.answers import understood
 from orchestrator.qmp.client import Client
+from orchestrator.qmp.commands import Commands
 from orchestrator.qmp.errors import CommandFailedError, MonitorClosedError, MonitorTimeoutError
 from orchestrator.qmp.events import EventStream, StopWatch
-from orchestrator.qmp.hmp_answer import is_failure
-
-T = TypeVar("T")
 
 #: How long a connection may take to end after its QEMU has gone.
 _LEAVING_S = 1.0
@@ -31,7 +28,7 @@ _LEAVING_S = 1.0
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
-class Monitor:
+class Monitor(Commands):
     """A connected monitor. Made by `Monitor.connect`."""
 
     def __init__(self, client: Client, clock: Clock, deadlines: Deadlines) -> None:
@@ -106,40 +103,6 @@ class Monitor:
         except (QMPError, EOFError, OSError) as error:
             seen = f"the connection is lost ({type(error).__name__}: {error})"
             raise MonitorClosedError(command, seen, arguments=arguments) from error
-
-    async def ask(
-        self, command: str, form: type[T], arguments: Mapping[str, object] | None = None
-    ) -> T:
-        """Run a QMP command whose answer is read, and return the answer in its form.
-
-        Args:
-            command: its name.
-            form: the form of the answer, such as a class of `answers`.
-            arguments: as JSON has them.
-
-        Raises:
-            AnswerError: the answer has another form.
-            MonitorError: as `execute` raises it.
-        """
-        return understood(command, form, await self.execute(command, arguments))
-
-    async def hmp(self, line: str, *, vcpu: int = 0, deadline_ns: int | None = None) -> str:
-        """Run a command of the human monitor on a vCPU, and return what it prints."""
-        arguments: dict[str, object] = {"command-line": line}
-        if vcpu:
-            arguments["cpu-index"] = vcpu
-        answer = await self.execute("human-monitor-command", arguments, deadline_ns=deadline_ns)
-        return understood(line, str, answer)
-
-    async def hmp_do(self, line: str, *, deadline_ns: int | None = None) -> None:
-        """Run a command of the human monitor that prints only warnings when it succeeds.
-
-        Raises:
-            CommandFailedError: the command printed an error.
-        """
-        text = await self.hmp(line, deadline_ns=deadline_ns)
-        if is_failure(text):
-            raise CommandFailedError(line, text.strip(), answer=text)
 
     @contextlib.contextmanager
     def listen(self, *names: str) -> Iterator["EventStream"]:

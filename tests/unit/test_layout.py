@@ -10,9 +10,9 @@ from tests.support.places import PACKAGE
 #: and from those before it.
 ORDER = (
     "errors", "registry", "version", "clock", "stats", "process", "cache", "packages", "qmp",
-    "host", "guest", "findings", "timers", "vm", "snapshot", "plan", "trial", "bugs", "journal",
-    "verdict", "campaign", "results", "direct", "lab", "doctor", "bisect", "fleet", "testing",
-    "pytest_plugin", "cli", "__init__", "__main__",
+    "host", "guest", "findings", "timers", "vm", "snapshot", "plan", "trial", "bugs", "look",
+    "journal", "verdict", "campaign", "results", "attached", "direct", "lab", "doctor", "bisect",
+    "fleet", "testing", "pytest_plugin", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 LINES = 350

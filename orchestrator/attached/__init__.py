@@ -1,0 +1,1 @@
+"""Uses a virtual machine that somebody else started: looks at it, or loads snapshots in it."""

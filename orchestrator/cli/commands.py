@@ -108,6 +108,10 @@ LOSTTICK = Group(
             "Pack a run into one file that a stranger can read.",
             "orchestrator.cli.bundle:bundle",
         ),
+        "android": Command(
+            "Test the Android Emulator: does a snapshot freeze it, and why?",
+            "orchestrator.cli.android:android",
+        ),
         "doctor": Command(
             "Print what can be tested on this host, what can't, and why.",
             "orchestrator.cli.doctor:doctor",

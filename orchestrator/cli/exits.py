@@ -25,7 +25,8 @@ _INTERRUPTED = "interrupted"
 _AS_JSON: ContextVar[bool] = ContextVar("as_json", default=False)
 
 
-def _error_exit(error: LosttickError) -> ExitCode:
+def error_exit(error: LosttickError) -> ExitCode:
+    """Return the exit code of an error, by the family that it belongs to."""
     if isinstance(error, InputError):
         return ExitCode.USAGE
     if isinstance(error, UnfitError):
@@ -55,7 +56,7 @@ def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None)
         with interrupts.raised():
             yield
     except LosttickError as error:
-        code = _error_exit(error)
+        code = error_exit(error)
         code = gravest([code], fail_on) if code in GRAVITY else code
         _leave(code, str(error), as_json=as_json)
     except Exception as error:

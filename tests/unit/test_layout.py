@@ -11,8 +11,8 @@ from tests.support.places import PACKAGE
 ORDER = (
     "errors", "registry", "version", "clock", "stats", "process", "cache", "packages", "qmp",
     "host", "guest", "findings", "timers", "vm", "snapshot", "plan", "trial", "bugs", "look",
-    "journal", "verdict", "campaign", "results", "attached", "direct", "lab", "doctor", "bisect",
-    "fleet", "testing", "pytest_plugin", "cli", "__init__", "__main__",
+    "journal", "verdict", "campaign", "results", "attached", "direct", "lab", "android", "doctor",
+    "bisect", "fleet", "testing", "pytest_plugin", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 LINES = 350

@@ -2,16 +2,19 @@
 
 import asyncio
 import shlex
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
-from orchestrator.bugs.exposure import Exposure, ExposureState
+from orchestrator.android.sdk import Sdk
+from orchestrator.bugs.exposure import ExposureState
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.options import AsJson, QemuUser
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled, print_json, say
+from orchestrator.doctor.android import AndroidCheckup, examine_android
 from orchestrator.doctor.examine import examine
 from orchestrator.doctor.findings import Checkup
 from orchestrator.doctor.mends import fix as mend_host
@@ -31,28 +34,36 @@ def doctor(
         bool,
         typer.Option("--fix", help="As root: install what is missing by apt, mount tracefs."),
     ] = False,
+    android: Annotated[
+        bool,
+        typer.Option("--android", help="Look for what `losttick android` needs instead."),
+    ] = False,
     qemu_user: QemuUser = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what can be tested on this host, what can't, and why.
 
-    Exit codes: 0 if `losttick run` can give a verdict here, 3 if not; 2 bad
-    usage; 4 if --fix failed.
+    Exit codes: 0 if `losttick run` (with --android, `losttick android`) can
+    give a verdict here, 3 if not; 2 bad usage; 4 if --fix failed.
     """
+
+    async def look() -> Checkup:
+        return await (examine_android(Sdk.of_user()) if android else examine(qemu, qemu_user))
+
     with errors_to_exits(as_json=as_json):
-        code = run_async(lambda: _doctor(qemu, qemu_user, fix=fix, as_json=as_json))
+        code = run_async(lambda: _doctor(look, fix=fix, as_json=as_json))
     raise typer.Exit(code)
 
 
-async def _doctor(qemu: str | None, qemu_user: str | None, *, fix: bool, as_json: bool) -> ExitCode:
-    checkup = await examine(qemu, qemu_user)
+async def _doctor(look: Callable[[], Awaitable[Checkup]], *, fix: bool, as_json: bool) -> ExitCode:
+    checkup = await look()
     if fix:
         done = await asyncio.to_thread(mend_host, checkup, say)
         for command in done:
             say(f"did: {shlex.join(command)}")
         if not done:
             say(_nothing_done(checkup))
-        checkup = await examine(qemu, qemu_user)
+        checkup = await look()
     if as_json:
         print_json(plain(checkup) | {"usable": checkup.usable})
     else:
@@ -85,7 +96,7 @@ def _print(screen: Screen, checkup: Checkup) -> None:
             screen.line(f"{subject}: {command}")
     screen.space()
     screen.prose(f"This host is {checkup.exposure.state}: {checkup.exposure.why}.")
-    screen.prose(_worth(checkup.exposure, usable=checkup.usable))
+    screen.prose(_worth(checkup))
 
 
 def _host(facts: HostFacts) -> Table:
@@ -102,9 +113,13 @@ def _host(facts: HostFacts) -> Table:
     return table
 
 
-def _worth(exposed: Exposure, *, usable: bool) -> str:
+def _worth(checkup: Checkup) -> str:
     """Say whether a verdict from this host is possible, and whether it tells about the bug."""
-    if not usable:
+    exposed = checkup.exposure
+    if isinstance(checkup, AndroidCheckup):
+        can = "can" if checkup.usable else "can't"
+        return f"`losttick android --avd NAME` {can} test an emulator here."
+    if not checkup.usable:
         return "`losttick run` can't give a verdict here."
     if exposed.state is ExposureState.NOT_EXPOSED:
         return (

@@ -50,7 +50,7 @@ async def examine(qemu: str | None = None, qemu_user: str | None = None) -> Chec
         command = f" (command line: {' '.join(error.argv)})" if _has_argv(error) else ""
         finding = Finding("QEMU", False, f"{error}{command}", mend)
         facts = await asyncio.to_thread(read_facts, None, tracefs.find())
-        return _checkup(facts, [finding, _qemu_img(), _kvm_device(facts)], None)
+        return _checkup(facts, [finding, _qemu_img(), kvm_finding(facts)], None)
 
 
 def _has_argv(error: LosttickError) -> TypeGuard[QemuStartError]:
@@ -66,7 +66,7 @@ async def _examine(host: LocalHost) -> Checkup:
         _sandbox(qemu),
         _qemu_user(host.user),
         _qemu_img(),
-        _kvm_device(facts),
+        kvm_finding(facts),
         Finding(
             "snapshot jobs", qemu.has_snapshot_jobs,
             "QEMU has snapshot-save and snapshot-load" if qemu.has_snapshot_jobs
@@ -113,7 +113,8 @@ def _qemu_img() -> Finding:
     )  # fmt: skip
 
 
-def _kvm_device(facts: HostFacts) -> Finding:
+def kvm_finding(facts: HostFacts) -> Finding:
+    """Return whether /dev/kvm can be opened."""
     state = facts.kvm_device
     if state == USABLE:
         modules = ", ".join(name for name in facts.kvm_modules if name != "kvm")

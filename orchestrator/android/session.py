@@ -128,7 +128,7 @@ async def _test(
             if isinstance(asked, Vcpus):
                 vcpus = asked
             else:
-                say(f"Which timers Android uses is not known: {asked}.")
+                say(f"Which timers Android uses is not known: {asked.rstrip('.')}.")
             if aims.loads:
                 loads += await try_loads(console, tag, aims.loads, aims.alive_s, adb, say)
         if loads and loads[-1].guest is Guest.FROZE:

@@ -34,7 +34,7 @@ async def read_vcpus(emulator: Emulator) -> Vcpus | str:
             timers = []
             for vcpu in range(min(len(target.qemu.vcpus), _MOST)):
                 lapic = parse_lapic(await target.monitor.hmp("info lapic", vcpu=vcpu))
-                timers.append(lapic.timer or "unknown")
+                timers.append(str(lapic.timer) or "unknown")
             return Vcpus(target.qemu.version or "", tuple(timers))
     except (LosttickError, ValueError) as error:
         return str(error)

@@ -18,7 +18,7 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from orchestrator.clock import LocalClock
+from orchestrator.clock import Clock, LocalClock
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.wait import Wait
 from orchestrator.host.chardevs import chardev_args
@@ -82,6 +82,7 @@ class StandIn:
         self.rest = rest
         self.ticks = self.loads = 0
         self.silent_at: int | None = None
+        self.clock: Clock = LocalClock()
         self.ticked = asyncio.Event()
         self.ended = asyncio.Event()
         self.began = asyncio.get_running_loop().time()
@@ -112,7 +113,7 @@ class StandIn:
         )  # fmt: skip
         qmp_theirs.close()
         console_theirs.close()
-        self.monitor = await Monitor.connect(qmp, LocalClock())
+        self.monitor = await Monitor.connect(qmp, self.clock)
         hearing = asyncio.create_task(self.hear(console))
         dying = asyncio.create_task(self.qemu.wait())
         port, adb_port = map(int, self.options["-ports"].split(","))
@@ -145,9 +146,12 @@ class StandIn:
         reader, writer = await asyncio.open_connection(sock=stream)
         while line := await reader.readline():
             if line.startswith(b"T"):
-                self.ticks += 1
-                self.ticked.set()
+                self.tick()
         writer.close()
+
+    def tick(self) -> None:
+        self.ticks += 1
+        self.ticked.set()
 
     async def console(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def say(*lines: str) -> None:
@@ -234,7 +238,7 @@ class StandIn:
         """Wait for a moment at which no tick is due soon: a pending one would survive a load."""
         self.ticked.clear()
         await self.ticked.wait()
-        await asyncio.sleep(self.behaviour.period_ms / 5000)
+        await self.clock.sleep(self.behaviour.period_ms * 200_000)
 
     async def adb(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         words = (await reader.readline()).decode().split()

@@ -4,7 +4,7 @@ import contextlib
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,11 +27,13 @@ from orchestrator.android.sdk import Sdk
 from orchestrator.android.session import Aims, examine_running, examine_started
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local_facts import read_facts
+from orchestrator.packages.apt import PackagesError
+from orchestrator.packages.trees import unpack
 from orchestrator.vm.config import Accel
 from tests.support.android.emulator import Behaviour
 from tests.support.android.install import install
 from tests.support.command import started
-from tests.support.needs import not_applicable
+from tests.support.needs import Need, lacking, not_applicable
 from tests.support.processes import wait_until
 from tests.support.shim import shim_environment
 
@@ -120,6 +122,44 @@ async def test_a_frozen_guest_is_found_and_named(
     print(found.freeze.why)
     assert found.freeze.likeness is likeness, found.freeze.why
     assert own_snapshot_deleted(tmp_path)
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("taken_for_intel")
+async def test_a_frozen_guest_is_named_without_counters_of_kvm(
+    use: Callable[..., Behaviour],
+    tmp_path: Path,
+    shim: Path,
+    kvm: Accel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The emulator's QEMU 2.12 has no `query-stats`, and only root reads KVM's debugfs."""
+
+    async def no_counters(monitor: object, paths: Sequence[str]) -> Sequence[None]:
+        return [None] * len(paths)
+
+    monkeypatch.setattr("orchestrator.look.gather.read_counters", no_counters)
+    monkeypatch.setattr("orchestrator.look.gather.read_debugfs", lambda pid: None)
+    use(accel=kvm, environment=shim_environment(shim, tmp_path / "shim.log", "unstarted"))
+    found = await phone_examined()
+    assert found.last is Guest.FROZE
+    assert found.freeze is not None
+    assert found.freeze.likeness is Likeness.BY_BUG, found.freeze.why
+
+
+@pytest.mark.thorough
+async def test_an_old_qemu(use: Callable[..., Behaviour]) -> None:
+    """QEMU 5.2, the oldest that can be had, stands in for the emulator's 2.12."""
+    try:
+        tree = unpack("bullseye", ["qemu-system-x86"])
+    except PackagesError as error:
+        lacking(Need.PACKAGES, f"the QEMU of Debian bullseye: {error}")
+    binary, prefix = tree.command("usr/bin/qemu-system-x86_64")
+    use(qemu=[*prefix, binary])
+    found = await phone_examined()
+    assert found.qemu.startswith("5.2")
+    assert found.timers == ("one-shot",)
+    assert [load.guest for load in found.loads] == [Guest.RAN, Guest.RAN]
 
 
 @pytest.mark.thorough

@@ -47,7 +47,8 @@ class Behaviour:
     mode: str = "one-shot"
     period_ms: int = 200
     vcpus: int = 1
-    qemu: str = "qemu-system-x86_64"
+    qemu: list[str] = field(default_factory=lambda: ["qemu-system-x86_64"])
+    """QEMU's command, without its options."""
     environment: dict[str, str] = field(default_factory=dict)
     """Variables for QEMU, such as a shim's."""
     boot_s: float = 0.3
@@ -107,7 +108,7 @@ class StandIn:
         (qmp, qmp_theirs), (console, console_theirs) = pairs
         fds = [qmp_theirs.fileno(), console_theirs.fileno()]
         self.qemu = await asyncio.create_subprocess_exec(
-            self.behaviour.qemu, *chardev_args(fds[0], fds[1:]), *qemu_args(config, MACHINE),
+            *self.behaviour.qemu, *chardev_args(fds[0], fds[1:]), *qemu_args(config, MACHINE),
             *self.rest, pass_fds=fds, env={**os.environ, **self.behaviour.environment},
             preexec_fn=dies_with_parent,
         )  # fmt: skip

@@ -25,6 +25,7 @@ class Lack(enum.StrEnum):
     APIC = "apic"
     CPU = "cpu"
     FIRMWARE = "firmware"
+    GUEST_KERNEL = "guest_kernel"
     IRQCHIP = "irqchip"
     LOADER = "loader"
     MACHINE = "machine"

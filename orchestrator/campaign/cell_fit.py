@@ -3,7 +3,7 @@
 from orchestrator.campaign.loader_fit import check_loader_fits
 from orchestrator.campaign.start_fit import check_starts
 from orchestrator.campaign.unfit import UnfitCellError
-from orchestrator.errors import Lack
+from orchestrator.errors import Lack, UnfitError
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.host.facts import QemuFacts
@@ -11,6 +11,7 @@ from orchestrator.host.kvm_access import check_kvm
 from orchestrator.host.pair import PairedHost
 from orchestrator.host.protocol import Host
 from orchestrator.plan.cell import Cell
+from orchestrator.process.background import in_thread
 from orchestrator.snapshot.method import Resume
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.snapshot.table import snapshots
@@ -30,6 +31,10 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
             nothing is known of the cell.
     """
     config = cell.instance_config()
+    try:
+        await in_thread(config.program.prepare)
+    except UnfitError as error:
+        raise UnfitCellError(str(error), Lack.GUEST_KERNEL) from error
     if cell.accel is Accel.KVM:
         check_kvm(host.facts)
     if cell.accel is Accel.TCG and cell.irqchip is not IrqChip.ON:
@@ -53,6 +58,10 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
             f"the {cell.guest} guest cannot tick by the timer {cell.mode}. "
             f"It knows: {', '.join(config.program.timers)}",
             Lack.MODE,
+        )
+    if cell.apic not in config.program.apics:
+        raise UnfitCellError(
+            f"the {cell.guest} guest cannot reach its LAPIC by {cell.apic}", Lack.APIC
         )
     if cell.wait not in config.program.waits:
         raise UnfitCellError(

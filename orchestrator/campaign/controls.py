@@ -154,7 +154,7 @@ class Controls:
         """Return the length of a window in periods, `times` as long as usual."""
         limits, timer = self._instances.limits, TIMERS[self._cell.mode]
         config = self._cell.instance_config(limits.period_ns)
-        least, *_ = limits.control_left(reloads=timer.reloads, qemus=config.timer_is_qemus)
+        least, *_ = limits.control_left(goes_on=timer.goes_on, qemus=config.timer_is_qemus)
         # Some of the window passes before the guest is stopped.
         needed = math.ceil(2 * least) - 2
         return max(timer.control_periods(limits.period_ns, times), needed * times)

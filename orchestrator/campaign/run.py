@@ -3,10 +3,11 @@
 import contextlib
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.campaign.events import NO_PROGRESS, Progress
+from orchestrator.campaign.images import guest_images
 from orchestrator.campaign.open_hosts import opener
 from orchestrator.campaign.requirements import require
 from orchestrator.campaign.resume import ResumeError, changed_facts
@@ -17,7 +18,6 @@ from orchestrator.campaign.turns import Turns
 from orchestrator.campaign.unfit import UnfitCellError
 from orchestrator.campaign.witness import Ask
 from orchestrator.errors import Lack
-from orchestrator.guest.registry import GUESTS
 from orchestrator.host.boot import Boot, boot_of
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.protocol import Host
@@ -153,17 +153,20 @@ async def run_cells(
         ResumeError: another process has gone on with the resumed run.
     """
     cells = [assignment.cell for assignment in assignments]
+    images = await guest_images(
+        [each.cell for each in resumed.cells.values()] if resumed else cells
+    )
     with Journal(out / JOURNAL, resume=resumed is not None, shared=shared_out) as journal:
         recorder = Recorder(journal, resumed)
         if resumed is None:
-            _begin(recorder, facts, plan, assignments, auto, boot)
+            _begin(recorder, facts, plan, assignments, images, auto, boot)
         else:
             if journal.records != resumed.records:
                 raise ResumeError(
                     f"resuming the run in {out}: another process has gone on with it since its "
                     "journal was read. Try again."
                 )
-            _go_on(recorder, facts, boot, progress)
+            _go_on(recorder, facts, images, boot, progress)
         turns = Turns(
             {cell.id: cell.vcpus if interleave else 1 for cell in cells}, parallel,
             random.Random(f"{recorder.state.seed}/turns"),
@@ -198,6 +201,7 @@ def _begin(
     facts: HostFacts,
     plan: Plan,
     assignments: Sequence[Assignment],
+    images: Mapping[str, str],
     auto: Accel,
     boot: Boot,
 ) -> None:
@@ -205,7 +209,7 @@ def _begin(
     cells = [assignment.cell for assignment in assignments]
     seed = plan.seed if plan.seed is not None else secrets.randbits(32)
     recorder.write(
-        RunRecord(FORMAT, __version__, seed, _images(cells), boot_id=boot.id, machine=boot.machine)
+        RunRecord(FORMAT, __version__, seed, dict(images), boot_id=boot.id, machine=boot.machine)
     )
     recorder.write(HostRecord(facts))
     recorder.write(PlanRecord(plan.model_dump(mode="json"), tuple(cells), auto))
@@ -214,12 +218,9 @@ def _begin(
             recorder.write(LabRecord(assignment.cell.id, assignment.lab.identity()))
 
 
-def _images(cells: Sequence[Cell]) -> dict[str, str]:
-    """Return the SHA-256 of each guest's image, by the guest's name."""
-    return {name: GUESTS[name].sha256 for name in sorted({cell.guest for cell in cells})}
-
-
-def _go_on(recorder: Recorder, facts: HostFacts, boot: Boot, progress: Progress) -> None:
+def _go_on(
+    recorder: Recorder, facts: HostFacts, images: Mapping[str, str], boot: Boot, progress: Progress
+) -> None:
     """Journal that a run continues, and on which host."""
     state = recorder.state
     if state.boot.ended_before(boot, here=True):
@@ -229,7 +230,7 @@ def _go_on(recorder: Recorder, facts: HostFacts, boot: Boot, progress: Progress)
             if state.went_down
             else "The host was booted since the previous session."
         )
-    now = _images([each.cell for each in state.cells.values()])
+    now = dict(images)
     changed = changed_facts(state.facts, facts, (state.guests, now))
     recorder.write(
         ResumedRecord(__version__, now, facts, changed, boot_id=boot.id, machine=boot.machine)

@@ -141,7 +141,9 @@ class Schedule:
         """Journal the host on which a cell is counted. Its counts from another host are dropped."""
         facts, state = host.facts, self.recorder.state
         loader = loading_qemu(host)
-        if counted_elsewhere(state.cells[cell.id], facts, state.guests[cell.guest], loader):
+        if counted_elsewhere(
+            state.cells[cell.id], facts, state.guests.get(cell.image_name, ""), loader
+        ):
             self.recorder.write(RestartRecord(cell.id, "its host changed"))
         own = facts != state.facts
         self.recorder.write(HostRecord(facts if own else None, cell.id, host.deadlines, loader))

@@ -80,6 +80,13 @@ def run(
     guest: Annotated[
         list[str] | None, _axis("guest", f"Guest: {', '.join(GUESTS.names)}.", GUESTS)
     ] = None,
+    guest_kernel: Annotated[
+        list[str] | None,
+        _axis(
+            "guest_kernel",
+            "Kernel of the guest linux: debian:SUITE, debian:VERSION, host, or a bzImage's path.",
+        ),
+    ] = None,
     mode: Annotated[
         list[str] | None, _axis("mode", f"Timer of the guest: {', '.join(TIMERS.names)}.", TIMERS)
     ] = None,
@@ -234,10 +241,11 @@ def run(
         "require": require,
         "controls": controls,
         "axes": {
-            "accel": accel, "guest": guest, "mode": mode, "apic": apic, "method": method,
-            "period_ms": period, "loads_per_save": loads_per_save, "cycle": cycle,
-            "phase": phase, "irqchip": irqchip, "qemu": qemu, "machine": machine, "cpu": cpu,
-            "vcpus": vcpus, "memory_mib": memory, "wait": wait, "state": state, "resume": resume_by,
+            "accel": accel, "guest": guest, "guest_kernel": guest_kernel, "mode": mode,
+            "apic": apic, "method": method, "period_ms": period, "loads_per_save": loads_per_save,
+            "cycle": cycle, "phase": phase, "irqchip": irqchip, "qemu": qemu, "machine": machine,
+            "cpu": cpu, "vcpus": vcpus, "memory_mib": memory, "wait": wait, "state": state,
+            "resume": resume_by,
             "pause_before_load": pause_before_load, "pause_before_cont": pause_before_cont,
             "loader": loader, "vmstate": vmstate, "firmware": firmware,
             "qemu_args": shlex.join(qemu_arg) if qemu_arg else None,

@@ -65,6 +65,8 @@ class Evidence:
     trace: str | None = None
     """The kernel's trace since the last load."""
     console_tail: str = ""
+    guest_log: str = ""
+    """The last words of the guest's kernel log; empty if the guest keeps none."""
     console_garbled: int = 0
     """Lines in the form of the guest's lines, but with a wrong checksum."""
     console_dropped_bytes: int = 0

@@ -112,6 +112,8 @@ class Registers:
     ip: int
     flags: int
     halted: bool
+    cpl: int = 0
+    """The privilege level: 3 in user mode."""
 
     @property
     def interrupt_flag(self) -> bool:
@@ -128,6 +130,7 @@ def parse_registers(text: str) -> Registers:
     ip = re.search(r"\b[ER]IP=([0-9a-f]+)", text)
     flags = re.search(r"\b[ER]FL=([0-9a-f]+)", text)
     halted = re.search(r"\bHLT=([01])", text)
+    cpl = re.search(r"\bCPL=([0-3])", text)
     if ip is None or flags is None or halted is None:
         raise ValueError(f"`info registers` lacks IP, FL or HLT: {text[:200]!r}")
-    return Registers(int(ip[1], 16), int(flags[1], 16), halted[1] == "1")
+    return Registers(int(ip[1], 16), int(flags[1], 16), halted[1] == "1", int(cpl[1]) if cpl else 0)

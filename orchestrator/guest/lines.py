@@ -62,8 +62,25 @@ class ControlOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelTimer:
+    """The tick of one vCPU as the guest's kernel itself accounts for it."""
+
+    interrupts: int
+    """Timer interrupts that the kernel has counted (`LOC` in `/proc/interrupts`)."""
+    now_ns: int
+    """The kernel's monotonic time."""
+    next_event_ns: int
+    """The time for which the kernel has armed its timer, by the same clock."""
+
+    @property
+    def overdue_ns(self) -> int:
+        """How long ago the timer was due; negative if it is yet to come."""
+        return self.now_ns - self.next_event_ns
+
+
+@dataclass(frozen=True, slots=True)
 class Testimony:
-    """The state of the LAPIC as the guest itself reads it in an NMI handler."""
+    """The state of the LAPIC as the guest itself reads it after an NMI."""
 
     number: int
     """NMIs since the last tick, this one included."""
@@ -91,6 +108,8 @@ class Testimony:
     """The highest vector in the other seven registers of the IRR; 0 if they are clear."""
     isr_elsewhere: int = 0
     """The highest vector in the other seven registers of the ISR; 0 if they are clear."""
+    kernel: KernelTimer | None = None
+    """The account of the guest's kernel; None if the guest has no kernel."""
 
     def pending(self, vector: int) -> frozenset[int]:
         """Return the vectors that are known to be in the IRR, given the tick vector."""

@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.lapic import Registers
 from orchestrator.guest.lines import Line
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import GuestState
@@ -46,6 +48,8 @@ class Question:
     rearms: bool = False
     """Whether the guest re-arms its timer then: ticks that come back are a rescue. Without
     it a question changes nothing."""
+    answer_ns: int = 0
+    """vCPU time that the guest may take to answer, at least."""
 
 
 class LineReader(Protocol):
@@ -75,6 +79,11 @@ class Guest(LineReader, Protocol):
         ...
 
     @property
+    def apics(self) -> Collection[Apic]:
+        """The ways in which it can reach its LAPIC."""
+        ...
+
+    @property
     def waits(self) -> Collection[Wait]:
         """The ways in which it can wait for a tick."""
         ...
@@ -87,6 +96,55 @@ class Guest(LineReader, Protocol):
     @property
     def vector(self) -> int:
         """Vector of its tick interrupt."""
+        ...
+
+    @property
+    def kernel_tick_ns(self) -> int:
+        """Longest time between two interrupts of its timer, if a kernel counts them to ticks.
+
+        0 if each tick is one interrupt, for which the guest itself arms its timer. A kernel arms
+        its timer by its own clock, so that an interrupt at a wrong time moves no later tick.
+        """
+        ...
+
+    @property
+    def least_memory_mib(self) -> int:
+        """Memory that it needs, in MiB."""
+        ...
+
+    @property
+    def start_ns(self) -> int:
+        """Time that may pass from QEMU's greeting to its first line, at least, in ns."""
+        ...
+
+    @property
+    def log_chardev(self) -> str | None:
+        """QEMU's device with a ring buffer of its kernel's log; None if it keeps no log."""
+        ...
+
+    def booting(self, kernel: str) -> "Guest":
+        """Return this guest with another kernel; a guest without a kernel returns itself.
+
+        Args:
+            kernel: `debian:SUITE`, `debian:VERSION`, `host`, or the path of an image.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """Fetch what it boots from, if it is not there. This may block for minutes.
+
+        Raises:
+            UnfitError: it can't be had here.
+            InputError: the name of a kernel names nothing.
+        """
+        ...
+
+    def nearest_period_ns(self, wanted_ns: int) -> int:
+        """Return the shortest period that it can have, from the wanted one on."""
+        ...
+
+    def reasons_against(self, registers: Registers, config: GuestConfig) -> Sequence[str]:
+        """Return why a vCPU with these registers is not in its wait for a tick; empty if it is."""
         ...
 
     @property

@@ -36,5 +36,7 @@ def write_evidence(
         reasons = (f"vCPU {part.vcpu}: {part.outcome}\n\n{part.why}.\n" for part in odd)
         folder.write("why.txt", "\n".join(reasons))
     folder.write("console.txt", hang.evidence.console_tail)
+    if hang.evidence.guest_log:
+        folder.write("guest_log.txt", hang.evidence.guest_log)
     if hang.evidence.trace:
         folder.write("trace.txt", hang.evidence.trace)

@@ -149,7 +149,7 @@ class RunState:
         cell.facts = record.facts or self.facts
         cell.loader = record.loader
         cell.began_at = cell.began_at or record.at
-        cell.image = self.guests.get(cell.cell.guest, "")
+        cell.image = self.guests.get(cell.cell.image_name, "")
 
     def _plan_read(self, record: PlanRecord) -> None:
         if self._plan is not None:

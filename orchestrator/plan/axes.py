@@ -18,6 +18,7 @@ from orchestrator.guest.config import (
     DEFAULT_TIMER,
     MAX_VCPUS,
 )
+from orchestrator.guest.linux.kernel import DEFAULT_KERNEL
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
@@ -126,9 +127,12 @@ class Axes(Strict):
     memory_mib: Axis[Annotated[int, Field(strict=True, ge=2, le=3072), WHOLE]] = [
         DEFAULT_MEMORY_MIB
     ]
-    """The guest's memory in MiB."""
+    """The guest's memory in MiB; more where the guest needs more."""
     guest: Axis[Annotated[str, NameIn(GUESTS)]] = [DEFAULT_GUEST]
     """The guest that runs in the VM."""
+    guest_kernel: Axis[PlainPath] = [DEFAULT_KERNEL]
+    """The kernel that the guest `linux` boots: `debian:SUITE`, `debian:VERSION`, `host`, or the
+    path of a bzImage."""
     wait: Axis[Wait] = [Wait.BUSY]
     """The guest's wait for a tick: it runs a loop, or it halts its vCPU."""
     state: Axis[SavedState] = [SavedState.ARMED]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.config import DEFAULT_GUEST, MAX_PERIOD_NS, GuestConfig
+from orchestrator.guest.linux.kernel import DEFAULT_KERNEL
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
@@ -55,6 +56,8 @@ class Cell:
     memory_mib: int = DEFAULT_MEMORY_MIB
     guest: str = DEFAULT_GUEST
     """Name of the guest that runs."""
+    guest_kernel: str = DEFAULT_KERNEL
+    """The kernel that a guest boots, if it has one."""
     wait: Wait = Wait.BUSY
     state: SavedState = SavedState.ARMED
     resume: Resume = Resume.CONT
@@ -94,6 +97,12 @@ class Cell:
         return f"{host}{self.accel}/{self.mode}/{self.apic}/{self.method}/{period}/{cycle}" + others
 
     @property
+    def image_name(self) -> str:
+        """Name of the image that the guest boots: the guest's, and its kernel's unless default."""
+        kernel = self.guest_kernel
+        return self.guest if kernel == DEFAULT_KERNEL else f"{self.guest} {kernel}"
+
+    @property
     def auto_periods_ns(self) -> tuple[int, ...]:
         """The periods that `auto` chooses from, as the cell's timer can have them."""
         return self._nearest(AUTO_PERIODS_NS)
@@ -105,7 +114,8 @@ class Cell:
         return self._nearest(min(each, MAX_PERIOD_NS) for each in periods)
 
     def _nearest(self, periods_ns: Iterable[int]) -> tuple[int, ...]:
-        nearest = (TIMERS[self.mode].nearest_period_ns(each) for each in periods_ns)
+        timer, guest = TIMERS[self.mode], GUESTS[self.guest]
+        nearest = (guest.nearest_period_ns(timer.nearest_period_ns(each)) for each in periods_ns)
         return tuple(dict.fromkeys(nearest))
 
     def instance_config(
@@ -137,8 +147,10 @@ class Cell:
             # A control needs a tick that comes by itself.
             state=SavedState.ARMED if control_tick else self.state,
         )
+        program = GUESTS[self.guest].booting(self.guest_kernel)
         return InstanceConfig(
-            self.accel, guest, GUESTS[self.guest], machine=self.machine, memory_mib=self.memory_mib,
+            self.accel, guest, program, machine=self.machine,
+            memory_mib=max(self.memory_mib, program.least_memory_mib),
             cpu_model=self.cpu, irqchip=self.irqchip,
             loads_run_on=self.resume is Resume.AUTO, vmstate=self.vmstate,
             firmware=self.firmware, args=self.qemu_args.args,

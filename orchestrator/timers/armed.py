@@ -16,6 +16,16 @@ class ArmedTimer:
     stops_with_vm = False
     always_qemus = False
     behind_pic = False
+    reloads = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the timer runs on by itself."""
+        return self.reloads
+
+    def under_a_kernel(self, tick: float) -> Self:
+        """Return this timer: no kernel ticks by it."""
+        return self
 
     def in_state(self, state: SavedState) -> Self:
         """Return this timer."""

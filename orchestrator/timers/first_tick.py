@@ -62,6 +62,28 @@ def lapic_due(phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[flo
     return due
 
 
+def kernel_due(
+    phase: float, resumed: ResumeTiming, tick: float
+) -> Mapping[Outcome, tuple[float, float]]:
+    """Return when the first tick is due if a kernel counts interrupts to ticks, in periods.
+
+    A kernel takes an interrupt for a tick if one is due by its own clock, which a load sets back
+    to the save. So the tick comes at about its remaining time, whenever the first interrupt came,
+    and timing tells no class of a kernel's LAPIC from another. QEMU's own LAPIC keeps the
+    remaining time of every interrupt.
+
+    Args:
+        phase: where in the period the save was taken.
+        resumed: when the loaded VM resumed.
+        tick: longest time between two interrupts, in periods.
+    """
+    left = max(0.0, 1 - phase)
+    span = (max(0.0, left - tick), left + tick)
+    if resumed.lapic_stood:
+        return {Outcome.REMAINING: span}
+    return dict.fromkeys((Outcome.IMMEDIATE, Outcome.FULL_PERIOD, Outcome.REMAINING), span)
+
+
 def classify(
     span: Span,
     due: Mapping[Outcome, tuple[float, float]],

@@ -9,7 +9,7 @@ from orchestrator.guest.lapic import LVT_DELIVERY_MODE, LVT_MASKED, LVT_TIMER_MO
 from orchestrator.guest.lines import Testimony
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import GuestState
-from orchestrator.timers.first_tick import ResumeTiming, lapic_due
+from orchestrator.timers.first_tick import ResumeTiming, kernel_due, lapic_due
 from orchestrator.timers.held import HELD, Held
 from orchestrator.timers.timer import Hearing, Timer
 
@@ -34,6 +34,13 @@ class LapicTimer:
 
     #: The guest arms the timer at each tick.
     reloads = False
+
+    #: A lost interrupt silences the guest.
+    goes_on = False
+
+    #: Longest time between two interrupts that a kernel counts to ticks, in periods; 0 if each
+    #: interrupt is a tick.
+    _kernel_tick = 0.0
 
     #: KVM delivers one tick for all that fell into a wait of the vCPU.
     catches_up = False
@@ -68,6 +75,13 @@ class LapicTimer:
         other._held = HELD.get(state)
         return other
 
+    def under_a_kernel(self, tick: float) -> Timer:
+        """Return this timer for a guest whose kernel counts its interrupts to ticks."""
+        other = copy.copy(self)
+        other._kernel_tick = tick
+        other.reloads = True
+        return other
+
     @property
     def conditions(self) -> frozenset[str]:
         """None, if the timer is plainly armed."""
@@ -95,6 +109,8 @@ class LapicTimer:
         self, phase: float, resumed: ResumeTiming, held: float = 0.0
     ) -> Mapping[Outcome, tuple[float, float]]:
         """Return the times of `immediate`, `full-period` and `remaining`."""
+        if self._kernel_tick:
+            return kernel_due(phase, resumed, self._kernel_tick)
         due = self._plainly_due(phase, resumed)
         return self._held.due(due, held, resumed) if self._held else due
 
@@ -151,7 +167,8 @@ class LapicTimer:
         apart = hearing.periods_apart
         if self._running(first) or self._running(last):
             return self._explain_running(last, hearing, read)
-        if apart <= 1 or last.arms != last.ticks + 1 or not self.expires:
+        awaited = last.arms == last.ticks + 1 and _as_armed(first, last)
+        if apart <= 1 or not awaited or not self.expires:
             return (
                 Cause.UNEXPLAINED,
                 f"{hearing.why}, but the testimonies, {apart:.1f} periods apart, fit no known "
@@ -200,12 +217,18 @@ class LapicTimer:
         )
 
     def _restored(self, testimony: Testimony, hearing: Hearing) -> bool:
-        """Return whether the timer's register has the value that the save had."""
+        """Return whether the timer's register has the value that the save had.
+
+        A kernel programs another value at each interrupt, and may have taken some since the save.
+        """
+        if testimony.kernel:
+            return testimony.tmict != 0
         return testimony.tmict == hearing.tmict
 
     def _running(self, testimony: Testimony) -> bool:
         """Return whether the timer has yet to expire."""
-        return testimony.tmcct != 0
+        early = testimony.kernel is not None and testimony.kernel.overdue_ns < 0
+        return testimony.tmcct != 0 or early
 
     def _registers(self, testimony: Testimony) -> str:
         """Return the mode's own registers, as a diagnosis quotes them."""
@@ -216,8 +239,32 @@ class LapicTimer:
         irr, isr = _named(t.pending(vector)), _named(t.in_service(vector))
         return (
             f"LVTT {t.lvtt:#x}, {self._registers(t)}, IRR {irr}, ISR {isr}, PPR {t.ppr:#x}, "
-            f"IF {int(t.interrupt_flag)}, {t.ticks} ticks, {t.arms} arms"
+            f"IF {int(t.interrupt_flag)}, {t.ticks} ticks, {_arming(t)}"
         )
+
+
+def _arming(testimony: Testimony) -> str:
+    """Return in words whether the guest has armed its timer since the last tick."""
+    kernel = testimony.kernel
+    if kernel is None:
+        return f"{testimony.arms} arms"
+    if testimony.arms == testimony.ticks:
+        return f"{kernel.interrupts} timer interrupts, and the kernel waits for none"
+    when = "ago" if kernel.overdue_ns >= 0 else "from now"
+    return (
+        f"{kernel.interrupts} timer interrupts, and the kernel waits for one that was due "
+        f"{abs(kernel.overdue_ns) / 1e6:.1f} ms {when}"
+    )
+
+
+def _as_armed(first: Testimony, last: Testimony) -> bool:
+    """Return whether a kernel waited for the same event in both, and counted no interrupt since."""
+    if first.kernel is None or last.kernel is None:
+        return True
+    return (
+        first.kernel.interrupts == last.kernel.interrupts
+        and first.kernel.next_event_ns == last.kernel.next_event_ns
+    )
 
 
 def _named(vectors: Collection[int]) -> str:

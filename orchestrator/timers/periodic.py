@@ -20,6 +20,7 @@ class Periodic(LapicTimer):
 
     #: The LAPIC starts each period by itself.
     reloads = True
+    goes_on = True
 
     #: A load starts a whole period.
     first_tick_periods = 1.0

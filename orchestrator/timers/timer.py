@@ -91,6 +91,11 @@ class Timer(Protocol):
         ...
 
     @property
+    def goes_on(self) -> bool:
+        """Whether ticks go on after a lost interrupt, so that it leaves a gap and no silence."""
+        ...
+
+    @property
     def stops_with_vm(self) -> bool:
         """Whether the timer stops while the vCPUs are stopped, whoever emulates it."""
         ...
@@ -125,6 +130,17 @@ class Timer(Protocol):
 
     def in_state(self, state: SavedState) -> "Timer":
         """Return this timer for saves in another of its states."""
+        ...
+
+    def under_a_kernel(self, tick: float) -> "Timer":
+        """Return this timer for a guest whose kernel counts its interrupts to ticks.
+
+        The kernel arms its timer for points of its own clock. A tick that comes late does not
+        delay the next one, and an interrupt that comes too early is no tick.
+
+        Args:
+            tick: longest time between two interrupts, in periods.
+        """
         ...
 
     @property

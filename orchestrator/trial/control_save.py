@@ -36,7 +36,7 @@ class ControlSaver(Saver):
         window = await self._window_opens()
         await instance.pin()
         least, wanted, most = self._limits.control_left(
-            reloads=instance.config.timer.reloads, qemus=instance.config.timer_is_qemus
+            goes_on=instance.config.timer.goes_on, qemus=instance.config.timer_is_qemus
         )
         before, asked = window / pace.progress_per_period, 0.0
         for attempt in range(1, ATTEMPTS + 1):

@@ -19,6 +19,9 @@ from orchestrator.trial.trace import last_load
 from orchestrator.trial.watch import Ended, Heard, Mark, Watch
 from orchestrator.vm.instance import Instance
 
+#: Most bytes of a guest's kernel log to read.
+LOG_BYTES = 65536
+
 
 @dataclass(frozen=True, slots=True)
 class _Look:
@@ -65,11 +68,26 @@ async def gather(
             f". Its last words: {words}" if words else ", without a word"
         )
     found.trace = last_load(instance.trace) if instance.trace else None
+    if not found.failure:
+        found.guest_log = await _guest_log(instance)
     found.console_tail = instance.console.tail().decode("ascii", "backslashreplace")
     found.console_garbled = instance.console.garbled
     found.console_dropped_bytes = instance.console.dropped_bytes
     found.qmp_log = instance.monitor.log()
     return found
+
+
+async def _guest_log(instance: Instance) -> str:
+    """Return the end of the guest's kernel log; empty if there is none, or QEMU does not say it."""
+    device = instance.config.program.log_chardev
+    if device is None:
+        return ""
+    asked = {"device": device, "size": LOG_BYTES}
+    try:
+        said = await instance.monitor.ask("ringbuf-read", str, asked)
+    except MonitorError:
+        return ""
+    return said[-LOG_BYTES:].encode("ascii", "backslashreplace").decode("ascii")
 
 
 class _Subject:
@@ -99,16 +117,21 @@ class _Subject:
             with contextlib.suppress(ProcessLookupError):  # the watch reports how QEMU ended
                 self._since = await self._watch.mark()
 
-    async def ticks(self) -> bool:
+    async def ticks(self, answer_ns: int = 0) -> bool:
         """Watch the vCPU until it has run for `look_ns`; return whether it ticked.
+
+        A guest that was asked something is watched for `answer_ns`, if that is longer.
 
         vCPUs are watched one after another, so a tick may have arrived before this call:
         its arrival time decides which look brought it back.
         """
         if not self.runs:
             return False
+        limits = self._limits
         after = await self._watch.tick(
-            self._limits.look_ns, since=self._since, wall_cap_ns=self._limits.look_cap_ns
+            max(limits.look_ns, answer_ns),
+            since=self._since,
+            wall_cap_ns=max(limits.look_cap_ns, 5 * answer_ns * limits.vcpus),
         )
         for line in self._watch.others:
             if isinstance(line, Testimony):
@@ -177,12 +200,15 @@ class _Examination:
             if question.rearms:
                 for each in self._silent:
                     each.evidence.rescued = False
-            async with self._look(question.look, rearms=question.rearms):
+            answer_ns = question.answer_ns
+            async with self._look(question.look, rearms=question.rearms, answer_ns=answer_ns):
                 if question.nmi:
                     await self._nmi()
 
     @contextlib.asynccontextmanager
-    async def _look(self, name: str, *, rearms: bool = False) -> AsyncIterator[None]:
+    async def _look(
+        self, name: str, *, rearms: bool = False, answer_ns: int = 0
+    ) -> AsyncIterator[None]:
         """Look at the vCPUs that are still silent, watch them, and release those that tick."""
         clock, began_ns = self._instance.clock, self._instance.clock.now_ns()
         for each in self._silent:
@@ -195,7 +221,7 @@ class _Examination:
                 self._found.looks.append(taken)
         for each in self._silent:
             await each.look_ends()
-        self._silent = [each for each in self._silent if not await each.ticks()]
+        self._silent = [each for each in self._silent if not await each.ticks(answer_ns)]
 
     async def _stats(self) -> object | None:
         """Return KVM's counters; None if QEMU is too old or runs without KVM."""

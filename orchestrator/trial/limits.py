@@ -38,7 +38,7 @@ class Limits:
         """vCPU time for which a silent guest is left alone before the first look."""
         return max(5 * self.period_ns, 40_000_000)
 
-    def control_left(self, *, reloads: bool, qemus: bool) -> tuple[float, float, float]:
+    def control_left(self, *, goes_on: bool, qemus: bool) -> tuple[float, float, float]:
         """Return how much of a built-in control's window may be left at its save, in periods.
 
         On some kernels a load restarts the timer, which must expire inside the window. The
@@ -52,7 +52,7 @@ class Limits:
         is not to blame.
 
         Args:
-            reloads: whether the timer runs by itself.
+            goes_on: whether ticks go on after the window.
             qemus: whether QEMU runs the timer.
 
         Returns:
@@ -60,7 +60,7 @@ class Limits:
         """
         untouched = (self.silence_ns + self.untouched_ns) / self.period_ns
         proven = (self.silence_ns + self.confirm_ns) / self.period_ns
-        if not reloads:
+        if not goes_on:
             return 2.0, 1.2 * untouched, 1.2 * untouched
         if qemus:
             return proven + 4, proven + untouched, proven + untouched

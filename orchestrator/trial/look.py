@@ -68,6 +68,7 @@ def reasons_against(
         "not armed": not timer.armed(state, lapic),
         **{name: true for name, true in conditions.items() if name not in timer.conditions},
         **{f"not {name}": not conditions[name] for name in sorted(timer.conditions)},
+        **dict.fromkeys(config.program.reasons_against(registers, config.guest), True),
         "off phase": not within[0] <= phase <= within[1],
     }
     if timer.may_wait:

@@ -89,7 +89,10 @@ class InstanceConfig:
     @property
     def timer(self) -> Timer:
         """The timer that makes the guest tick."""
-        return TIMERS[self.guest.mode].in_state(self.guest.state)
+        timer = TIMERS[self.guest.mode].in_state(self.guest.state)
+        if tick_ns := self.program.kernel_tick_ns:
+            return timer.under_a_kernel(tick_ns / self.guest.period_ns)
+        return timer
 
     @property
     def cpu(self) -> str:

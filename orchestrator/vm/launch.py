@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from orchestrator.errors import InfraError
 from orchestrator.guest.lines import Line, Ready, Refused
+from orchestrator.guest.protocol import Guest
 from orchestrator.host.protocol import Host
 from orchestrator.qmp.answers import StatusInfo
 from orchestrator.qmp.errors import MonitorClosedError
@@ -51,7 +52,7 @@ async def launch(
     told = replace(guest, shared_port=shared, debug_port=guest.debug_port or host.slow_uart)
     config = replace(config, guest=told)
     async with starting(host, config, tee) as qemu:
-        ready = await _wait_ready(qemu, host, config.program.name)
+        ready = await _wait_ready(qemu, host, config.program)
         hz = await tsc_hz(qemu.monitor, config)
     instance = Instance(host, config, qemu, owned=True)
     instance.tsc_hz = hz
@@ -68,7 +69,7 @@ async def launch(
         await instance.kill()
 
 
-async def _wait_ready(qemu: Qemu, host: Host, name: str) -> Ready:
+async def _wait_ready(qemu: Qemu, host: Host, program: Guest) -> Ready:
     """Wait for the guest's first line, and return it.
 
     Raises:
@@ -76,8 +77,9 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> Ready:
         GuestStarvedError: the host did not let it run.
         MonitorError: QEMU ended.
     """
+    name, limit_ns = program.name, max(host.deadlines.ready_ns, program.start_ns)
     try:
-        arrived = await qemu.console.next_line(host.deadlines.ready_ns)
+        arrived = await qemu.console.next_line(limit_ns)
     except ConsoleClosedError:
         raise MonitorClosedError("query-cpus-fast", "QEMU ended while its guest started") from None
     line: Line | None = arrived[0] if arrived else None
@@ -94,7 +96,7 @@ async def _wait_ready(qemu: Qemu, host: Host, name: str) -> Ready:
     if line is not None:
         raise GuestStartError(f"starting the {name} guest: its first line was {line}")
     state = (await qemu.monitor.ask("query-status", StatusInfo)).status
-    silent = f"starting the {name} guest: it said nothing in {host.deadlines.ready_ns / 1e9:g} s"
+    silent = f"starting the {name} guest: it said nothing in {limit_ns / 1e9:g} s"
     if starved := await why_starved(qemu.process, qemu.facts, passed_ns):
         raise GuestStarvedError(silent, starved)
     raise GuestStartError(

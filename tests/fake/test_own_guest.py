@@ -18,6 +18,7 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest import lines
+from orchestrator.guest.bare import BareGuest
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lapic import Lapic
 from orchestrator.guest.lines import ControlOpened, Line, Ready, Tick
@@ -86,7 +87,7 @@ class Metronome(ArmedTimer):
 
 
 @dataclass(frozen=True)
-class Listener:
+class Listener(BareGuest):
     """Counts beats, and prints them in a form of its own: `beat 0 7 100 ...;`."""
 
     name: str = "listener"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.guest.bare import BareGuest
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Line
 from orchestrator.guest.protocol import Memory, Question
@@ -29,7 +30,7 @@ BIOS_FILE = "tick.bin"
 
 
 @dataclass(frozen=True, slots=True)
-class TickFirmware:
+class TickFirmware(BareGuest):
     """A 64 KiB firmware image that does nothing but tick."""
 
     switches: Switches = field(default_factory=Switches)

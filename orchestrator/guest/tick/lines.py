@@ -73,16 +73,24 @@ def parse(match: re.Match[bytes]) -> tuple[int, Line] | None:
 
     None if the checksum or the shape is wrong.
     """
-    kind, vcpu = match[1], int(match[2])
-    *fields, given = (int(field, 16) for field in match[3].split())
-    values = tuple(fields)
-    if checksum(kind[0], vcpu, values) != given:
+    whole = untorn(match)
+    if whole is None:
         return None
-    line = _line(kind, values)
+    kind, vcpu, values = whole
+    line = line_of(kind, values)
     return None if line is None else (vcpu, line)
 
 
-def _line(kind: bytes, values: tuple[int, ...]) -> Line | None:
+def untorn(match: re.Match[bytes]) -> tuple[bytes, int, tuple[int, ...]] | None:
+    """Return the letter, the vCPU and the fields of a match; None if the checksum is wrong."""
+    kind, vcpu = match[1], int(match[2])
+    *fields, given = (int(field, 16) for field in match[3].split())
+    values = tuple(fields)
+    return (kind, vcpu, values) if checksum(kind[0], vcpu, values) == given else None
+
+
+def line_of(kind: bytes, values: tuple[int, ...]) -> Line | None:
+    """Return the line with these fields; None if the firmware has none of this shape."""
     match kind, values:
         case b"T", (sequence, spins, high, low, print_cycles, arms, *more) if len(more) < 8:
             if print_cycles == _TOO_MANY:

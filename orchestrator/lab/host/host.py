@@ -14,7 +14,8 @@ from orchestrator.lab.host.image import LabImage, module_options, module_path
 from orchestrator.lab.host.link import Link
 from orchestrator.lab.host.process import STARTING, LabQemu
 from orchestrator.lab.host.programs import Programs
-from orchestrator.lab.kernel.kernel import MODULES, Kernel
+from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.packages.kernel_store import MODULES
 
 #: KVM's modules that differ between the arms of one kernel, in the order in which they load.
 _RELOADED = ("kvm", "kvm-intel")

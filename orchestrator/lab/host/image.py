@@ -11,7 +11,8 @@ from orchestrator.host.facts import QemuFacts
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.media import boot_cd, initrd
 from orchestrator.lab.host.qemu import PATH, PackagedQemu
-from orchestrator.lab.kernel.kernel import MODULES, Kernel
+from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.packages.kernel_store import MODULES
 
 #: The agent's serial line, in the lab.
 AGENT_TTY = "/dev/ttyS1"
@@ -88,7 +89,12 @@ class LabImage:
         """Note the files that every QEMU needs."""
         contents: list[bytes] = []
         if self.packaged:
-            contents = [content for guest in GUESTS for content in guest.files.values()]
+            contents = [
+                content
+                for guest in GUESTS
+                if not guest.kernel_tick_ns
+                for content in guest.files.values()
+            ]
             contents.append(self.packaged.disk)
         held = {hashlib.sha256(content).hexdigest(): content for content in contents}
         object.__setattr__(self, "held", held)

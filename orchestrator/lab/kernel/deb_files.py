@@ -8,9 +8,9 @@ from pathlib import Path
 
 from orchestrator.cache.store import Store
 from orchestrator.cache.workshop import workshop
-from orchestrator.lab.kernel.kept import keep_kernel, kept_kernel, read_kernel
-from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError
+from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError, read_kernel
 from orchestrator.packages.apt import package_tool
+from orchestrator.packages.kernel_store import keep_kernel, kept_kernel
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,15 @@
 """Debian's kernels: the newest of a suite, or one version of any suite."""
 
-import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.cache.store import Store
-from orchestrator.cache.workshop import workshop
-from orchestrator.lab.kernel.debian_index import META, SUITES, build_packages, image_packages
-from orchestrator.lab.kernel.kept import keep_kernel, kept_kernel, read_kernel
-from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError
-from orchestrator.packages.apt import PackagesError
-from orchestrator.packages.suites import NoSuiteError, fetch, packages
-
-_SUITE = re.compile(r"[a-z][a-z0-9-]*")
-
-
-_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~]*-[A-Za-z0-9.+~]+")
+from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError, read_kernel
+from orchestrator.packages.debian_kernel import fetch_kernel, kernel_version, names_a_kernel
+from orchestrator.packages.kernel_index import SUITES, build_packages, image_packages
+from orchestrator.packages.kernel_store import kept_kernel
+from orchestrator.packages.suites import NoSuiteError, fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +26,7 @@ class Debian:
         Raises:
             KernelNameError: this is neither a suite nor a version.
         """
-        if not (_SUITE.fullmatch(what) or _VERSION.fullmatch(what)):
+        if not names_a_kernel(what):
             raise KernelNameError(f"debian:{what}")
         return cls(what)
 
@@ -52,28 +44,14 @@ class Debian:
     def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
         """Return the kernel; see `KernelSource.fetch`."""
         version = self._version(cache, refresh=refresh)
-        store = Store(cache / "kernels")
-        ready = kept_kernel(store, version)
-        if ready is None:
-            with workshop(cache / "kernels") as work:
-                ready = kept_kernel(store, version)
-                if ready is None:
-                    archives = fetch(image_packages(version, cache), work)
-                    ready = keep_kernel(store, version, version, archives, work)
-        return read_kernel(self, ready)
+        return read_kernel(self, fetch_kernel(version, cache))
 
     def _version(self, cache: Path, *, refresh: bool) -> str:
-        if not _SUITE.fullmatch(self.what):
-            return self.what
         try:
-            listed = packages(self.what, cache, older_than_s=time.time() if refresh else 0.0)
+            return kernel_version(self.what, cache, refresh=refresh)
         except NoSuiteError as error:
             seen = f"{error}. Suites with kernels are: {', '.join(SUITES)}"
             raise KernelNameError(self.name, seen) from None
-        newest = next((package for package in listed if package.name == META), None)
-        if newest is None:
-            raise PackagesError(f"kernel {self.name}: {self.what} has no {META}")
-        return newest.version
 
     def check_variants(self) -> None:
         """Do nothing: Debian has the source of each kernel."""

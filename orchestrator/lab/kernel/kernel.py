@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator.cache.store import Entry
 from orchestrator.cache.workshop import cache_folder
 from orchestrator.errors import InputError
+from orchestrator.packages.kernel_store import MODULES
 from orchestrator.packages.suites import Package
-
-#: KVM's modules, in the order in which they load.
-MODULES = ("irqbypass", "kvm", "kvm-intel")
-
 
 _FORMS = (
     "that is no kernel; name it as debian:SUITE, debian:VERSION, deb:FILE,… or tree:DIR, such as "
@@ -159,3 +157,15 @@ class Kernel:
 def build_place(kernel: Kernel, cache: Path | None = None) -> Path:
     """Return the folder in which a kernel's modules are built."""
     return (cache or cache_folder()) / "builds" / kernel.source.build_key(kernel)
+
+
+def read_kernel(source: KernelSource, kept: Entry) -> Kernel:
+    """Read a kernel and its modules from the kernel's entry in the cache."""
+    content = kept.content
+    modules = {
+        module: path.read_bytes()
+        for module in MODULES
+        if (path := content / f"{module}.ko").exists()
+    }
+    release = str(kept.info.details["release"])
+    return Kernel(source, kept.info.version, release, content / "vmlinuz", modules)

@@ -13,10 +13,10 @@ from types import MappingProxyType
 from orchestrator.cache.workshop import cache_folder
 from orchestrator.lab.kernel.deb_files import DebFiles
 from orchestrator.lab.kernel.debian import Debian
-from orchestrator.lab.kernel.debian_index import build_packages
 from orchestrator.lab.kernel.kernel import Kernel, KernelNameError, KernelSource, build_place
 from orchestrator.lab.kernel.tree import Tree
 from orchestrator.packages.apt import PackagesError
+from orchestrator.packages.kernel_index import build_packages
 
 #: Functions that parse the part of a kernel's name after the colon, by the part before it.
 SOURCES: Mapping[str, Callable[[str], KernelSource]] = MappingProxyType(

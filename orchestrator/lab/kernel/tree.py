@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.cache.program import shipped
-from orchestrator.lab.kernel.image import ImageError, image_release, module_field
 from orchestrator.lab.kernel.kernel import (
-    MODULES,
     BuildInput,
     Kernel,
     KernelNameError,
     NoKernelSourceError,
 )
 from orchestrator.lab.kernel.options import AUTO_CONF, faults, read_config
+from orchestrator.packages.kernel_image import ImageError, image_release, module_field
+from orchestrator.packages.kernel_store import MODULES
 from orchestrator.process.tool import run_tool
 
 IMAGE = Path("arch/x86/boot/bzImage")

@@ -26,11 +26,11 @@ def test_what_is_left_at_the_save_ends_before_the_guest_is_asked(period_ms: floa
     """Also if the guest takes half as long again as usual: it counts its own progress."""
     limits = Limits(int(period_ms * 1e6))
     untouched_ns = limits.silence_ns + limits.confirm_ns + limits.untouched_ns
-    _, most, _ = limits.control_left(reloads=True, qemus=False)
+    _, most, _ = limits.control_left(goes_on=True, qemus=False)
     assert 1.5 * (most + 1) * limits.period_ns < untouched_ns
     # Five looks come before a guest is asked to testify.
     for qemus in (False, True):
-        _, most, _ = limits.control_left(reloads=False, qemus=qemus)
+        _, most, _ = limits.control_left(goes_on=False, qemus=qemus)
         assert 1.5 * most * limits.period_ns < untouched_ns + 5 * limits.look_ns
 
 
@@ -38,7 +38,7 @@ def test_what_is_left_at_the_save_ends_before_the_guest_is_asked(period_ms: floa
 def test_a_timer_of_qemu_s_is_silent_for_long_enough_to_prove_it(period_ms: float) -> None:
     """The count of silence begins after two periods, and QEMU's answer ends it."""
     limits = Limits(int(period_ms * 1e6))
-    least, *_ = limits.control_left(reloads=True, qemus=True)
+    least, *_ = limits.control_left(goes_on=True, qemus=True)
     assert least * limits.period_ns > 3 * limits.period_ns + limits.silence_ns + limits.confirm_ns
 
 
@@ -50,6 +50,6 @@ def test_what_may_be_left_gives_a_busy_host_room(
 ) -> None:
     """The rest that may be left passes while a host runs other programs for 30 ms."""
     limits = Limits(int(period_ms * 1e6))
-    least, _, most = limits.control_left(reloads=reloads, qemus=qemus)
+    least, _, most = limits.control_left(goes_on=reloads, qemus=qemus)
     assert most - least >= 4
     assert (most - least) * limits.period_ns >= 30_000_000

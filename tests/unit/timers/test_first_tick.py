@@ -212,3 +212,31 @@ def test_the_periods_that_are_missing_at_the_first_tick(
 ) -> None:
     due = lapic_due(0.5, ResumeTiming(answering=answering, loading=1.0))
     assert missing_at_first(Span(came, came), due) == missing
+
+
+@pytest.mark.parametrize(
+    ("at", "stood", "outcome"),
+    [
+        (0.5, True, Outcome.REMAINING),
+        (0.5, False, Outcome.INDISTINCT),
+        (0.35, False, Outcome.INDISTINCT),
+        (0.7, False, Outcome.INDISTINCT),  # its last interrupt came a whole kernel tick late
+        (0.1, False, Outcome.EARLY),
+        (0.1, True, Outcome.EARLY),
+        (1.0, False, Outcome.LATE),
+        (1.0, True, Outcome.LATE),
+    ],
+)
+def test_a_kernel_takes_no_interrupt_for_a_tick_before_its_time(
+    at: float, stood: bool, outcome: Outcome
+) -> None:
+    """So the class of a kernel's LAPIC does not show, and QEMU's own LAPIC keeps the time."""
+    timer = TIMERS["one-shot"].under_a_kernel(0.1)
+    resumed = ResumeTiming(lapic_stood=stood)
+    assert classify(Span(at, at), timer.due(0.5, resumed), resumed) is outcome
+
+
+def test_a_phase_past_the_period_leaves_no_time() -> None:
+    """As in the window of the built-in control."""
+    due = TIMERS["periodic"].under_a_kernel(0.1).due(11.5, AT_ONCE)
+    assert set(due.values()) == {(0.0, 0.1)}

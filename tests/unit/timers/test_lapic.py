@@ -204,3 +204,58 @@ def test_which_first_ticks_a_load_can_have(
     mode: str, resumed: ResumeTiming, classes: set[str]
 ) -> None:
     assert {kind.value for kind in TIMERS[mode].due(0.5, resumed)} == classes
+
+
+def under_a_kernel(
+    first: lines.KernelTimer, last: lines.KernelTimer, **fields: int
+) -> tuple[Cause, str]:
+    """Return what a timer makes of a kernel that waited for its timer in two testimonies."""
+    said = [
+        replace(each, kernel=kernel, **fields)
+        for each, kernel in zip(EXPIRED_TWICE, (first, last), strict=True)
+    ]
+    timer = TIMERS["one-shot"].under_a_kernel(0.2)
+    return timer.explain_silence(hearing(said))
+
+
+def later(ms: int, interrupts: int = 647, event_ms: int = 100) -> lines.KernelTimer:
+    """Return the account of a kernel some time after its timer was due at first."""
+    return lines.KernelTimer(interrupts, 100_000_000 + ms * 1_000_000, event_ms * 1_000_000)
+
+
+def test_a_kernel_that_waits_for_an_interrupt_has_lost_it() -> None:
+    cause, sentence = under_a_kernel(later(9), later(49))
+    assert cause is Cause.LOST_INTERRUPT
+    assert "647 timer interrupts, and the kernel waits for one that was due 49.0 ms ago" in sentence
+
+
+def test_a_kernel_programs_another_count_at_each_interrupt() -> None:
+    """Its last one may have come after the save."""
+    assert under_a_kernel(later(9), later(49), tmict=TMICT - 77)[0] is Cause.LOST_INTERRUPT
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "fields", "cause"),
+    [
+        (later(9), later(49), {"tmict": 0}, Cause.NOT_RESTORED),
+        (later(9), later(49), {"arms": 7}, Cause.NOT_REARMED),
+        (later(9), later(49, interrupts=648), {}, Cause.UNEXPLAINED),
+        (later(9), later(49, event_ms=104), {}, Cause.UNEXPLAINED),
+        (later(9), later(49, event_ms=200), {}, Cause.UNEXPLAINED),
+        (later(-9), later(-4), {}, Cause.UNEXPLAINED),
+        (later(9), later(49), {"tmcct": 5}, Cause.UNEXPLAINED),
+        (later(9), later(49), {"irr": 1}, Cause.PENDING),
+    ],
+)
+def test_one_thing_is_different_under_a_kernel(
+    first: lines.KernelTimer, last: lines.KernelTimer, fields: dict[str, int], cause: Cause
+) -> None:
+    assert under_a_kernel(first, last, **fields)[0] is cause
+
+
+def test_a_kernel_ticks_by_its_own_clock() -> None:
+    """A late tick delays no other, and yet a lost interrupt of a one-shot timer is the last."""
+    timer = TIMERS["one-shot"].under_a_kernel(0.2)
+    assert (timer.reloads, timer.goes_on) == (True, False)
+    assert (TIMERS["one-shot"].reloads, TIMERS["one-shot"].goes_on) == (False, False)
+    assert TIMERS["periodic"].goes_on

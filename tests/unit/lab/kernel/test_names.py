@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lab.kernel import debian
 from orchestrator.lab.kernel import names as kernels
 from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError, build_place
 from orchestrator.lab.kernel.names import DEFAULT_VERSION, default_kernel, kernel, kernel_source
+from orchestrator.packages import debian_kernel
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.suites import NoSuiteError, Package
 from tests.support.debian_kernels import of_debian
@@ -44,7 +44,7 @@ def test_a_suite_that_the_mirror_lacks_is_named_with_those_that_have_kernels(
     def packages(suite: str, cache: Path, **_: object) -> list[Package]:
         raise NoSuiteError(f"the mirror has no suite {suite}")
 
-    monkeypatch.setattr(debian, "packages", packages)
+    monkeypatch.setattr(debian_kernel, "packages", packages)
     with pytest.raises(
         KernelNameError, match=r"no suite nonsense\. Suites with kernels are: sid, "
     ):

@@ -8,26 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.cache.store import Entry, EntryInfo, Store
-from orchestrator.lab.kernel.kernel import MODULES, Kernel, KernelSource
 from orchestrator.packages.apt import PackagesError, package_tool
+
+#: KVM's modules, in the order in which they load.
+MODULES = ("irqbypass", "kvm", "kvm-intel")
 
 
 def kept_kernel(store: Store, key: str) -> Entry | None:
     """Return a kernel's entry in the cache, unless it is damaged."""
     entry = store.find(key)
     return entry if entry and not entry.damage() else None
-
-
-def read_kernel(source: KernelSource, kept: Entry) -> Kernel:
-    """Read a kernel and its modules from the kernel's entry in the cache."""
-    content = kept.content
-    modules = {
-        module: path.read_bytes()
-        for module in MODULES
-        if (path := content / f"{module}.ko").exists()
-    }
-    release = str(kept.info.details["release"])
-    return Kernel(source, kept.info.version, release, content / "vmlinuz", modules)
 
 
 def keep_kernel(

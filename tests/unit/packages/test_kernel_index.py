@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lab.kernel import debian_index
-from orchestrator.lab.kernel.debian_index import SUITES, build_packages
 from orchestrator.lab.kernel.names import kernel
+from orchestrator.packages import kernel_index
 from orchestrator.packages.apt import PackagesError
+from orchestrator.packages.kernel_index import SUITES, build_packages
 from orchestrator.packages.suites import Package
 from tests.support.debian_kernels import RELEASE
 
@@ -99,6 +99,6 @@ def test_without_its_modules_a_kernel_cannot_be_had(tmp_path: Path) -> None:
     ],
 )
 def test_suites_are_read_in_the_likely_order(version: str, first: str) -> None:
-    order = debian_index._likely_first(version)
+    order = kernel_index._likely_first(version)
     assert order[0] == first
     assert sorted(order) == sorted(SUITES)

@@ -1,0 +1,1 @@
+"""Linux as a guest: a kernel, and a first process that ticks."""

@@ -1,0 +1,139 @@
+"""Linux as a guest: a kernel, and a first process that does nothing but tick."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from orchestrator.guest.apic import Apic
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.lapic import Registers
+from orchestrator.guest.lines import Line
+from orchestrator.guest.linux.config import (
+    KERNEL_TICK_NS,
+    MEMORY_MIB,
+    TICK_VECTOR,
+    TIMERS,
+    WHOLE_NS,
+    command_line,
+)
+from orchestrator.guest.linux.initramfs import initramfs
+from orchestrator.guest.linux.kernel import DEFAULT_KERNEL, guest_kernel
+from orchestrator.guest.linux.lines import parse
+from orchestrator.guest.protocol import Memory, Question
+from orchestrator.guest.saved_state import SavedState
+from orchestrator.guest.state import GuestState
+from orchestrator.guest.tick.config import DEBUG_PORT, Switches
+from orchestrator.guest.tick.lines import LINE
+from orchestrator.guest.tick.state import SIZE, STATE_ADDRESS, STATE_STRIDE, parse_state
+from orchestrator.guest.wait import Wait
+from orchestrator.host.chardevs import console_chardev
+
+#: Names of the kernel and of its first file system in QEMU's folder.
+KERNEL_FILE, INITRAMFS_FILE = "vmlinuz", "initramfs"
+
+#: The device with the kernel's log, and its size in bytes.
+LOG_CHARDEV, LOG_BYTES = "klog", 65536
+
+#: vCPU time in which a silent guest answers an NMI: it reads two files of /proc before.
+ANSWER_NS = 150_000_000
+
+#: The privilege level of user mode.
+_USER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxGuest:
+    """A Linux kernel whose first process ticks."""
+
+    kernel: str = DEFAULT_KERNEL
+    """`debian:SUITE`, `debian:VERSION`, `host`, or the path of a bzImage."""
+    switches: Switches = field(default_factory=Switches)
+    """Faults for the guest to commit, in tests."""
+    name: str = field(default="linux", init=False)
+    log_chardev: str = field(default=LOG_CHARDEV, init=False)
+
+    timers = TIMERS
+    apics = (Apic.XAPIC,)
+    waits = tuple(Wait)
+    states = (SavedState.ARMED,)
+    vector = TICK_VECTOR
+    kernel_tick_ns = KERNEL_TICK_NS
+    least_memory_mib = MEMORY_MIB
+    start_ns = 60_000_000_000
+
+    def booting(self, kernel: str) -> "LinuxGuest":
+        """Return this guest with another kernel."""
+        return replace(self, kernel=kernel)
+
+    def prepare(self) -> None:
+        """Fetch the kernel, if it is not there."""
+        guest_kernel(self.kernel)
+
+    def nearest_period_ns(self, wanted_ns: int) -> int:
+        """Return a multiple of `WHOLE_NS`, which any kernel's tick divides."""
+        return -(-wanted_ns // WHOLE_NS) * WHOLE_NS
+
+    def reasons_against(self, registers: Registers, config: GuestConfig) -> tuple[str, ...]:
+        """Return whether the vCPU runs the kernel, or an idle one is awake.
+
+        In user mode it waits, and its kernel has armed the timer: the kernel does so before it
+        leaves its tick's handler.
+        """
+        if config.wait is Wait.HALT and not config.control_tick:
+            return () if registers.halted else ("awake",)
+        return () if registers.cpl == _USER else ("in the kernel",)
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """The kernel and its first file system."""
+        return {KERNEL_FILE: guest_kernel(self.kernel).image, INITRAMFS_FILE: initramfs()}
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of both, one after the other."""
+        digest = hashlib.sha256(guest_kernel(self.kernel).image)
+        digest.update(initramfs())
+        return digest.hexdigest()
+
+    def qemu_args(self, config: GuestConfig) -> list[str]:
+        """Return the arguments for kernel, command line, debug ports and the kernel's log."""
+        ports = [
+            f"isa-debugcon,iobase={DEBUG_PORT + vcpu:#x},chardev={console_chardev(vcpu)}"
+            for vcpu in range(self.consoles(config))
+        ]
+        return [
+            *("-kernel", KERNEL_FILE, "-initrd", INITRAMFS_FILE),
+            *("-append", command_line(config, self.switches)),
+            *(argument for port in ports for argument in ("-device", port)),
+            *("-chardev", f"ringbuf,id={LOG_CHARDEV},size={LOG_BYTES}"),
+            *("-device", f"isa-serial,chardev={LOG_CHARDEV}"),
+        ]
+
+    def consoles(self, config: GuestConfig) -> int:
+        """Return 1 where the vCPUs share the port, else one console for each vCPU."""
+        return 1 if config.shared_port else config.vcpus
+
+    line: re.Pattern[bytes] = field(default=LINE, init=False, repr=False, compare=False)
+
+    def parse(self, match: re.Match[bytes]) -> tuple[int, Line] | None:
+        """Return which vCPU says what; None if the checksum is wrong."""
+        return parse(match)
+
+    async def state(self, memory: Memory, vcpu: int) -> GuestState:
+        """Read the state block of one vCPU."""
+        return parse_state(await memory.read(STATE_ADDRESS + vcpu * STATE_STRIDE, SIZE))
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Two NMIs only make it testify; the third also makes it re-arm its timer."""
+        return (
+            Question("NMI 1", answer_ns=ANSWER_NS),
+            Question("NMI 2", answer_ns=ANSWER_NS),
+            Question("NMI 3, which re-arms", rearms=True, answer_ns=ANSWER_NS),
+        )
+
+    @property
+    def control_tick(self) -> int:
+        """The sixth tick: by then the pace of the guest is known."""
+        return 6

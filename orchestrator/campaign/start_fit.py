@@ -75,6 +75,7 @@ def _lacked_by_guest(config: InstanceConfig) -> Lack | None:
             Lack.MODE: guest.mode != DEFAULT_TIMER,
             Lack.APIC: guest.apic is not Apic.XAPIC,
             Lack.VCPUS: guest.vcpus > 1,
+            Lack.GUEST_KERNEL: config.program.kernel_tick_ns > 0,
         }
     )
 

@@ -28,6 +28,10 @@ class BareGuest:
         """Return the wanted period: it can have any."""
         return wanted_ns
 
+    def can_testify(self, config: GuestConfig) -> bool:
+        """Return that it can: an NMI reaches a vCPU that halts as well."""
+        return True
+
     def reasons_against(self, registers: Registers, config: GuestConfig) -> tuple[str, ...]:
         """Return nothing: it only waits, and its state says when it prints."""
         return ()

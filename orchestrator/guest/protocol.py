@@ -182,6 +182,13 @@ class Guest(LineReader, Protocol):
         """
         ...
 
+    def can_testify(self, config: GuestConfig) -> bool:
+        """Return whether a vCPU without ticks still runs the guest's program, which testifies.
+
+        The program of a kernel's idle vCPU runs again only when a timer wakes it.
+        """
+        ...
+
     @property
     def control_tick(self) -> int:
         """Tick after which its built-in control should begin; 0 if it has no control.

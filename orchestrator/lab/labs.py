@@ -15,6 +15,7 @@ from types import MappingProxyType, TracebackType
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
+from orchestrator.guest.protocol import Guest
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.console_log import ConsoleLog, ConsoleLogs
 from orchestrator.journal.out_folder import OutFolder
@@ -44,6 +45,8 @@ class LabParts:
     """Further programs, by path."""
     cpus: int = 1
     """CPUs of the emulated machine."""
+    guests: tuple[Guest, ...] = ()
+    """The guests with a kernel of their own that will run in it."""
     deadlines: Deadlines = DEFAULT_DEADLINES
 
 
@@ -203,7 +206,7 @@ class Labs:
         )
         image = LabImage(
             self._parts.bochs, kernel, self._parts.packaged, arm.apicv, self._parts.cpus, others,
-            self._parts.programs,
+            self._parts.programs, self._parts.guests,
         )  # fmt: skip
         ending = contextlib.AsyncExitStack()
         self._running += 1

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
-from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS
+from orchestrator.guest.config import DEFAULT_GUEST, DEFAULT_TIMER, MAX_PERIOD_NS
+from orchestrator.guest.registry import GUESTS
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.plan.faults import COMMAND_LINE
 from orchestrator.plan.load import build_plan
@@ -15,6 +16,10 @@ from orchestrator.timers.registry import TIMERS
 #: Period for each vCPU. Printing a line takes 10.5 ms of an emulated CPU, and all vCPUs print
 #: to one port.
 PERIOD_MS = 60.0
+
+
+#: The same for a guest with a kernel, which takes each of its own ticks in this time.
+KERNEL_PERIOD_MS = 100.0
 
 
 #: Longest period, for each vCPU, where `auto` meets a timer that can't have every period. Such a
@@ -68,9 +73,13 @@ def lab_plan(
     Raises:
         PlanError: a value is out of range.
     """
+    named = axes.get("guest") or (DEFAULT_GUEST,)
+    guests = named if isinstance(named, list | tuple) else (named,)
+    kernels = [name for name in guests if name in GUESTS.names and GUESTS[name].kernel_tick_ns]
     moved_ms = max((MOVED_PERIODS_MS.get(each, 0.0) for each in variants), default=0.0)
     auto = period_ms == AUTO or (period_ms is None and compares_kernels and not moved_ms)
-    usual_ms = max(FIXED_PERIOD_MS if auto else PERIOD_MS, moved_ms)
+    shortest_ms = KERNEL_PERIOD_MS if kernels else PERIOD_MS
+    usual_ms = max(FIXED_PERIOD_MS if auto else shortest_ms, moved_ms)
     usual_ns = round(min(usual_ms * vcpus * 1e6, MAX_PERIOD_NS))
     by_period: dict[float | str, list[str]] = {}
     for mode in modes:

@@ -9,6 +9,8 @@ from orchestrator.campaign.events import NO_PROGRESS, Progress
 from orchestrator.campaign.run import run_cells
 from orchestrator.campaign.schedule import Assignment
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
+from orchestrator.guest.protocol import Guest
+from orchestrator.guest.registry import GUESTS
 from orchestrator.host.boot import boot_here
 from orchestrator.host.local_facts import read_facts
 from orchestrator.lab.arms import Arm
@@ -16,6 +18,7 @@ from orchestrator.lab.direct import ask_in_lab, direct_parts
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.host.qemu import packaged_qemu
 from orchestrator.lab.labs import ArmHost, LabParts, Labs
+from orchestrator.plan.cell import Cell
 from orchestrator.plan.plan import Plan
 from orchestrator.process.background import in_thread
 from orchestrator.verdict.run import RunResult
@@ -63,7 +66,7 @@ async def run_lab(
     here = await asyncio.to_thread(read_facts, None, None)
     parts = LabParts(
         bochs, await packaged_qemu(), programs=(await in_thread(direct_parts, bochs)).programs,
-        cpus=cpus, deadlines=deadlines,
+        cpus=cpus, deadlines=deadlines, guests=await _guests(plan.cells(Accel.KVM)),
     )  # fmt: skip
     cells = [(arm, replace(cell, host=arm.name)) for arm in arms for cell in plan.cells(Accel.KVM)]
     async with Labs(
@@ -92,3 +95,17 @@ async def run_lab(
             shared_out=shared_out,
             boot=boot_here(),
         )
+
+
+async def _guests(cells: Sequence[Cell]) -> tuple[Guest, ...]:
+    """Return the guests of the cells that have a kernel, with their kernels fetched.
+
+    Raises:
+        UnfitError: a kernel can't be had here.
+        InputError: a kernel's name names nothing.
+    """
+    programs = {cell.image_name: GUESTS[cell.guest].booting(cell.guest_kernel) for cell in cells}
+    guests = tuple(each for each in programs.values() if each.kernel_tick_ns)
+    for guest in guests:
+        await in_thread(guest.prepare)
+    return guests

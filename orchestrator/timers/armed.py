@@ -2,7 +2,9 @@
 
 from typing import Self
 
+from orchestrator.findings.cause import Cause
 from orchestrator.guest.saved_state import SavedState
+from orchestrator.timers.timer import Sleep
 
 
 class ArmedTimer:
@@ -34,6 +36,10 @@ class ArmedTimer:
     def gap_periods(self, held: float) -> float:
         """Return 1: a period lies between two ticks."""
         return 1.0
+
+    def explain_sleep(self, sleep: Sleep) -> tuple[Cause, str]:
+        """Return that nothing is known: no testimony tells of this timer."""
+        return Cause.UNEXPLAINED, f"{sleep.why}, and an idle guest cannot testify."
 
     def nearest_period_ns(self, wanted_ns: int) -> int:
         """Return the wanted period: the timer can have any."""

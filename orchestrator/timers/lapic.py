@@ -11,7 +11,8 @@ from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import GuestState
 from orchestrator.timers.first_tick import ResumeTiming, kernel_due, lapic_due
 from orchestrator.timers.held import HELD, Held
-from orchestrator.timers.timer import Hearing, Timer
+from orchestrator.timers.sleep import explain_sleep
+from orchestrator.timers.timer import Hearing, Sleep, Timer
 
 #: Shortest window of the built-in control. On a busy host the save that must be taken inside it
 #: comes late, whatever the period is.
@@ -195,6 +196,15 @@ class LapicTimer:
             "reads as expired, unmasked, with nothing pending or in service and interrupts on "
             f"({read}); a re-arm brought ticks back.",
         )
+
+    def explain_sleep(self, sleep: Sleep) -> tuple[Cause, str]:
+        """Return the cause of an idle guest's silence, from QEMU's view of its LAPIC alone.
+
+        It claims less than testimonies do: QEMU does not know the current count of KVM's timer,
+        and nobody re-arms it. So the timer must be that of the save, and more time than it takes
+        to expire must have passed, in which the vCPU slept.
+        """
+        return explain_sleep(sleep, self.title, expires=self.expires)
 
     def _over(self, hearing: Hearing) -> tuple[Cause, str]:
         """Return the cause, and the claim, for a timer that is over and brought no tick.

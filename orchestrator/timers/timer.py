@@ -64,6 +64,26 @@ class Hearing:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """What is known of a silent vCPU that is idle, and whose guest cannot testify."""
+
+    why: str
+    """The observation of the trial."""
+    vector: int
+    """Vector of the guest's tick interrupt."""
+    saved: Lapic
+    """LVTT, TMICT and the divisor in the save that was loaded."""
+    lapic: Lapic
+    """The LAPIC as QEMU shows it now."""
+    silent_ns: int
+    """The host's time for which the vCPU was silent while it was looked at."""
+    slept: bool
+    """Whether the vCPU's thread slept by itself when it was looked at: no exit, no instruction."""
+    fired: bool = False
+    """True if a witness saw the timer fire."""
+
+
 class Timer(Protocol):
     """A source of ticks: how it is armed, classed, controlled and diagnosed."""
 
@@ -205,6 +225,10 @@ class Timer(Protocol):
             outcome: of the vCPU.
             cause: of its silence; None if it was not silent.
         """
+        ...
+
+    def explain_sleep(self, sleep: Sleep) -> tuple[Cause, str]:
+        """Return why no tick woke an idle vCPU whose interrupts are on, and the sentence."""
         ...
 
     def explain_silence(self, hearing: Hearing) -> tuple[Cause, str]:

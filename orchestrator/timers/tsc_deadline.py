@@ -10,7 +10,7 @@ from orchestrator.guest.state import GuestState
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.timers.first_tick import TOLERANCE, ResumeTiming
 from orchestrator.timers.lapic import LapicTimer
-from orchestrator.timers.timer import Hearing
+from orchestrator.timers.timer import Hearing, Sleep
 
 
 class TscDeadline(LapicTimer):
@@ -48,7 +48,9 @@ class TscDeadline(LapicTimer):
         return True
 
     def _over(self, hearing: Hearing) -> tuple[Cause, str]:
-        wrote = f"the TSC deadline {hearing.deadline:#x} that the guest wrote"
+        wrote = "the TSC deadline for which the guest's kernel waits"
+        if hearing.deadline:
+            wrote = f"the TSC deadline {hearing.deadline:#x} that the guest wrote"
         if hearing.fired:
             return (
                 Cause.LOST_DEADLINE,
@@ -70,7 +72,13 @@ class TscDeadline(LapicTimer):
         return super()._explain_running(last, hearing, read)
 
     def _running(self, testimony: Testimony) -> bool:
+        if testimony.kernel:  # its program can't read the deadline
+            return testimony.kernel.overdue_ns < 0
         return testimony.deadline != 0
 
     def _registers(self, testimony: Testimony) -> str:
-        return f"deadline {testimony.deadline:#x}"
+        return "deadline unread" if testimony.kernel else f"deadline {testimony.deadline:#x}"
+
+    def explain_sleep(self, sleep: Sleep) -> tuple[Cause, str]:
+        """Return that nothing is known: `info lapic` does not show the deadline."""
+        return Cause.UNEXPLAINED, f"{sleep.why}, and an idle guest cannot testify."

@@ -18,9 +18,10 @@ from orchestrator.findings.evidence import Evidence, VcpuEvidence
 from orchestrator.findings.outcome import Outcome, VcpuResult
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.findings.witness import TraceReading
+from orchestrator.guest.lapic import Lapic
 from orchestrator.guest.state import Stage
 from orchestrator.guest.wait import Wait
-from orchestrator.timers.timer import Hearing
+from orchestrator.timers.timer import Hearing, Sleep
 from orchestrator.trial.other_vectors import taken_since
 from orchestrator.trial.trace import TraceFinding, read_trace
 from orchestrator.trial.watch import CRASHED_STATES
@@ -149,6 +150,9 @@ def _decide(
     off = _switched_off(part, save)
     if off:
         return Cause.NOT_RESTORED, f"{result.why}; {off}."
+    asleep = _explain_sleep(result, evidence, save, config)
+    if asleep:
+        return asleep
     if _stands_still(part):
         return (
             Cause.NOT_EXECUTING,
@@ -183,6 +187,30 @@ def _decide(
         slept_periods=_asked_apart(part, config) if sleeps else None,
     )
     return config.timer.explain_silence(hearing)
+
+
+def _explain_sleep(
+    result: VcpuResult, evidence: Evidence, save: VcpuSave, config: InstanceConfig
+) -> tuple[Cause, str] | None:
+    """Return why an idle vCPU stayed idle; None if its guest can testify, or it is not idle."""
+    part = evidence.of(result.vcpu)
+    lapic, registers = part.lapic, part.registers
+    if config.program.can_testify(config.guest) or lapic is None or registers is None:
+        return None
+    if not registers.halted:
+        return None
+    if not registers.interrupt_flag:
+        return Cause.NOT_DELIVERABLE, f"{result.why}; the vCPU is halted with interrupts off."
+    sleep = Sleep(
+        why=result.why,
+        vector=config.program.vector,
+        saved=Lapic(save.lvtt, save.tmict, frozenset(), frozenset(), divide=save.divide),
+        lapic=lapic,
+        silent_ns=evidence.looks[-1].ended_ns - evidence.began_ns if evidence.looks else 0,
+        slept=part.slept,
+        fired=_fired(part, evidence, save, config),
+    )
+    return config.timer.explain_sleep(sleep)
 
 
 def _switched_off(part: VcpuEvidence, save: VcpuSave) -> str:

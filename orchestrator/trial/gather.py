@@ -193,10 +193,11 @@ class _Examination:
                 text = await instance.monitor.hmp("info registers", vcpu=each.vcpu)
                 each.evidence.registers_text = text
                 each.evidence.registers = parse_registers(text)
-        if self._found.run_state != "running":
+        program, told = instance.config.program, instance.config.guest
+        if self._found.run_state != "running" or not program.can_testify(told):
             return
         self._silent = [each for each in self._silent if each.runs]
-        for question in instance.config.program.questions:
+        for question in program.questions:
             if question.rearms:
                 for each in self._silent:
                     each.evidence.rescued = False

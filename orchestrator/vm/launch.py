@@ -99,6 +99,12 @@ async def _wait_ready(qemu: Qemu, host: Host, program: Guest) -> Ready:
     silent = f"starting the {name} guest: it said nothing in {limit_ns / 1e9:g} s"
     if starved := await why_starved(qemu.process, qemu.facts, passed_ns):
         raise GuestStarvedError(silent, starved)
+    if program.kernel_tick_ns:
+        raise GuestRefusedError(
+            f"{silent}, though its vCPU ran: its kernel did not get as far as its first process. "
+            "Some KVMs run no Linux guest, such as that of a virtual machine without VMX. Under "
+            "TCG it runs anywhere (--accel tcg), and the guest tick runs where KVM works at all."
+        )
     raise GuestStartError(
         f"{silent} (QEMU's run state: {state!r}). "
         "`losttick doctor` tells whether this accelerator works here."

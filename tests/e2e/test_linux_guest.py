@@ -118,5 +118,8 @@ async def test_ticks_are_numbered_and_come_in_time() -> None:
     heard = [tick for tick in ticks if isinstance(tick, Tick)]
     assert [tick.sequence for tick in heard] == list(range(1, 9))
     assert [tick.arms for tick in heard] == list(range(2, 10))
-    gaps = [(b.tsc - a.tsc - b.stolen) / period for a, b in itertools.pairwise(heard[1:])]
-    assert 0.9 < min(gaps) < 1.2, gaps  # a busy host keeps the vCPU from running, and no longer
+    pairs = list(itertools.pairwise(heard[1:]))
+    whole = sum(b.tsc - a.tsc for a, b in pairs) / len(pairs) / period
+    assert whole > 0.9, whole
+    ran = [(b.tsc - a.tsc - b.stolen) / period for a, b in pairs]
+    assert max(ran) < 1.3, ran  # a busy host keeps the vCPU from running, and no longer

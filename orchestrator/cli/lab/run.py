@@ -35,7 +35,9 @@ from orchestrator.cli.service import with_status
 from orchestrator.cli.text import print_json
 from orchestrator.cli.whole import Whole
 from orchestrator.clock import Deadlines
-from orchestrator.guest.config import DEFAULT_TIMER, MAX_PERIOD_NS, MAX_VCPUS
+from orchestrator.guest.config import DEFAULT_GUEST, DEFAULT_TIMER, MAX_PERIOD_NS, MAX_VCPUS
+from orchestrator.guest.linux.kernel import DEFAULT_KERNEL
+from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.lab.arms import arms_of
@@ -85,6 +87,17 @@ def run(
         ),
     ] = 4,
     apicv: Apicv = True,
+    guest: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Guest: {', '.join(GUESTS.names)}.", show_default=DEFAULT_GUEST),
+    ] = None,
+    guest_kernel: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Kernel of the guest linux: debian:SUITE, debian:VERSION, or a bzImage's path.",
+            show_default=DEFAULT_KERNEL,
+        ),
+    ] = None,
     mode: Annotated[
         list[str] | None,
         typer.Option(
@@ -156,7 +169,10 @@ def run(
             trials, modes=mode or (DEFAULT_TIMER,), period_ms=period_ms, vcpus=vcpus,
             confidence=confidence, seed=seed, compares_kernels=bool(kernels or mode),
             variants=variants or (),
-            axes={"method": method, "wait": wait, "state": state, "resume": resume_by},
+            axes={
+                "guest": guest, "guest_kernel": guest_kernel, "method": method, "wait": wait,
+                "state": state, "resume": resume_by,
+            },
         )  # fmt: skip
         deadlines = raised_deadlines(command_deadline, state_deadline)
         wanted = _Wanted(

@@ -74,13 +74,17 @@ class LinuxGuest:
         """Return a multiple of `WHOLE_NS`, which any kernel's tick divides."""
         return -(-wanted_ns // WHOLE_NS) * WHOLE_NS
 
+    def can_testify(self, config: GuestConfig) -> bool:
+        """Return whether the guest never goes idle: one with a control does not."""
+        return config.wait is not Wait.HALT or config.control_tick > 0
+
     def reasons_against(self, registers: Registers, config: GuestConfig) -> tuple[str, ...]:
         """Return whether the vCPU runs the kernel, or an idle one is awake.
 
         In user mode it waits, and its kernel has armed the timer: the kernel does so before it
         leaves its tick's handler.
         """
-        if config.wait is Wait.HALT and not config.control_tick:
+        if not self.can_testify(config):
             return () if registers.halted else ("awake",)
         return () if registers.cpl == _USER else ("in the kernel",)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from orchestrator.cache.program import shipped, static_program
+from orchestrator.guest.protocol import Guest
 from orchestrator.guest.registry import GUESTS
 from orchestrator.host.facts import QemuFacts
 from orchestrator.lab.emulator.bochs import Bochs
@@ -80,6 +81,8 @@ class LabImage:
     """The same kernel with other modules, which the lab can load later."""
     programs: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     """Further programs that the lab holds, by path."""
+    guests: tuple[Guest, ...] = ()
+    """The guests with a kernel of their own that will run in the lab."""
     memory_mib: int = MEMORY_MIB
     qemu: str = PATH
     held: dict[str, bytes] = field(init=False)
@@ -89,11 +92,9 @@ class LabImage:
         """Note the files that every QEMU needs."""
         contents: list[bytes] = []
         if self.packaged:
+            guests = [guest for guest in GUESTS if not guest.kernel_tick_ns]
             contents = [
-                content
-                for guest in GUESTS
-                if not guest.kernel_tick_ns
-                for content in guest.files.values()
+                content for guest in (*guests, *self.guests) for content in guest.files.values()
             ]
             contents.append(self.packaged.disk)
         held = {hashlib.sha256(content).hexdigest(): content for content in contents}

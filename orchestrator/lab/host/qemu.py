@@ -21,6 +21,11 @@ SUITE = "bookworm"
 PACKAGES = ("qemu-system-x86", "qemu-utils")
 
 
+#: ROMs of QEMU that a lab holds. The last two boot a guest's kernel: a BIOS, and the option ROM
+#: that loads the kernel.
+ROMS = ("kvmvapic.bin", "bios-256k.bin", "linuxboot_dma.bin")
+
+
 #: Path of QEMU in a lab.
 PATH = "/usr/bin/qemu-system-x86_64"
 
@@ -65,8 +70,9 @@ def _files(root: Path, program: str, prefix: list[str]) -> dict[str, bytes]:
     }
     for name, path in re.findall(r"^\s*(\S+) => (\S+)", listed, re.M):
         files[f"{_LIBRARIES}/{Path(name).name}"] = Path(path).read_bytes()
-    for rom in root.glob("usr/share/*/kvmvapic.bin"):
-        files[str(rom.relative_to(root))] = rom.read_bytes()
+    for name in ROMS:
+        for rom in root.glob(f"usr/share/*/{name}"):
+            files[str(rom.relative_to(root))] = rom.read_bytes()
     return files
 
 

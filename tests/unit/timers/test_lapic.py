@@ -259,3 +259,17 @@ def test_a_kernel_ticks_by_its_own_clock() -> None:
     assert (timer.reloads, timer.goes_on) == (True, False)
     assert (TIMERS["one-shot"].reloads, TIMERS["one-shot"].goes_on) == (False, False)
     assert TIMERS["periodic"].goes_on
+
+
+def test_no_program_of_a_kernel_reads_the_deadline() -> None:
+    said = [
+        replace(each, kernel=later(ms), lvtt=VECTOR | 0x40000)
+        for each, ms in zip(EXPIRED_TWICE, (9, 49), strict=True)
+    ]
+    heard = hearing(said, lvtt=VECTOR | 0x40000, deadline=0)
+    cause, sentence = TIMERS["tsc-deadline"].under_a_kernel(0.2).explain_silence(heard)
+    assert cause is Cause.DEADLINE_GONE
+    assert "the TSC deadline for which the guest's kernel waits is gone" in sentence
+    said = [replace(each, kernel=later(-9)) for each in said]
+    heard = replace(heard, testimonies=said)
+    assert TIMERS["tsc-deadline"].explain_silence(heard)[0] is Cause.UNEXPLAINED

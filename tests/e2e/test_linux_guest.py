@@ -1,6 +1,7 @@
 """The Linux guest under TCG: its ticks, its faults, and its first process as it is built here."""
 
 import itertools
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,18 +15,21 @@ from orchestrator.guest.lines import Tick
 from orchestrator.guest.linux import initramfs
 from orchestrator.guest.linux.guest import LinuxGuest
 from orchestrator.guest.tick.config import Fault, Switches
+from orchestrator.guest.wait import Wait
 from orchestrator.host.local import open_host
 from orchestrator.packages.apt import PackagesError
 from orchestrator.process.background import in_thread
 from orchestrator.snapshot.method import Method
 from orchestrator.snapshot.table import snapshots
 from orchestrator.trial.aim import Saver
+from orchestrator.trial.control_save import ControlSaver
 from orchestrator.trial.examine import examine
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
 from orchestrator.vm.config import Accel, InstanceConfig
 from orchestrator.vm.launch import launch
+from tests.support.command import started
 from tests.support.needs import Need, lacking
 from tests.support.places import IMAGES
 
@@ -123,3 +127,56 @@ async def test_ticks_are_numbered_and_come_in_time() -> None:
     assert whole > 0.9, whole
     ran = [(b.tsc - a.tsc - b.stolen) / period for a, b in pairs]
     assert max(ran) < 1.3, ran  # a busy host keeps the vCPU from running, and no longer
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mode", ["one-shot", "periodic"])
+def test_300_loads_lose_nothing(mode: str, tmp_path: Path) -> None:
+    """Controls are part of each run: `clean` needs both of them."""
+    out = tmp_path / "out"
+    asked = ["run", "--guest=linux", "--accel=tcg", f"--mode={mode}", "--trials=300", "--json"]
+    with started(*asked, f"--out={out}") as command:
+        said, errors = command.communicate()
+    assert command.returncode == 0, errors
+    (cell,) = json.loads(said)["cells"]
+    assert cell["trials"] == 300
+    assert cell["outcomes"].get("lost", 0) == 0
+    assert cell["verdict"] == "clean", cell["why"]
+    assert all(control["seen"] for control in cell["controls"])
+
+
+@pytest.mark.thorough
+async def test_one_of_two_vcpus_loses_its_interrupt() -> None:
+    """The control's window is on vCPU 1; vCPU 0 ticks on, and is not blamed."""
+    config = machine(period_ns=100_000_000, vcpus=2, subject=1, control_tick=6, control_periods=12)
+    async with open_host() as host, launch(host, config) as instance:
+        limits, paces = Limits(config.guest.period_ns, 2), Paces(2)
+        method = snapshots(Method.HMP, host.facts.need_qemu())
+        save = await ControlSaver(instance, method, paces, limits).take_control("c")
+        result = await Trial(instance, method, save, paces, limits).run()
+        result, hang = await examine(instance, save, result, limits)
+    outcomes = [part.outcome for part in result.vcpus]
+    assert outcomes[0].ticked, result
+    assert outcomes[1] is Outcome.LOST
+    (diagnosis,) = hang.diagnoses
+    assert (diagnosis.vcpu, diagnosis.cause) == (1, Cause.LOST_INTERRUPT), diagnosis
+
+
+@pytest.mark.thorough
+async def test_an_idle_guest_whose_timer_was_stopped() -> None:
+    """Its process never runs again: QEMU's view of the LAPIC tells, and no NMI is asked for."""
+    switches = Switches(Fault.TIMER_STOPPED, fault_tick=20)
+    config = machine(switches, wait=Wait.HALT, period_ns=100_000_000)
+    async with open_host() as host, launch(host, config) as instance:
+        limits, paces = Limits(config.guest.period_ns), Paces()
+        method = snapshots(Method.HMP, host.facts.need_qemu())
+        save, _ = await Saver(instance, method, paces, limits).take("s", 0.5)
+        assert save.first.ticks < 18, "the host was too slow to save before the fault"
+        trial = Trial(instance, method, save, paces, limits)
+        trial.ticks = 30
+        result, hang = await examine(instance, save, await trial.run(), limits)
+    assert result.outcome is Outcome.LOST
+    (diagnosis,) = hang.diagnoses
+    assert diagnosis.cause is Cause.NOT_RESTORED, diagnosis
+    assert not any(look.name.startswith("NMI") for look in hang.evidence.looks)

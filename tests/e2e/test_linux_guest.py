@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cache.program import shipped
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.config import GuestConfig
@@ -65,7 +66,7 @@ def built(output: Path) -> bytes:
 def test_the_same_compiler_gives_the_same_bytes(tmp_path: Path) -> None:
     program = built(tmp_path / "init")
     version = subprocess.run(["gcc", "--version"], check=True, capture_output=True, text=True)
-    shipped = initramfs.shipped("init")
+    shipped = shipped("init", "linux")
     if version.stdout.splitlines()[0] == shipped.with_name("init.compiler").read_text().strip():
         assert program == shipped.read_bytes()
 
@@ -80,8 +81,8 @@ async def test_the_program_of_another_compiler_ticks(
     (tmp_path / "init.c").write_text((IMAGES / "linux" / "init.c").read_text())
     await in_thread(lambda: subprocess.run(["sh", script, tmp_path / "init"], check=True))
     program = (tmp_path / "init").read_bytes()
-    assert program != initramfs.shipped("init").read_bytes()
-    monkeypatch.setattr(initramfs, "shipped", lambda name: tmp_path / name)
+    assert program != shipped("init", "linux").read_bytes()
+    monkeypatch.setattr(initramfs, "shipped", lambda name, folder: tmp_path / name)
     initramfs.initramfs.cache_clear()
     try:
         async with open_host() as host, launch(host, machine()) as instance:

@@ -4,7 +4,8 @@ import functools
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+
+from orchestrator.cache.program import shipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,6 @@ def archive(entries: Iterable[Entry]) -> bytes:
     return bytes(packed)
 
 
-def shipped(name: str) -> Path:
-    """Return a file of `images/linux`, in the installed package or a source tree."""
-    installed = Path(__file__).with_name(name)
-    return installed if installed.exists() else Path(__file__).parents[3] / "images/linux" / name
-
-
 @functools.cache
 def initramfs() -> bytes:
     """Return the archive that the Linux guest boots from.
@@ -70,6 +65,6 @@ def initramfs() -> bytes:
             folder("proc"),
             node("dev/console", 5, 1),
             node("dev/mem", 1, 1),
-            program("init", shipped("init").read_bytes()),
+            program("init", shipped("init", "linux").read_bytes()),
         ]
     )

@@ -66,9 +66,9 @@ def built(output: Path) -> bytes:
 def test_the_same_compiler_gives_the_same_bytes(tmp_path: Path) -> None:
     program = built(tmp_path / "init")
     version = subprocess.run(["gcc", "--version"], check=True, capture_output=True, text=True)
-    shipped = shipped("init", "linux")
-    if version.stdout.splitlines()[0] == shipped.with_name("init.compiler").read_text().strip():
-        assert program == shipped.read_bytes()
+    ours = shipped("init", "linux")
+    if version.stdout.splitlines()[0] == ours.with_name("init.compiler").read_text().strip():
+        assert program == ours.read_bytes()
 
 
 @pytest.mark.thorough

@@ -1,5 +1,6 @@
 """Estimates how long a cell will take."""
 
+from orchestrator.guest.registry import GUESTS
 from orchestrator.plan.cell import Cell
 from orchestrator.plan.plan import Plan
 from orchestrator.snapshot.method import CycleKind, Method
@@ -15,6 +16,9 @@ _SAVE_S = 0.02
 
 #: Seconds from QEMU's start to its guest's first period.
 _START_S = 0.1
+
+#: The same for a guest with a kernel (Debian 6.1 under TCG, an idle host).
+_KERNEL_START_S = 4.0
 
 #: Periods before a save: three to learn the guest's pace, one that a stop cuts short, and
 #: two for attempts that miss the phase.
@@ -43,10 +47,11 @@ def expected_s(cell: Cell, plan: Plan, period_ns: int | None = None) -> float:
     pauses = (cell.pause_before_load, cell.pause_before_cont)
     trial_s += sum(pause.ns(period_ns) for pause in pauses) / 1e9
     save_s = (_SAVE_PERIODS + 1.25 * cell.phase.expired) * period_s + _SAVE_S
+    start_s = _KERNEL_START_S if GUESTS[cell.guest].kernel_tick_ns else _START_S
     if cell.cycle is CycleKind.FRESH:
-        save_s += _START_S
+        save_s += start_s
     trials_s = trials * trial_s + saves * save_s
     if plan.limits.seconds is not None:
         trials_s = min(trials_s, plan.limits.seconds)
-    control_s = _START_S + max(_CONTROL_PERIODS * period_s, _CONTROL_S)
-    return 2 * _START_S + 3 * period_s + trials_s + plan.controls * control_s
+    control_s = start_s + max(_CONTROL_PERIODS * period_s, _CONTROL_S)
+    return 2 * start_s + 3 * period_s + trials_s + plan.controls * control_s

@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.host.identity import differing_facts
+from orchestrator.journal.begun import has_begun
 from orchestrator.journal.counts import CellState
 from orchestrator.journal.file import JOURNAL, JournalFormatError
 from orchestrator.journal.fold import RunState, read_state
@@ -32,6 +33,11 @@ def read_run(folder: Path, held: OutFolder | None = None) -> RunState:
     """
     doing = f"resuming the run in {folder}"
     try:
+        if not has_begun(folder / JOURNAL, held):
+            raise ResumeError(
+                f"{doing}: it was cut off before it began. Start it again with the same command: "
+                f"the folder may be named with --out once more."
+            )
         state = read_state(folder / JOURNAL, held)
     except OSError as error:
         raise ResumeError(f"{doing}: {JOURNAL}: {error.strerror}") from error

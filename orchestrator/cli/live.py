@@ -20,6 +20,7 @@ from orchestrator.cli.table import wrap
 from orchestrator.cli.text import without_commands
 from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.outcome import Outcome
+from orchestrator.journal.begun import run_began
 from orchestrator.journal.file import JOURNAL
 from orchestrator.plan.cell import Cell
 from orchestrator.results.printable import one_line, paragraph
@@ -216,7 +217,7 @@ class Show:
         last = sorted(self._rows.items(), key=lambda item: -item[1].last_heard)
         for name, row in last[:_ROWS]:
             self.say(f"{name}: {row.done}/{row.planned}, {self._estimate(row) or 'no load yet'}")
-        if (folder / JOURNAL).exists():
+        if run_began(folder):
             place = shlex.quote(str(folder))
             self.say(f"journal so far: {folder / JOURNAL}; results so far: losttick show {place}")
             if resumable:

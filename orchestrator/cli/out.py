@@ -7,6 +7,8 @@ from pathlib import Path
 
 from orchestrator.campaign.resume import ResumeError, read_run
 from orchestrator.cli.reports import Reports
+from orchestrator.errors import InputError
+from orchestrator.journal.begun import has_begun
 from orchestrator.journal.file import (
     JOURNAL,
     BusyJournalError,
@@ -24,6 +26,8 @@ DEFAULT_OUT = "losttick-out"
 @contextlib.contextmanager
 def out_folder(out: Path | None, *, shared: bool = False) -> Iterator[Path]:
     """Make the output folder; remove it again if it is empty at the end.
+
+    The journal of a run that did not begin is removed, be it this run's or an earlier one's.
 
     Args:
         out: the folder; by default one that is named after the time.
@@ -43,6 +47,7 @@ def out_folder(out: Path | None, *, shared: bool = False) -> Iterator[Path]:
                     f"writing results to {path}: another losttick process is running there. Wait "
                     "for its end, or name another folder with --out."
                 )
+            _remove_unbegun(held)
             if held.names():
                 raise OutFolderError(
                     f"writing results to {path}: it is not empty. Name a new folder with --out."
@@ -54,6 +59,7 @@ def out_folder(out: Path | None, *, shared: bool = False) -> Iterator[Path]:
         try:
             yield path
         finally:
+            _remove_unbegun(held)
             with contextlib.suppress(OSError):
                 path.rmdir()
 
@@ -90,6 +96,13 @@ def cut_short(say: Callable[[], None], folder: Path, reports: Reports) -> Iterat
         say()
         reports.write_cut_short(folder)
         raise
+
+
+def _remove_unbegun(held: OutFolder) -> None:
+    """Remove the journal of a run that did not begin, if the folder has nothing else."""
+    with contextlib.suppress(OSError, InputError):  # then it stays
+        if held.names() == [JOURNAL] and not has_begun(held.path / JOURNAL, held):
+            held.remove(JOURNAL)
 
 
 def _runs_there(path: Path) -> bool:

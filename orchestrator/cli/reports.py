@@ -22,6 +22,7 @@ from orchestrator.cli.text import (
     xml_without_commands,
 )
 from orchestrator.errors import LosttickError, own_fault
+from orchestrator.journal.begun import run_began
 from orchestrator.journal.file import JOURNAL
 from orchestrator.results.outputs.output import OutputError, OutputOptions
 from orchestrator.results.outputs.table import OUTPUTS, Kind, output, service
@@ -167,10 +168,9 @@ class Reports:
 
     def write_cut_short(self, folder: Path) -> None:
         """Write the outputs of a run that an error or a signal has cut short, if time allows."""
-        try:
-            size = (folder / JOURNAL).stat().st_size
-        except OSError:  # it had not begun
+        if not run_began(folder):
             return
+        size = (folder / JOURNAL).stat().st_size
         if self.wanted and size > _MOST_WHEN_CUT_SHORT:
             say(f"no report was written: the journal is long. `losttick report {folder}` does it")
         else:

@@ -153,7 +153,11 @@ def test_a_lab_run_is_not_resumed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "No such file"), ("", "the file is empty"), ("{}\n", "the journal of a losttick run")],
+    [
+        (None, "No such file"),
+        ("", "cut off before it began"),
+        ("{}\n", "the journal of a losttick run"),
+    ],
 )
 def test_what_is_no_run_is_refused(tmp_path: Path, content: str | None, words: str) -> None:
     if content is not None:

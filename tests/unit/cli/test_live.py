@@ -122,7 +122,7 @@ def test_an_interrupted_run_says_what_it_has_seen(
 ) -> None:
     folder = tmp_path / "a folder"
     folder.mkdir()
-    (folder / "journal.jsonl").touch()
+    (folder / "journal.jsonl").write_text('{"record":"plan","seq":1}\n')
     cells = [CELL, replace(CELL, vcpus=2)]
     with Show(0.95) as show:
         show.run_begins(cells, 299)
@@ -136,3 +136,12 @@ def test_an_interrupted_run_says_what_it_has_seen(
     assert f"{cells[0].id}: 1/299, 1 lost, loss rate " in said
     assert f"{cells[1].id}: 0/299, no load yet" in said
     assert f"continue with: losttick run --resume '{folder}'\n" in said
+
+
+def test_a_run_that_did_not_begin_can_t_be_continued(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "journal.jsonl").touch()
+    with Show(0.95) as show:
+        show.cut_short(tmp_path, resumable=True)
+    assert "resume" not in capsys.readouterr().err

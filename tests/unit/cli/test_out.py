@@ -12,14 +12,38 @@ from orchestrator.journal.file import Journal
 from orchestrator.journal.out_folder import OutFolderError
 from tests.support.foreign_user import OtherUser
 
+RUN, HOST, PLAN = (f'{{"record":"{kind}","seq":1}}' for kind in ("run", "host", "plan"))
+
 
 def test_an_empty_folder_is_removed_again(tmp_path: Path) -> None:
     with out_folder(tmp_path / "a" / "out") as folder:
         assert folder.is_dir()
     assert not folder.exists()
     with out_folder(tmp_path / "out") as folder:
-        (folder / "journal.jsonl").touch()
+        (folder / "console").mkdir()
     assert folder.exists()
+
+
+@pytest.mark.parametrize(
+    "left", ["", '{"record":"ru', f"{RUN}", f"{RUN}\n{HOST}\n", f"{RUN}\n{HOST}"]
+)
+def test_a_run_that_did_not_begin_is_started_again_in_its_folder(tmp_path: Path, left: str) -> None:
+    """A full disk or a kill left a journal without a plan."""
+    (journal := tmp_path / "journal.jsonl").write_text(left)
+    with out_folder(tmp_path) as folder:
+        assert not list(folder.iterdir())
+        journal.write_text(left)  # and once more
+    assert not tmp_path.exists()
+
+
+@pytest.mark.parametrize(
+    "left", [f"{RUN}\n{PLAN}\n", f"{RUN}\n{HOST}\n{PLAN}\n", "notes", '{"a": 1}\n']
+)
+def test_a_run_that_began_and_a_file_of_somebody_are_kept(tmp_path: Path, left: str) -> None:
+    (tmp_path / "journal.jsonl").write_text(left)
+    with pytest.raises(OutFolderError, match="it is not empty"), out_folder(tmp_path):
+        pytest.fail("a run in a folder that is not empty")
+    assert (tmp_path / "journal.jsonl").read_text() == left
 
 
 def test_two_processes_in_one_folder(tmp_path: Path) -> None:
@@ -32,8 +56,7 @@ def test_two_processes_in_one_folder(tmp_path: Path) -> None:
             ):
                 pytest.fail("two runs in one folder")
         assert folder.is_dir()
-        with Journal(folder / "journal.jsonl") as journal:
-            assert journal.path.exists()
+        (folder / "journal.jsonl").write_text(f"{PLAN}\n")
     with pytest.raises(OutFolderError, match="it is not empty"), out_folder(folder):
         pytest.fail("a second run in one folder")
 

@@ -22,6 +22,14 @@ def marked_processes(marker: str) -> dict[int, str]:
     return found
 
 
+def lives(pid: int) -> bool:
+    """Return whether a process goes on. In many containers nobody collects one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> bool:
     """Wait for something that another process does, under a deadline."""
     deadline = time.monotonic() + timeout_s

@@ -16,7 +16,7 @@ from orchestrator.cache.program import kept_program, shipped, static_program
 from orchestrator.cache.store import let_go
 from orchestrator.process.toolchain import C_TOOLS, NoToolsError
 from tests.support.needs import Need, lacking
-from tests.support.processes import wait_until
+from tests.support.processes import lives, wait_until
 
 ROOT = Path(__file__).parents[3]
 
@@ -86,8 +86,7 @@ def test_a_build_that_is_killed_is_begun_anew(source: Path, tmp_path: Path) -> N
     with building(source, cache, f"echo $$ >{begun}; exec sleep 60") as killed:
         assert wait_until(lambda: begun.exists() and begun.read_text() != "")
         killed.send_signal(signal.SIGKILL)
-    compiler = Path("/proc") / begun.read_text().strip()
-    assert wait_until(lambda: not compiler.exists(), 10)
+    assert wait_until(lambda: not lives(int(begun.read_text())), 10)
     assert subprocess.run([static_program(source, cache)], check=False).returncode == 3
     assert list(cache.rglob("work-*")) == []
 

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.process import folder
 from orchestrator.process.supervised import supervise
-from tests.support.processes import wait_until
+from tests.support.processes import lives, wait_until
 
 
 def parent_of(pid: int) -> int:
@@ -24,7 +24,7 @@ async def test_a_killed_supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     os.kill(parent_of(program.pid), signal.SIGKILL)
     await program.exited()
     assert list(tmp_path.iterdir()) == []
-    assert wait_until(lambda: not Path(f"/proc/{program.pid}").exists())
+    assert wait_until(lambda: not lives(program.pid))
 
 
 @pytest.mark.parametrize("date_s", [0, 2**32])

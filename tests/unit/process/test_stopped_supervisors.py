@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.process import supervised
 from orchestrator.process.supervised import Supervised, supervise
-from tests.support.processes import wait_until
+from tests.support.processes import lives, wait_until
 
 
 @pytest.fixture
@@ -31,8 +31,7 @@ def supervisor_of(program: Supervised) -> int:
 
 
 def is_gone(program: Supervised, twins: Path) -> bool:
-    process = Path(f"/proc/{program.pid}")
-    return not program.folder.exists() and not process.exists() and not any(twins.iterdir())
+    return not program.folder.exists() and not lives(program.pid) and not any(twins.iterdir())
 
 
 async def test_a_stopped_supervisor_delays_the_end_for_a_bounded_time(

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.host.errors import QemuStartError
 from orchestrator.process.supervised import Supervised, supervise
+from tests.support.processes import lives
 
 
 @pytest.fixture(autouse=True)
@@ -55,13 +56,6 @@ async def test_a_program_that_refuses_its_arguments_says_so() -> None:
     end = await program.exited()
     assert (end.code, end.stderr) == (1, "no such machine\n")
     assert QemuStartError("it ended", end=end, ended_itself=True).refused
-
-
-def lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["ends", "is killed"])

@@ -149,7 +149,7 @@ def _to_its_end(place: Place, done: Round, blows: deque[Blow], rng: random.Rando
         session = Session(place, out, [*args, "--events", str(place.folder / "events")], number)
         try:
             bereft += _strike(session, done, blows, rng)
-            if not session.ends(LONGEST_S):
+            if not _ends(session, out / "journal.jsonl"):
                 done.broken.append(f"session {number} hangs: {session.errors[-500:]}")
                 break
         finally:
@@ -166,6 +166,16 @@ def _has_begun(out: Path) -> bool:
     """Return whether a run has written what a later session needs: run, host and plan."""
     journal = out / "journal.jsonl"
     return journal.exists() and b'\n{"record":"plan"' in journal.read_bytes()
+
+
+def _ends(session: Session, journal: Path) -> bool:
+    """Wait for the end of a session; False if it hangs: its journal does not grow any more."""
+    sizes = [-1]
+    while not session.ends(LONGEST_S):
+        sizes.append(journal.stat().st_size if journal.exists() else 0)
+        if sizes[-1] == sizes[-2] or len(sizes) > MOST_SESSIONS:
+            return False
+    return True
 
 
 def _strike(session: Session, done: Round, blows: deque[Blow], rng: random.Random) -> int:

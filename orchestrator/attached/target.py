@@ -138,7 +138,7 @@ async def domain_target(
 def _elsewhere(uri: str | None) -> bool:
     """Return whether a connection may lead to another computer."""
     named = uri or os.environ.get("LIBVIRT_DEFAULT_URI", "") or "qemu:///system"
-    return not named.startswith("qemu:///")
+    return not named.startswith(("qemu:///", "qemu+unix:///"))
 
 
 async def _on_this_computer(qemu: Watched, pid: int | None) -> Watched:

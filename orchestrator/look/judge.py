@@ -7,6 +7,7 @@ the vCPU was silent for longer than that.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.bugs.exposure import ExposureState
 from orchestrator.guest.lapic import Lapic, Registers
@@ -33,6 +34,18 @@ RAN = 0.2
 
 def judge_vcpu(read: VcpuReadings, setting: Setting) -> VcpuLook:
     """Return the condition of a vCPU of a virtual machine whose run state is `running`."""
+    seen = _judge(read, setting)
+    lapics = [each.lapic for each in read.glances if each.lapic]
+    untouched = replace(read, windows=read.windows[:1])
+    late = (
+        seen.condition is Condition.ALIVE
+        and all(_counted(window) for window in untouched.windows)
+        and _quiet(untouched, lapics, setting)
+    )
+    return replace(seen, late=late, lapic=lapics[-1] if lapics else None)
+
+
+def _judge(read: VcpuReadings, setting: Setting) -> VcpuLook:
     lapics = [each.lapic for each in read.glances if each.lapic]
     registers = [each.registers for each in read.glances if each.registers]
     if alive := _alive(read, lapics, setting):
@@ -202,7 +215,7 @@ def _quiet(read: VcpuReadings, lapics: Sequence[Lapic], setting: Setting) -> boo
             if window.switches is None or (not window.slept and not _ran(window)):
                 return False
             continue
-        few = _expiries(window, lapics[-1], FEW) - 1
+        few = _expiries(window, lapics[-1] if lapics else None, FEW) - 1
         counters = window.counters
         own = 0 if setting.paravirtual else counters.own_exits
         if counters.halt_wakeups or counters.irq_injections > few or own > few:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.bugs.exposure import Exposure
+from orchestrator.guest.lapic import Lapic
 
 
 class Condition(enum.StrEnum):
@@ -36,6 +37,10 @@ class VcpuLook:
     """True if it sleeps as a vCPU does that has nothing to do."""
     parked: bool = False
     """True if it is halted with interrupts off, so that no interrupt can wake it."""
+    late: bool = False
+    """True if it showed no sign of life before its LAPIC was looked at, and then one."""
+    lapic: Lapic | None = None
+    """Its LAPIC, as it was seen last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def judge(readings: Sequence[VcpuReadings], setting: Setting) -> Look:
         condition,
         why,
         vcpus,
-        _revive(condition),
+        revive(condition),
         setting.exposure,
         _caveats(condition, vcpus, setting),
     )
@@ -95,19 +95,20 @@ def _stopped(state: str, readings: Sequence[VcpuReadings], setting: Setting) -> 
     """Judge a virtual machine whose vCPUs QEMU does not let run."""
     if state in GIVEN_UP:
         condition, why = Condition.FROZEN_OTHERWISE, f"QEMU says {state!r}: {GIVEN_UP[state]}"
-        revive = [
+        helps = [
             "Make room on the disk or repair it, then continue the guest (`cont`, `virsh resume`)."
             if state == "io-error"
             else _RESET
         ]
     else:
         condition, why = Condition.PAUSED, f"QEMU says {state!r}: it does not let the guest run"
-        revive = ["Continue the guest: `cont` in QEMU's monitor, or `virsh resume DOMAIN`."]
+        helps = ["Continue the guest: `cont` in QEMU's monitor, or `virsh resume DOMAIN`."]
     vcpus = [VcpuLook(read.vcpu, condition, "no vCPU runs in this state") for read in readings]
-    return Look(condition, why, vcpus, revive, setting.exposure)
+    return Look(condition, why, vcpus, helps, setting.exposure)
 
 
-def _revive(condition: Condition) -> Sequence[str]:
+def revive(condition: Condition) -> Sequence[str]:
+    """Return sentences that say what helps in a condition; empty for a guest that is alive."""
     match condition:
         case Condition.FROZEN_BY_BUG:
             return (_NOT_FROM_OUTSIDE, _RESET, _SNAPSHOT_STAYS, _PROOF)

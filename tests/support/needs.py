@@ -45,6 +45,8 @@ class Need(enum.StrEnum):
     """Debian's Chromium, for the pages of the HTML report."""
     CGROUPS = "cgroups"
     """Root, and control groups that it can make."""
+    LIBVIRT = "libvirt"
+    """libvirt's daemon with its driver for QEMU, and virsh."""
 
 
 class Lacking(pytest.skip.Exception):

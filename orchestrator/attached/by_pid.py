@@ -110,8 +110,9 @@ def vcpu_threads(pid: int) -> Sequence[int]:
 
 
 def _is_qemu(argv: Sequence[str]) -> bool:
-    name = Path(argv[0]).name
-    return "qemu" in name or name == "kvm"
+    # A dynamic loader or another program may run it.
+    names = [Path(word).name for word in argv[:4]]
+    return any(name.startswith("qemu-") or name == "kvm" for name in names)
 
 
 def _better(argv: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """The trials of `losttick attach --loads`: asks first, then saves and loads a guest that runs."""
 
+import asyncio
 import contextlib
 import json
 import sys
@@ -68,7 +69,7 @@ async def run_loads(target: Target, facts: HostFacts, wanted: Wanted) -> ExitCod
     async with _console(target, wanted) as console:
         watching = await _baseline(target, facts, console)
         if not wanted.yes:
-            _ask(target, fit, watching, wanted)
+            await _ask(target, fit, watching, wanted)
         trials = await try_loads(target, wanted.loads, watching, say)
     result = conclude(trials, watching.exposure, wanted.confidence)
     if wanted.as_json:
@@ -148,12 +149,11 @@ async def _console_limit_ns(target: Target, console: AliveLines) -> int:
     return max(_GAPS * longest, _LEAST_SILENCE_NS)
 
 
-def _ask(target: Target, fit: Fit, watching: Watching, wanted: Wanted) -> None:
+async def _ask(target: Target, fit: Fit, watching: Watching, wanted: Wanted) -> None:
     """Say what will be done, and ask whether it may be.
 
     Raises:
-        TargetError: nobody can be asked.
-        typer.Abort: the user does not want it.
+        TargetError: nobody can be asked, or the answer is not yes.
     """
     disks = ", ".join(disk.name for disk in fit.disks)
     risk = (
@@ -178,7 +178,21 @@ def _ask(target: Target, fit: Fit, watching: Watching, wanted: Wanted) -> None:
             "trying loads: nobody can be asked whether losttick may do so, because standard input "
             "is no terminal. Nothing was touched. Give --yes to allow it."
         )
-    typer.confirm("Shall losttick do so?", abort=True, err=True)
+    print("Shall losttick do so? [y/N] ", end="", file=sys.stderr, flush=True)
+    if (await _typed()).strip().lower() not in ("y", "yes"):
+        raise TargetError("trying loads: the answer was not yes. Nothing was touched.")
+
+
+async def _typed() -> str:
+    """Return the line that somebody types, without keeping a Ctrl-C waiting; empty at its end."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(sys.stdin, ready.set)
+    try:
+        await ready.wait()
+        return sys.stdin.readline()
+    finally:
+        loop.remove_reader(sys.stdin)
 
 
 def _help(trials: Trials, result: AttachResult) -> list[str]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from orchestrator.attached import guardian
@@ -176,6 +177,31 @@ def test_nobody_can_be_asked(start: Start, losttick: Losttick, best_accel: Accel
     assert done.returncode == 2
     assert "is undone" in done.stderr
     assert "--yes" in done.stderr
+    assert own.state() == before
+
+
+def test_the_answer_of_a_person(start: Start, best_accel: Accel) -> None:
+    own = start(best_accel)
+    before = own.state()
+    command, *args = losttick_command("attach", "--qmp", own.qmp, "--loads", "1")
+    for answer, code in (("n", 2), ("", 2), ("y", 0)):
+        person = pexpect.spawn(command, args, timeout=60, encoding="utf-8")
+        person.expect_exact("on its disks too, is undone")
+        person.expect_exact("[y/N] ")
+        assert own.process.poll() is None
+        person.sendline(answer)
+        said = person.read()
+        person.close()
+        assert person.exitstatus == code, said
+        assert ("Nothing was touched" in said) is (code == 2)
+    person = pexpect.spawn(command, args, timeout=60, encoding="utf-8")
+    person.expect_exact("[y/N] ")
+    began = time.monotonic()
+    person.sendintr()
+    person.read()
+    person.close()
+    assert person.exitstatus == 130
+    assert time.monotonic() - began < 3.5, "a Ctrl-C does not wait"
     assert own.state() == before
 
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +21,13 @@ from orchestrator.guest.tick.guest import TickFirmware
 from orchestrator.host.local import LocalHost
 from orchestrator.look.gather import look
 from orchestrator.look.look import Condition, Look
+from orchestrator.packages.apt import PackagesError
+from orchestrator.packages.trees import unpack
 from orchestrator.vm.argv import qemu_args
 from orchestrator.vm.config import Accel, InstanceConfig
+from tests.support.linux_guest import linux_args
+from tests.support.needs import Need, lacking
+from tests.support.own_qemus import start_own
 from tests.support.processes import wait_until
 
 
@@ -43,7 +48,10 @@ def start(host: LocalHost, tmp_path: Path) -> Iterator[Start]:
     """Start QEMU with the tick firmware, which commits a fault at its fifth tick."""
     started = []
 
-    def run(accel: Accel, fault: Fault = Fault.NONE, *more: str, vcpus: int = 1, **guest: object):  # type: ignore[no-untyped-def]
+    def run(  # type: ignore[no-untyped-def]
+        accel: Accel, fault: Fault = Fault.NONE, *more: str, vcpus: int = 1,
+        qemu: Sequence[str] = (), **guest: object,
+    ):  # fmt: skip
         config = InstanceConfig(
             accel,
             GuestConfig(period_ns=20_000_000, vcpus=vcpus, **guest),  # type: ignore[arg-type]
@@ -57,7 +65,7 @@ def start(host: LocalHost, tmp_path: Path) -> Iterator[Start]:
         nulls = [word for each in ids for word in ("-chardev", each)]
         process = subprocess.Popen(
             [
-                host.facts.qemu.path,
+                *(qemu or (host.facts.qemu.path,)),
                 *("-chardev", "socket,id=qmp,path=qmp,server=on,wait=off"),
                 *(*nulls, *qemu_args(config), *more),
             ],
@@ -181,3 +189,42 @@ def test_what_cannot_be_looked_at(
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.thorough
+async def test_a_linux_without_anything_to_do_is_not_frozen(
+    host: LocalHost, tmp_path: Path
+) -> None:
+    """Its second vCPU has no timer armed, or a long one, and sleeps."""
+    own = start_own(tmp_path, Accel.TCG, "halt", "-smp", "2", args=linux_args(tmp_path, "asleep"))
+    try:
+        console = tmp_path / "console"
+        assert wait_until(
+            lambda: console.exists() and "asleep" in console.read_text(errors="replace"), 100
+        )
+        for _ in range(3):
+            found = await looked(Running(tmp_path / "qmp", own.process.pid, Accel.TCG), host)
+            assert not any(vcpu.condition.frozen for vcpu in found.vcpus)
+            assert found.condition in (ALIVE, UNKNOWN)
+    finally:
+        own.process.kill()
+        own.process.wait()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("fault", "condition"), [(Fault.NONE, ALIVE), (Fault.NO_REARM, BUG)])
+async def test_a_qemu_without_counters(
+    host: LocalHost, start: Start, kvm: Accel, fault: Fault, condition: Condition
+) -> None:
+    """QEMU 5.2 has no `query-stats`: the threads of a guest that halts say it."""
+    try:
+        tree = unpack("bullseye", ["qemu-system-x86"])
+    except PackagesError as error:
+        lacking(Need.PACKAGES, f"the QEMU of Debian bullseye: {error}")
+    binary, prefix = tree.command("usr/bin/qemu-system-x86_64")
+    firmware = ("-L", str(tree.root / "usr/share/seabios"), "-L", str(tree.root / "usr/share/qemu"))
+    running = start(kvm, fault, *firmware, qemu=(*prefix, binary), wait="halt")
+    found = await looked(running, host)
+    assert found.qemu is not None
+    assert found.qemu.startswith("5.2")
+    assert found.condition is condition

@@ -23,6 +23,7 @@ done
 
 WORK = {
     "idle": "/bin/busybox sleep 0.2",
+    "asleep": '[ $i -lt 3 ] || { echo "alive asleep"; /bin/busybox sleep 1000; }',
     "busy": "j=0; while [ $j -lt 3000 ]; do j=$((j + 1)); done",
 }
 

@@ -18,6 +18,12 @@ GIVEN_UP = {
     "watchdog": "the guest's watchdog expired",
 }
 
+#: Run states in which somebody asked QEMU not to let the guest run.
+PAUSED = {
+    "paused", "prelaunch", "preconfig", "inmigrate", "finish-migrate", "postmigrate", "save-vm",
+    "restore-vm", "debug", "colo", "suspended",
+}  # fmt: skip
+
 _RESET = (
     "A reset (`system_reset` in QEMU's monitor, `virsh reset`) or a new start without the "
     "snapshot brings the guest up again; what it had not written to its disks is lost."
@@ -100,6 +106,9 @@ def _stopped(state: str, readings: Sequence[VcpuReadings], setting: Setting) -> 
             if state == "io-error"
             else _RESET
         ]
+    elif state not in PAUSED:
+        condition, why = Condition.UNKNOWN, f"QEMU is in a run state that nobody knows: {state!r}"
+        helps = []
     else:
         condition, why = Condition.PAUSED, f"QEMU says {state!r}: it does not let the guest run"
         helps = ["Continue the guest: `cont` in QEMU's monitor, or `virsh resume DOMAIN`."]

@@ -21,6 +21,9 @@ FEW = 0.05
 #: With at least this share, it does.
 MANY = 0.5
 
+#: Exits a second by which a vCPU shows life that was never seen halted.
+MANY_EXITS = 3
+
 #: Least time for which a halted vCPU must have slept. A Linux guest of a distribution wakes every
 #: 4 s to feed its soft-lockup detector, even if it has nothing else to do.
 LEAST_SLEEP_NS = 5_000_000_000
@@ -48,7 +51,7 @@ def judge_vcpu(read: VcpuReadings, setting: Setting) -> VcpuLook:
 def _judge(read: VcpuReadings, setting: Setting) -> VcpuLook:
     lapics = [each.lapic for each in read.glances if each.lapic]
     registers = [each.registers for each in read.glances if each.registers]
-    if alive := _alive(read, lapics, setting):
+    if alive := _alive(read, lapics, registers, setting):
         return VcpuLook(read.vcpu, Condition.ALIVE, alive)
     if _starved(read.windows) and not setting.seen_frozen:
         return _unknown(
@@ -63,7 +66,12 @@ def _judge(read: VcpuReadings, setting: Setting) -> VcpuLook:
     return _without_sign(read, lapics, registers, setting)
 
 
-def _alive(read: VcpuReadings, lapics: Sequence[Lapic], setting: Setting) -> str:
+def _alive(
+    read: VcpuReadings,
+    lapics: Sequence[Lapic],
+    registers: Sequence[Registers],
+    setting: Setting,
+) -> str:
     """Return the signs of life as a clause; empty if there are none."""
     timers = {(each.lvtt, each.tmict, each.divide) for each in lapics}
     if len(timers) > 1:
@@ -82,7 +90,12 @@ def _alive(read: VcpuReadings, lapics: Sequence[Lapic], setting: Setting) -> str
             return f"interrupts woke it from a halt {counters.halt_wakeups:,} times {span}"
         if counters.irq_injections >= enough:
             return f"KVM injected {counters.irq_injections:,} interrupts {span}"
-        if not setting.paravirtual and not counters.yields and counters.own_exits >= enough:
+        running = not any(each.halted for each in registers)
+        if running:  # what it touches makes it leave the guest now and then, even if it is stuck
+            enough = max(enough, MANY_EXITS * window.ns / 1e9)
+        stuck = bool(registers) and not any(each.interrupt_flag for each in registers)
+        unclear = setting.paravirtual or counters.yields or stuck
+        if not unclear and counters.own_exits >= enough:
             return f"it left the guest {counters.own_exits:,} times by itself {span}"
     return ""
 

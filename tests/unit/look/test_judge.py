@@ -89,6 +89,16 @@ def test_a_guest_that_spins_for_a_lock_is_not_alive_for_that() -> None:
     assert told(read(replace(BUSY, counters=spinning))) is UNKNOWN
 
 
+def test_a_guest_that_is_stuck_leaves_now_and_then() -> None:
+    off = replace(RUNS, flags=2)
+    assert told(read(replace(BUSY, counters=TICKING), registers=off)) is UNKNOWN
+    unarmed = replace(ARMED, tmict=0)
+    few = replace(SILENT, exits=SILENT.exits + 4)
+    assert told(read(replace(BUSY, counters=few), unarmed)) is UNKNOWN
+    assert told(read(replace(BUSY, counters=few), unarmed, off)) is not ALIVE
+    assert told(read(replace(BUSY, counters=TICKING), unarmed)) is ALIVE
+
+
 def test_exits_of_a_paravirtual_back_end_show_nothing() -> None:
     setting = replace(SETTING, paravirtual=True)
     assert told(read(replace(BUSY, counters=TICKING)), setting=setting) is BUG

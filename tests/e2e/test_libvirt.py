@@ -150,7 +150,7 @@ def test_a_domain_is_looked_at_and_loaded_and_left_as_it_was(
     done = losttick(*named, "--seconds", "1", "--json")
     assert done.returncode == 0, done
     assert json.loads(done.stdout)["condition"] == "alive"
-    done = losttick(*named, "--loads", "2", "--yes", "--json")
+    done = losttick(*named, "--loads", "1", "--yes", "--json")
     assert done.returncode == 0, done
     found = json.loads(done.stdout)
     assert (found["verdict"], found["frozen"]) == ("clean", 0)

@@ -172,11 +172,18 @@ def test_the_command(
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        ((), 2, "name one QEMU"),
         (("--qmp", "nowhere"), 2, "there is no such socket"),
-        (("--qmp", "/etc/hostname"), 2, "it is no socket"),
-        (("--pid", str(2**22 + 5)), 2, "there is no such process"),
         (("--pid", "1"), 2, "it is no QEMU"),
+        *(
+            pytest.param(args, 2, said, marks=pytest.mark.thorough)
+            for args, said in (
+                ((), "name one QEMU"),
+                (("--qmp", "/etc/hostname"), "it is no socket"),
+                (("--pid", str(2**22 + 5)), "there is no such process"),
+                (("--qmp", "x", "--loads", "1", "--alive", "x"), "go together"),
+                (("--pid", "1", "--loads", "1"), "needs QEMU's monitor"),
+            )
+        ),
     ],
 )
 def test_what_cannot_be_looked_at(

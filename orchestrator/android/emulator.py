@@ -19,6 +19,7 @@ from orchestrator.android.errors import (
 )
 from orchestrator.android.running import Running
 from orchestrator.process.exit import ProcessExit
+from orchestrator.process.folder import base_folder
 from orchestrator.process.supervised import ProcessStartError, Supervised, supervise
 
 T = TypeVar("T")
@@ -133,6 +134,11 @@ async def started(wanted: Wanted, times: Times) -> AsyncIterator[Emulator]:
     Raises:
         EmulatorStartError: it could not be run, or there is no port for it.
     """
+    if "," in str(place := base_folder()):
+        raise EmulatorStartError(
+            f"the folder for run-time files, {place}, has a comma in its name, which an option of "
+            "QEMU can't have. Let XDG_RUNTIME_DIR name another one."
+        )
     port = _free_port()
     argv = ["/bin/sh", "-c", _WITH_MONITOR, "sh", *command_line(wanted, port)]
     try:

@@ -66,8 +66,8 @@ def _answer(conclusion: Conclusion, findings: Findings | None, avd: str) -> str:
             )
         case Answer.NO, Emulator.OTHERWISE:
             return (
-                f"{froze} This is not the kernel bug: its virtual processors do not look as they "
-                "do after the bug."
+                f"{froze} This is not the kernel bug: what its virtual processors show speaks "
+                "against it (see the details)."
             )
         case Answer.NO, Emulator.STOPPED:
             return (

@@ -235,7 +235,8 @@ async def _android(
             except LosttickError as error:
                 failures.append(error)
             except asyncio.CancelledError:
-                _tell(subject, conclude(findings, None), findings, None, failures)
+                if not as_json:
+                    _tell(subject, conclude(findings, None), findings, None, failures)
                 raise
     conclusion = conclude(findings, report)
     codes = [error_exit(error) for error in failures]

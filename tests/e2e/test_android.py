@@ -371,6 +371,4 @@ def test_an_avd_that_is_not_there(
     done = losttick("android", "--avd", "tablet")
     assert (done.returncode, done.stdout) == (2, "")
     assert "'tablet': there are phone" in done.stderr
-    assert losttick("android").returncode == 2
     assert losttick("android", "--avd", "phone", "--adb", "/nowhere").returncode == 3
-    assert losttick("android", "--attach").returncode == 2

@@ -104,6 +104,10 @@ LOSTTICK = Group(
             "Write the results of runs as JUnit, Markdown and other forms.",
             "orchestrator.cli.report:report",
         ),
+        "compare": Command(
+            "Compare runs cell by cell; did the loss rate get worse?",
+            "orchestrator.cli.compare:compare",
+        ),
         "bundle": Command(
             "Pack a run into one file that a stranger can read.",
             "orchestrator.cli.bundle:bundle",

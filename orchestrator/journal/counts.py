@@ -19,6 +19,7 @@ from orchestrator.journal.control import Control, control_of
 from orchestrator.journal.gap_samples import GapSamples
 from orchestrator.journal.pairing import Pairing
 from orchestrator.journal.phases import PhaseBin, Phases
+from orchestrator.journal.save_ticks import SaveTicks
 from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.plan.cell import Cell
 from orchestrator.stats.save_effect import BySave
@@ -68,6 +69,8 @@ class CellState:
     """Saves of which at least one load was lost."""
     by_save: BySave = field(default_factory=BySave)
     """How the losses fall on saves."""
+    save_ticks: SaveTicks = field(default_factory=SaveTicks)
+    """How the classes and times of first ticks fall on saves."""
     lost_by_vcpu: Counter[int] = field(default_factory=Counter)
     """How often each vCPU lost its timer. One load may lose several."""
     symptoms: Counter[Symptom] = field(default_factory=Counter)
@@ -162,6 +165,7 @@ class CellState:
         self.expired_saves += any(part.expired for part in save.vcpus)
         self.kvmclock_saves += all(part.kvmclock_ns > 0 for part in save.vcpus)
         self.by_save.begin()
+        self.save_ticks.begin()
         self._save = save.tag, self.phases.begin_save(save), save.generation > 0
 
     def count(self, trial: TrialRecord) -> None:
@@ -201,6 +205,8 @@ class CellState:
             self.lossy_saves += 1
             self.lost_by_vcpu.update(p.vcpu for p in trial.vcpus if p.outcome is _LOST)
         if outcome in TICKED:
+            if first:
+                self.save_ticks.count(outcome, first[0])
             return
         diagnosis = trial.diagnosis if trial.diagnoses else None
         if diagnosis:

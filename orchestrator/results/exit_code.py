@@ -12,7 +12,7 @@ class ExitCode(IntEnum):
     CLEAN = 0
     """Every cell is clean, or the command did what it was asked for."""
     AFFECTED = 1
-    """The host is affected. Nothing but this verdict ends with 1."""
+    """The host is affected; or a compared run is worse. Nothing else ends with 1."""
     USAGE = 2
     """Bad usage, a bad plan, or a journal that can't be used."""
     UNFIT = 3

@@ -16,17 +16,18 @@ def exceedance_p(before: int, rank: int, after: int, below: int) -> float:
         after: size of the second sample.
         below: how many of its values are below that value, at most.
     """
-    whole = _log_comb(before + after, after)
+    whole = log_comb(before + after, after)
     return min(
         1.0,
         sum(
             math.exp(
-                _log_comb(x + rank - 1, x) + _log_comb(after - x + before - rank, after - x) - whole
+                log_comb(x + rank - 1, x) + log_comb(after - x + before - rank, after - x) - whole
             )
             for x in range(below + 1)
         ),
     )
 
 
-def _log_comb(n: int, k: int) -> float:
+def log_comb(n: int, k: int) -> float:
+    """Return the logarithm of the number of ways to choose k of n."""
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

@@ -1,6 +1,6 @@
 """Loss rates with exact bounds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.stats.bounds import exact_high, exact_low, ruled_out
 from orchestrator.stats.save_effect import BySave
@@ -71,8 +71,15 @@ def loss_rate(losses: Losses, confidence: float) -> LossRate:
     if over_saves and by_save.differ:
         low, high = over_saves.low, over_saves.high
         return LossRate(over_saves.estimate, low, high, confidence, "save", over_saves)
+    return replace(rate_over_loads(losses, confidence), over_saves=over_saves)
+
+
+def rate_over_loads(losses: Losses, confidence: float) -> LossRate:
+    """Return the loss rate over loads. Its interval holds if losses do not depend on the save."""
     lost, trials = losses.lost, losses.trials
     worst = lost + losses.unresolved
+    if trials == 0:
+        return LossRate(None, 0.0, 1.0, confidence)
     if worst == 0:
         low, high = 0.0, ruled_out(trials, confidence)
     elif losses.as_planned:
@@ -80,7 +87,7 @@ def loss_rate(losses: Losses, confidence: float) -> LossRate:
     else:
         low = confidence_sequence(lost, trials, confidence)[0]
         high = confidence_sequence(worst, trials, confidence)[1]
-    return LossRate(lost / trials, low, high, confidence, over_saves=over_saves)
+    return LossRate(lost / trials, low, high, confidence)
 
 
 def rate_over_saves(by_save: BySave, confidence: float) -> SaveRate | None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.bugs.catalogue import APICV_BUG
@@ -51,6 +51,10 @@ class CellResult:
     """The statements of second witnesses about losses that were diagnosed as the known bug."""
     loads_blamed: bool = False
     """True if loads make ticks late. Otherwise late ticks are the host's own noise."""
+    losses: Losses = field(default_factory=lambda: Losses(0, 0))
+    """The counts that the loss rate is based on."""
+    rule_out: float = 0.01
+    """The loss rate that the plan wants ruled out."""
 
     @property
     def witnessed(self) -> bool:
@@ -201,7 +205,8 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         cut_short: whether the run ended before the cell did.
     """
     plan, cell = run.plan, state.cell
-    rate = loss_rate(_losses(state, plan), plan.limits.confidence)
+    losses = _losses(state, plan)
+    rate = loss_rate(losses, plan.limits.confidence)
     facts = state.facts or run.facts
     if state.facts is None:
         exposed = Exposure(ExposureState.UNKNOWN, "its host did not come up")
@@ -230,6 +235,8 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
     return CellResult(
         cell, facts, verdict, why, exposed, state, rate, case.likenesses, case.witnesses,
         loads_blamed=bool(late_anomalies(case)),
+        losses=losses,
+        rule_out=plan.limits.rule_out,
         accepted=verdict is Verdict.SKIPPED and state.lacks in plan.accept_skips,
     )  # fmt: skip
 

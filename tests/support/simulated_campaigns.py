@@ -112,13 +112,26 @@ def simulate(
     planned: int = PLANNED,
     loads_per_save: int = LOADS,
     seed: int = 1,
+    size: int = CAMPAIGNS,
+    stop_after: int | None = None,
 ) -> Campaigns:
-    """Run campaigns as a cell does: a loss or a stall ends a save, and a stall is tried again."""
-    rng, size = np.random.default_rng(seed), CAMPAIGNS
+    """Run campaigns as a cell does: a loss or a stall ends a save, and a stall is tried again.
+
+    Args:
+        draw: draws the loss rates of saves.
+        observer: who errs.
+        planned: trials of a campaign.
+        loads_per_save: most loads of a save.
+        seed: of the draws.
+        size: number of campaigns.
+        stop_after: diagnosed losses after which a campaign ends.
+    """
+    rng = np.random.default_rng(seed)
+    found = np.zeros(size, dtype=int)
     trials, tries = np.zeros(size, dtype=int), np.zeros(size, dtype=int)
     loads, rate = np.full(size, loads_per_save), np.zeros(size)
     steps = []
-    while (on := trials < planned).any():
+    while (on := (trials < planned) & (found < (stop_after or planned + 1))).any():
         new = on & (loads >= loads_per_save)
         rate = np.where(new, draw(rng, size), rate)
         loads[new] = 0
@@ -136,6 +149,7 @@ def simulate(
         tries[given_up] = 0
         trials += known | given_up
         loads += known
+        found += diagnosed
         loads[lost | stalls] = loads_per_save
     seen = rng.binomial(2, (1 - observer.missed) * (1 - observer.stall**3), size)
     return Campaigns(planned, loads_per_save, np.array(steps), seen)

@@ -4,9 +4,12 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.results.outputs.output import Output, OutputError, Service
+
+if TYPE_CHECKING:
+    from orchestrator.results.comparison.compare import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,16 @@ def index_writer() -> Callable[[Path, Callable[[str], None]], Path]:
     """
     found = _import("an index", "orchestrator.results.outputs.html.index", "report")
     return cast(Callable[[Path, Callable[[str], None]], Path], found.write_index)
+
+
+def comparison_page() -> "Callable[[Comparison], bytes]":
+    """Return the function that makes the page of a comparison.
+
+    Raises:
+        OutputError: a package that it needs is missing.
+    """
+    found = _import("a page", "orchestrator.results.outputs.html.comparison", "report")
+    return cast("Callable[[Comparison], bytes]", found.comparison_page)
 
 
 def _imported(kind: str) -> object:

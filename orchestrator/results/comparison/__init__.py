@@ -1,0 +1,1 @@
+"""Runs compared: equal cells of two or more runs, with exact answers."""

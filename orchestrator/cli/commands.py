@@ -85,6 +85,24 @@ LAB = Group(
     },
 )
 
+HISTORY = Group(
+    "Keep the results of many runs, and say which findings are new.",
+    {
+        "add": Command(
+            "Add runs to the history, or read them again.", "orchestrator.cli.history.add:add"
+        ),
+        "list": Command("List the runs of the history.", "orchestrator.cli.history.list:list_"),
+        "show": Command(
+            "Print a run of the history, and what is new in it.",
+            "orchestrator.cli.history.show:show",
+        ),
+        "prune": Command(
+            "Remove the folders of old runs; keep the newest evidence.",
+            "orchestrator.cli.history.prune:prune",
+        ),
+    },
+)
+
 LOSTTICK = Group(
     "Detect LAPIC timer interrupts that KVM loses when QEMU loads a snapshot.",
     {
@@ -127,6 +145,7 @@ LOSTTICK = Group(
             "Look at a running QEMU: is its guest frozen, and by this bug?",
             "orchestrator.cli.attach:attach",
         ),
+        "history": HISTORY,
         "plan": PLAN,
         "lab": LAB,
     },

@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.cli.compare_table import print_comparison
 from orchestrator.cli.exits import errors_to_exits
+from orchestrator.cli.history.options import Db, opened
 from orchestrator.cli.options import AsJson
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.text import print_json
@@ -39,9 +40,11 @@ def _margin(value: float | None) -> float | None:
 
 def compare(
     runs: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            help="Output folders of runs. The first is the one before.", metavar="RUN..."
+            help="Output folders, or runs of the history: a number, a label (nightly~1 is the "
+            "run before nightly), or kernel=VERSION. The first is the one before.",
+            metavar="RUN...",
         ),
     ],
     margin: Annotated[
@@ -64,6 +67,7 @@ def compare(
             show_default="worse and cant-tell",
         ),
     ] = None,
+    db: Db = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs cell by cell; did the loss rate get worse?
@@ -75,7 +79,7 @@ def compare(
     with errors_to_exits(as_json=as_json):
         page = _page(html)
         kinds = frozenset(fail_on or DEFAULT)
-        found = compared(_arms(runs), margin=margin, judged=judged_shifts(kinds))
+        found = compared(_arms(runs, db), margin=margin, judged=judged_shifts(kinds))
         if html and page:
             write_target(html, page(found))
         if as_json:
@@ -88,7 +92,7 @@ def compare(
     raise typer.Exit(comparison_exit(found, kinds))
 
 
-def _arms(runs: Sequence[Path]) -> list[Arm]:
+def _arms(runs: Sequence[str], db: str | None) -> list[Arm]:
     """Read the runs.
 
     Raises:
@@ -98,11 +102,22 @@ def _arms(runs: Sequence[Path]) -> list[Arm]:
         raise TooFewRunsError(
             f"comparing {runs[0]}: name another run to compare it with, such as the run before"
         )
-    places = [each.resolve() for each in runs]
+    found = [_arm(each, db) for each in runs]
+    identities = [identity for identity, _ in found]
     for place, run in enumerate(runs):
-        if places[place] in places[:place]:
+        if identities[place] in identities[:place]:
             raise TooFewRunsError(f"comparing {run}: it is named twice. Name two different runs")
-    return [read_arm(each, str(each)) for each in runs]
+    return [arm for _, arm in found]
+
+
+def _arm(name: str, db: str | None) -> tuple[str, Arm]:
+    """Return a run's identity, and the run: from its folder if there is one, or the history."""
+    folder = Path(name)
+    if folder.exists() or len(folder.parts) > 1:
+        return str(folder.resolve()), read_arm(folder, name)
+    history = opened(db)
+    run = history.find(name)
+    return str(Path(run.folder).resolve()), history.arm(run)
 
 
 def _page(html: Path | None) -> Callable[[Comparison], bytes] | None:

@@ -146,15 +146,20 @@ class Reports:
         options = replace(self.options, target=wanted.file)
         return output(wanted.kind).render(reports, options)
 
-    def write_at_end(self, folder: Path, code: ExitCode) -> ExitCode:
+    def write_at_end(self, folder: Path, code: ExitCode, changes: Sequence[str] = ()) -> ExitCode:
         """Write the outputs of a run that has ended; return the exit code after that.
 
         The run has its result, whatever becomes of its outputs. So no error ends the command.
+
+        Args:
+            folder: of the run.
+            code: the exit code of the result.
+            changes: what is new in it, in sentences.
         """
         if not self.wanted:
             return code
         try:
-            self.write([read_report(folder)])
+            self.write([replace(read_report(folder), changes=tuple(changes))])
         except LosttickError as error:
             say_error(str(error))
         except Exception as error:

@@ -11,12 +11,19 @@ import typer
 from orchestrator.campaign.accelerator import UNDER_TCG, auto_accel
 from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import events_to
-from orchestrator.cli.exits import ExitCode, FailOn, errors_to_exits, result_exit, run_async
+from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.history.keep import (
+    AddToHistory,
+    Keeper,
+    RunFailOnKinds,
+    keeper,
+    kinds_of_cells,
+)
+from orchestrator.cli.history.options import Db, HostName, Labels
 from orchestrator.cli.live import Show
 from orchestrator.cli.options import (
     AsJson,
     CommandDeadline,
-    FailOnKinds,
     Out,
     QemuUser,
     Seed,
@@ -27,7 +34,7 @@ from orchestrator.cli.options import (
 from orchestrator.cli.out import cut_short, out_folder, run_to_resume
 from orchestrator.cli.reports import ReportOption, Reports, reports_of
 from orchestrator.cli.resume_options import refuse_with_resume
-from orchestrator.cli.run_result import print_result
+from orchestrator.cli.run_result import end_run
 from orchestrator.cli.service import with_status
 from orchestrator.cli.whole import Whole
 from orchestrator.clock import Deadlines
@@ -44,7 +51,6 @@ from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.plan.faults import COMMAND_LINE
 from orchestrator.plan.load import build_plan, load_plan, merge
 from orchestrator.plan.plan import Plan
-from orchestrator.process.background import in_thread
 from orchestrator.registry import Registry
 from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
@@ -225,7 +231,11 @@ def run(
     ] = None,
     out: Out = None,
     report: ReportOption = None,
-    fail_on: FailOnKinds = None,
+    history: AddToHistory = False,
+    label: Labels = None,
+    host: HostName = None,
+    db: Db = None,
+    fail_on: RunFailOnKinds = None,
     shared_out: SharedOut = False,
     as_json: AsJson = False,
 ) -> None:
@@ -255,17 +265,18 @@ def run(
         },
     }  # fmt: skip
     deadlines = raised_deadlines(command_deadline, state_deadline)
-    with errors_to_exits(as_json=as_json, fail_on=fail_on):
+    with errors_to_exits(as_json=as_json, fail_on=kinds_of_cells(fail_on)):
         reports = reports_of(report, as_json=as_json, out=out)
+        kept = keeper(fail_on, add=history, labels=label, host=host, db=db)
         if resume:
             refuse_with_resume(plan, out, given)
-            work = _Work(resume, deadlines, qemu_user, reports, resume=True, shared_out=shared_out)
+            work = _Work(
+                resume, deadlines, qemu_user, reports, kept, resume=True, shared_out=shared_out
+            )
         else:
             built = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
-            work = _Work(out, deadlines, qemu_user, reports, built, shared_out=shared_out)
-        code = run_async(
-            lambda: _run(work, parallel, events, fail_on, by_phase=by_phase, as_json=as_json)
-        )
+            work = _Work(out, deadlines, qemu_user, reports, kept, built, shared_out=shared_out)
+        code = run_async(lambda: _run(work, parallel, events, by_phase=by_phase, as_json=as_json))
     raise typer.Exit(code)
 
 
@@ -277,6 +288,7 @@ class _Work:
     deadlines: Deadlines
     qemu_user: str | None
     reports: Reports
+    keeper: Keeper
     plan: Plan | None = None
     resume: bool = False
     shared_out: bool = False
@@ -286,7 +298,6 @@ async def _run(
     work: _Work,
     parallel: int | None,
     events: Path | None,
-    fail_on: list[FailOn] | None,
     *,
     by_phase: bool,
     as_json: bool,
@@ -294,9 +305,9 @@ async def _run(
     resumed = await run_to_resume(work.out if work.resume else None, shared=work.shared_out)
     if resumed and resumed.finished and work.out:
         result = judge_run(resumed, work.out / JOURNAL)
-        print_result(result, work.reports.screen(), by_phase=by_phase, as_json=as_json)
-        code = result_exit(result.ends, fail_on)
-        return await in_thread(work.reports.write_at_end, work.out, code)
+        return await end_run(
+            work.keeper, result, work.out, work.reports, by_phase=by_phase, as_json=as_json
+        )
     plan = resumed.plan if resumed else work.plan
     assert plan is not None
     new = out_folder(work.out, shared=work.shared_out)
@@ -318,8 +329,9 @@ async def _run(
                     qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
                     ask=ask_this_host, shared_out=work.shared_out,
                 )  # fmt: skip
-    print_result(result, work.reports.screen(), by_phase=by_phase, as_json=as_json)
-    return await in_thread(reports.write_at_end, folder, result_exit(result.ends, fail_on))
+    return await end_run(
+        work.keeper, result, folder, reports, work.reports, by_phase=by_phase, as_json=as_json
+    )
 
 
 async def _auto(plan: Plan, qemus: LocalQemus, show: Show) -> Accel:

@@ -126,6 +126,8 @@ class Report:
     identity: str = ""
     """The SHA-256 of the journal's first record, which no other run has. It stays when a run is
     resumed, and when its folder is moved."""
+    changes: tuple[str, ...] = ()
+    """What is new since the run before, in sentences; empty if nobody asked the history."""
     shown_as: str = ""
     """The folder as outputs name it; empty for its path."""
 

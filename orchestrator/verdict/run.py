@@ -118,6 +118,8 @@ class RunResult:
     """UTC, in ISO 8601."""
     ended_at: str = ""
     """The end of the last session; empty if that was killed, or goes on."""
+    machine: str = ""
+    """A digest of the machine that ran last; empty if it is not known."""
 
     @property
     def failed(self) -> bool:
@@ -174,6 +176,7 @@ def judge_run(state: RunState, journal: Path) -> RunResult:
         losttick=state.losttick,
         began_at=state.began_at,
         ended_at=state.ended_at,
+        machine=state.boot.machine,
     )
 
 

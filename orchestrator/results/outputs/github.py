@@ -71,6 +71,7 @@ def summary(reports: Sequence[Report], room: int = MOST_BYTES) -> bytes:
 
 def _parts(report: Report) -> Iterator[str]:
     yield heading(report)
+    yield from (paragraph(each) for each in report.changes)
     yield from opening(report)
     # Tables of some cells each, so that a part of them has room where all of them have not.
     for first in range(0, len(report.cases), 50):

@@ -65,6 +65,8 @@ def _suite(report: Report, within: str, options: OutputOptions) -> TestSuite:
     if is_time(report.began_at):
         suite.timestamp = report.began_at
     facts = {**identity(report), "verdict": str(report.verdict), "meaning": report.meaning}
+    if report.changes:
+        facts["changes"] = " ".join(report.changes)
     if report.interrupted is not None:
         facts["interrupted"] = report.interrupted
     if report.went_down:
@@ -116,6 +118,7 @@ def _results(case: Case) -> list[FinalResult]:
 
 def _told(case: Case, report: Report) -> Iterator[str]:
     """Yield the lines that a person reads who sees the case fail."""
+    yield from report.changes
     yield case.meaning
     if case.expected:
         yield f"This arm must be {case.expected} for the lab to prove anything."

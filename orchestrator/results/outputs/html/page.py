@@ -110,6 +110,7 @@ def _details(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _notices(report: Report) -> Iterator[str]:
+    yield from report.changes
     if report.went_down:
         yield f"The host went down {report.went_down}."
     if report.interrupted is not None:

@@ -1,0 +1,1 @@
+"""`losttick history`: one module a command."""

@@ -1,0 +1,1 @@
+"""The migrations of the history's tables, as Alembic runs them."""

@@ -1,0 +1,170 @@
+"""A history filled by a real run, and a history on a real PostgreSQL."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.results.history.place import HistoryTroubleError
+from orchestrator.results.history.store import History, open_history
+from tests.support.command import losttick_command
+from tests.support.made_history import add, night
+from tests.support.made_runs import losing
+from tests.support.needs import not_applicable
+from tests.unit.results.history.test_store import _WRITER
+
+
+def test_a_real_run_goes_into_the_history(tmp_path: Path) -> None:
+    """Twice, so that the second has a run before it."""
+    env = os.environ | {"XDG_DATA_HOME": str(tmp_path / "data")}
+    for number in (1, 2):
+        done = subprocess.run(
+            losttick_command(
+                "run", "--accel", "tcg", "--trials", "3", "--rule-out", "0.9", "--period", "10",
+                "--controls", "1",
+                "--history", "--label", "test", "--out", str(tmp_path / str(number)),
+                "--fail-on", "new", "--report", f"junit={tmp_path}/junit{number}.xml",
+            ),
+            capture_output=True, text=True, env=env, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("Nothing new ")
+    assert "since run 1 (test)" in done.stdout
+    assert 'name="changes" value="Nothing new since run 1' in (tmp_path / "junit2.xml").read_text()
+    compared = subprocess.run(
+        losttick_command("compare", "test~1", "test", "--margin", "0.9", "--json"),
+        capture_output=True, text=True, env=env, check=False,
+    )  # fmt: skip
+    (cell,) = json.loads(compared.stdout)["comparisons"][0]["cells"]
+    assert (cell["A"]["loads"], cell["B"]["loads"], cell["A"]["blind"]) == (3, 3, None)
+
+
+# --- PostgreSQL ---
+
+
+def _programs() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        not_applicable("PostgreSQL's server is not installed (apt install postgresql)")
+    return found[-1].parent
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a private cluster on a Unix socket, which does not run as root."""
+    programs = _programs()
+    folder = tmp_path_factory.mktemp("pg")
+    become: list[str] = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            not_applicable("PostgreSQL refuses root, and there is no setpriv to become another")
+        become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        for each in (folder, *folder.parents[:2]):
+            each.chmod(0o755)
+        shutil.chown(folder, "nobody", "nogroup")
+    data = folder / "data"
+    subprocess.run(
+        [*become, programs / "initdb", "-D", data, "-A", "trust", "-U", "losttick", "-N"],
+        check=True, capture_output=True, cwd="/",
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [*become, programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses="],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 30
+        while not (folder / ".s.PGSQL.5432").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield f"postgresql://losttick@/postgres?host={folder}"
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def database(server: str) -> str:
+    """Make an empty database on the server."""
+    import psycopg
+
+    name = f"history{time.monotonic_ns()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name}")  # type: ignore[arg-type]  # a literal
+    return server.replace("/postgres?", f"/{name}?")
+
+
+def answers(history: History) -> object:
+    """Return everything that a history says, without the numbers of its runs."""
+    runs = sorted(history.runs(), key=lambda run: run.identity)
+    return [
+        (run.identity, run.verdict, run.labels, run.host, history.cells(run),
+         [(c.id, c.losses, c.ticks, c.outcomes, c.facts) for c in history.arm(run).cells])
+        for run in runs
+    ]  # fmt: skip
+
+
+def test_it_answers_as_sqlite_does(database: str, tmp_path: Path) -> None:
+    hostile = "6.5\0\ud800'; drop table runs --"
+    sqlite, postgres = open_history(str(tmp_path / "history.sqlite")), open_history(database)
+    for number, rate in ((1, 0), (2, 0.1), (3, 0)):
+        folder = night(tmp_path, number, losing(rate), losttick=hostile.replace("\ud800", ""))
+        for history in (sqlite, postgres):
+            add(history, folder, "nightly", f"n{number}")
+            add(history, folder, "nightly")
+    assert answers(sqlite) == answers(postgres)
+    assert [history.find("nightly~1").began_at for history in (sqlite, postgres)] == [
+        "2026-11-02T01:00:00.000Z"
+    ] * 2
+    before = [history.before(history.find("nightly")) for history in (sqlite, postgres)]
+    assert [run and run.identity for run in before] == [
+        history.find("nightly~1").identity for history in (sqlite, postgres)
+    ]
+
+
+def test_two_writers_of_which_one_is_killed_and_a_restore(database: str, tmp_path: Path) -> None:
+    """Both make the tables. What is there is whole, and is made anew from the journals."""
+    folders = [night(tmp_path, number, losing(0.1, seed=number)) for number in (1, 2, 3)]
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, database, *map(str, each)],
+            stdout=subprocess.PIPE, text=True,
+        )
+        for each in (folders[:2], folders[1:])
+    ]  # fmt: skip
+    try:
+        assert writers[0].stdout
+        assert writers[0].stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        writers[0].kill()
+        rest, _ = writers[1].communicate(timeout=100)
+    finally:
+        for each in writers:
+            each.kill()
+            each.communicate()
+    assert rest.endswith("done\n")
+    history, restored = open_history(database), open_history(str(tmp_path / "anew.sqlite"))
+    for run in history.runs():
+        add(restored, Path(run.folder))
+    assert answers(history) == answers(restored)
+    assert len(history.runs()) >= 2
+
+
+def test_a_server_that_goes_away(server: str, database: str, tmp_path: Path) -> None:
+    import psycopg
+
+    history = open_history(database)
+    add(history, night(tmp_path, 1, losing(0)))
+    name = database.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")  # type: ignore[arg-type]  # a literal
+    with pytest.raises(HistoryTroubleError, match="Nothing was changed"):
+        history.runs()

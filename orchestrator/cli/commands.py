@@ -96,6 +96,10 @@ HISTORY = Group(
             "Print a run of the history, and what is new in it.",
             "orchestrator.cli.history.show:show",
         ),
+        "trend": Command(
+            "Find cells whose loss rate or first tick changed, and when.",
+            "orchestrator.cli.history.trend:trend",
+        ),
         "prune": Command(
             "Remove the folders of old runs; keep the newest evidence.",
             "orchestrator.cli.history.prune:prune",

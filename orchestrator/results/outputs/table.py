@@ -1,7 +1,7 @@
 """The table of outputs. The module of an output is imported when that output is asked for."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,6 +10,7 @@ from orchestrator.results.outputs.output import Output, OutputError, Service
 
 if TYPE_CHECKING:
     from orchestrator.results.comparison.compare import Comparison
+    from orchestrator.results.history.trend import CellTrend
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,16 @@ def comparison_page() -> "Callable[[Comparison], bytes]":
     """
     found = _import("a page", "orchestrator.results.outputs.html.comparison", "report")
     return cast("Callable[[Comparison], bytes]", found.comparison_page)
+
+
+def trend_page() -> "Callable[[Sequence[CellTrend]], bytes]":
+    """Return the function that makes the page of a trend.
+
+    Raises:
+        OutputError: a package that it needs is missing.
+    """
+    found = _import("a page", "orchestrator.results.outputs.html.trend", "report")
+    return cast("Callable[[Sequence[CellTrend]], bytes]", found.trend_page)
 
 
 def _imported(kind: str) -> object:

@@ -11,6 +11,7 @@ ALLOWED = {
     "cache/inventory.py": "an entry's age, for `lab list` and `lab clean --older-than`",
     "cache/program.py": "the date of an entry of the cache",
     "cache/store.py": "the time of an entry's last use",
+    "cli/history/prune.py": "the age of a run whose folder may go",
     "cli/out.py": "the name of an output folder",
     "journal/line.py": "the time of a record, for its reader",
     "lab/emulator/bochs.py": "the date of an entry of the cache",

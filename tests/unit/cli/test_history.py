@@ -174,3 +174,19 @@ def test_a_run_without_an_end_can_be_added(place: Path) -> None:
     folder = make_run(place / "cut", losing(0, 20), ends=False)
     assert losttick("history", "add", folder).returncode == 0
     assert "(not ended)" in losttick("history", "list").stdout
+
+
+def test_trend(place: Path) -> None:
+    for number in range(1, 10):
+        night(place / "many", number, losing(0.1 if number > 6 else 0, seed=number))
+    losttick("history", "add", place / "many")
+    page = place / "trend.html"
+    done = losttick("history", "trend", "--html", page)
+    assert done.returncode == 0
+    assert "changed from 0.000%" in done.stdout
+    assert "in run 7 (2026-11-07) at 95% probability" in done.stdout
+    assert "1 of 1 cells changed" in page.read_text()
+    (cell,) = json.loads(losttick("history", "trend", "--json").stdout)
+    assert [each["first_run"] for each in cell["changes"]] == [7]
+    assert losttick("history", "trend", "--html", "/nowhere/x.html").returncode == 2
+    assert "No change in 0 cells" in losttick("history", "trend", "--host", "none").stdout

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from enum import StrEnum
 
-from orchestrator.results.comparison.compare import ERROR, Answer, CellComparison, Comparison
+from orchestrator.results.comparison.compare import TOLD, Answer, CellComparison, Comparison
 from orchestrator.results.comparison.shifts import Shifted
 from orchestrator.results.exit_code import GRAVITY, ExitCode
 
@@ -44,6 +44,6 @@ def _cell_codes(cell: CellComparison, fail_on: Collection[CompareFailOn]) -> set
     if cell.answer is Answer.CANT_TELL and CompareFailOn.CANT_TELL in fail_on:
         codes.add(ExitCode.INCONCLUSIVE)
     kinds = judged_shifts(fail_on)
-    if any(shift.kind in kinds and shift.found(ERROR) for shift in cell.shifts):
+    if any(shift.kind in kinds and shift.found(TOLD) for shift in cell.shifts):
         codes.add(ExitCode.ANOMALOUS)
     return codes

@@ -4,7 +4,7 @@ from typing import Any
 
 from orchestrator.journal.plain import plain
 from orchestrator.results.comparison.arm import Arm, ArmCell
-from orchestrator.results.comparison.compare import ERROR, CellComparison, Comparison, Pair
+from orchestrator.results.comparison.compare import ERROR, TOLD, CellComparison, Comparison, Pair
 from orchestrator.results.comparison.words import cell_notes, cell_sentence
 from orchestrator.stats.rate import LossRate
 
@@ -62,7 +62,7 @@ def _cell(cell: CellComparison, pair: Pair) -> dict[str, Any]:
         "shifts": [
             {
                 "kind": str(shift.kind),
-                "found": shift.found(ERROR),
+                "found": shift.found(TOLD),
                 "words": shift.words,
                 "p": shift.p,
                 "p_holm": shift.adjusted,

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 from orchestrator.findings.outcome import CAME, STOPPED, TICKED, Outcome
 from orchestrator.results.comparison.arm import Arm, ArmCell
-from orchestrator.results.comparison.compare import ERROR, Answer, CellComparison, Comparison, Pair
+from orchestrator.results.comparison.compare import (
+    ERROR,
+    TOLD,
+    Answer,
+    CellComparison,
+    Comparison,
+    Pair,
+)
 from orchestrator.results.outputs.html.numbers import percent
 from orchestrator.stats.difference import MOST_LOADS, Difference
 from orchestrator.stats.rate import LossRate
@@ -101,7 +108,7 @@ def cell_notes(cell: CellComparison, pair: Pair) -> Iterator[str]:
             f"{pair.letter}, so only the loss rates are compared."
         )
     for shift in cell.shifts:
-        if shift.found(ERROR):
+        if shift.found(TOLD):
             yield (
                 f"The {shift.kind} of the first tick shifted: {shift.words} "
                 f"(p = {shift.adjusted:.2g})."

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from orchestrator.results.comparison.compare import ERROR
+from orchestrator.results.comparison.compare import ERROR, TOLD
 from orchestrator.stats.difference import Interval, difference
 from orchestrator.stats.holm import holm
 from orchestrator.stats.permutation import Tails, compare_rates
@@ -150,9 +150,9 @@ def test_false_answers_of_equal_runs(point: str) -> None:
                     found.append(cached(arms[0].of(cell), arms[1].of(cell)).both)
                 elif checked < 200:
                     checked += 1
-                    assert compare_rates(arms[0].of(cell), arms[1].of(cell)).both > ERROR / CELLS
+                    assert compare_rates(arms[0].of(cell), arms[1].of(cell)).both > TOLD / CELLS
             adjusted = holm(found + [1.0] * (CELLS - len(found)))
-            wrong += min(adjusted) <= ERROR
+            wrong += min(adjusted) <= TOLD
     within(wrong, COMPARISONS, f"false worse or better, {CELLS} cells: {point}")
 
 
@@ -240,7 +240,7 @@ def test_power(rate: float, loads: int, per_save: int) -> None:
     clean = ((per_save, 0),) * whole + (((rest, 0),) if rest else ())
     tails: list[Tails] = [cached(clean, found.of(number)) for number in range(tries)]
     alone, one_of_many = (
-        sum(each.both <= level for each in tails) / tries for level in (ERROR, ERROR / CELLS)
+        sum(each.both <= level for each in tails) / tries for level in (TOLD, TOLD / CELLS)
     )
     print(
         f"0 against {rate:.0%}, {loads:,} loads, {per_save} a save: worse in {alone:.1%}, "

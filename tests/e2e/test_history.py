@@ -17,7 +17,7 @@ from orchestrator.results.history.store import History, open_history
 from tests.support.command import losttick_command
 from tests.support.made_history import add, night
 from tests.support.made_runs import losing
-from tests.support.needs import not_applicable
+from tests.support.needs import Need, lacking
 from tests.unit.results.history.test_store import _WRITER
 
 
@@ -52,7 +52,7 @@ def test_a_real_run_goes_into_the_history(tmp_path: Path) -> None:
 def _programs() -> Path:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
-        not_applicable("PostgreSQL's server is not installed (apt install postgresql)")
+        lacking(Need.POSTGRESQL, "its server is not installed (apt install postgresql)")
     return found[-1].parent
 
 
@@ -64,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     become: list[str] = []
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
-            not_applicable("PostgreSQL refuses root, and there is no setpriv to become another")
+            lacking(Need.POSTGRESQL, "it refuses root, and there is no setpriv")
         become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
         for each in (folder, *folder.parents[:2]):
             each.chmod(0o755)

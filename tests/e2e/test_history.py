@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,9 @@ import pytest
 from orchestrator.results.history.place import HistoryTroubleError
 from orchestrator.results.history.store import History, open_history
 from tests.support.command import losttick_command
-from tests.support.made_history import add, night
+from tests.support.made_history import WRITER, add, night
 from tests.support.made_runs import losing
 from tests.support.needs import Need, lacking
-from tests.unit.results.history.test_store import _WRITER
 
 
 def test_a_real_run_goes_into_the_history(tmp_path: Path) -> None:
@@ -57,17 +57,24 @@ def _programs() -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """Yield the URL of a private cluster on a Unix socket, which does not run as root."""
     programs = _programs()
-    folder = tmp_path_factory.mktemp("pg")
+    # Another user could not pass the folders of pytest.
+    with (
+        tempfile.TemporaryDirectory(prefix="losttick-pg") as folder,
+        _started(programs, Path(folder)) as url,
+    ):
+        yield url
+
+
+@contextlib.contextmanager
+def _started(programs: Path, folder: Path) -> Iterator[str]:
     become: list[str] = []
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
             lacking(Need.POSTGRESQL, "it refuses root, and there is no setpriv")
         become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-        for each in (folder, *folder.parents[:2]):
-            each.chmod(0o755)
         shutil.chown(folder, "nobody", "nogroup")
     data = folder / "data"
     subprocess.run(
@@ -135,7 +142,7 @@ def test_two_writers_of_which_one_is_killed_and_a_restore(database: str, tmp_pat
     folders = [night(tmp_path, number, losing(0.1, seed=number)) for number in (1, 2, 3)]
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", _WRITER, database, *map(str, each)],
+            [sys.executable, "-c", WRITER, database, *map(str, each)],
             stdout=subprocess.PIPE, text=True,
         )
         for each in (folders[:2], folders[1:])

@@ -8,6 +8,21 @@ from orchestrator.results.history.entry import About, entry
 from orchestrator.results.history.store import History, open_history
 from tests.support.made_runs import Load, make_run
 
+#: A program that adds runs again and again. Its arguments are the database and the folders.
+WRITER = """
+import sys
+from pathlib import Path
+from orchestrator.results.history.entry import entry
+from orchestrator.results.history.store import open_history
+history = open_history(sys.argv[1])
+entries = [entry(Path(each)) for each in sys.argv[2:]]
+print("ready", flush=True)
+for _ in range(30):
+    for each in entries:
+        history.add(each)
+print("done", flush=True)
+"""
+
 
 def night(
     folder: Path, number: int, loads: "Iterable[Load] | Mapping[str, Iterable[Load]]", **how: Any

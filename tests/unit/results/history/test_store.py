@@ -24,7 +24,7 @@ from orchestrator.results.history.place import HistoryError, default_database
 from orchestrator.results.history.schema import METADATA
 from orchestrator.testing import FACTS
 from tests.support.golden_reports import laid
-from tests.support.made_history import add, night, opened
+from tests.support.made_history import WRITER, add, night, opened
 from tests.support.made_runs import FULL, losing, other
 from tests.support.run_folders import OLD_JOURNALS, make_run_folder
 
@@ -217,23 +217,9 @@ def test_the_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
 # --- writers ---
 
-_WRITER = """
-import sys
-from pathlib import Path
-from orchestrator.results.history.entry import entry
-from orchestrator.results.history.store import open_history
-history = open_history(sys.argv[1])
-entries = [entry(Path(each)) for each in sys.argv[2:]]
-print("ready", flush=True)
-for _ in range(30):
-    for each in entries:
-        history.add(each)
-print("done", flush=True)
-"""
-
 
 def _writer(place: Path, *folders: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", _WRITER, str(place), *map(str, folders)]
+    command = [sys.executable, "-c", WRITER, str(place), *map(str, folders)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 

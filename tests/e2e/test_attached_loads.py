@@ -222,6 +222,12 @@ ENDS = (signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SI
         signal.SIGHUP)  # fmt: skip
 
 
+def heed() -> None:
+    """Heed signals as at a terminal: what is ignored in the background stays ignored."""
+    for number in set(ENDS) - {signal.SIGKILL}:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def test_losttick_is_ended_at_any_moment(start: Start, best_accel: Accel) -> None:
     own = start(best_accel)
     before = own.state()
@@ -230,6 +236,7 @@ def test_losttick_is_ended_at_any_moment(start: Start, best_accel: Accel) -> Non
         with subprocess.Popen(
             losttick_command("attach", "--qmp", own.qmp, "--loads", "1000", "--yes"),
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            preexec_fn=heed,
         ) as process:  # fmt: skip
             assert process.stderr
             for line in process.stderr:

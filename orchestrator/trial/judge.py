@@ -1,5 +1,6 @@
 """Judges the ticks after a load by the guest's running time."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -74,6 +75,10 @@ class Judge:
         self._period_ns = limits.period_ns
         self._at_once = LATE_NS / limits.period_ns
         self._slack = max(LATE - 1, self._at_once)
+        if instance.config.program.kernel_tick_ns:
+            # It counts interrupts, and skips those that a wait of the vCPU delayed: a tick is due
+            # by so much later, however long the vCPU has run before it.
+            self._at_once = math.inf
         self._silence_periods = limits.silence_ns / limits.period_ns
         self._resumed = resumed
         self._due = due

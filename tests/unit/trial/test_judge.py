@@ -9,8 +9,10 @@ import pytest
 from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import VcpuSave
-from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.config import DEFAULT_GUEST, GuestConfig
 from orchestrator.guest.lines import UNTOLD, Tick
+from orchestrator.guest.protocol import Guest
+from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import Stage
 from orchestrator.guest.wait import Wait
@@ -47,11 +49,12 @@ def judge(
     wait: Wait = Wait.BUSY,
     state: SavedState = SavedState.ARMED,
     accel: Accel = Accel.KVM,
+    program: Guest = GUESTS[DEFAULT_GUEST],
     **saved: Any,
 ) -> Judge:
     """Return a judge of the ticks after a save at tick 7, whose load began at 0 ms."""
     guest = GuestConfig(mode=mode, period_ns=PERIOD_NS, wait=wait, state=state)
-    config = InstanceConfig(accel, guest)
+    config = InstanceConfig(accel, guest, program)
     pace = Pace()
     pace.known_cycles = PERIOD_NS * TSC_PER_NS
     for number in range(4):
@@ -258,3 +261,24 @@ async def test_no_tick_comes_before_the_end_of_a_hold(at_ms: int, outcome: Outco
     found.hear(Arrival(replace(tick(8, at_ms), progress=spun), at_ms * MS))
     decided = (await found.decide()).outcome
     assert decided is outcome if outcome else decided.ticked
+
+
+@pytest.mark.parametrize(
+    ("guest", "waited_ms", "outcome"),
+    [
+        ("tick", 6, Outcome.LATE),
+        ("linux", 6, Outcome.INDISTINCT),
+        ("linux", 0, Outcome.LATE),
+    ],
+)
+async def test_a_kernel_skips_the_interrupts_that_a_wait_delayed(
+    guest: str, waited_ms: int, outcome: Outcome
+) -> None:
+    """The vCPU has run for 3 ms since the wait, and the tick comes 6 ms after a period."""
+    judged = judge("one-shot", ResumeTiming(), 0, program=GUESTS[guest])
+    judged.hear(Arrival(tick(8, 10), 10 * MS))
+    units = waited_ms * MS * TSC_PER_NS
+    waited = {"stolen": units, "longest": units, "since_longest": 3 * MS * TSC_PER_NS}
+    late = replace(tick(9, 36), **waited, since_last=waited["since_longest"])
+    judged.hear(Arrival(late, 36 * MS))
+    assert (await judged.decide()).outcome is outcome

@@ -437,7 +437,8 @@ static void control_ends(void)
 {
     apic_write(APIC_LVTT, lvtt);
     self->stage = SILENT;
-    self->swallowed = (u32)(interrupts_read().swallowed - nmis_known);
+    /* Whether, not how often: a load in the window can bring an interrupt that had come before. */
+    self->swallowed = interrupts_read().swallowed != nmis_known;
     turn_begins();
 }
 

@@ -181,12 +181,23 @@ def test_nobody_can_be_asked(start: Start, losttick: Losttick, best_accel: Accel
     assert own.state() == before
 
 
+#: Ways to end losttick, by turns.
+ENDS = (signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL,
+        signal.SIGHUP)  # fmt: skip
+
+
+def heed() -> None:
+    """Heed signals as at a terminal: what is ignored in the background stays ignored."""
+    for number in set(ENDS) - {signal.SIGKILL}:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def test_the_answer_of_a_person(start: Start, best_accel: Accel) -> None:
     own = start(best_accel)
     before = own.state()
     command, *args = losttick_command("attach", "--qmp", own.qmp, "--loads", "1")
     for answer, code in (("", 2), ("y", 0)):
-        person = pexpect.spawn(command, args, timeout=60, encoding="utf-8")
+        person = pexpect.spawn(command, args, timeout=60, encoding="utf-8", preexec_fn=heed)
         person.expect_exact("on its disks too, is undone")
         person.expect_exact("[y/N] ")
         assert own.process.poll() is None
@@ -195,7 +206,7 @@ def test_the_answer_of_a_person(start: Start, best_accel: Accel) -> None:
         person.close()
         assert person.exitstatus == code, said
         assert ("Nothing was touched" in said) is (code == 2)
-    person = pexpect.spawn(command, args, timeout=60, encoding="utf-8")
+    person = pexpect.spawn(command, args, timeout=60, encoding="utf-8", preexec_fn=heed)
     person.expect_exact("[y/N] ")
     began = time.monotonic()
     person.sendintr()
@@ -215,17 +226,6 @@ def come_back(own: OwnQemu, before: object) -> None:
         return False
 
     assert wait_until(back, BACK_S), (own.state(), before)
-
-
-#: Ways to end losttick, by turns.
-ENDS = (signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL,
-        signal.SIGHUP)  # fmt: skip
-
-
-def heed() -> None:
-    """Heed signals as at a terminal: what is ignored in the background stays ignored."""
-    for number in set(ENDS) - {signal.SIGKILL}:
-        signal.signal(number, signal.SIG_DFL)
 
 
 def test_losttick_is_ended_at_any_moment(start: Start, best_accel: Accel) -> None:

@@ -96,7 +96,8 @@ def goes_on(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 6, done.stdout + done.stderr  # there was no control
     result = read_result(tmp_path / "out")
-    assert (result.interrupted, result.cells[0].counts.trials) == (None, 3)
+    assert result.interrupted is None
+    assert result.cells[0].counts.trials >= 3  # on a busy host more, beside shams
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,24 @@ def losttick_command(*args: str) -> Sequence[str]:
     return [sys.executable, "-m", "orchestrator", *args]
 
 
+def _heed() -> None:
+    """Heed signals as at a terminal. A background job of a shell, or nohup, ignores them."""
+    for each in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def started(
     *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator["subprocess.Popen[str]"]:
     """Start the command as a terminal would; whatever becomes of the test, it is ended.
 
-    Under a runner that was itself started in the background SIGINT is ignored, and
-    children inherit that: here it is as it is for a user.
+    A runner that was itself started in the background ignores signals, and children inherit
+    that: here it is as it is for a user.
     """
     process = subprocess.Popen(
         losttick_command(*args), cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+        text=True, preexec_fn=_heed,
     )  # fmt: skip
     try:
         yield process

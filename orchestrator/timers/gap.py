@@ -19,9 +19,9 @@ LATE = 1.1
 #: machine an interrupt comes up to 0.7 ms late though the vCPU runs.
 LATE_NS = 1_000_000
 
-#: Longest time by which a tick may have come late though the vCPU ran, so that the next tick of a
-#: timer that runs by itself came sooner. A virtual machine was seen whose KVM delivers up to 1.3 ms
-#: late.
+#: Longest time by which a tick may have come late though the vCPU ran: after a wait for a CPU, or
+#: so that the next tick of a timer that runs by itself came sooner. One virtual machine's KVM
+#: delivers up to 1.3 ms late.
 DELIVERY_NS = 2_000_000
 
 #: Shortest time between two ticks by the TSC, in periods. After a shorter one the tick is

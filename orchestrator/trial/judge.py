@@ -73,8 +73,8 @@ class Judge:
         self._save = save
         self._pace = pace
         self._period_ns = limits.period_ns
-        self._at_once = LATE_NS / limits.period_ns
-        self._slack = max(LATE - 1, self._at_once)
+        self._at_once = DELIVERY_NS / limits.period_ns
+        self._slack = max(LATE - 1, LATE_NS / limits.period_ns)
         if instance.config.program.kernel_tick_ns:
             # It counts interrupts, and skips those that a wait of the vCPU delayed: a tick is due
             # by so much later, however long the vCPU has run before it.
@@ -162,7 +162,7 @@ class Judge:
         due = self._due or self._timer.due(save.phase, timing, save.hold_left)
         outcome, late = classify(span, due, timing), past_due(span, due)
         self._past_a_class = past_a_class(span, due)
-        self._first_late = late_in_class(span, due) + DELIVERY_NS / self._period_ns
+        self._first_late = late_in_class(span, due) + self._at_once
         if outcome is Outcome.LATE and late <= self._slack:
             outcome = Outcome.INDISTINCT
         # A vCPU that sleeps may have waited for a CPU. One that waited when it was stopped has
@@ -253,8 +253,7 @@ class Judge:
             held_back = max(held_back, *(gap.stolen for gap in self._gaps[-1:]), 0.0)
             if len(self._heard) == 2:
                 span = self._span  # a tick that was there at the resume fired any time before
-                held_back = max(span.high - span.low, self._past_a_class)
-                held_back += DELIVERY_NS / self._period_ns
+                held_back = max(span.high - span.low, self._past_a_class) + self._at_once
                 held_back = held_back if span.low > TOLERANCE else 1.0
             if self._timer.catches_up:
                 behind = self._gaps[-1].behind if self._gaps else self._first_behind(before)

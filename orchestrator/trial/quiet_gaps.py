@@ -12,7 +12,7 @@ from orchestrator.findings.save import Save
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
-from orchestrator.timers.gap import LATE_NS
+from orchestrator.timers.gap import DELIVERY_NS
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.pace import Pace
 from orchestrator.vm.config import InstanceConfig
@@ -49,21 +49,27 @@ def quiet_gaps(ticks: Sequence[Tick], pace: Pace, config: InstanceConfig) -> tup
     period = pace.known_cycles
     if not period:
         return ()
-    at_once = LATE_NS / config.guest.period_ns * period
-    pairs = _reloaded(ticks, period, at_once) if config.timer.reloads else _armed(ticks, at_once)
+    at_once = DELIVERY_NS / config.guest.period_ns * period
+    pairs = (
+        _reloaded(ticks, period, at_once) if config.timer.reloads else _armed(ticks, pace, at_once)
+    )
     return tuple(
         round(cycles_between(before.tsc, tick.tsc) / period / (tick.sequence - before.sequence), 4)
         for before, tick in pairs
     )
 
 
-def _armed(ticks: Sequence[Tick], at_once: float) -> Iterator[tuple[Tick, Tick]]:
+def _armed(ticks: Sequence[Tick], pace: Pace, at_once: float) -> Iterator[tuple[Tick, Tick]]:
     """Yield pairs of ticks of a timer that the guest arms in the handler of each tick.
 
-    Only the second of the two must have come in time.
+    Only the second of the two must have come in time. A guest that was held up while it printed
+    may have armed its timer after that, or have missed the moment at which it was due.
     """
     for before, tick in itertools.pairwise(ticks):
-        if tick.sequence == before.sequence + 1 and (not tick.longest or tick.since_last > at_once):
+        waited = cycles_between(before.tsc, tick.tsc) - tick.print_cycles
+        ran = tick.since_last if tick.longest else waited
+        held_up = pace.stolen_cycles(tick) - tick.stolen
+        if tick.sequence == before.sequence + 1 and ran > at_once >= held_up:
             yield before, tick
 
 

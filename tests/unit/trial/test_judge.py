@@ -160,6 +160,21 @@ async def test_a_tick_in_time_after_several_late_ones(
     assert decided is outcome if outcome else decided.ticked
 
 
+@pytest.mark.parametrize(("ran_ms", "outcome"), [(1.3, None), (2.5, Outcome.MISSED)])
+async def test_kvm_may_take_two_milliseconds_to_deliver_a_tick_that_waited(
+    ran_ms: float, outcome: Outcome | None
+) -> None:
+    """The vCPU stood for 260 ms, in which its timer fired."""
+    found = judge("one-shot", ResumeTiming(since_load=0.05, until_tick=1.2), 1.0)
+    found.hear(Arrival(replace(tick(8, 20.5), progress=2 * SPINS), int(20.5 * MS)))
+    away, since = 260 * MS * TSC_PER_NS, int(ran_ms * MS * TSC_PER_NS)
+    turns = {"stolen": away, "longest": away, "since_longest": since, "since_last": since}
+    at = 20.5 + 10 + 260 + ran_ms
+    found.hear(Arrival(replace(tick(9, at), **turns), int(at * MS)))
+    decided = await found.decide()
+    assert decided.outcome is outcome if outcome else decided.outcome.ticked, decided.why
+
+
 @pytest.mark.parametrize(
     ("mode", "periods", "outcome"),
     [

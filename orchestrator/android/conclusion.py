@@ -12,7 +12,7 @@ from orchestrator.verdict.verdict import Verdict
 
 
 class Kernel(enum.StrEnum):
-    """What the kernel's own test shows of the known bug."""
+    """The kernel's own test shows this of the known bug."""
 
     HAS_BUG = "has the bug"
     LACKS_BUG = "lacks the bug"
@@ -23,7 +23,7 @@ class Kernel(enum.StrEnum):
 
 
 class Emulator(enum.StrEnum):
-    """What the emulator has shown."""
+    """The emulator has shown this."""
 
     LIKE_THE_BUG = "froze like the bug"
     OTHERWISE = "froze otherwise"

@@ -1,4 +1,4 @@
-"""What was seen of an emulator, as data."""
+"""Observations of an emulator, as data."""
 
 import enum
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from orchestrator.bugs.catalogue import APICV_BUG
 
 
 class Guest(enum.StrEnum):
-    """What the guest did after a load, or when it was found."""
+    """The guest did this after a load, or when it was found."""
 
     RAN = "ran"
     FROZE = "froze"
@@ -17,7 +17,7 @@ class Guest(enum.StrEnum):
 
 
 class Likeness(enum.StrEnum):
-    """What a frozen guest looks like from outside."""
+    """A frozen guest looks like this from outside."""
 
     BY_BUG = "frozen as by the known bug"
     OTHERWISE = "frozen otherwise"
@@ -28,7 +28,7 @@ class Likeness(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """What a silent guest is, judged by its vCPUs and their LAPICs."""
+    """The state of a silent guest, judged by its vCPUs and their LAPICs."""
 
     likeness: Likeness
     why: str
@@ -57,15 +57,15 @@ class Findings:
     """Loads that were asked for."""
     loads: tuple[Load, ...]
     freeze: Freeze | None = None
-    """Of the last load, if the guest froze."""
+    """The freeze after the last load, if the guest froze."""
     qemu: str = ""
     """The version of the emulator's QEMU; empty if it was not asked."""
     trouble: str = ""
-    """What losttick could not put back; empty if nothing is left behind."""
+    """Whatever losttick could not put back, in words; empty if nothing is left behind."""
 
     @property
     def last(self) -> Guest:
-        """What the guest did last."""
+        """The guest did this last."""
         return self.loads[-1].guest if self.loads else Guest.RAN
 
     @property

@@ -73,18 +73,7 @@ class Monitor(Commands):
         *,
         deadline_ns: int | None = None,
     ) -> Any:
-        """Run a QMP command and return its value.
-
-        Args:
-            command: its name.
-            arguments: as JSON has them.
-            deadline_ns: of the host's time; `deadlines.command_ns` by default.
-
-        Raises:
-            CommandFailedError: QEMU answered with an error.
-            MonitorTimeoutError: QEMU did not answer within the deadline.
-            MonitorClosedError: the connection ended.
-        """
+        """Run a QMP command and return its value; see `Commands.execute`."""
         deadline_ns = deadline_ns or self.deadlines.command_ns
         try:
             async with self.clock.deadline(deadline_ns):

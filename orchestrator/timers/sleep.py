@@ -4,9 +4,6 @@ from orchestrator.findings.cause import Cause
 from orchestrator.guest.lapic import LVT_TIMER_MODE
 from orchestrator.timers.timer import Sleep
 
-#: The LAPIC's timer counts at 1 GHz, under KVM and TCG alike.
-_NS_PER_COUNT = 1
-
 
 def explain_sleep(sleep: Sleep, title: str, *, expires: bool) -> tuple[Cause, str]:
     """Return the cause and the sentence for a timer of the LAPIC.
@@ -39,7 +36,7 @@ def explain_sleep(sleep: Sleep, title: str, *, expires: bool) -> tuple[Cause, st
         return Cause.WRONG_VECTOR, f"{why}; another vector waits in the IRR: {shown}."
     if now.tpr >> 4 >= vector >> 4:
         return Cause.NOT_DELIVERABLE, f"{why}; TPR holds the tick back: {shown}."
-    takes_ns = now.tmict * now.divide * _NS_PER_COUNT
+    takes_ns = now.armed_ns or 0
     if not expires or not sleep.slept or takes_ns >= sleep.silent_ns:
         return (
             Cause.UNEXPLAINED,

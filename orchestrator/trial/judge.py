@@ -28,7 +28,7 @@ from orchestrator.timers.gap import (
     judge,
     lag,
     missing,
-)  # fmt: skip
+)
 from orchestrator.trial.clock_judge import ClockJudge
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
@@ -249,8 +249,8 @@ class Judge:
         periods = cycles_between(before.tick.tsc, tick.tsc) / pace.cycles_per_period
         held_back = 0.0
         if self._timer.reloads:
-            held_back = lag(self._gaps, self._first_late)
-            held_back = max(held_back, *(gap.stolen for gap in self._gaps[-1:]), 0.0)
+            stolen = self._gaps[-1].stolen if self._gaps else 0.0
+            held_back = max(stolen, lag(self._gaps, self._first_late))
             if len(self._heard) == 2:
                 span = self._span  # a tick that was there at the resume fired any time before
                 held_back = max(span.high - span.low, self._past_a_class) + self._at_once

@@ -15,10 +15,10 @@ import pytest
 from orchestrator.process import folder
 from orchestrator.vm.config import Accel
 from tests.support.command import losttick_command, started
+from tests.support.command_here import valid_junit
 from tests.support.journal import journal_dicts
 from tests.support.needs import Need, lacking, not_applicable
 from tests.support.processes import marked_processes, wait_until
-from tests.support.report_command import valid_junit
 from tests.support.steps import steps
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

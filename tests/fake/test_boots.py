@@ -29,11 +29,11 @@ from orchestrator.testing import FACTS, FakeHost, Script, immediate
 from orchestrator.vm.config import Accel
 from tests.support.bundles import archive, write_bundle
 from tests.support.bundles import entry as file
+from tests.support.command_here import written
 from tests.support.cut_short_runs import PLAN
 from tests.support.heard import Heard
 from tests.support.journal import journal_dicts
 from tests.support.needs import not_applicable
-from tests.support.report_command import written
 from tests.support.run_folders import make_run_folder
 
 #: What this computer is known by. Without an id it is not known.

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.results.report import Report
+from tests.support.command_here import valid_junit
 from tests.support.golden_reports import KINDS, NAMES, REPORTS, rendered, reports
-from tests.support.report_command import valid_junit
 
 
 @pytest.fixture(scope="module")

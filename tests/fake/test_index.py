@@ -12,8 +12,8 @@ import pytest
 
 from orchestrator.results.outputs.html import index as index_page
 from orchestrator.testing import FACTS, Script, immediate, lost
+from tests.support.command_here import report
 from tests.support.cut_short_runs import cut_short, go_on
-from tests.support.report_command import report
 from tests.support.run_folders import make_run_folder
 from tests.support.virtual_time import in_virtual_time
 

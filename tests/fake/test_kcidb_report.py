@@ -6,8 +6,8 @@ from pathlib import Path
 import kcidb_io
 
 from orchestrator.testing import Script, lost
+from tests.support.command_here import report
 from tests.support.cut_short_runs import go_on
-from tests.support.report_command import report
 
 COMMIT = "9cfec6d097c607e36199cf0cfbb8cf5acbd8e9b2"
 

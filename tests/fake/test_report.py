@@ -10,9 +10,9 @@ from orchestrator.results.outputs.table import OUTPUTS, output
 from orchestrator.results.report import read_report
 from orchestrator.results.status import Status
 from orchestrator.testing import Script, immediate, lost
+from tests.support.command_here import report, valid_junit
 from tests.support.cut_short_runs import cut_short, go_on
 from tests.support.golden_reports import laid
-from tests.support.report_command import report, valid_junit
 
 
 @pytest.fixture

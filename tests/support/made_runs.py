@@ -25,8 +25,8 @@ from orchestrator.plan.load import build_plan
 from orchestrator.plan.plan import Plan
 from orchestrator.testing import FACTS
 from orchestrator.vm.config import Accel
+from tests.support.command_here import written
 from tests.support.records import save_record
-from tests.support.report_command import written
 
 #: A load: its outcome, and when its first tick came.
 Load = tuple[Outcome, First | None]

@@ -1,37 +1,20 @@
 """The command `losttick compare`."""
 
-import contextlib
-import io
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
-from unittest import mock
 
 import pytest
 
-from orchestrator.cli import main
 from orchestrator.journal.file import JOURNAL
+from tests.support.command_here import losttick
 from tests.support.made_reports import HOSTILE
 from tests.support.made_runs import FULL, losing, make_run, other
 
 
 def compare(*args: str | Path) -> "subprocess.CompletedProcess[str]":
     """Run `losttick compare` in this process."""
-    command = ["losttick", "compare", *map(str, args)]
-    with (
-        mock.patch.object(sys, "argv", command),
-        mock.patch.dict(os.environ, COLUMNS="300"),
-        contextlib.redirect_stdout(io.StringIO()) as output,
-        contextlib.redirect_stderr(io.StringIO()) as error,
-    ):
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-    assert isinstance(code, int)
-    return subprocess.CompletedProcess(command, code, output.getvalue(), error.getvalue())
+    return losttick("compare", *args, columns=300)
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """The commands `losttick history`, and `losttick compare` by names of the history."""
 
-import contextlib
-import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,29 +9,17 @@ from unittest import mock
 
 import pytest
 
-from orchestrator.cli import main
 from orchestrator.cli.exits import ExitCode, FailOn
 from orchestrator.cli.history.keep import Keeper, NoHistoryError, RunFailOn, keeper
 from orchestrator.results.result import read_result
+from tests.support.command_here import losttick as run_here
 from tests.support.made_history import night
 from tests.support.made_runs import losing, make_run
 
 
 def losttick(*args: str | Path) -> "subprocess.CompletedProcess[str]":
-    """Run the command in this process."""
-    command = ["losttick", *map(str, args)]
-    with (
-        mock.patch.object(sys, "argv", command),
-        mock.patch.dict(os.environ, COLUMNS="300"),
-        contextlib.redirect_stdout(io.StringIO()) as output,
-        contextlib.redirect_stderr(io.StringIO()) as error,
-    ):
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-    assert isinstance(code, int)
-    return subprocess.CompletedProcess(command, code, output.getvalue(), error.getvalue())
+    """Run a command in this process, in a wide terminal."""
+    return run_here(*args, columns=300)
 
 
 @pytest.fixture(autouse=True)

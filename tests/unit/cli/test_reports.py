@@ -18,8 +18,8 @@ from orchestrator.cli.text import print_json
 from orchestrator.errors import InputError
 from orchestrator.results.outputs.table import OUTPUTS
 from orchestrator.testing import Script, immediate
+from tests.support.command_here import valid_junit
 from tests.support.cut_short_runs import cut_short
-from tests.support.report_command import valid_junit
 
 
 @pytest.mark.parametrize(

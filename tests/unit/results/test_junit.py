@@ -10,8 +10,8 @@ from orchestrator.results.outputs.output import OutputOptions
 from orchestrator.results.outputs.table import output
 from orchestrator.results.report import Report
 from orchestrator.verdict.verdict import Verdict
+from tests.support.command_here import valid_junit
 from tests.support.made_reports import HOSTILE, HOSTILE_NAME, arm, case, every_kind, report
-from tests.support.report_command import valid_junit
 
 
 def junit(*reports: Report) -> JUnitXml:

@@ -13,9 +13,9 @@ from orchestrator.results.outputs.output import OutputOptions
 from orchestrator.results.outputs.table import output
 from orchestrator.results.report import Report
 from orchestrator.verdict.verdict import Verdict
+from tests.support.command_here import written
 from tests.support.made_reports import HOSTILE, HOSTILE_NAME, arm, case, every_kind, report
 from tests.support.records import heads
-from tests.support.report_command import written
 
 #: What losttick itself writes; the comments part texts that would be links.
 PLAIN = {

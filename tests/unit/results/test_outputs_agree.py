@@ -16,9 +16,9 @@ from orchestrator.results.outputs.output import OutputError, OutputOptions
 from orchestrator.results.outputs.table import output
 from orchestrator.results.report import Report, read_report
 from orchestrator.verdict.verdict import Ended, Verdict
+from tests.support.command_here import valid_junit
 from tests.support.made_reports import arm, case, report
 from tests.support.places import GOLDEN
-from tests.support.report_command import valid_junit
 
 Change = Callable[[dict[str, Any]], dict[str, Any] | None]
 

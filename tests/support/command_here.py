@@ -1,7 +1,8 @@
-"""The command `losttick report`, and checks of what it writes."""
+"""Commands that run in this process, and checks of what `losttick report` writes."""
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -21,11 +22,13 @@ from tests.support.places import ROOT
 SCHEMA = ROOT / "tests" / "schemas" / "junit-10.xsd"
 
 
-def report(*args: str | Path) -> "subprocess.CompletedProcess[str]":
-    """Run `losttick report` in this process."""
-    command = ["losttick", "report", *map(str, args)]
+def losttick(*args: str | Path, columns: int | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run a command in this process, as in a terminal of so many columns."""
+    command = ["losttick", *map(str, args)]
+    width = {} if columns is None else {"COLUMNS": str(columns)}
     with (
         mock.patch.object(sys, "argv", command),
+        mock.patch.dict(os.environ, width),
         contextlib.redirect_stdout(io.StringIO()) as output,
         contextlib.redirect_stderr(io.StringIO()) as error,
     ):
@@ -35,6 +38,11 @@ def report(*args: str | Path) -> "subprocess.CompletedProcess[str]":
             code = ended.code
     assert isinstance(code, int)
     return subprocess.CompletedProcess(command, code, output.getvalue(), error.getvalue())
+
+
+def report(*args: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run `losttick report` in this process."""
+    return losttick("report", *args)
 
 
 def valid_junit(document: str) -> JUnitXml:

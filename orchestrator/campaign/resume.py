@@ -36,7 +36,7 @@ def read_run(folder: Path, held: OutFolder | None = None) -> RunState:
         if not has_begun(folder / JOURNAL, held):
             raise ResumeError(
                 f"{doing}: it was cut off before it began. Start it again with the same command: "
-                f"the folder may be named with --out once more."
+                "the folder may be named with --out once more."
             )
         state = read_state(folder / JOURNAL, held)
     except OSError as error:

@@ -6,6 +6,8 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.findings.cause import INTERRUPT_LOST
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.local import LocalHost
+from orchestrator.journal.file import read_journal
+from orchestrator.journal.trial_record import TrialRecord
 from orchestrator.plan.load import build_plan
 from orchestrator.timers.registry import TIMERS
 from orchestrator.verdict.run import CellResult
@@ -28,6 +30,9 @@ async def campaign(
     out.mkdir(exist_ok=True)
     (cell,) = (await run_plan(host, plan, accel, out)).cells
     print(cell.cell.id, dict(cell.counts.outcomes), cell.why)
+    for record in read_journal(out / "journal.jsonl"):
+        if isinstance(record, TrialRecord) and not record.outcome.ticked:
+            print(record.role, record.outcome, record.why, *(d.sentence for d in record.diagnoses))
     return cell
 
 

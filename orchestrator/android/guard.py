@@ -19,9 +19,13 @@ from orchestrator.android.console import Console, Times
 from orchestrator.android.emulator import LOOK_S, Emulator
 from orchestrator.android.errors import RefusedError
 from orchestrator.errors import LosttickError
+from orchestrator.process.successor import Successor
 
 #: Longest time that the guard may take for the snapshot, and for the emulator's end, in seconds.
 _DELETE_S, _END_S = 30.0, 10.0
+
+#: How long losttick waits for its guard to do so.
+PATIENCE_S = _DELETE_S + _END_S + 5.0
 
 #: The folder that has the package, for a process that does not inherit losttick's search path.
 _PACKAGES = Path(__file__).parents[2]
@@ -35,29 +39,25 @@ async def guarded(emulator: Emulator, tag: str) -> AsyncIterator[None]:
         emulator: an emulator that runs, or has just been started.
         tag: the only snapshot that losttick makes; it must be gone when the context ends.
     """
-    theirs, ours = os.pipe()
-    try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "orchestrator.android.guard",
-            str(theirs), str(emulator.port), tag, "end" if emulator.owned else "keep",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            pass_fds=(theirs, *emulator.lifelines),
-            env={**os.environ, "PYTHONPATH": _search_path()},
-            start_new_session=True,  # a Ctrl-C at the terminal is losttick's
-        )  # fmt: skip
-    except BaseException:
-        os.close(ours)
-        raise
-    finally:
-        os.close(theirs)
+    end = "end" if emulator.owned else "keep"
+    successor = await Successor.start(
+        ("-P", "-m", "orchestrator.android.guard"),
+        (str(emulator.port), tag, end),
+        pass_fds=emulator.lifelines,
+        environment={**os.environ, "PYTHONPATH": _search_path()},
+        quiet=True,
+    )
     try:
         yield
-        os.write(ours, b"d")
-    finally:
-        os.close(ours)
-        await process.wait()
+    except BaseException:
+        try:
+            done = await successor.take_over(PATIENCE_S) == 0
+        except TimeoutError:
+            done = False
+        if not done:  # somebody killed or stopped it
+            await clean_up(emulator.port, tag, end=emulator.owned)
+        raise
+    await successor.release()
 
 
 def _search_path() -> str:

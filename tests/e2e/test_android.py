@@ -1,6 +1,8 @@
 """`losttick android` against a stand-in for the emulator, with a real QEMU in it."""
 
+import asyncio
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -34,7 +36,7 @@ from tests.support.android.emulator import Behaviour
 from tests.support.android.install import install
 from tests.support.command import started
 from tests.support.needs import Need, lacking, not_applicable
-from tests.support.processes import wait_until
+from tests.support.processes import marked_processes, wait_until
 from tests.support.shim import shim_environment
 
 AIMS = Aims(loads=2, alive_s=2, boot_s=30)
@@ -342,6 +344,51 @@ def test_a_signal_leaves_neither_snapshot_nor_emulator(
         assert wait_until(lambda: own_snapshot_deleted(tmp_path), 10), commands(tmp_path)
         if not attach:
             assert wait_until(lambda: commands(tmp_path)[-1] == "kill", 10)
+
+
+def kill_guard(marker: str) -> None:
+    """Kill the guard among the processes of this test."""
+    (guard,) = [
+        pid
+        for pid, line in marked_processes(marker).items()
+        if "orchestrator.android.guard" in line
+    ]
+    os.kill(guard, signal.SIGKILL)
+
+
+async def until_said(words: str, place: Path, testing: "asyncio.Task[Findings]") -> None:
+    """Wait until the emulator has been given a command."""
+    log = place / "log"
+    while not (log.exists() and words in log.read_text()):
+        assert not testing.done(), testing.result()
+        await asyncio.sleep(0.05)
+
+
+async def test_a_killed_guard_leaves_all_to_losttick(
+    use: Callable[..., Behaviour], tmp_path: Path, nothing_left_behind: str
+) -> None:
+    use(silent_after=0)
+    testing = asyncio.create_task(phone_examined())
+
+    await until_said("avd snapshot load", tmp_path, testing)
+    kill_guard(nothing_left_behind)
+    testing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await testing
+    assert own_snapshot_deleted(tmp_path)
+    assert commands(tmp_path)[-1] == "kill"
+
+
+@pytest.mark.thorough
+async def test_a_killed_guard_spoils_no_answer(
+    use: Callable[..., Behaviour], tmp_path: Path, nothing_left_behind: str
+) -> None:
+    use()
+    testing = asyncio.create_task(phone_examined())
+    await until_said("avd snapshot save", tmp_path, testing)
+    kill_guard(nothing_left_behind)
+    assert [load.guest for load in (await testing).loads] == [Guest.RAN, Guest.RAN]
+    assert own_snapshot_deleted(tmp_path)
 
 
 def test_the_command_tells_of_emulator_and_kernel(

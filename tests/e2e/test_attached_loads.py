@@ -33,7 +33,7 @@ from orchestrator.vm.config import Accel
 from tests.support.command import losttick_command
 from tests.support.linux_guest import linux_args
 from tests.support.own_qemus import OwnQemu, prepare, start_own
-from tests.support.processes import wait_until
+from tests.support.processes import marked_processes, wait_until
 from tests.support.shim import shim_environment
 
 KILLS = int(os.environ.get("LOSTTICK_TEST_KILLS", "3"))
@@ -313,6 +313,26 @@ STEPS = (b'"stop"', b"savevm", b'"cont"', b"loadvm", b"delvm")
 def test_losttick_is_killed_at_each_step(start: Start, best_accel: Accel, step: bytes) -> None:
     own = start(best_accel)
     kill_at(own, step, own.state())
+
+
+@pytest.mark.thorough
+async def test_a_killed_guardian_spoils_nothing(
+    host: LocalHost, start: Start, best_accel: Accel, nothing_left_behind: str
+) -> None:
+    own = start(best_accel)
+    before = own.state()
+
+    def kill(words: str) -> None:
+        if words.startswith("save"):
+            (found,) = [pid for pid, line in marked_processes(nothing_left_behind).items()
+                        if guardian.__file__ in line]  # fmt: skip
+            os.kill(found, signal.SIGKILL)
+
+    async with socket_target(own.qmp) as target:
+        watching = Watching(exposure(host.facts, best_accel, None), 1_000_000_000)
+        trials = await try_loads(target, 1, watching, kill)
+    assert [load.condition for load in trials.loads] == [Condition.ALIVE]
+    assert await asyncio.to_thread(own.state) == before
 
 
 async def test_the_connection_is_lost(host: LocalHost, start: Start, best_accel: Accel) -> None:

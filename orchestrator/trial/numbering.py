@@ -107,6 +107,10 @@ class Numbering:
         In a guest that was loaded, the tick after the save ends the turn that the stop cut. That
         turn begins at the save's TSC. If the line of that tick was skipped, the turn is in the
         line of the next one, and under TCG it is as long as the TSC jumped.
+
+        The turn that the stop cut in a guest that was not loaded began before the load. How long
+        ago a turn began is known by the pace, which is not exact: it must have begun nearer to
+        the load's beginning than to `cont`.
         """
         tick, resumed, save = first.tick, self._resumed, self._save
         if not tick.longest or not save.tsc or resumed.by_itself:
@@ -117,7 +121,8 @@ class Numbering:
         if abs(ended - tick.longest) <= UNIT_CYCLES:
             return False
         ago = (tick.since_longest + tick.longest) / self._pace.cycles_per_period
-        return ago > (first.at_ns - resumed.since_ns) / self._period_ns
+        between_ns = (resumed.load_ns + resumed.since_ns) / 2
+        return ago > (first.at_ns - between_ns) / self._period_ns
 
     async def judge_later(self, before: Arrival, heard: Arrival) -> Judgement:
         """Return what a tick shows whose number is not near that of the tick before it."""

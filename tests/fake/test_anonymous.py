@@ -19,7 +19,13 @@ from orchestrator.journal.records import KINDS
 from orchestrator.results.bundling.addresses import IPV4, IPV6, MAC
 from orchestrator.results.bundling.host_names import domains, host_names
 from orchestrator.results.bundling.pack import NotAnonymousError, pack
-from orchestrator.results.bundling.secrets import DOMAIN, HOST, Secrets, secrets_here
+from orchestrator.results.bundling.secrets import (
+    DOMAIN,
+    HOST,
+    NETWORK_DEVICES,
+    Secrets,
+    secrets_here,
+)
 from orchestrator.results.report import read_report
 from orchestrator.testing import FACTS, lost
 from tests.support.bundles import contents
@@ -53,6 +59,8 @@ def plants(home: Path) -> list[str]:
     ]  # fmt: skip
     known = [each.read_text().strip() for each in (boot, machine) if each.exists()]
     found += [each for each in known if each]  # a system that never booted has an empty machine id
+    macs = [each.read_text().strip() for each in Path(NETWORK_DEVICES).glob("*/address")]
+    found += [each.replace(":", "") for each in macs if each.strip("0:")]  # its digits alone
     return [*found, "0123456789abcdef0123456789abcdef", "01234567-89ab-cdef-0123-456789abcdef"]
 
 

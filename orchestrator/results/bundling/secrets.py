@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from orchestrator.host.boot import BOOT_ID, MACHINE_ID
-from orchestrator.results.bundling.addresses import has_address, without_addresses
+from orchestrator.results.bundling.addresses import MAC, has_address, without_addresses
 from orchestrator.results.bundling.host_names import domains, host_names
 
 #: Words that stand for what is hidden.
@@ -28,6 +28,9 @@ _SHORT = 5
 
 #: Names of hosts that tell nothing.
 _COMMON_HOSTS = {"localhost", "localhost.localdomain", "debian", "ubuntu", HOST}
+
+#: Its folders have the MAC address of each network device.
+NETWORK_DEVICES = "/sys/class/net"
 
 _HOME = re.compile(r"/(?:home|Users)/([^/\s\"'\\:;,|)<>\]]+)")
 
@@ -156,6 +159,11 @@ def secrets_here(folder: Path, more: Iterable[str] = ()) -> Secrets:
     for file in (MACHINE_ID, "/var/lib/dbus/machine-id", BOOT_ID):
         with contextlib.suppress(OSError):
             found.hide_id(Path(file).read_text().strip())
+    for device in Path(NETWORK_DEVICES).glob("*/address"):  # here its bare digits are hidden, too
+        with contextlib.suppress(OSError):
+            digits = device.read_text().strip().replace(":", "")
+            if digits.strip("0"):
+                found.hide(digits, MAC.replace(":", ""))
     found.words.pop("/", None)
     return found
 

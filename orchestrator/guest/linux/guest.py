@@ -20,14 +20,11 @@ from orchestrator.guest.linux.config import (
 from orchestrator.guest.linux.initramfs import initramfs
 from orchestrator.guest.linux.kernel import DEFAULT_KERNEL, guest_kernel
 from orchestrator.guest.linux.lines import parse
-from orchestrator.guest.protocol import Memory, Question
+from orchestrator.guest.protocol import Question
 from orchestrator.guest.saved_state import SavedState
-from orchestrator.guest.state import GuestState
-from orchestrator.guest.tick.config import DEBUG_PORT, Switches
-from orchestrator.guest.tick.lines import LINE
-from orchestrator.guest.tick.state import SIZE, STATE_ADDRESS, STATE_STRIDE, parse_state
+from orchestrator.guest.tick.config import Switches
+from orchestrator.guest.tick.printed import PrintsAsTickFirmware, debug_ports
 from orchestrator.guest.wait import Wait
-from orchestrator.host.chardevs import console_chardev
 
 #: Names of the kernel and of its first file system in QEMU's folder.
 KERNEL_FILE, INITRAMFS_FILE = "vmlinuz", "initramfs"
@@ -43,7 +40,7 @@ _USER = 3
 
 
 @dataclass(frozen=True, slots=True)
-class LinuxGuest:
+class LinuxGuest(PrintsAsTickFirmware):
     """A Linux kernel whose first process ticks."""
 
     kernel: str = DEFAULT_KERNEL
@@ -102,31 +99,17 @@ class LinuxGuest:
 
     def qemu_args(self, config: GuestConfig) -> list[str]:
         """Return the arguments for kernel, command line, debug ports and the kernel's log."""
-        ports = [
-            f"isa-debugcon,iobase={DEBUG_PORT + vcpu:#x},chardev={console_chardev(vcpu)}"
-            for vcpu in range(self.consoles(config))
-        ]
         return [
             *("-kernel", KERNEL_FILE, "-initrd", INITRAMFS_FILE),
             *("-append", command_line(config, self.switches)),
-            *(argument for port in ports for argument in ("-device", port)),
+            *debug_ports(0, self.consoles(config)),
             *("-chardev", f"ringbuf,id={LOG_CHARDEV},size={LOG_BYTES}"),
             *("-device", f"isa-serial,chardev={LOG_CHARDEV}"),
         ]
 
-    def consoles(self, config: GuestConfig) -> int:
-        """Return 1 where the vCPUs share the port, else one console for each vCPU."""
-        return 1 if config.shared_port else config.vcpus
-
-    line: re.Pattern[bytes] = field(default=LINE, init=False, repr=False, compare=False)
-
     def parse(self, match: re.Match[bytes]) -> tuple[int, Line] | None:
         """Return which vCPU says what; None if the checksum is wrong."""
         return parse(match)
-
-    async def state(self, memory: Memory, vcpu: int) -> GuestState:
-        """Read the state block of one vCPU."""
-        return parse_state(await memory.read(STATE_ADDRESS + vcpu * STATE_STRIDE, SIZE))
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -136,8 +119,3 @@ class LinuxGuest:
             Question("NMI 2", answer_ns=ANSWER_NS),
             Question("NMI 3, which re-arms", rearms=True, answer_ns=ANSWER_NS),
         )
-
-    @property
-    def control_tick(self) -> int:
-        """The sixth tick: by then the pace of the guest is known."""
-        return 6

@@ -7,20 +7,18 @@ from dataclasses import dataclass, field
 from orchestrator.guest.bare import BareGuest
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Line
-from orchestrator.guest.protocol import Memory, Question
+from orchestrator.guest.protocol import Question
 from orchestrator.guest.saved_state import SavedState
-from orchestrator.guest.state import GuestState
 from orchestrator.guest.tick.config import (
     CONFIG_FILE,
-    DEBUG_PORT,
     MODES,
     TICK_VECTOR,
     Switches,
     record,
 )
 from orchestrator.guest.tick.image import firmware
-from orchestrator.guest.tick.lines import LINE, parse
-from orchestrator.guest.tick.state import SIZE, STATE_ADDRESS, STATE_STRIDE, parse_state
+from orchestrator.guest.tick.lines import parse
+from orchestrator.guest.tick.printed import PrintsAsTickFirmware, debug_ports
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.guest.wait import Wait
 from orchestrator.host.chardevs import console_chardev
@@ -30,7 +28,7 @@ BIOS_FILE = "tick.bin"
 
 
 @dataclass(frozen=True, slots=True)
-class TickFirmware(BareGuest):
+class TickFirmware(PrintsAsTickFirmware, BareGuest):
     """A 64 KiB firmware image that does nothing but tick."""
 
     switches: Switches = field(default_factory=Switches)
@@ -70,11 +68,6 @@ class TickFirmware(BareGuest):
     def qemu_args(self, config: GuestConfig) -> list[str]:
         """Return the arguments for image, configuration record, UART and debug ports."""
         first = 0 if config.debug_port else 1  # the firmware finds the debug port by itself
-        ports = range(first, self.consoles(config))
-        devices = [
-            f"isa-debugcon,iobase={DEBUG_PORT + vcpu:#x},chardev={console_chardev(vcpu)}"
-            for vcpu in ports
-        ]
         # By default QEMU's RTC goes on while its VM is stopped, and catches up with a storm.
         rtc = ("-rtc", "clock=vm") if config.mode == TimerMode.RTC else ()
         return [
@@ -82,25 +75,12 @@ class TickFirmware(BareGuest):
             *rtc,
             *("-fw_cfg", f"name={CONFIG_FILE},string={record(config, self.switches)}"),
             *(() if config.debug_port else ("-serial", f"chardev:{console_chardev(0)}")),
-            *(argument for device in devices for argument in ("-device", device)),
+            *debug_ports(first, self.consoles(config)),
         ]
-
-    def consoles(self, config: GuestConfig) -> int:
-        """Return 1 where the vCPUs share the UART, else one console for each vCPU."""
-        return 1 if config.shared_port else config.vcpus
-
-    @property
-    def line(self) -> re.Pattern[bytes]:
-        """Pattern of one line."""
-        return LINE
 
     def parse(self, match: re.Match[bytes]) -> tuple[int, Line] | None:
         """Return which vCPU says what; None if the checksum is wrong."""
         return parse(match)
-
-    async def state(self, memory: Memory, vcpu: int) -> GuestState:
-        """Read the state block of one vCPU."""
-        return parse_state(await memory.read(STATE_ADDRESS + vcpu * STATE_STRIDE, SIZE))
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -110,8 +90,3 @@ class TickFirmware(BareGuest):
             Question("NMI 2"),
             Question("NMI 3, which re-arms", rearms=True),
         )
-
-    @property
-    def control_tick(self) -> int:
-        """The sixth tick: by then the pace of the guest is known."""
-        return 6

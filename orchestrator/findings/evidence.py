@@ -67,6 +67,9 @@ class Evidence:
     console_tail: str = ""
     guest_log: str = ""
     """The last words of the guest's kernel log; empty if the guest keeps none."""
+    timer_list: str = ""
+    """What the guest's kernel printed when SysRq `q` asked it for its timers; empty if it was not
+    asked, or did not answer."""
     console_garbled: int = 0
     """Lines in the form of the guest's lines, but with a wrong checksum."""
     console_dropped_bytes: int = 0

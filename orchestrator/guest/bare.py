@@ -16,6 +16,7 @@ class BareGuest:
     least_memory_mib = 2
     start_ns = 0
     log_chardev: str | None = None
+    sysrq_files: Collection[str] = ()
 
     def booting(self, kernel: str) -> Self:
         """Return this guest: it has no kernel."""
@@ -23,6 +24,9 @@ class BareGuest:
 
     def prepare(self) -> None:
         """Do nothing: its image is there."""
+
+    def overdue_ns(self, timers: str, vcpu: int) -> None:
+        """Return that nobody knows: it has no kernel that lists its timers."""
 
     def nearest_period_ns(self, wanted_ns: int) -> int:
         """Return the wanted period: it can have any."""

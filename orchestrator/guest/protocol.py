@@ -122,6 +122,21 @@ class Guest(LineReader, Protocol):
         """QEMU's device with a ring buffer of its kernel's log; None if it keeps no log."""
         ...
 
+    @property
+    def sysrq_files(self) -> Collection[str]:
+        """Names of files with the keys of SysRq that make its kernel list its timers, in order.
+
+        QEMU reads each of them into `log_chardev` after a break. Empty if it has no kernel.
+        """
+        ...
+
+    def overdue_ns(self, timers: str, vcpu: int) -> int | None:
+        """Return how long ago a vCPU's timer was due by its kernel's list of timers.
+
+        Negative if the timer is yet to come; None if the list does not say it.
+        """
+        ...
+
     def booting(self, kernel: str) -> "Guest":
         """Return this guest with another kernel; a guest without a kernel returns itself.
 

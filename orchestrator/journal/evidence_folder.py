@@ -38,5 +38,7 @@ def write_evidence(
     folder.write("console.txt", hang.evidence.console_tail)
     if hang.evidence.guest_log:
         folder.write("guest_log.txt", hang.evidence.guest_log)
+    if hang.evidence.timer_list:
+        folder.write("timer_list.txt", hang.evidence.timer_list)
     if hang.evidence.trace:
         folder.write("trace.txt", hang.evidence.trace)

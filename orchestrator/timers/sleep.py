@@ -43,14 +43,30 @@ def explain_sleep(sleep: Sleep, title: str, *, expires: bool) -> tuple[Cause, st
             f"{why}, and an idle guest cannot testify. The vCPU is halted with interrupts on: "
             f"{shown}.",
         )
+    if sleep.overdue_ns is not None and sleep.overdue_ns < 0:
+        return (
+            Cause.UNEXPLAINED,
+            f"{why}, but the guest's kernel, asked by SysRq, waits for no interrupt that was due: "
+            f"{shown}.",
+        )
     what = "expired" if sleep.fired else "expired or was never started"
     return (
         Cause.LOST_INTERRUPT,
         f"the {title} LAPIC timer {what}, and its interrupt never reached the guest: {why}; the "
         f"vCPU is halted with interrupts on, its thread slept without an exit, nothing is pending "
         f"or in the way ({read}), and the timer, which takes {takes_ns / 1e6:.1f} ms, had "
-        f"{sleep.silent_ns / 1e6:.0f} ms. An idle guest cannot testify: nobody saw the current "
-        "count, or that a re-arm brings ticks back.",
+        f"{sleep.silent_ns / 1e6:.0f} ms. {_account(sleep)}, and nobody saw the current count, or "
+        "that a re-arm brings ticks back.",
+    )
+
+
+def _account(sleep: Sleep) -> str:
+    """Return what the guest's kernel says of its timer, as a clause."""
+    if sleep.overdue_ns is None:
+        return "The guest is idle and cannot testify; its kernel did not answer SysRq"
+    return (
+        "The guest's process is idle and cannot testify; its kernel, asked by SysRq, waits for an "
+        f"interrupt that was due {sleep.overdue_ns / 1e6:.1f} ms ago"
     )
 
 

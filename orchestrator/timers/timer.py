@@ -82,6 +82,9 @@ class Sleep:
     """Whether the vCPU's thread slept by itself when it was looked at: no exit, no instruction."""
     fired: bool = False
     """True if a witness saw the timer fire."""
+    overdue_ns: int | None = None
+    """How long ago the timer was due by the account of the guest's kernel, in the kernel's time;
+    negative if the timer is yet to come. None if the kernel gave no account."""
 
 
 class Timer(Protocol):

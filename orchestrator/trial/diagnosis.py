@@ -201,14 +201,16 @@ def _explain_sleep(
         return None
     if not registers.interrupt_flag:
         return Cause.NOT_DELIVERABLE, f"{result.why}; the vCPU is halted with interrupts off."
+    untouched = [look for look in evidence.looks if not look.rearms]  # SysRq interrupts the sleep
     sleep = Sleep(
         why=result.why,
         vector=config.program.vector,
         saved=Lapic(save.lvtt, save.tmict, frozenset(), frozenset(), divide=save.divide),
         lapic=lapic,
-        silent_ns=evidence.looks[-1].ended_ns - evidence.began_ns if evidence.looks else 0,
+        silent_ns=untouched[-1].ended_ns - evidence.began_ns if untouched else 0,
         slept=part.slept,
         fired=_fired(part, evidence, save, config),
+        overdue_ns=config.program.overdue_ns(evidence.timer_list, result.vcpu),
     )
     return config.timer.explain_sleep(sleep)
 

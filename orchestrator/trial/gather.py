@@ -15,6 +15,7 @@ from orchestrator.guest.lines import Testimony
 from orchestrator.guest.wait import Wait
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.trial.limits import Limits
+from orchestrator.trial.sysrq import list_timers
 from orchestrator.trial.trace import last_load
 from orchestrator.trial.watch import Ended, Heard, Mark, Watch
 from orchestrator.vm.instance import Instance
@@ -68,7 +69,7 @@ async def gather(
             f". Its last words: {words}" if words else ", without a word"
         )
     found.trace = last_load(instance.trace) if instance.trace else None
-    if not found.failure:
+    if not (found.failure or found.guest_log):
         found.guest_log = await _guest_log(instance)
     found.console_tail = instance.console.tail().decode("ascii", "backslashreplace")
     found.console_garbled = instance.console.garbled
@@ -194,7 +195,10 @@ class _Examination:
                 each.evidence.registers_text = text
                 each.evidence.registers = parse_registers(text)
         program, told = instance.config.program, instance.config.guest
-        if self._found.run_state != "running" or not program.can_testify(told):
+        if self._found.run_state != "running":
+            return
+        if not program.can_testify(told):
+            await self._ask_kernel()
             return
         self._silent = [each for each in self._silent if each.runs]
         for question in program.questions:
@@ -205,6 +209,18 @@ class _Examination:
             async with self._look(question.look, rearms=question.rearms, answer_ns=answer_ns):
                 if question.nmi:
                     await self._nmi()
+
+    async def _ask_kernel(self) -> None:
+        """Have the kernel of a guest whose program never runs again list its timers.
+
+        The interrupts of its console may make a kernel arm its timer: ticks that come then are a
+        rescue.
+        """
+        if not (self._silent and self._instance.config.program.sysrq_files):
+            return
+        self._found.guest_log = await _guest_log(self._instance)  # the list takes its place
+        async with self._look("SysRq q", rearms=True):
+            self._found.timer_list = await list_timers(self._instance)
 
     @contextlib.asynccontextmanager
     async def _look(

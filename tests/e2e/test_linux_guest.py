@@ -180,4 +180,10 @@ async def test_an_idle_guest_whose_timer_was_stopped() -> None:
     assert result.outcome is Outcome.LOST
     (diagnosis,) = hang.diagnoses
     assert diagnosis.cause is Cause.NOT_RESTORED, diagnosis
-    assert not any(look.name.startswith("NMI") for look in hang.evidence.looks)
+    looks = [look.name for look in hang.evidence.looks]
+    assert not any(name.startswith("NMI") for name in looks)
+    assert looks[-1] == "SysRq q"
+    assert not hang.evidence.vcpus[0].rescued, "the kernel answers, and stays without ticks"
+    overdue_ns = config.program.overdue_ns(hang.evidence.timer_list, 0)
+    assert overdue_ns is not None, hang.evidence.timer_list
+    assert overdue_ns > config.guest.period_ns

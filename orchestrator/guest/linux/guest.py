@@ -20,6 +20,7 @@ from orchestrator.guest.linux.config import (
 from orchestrator.guest.linux.initramfs import initramfs
 from orchestrator.guest.linux.kernel import DEFAULT_KERNEL, guest_kernel
 from orchestrator.guest.linux.lines import parse
+from orchestrator.guest.linux.sysrq import KEYS, overdue_ns
 from orchestrator.guest.protocol import Question
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.tick.config import Switches
@@ -58,6 +59,7 @@ class LinuxGuest(PrintsAsTickFirmware):
     kernel_tick_ns = KERNEL_TICK_NS
     least_memory_mib = MEMORY_MIB
     start_ns = 60_000_000_000
+    sysrq_files = tuple(KEYS)
 
     def booting(self, kernel: str) -> "LinuxGuest":
         """Return this guest with another kernel."""
@@ -70,6 +72,10 @@ class LinuxGuest(PrintsAsTickFirmware):
     def nearest_period_ns(self, wanted_ns: int) -> int:
         """Return a multiple of `WHOLE_NS`, which any kernel's tick divides."""
         return -(-wanted_ns // WHOLE_NS) * WHOLE_NS
+
+    def overdue_ns(self, timers: str, vcpu: int) -> int | None:
+        """Return how long ago a vCPU's timer was due, by what SysRq `q` has printed."""
+        return overdue_ns(timers, vcpu)
 
     def can_testify(self, config: GuestConfig) -> bool:
         """Return whether the guest never goes idle: one with a control does not."""
@@ -87,12 +93,13 @@ class LinuxGuest(PrintsAsTickFirmware):
 
     @property
     def files(self) -> Mapping[str, bytes]:
-        """The kernel and its first file system."""
-        return {KERNEL_FILE: guest_kernel(self.kernel).image, INITRAMFS_FILE: initramfs()}
+        """The kernel, its first file system, and keys for its console."""
+        image = guest_kernel(self.kernel).image
+        return {KERNEL_FILE: image, INITRAMFS_FILE: initramfs(), **KEYS}
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of both, one after the other."""
+        """SHA-256 of the kernel and its first file system, one after the other."""
         digest = hashlib.sha256(guest_kernel(self.kernel).image)
         digest.update(initramfs())
         return digest.hexdigest()

@@ -26,6 +26,20 @@ def test_a_lost_interrupt_of_an_idle_guest_claims_less() -> None:
     assert "one-shot LAPIC timer expired or was never started" in sentence
     assert "takes 59.2 ms, had 400 ms" in sentence
     assert "nobody saw the current count, or that a re-arm brings ticks back" in sentence
+    assert "its kernel did not answer SysRq" in sentence
+
+
+@pytest.mark.parametrize(
+    ("overdue_ns", "cause", "words"),
+    [
+        (340_000_000, Cause.LOST_INTERRUPT, "waits for an interrupt that was due 340.0 ms ago"),
+        (-2_000_000, Cause.UNEXPLAINED, "waits for no interrupt that was due"),
+    ],
+)
+def test_the_account_of_its_kernel(overdue_ns: int, cause: Cause, words: str) -> None:
+    found, sentence = TIMERS["one-shot"].explain_sleep(replace(ASLEEP, overdue_ns=overdue_ns))
+    assert found is cause
+    assert words in sentence
 
 
 def test_a_witness_says_that_it_expired() -> None:

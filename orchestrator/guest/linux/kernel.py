@@ -20,6 +20,10 @@ DEFAULT_KERNEL = "debian:bookworm"
 #: The name of the kernel that runs on this computer.
 HOST = "host"
 
+#: Where distributions keep the image of a release. Debian has the first, Arch and new Debian
+#: kernels the second, Fedora and openSUSE both.
+PLACES = ("/boot/vmlinuz-{release}", "/usr/lib/modules/{release}/vmlinuz")
+
 
 class GuestKernelError(InputError):
     """A name names no kernel that a guest can boot."""
@@ -72,13 +76,27 @@ def _path(name: str) -> Path:
     if colon and kind == "debian":
         return _debian(name, what)
     if name == HOST:
-        return Path("/boot") / f"vmlinuz-{os.uname().release}"
+        return _host(name)
     if re.fullmatch(r"[a-z]+", kind) and colon and not Path(name).exists():
         raise GuestKernelError(name, "that is no source of kernels")
     try:
         return Path(name).expanduser()
     except RuntimeError:
         raise GuestKernelError(name, "no user has such a home folder") from None
+
+
+def _host(name: str) -> Path:
+    """Return the image of the kernel that runs, at the first place that has one."""
+    release = os.uname().release
+    places = [Path(place.format(release=release)) for place in PLACES]
+    for place in places:
+        if place.exists():
+            return place
+    seen = (
+        f"neither {' nor '.join(map(str, places))} is there: the kernel that runs here, {release}, "
+        "came from elsewhere, as in a container or a small virtual machine"
+    )
+    raise GuestKernelError(name, seen)
 
 
 def _debian(name: str, what: str) -> Path:

@@ -63,12 +63,30 @@ def test_the_kernel_of_this_computer_may_be_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path) -> str:
-        assert path == Path("/boot") / f"vmlinuz-{os.uname().release}"
+        assert path == tmp_path / "vmlinuz"
         raise PermissionError
 
+    (tmp_path / "vmlinuz").write_bytes(bzimage("6.1.0-here"))
+    monkeypatch.setattr(kernel, "PLACES", (f"{tmp_path}/vmlinuz",))
     monkeypatch.setattr(kernel, "image_release", refuse)
     with pytest.raises(GuestKernelError, match="chmod a\\+r"):
         guest_kernel("host")
+
+
+def test_the_kernel_of_this_computer_is_where_a_distribution_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = os.uname().release
+    places = tuple(f"{tmp_path}{place}" for place in kernel.PLACES)
+    monkeypatch.setattr(kernel, "PLACES", places)
+    with pytest.raises(GuestKernelError, match=rf"/boot/vmlinuz-{release} nor .* came from else"):
+        guest_kernel("host")
+    for place in reversed(places):
+        path = Path(place.format(release=release))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(bzimage(f"of {path.parent.name}"))
+        guest_kernel.cache_clear()
+        assert guest_kernel("host").image == path.read_bytes()
 
 
 def test_a_suite_that_the_mirror_lacks(monkeypatch: pytest.MonkeyPatch) -> None:

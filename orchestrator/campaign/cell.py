@@ -12,7 +12,7 @@ from orchestrator.campaign.room import Room
 from orchestrator.campaign.shams import Shams
 from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
 from orchestrator.campaign.trouble import INSTANCE_TROUBLE, LastTroubleError, check_host
-from orchestrator.campaign.turns import Turns
+from orchestrator.campaign.turns import TakesTurns
 from orchestrator.errors import InfraError
 from orchestrator.findings.outcome import STOPPED, Outcome, TrialResult
 from orchestrator.findings.save import Save
@@ -34,10 +34,6 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.quiet_gaps import with_gaps
 from orchestrator.vm.instance import Instance
-
-#: Trials after which a cell gives its turn to another cell that waits. They take some seconds,
-#: far longer than the start of an instance.
-TURN_TRIALS = 150
 
 #: A cell is given up after this many instances in a row without a trial.
 MAX_BARREN_INSTANCES = 3
@@ -68,7 +64,7 @@ class CellRunner:
         seconds: float | None = None,
         controls: int = 2,
         rule: StoppingRule | None = None,
-        turns: Turns | None = None,
+        turns: TakesTurns | None = None,
         patience: Patience | None = None,
         recorder: Recorder,
         progress: Progress,
@@ -145,10 +141,11 @@ class CellRunner:
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """Hold a turn, and add its duration to the host's time that the cell has used."""
-        turn = self._turns.turn(self._cell.id) if self._turns else contextlib.nullcontext()
+        turns = self._turns
+        turn = turns.turn(self._cell.id, self._trials) if turns else contextlib.nullcontext()
         async with turn:
             self._turn_began_ns = self._host.clock.now_ns()
-            self._turn_until = self._trials + TURN_TRIALS
+            self._turn_until = self._trials + (turns.block if turns else self._planned)
             yield
 
     def _turn_is_over(self) -> bool:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
+from orchestrator.campaign.alternate import Periods, Shared
 from orchestrator.campaign.events import NO_PROGRESS, Progress
 from orchestrator.campaign.images import guest_images
 from orchestrator.campaign.open_hosts import opener
@@ -54,6 +55,7 @@ async def run_plan(
     resumed: RunState | None = None,
     ask: Ask | None = None,
     shared_out: bool = False,
+    shared: Shared | None = None,
 ) -> RunResult:
     """Run every cell of a plan and journal it.
 
@@ -74,6 +76,7 @@ async def run_plan(
         ask: runs the direct test on the host, as a second witness of losses; by default there
             is none.
         shared_out: whether `out` may be a folder that other users can write to.
+        shared: what the run has in common with the other arms of a comparison, if it is one.
 
     Raises:
         RequirementError: the host lacks what the plan requires.
@@ -91,7 +94,7 @@ async def run_plan(
     ]
     return await run_cells(
         assignments, host.facts, plan, out, progress, parallel=parallel, interleave=True, auto=auto,
-        resumed=resumed, ask=ask, shared_out=shared_out, boot=await boot_of(host),
+        resumed=resumed, ask=ask, shared_out=shared_out, boot=await boot_of(host), shared=shared,
     )  # fmt: skip
 
 
@@ -126,6 +129,7 @@ async def run_cells(
     ask: Ask | None = None,
     shared_out: bool = False,
     boot: Boot = Boot(),  # noqa: B008  # it is frozen
+    shared: Shared | None = None,
 ) -> RunResult:
     """Run cells, each on its host, and journal them.
 
@@ -143,6 +147,8 @@ async def run_cells(
         ask: runs the direct test on a cell's host, as a second witness of losses.
         shared_out: whether `out` may be a folder that other users can write to.
         boot: the present boot of the host on which losttick itself runs.
+        shared: what the run has in common with the other arms of a comparison, if it is one. Its
+            turns then take the place of `parallel`.
 
     Returns:
         The same result that `read_result(out)` returns.
@@ -172,7 +178,10 @@ async def run_cells(
             random.Random(f"{recorder.state.seed}/turns"),
             first=[assignment.cell.id for assignment in assignments if assignment.long],
         )  # fmt: skip
-        schedule = Schedule(plan, recorder, progress, turns, interleave, ask=ask)
+        schedule = Schedule(
+            plan, recorder, progress, shared.turns if shared else turns, interleave, ask=ask,
+            periods=shared.periods if shared else Periods(),
+        )  # fmt: skip
         progress.run_begins(cells, plan.limits.planned)
 
         def interrupted(error: BaseException) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from orchestrator.campaign.alternate import Periods
 from orchestrator.campaign.cell import CellRunner
 from orchestrator.campaign.cell_fit import check_cell_fits
 from orchestrator.campaign.events import Progress
@@ -12,11 +13,11 @@ from orchestrator.campaign.pauses import Patience, Pauses
 from orchestrator.campaign.period import measure_period
 from orchestrator.campaign.resume import counted_elsewhere
 from orchestrator.campaign.trouble import INSTANCE_TROUBLE, check_host
-from orchestrator.campaign.turns import Turns
+from orchestrator.campaign.turns import TakesTurns
 from orchestrator.campaign.witness import Ask, ask_witness, wants_witness
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.findings.period import in_words
+from orchestrator.findings.period import PeriodTried, in_words
 from orchestrator.host.pair import loading_qemu
 from orchestrator.host.protocol import Host
 from orchestrator.journal.file import JournalError
@@ -68,12 +69,14 @@ class Schedule:
     plan: Plan
     recorder: Recorder
     progress: Progress
-    turns: Turns
+    turns: TakesTurns
     interleave: bool
     """True if cells take turns, some trials at a time."""
     patience: Patience = field(default_factory=Patience)
     ask: Ask | None = None
     """Runs the direct test on the host of a cell; None if it can't be run there."""
+    periods: Periods = field(default_factory=Periods)
+    """The timer periods on which this run agrees with the other arms of a comparison."""
 
     async def run(self, assignment: Assignment) -> None:
         """Run a cell on its host, unless it has its verdict."""
@@ -154,12 +157,17 @@ class Schedule:
         A resumed run keeps the period of its journal: all trials of a cell have one period.
         """
         period_ns = self.recorder.state.cells[cell.id].period_ns
-        if period_ns is None:
-            pauses = Pauses(host, cell, self.recorder, self.progress, self.patience)
-            await pauses.pause_if_busy()  # else a longer period would be chosen
-            period_ns, tried = await measure_period(host, cell, snapshots)
-            self.recorder.write(PeriodRecord(cell.id, period_ns, tried))
-            self.progress.noted(f"{cell.id}: {in_words(period_ns, tried)}")
+        if period_ns is not None:
+            return period_ns
+        async with self.periods.agreed(cell) as period_ns:
+            tried: tuple[PeriodTried, ...] = ()
+            if period_ns is None:
+                pauses = Pauses(host, cell, self.recorder, self.progress, self.patience)
+                await pauses.pause_if_busy()  # else a longer period would be chosen
+                period_ns, tried = await measure_period(host, cell, snapshots)
+                self.periods.agree(cell, period_ns)
+        self.recorder.write(PeriodRecord(cell.id, period_ns, tried))
+        self.progress.noted(f"{cell.id}: {in_words(period_ns, tried)}")
         return period_ns
 
     async def _campaign(self, host: Host, cell: Cell) -> None:

@@ -97,6 +97,14 @@ class Cell:
         return f"{host}{self.accel}/{self.mode}/{self.apic}/{self.method}/{period}/{cycle}" + others
 
     @property
+    def like(self) -> str:
+        """The id without lab and QEMU. Two cells that may be compared have the same.
+
+        Lab and QEMU may be what the runs of the cells differ in.
+        """
+        return dataclasses.replace(self, host="", qemu=DEFAULT_QEMU).id
+
+    @property
     def image_name(self) -> str:
         """Name of the image that the guest boots: the guest's, and its kernel's unless default."""
         kernel = self.guest_kernel

@@ -2,16 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
-from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.journal.save_ticks import SaveTicks
-from orchestrator.plan.cell import Cell
 from orchestrator.results.direct import is_direct
 from orchestrator.results.result import read_result
 from orchestrator.stats.rate import Losses
@@ -92,7 +90,7 @@ def arm_of(run: RunResult, name: str) -> Arm:
         name=name,
         cells=tuple(_cell(each, run) for each in tested),
         untested={
-            like(each.cell): f"{each.cell.id}: {each.why.rstrip('.')}"
+            each.cell.like: f"{each.cell.id}: {each.why.rstrip('.')}"
             for each in run.cells
             if not each.counts.trials
         },
@@ -102,19 +100,11 @@ def arm_of(run: RunResult, name: str) -> Arm:
     )
 
 
-def like(cell: Cell) -> str:
-    """Return what two cells have in common that may be compared.
-
-    The lab and the QEMU are left out: they may be what the runs differ in.
-    """
-    return replace(cell, host="", qemu=DEFAULT_QEMU).id
-
-
 def _cell(result: CellResult, run: RunResult) -> ArmCell:
     counts = result.counts
     return ArmCell(
         id=result.cell.id,
-        like=like(result.cell),
+        like=result.cell.like,
         losses=result.losses,
         rule_out=result.rule_out,
         outcomes=counts.outcomes,

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.findings.outcome import TICKED, Outcome
 from orchestrator.host.facts import HostFacts
-from orchestrator.results.comparison.arm import NoArmError, arm_of, like
+from orchestrator.results.comparison.arm import NoArmError, arm_of
 from orchestrator.results.history.packed import pack
 from orchestrator.results.history.place import HistoryError
 from orchestrator.results.report import Report, read_report
@@ -138,7 +138,7 @@ def _entry(folder: Path, report: Report, result: RunResult, about: About) -> Ent
         rows.append(
             {
                 "cell": each.cell.id,
-                "alike": like(each.cell),
+                "alike": each.cell.like,
                 "place": place,
                 "verdict": str(each.verdict),
                 "finding": finding(each),

@@ -43,9 +43,10 @@ class Numbering:
     async def judge_first(self, first: Arrival) -> Judgement:
         """Return what a first tick shows that is not the one after the save.
 
-        `not-loaded` if the guest's numbers go on from before the load, and the time since the
-        load or a long turn rules out that a loaded guest got so far; and if they are not beyond
-        the save's. `extra` if more ticks came than the time allows. Else nothing is known.
+        `not-loaded` if the guest's numbers go on from before the load, and a long turn, or the
+        time since the load where no turn tells, rules out that a loaded guest got so far; and if
+        they are not beyond the save's. `extra` if more ticks came than the time allows. Else
+        nothing is known.
         """
         number, saved = first.tick.sequence, self._save.ticks
         said = f"the first line after the load was that of tick {number}"
@@ -54,12 +55,14 @@ class Numbering:
         if number <= saved:
             why = f"{said}, but the save has tick {saved}: the guest goes on from another state"
             return Judgement(Outcome.NOT_LOADED, why)
-        too_many = self._too_many(first)
         before = self._goes_on_from(first)
-        if before and (too_many or self._turned_before_cont(first)):
+        if before:
+            said += f", and the last one before it was tick {before.tick.sequence}"
+        too_many, turned = self._too_many(first), self._turned_before_cont(first)
+        if before and (turned or (turned is None and too_many)):
             why = (
-                f"{said}, and the last one before it was tick {before.tick.sequence}: the guest "
-                f"goes on as if the save, which has tick {saved}, had never been loaded"
+                f"{said}: the guest goes on as if the save, which has tick {saved}, had never "
+                "been loaded"
             )
             return Judgement(Outcome.NOT_LOADED, why)
         if not too_many:
@@ -101,8 +104,10 @@ class Numbering:
             return before
         return None
 
-    def _turned_before_cont(self, first: Arrival) -> bool:
+    def _turned_before_cont(self, first: Arrival) -> bool | None:
         """Return whether a turn of the wait loop before this tick began before `cont`.
+
+        Return None if the tick tells of no turn, or its guest was not stopped by losttick.
 
         In a guest that was loaded, the tick after the save ends the turn that the stop cut. That
         turn begins at the save's TSC. If the line of that tick was skipped, the turn is in the
@@ -114,7 +119,7 @@ class Numbering:
         """
         tick, resumed, save = first.tick, self._resumed, self._save
         if not tick.longest or not save.tsc or resumed.by_itself:
-            return False
+            return None
         ended = cycles_between(save.tsc, tick.tsc - tick.since_longest)
         if ended <= UNIT_CYCLES:  # the turn is in the save
             return False
@@ -176,8 +181,8 @@ class Numbering:
 
 
 def misnumbered(result: VcpuResult, save: VcpuSave) -> bool:
-    """Return whether nothing is known of a trial because of the number of its first tick."""
-    if result.outcome is not Outcome.UNKNOWN or not result.heard:
+    """Return whether a load without effect could explain the number of a trial's first tick."""
+    if result.outcome not in (Outcome.UNKNOWN, Outcome.EXTRA) or not result.heard:
         return False
     return result.heard[0].tick.sequence != save.ticks + 1
 

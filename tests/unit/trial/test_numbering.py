@@ -60,6 +60,7 @@ def numbering(counted: int, mode: str = "one-shot") -> Numbering:
     ("first", "counted", "outcome"),
     [
         (tick(9, 19.0), 9, Outcome.NOT_LOADED),  # two ticks in less than a period
+        (tick(9, 19.0, turn_began_ms=0.5), 9, Outcome.EXTRA),  # but the stop is no turn: a storm
         (tick(9, 19.5), 9, Outcome.UNKNOWN),  # the first line may have been skipped
         (tick(9, 19.5, turn_began_ms=-5), 9, Outcome.NOT_LOADED),  # a turn from before `cont`
         (tick(9, 19.5, turn_began_ms=0.5), 9, Outcome.UNKNOWN),

@@ -98,7 +98,7 @@ def _deliver(streams: Streams, code: int) -> int:
     return code
 
 
-def _options(group: Group) -> dict[str, str]:
+def options(group: Group) -> dict[str, str]:
     """Return a group's options and their help."""
     return (_OPTIONS if group is LOSTTICK else {}) | _HELP
 
@@ -125,7 +125,7 @@ def _dispatch(group: Group, called: str, args: Sequence[str]) -> int:
         return code
     what = "option" if first.startswith("-") else "command"
     close = import_module("difflib").get_close_matches(
-        first, [*group.commands, *_options(group)], n=1
+        first, [*group.commands, *options(group)], n=1
     )
     hint = f"Did you mean `{called} {close[0]}`?" if close else f"See `{called} --help`."
     say_error(f"there is no {what} {first!r}. {hint}")
@@ -142,7 +142,7 @@ def _help(group: Group, called: str) -> str:
         *_columns({name: entry.help for name, entry in group.commands.items()}),
         "",
         "Options:",
-        *_columns(_options(group)),
+        *_columns(options(group)),
         "",
         f"`{called} COMMAND --help` lists the options of a command.",
     ]

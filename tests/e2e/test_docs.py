@@ -1,7 +1,9 @@
-"""The examples in the docs run as they stand."""
+"""The examples of Python and of plans in the docs run as they stand.
+
+`tests/unit/test_docs.py` runs those of the command line.
+"""
 
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -10,21 +12,18 @@ from pathlib import Path
 import pytest
 
 from orchestrator.plan.load import build_plan
+from tests.support.docs import Block, blocks
 from tests.support.places import DOCS
 
 
-def blocks(language: str) -> list[tuple[str, str]]:
-    return [
-        (path.name, block)
-        for path in sorted(DOCS.glob("*.md"))
-        for block in re.findall(rf"```{language}\n(.*?)```", path.read_text(), re.S)
-    ]
-
-
-@pytest.mark.parametrize(("name", "code"), blocks("python"))
-def test_python(name: str, code: str) -> None:
+@pytest.mark.parametrize(
+    "block",
+    [block for block in blocks("python") if not block.mark],
+    ids=lambda block: block.name,
+)
+def test_python(block: Block) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", block.text], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
 
@@ -33,9 +32,9 @@ def test_python(name: str, code: str) -> None:
 def test_python_has_types(tmp_path: Path) -> None:
     """Users' code that follows the examples passes `mypy --strict`."""
     examples = []
-    for number, (name, code) in enumerate(blocks("python")):
-        examples.append(tmp_path / f"{name.removesuffix('.md')}_{number}.py")
-        examples[-1].write_text(code)
+    for number, block in enumerate(blocks("python")):
+        examples.append(tmp_path / f"{block.page.stem.replace('-', '_')}_{number}.py")
+        examples[-1].write_text(block.text)
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", *examples], cwd=DOCS.parent,
         env={**os.environ, "MYPYPATH": str(DOCS.parent)}, capture_output=True, text=True,
@@ -44,6 +43,6 @@ def test_python_has_types(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("name", "text"), blocks("toml"))
-def test_plans(name: str, text: str) -> None:
-    assert build_plan(tomllib.loads(text), name)
+@pytest.mark.parametrize("block", blocks("toml"), ids=lambda block: block.name)
+def test_plans(block: Block) -> None:
+    assert build_plan(tomllib.loads(block.text), block.name)

@@ -43,6 +43,8 @@ class Need(enum.StrEnum):
     """The programs that check files for CI systems, such as shellcheck and tmt."""
     CHROMIUM = "chromium"
     """Debian's Chromium, for the pages of the HTML report."""
+    MANUAL = "manual"
+    """`man`, and `groff`, which man-db brings."""
     POSTGRESQL = "postgresql"
     """Debian's PostgreSQL server, and where root runs the tests, setpriv to be another user."""
     CGROUPS = "cgroups"

@@ -1,0 +1,1 @@
+"""What Sphinx is taught about losttick: its pages, its commands and its public names."""

@@ -141,6 +141,39 @@ async def test_loads_that_lose_the_timer(
 
 
 @pytest.mark.thorough
+async def test_loads_that_lose_the_timer_of_one_of_two_vcpus(
+    host: LocalHost, start: Start, kvm: Accel, shim: Path, tmp_path: Path
+) -> None:
+    faulty = shim_environment(shim, tmp_path / "log", "unstarted", vcpu=1)
+    own = start(kvm, "busy", environment=os.environ | faulty, vcpus=2)
+    before = own.state()
+    facts = replace(host.facts, kvm_modules={"kvm_intel": {"enable_apicv": "Y"}})
+    exposed = exposure(facts, kvm, None)
+    paravirtual = Path("/sys/module/kvm_pvm").exists()
+    async with socket_target(own.qmp) as target:
+        watching = Watching(exposed, 1_000_000_000, paravirtual=paravirtual)
+        trials = await try_loads(target, 2, watching, print)
+    for load in trials.loads:
+        assert load.condition is Condition.FROZEN_BY_BUG, load
+        assert "vCPU 1:" in load.why
+        assert "vCPU 0" not in load.why
+    assert trials.loads[0].vcpus[0].condition is Condition.ALIVE
+    assert own.state() == before
+
+
+@pytest.mark.thorough
+def test_loads_of_two_vcpus(start: Start, losttick: Losttick, best_accel: Accel) -> None:
+    own = start(best_accel, vcpus=2)
+    before = own.state()
+    done = losttick("attach", "--qmp", own.qmp, "--loads", "3", "--yes", "--json")
+    assert done.returncode == 0, done
+    found = json.loads(done.stdout)
+    assert (found["loads"], found["frozen"], found["unknown"]) == (3, 0, 0)
+    assert [len(each["lapics"]) for each in found["trials"]["saves"]] == [2]
+    assert own.state() == before
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", ["freeze:1", "mask", "forget"])
 def test_loads_that_freeze_the_guest_otherwise(
     start: Start, losttick: Losttick, kvm: Accel, shim: Path, tmp_path: Path, fault: str
@@ -228,6 +261,7 @@ def come_back(own: OwnQemu, before: object) -> None:
     assert wait_until(back, BACK_S), (own.state(), before)
 
 
+@pytest.mark.timeout(120 + 20 * KILLS)
 def test_losttick_is_ended_at_any_moment(start: Start, best_accel: Accel) -> None:
     own = start(best_accel)
     before = own.state()

@@ -21,12 +21,12 @@ DISKS = ("system", "data")
 
 
 def guest_args(
-    place: Path, accel: Accel, wait: str, switches: Switches | None = None
+    place: Path, accel: Accel, wait: str, switches: Switches | None = None, vcpus: int = 1
 ) -> Sequence[str]:
     """Put the tick firmware into a folder; return the arguments of a QEMU that runs it."""
     config = InstanceConfig(
         accel,
-        GuestConfig(period_ns=20_000_000, wait=wait),  # type: ignore[arg-type]
+        GuestConfig(period_ns=20_000_000, wait=wait, vcpus=vcpus, shared_port=vcpus > 1),  # type: ignore[arg-type]
         program=TickFirmware(switches or Switches()),
         disk=False,
         memory_mib=80,
@@ -124,9 +124,10 @@ def start_own(
     environment: Mapping[str, str] | None = None,
     disks: Sequence[str] = DISKS,
     args: Sequence[str] = (),
+    vcpus: int = 1,
 ) -> OwnQemu:
     """Start a QEMU by hand, with disks; `args` are those of another guest than the firmware."""
-    args = args or guest_args(place, accel, wait)
+    args = args or guest_args(place, accel, wait, vcpus=vcpus)
     drives = [arg for name in disks for arg in make_disk(place, name)]
     sockets = ("-qmp", "unix:qmp,server=on,wait=off", "-chardev", "file,id=console0,path=console")
     process = subprocess.Popen(

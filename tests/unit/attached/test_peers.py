@@ -1,11 +1,7 @@
 """Monitors that misbehave while losttick looks at the QEMU behind them."""
 
-import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,44 +13,9 @@ from orchestrator.errors import LosttickError
 from orchestrator.look.gather import look
 from orchestrator.look.look import Condition, Look
 from orchestrator.qmp.errors import MonitorError
-
-GREETING = {"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""},
-                    "capabilities": []}}  # fmt: skip
-
-#: Answers of a QEMU under KVM with one vCPU.
-SOUND: dict[str, Any] = {
-    "qmp_capabilities": {},
-    "query-cpus-fast": [{"thread-id": 2**30, "qom-path": "/cpu"}],
-    "query-kvm": {"enabled": True, "present": True},
-    "query-version": {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""},
-    "query-status": {"status": "running"},
-    "query-stats": [],
-    "human-monitor-command": "",
-}
+from tests.support.scripted_monitor import GREETING, SOUND, peer
 
 EXPOSED = Exposure(ExposureState.EXPOSED, "")
-
-
-@contextlib.asynccontextmanager
-async def peer(path: Path, answer: Callable[[str], object], greeting: bytes) -> AsyncIterator[str]:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(greeting)
-        with contextlib.suppress(OSError, ValueError):
-            while line := await reader.read(65536):  # each command ends no line
-                asked = json.loads(line)
-                said = answer(asked["execute"])
-                if isinstance(said, bytes):
-                    writer.write(said)
-                else:
-                    own = {"id": asked["id"]} if "id" in asked else {}
-                    writer.write(json.dumps({"return": said, **own}).encode() + b"\r\n")
-        writer.close()
-
-    server = await asyncio.start_unix_server(serve, path)
-    try:
-        yield str(path)
-    finally:
-        server.close()
 
 
 async def looked(

@@ -19,12 +19,12 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """Loads of one boot of a candidate, up to the first loss."""
+    """Loads of one boot of a candidate, up to the last loss that was asked for."""
 
     loads: int
     """Loads that ended with a loss or with ordinary ticks; others are not counted."""
     losses: int
-    """Loads after which a diagnosed loss was seen: 0 or 1."""
+    """Loads after which a diagnosed loss was seen."""
     seconds: float
     """Time for build, boot and loads."""
     evidence: str
@@ -91,12 +91,17 @@ class Tester(Protocol):
         """Return the expected time for a test. Called often: it looks nothing up."""
         ...
 
-    async def test(self, candidate: Candidate, loads: int) -> Tested | Untestable | Same:
-        """Build the candidate, boot it once, and load snapshots until the first loss.
+    async def test(
+        self, candidate: Candidate, loads: int, losses: int = 1
+    ) -> Tested | Untestable | Same:
+        """Build the candidate, boot it once, and load snapshots until it has lost often enough.
 
         Args:
             candidate: one of the history.
             loads: the highest number of loads, at least 1.
+            losses: the number of losses after which to stop. A tester may stop at the first one;
+                the engine then needs some boots more. More than one is asked for only at the end
+                that loses, to learn how rarely it does.
 
         Returns:
             Tested: at least one load was counted.

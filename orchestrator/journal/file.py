@@ -127,7 +127,7 @@ class Journal:
                     "counted. Start the run again, in a folder that stays."
                     if gone
                     else "it was moved while the run went on. What was written so far is good: "
-                    "continue with `losttick run --resume` and the folder's new name."
+                    "continue with --resume and the folder's new name."
                 )
             )
 
@@ -138,11 +138,26 @@ class Journal:
             JournalError: the disk is full, or the like.
             LostJournalError: the journal was deleted or moved.
         """
+        return self.append(encode(record, self.records + 1))
+
+    def append(self, line: bytes, *, sync: bool = False) -> bytes:
+        """Append a line, and return it.
+
+        Args:
+            line: with its newline.
+            sync: whether to wait until the line is on the disk.
+
+        Raises:
+            JournalError: the disk is full, or the like.
+            LostJournalError: the journal was deleted or moved.
+        """
         self.check()
-        line = data = encode(record, self.records + 1)
+        data = line
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
+            if sync:
+                os.fsync(self._fd)
         except OSError as error:
             with contextlib.suppress(OSError):  # else a later record would be joined to the rest
                 _cut_torn_line(self._fd)

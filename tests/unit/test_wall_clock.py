@@ -8,6 +8,7 @@ from tests.support.places import PACKAGE
 
 #: Modules that may read the time of day, and what for. None of them decides about a trial.
 ALLOWED = {
+    "bisect/records.py": "the time of a record, for its reader",
     "cache/inventory.py": "an entry's age, for `lab list` and `lab clean --older-than`",
     "cache/program.py": "the date of an entry of the cache",
     "cache/store.py": "the time of an entry's last use",

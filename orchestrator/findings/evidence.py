@@ -31,6 +31,8 @@ class VcpuEvidence:
     """True if the thread neither ran nor waited for a CPU during that look: it slept by itself."""
     memory: list[GuestState] = field(default_factory=list)
     """The guest's state block, read twice through memory, without touching the vCPU."""
+    overwritten: str = ""
+    """What was read instead of the guest's state block; empty if that was there."""
     memory_ns: int = 0
     """The host's time from before the first of these reads to after the last."""
     lapic: Lapic | None = None

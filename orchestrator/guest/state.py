@@ -16,6 +16,10 @@ class Stage(enum.IntEnum):
     HALTED = 4
 
 
+class OverwrittenError(ValueError):
+    """Another content than the guest's is where its memory has its counters."""
+
+
 @dataclass(frozen=True, slots=True)
 class GuestState:
     """The counters of one vCPU at the moment at which its memory was read."""

@@ -35,12 +35,15 @@ def correct(result: VcpuResult, diagnosis: Diagnosis) -> VcpuResult:
     """Return a vCPU's result as its diagnosis corrects it.
 
     An interrupt that is proven lost is `lost`, however the wait for it ended, and so is the tick
-    of a guest that KVM does not run or that is halted. A storm of ticks is `extra`. If only the
-    console or the harness failed, the outcome is `unknown`.
+    of a guest that KVM does not run or that is halted. A storm of ticks is `extra`. A guest whose
+    memory is no longer its own has crashed. If only the console or the harness failed, the outcome
+    is `unknown`.
     """
     stuck = diagnosis.cause in INTERRUPT_LOST | STANDS_STILL
     if result.outcome is Outcome.UNKNOWN and stuck:
         return replace(result, outcome=Outcome.LOST)
+    if diagnosis.cause is Cause.GUEST_CRASHED:
+        return replace(result, outcome=Outcome.CRASHED)
     if diagnosis.cause is Cause.STORM:
         return replace(result, outcome=Outcome.EXTRA)
     if result.outcome is Outcome.LOST and diagnosis.cause in NOT_THE_TICKS:
@@ -101,6 +104,11 @@ def _decide(
             Cause.PENDING,
             f"{result.why}; ticks came back at {part.cured_by}, which only looked: an "
             "interrupt was pending and had not been delivered.",
+        )
+    if part.overwritten:
+        return (
+            Cause.GUEST_CRASHED,
+            f"{result.why}; the load left the guest without its own memory: {part.overwritten}.",
         )
     if len(part.memory) == 2:
         ran = part.memory[1].ticks - part.memory[0].ticks

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from orchestrator.findings.evidence import Evidence, LookTaken, VcpuEvidence
 from orchestrator.guest.lapic import parse_lapic, parse_registers
 from orchestrator.guest.lines import Testimony
+from orchestrator.guest.state import OverwrittenError
 from orchestrator.guest.wait import Wait
 from orchestrator.qmp.errors import CommandFailedError, MonitorError
 from orchestrator.trial.limits import Limits
@@ -251,7 +252,10 @@ class _Examination:
     async def _read_memory(self) -> None:
         for each in self._silent:
             each.memory_began_ns = each.memory_began_ns or self._instance.clock.now_ns()
-            each.evidence.memory.append(await self._instance.guest_state(each.vcpu))
+            try:
+                each.evidence.memory.append(await self._instance.guest_state(each.vcpu))
+            except OverwrittenError as error:
+                each.evidence.overwritten = str(error)
             each.evidence.memory_ns = self._instance.clock.now_ns() - each.memory_began_ns
 
     async def _nmi(self) -> None:

@@ -73,6 +73,7 @@ static struct vcpu {
     struct due due[MAX_DUE];
 } vcpus[MAX_VCPUS];
 static int vcpu_count, vm;
+static char *memory; /* the guest's, from its address 0 on */
 
 struct behaviour {
     const char *name;
@@ -427,6 +428,12 @@ static void flags(struct vcpu *v, double bits)
     must(kvm(v->fd, KVM_SET_REGS, &registers) == 0);
 }
 
+static void overwrite(struct vcpu *v, double address)
+{
+    must(memory != NULL);
+    memset(memory + (unsigned)address, 0x5a, 4096);
+}
+
 static void block_nmis(struct vcpu *v, double number)
 {
     struct kvm_vcpu_events events;
@@ -489,6 +496,7 @@ static const struct behaviour BEHAVIOURS[] = {
     { "nmi", .run = nmi },
     { "state", .page = deafen, .run = mp_state }, /* KVM's state of the vCPU: 3 is halted */
     { "flags", .run = flags },          /* bits to turn in RFLAGS: 512 is IF */
+    { "overwrite", .run = overwrite },  /* a page of the guest's memory has another content */
     { "block", .run = block_nmis },     /* NMIs stay blocked */
     { "base", .run = apic_base },       /* bits to turn in IA32_APIC_BASE: 2048 on, 1024 x2APIC */
     { "stall", .run = stall },          /* the vCPU waits so many periods, which is no fault */
@@ -636,6 +644,11 @@ int ioctl(int fd, unsigned long request, ...)
     va_end(list);
     if (!kvm)
         choose();
+    if (request == KVM_SET_USER_MEMORY_REGION) {
+        struct kvm_userspace_memory_region *region = argument;
+        if (region->guest_phys_addr == 0 && region->memory_size)
+            memory = (char *)region->userspace_addr;
+    }
     if (request == KVM_CREATE_VCPU) {
         int made = kvm(fd, request, argument);
         if (made >= 0)

@@ -128,6 +128,13 @@ FAULTS = [
     # The guest freezes later.
     lost("the first re-arm starts no timer", "freeze:1", LOST_INTERRUPT),
     lost("the third re-arm starts no timer", "freeze:3", LOST_INTERRUPT),
+    Fault(
+        "the guest's counters are overwritten",
+        "overwrite:4096",
+        Verdict.ANOMALOUS,
+        Outcome.CRASHED,
+        Cause.GUEST_CRASHED,
+    ),
     # Ticks go on.
     odd("the first tick is late by 1.4 periods", "first:1.4", Outcome.LATE),
     odd("the first tick is late by 1.6 periods", "first:1.6", Outcome.LATE, thorough=True),

@@ -2,7 +2,7 @@
 
 import struct
 
-from orchestrator.guest.state import GuestState, Stage
+from orchestrator.guest.state import GuestState, OverwrittenError, Stage
 from orchestrator.guest.tick.lines import TURN_UNIT
 
 #: Guest-physical address of the first vCPU's state block.
@@ -25,15 +25,18 @@ def parse_state(block: bytes) -> GuestState:
     """Read a block of `SIZE` bytes.
 
     Raises:
-        ValueError: the block is short, or is not the tick firmware's.
+        ValueError: the block is short.
+        OverwrittenError: the block is not the tick firmware's.
     """
     if len(block) != SIZE:
         raise ValueError(f"a state block of {len(block)} bytes, not {SIZE}")
     words = struct.unpack(f"<{WORDS}I", block)
     if words[0] != MAGIC:
-        raise ValueError(
+        raise OverwrittenError(
             f"no tick guest at {STATE_ADDRESS:#x}: magic {words[0]:#010x}, not {MAGIC:#x}"
         )
+    if words[7] > max(Stage):
+        raise OverwrittenError(f"no tick guest at {STATE_ADDRESS:#x}: it has no stage {words[7]}")
     tick_tsc = words[10] << 32 | words[9]
     return GuestState(
         printing=bool(words[1]),

@@ -76,6 +76,18 @@ def test_a_guest_that_answers_no_nmi_has_interrupts_off_if_qemu_says_so() -> Non
     assert found.cause is Cause.UNEXPLAINED
 
 
+@pytest.mark.parametrize("outcome", [Outcome.LOST, Outcome.UNKNOWN])
+def test_a_guest_whose_counters_are_gone_from_its_memory_has_crashed(outcome: Outcome) -> None:
+    """Its vCPU may halt in what it runs then, and use no CPU time any more."""
+    part = VcpuEvidence(0, advanced_ns=0, slept=True, overwritten="no tick guest at 0x1000")
+    evidence = Evidence(run_state="running", vcpus=(part,))
+    result = VcpuResult(outcome, why="no tick")
+    found = diagnose(result, evidence, Save("save1", 0.5, (SAVED,)), CONFIG)
+    assert found.cause is Cause.GUEST_CRASHED
+    assert "no tick guest at 0x1000" in found.sentence
+    assert correct(result, found).outcome is Outcome.CRASHED
+
+
 def test_a_lost_interrupt() -> None:
     found = diagnosis()
     assert found.cause is Cause.LOST_INTERRUPT

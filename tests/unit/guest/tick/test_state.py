@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.guest.state import GuestState, Stage
+from orchestrator.guest.state import GuestState, OverwrittenError, Stage
 from orchestrator.guest.tick.state import MAGIC, SIZE, parse_state
 
 
@@ -29,8 +29,11 @@ def test_the_state_block() -> None:
         stray=80,
         spurious=17,
     )
-    with pytest.raises(ValueError, match="no tick guest"):
+    with pytest.raises(OverwrittenError, match="no tick guest"):
         parse_state(bytes(SIZE))
+    words[7] = 90
+    with pytest.raises(OverwrittenError, match="no stage 90"):
+        parse_state(b"".join(word.to_bytes(4, "little") for word in words))
 
 
 def test_a_hold_that_is_just_over_has_nothing_left() -> None:

@@ -108,7 +108,7 @@ def _decide(
     if part.overwritten:
         return (
             Cause.GUEST_CRASHED,
-            f"{result.why}; the load left the guest without its own memory: {part.overwritten}.",
+            f"{result.why}; the guest's memory no longer holds its counters: {part.overwritten}.",
         )
     if len(part.memory) == 2:
         ran = part.memory[1].ticks - part.memory[0].ticks

@@ -3,7 +3,7 @@
 import gc
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +11,9 @@ import typer
 
 from orchestrator.cli.commands import LOSTTICK, Command, Group
 from orchestrator.cli.exits import ExitCode, usage_error
+
+#: Variables in which a shell's completion script passes what has been typed.
+_TYPED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
 #: The root of the parser's errors; releases of Typer differ in the module that has it.
 _PARSER_ERROR: type[Any] = typer.BadParameter.__mro__[2]
@@ -34,8 +37,13 @@ def run_command(command: Command, prog_name: str, args: Sequence[str]) -> int:
 
 
 def run_whole_app(prog_name: str) -> int:
-    """Import every command as one application and run it, for shell completion."""
-    return _run(whole_app(), prog_name)
+    """Run all commands as one application, for shell completion.
+
+    The shell waits for this at each press of the Tab key, so only a command that has been typed is
+    imported: its options are wanted.
+    """
+    typed = " ".join(os.environ.get(name, "") for name in _TYPED).split()
+    return _run(_typer_of(LOSTTICK, typed, add_completion=True), prog_name)
 
 
 def whole_app() -> typer.Typer:
@@ -56,14 +64,30 @@ def _run(app: typer.Typer, prog_name: str, args: Sequence[str] | None = None) ->
     return code or ExitCode.CLEAN
 
 
-def _typer_of(group: Group, *, add_completion: bool = False) -> typer.Typer:
+def _typer_of(
+    group: Group, typed: Collection[str] | None = None, *, add_completion: bool = False
+) -> typer.Typer:
+    """Return a group as an application.
+
+    Args:
+        group: the group.
+        typed: names of the commands to import; the others then have nothing but their help. By
+            default, all are imported.
+        add_completion: whether to add the options for shell completion.
+    """
     app = _typer(add_completion=add_completion, help=group.help)
     for name, entry in group.commands.items():
         if isinstance(entry, Group):
-            app.add_typer(_typer_of(entry), name=name)
-        else:
+            app.add_typer(_typer_of(entry, typed), name=name)
+        elif typed is None or name in typed:
             _add(app, name, entry)
+        else:
+            app.command(name, help=entry.help)(_not_imported)
     return app
+
+
+def _not_imported() -> None:
+    """Stands for a command that is only named."""
 
 
 def _typer(*, add_completion: bool, help: str | None = None) -> typer.Typer:

@@ -240,6 +240,39 @@ def test_a_set_up_is_made_once_and_mends_itself(clone: Clone, tmp_path: Path) ->
     assert f"The command is {moved}/.venv/bin/losttick" in done.stderr
 
 
+#: Sphinx for a project without pages: it makes the first page, and says how it was called.
+SPHINX = """
+import pathlib, sys
+
+(pathlib.Path(sys.argv[-1]) / "index.html").write_text(" ".join(sys.argv[1:]))
+sys.exit(pathlib.Path("docs/bad.md").exists())
+"""
+
+
+@pytest.mark.thorough
+def test_docs_are_made_anew_and_need_no_qemu(clone: Clone) -> None:
+    for name in ("qemu-system-x86_64", "qemu-img"):
+        (clone.tools / name).unlink()
+    (clone.place / "backend.py").write_text(
+        BACKEND.replace("FILES = {", f"FILES = {{'sphinx.py': {SPHINX!r},")
+    )
+    (stale := clone.place / "docs" / "_build" / "stale.html").parent.mkdir(parents=True)
+    stale.touch()
+    done = clone.bootstrap("docs")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert f"the site begins at {clone.place}/docs/_build/index.html" in done.stderr
+    assert "man ./docs/_build/man/man1/losttick.1" in done.stderr
+    assert "-W" in (clone.place / "docs" / "_build" / "index.html").read_text().split()
+    assert not stale.exists()
+
+    # A page that Sphinx warns about.
+    (clone.place / "docs" / "bad.md").touch()
+    done = clone.bootstrap("docs")
+    assert (done.returncode, done.stdout) == (70, "")
+    assert done.stderr.endswith("Sphinx could not make the docs (see above)\n")
+    assert clone.builds == 1, "nothing is installed again"
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("when", ["venv", "pip"])
 def test_a_killed_set_up_is_made_anew(clone: Clone, when: str) -> None:

@@ -45,7 +45,6 @@ def completed(environment: dict[str, str], file: Path, typed: str, expected: str
 def test_the_documented_file_completes(environment: dict[str, str], tmp_path: Path) -> None:
     (block,) = (b for b in blocks("sh") if b.page == DOCS / "commands.md" and "show-c" in b.text)
     folder = tmp_path / ".local/share/bash-completion/completions"
-    folder.mkdir(parents=True)
     subprocess.run(["bash", "-ec", block.text], env=environment, check=True)
     completed(environment, folder / "losttick", "losttick lab cle", "losttick lab clean ")
     completed(environment, folder / "losttick", "losttick run --loads", "--loads-per-save ")

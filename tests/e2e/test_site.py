@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.support.browser import PHONE, chromium, overflow
 from tests.support.docs import PAGES, blocks
@@ -112,19 +114,24 @@ def test_the_manual_pages(site: Path) -> None:
         assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_pages_fit_a_phone_and_ask_for_nothing_else(site: Path) -> None:
-    with chromium() as browser:
-        context = browser.new_context(viewport={"width": PHONE, "height": 800})
-        view = context.new_page()
-        heard: list[str] = []
-        view.on("console", lambda message: heard.append(message.text))
-        view.on("pageerror", lambda error: heard.append(str(error)))
-        view.on("request", lambda request: heard.append(request.url))
-        wide = {}
-        for page in sorted(site.rglob("*.html")):
-            view.goto(page.as_uri())
-            if pixels := overflow(view):
-                wide[page.name] = pixels
-        context.close()
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+def test_pages_fit_a_phone_and_ask_for_nothing_else(site: Path, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": PHONE, "height": 800})
+    view = context.new_page()
+    heard: list[str] = []
+    view.on("console", lambda message: heard.append(message.text))
+    view.on("pageerror", lambda error: heard.append(str(error)))
+    view.on("request", lambda request: heard.append(request.url))
+    wide = {}
+    for page in sorted(site.rglob("*.html")):
+        view.goto(page.as_uri())
+        if pixels := overflow(view):
+            wide[page.name] = pixels
+    context.close()
     assert not wide
     assert not [each for each in heard if not each.startswith((site.as_uri(), "data:"))]

@@ -5,8 +5,9 @@
 
 For each suite (bookworm and trixie by default) a root file system is made by mmdebstrap. In it,
 `./bootstrap run` and `./bootstrap test -e quick` run as root, as a user in the group kvm, as a
-user outside of it, and once more offline as root and as the user in the group. Each case has a line
-of output, and the exit code is 1 if a case went wrong. Mirror, proxies, certificates and the
+user outside of it, and once more offline as root and as the user in the group; `./bootstrap docs`
+runs as the user in the group, and once more offline. Each case has a line of output, and the exit
+code is 1 if a case went wrong. Mirror, proxies, certificates and the
 configuration of pip are this computer's own. The script needs root, mmdebstrap and util-linux, and
 leaves nothing behind: all mounts and processes are in namespaces that end with their case.
 """
@@ -62,11 +63,13 @@ def cases() -> Iterator[Case]:
     yield Case("root", "test -e quick", (0,))
     yield Case("member", "run", (0,), "clean")
     yield Case("member", "test -e quick", (0,))
+    yield Case("member", "docs", (0,), "the site begins at")
     yield without if kvm else Case("outsider", "run", (0,), "clean")
     yield Case("outsider", "test -e quick", (0,))
     for user in ("root", "member"):
         yield Case(user, "run", (0,), "clean", offline=True)
         yield Case(user, "test -e quick", (0,), offline=True)
+    yield Case("member", "docs", (0,), "the site begins at", offline=True)
 
 
 def output_of(*command: str) -> str:

@@ -77,9 +77,9 @@ def odd(name: str, shim: str, outcome: Outcome, **more: object) -> Fault:
     return Fault(name, shim, Verdict.ANOMALOUS, outcome, loads=loads, **more)  # type: ignore[arg-type]
 
 
-def astray(name: str, shim: str) -> Fault:
+def astray(name: str, shim: str, **more: object) -> Fault:
     """An interrupt on another vector, which no tick shows."""
-    return Fault(name, shim, Verdict.ANOMALOUS, Outcome.EXTRA, Cause.WRONG_VECTOR)
+    return Fault(name, shim, Verdict.ANOMALOUS, Outcome.EXTRA, Cause.WRONG_VECTOR, **more)  # type: ignore[arg-type]
 
 
 def harmless(name: str, shim: str, **more: object) -> Fault:
@@ -102,7 +102,7 @@ FAULTS = [
     lost("LVTT is masked", "mask", NOT_DELIVERABLE),
     lost("a periodic timer becomes one-shot", "mode", NOT_RESTORED, axes=PERIODIC),
     lost("the tick becomes an NMI", "delivery:4", NOT_RESTORED),
-    lost("the tick becomes an SMI", "delivery:2", NOT_RESTORED),
+    lost("the tick becomes an SMI", "delivery:2", NOT_RESTORED, thorough=True),
     lost("the LAPIC is switched off", "svr:255", NOT_RESTORED),
     lost("the LAPIC is in x2APIC mode", "base:1024", NOT_RESTORED),
     lost("TPR stays raised", "tpr:255", NOT_DELIVERABLE),
@@ -117,17 +117,17 @@ FAULTS = [
     # The timer is restored as it was, and its tick does not reach the tick handler.
     lost("the timer is never started", "unstarted", LOST_INTERRUPT, Verdict.AFFECTED),
     lost("the tick comes on the guest's other vector", "elsewhere:65", WRONG_VECTOR),
-    lost("the tick comes on a vector below", "elsewhere:48", WRONG_VECTOR),
-    lost("the tick comes on a vector above", "elsewhere:80", WRONG_VECTOR),
+    lost("the tick comes on a vector below", "elsewhere:48", WRONG_VECTOR, thorough=True),
+    lost("the tick comes on a vector above", "elsewhere:80", WRONG_VECTOR, thorough=True),
     lost("another vector stays in the IRR", "tpr:48,irr:49,unstarted", WRONG_VECTOR),
-    lost("LVTT has the guest's other vector", "vector:65", WRONG_VECTOR),
+    lost("LVTT has the guest's other vector", "vector:65", WRONG_VECTOR, thorough=True),
     lost("LVTT has a stray vector", "vector:48", WRONG_VECTOR),
-    lost("LVTT has the spurious vector", "vector:255", WRONG_VECTOR),
+    lost("LVTT has the spurious vector", "vector:255", WRONG_VECTOR, thorough=True),
     lost("the vCPU stays halted", "state:3", Cause.HALTED),
     lost("the vCPU waits for INIT", "state:1", Cause.NOT_EXECUTING),
     # The guest freezes later.
     lost("the first re-arm starts no timer", "freeze:1", LOST_INTERRUPT),
-    lost("the third re-arm starts no timer", "freeze:3", LOST_INTERRUPT),
+    lost("the third re-arm starts no timer", "freeze:3", LOST_INTERRUPT, thorough=True),
     Fault(
         "the guest's counters are overwritten",
         "overwrite:4096",
@@ -150,10 +150,17 @@ FAULTS = [
     odd("a tick besides", "spurious:0.3", Outcome.EXTRA),
     odd("a storm of ticks", "storm:0.12", Outcome.EXTRA),
     astray("an interrupt besides on the guest's other vector", "besides:65"),
-    astray("an interrupt besides on a stray vector", "besides:80"),
+    astray("an interrupt besides on a stray vector", "besides:80", thorough=True),
     Fault("a storm with hardly time to print", "storm:0.002", Verdict.ANOMALOUS, Outcome.EXTRA),
     odd("half the period", "scale:0.5", Outcome.RATE, weaker=TOO_SOON, axes=PERIODIC),
-    odd("twice the period", "scale:2", Outcome.RATE, weaker=TOO_LATE, axes=PERIODIC),
+    odd(
+        "twice the period",
+        "scale:2",
+        Outcome.RATE,
+        weaker=TOO_LATE,
+        axes=PERIODIC,
+        thorough=True,
+    ),
     odd(
         "the divide register of the timer is lost",
         "divide:0",
@@ -162,7 +169,7 @@ FAULTS = [
         axes=PERIODIC,
     ),
     odd("the TSC jumps ahead", "tsc:5", Outcome.CLOCK),
-    odd("the TSC jumps back", "tsc:-5", Outcome.CLOCK),
+    odd("the TSC jumps back", "tsc:-5", Outcome.CLOCK, thorough=True),
     odd(
         "the TSC of one vCPU jumps",
         "tsc:10",

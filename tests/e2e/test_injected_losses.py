@@ -18,6 +18,7 @@ from orchestrator.snapshot.table import MethodMissingError, snapshots
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.journal import journal_dicts
+from tests.support.method_loads import KINDS
 from tests.support.qemus import host_with_qemu
 from tests.support.shim import shim_environment
 
@@ -43,7 +44,13 @@ async def fit_host(method: Method, environment: dict[str, str]) -> AsyncIterator
         (1000, 8, Method.HMP, 1, Wait.BUSY),
         (300, 15, Method.HMP, 1, Wait.BUSY),
         pytest.param(20, 200, Method.HMP, 1, Wait.BUSY, marks=pytest.mark.thorough),
-        *((300, 8, method, 1, Wait.BUSY) for method in Method if method is not Method.HMP),
+        *(
+            pytest.param(
+                300, 8, method, 1, Wait.BUSY, marks=() if method in KINDS else pytest.mark.thorough
+            )
+            for method in Method
+            if method is not Method.HMP
+        ),
         (300, 10, Method.HMP, 2, Wait.BUSY),
         pytest.param(300, 6, Method.LOADVM, 3, Wait.BUSY, marks=pytest.mark.thorough),
         (300, 12, Method.HMP, 1, Wait.HALT),

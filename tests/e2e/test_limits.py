@@ -62,7 +62,7 @@ def test_small_files(size: int, tmp_path: Path, best_accel: Accel) -> None:
     assert "File too large" in done.stderr
 
 
-@pytest.mark.parametrize("tasks", [2, 4, 6])
+@pytest.mark.parametrize("tasks", [2, pytest.param(4, marks=pytest.mark.thorough), 6])
 def test_few_processes(tasks: int, tmp_path: Path, best_accel: Accel) -> None:
     with control_group("pids", tasks) as group:
         done = run_under(group.join, tmp_path, "--accel", best_accel)

@@ -19,6 +19,7 @@ from tests.support.campaigns import assert_clean, campaign
 from tests.support.journal import journal_dicts
 from tests.support.method_loads import (
     CONTROLS,
+    KINDS,
     MANY,
     NEW,
     OLD,
@@ -32,10 +33,6 @@ from tests.support.qemus import host_with_qemu
 
 #: For MANY loads by new processes, of which a busy machine may start three in a second.
 pytestmark = pytest.mark.timeout(600)
-
-#: Methods that stand for all in the usual run: a load by the running QEMU, one by a new QEMU,
-#: and one by a new QEMU that has no disk.
-KINDS = (Method.HMP, Method.LOADVM, Method.EXEC)
 
 #: What the usual run loads by a QEMU of another year. That of 2026 has methods of its own.
 OTHER_YEARS = {OLD: {Method.HMP, Method.EXEC}, NEW: {*KINDS, Method.FILE, Method.MAPPED_RAM}}

@@ -17,7 +17,12 @@ from tests.support.shim import shim_environment
 
 
 @pytest.mark.parametrize(
-    ("method", "resume"), [(Method.HMP, "cont"), (Method.HMP, "auto"), (Method.LOADVM, "auto")]
+    ("method", "resume"),
+    [
+        (Method.HMP, "cont"),
+        pytest.param(Method.HMP, "auto", marks=pytest.mark.thorough),
+        (Method.LOADVM, "auto"),
+    ],
 )
 async def test_its_last_words(
     tmp_path: Path, kvm: Accel, shim: Path, method: Method, resume: str

@@ -25,7 +25,7 @@ from orchestrator.vm.config import Accel
 from tests.support.fuzz import fuzzing
 from tests.support.virtual_time import in_virtual_time
 
-TRIALS = int(os.environ.get("LOSTTICK_TEST_LONG_TRIALS", "10000"))
+TRIALS = int(os.environ.get("LOSTTICK_TEST_LONG_TRIALS", "2000"))
 CASES = 20
 
 #: Loads between two looks at the memory that is in use.

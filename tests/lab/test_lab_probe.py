@@ -64,7 +64,9 @@ def test_it_is_gone_without_apicv(oldest: SharedLabs) -> None:
     assert set(losses(series).values()) == {0}
 
 
+@pytest.mark.thorough
 def test_stock_6_1_loses_nothing(emulator: Bochs, tmp_path: Path) -> None:
+    """The usual suite has the same kernel in tests/lab/test_lab_variants.py, untouched."""
     arm = Arm(fetched("debian:bookworm"))
     (tmp_path / "labs").mkdir()
     with shared_labs(emulator, [arm], tmp_path / "labs") as labs:

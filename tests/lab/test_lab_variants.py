@@ -94,6 +94,7 @@ def probed(labs: SharedLabs, arm: Arm) -> Series:
     return series
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("variant", "apicv", "lost"),
     [
@@ -103,6 +104,7 @@ def probed(labs: SharedLabs, arm: Arm) -> Series:
     ],
 )
 def test_the_default_kernel(default: SharedLabs, variant: Variant, apicv: bool, lost: int) -> None:
+    """The usual suite has all three in one lab, in `test_modules_are_loaded_anew_for_each_arm`."""
     assert probed(default, an_arm(fetched(), variant, apicv=apicv)).lost == lost
 
 
@@ -185,7 +187,7 @@ def test_without_the_fix_there_is_nothing_to_revert() -> None:
         built(oldest, Variant.REVERT_FIX)
 
 
-@pytest.mark.parametrize("apicv", [True, False])
+@pytest.mark.parametrize("apicv", [True, pytest.param(False, marks=pytest.mark.thorough)])
 def test_one_in_n_is_lost_and_counted(default: SharedLabs, apicv: bool) -> None:
     """N is 4 from the build; then 0 and 5 by the parameter, in the same lab."""
     parameters = "/sys/module/kvm/parameters"

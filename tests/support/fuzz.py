@@ -16,7 +16,7 @@ from orchestrator.cli.app import whole_app
 from orchestrator.cli.exits import ExitCode
 
 #: Cases of each target.
-CASES = int(os.environ.get("LOSTTICK_TEST_FUZZ", "100"))
+CASES = int(os.environ.get("LOSTTICK_TEST_FUZZ", "30"))
 
 #: Settings of a fuzzer. Its cases may share `tmp_path`: each writes its files anew.
 fuzzing = settings(

@@ -21,6 +21,10 @@ CONTROLS = 2 if TRIALS >= MANY else 1
 #: Period in milliseconds. It leaves room to hit the phase of a save on a busy machine.
 PERIOD_MS = 20
 
+#: Methods that stand for all in the usual run: a load by the running QEMU, one by a new QEMU,
+#: and one by a new QEMU that has no disk.
+KINDS = (Method.HMP, Method.LOADVM, Method.EXEC)
+
 #: QEMU 5.2, and 11.1.
 OLD, NEW = "bullseye", "trixie-backports"
 

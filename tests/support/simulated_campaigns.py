@@ -26,7 +26,7 @@ from orchestrator.verdict.verdict import Verdict
 from tests.support.records import heads, save_record
 
 #: Campaigns a point. Fewer are quicker and find less: the bounds allow for the number.
-CAMPAIGNS = int(os.environ.get("LOSTTICK_TEST_CAMPAIGNS", "2000"))
+CAMPAIGNS = int(os.environ.get("LOSTTICK_TEST_CAMPAIGNS", "1000"))
 
 CONFIDENCE = 0.95
 

@@ -1,6 +1,6 @@
 """The error rates that verdicts state, measured on simulated campaigns.
 
-2,000 campaigns a point, or as many as LOSTTICK_TEST_CAMPAIGNS says; `tox -e long` runs the
+1,000 campaigns a point, or as many as LOSTTICK_TEST_CAMPAIGNS says; `tox -e long` runs the
 10,000 of the tables in docs/statistics.md. `-s` prints them. The product's own fold counts the
 trials, and its own rules judge them.
 """

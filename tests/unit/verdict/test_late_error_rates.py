@@ -1,6 +1,6 @@
 """How often late ticks are blamed on loads by mistake, and how often rightly.
 
-The host's noise clusters: `tests/support/simulated_noise.py`. 200 campaigns a point, or as many
+The host's noise clusters: `tests/support/simulated_noise.py`. 100 campaigns a point, or as many
 as LOSTTICK_TEST_CAMPAIGNS says; `tox -e long` runs the 10,000 of docs/statistics.md. `-s` prints.
 """
 
@@ -13,7 +13,7 @@ from orchestrator.verdict.late import ERROR, TARGET_EXCESS
 from orchestrator.verdict.verdict import Verdict
 from tests.support.simulated_noise import Noise, verdicts
 
-CAMPAIGNS = int(os.environ.get("LOSTTICK_TEST_CAMPAIGNS", "200"))
+CAMPAIGNS = int(os.environ.get("LOSTTICK_TEST_CAMPAIGNS", "100"))
 
 NOISE = {
     "none": Noise(),

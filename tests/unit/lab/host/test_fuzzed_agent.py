@@ -73,7 +73,7 @@ async def hear(stream: bytes, size: int, asked: int) -> None:
 
 
 @settings(
-    max_examples=int(os.environ.get("LOSTTICK_TEST_FUZZ", "300")),
+    max_examples=int(os.environ.get("LOSTTICK_TEST_FUZZ", "60")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

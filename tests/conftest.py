@@ -16,6 +16,7 @@ __all__ = [
 ]
 
 # Hypothesis fails an example that takes longer than 200 ms. On a busy computer any example can:
-# that says nothing of the code. A test that hangs is ended by pytest-timeout.
-hypothesis.settings.register_profile("losttick", deadline=None)
+# that says nothing of the code. A test that hangs is ended by pytest-timeout. The fuzzers have
+# numbers of examples of their own, tests/support/fuzz.py.
+hypothesis.settings.register_profile("losttick", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("losttick")

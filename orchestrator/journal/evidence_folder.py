@@ -1,11 +1,9 @@
 """A folder for each trial that did not plainly tick, with all that was read of it."""
 
-import json
-
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.journal.out_folder import OutFolder
-from orchestrator.journal.plain import plain
+from orchestrator.journal.plain import indented, plain
 from orchestrator.trial.examine import Hang
 
 
@@ -28,7 +26,7 @@ def write_evidence(
         "cell": cell, "diagnosis": hang.diagnosis_of(result.telling), "trial": result,
         "save": save, "evidence": hang.evidence,
     }  # fmt: skip
-    folder.write("evidence.json", json.dumps(plain(seen), indent=2) + "\n")
+    folder.write("evidence.json", indented(plain(seen)))
     if hang.diagnoses:
         said = (f"{each.cause}\n\n{each.sentence}\n" for each in hang.diagnoses)
         folder.write("diagnosis.txt", "\n".join(said))

@@ -1,6 +1,7 @@
 """One combination of the axes."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -88,11 +89,9 @@ class Cell:
         cycle = f"{self.loads_per_save}loads" if repeat else self.cycle
         period = AUTO if self.period_ns is None else f"{self.period_ns / 1e6:.10g}ms"
         others = "".join(
-            f"/{field.name}={value}"
-            for field in sorted(dataclasses.fields(self), key=lambda field: field.name)
-            if field.default is not dataclasses.MISSING
-            and field.name not in ("host", "cycle")
-            and (value := getattr(self, field.name)) != field.default
+            f"/{name}={value}"
+            for name, default in _further_axes()
+            if (value := getattr(self, name)) != default
         )
         return f"{host}{self.accel}/{self.mode}/{self.apic}/{self.method}/{period}/{cycle}" + others
 
@@ -163,6 +162,16 @@ class Cell:
             loads_run_on=self.resume is Resume.AUTO, vmstate=self.vmstate,
             firmware=self.firmware, args=self.qemu_args.args,
         )  # fmt: skip
+
+
+@functools.cache
+def _further_axes() -> tuple[tuple[str, object], ...]:
+    """Return the axes that an id names only beside their default, with it, in order."""
+    return tuple(
+        (field.name, field.default)
+        for field in sorted(dataclasses.fields(Cell), key=lambda field: field.name)
+        if field.default is not dataclasses.MISSING and field.name not in ("host", "cycle")
+    )
 
 
 def differing(one: Cell, other: Cell) -> list[str]:

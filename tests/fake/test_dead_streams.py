@@ -7,13 +7,14 @@ import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pytest
 
 from orchestrator.testing import Script, immediate, lost
 from tests.support.command import losttick_command
 from tests.support.cut_short_runs import go_on
+from tests.support.prepared_process import PreparedProcess
 from tests.support.virtual_time import in_virtual_time
 
 
@@ -27,10 +28,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture
-def full() -> Iterator[TextIO]:
-    with Path("/dev/full").open("w") as file:
-        yield file
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[PreparedProcess]:
+    with PreparedProcess() as parent:
+        yield parent
 
 
 @pytest.fixture
@@ -47,32 +48,51 @@ def losttick(*args: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(losttick_command(*args), text=True, check=False, timeout=60, **streams)
 
 
-@pytest.mark.parametrize("place", ["full", "unread"])
-@pytest.mark.parametrize(
+COMMANDS = pytest.mark.parametrize(
     ("args", "code"),
     [(("rnu",), 2), (("show", "--bogus"), 2), (("show", "/none"), 2), (("show", "clean"), 0)],
     ids=["mistyped", "usage", "input", "clean"],
 )
-def test_the_exit_code_survives_a_dead_stderr(
-    request: pytest.FixtureRequest, runs: Path, place: str, args: tuple[str, ...], code: int
-) -> None:
-    done = losttick(*args, "--json", cwd=runs, stderr=request.getfixturevalue(place))
-    assert done.returncode == code
-    if args != ("rnu",):
-        assert json.loads(done.stdout)["verdict"] == ("clean" if code == 0 else None)
 
 
-@pytest.mark.parametrize(
-    ("place", "run", "code"),
-    [("unread", "affected", 141), ("full", "clean", 4), ("full", "affected", 1)],
-)
-def test_a_dead_stdout_is_no_finding(
-    request: pytest.FixtureRequest, runs: Path, place: str, run: str, code: int
+def answers(stdout: str, args: tuple[str, ...], code: int) -> bool:
+    if args == ("rnu",):
+        return True
+    verdict = json.loads(stdout)["verdict"]
+    return bool(verdict == ("clean" if code == 0 else None))
+
+
+@COMMANDS
+def test_the_exit_code_survives_a_full_stderr(
+    prepared: PreparedProcess, runs: Path, tmp_path: Path, args: tuple[str, ...], code: int
 ) -> None:
-    done = losttick("show", run, cwd=runs, stdout=request.getfixturevalue(place))
+    out = tmp_path / "out"
+    assert prepared.code(*args, "--json", cwd=runs, stdout=out, stderr="/dev/full") == code
+    assert answers(out.read_text(), args, code)
+
+
+@COMMANDS
+def test_the_exit_code_survives_a_stderr_that_nobody_reads(
+    unread: int, runs: Path, args: tuple[str, ...], code: int
+) -> None:
+    done = losttick(*args, "--json", cwd=runs, stderr=unread)
     assert done.returncode == code
+    assert answers(done.stdout, args, code)
+
+
+@pytest.mark.parametrize(("run", "code"), [("clean", 4), ("affected", 1)])
+def test_a_full_stdout_is_no_finding(
+    prepared: PreparedProcess, runs: Path, tmp_path: Path, run: str, code: int
+) -> None:
+    err = tmp_path / "err"
+    assert prepared.code("show", run, cwd=runs, stdout="/dev/full", stderr=err) == code
     said = "losttick: writing to standard output: No space left on device\n"
-    assert done.stderr == (said if place == "full" else "")
+    assert err.read_text() == said
+
+
+def test_a_stdout_that_nobody_reads_is_no_finding(unread: int, runs: Path) -> None:
+    done = losttick("show", "affected", cwd=runs, stdout=unread)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_a_terminal_that_hung_up_reads_nothing(runs: Path) -> None:

@@ -167,7 +167,7 @@ async def test_a_flood_of_events_ends_no_command_late(
             writer.write(
                 b'{"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 0}}\n' * 100
             )
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01)
 
     monitor = await peer(script)
     with pytest.raises(MonitorTimeoutError, match="no answer in 2 s"):

@@ -1,5 +1,7 @@
 """Histories of made runs, one a night."""
 
+import functools
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from orchestrator.results.history.store import open_history
 history = open_history(sys.argv[1])
 entries = [entry(Path(each)) for each in sys.argv[2:]]
 print("ready", flush=True)
-for _ in range(30):
+for _ in range(15):
     for each in entries:
         history.add(each)
 print("done", flush=True)
@@ -35,8 +37,21 @@ def night(
     )  # fmt: skip
 
 
+@functools.cache
+def _empty() -> bytes:
+    """Return an empty history. To make its tables takes longer than most tests of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "history.sqlite"
+        open_history(str(place))
+        return place.read_bytes()
+
+
 def opened(folder: Path) -> History:
-    return open_history(str(folder / "history.sqlite"))
+    """Open the history of a folder, which has none at first."""
+    place = folder / "history.sqlite"
+    if not place.exists():
+        place.write_bytes(_empty())
+    return open_history(str(place))
 
 
 def add(history: History, folder: Path, *labels: str, host: str = "") -> int:

@@ -31,6 +31,7 @@ for number, name in enumerate(("/dev/null", case["stdout"], case["stderr"])):
     os.dup2(file, number)
     os.close(file)
 os.environ.update(case["env"])
+os.chdir(case["cwd"])
 exec(case["breaking"])
 sys.argv = ["losttick", *case["args"]]
 cli.main()
@@ -58,11 +59,12 @@ class PreparedProcess:
         stdout: str | Path = os.devnull,
         stderr: str | Path = os.devnull,
         env: Mapping[str, str] | None = None,
+        cwd: str | Path = ".",
     ) -> int:
         """Return the exit code of `losttick ARGS`, run after a program text that breaks it."""
         case = {
             "args": args, "breaking": breaking, "stdout": str(stdout), "stderr": str(stderr),
-            "env": dict(env or {}),
+            "env": dict(env or {}), "cwd": str(cwd),
         }  # fmt: skip
         assert self._parent.stdin
         assert self._parent.stdout

@@ -27,13 +27,15 @@ ALLOWED = {
 
 #: Attributes that read the time of day, or the time of a file by it.
 WALL = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow")}
+OTHERS = {"st_mtime", "CLOCK_REALTIME"}
+NAMES = OTHERS | {name for _, name in WALL}
 
 
 def readings(path: Path) -> Iterator[int]:
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute):
+        if isinstance(node, ast.Attribute) and node.attr in NAMES:
             owner = ast.unparse(node.value).rpartition(".")[2]
-            if (owner, node.attr) in WALL or node.attr in ("st_mtime", "CLOCK_REALTIME"):
+            if (owner, node.attr) in WALL or node.attr in OTHERS:
                 yield node.lineno
 
 

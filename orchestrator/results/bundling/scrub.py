@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from orchestrator.guest.registry import GUESTS
 from orchestrator.journal.line import LineError, decode
+from orchestrator.journal.plain import indented
 from orchestrator.journal.records import KINDS, PlanRecord
 from orchestrator.plan.plan import Plan
 from orchestrator.results.bundling.secrets import Secrets
@@ -56,7 +57,7 @@ class Scrubber:
             parsed = json.loads(content)
         except (ValueError, RecursionError):
             return self.text(content)
-        return (json.dumps(self._value(parsed), indent=2) + "\n").encode()
+        return indented(self._value(parsed)).encode()
 
     def journal(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the lines of a journal without secrets."""

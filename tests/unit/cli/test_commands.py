@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.cli.commands import LOSTTICK, Command, Group
 from orchestrator.plan.names import plan_description, shipped_plans
+from tests.support.command_here import losttick as here
 from tests.support.prepared_process import PreparedProcess
 
 CLI = Path(__file__).parents[3] / "orchestrator" / "cli"
@@ -87,13 +88,11 @@ def prepared() -> Iterator[PreparedProcess]:
 
 
 @pytest.mark.parametrize("called", ALL)
-def test_each_command_has_its_own_help(
-    prepared: PreparedProcess, called: str, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    assert prepared.code(*called.split(), "-h", stdout=out, env={"COLUMNS": "100"}) == 0
-    assert f"Usage: losttick {called} " in out.read_text()
-    assert ALL[called].help in out.read_text()
+def test_each_command_has_its_own_help(called: str) -> None:
+    done = here(*called.split(), "-h", columns=100)
+    assert done.returncode == 0
+    assert f"Usage: losttick {called} " in done.stdout
+    assert ALL[called].help in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterable
 
 import numpy as np
@@ -7,6 +8,9 @@ from scipy.stats import binom
 
 from orchestrator.stats.save_effect import BySave
 from tests.support.saves import by_save
+
+#: Campaigns that are simulated; `tox -e long` has more.
+CAMPAIGNS = 10_000 if int(os.environ.get("LOSTTICK_TEST_CAMPAIGNS", "0")) >= 1000 else 2_500
 
 
 def test_one_load_a_save_can_not_differ() -> None:
@@ -42,13 +46,14 @@ def saves_of(rates: Iterable[float], rng: np.random.Generator, planned: int) -> 
 
 def test_alike_saves_are_seldom_called_different() -> None:
     rng = np.random.default_rng(1)
-    called = sum(saves_of([0.05] * 300, rng, 100).differ for _ in range(10_000))
-    assert called <= binom.isf(0.001, 10_000, 0.05)
+    called = sum(saves_of([0.05] * 300, rng, 100).differ for _ in range(CAMPAIGNS))
+    assert called <= binom.isf(0.001, CAMPAIGNS, 0.05)
 
 
 def test_different_saves_are_found() -> None:
     """Fisher's test of first loads against later ones finds 23 % and 42 % of these."""
     rng = np.random.default_rng(2)
     for (a, b), power in {(2, 8): 0.6, (0.1, 0.9): 0.6}.items():
-        found = sum(saves_of(rng.beta(a, b, 300), rng, 299).differ for _ in range(1000))
-        assert found > 1000 * power
+        tries = CAMPAIGNS // 10
+        found = sum(saves_of(rng.beta(a, b, 300), rng, 299).differ for _ in range(tries))
+        assert found > tries * power

@@ -50,7 +50,7 @@ def campaign(
 
 
 @pytest.mark.parametrize("reloads", [False, True])
-@pytest.mark.parametrize("period_ms", [5, 20, 60])
+@pytest.mark.parametrize("period_ms", [5, 60])
 @pytest.mark.parametrize("busy", BUSY)
 def test_a_host_that_gets_busy_or_idle_is_not_accused(
     busy: Share, period_ms: float, *, reloads: bool

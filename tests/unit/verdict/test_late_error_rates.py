@@ -45,9 +45,17 @@ def test_false_anomalous(name: str, plan: dict[str, int]) -> None:
     assert found[Verdict.AFFECTED] == 0
 
 
-@pytest.mark.parametrize("name", list(NOISE)[0:5:2])
-@pytest.mark.parametrize("effect", [0.01, 0.05, 0.2])
-def test_power(name: str, effect: float) -> None:
+#: Effects on hosts whose power is bounded below; with many campaigns others are printed, too.
+POWERED = [
+    (effect, name)
+    for effect in (0.01, 0.05, 0.2)
+    for name in list(NOISE)[0:5:2]
+    if CAMPAIGNS >= 1000 or effect == 0.2 or (name == "none" and effect >= TARGET_EXCESS)
+]
+
+
+@pytest.mark.parametrize(("effect", "name"), POWERED)
+def test_power(effect: float, name: str) -> None:
     found = verdicts(NOISE[name], effect, CAMPAIGNS)
     power = found[Verdict.ANOMALOUS] / CAMPAIGNS
     print(f"\n{effect:.0%} of loads make a tick late, {name}: anomalous in {power:.1%}")

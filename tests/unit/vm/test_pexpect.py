@@ -18,8 +18,8 @@ def private_uses(source: str) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pexpect"):
             private = [alias.name for alias in node.names if alias.name.startswith("_")]
             yield from private or ([str(node.module)] if node.module not in MODULES else [])
-        elif isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("spawn"):
-            yield from [node.attr] if node.attr.startswith(("_", "async_pw")) else []
+        elif isinstance(node, ast.Attribute) and node.attr.startswith(("_", "async_pw")):
+            yield from [node.attr] if ast.unparse(node.value).endswith("spawn") else []
 
 
 def test_no_private_name_is_used() -> None:

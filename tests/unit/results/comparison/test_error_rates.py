@@ -46,7 +46,7 @@ AT_A_TIME = 50
 #: test computes it for the CHECKED pairs of each point's first campaigns that are nearest below.
 CLEAR = 2.5
 
-CHECKED = 100
+CHECKED = 100 if COMPARISONS >= 1000 else 30
 
 
 def within(errors: int, tries: int, what: str) -> None:

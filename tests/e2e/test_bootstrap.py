@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.needs import Need, lacking
 from tests.support.places import ROOT
 from tests.support.processes import wait_until
 
@@ -62,8 +63,8 @@ def main():
 
 #: The programs of this computer that the script may use.
 TOOLS = [
-    "sh", "cat", "cut", "dirname", "env", "find", "flock", "id", "mkdir", "rm", "sed", "sha256sum",
-    "sleep", "sort", "touch", "tr", "xargs",
+    "sh", "cat", "cut", "dirname", "env", "find", "flock", "id", "mkdir", "rm", "rmdir", "sed",
+    "sha256sum", "sleep", "sort", "touch", "tr", "xargs",
 ]  # fmt: skip
 
 
@@ -194,6 +195,90 @@ def test_packages_are_installed_once(clone: Clone) -> None:
     assert done.returncode == 70
     assert "losttick needs Python 3.11 or newer" in done.stderr
     assert "install -y --no-install-recommends qemu-utils python3-venv -qq" in told.read_text()
+
+
+class Server:
+    """What a clone sees of PostgreSQL: no server's programs, and a folder instead of /etc."""
+
+    def __init__(self, clone: Clone, place: Path) -> None:
+        self.conf = place / "etc" / "createcluster.d" / "losttick.conf"
+        script = (clone.place / "bootstrap").read_text()
+        for real, ours in (("/etc/postgresql-common", place / "etc"),
+                           ("/usr/lib/postgresql", place / "lib")):  # fmt: skip
+            assert real in script
+            script = script.replace(real, str(ours))
+        (clone.place / "bootstrap").write_text(script)
+        clone.tool("tee", f'exec {shutil.which("tee")} "$@"')
+        self.seen = place / "seen"
+        #: An apt that notes what it sees in that folder as it installs.
+        self.apt = (
+            f'[ "$1" = install ] || exit 0; echo "$*" >>"{self.seen}"; '
+            f'cat "{self.conf}" >>"{self.seen}" || exit 9; '
+        )
+
+
+@pytest.fixture
+def server(clone: Clone, tmp_path: Path) -> Server:
+    return Server(clone, tmp_path)
+
+
+@pytest.mark.parametrize("user", ["0", "1000"])
+@pytest.mark.parametrize("code", [0, 1])
+def test_no_database_is_made_and_no_server_started(
+    clone: Clone, server: Server, user: str, code: int
+) -> None:
+    clone.tool("id", f"echo {user}")
+    clone.tool("sudo", 'exec "$@"')
+    clone.tool("apt-get", server.apt + f"exit {code}")
+    clone.tool("python3", "exit 1")  # the end
+    assert clone.bootstrap("test").returncode == 70
+    installed, conf = server.seen.read_text().splitlines()
+    assert " postgresql " in installed
+    assert conf == "create_main_cluster=false"
+    assert not server.conf.parent.exists(), "whoever wants a server later gets one"
+
+
+def test_what_root_is_to_paste_starts_no_server_either(clone: Clone, server: Server) -> None:
+    clone.tool("id", "echo 1000")
+    clone.tool("apt-get", server.apt)
+    done = clone.bootstrap("test")
+    assert done.returncode == 70
+    _, _, pasted = done.stderr.partition("su - -c '")
+    pasted, _, _ = pasted.partition("' && ./bootstrap test")
+    subprocess.run(["sh", "-c", pasted], env=clone.environment, check=True)
+    assert server.seen.read_text().splitlines()[1] == "create_main_cluster=false"
+    assert not server.conf.exists()
+
+
+def test_without_postgresql_nothing_is_said_to_it(clone: Clone, server: Server) -> None:
+    (clone.tools / "qemu-img").unlink()
+    clone.tool("id", "echo 0")
+    clone.tool("apt-get", server.apt)
+    assert clone.bootstrap("run").returncode == 70
+    assert not server.conf.parent.exists()
+
+
+def test_debian_heeds_what_holds_a_cluster_back(tmp_path: Path) -> None:
+    """The package's own installation reads it in this way."""
+    template = Path("/usr/share/postgresql-common/createcluster.conf")
+    reader = shutil.which("pg_conftool")
+    if not (template.exists() and reader):
+        lacking(Need.POSTGRESQL, "postgresql-common is not installed")
+    text, places = template.read_text(), tmp_path / "createcluster.d"
+    assert "/etc/postgresql-common/createcluster.d" in text
+    conf = tmp_path / "createcluster.conf"
+    conf.write_text(text.replace("/etc/postgresql-common/createcluster.d", str(places)))
+    places.mkdir()
+    answers = []
+    for _ in range(2):
+        done = subprocess.run(
+            [reader, conf, "show", "-bs", "create_main_cluster"], capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        answers.append(done.stdout.strip())
+        (places / "losttick.conf").write_text("create_main_cluster=false\n")
+    assert answers[0] != "off"
+    assert answers[1] == "off"
 
 
 @pytest.mark.thorough

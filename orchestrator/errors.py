@@ -43,6 +43,10 @@ class Lack(enum.StrEnum):
 class LosttickError(Exception):
     """Root of every error that losttick raises on purpose."""
 
+    of_subject: bool = False
+    """True if what is under test can't be tested, such as a commit that does not build. Another
+    commit may do on the same host."""
+
 
 class InputError(LosttickError):
     """The user gave something that can't be used."""

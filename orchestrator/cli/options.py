@@ -30,6 +30,16 @@ IntervalConfidence = Annotated[
     float, typer.Option(min=0.5, max=0.999999, help="Confidence of the intervals.")
 ]
 
+StopAfter = Annotated[
+    int | None,
+    typer.Option(
+        parser=Whole(1),
+        help="Losses diagnosed as the known bug after which a cell ends.",
+        show_default="none: every load is run",
+        rich_help_panel="How many trials",
+    ),
+]
+
 QemuUser = Annotated[
     str | None,
     typer.Option(

@@ -1,10 +1,10 @@
 """The arms of a lab run: kernels as they are, and beside them edits whose answer is known."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.lab.kernel.kernel import Kernel
+from orchestrator.lab.kernel.kernel import Kernel, silent
 from orchestrator.lab.kernel.names import default_kernel, kernel
 from orchestrator.lab.kernel.titles import told_apart
 from orchestrator.lab.kernel.variants import Variant, has_wants_to_run
@@ -97,6 +97,7 @@ def arms_of(
     *,
     apicv: bool = True,
     every: int | None = None,
+    say: Callable[[str], None] = silent,
 ) -> list[Arm]:
     """Return an arm for each kernel and variant; the kernels are fetched.
 
@@ -109,15 +110,17 @@ def arms_of(
         variants: the edits; without any, the kernels are untouched.
         apicv: whether kvm_intel is loaded with APICv.
         every: for the variant `partial`.
+        say: hears how far the build of a kernel is.
 
     Raises:
         KernelNameError: a name has no known form, or names what is not there.
         PackagesError: a kernel can't be had here.
+        CommitBuildError: a kernel is a commit that does not build.
     """
     names, edits = dict.fromkeys(kernels), dict.fromkeys(variants)
     if not names and not edits and apicv:
         return bug_and_fix(default_kernel())
-    fetched = told_apart(kernel(name) for name in names) or [default_kernel()]
+    fetched = told_apart(kernel(name, say=say) for name in names) or [default_kernel()]
     return [
         Arm(each, variant, apicv, every if variant is Variant.PARTIAL else None)
         for each in fetched

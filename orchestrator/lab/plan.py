@@ -50,6 +50,7 @@ def lab_plan(
     seed: int | None = None,
     compares_kernels: bool = False,
     variants: Collection[Variant] = (),
+    stop_after: int | None = None,
     axes: Mapping[str, object] = MappingProxyType({}),
 ) -> Plan:
     """Return the plan of a lab run: so many loads of each timer in every arm.
@@ -68,6 +69,7 @@ def lab_plan(
         seed: draws phases and order; drawn at random if it is left out.
         compares_kernels: whether the first tick after a load is the question.
         variants: edits of the arms.
+        stop_after: losses diagnosed as the known bug after which a cell ends.
         axes: further settings, as the `[axes]` table of a plan has them. None is no setting.
 
     Raises:
@@ -110,6 +112,7 @@ def lab_plan(
                 "trials": trials,
                 "confidence": confidence,
                 "rule_out": 1 - (1 - confidence) ** (1 / trials),
+                "stop_after": stop_after,
             },
         },
         COMMAND_LINE,

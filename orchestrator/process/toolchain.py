@@ -53,6 +53,16 @@ BUILD_TOOLS = (
 )
 
 
+#: Everything that is needed to build a kernel of a git repository.
+KERNEL_TOOLS = (
+    *BUILD_TOOLS,
+    BuildTool("bc", "bc"),
+    BuildTool("bison", "bison"),
+    BuildTool("flex", "flex"),
+    BuildTool("git", "git"),
+)
+
+
 class NoToolsError(UnfitError):
     """Tools to build with are missing."""
 
@@ -74,19 +84,20 @@ def packages(tools: Sequence[BuildTool] = BUILD_TOOLS) -> list[str]:
     return sorted({tool.package for tool in tools})
 
 
-def missing_tools() -> list[BuildTool]:
+def missing_tools(needed: Sequence[BuildTool] = BUILD_TOOLS) -> list[BuildTool]:
     """Return the build tools that are not installed."""
-    return [tool for tool in BUILD_TOOLS if not tool.is_there]
+    return [tool for tool in needed if not tool.is_there]
 
 
-def need_tools(doing: str) -> None:
+def need_tools(doing: str, needed: Sequence[BuildTool] = BUILD_TOOLS) -> None:
     """Refuse to begin a build without all tools: a later build would need the others.
 
     Args:
         doing: what is to be done; the error's message begins with it.
+        needed: the tools.
 
     Raises:
         NoToolsError: tools are missing.
     """
-    if missing := missing_tools():
-        raise NoToolsError(doing, missing)
+    if missing := missing_tools(needed):
+        raise NoToolsError(doing, missing, needed)

@@ -12,8 +12,9 @@ KernelNames = Annotated[
     list[str] | None,
     typer.Option(
         "--kernel",
-        help="debian:SUITE (its newest kernel), debian:VERSION, deb:FILE,... or tree:DIR, with a "
-        "name of your own before it if you like: NAME=tree:DIR. May be given more than once.",
+        help="debian:SUITE (its newest kernel), debian:VERSION, deb:FILE,..., tree:DIR (built by "
+        "you) or git:DIR@COMMIT (built by losttick), with a name of your own before it if you "
+        "like: NAME=tree:DIR. May be given more than once.",
         show_default="one kernel, beside arms with and without the bug",
     ),
 ]

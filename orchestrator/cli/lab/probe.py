@@ -1,5 +1,6 @@
 """`losttick lab probe`: the direct test in kernels of your choice, without QEMU."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +38,7 @@ from orchestrator.lab.direct import run_direct_in_labs
 from orchestrator.lab.kernel.names import kernel
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.lab.ready import check_ready
-from orchestrator.process.background import in_thread
+from orchestrator.process.background import in_thread, on_loop
 from orchestrator.results.direct import direct_summary
 
 #: A kernel, as distributed, that loses timers that expire within a microsecond of the restore.
@@ -107,7 +108,7 @@ async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: b
         await in_thread(check_ready, wanted.kernels or (), wanted.variants or ())
         bochs = await emulator(show)
         show.say("fetching kernels")
-        arms = await in_thread(_arms, wanted)
+        arms = await in_thread(_arms, wanted, on_loop(show.say))
         with cut_short(lambda: None, folder, wanted.reports):
             result = await run_direct_in_labs(
                 arms, wanted.direct, wanted.confidence, folder,
@@ -122,9 +123,9 @@ async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: b
     return await in_thread(wanted.reports.write_at_end, folder, code)
 
 
-def _arms(wanted: _Wanted) -> list[Arm]:
+def _arms(wanted: _Wanted, say: Callable[[str], None]) -> list[Arm]:
     """Return the arms that are asked for; their kernels are fetched."""
-    arms = arms_of(wanted.kernels or (), wanted.variants or (), apicv=wanted.apicv)
+    arms = arms_of(wanted.kernels or (), wanted.variants or (), apicv=wanted.apicv, say=say)
     if wanted.kernels is None and wanted.variants is None:
         arms.append(Arm(kernel(NARROW_RACE), apicv=wanted.apicv))
     return arms

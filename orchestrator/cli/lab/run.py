@@ -27,6 +27,7 @@ from orchestrator.cli.options import (
     Seed,
     SharedOut,
     StateDeadline,
+    StopAfter,
     raised_deadlines,
 )
 from orchestrator.cli.out import cut_short, out_folder
@@ -47,7 +48,7 @@ from orchestrator.lab.ready import check_ready
 from orchestrator.lab.run import run_lab
 from orchestrator.plan.period import AUTO
 from orchestrator.plan.plan import Plan
-from orchestrator.process.background import in_thread
+from orchestrator.process.background import in_thread, on_loop
 from orchestrator.results.summary import summary
 from orchestrator.snapshot.method import Method, Resume
 from orchestrator.timers.registry import TIMERS
@@ -105,6 +106,7 @@ def run(
         ),
     ] = None,
     trials: Annotated[int, typer.Option(parser=Whole(1, 100_000), help="Trials of each arm.")] = 20,
+    stop_after: StopAfter = None,
     period: Annotated[
         str | None,
         typer.Option(
@@ -168,7 +170,7 @@ def run(
         plan = lab_plan(
             trials, modes=mode or (DEFAULT_TIMER,), period_ms=period_ms, vcpus=vcpus,
             confidence=confidence, seed=seed, compares_kernels=bool(kernels or mode),
-            variants=variants or (),
+            variants=variants or (), stop_after=stop_after,
             axes={
                 "guest": guest, "guest_kernel": guest_kernel, "method": method, "wait": wait,
                 "state": state, "resume": resume_by,
@@ -209,7 +211,7 @@ async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) 
         show.say("fetching kernels")
         arms = await in_thread(
             arms_of, wanted.kernels or (), wanted.variants or (), apicv=wanted.apicv,
-            every=wanted.every,
+            every=wanted.every, say=on_loop(show.say),
         )  # fmt: skip
         with cut_short(lambda: show.cut_short(folder, resumable=False), folder, wanted.reports):
             result = await run_lab(

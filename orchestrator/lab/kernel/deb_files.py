@@ -2,13 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.cache.store import Store
 from orchestrator.cache.workshop import workshop
-from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError, read_kernel
+from orchestrator.lab.kernel.kernel import (
+    BuildInput,
+    Kernel,
+    KernelNameError,
+    read_kernel,
+    silent,
+)
 from orchestrator.packages.apt import package_tool
 from orchestrator.packages.kernel_store import keep_kernel, kept_kernel
 
@@ -42,7 +48,9 @@ class DebFiles:
             if not file.is_file():
                 raise KernelNameError(self.name, f"there is no file {named}")
 
-    def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
+    def fetch(
+        self, cache: Path, *, refresh: bool = False, say: Callable[[str], None] = silent
+    ) -> Kernel:
         """Return the kernel in the files; see `KernelSource.fetch`."""
         self.check(cache)
         digests = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files)

@@ -1,11 +1,18 @@
 """Debian's kernels: the newest of a suite, or one version of any suite."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from orchestrator.cache.store import Store
-from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError, read_kernel
+from orchestrator.lab.kernel.kernel import (
+    BuildInput,
+    Kernel,
+    KernelNameError,
+    read_kernel,
+    silent,
+)
 from orchestrator.packages.debian_kernel import fetch_kernel, kernel_version, names_a_kernel
 from orchestrator.packages.kernel_index import SUITES, build_packages, image_packages
 from orchestrator.packages.kernel_store import kept_kernel
@@ -20,7 +27,7 @@ class Debian:
     """The suite or the version."""
 
     @classmethod
-    def parse(cls, what: str) -> "Debian":
+    def parse(cls, what: str) -> Self:
         """Return the source that a name means.
 
         Raises:
@@ -41,7 +48,9 @@ class Debian:
         if kept_kernel(Store(cache / "kernels"), version) is None:
             image_packages(version, cache)
 
-    def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
+    def fetch(
+        self, cache: Path, *, refresh: bool = False, say: Callable[[str], None] = silent
+    ) -> Kernel:
         """Return the kernel; see `KernelSource.fetch`."""
         version = self._version(cache, refresh=refresh)
         return read_kernel(self, fetch_kernel(version, cache))

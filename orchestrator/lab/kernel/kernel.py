@@ -1,7 +1,7 @@
 """A kernel with its KVM modules, and where a kernel can come from."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,9 +13,13 @@ from orchestrator.packages.kernel_store import MODULES
 from orchestrator.packages.suites import Package
 
 _FORMS = (
-    "that is no kernel; name it as debian:SUITE, debian:VERSION, deb:FILE,… or tree:DIR, such as "
-    "debian:bookworm"
+    "that is no kernel; name it as debian:SUITE, debian:VERSION, deb:FILE,…, tree:DIR or "
+    "git:DIR@COMMIT, such as debian:bookworm"
 )
+
+
+def silent(text: str) -> None:
+    """Say nothing."""
 
 
 class KernelNameError(InputError):
@@ -67,12 +71,15 @@ class KernelSource(Protocol):
         """
         ...
 
-    def fetch(self, cache: Path, *, refresh: bool = False) -> "Kernel":
+    def fetch(
+        self, cache: Path, *, refresh: bool = False, say: Callable[[str], None] = silent
+    ) -> "Kernel":
         """Return the kernel, from the cache if it is there.
 
         Args:
             cache: where fetched kernels are kept.
             refresh: look again for what is newest.
+            say: hears how far a build is.
 
         Raises:
             KernelNameError: the name names nothing.

@@ -98,19 +98,19 @@ def build_modules(
     place = build_place(kernel, cache)
     key = _key(place, edits)
     store = Store(cache / "modules")
-    if ready := _kept(store, key):
+    if ready := kept_modules(store, key):
         return ready
     need_tools(f"building modules of {kernel.version}")
-    with workshop(place) as work, _alone(place) as busy:
-        if ready := _kept(store, key):
+    with workshop(place) as work, alone(place) as busy:
+        if ready := kept_modules(store, key):
             return ready
-        _prepare(kernel, place, work, cache)
-        _edit(kernel, place / "tree", edits, work)
-        made = _make(kernel, place / "tree", work, progress, busy)
+        prepare(kernel, place, work, cache)
+        put_source(kernel, place / "tree", _edited(place / "tree", edits, work))
+        made = make_modules(kernel, place / "tree", work, counting(progress), busy)
         names = [edit.stem for edit in edits]
         info = EntryInfo("modules", kernel.version, time.time(), {"edits": names})
         store.add(key, made, info)
-    if ready := _kept(store, key):
+    if ready := kept_modules(store, key):
         return ready
     raise ModuleBuildError(f"building modules of {kernel.version}: they are damaged in {cache}")
 
@@ -126,12 +126,12 @@ def lapic_source(kernel: Kernel, cache: Path | None = None) -> str:
     place = build_place(kernel, cache)
     if not (place / "tree").exists():
         with workshop(place) as work:
-            _prepare(kernel, place, work, cache)
+            prepare(kernel, place, work, cache)
     return (place / "tree" / "pristine" / "arch/x86/kvm/lapic.c").read_text()
 
 
 @contextlib.contextmanager
-def _alone(place: Path) -> Iterator[int]:
+def alone(place: Path) -> Iterator[int]:
     """Lock a folder of builds, and wait for the compilers of a killed build.
 
     Such compilers live on for some seconds, and write to the same files as the next build. Every
@@ -149,14 +149,15 @@ def _key(place: Path, edits: Sequence[Path]) -> str:
     return hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
 
 
-def _kept(store: Store, key: str) -> dict[str, bytes] | None:
+def kept_modules(store: Store, key: str) -> dict[str, bytes] | None:
+    """Return built modules from the cache, unless they are damaged or not there."""
     entry = store.find(key)
     if entry is None or entry.damage():
         return None
     return {module: (entry.content / f"{module}.ko").read_bytes() for module in BUILT}
 
 
-def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path) -> None:
+def prepare(kernel: Kernel, place: Path, work: Path, cache: Path) -> None:
     """Unpack source, headers and build tools, once for each kernel.
 
     The tree has `usr`, as packaged except for paths, and `pristine`, KVM's source.
@@ -176,7 +177,7 @@ def _prepare(kernel: Kernel, place: Path, work: Path, cache: Path) -> None:
             command = ["dpkg-deb", "-x", str(archive), str(tree)]
             run_tool(command, f"unpacking {archive.name}", failed=ModuleBuildError)
     _unpack_source(kernel, tree)
-    headers, common = _headers(kernel, tree)
+    headers, common = headers_of(kernel, tree)
     final = place / "tree"
     makefile = headers / "Makefile"
     makefile.write_text(makefile.read_text().replace("/usr/src/", f"{final}/usr/src/"))
@@ -211,7 +212,7 @@ def _unpack_source(kernel: Kernel, tree: Path) -> None:
     archive.unlink()
 
 
-def _headers(kernel: Kernel, tree: Path) -> tuple[Path, Path]:
+def headers_of(kernel: Kernel, tree: Path) -> tuple[Path, Path]:
     """Return the folders of a kernel's own headers and of those it shares with other kernels."""
     headers = tree / "usr/src" / f"linux-headers-{kernel.release}"
     if not headers.is_dir():
@@ -247,8 +248,8 @@ def _bring_library(tools: Package, tree: Path, final: Path, cache: Path) -> None
             program.write_text(f'#!/bin/sh\nexec "$0.real-{kind}" "$@"\n')
 
 
-def _edit(kernel: Kernel, tree: Path, edits: Sequence[Path], work: Path) -> None:
-    """Make the source in the headers' tree the pristine one with edits; touch nothing else.
+def _edited(tree: Path, edits: Sequence[Path], work: Path) -> Path:
+    """Return a folder with the pristine source, edited.
 
     Raises:
         EditError: an edit refused.
@@ -260,29 +261,36 @@ def _edit(kernel: Kernel, tree: Path, edits: Sequence[Path], work: Path) -> None
             [sys.executable, str(program), str(edited)],
             f"editing the kernel's source by {program.name}", failed=EditError,
         )  # fmt: skip
-    _, common = _headers(kernel, tree)
+    return edited
+
+
+def put_source(kernel: Kernel, tree: Path, source: Path) -> None:
+    """Make the source in the headers' tree that of a folder; touch no file that is the same.
+
+    Files that an earlier source had put there, and that this one lacks, are removed.
+    """
+    _, common = headers_of(kernel, tree)
     mark = tree / "building"
     if mark.exists():  # a build was killed: its objects may be torn
-        for source in SOURCES:
-            shutil.rmtree(common / source, ignore_errors=True)
+        for part in SOURCES:
+            shutil.rmtree(common / part, ignore_errors=True)
     mark.touch()
-    for path in edited.rglob("*"):
-        target = common / path.relative_to(edited)
-        if path.is_dir():
-            target.mkdir(parents=True, exist_ok=True)
-        elif not target.exists() or target.read_bytes() != path.read_bytes():
-            shutil.copy(path, target)
+    listed = tree / "put"
+    before = set(listed.read_text().split("\0")) if listed.exists() else set()
+    files = {str(path.relative_to(source)) for path in source.rglob("*") if not path.is_dir()}
+    listed.write_text("\0".join(sorted(before | files)))  # a killed copy is known to the next
+    for name in before - files - {""}:
+        (common / name).unlink(missing_ok=True)
+    for name in files:
+        new, target = source / name, common / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.read_bytes() != new.read_bytes():
+            shutil.copy(new, target)
+    listed.write_text("\0".join(sorted(files)))
 
 
-def _make(
-    kernel: Kernel,
-    tree: Path,
-    work: Path,
-    progress: Callable[[int, int], None],
-    busy: int,
-) -> Path:
-    """Compile; return a folder with the modules."""
-    headers, common = _headers(kernel, tree)
+def counting(progress: Callable[[int, int], None]) -> Callable[[str], None]:
+    """Return a function that hears make's lines, and tells how many files are compiled."""
     compiled = 0
 
     def count(line: str) -> None:
@@ -291,13 +299,25 @@ def _make(
             compiled += 1
             progress(min(compiled, COMPILED), COMPILED)
 
+    return count
+
+
+def make_modules(
+    kernel: Kernel, tree: Path, work: Path, on_line: Callable[[str], None], busy: int
+) -> Path:
+    """Compile; return a folder with the modules.
+
+    Raises:
+        ModuleBuildError: the build failed.
+    """
+    headers, common = headers_of(kernel, tree)
     lacking = [f"{name}=" for name, flag in COMPILER_FEATURES.items() if not _compiles(flag)]
     folder = common / "arch/x86/kvm"
     run_tool(
         ["make", f"-j{os.cpu_count() or 1}", "-C", str(headers), f"M={folder}",
          *MAKE_VARIABLES, *lacking, "modules"],
         f"building modules of {kernel.version}", failed=ModuleBuildError,
-        on_line=count, hold=(busy,),
+        on_line=on_line, hold=(busy,),
     )  # fmt: skip
     made = work / "modules"
     made.mkdir()

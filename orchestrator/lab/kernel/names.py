@@ -11,16 +11,32 @@ from pathlib import Path
 from types import MappingProxyType
 
 from orchestrator.cache.workshop import cache_folder
+from orchestrator.lab.kernel.commit import Commit, is_qualified
 from orchestrator.lab.kernel.deb_files import DebFiles
 from orchestrator.lab.kernel.debian import Debian
-from orchestrator.lab.kernel.kernel import Kernel, KernelNameError, KernelSource, build_place
-from orchestrator.lab.kernel.tree import Tree
+from orchestrator.lab.kernel.kernel import (
+    Kernel,
+    KernelNameError,
+    KernelSource,
+    build_place,
+    silent,
+)
+from orchestrator.lab.kernel.tree import IMAGE, Tree
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.kernel_index import build_packages
 
+
+def _tree(what: str) -> KernelSource:
+    """Return a tree as the user has built it; a commit of a git tree in which nothing is built."""
+    tree = None if is_qualified(what) else Tree.parse(what)
+    if tree and ((tree.folder / IMAGE).exists() or not (tree.folder / ".git").exists()):
+        return tree
+    return Commit.parse(what)
+
+
 #: Functions that parse the part of a kernel's name after the colon, by the part before it.
 SOURCES: Mapping[str, Callable[[str], KernelSource]] = MappingProxyType(
-    {"debian": Debian.parse, "deb": DebFiles.parse, "tree": Tree.parse}
+    {"debian": Debian.parse, "deb": DebFiles.parse, "tree": _tree, "git": Commit.parse}
 )
 
 
@@ -63,8 +79,10 @@ def kernel_source(name: str) -> KernelSource:
             `debian:VERSION`, that version of it from any suite; `deb:FILE,FILE…`, the
             packages of one kernel (image, or -binary and -modules where the kernel is split;
             for variants also -headers, -headers-common, -kbuild and linux-source);
-            `tree:DIR`, a source tree in which bzImage and modules are built. A label may come
-            first: `LABEL=tree:DIR`.
+            `tree:DIR`, a source tree in which bzImage and modules are built;
+            `git:DIR@REVISION`, a commit of a git repository, which is built here, by default
+            the commit that is checked out (so does `tree:DIR` if nothing is built there). A
+            label may come first: `LABEL=tree:DIR`.
 
     Raises:
         KernelNameError: the name has another form.
@@ -78,19 +96,27 @@ def kernel_source(name: str) -> KernelSource:
     return parse(what)
 
 
-def kernel(name: str, cache: Path | None = None, *, refresh: bool = False) -> Kernel:
+def kernel(
+    name: str,
+    cache: Path | None = None,
+    *,
+    refresh: bool = False,
+    say: Callable[[str], None] = silent,
+) -> Kernel:
     """Fetch a kernel, as it was packaged or built.
 
     Args:
         name: see `kernel_source`.
         cache: where to keep the kernel; losttick's cache folder by default.
         refresh: look again for what a suite has.
+        say: hears how far a build is.
 
     Raises:
         KernelNameError: the name has another form, or names what is not there.
         PackagesError: the kernel can't be had here.
+        CommitBuildError: the kernel is a commit that does not build.
     """
-    found = kernel_source(name).fetch(cache or cache_folder(), refresh=refresh)
+    found = kernel_source(name).fetch(cache or cache_folder(), refresh=refresh, say=say)
     return replace(found, label=split_label(name)[0])
 
 

@@ -54,13 +54,13 @@ REFUSED = (Option("CONFIG_MODULE_SIG_FORCE", "the modules of a tree are not sign
 PORTS, LEAST_PORTS = Option("CONFIG_SERIAL_8250_RUNTIME_UARTS", "the line to the agent"), 2
 
 
-def read_config(tree: Path) -> dict[str, str]:
-    """Return the options of a built tree that are set, and their values.
+def read_options(file: Path) -> dict[str, str]:
+    """Return the options that are set in a `.config` or `auto.conf`, and their values.
 
     Raises:
-        OSError: the tree is not configured.
+        OSError: the file can't be read.
     """
-    lines = (tree / AUTO_CONF).read_text(errors="replace").splitlines()
+    lines = file.read_text(errors="replace").splitlines()
     pairs = (line.partition("=") for line in lines if not line.startswith("#"))
     return {name: value for name, equals, value in pairs if equals}
 

@@ -5,7 +5,7 @@ configuration belong together, and whether a lab can run them.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from orchestrator.lab.kernel.kernel import (
     Kernel,
     KernelNameError,
     NoKernelSourceError,
+    silent,
 )
-from orchestrator.lab.kernel.options import AUTO_CONF, faults, read_config
+from orchestrator.lab.kernel.options import AUTO_CONF, faults, read_options
 from orchestrator.packages.kernel_image import ImageError, image_release, module_field
 from orchestrator.packages.kernel_store import MODULES
 from orchestrator.process.tool import run_tool
@@ -33,7 +34,7 @@ MODULE_PATHS = {
 
 
 #: The options by which each module is built. Newer kernels build kvm.ko by the first of two.
-_OPTIONS = {
+OPTIONS = {
     "irqbypass": ("CONFIG_IRQ_BYPASS_MANAGER",),
     "kvm": ("CONFIG_KVM_X86", "CONFIG_KVM"),
     "kvm-intel": ("CONFIG_KVM_INTEL",),
@@ -67,7 +68,9 @@ class Tree:
         """Refuse a tree whose kernel can't run in a lab."""
         self.fetch(cache)
 
-    def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
+    def fetch(
+        self, cache: Path, *, refresh: bool = False, say: Callable[[str], None] = silent
+    ) -> Kernel:
         """Return the kernel that was built in the tree; see `KernelSource.fetch`.
 
         Its version is the release of the image that boots.
@@ -86,7 +89,7 @@ class Tree:
 
     def _config(self) -> dict[str, str]:
         try:
-            config = read_config(self.folder)
+            config = read_options(self.folder / AUTO_CONF)
         except OSError as error:
             where = self.folder / AUTO_CONF
             seen = f"reading {where}: {error.strerror}. Configure the tree and build it"
@@ -102,7 +105,7 @@ class Tree:
     def _modules(self, config: dict[str, str], release: str) -> dict[str, bytes]:
         """Return the modules of the configuration: an old file of a part built in is none."""
         found: dict[str, bytes] = {}
-        for module, options in _OPTIONS.items():
+        for module, options in OPTIONS.items():
             option = next((each for each in options if each in config), options[-1])
             if config.get(option) != "m":
                 continue
@@ -133,7 +136,7 @@ class Tree:
                     f"{module}.ko needs {name}.ko, and a lab loads only {', '.join(MODULES)}. "
                     f"Build {name} into the kernel (=y), and then: make bzImage modules",
                 )
-            options = _OPTIONS[name]
+            options = OPTIONS[name]
             state = next((config[each] for each in options if each in config), "n")
             raise self._stale(f"{module}.ko needs {name}.ko, but {options[-1]}={state} by now")
 

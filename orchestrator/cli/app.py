@@ -16,7 +16,7 @@ from orchestrator.cli.exits import ExitCode, usage_error
 _TYPED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
 #: The root of the parser's errors; releases of Typer differ in the module that has it.
-_PARSER_ERROR: type[Any] = typer.BadParameter.__mro__[2]
+PARSER_ERROR: type[Any] = typer.BadParameter.__mro__[2]
 
 
 def run_command(command: Command, prog_name: str, args: Sequence[str]) -> int:
@@ -27,13 +27,19 @@ def run_command(command: Command, prog_name: str, args: Sequence[str]) -> int:
         prog_name: the command's name in its help.
         args: its arguments.
     """
-    app = _typer(add_completion=False)
     os.umask(os.umask(0o077) | stat.S_IWOTH)  # nobody else may change what losttick's tools make
     gc.disable()  # imported classes and functions stay: there is nothing to collect
-    _add(app, prog_name.rpartition(" ")[2], command)
+    app = typer_of_one(prog_name.rpartition(" ")[2], command)
     gc.freeze()
     gc.enable()
     return _run(app, prog_name, args)
+
+
+def typer_of_one(name: str, command: Command) -> typer.Typer:
+    """Import one command and return it as an application."""
+    app = _typer(add_completion=False)
+    _add(app, name, command)
+    return app
 
 
 def run_whole_app(prog_name: str) -> int:
@@ -59,7 +65,7 @@ def _run(app: typer.Typer, prog_name: str, args: Sequence[str] | None = None) ->
         )
     except typer.Abort:
         return ExitCode.INTERRUPTED
-    except _PARSER_ERROR as error:
+    except PARSER_ERROR as error:
         return usage_error(prog_name, error.format_message(), as_json="--json" in (args or ()))
     return code or ExitCode.CLEAN
 

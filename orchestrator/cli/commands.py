@@ -107,6 +107,16 @@ HISTORY = Group(
     },
 )
 
+BISECT = Group(
+    "Find the first commit, kernel or QEMU that loses ticks.",
+    {
+        "run": Command(
+            "Test the checked-out commit, and tell `git bisect run` what it is.",
+            "orchestrator.cli.bisect.run:run",
+        ),
+    },
+)
+
 LOSTTICK = Group(
     "Detect LAPIC timer interrupts that KVM loses when QEMU loads a snapshot.",
     {
@@ -150,6 +160,7 @@ LOSTTICK = Group(
             "orchestrator.cli.attach:attach",
         ),
         "history": HISTORY,
+        "bisect": BISECT,
         "plan": PLAN,
         "lab": LAB,
     },

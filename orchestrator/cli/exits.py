@@ -5,7 +5,7 @@ import contextlib
 import os
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import typer
 
@@ -21,6 +21,8 @@ from orchestrator.results.exit_code import gravest as gravest
 from orchestrator.results.exit_code import result_exit as result_exit
 
 _INTERRUPTED = "interrupted"
+
+Code = TypeVar("Code", bound=int)
 
 _AS_JSON: ContextVar[bool] = ContextVar("as_json", default=False)
 
@@ -58,7 +60,7 @@ def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None)
     except LosttickError as error:
         code = error_exit(error)
         code = gravest([code], fail_on) if code in GRAVITY else code
-        _leave(code, str(error), as_json=as_json)
+        _leave(code, str(error), as_json=as_json, of_subject=error.of_subject)
     except Exception as error:
         if "LOSTTICK_TRACEBACK" in os.environ or isinstance(error, typer.Exit):
             raise
@@ -87,18 +89,19 @@ def usage_error(called: str, message: str, *, as_json: bool) -> ExitCode:
     return ExitCode.USAGE
 
 
-def _leave(code: ExitCode, message: str, *, as_json: bool) -> NoReturn:
-    _say(message, as_json=as_json)
+def _leave(code: ExitCode, message: str, *, as_json: bool, of_subject: bool = False) -> NoReturn:
+    _say(message, as_json=as_json, of_subject=of_subject)
     raise typer.Exit(code)
 
 
-def _say(message: str, *, as_json: bool) -> None:
+def _say(message: str, *, as_json: bool, of_subject: bool = False) -> None:
     say_error(message)
     if as_json:
-        print_json({"verdict": None, "error": message})
+        untestable = {"untestable": True} if of_subject else {}
+        print_json({"verdict": None, "error": message, **untestable})
 
 
-def run_async(start: Callable[[], Coroutine[Any, Any, ExitCode]]) -> ExitCode:
+def run_async(start: Callable[[], Coroutine[Any, Any, Code]]) -> Code:
     """Run a command's coroutine. Ctrl-C, SIGTERM and SIGHUP cancel it, so that it cleans up.
 
     Raises:
@@ -109,7 +112,7 @@ def run_async(start: Callable[[], Coroutine[Any, Any, ExitCode]]) -> ExitCode:
         _say(_INTERRUPTED, as_json=_AS_JSON.get())
         end_streams()
 
-    async def main(signals: interrupts.Cancelling) -> ExitCode:
+    async def main(signals: interrupts.Cancelling) -> Code:
         task = asyncio.current_task()
         assert task is not None
         signals.follow(task, asyncio.get_running_loop())

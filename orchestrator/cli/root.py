@@ -32,6 +32,10 @@ _OPTIONS = {
 # Numbers of `exits.py`, which takes too long to import here; a test compares them.
 _USAGE, _HARNESS, _UNREAD = 2, 4, 141
 
+# Numbers of `bisect/for_git.py`: the answers that `git bisect run` takes, and what is added to the
+# other codes.
+_ANSWERS, _ABORT = (0, 1, 125), 200
+
 #: Exit codes that stay although nobody reads standard output: the words to them are elsewhere.
 _KEPT = (_USAGE, INTERRUPTED)
 
@@ -51,13 +55,26 @@ def run_root() -> None:
     except BaseException as error:
         code = _failed(error)
     exit_at_once()
-    code = _deliver(streams, code)
+    code = _for_git(_deliver(streams, code), args)
     streams.give_back()
     if streams.embedded:
         handle_as_python_does()
     else:
         exit_at_once(code)  # the interpreter is about to end, without a word
     sys.exit(code)
+
+
+def _for_git(code: int, args: Sequence[str]) -> int:
+    """Return a command's exit code, such that `git bisect run` takes no trouble for an answer.
+
+    For git, bad usage (2) or a failure (4) would be a bad commit. A mistyped name of a command of
+    `bisect` is no answer either.
+    """
+    known = LOSTTICK.commands["bisect"]
+    assert isinstance(known, Group)
+    second = args[1] if args[:1] == ["bisect"] and len(args) > 1 else ""
+    answers = second == "run" or (second[:1] not in ("", "-") and second not in known.commands)
+    return code + _ABORT if answers and code not in _ANSWERS and code < 128 else code
 
 
 def _failed(error: BaseException) -> int:

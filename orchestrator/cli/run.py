@@ -29,6 +29,7 @@ from orchestrator.cli.options import (
     Seed,
     SharedOut,
     StateDeadline,
+    StopAfter,
     raised_deadlines,
 )
 from orchestrator.cli.out import cut_short, out_folder, run_to_resume
@@ -184,6 +185,7 @@ def run(
     confidence: Annotated[
         float | None, _goal("Confidence of verdict and interval, 0.5 to 1.", "0.95")
     ] = None,
+    stop_after: StopAfter = None,
     seconds: Annotated[
         float | None, _goal("Time limit for the trials of each cell, in seconds.", "none")
     ] = None,
@@ -247,9 +249,7 @@ def run(
     cell decides, in the order 1, 5, 4, 6, 3, 0.
     """
     given = {
-        "seed": seed,
-        "require": require,
-        "controls": controls,
+        "seed": seed, "require": require, "controls": controls,
         "axes": {
             "accel": accel, "guest": guest, "guest_kernel": guest_kernel, "mode": mode,
             "apic": apic, "method": method, "period_ms": period, "loads_per_save": loads_per_save,
@@ -262,6 +262,7 @@ def run(
         },
         "limits": {
             "rule_out": rule_out, "confidence": confidence, "trials": trials, "seconds": seconds,
+            "stop_after": stop_after,
         },
     }  # fmt: skip
     deadlines = raised_deadlines(command_deadline, state_deadline)

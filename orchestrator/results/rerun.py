@@ -62,8 +62,7 @@ def _plan_of(report: Report) -> Plan | None:
 def _run(plan: Plan, seed: int) -> str:
     """Return the command of a run, with a plan file if options can't express the plan."""
     inexpressible = (
-        plan.include or plan.exclude or plan.accept_skips or plan.limits.stop_after
-        or len(plan.axes.qemu_args) > 1
+        plan.include or plan.exclude or plan.accept_skips or len(plan.axes.qemu_args) > 1
     )  # fmt: skip
     if inexpressible:
         return _by_file(plan, seed)
@@ -167,6 +166,8 @@ def _lab_run(report: Report, plan: Plan) -> list[str]:
     given.append(_option("trials", plan.limits.planned))
     if plan.limits.confidence != Goals().confidence:
         given.append(_option("confidence", plan.limits.confidence))
+    if plan.limits.stop_after:
+        given.append(_option("stop-after", plan.limits.stop_after))
     given.append(_option("seed", report.seed))
     labs = [case.lab for case in report.cases if case.lab]
     return [" ".join([*command, *given]) for command in _by_apicv("losttick lab run", labs)]

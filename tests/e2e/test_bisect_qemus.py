@@ -32,6 +32,8 @@ async def test_a_host_that_can_not_show_a_loss_finds_no_qemu(qemu: str, tmp_path
     await tester.close()
 
 
+@pytest.mark.thorough
+@pytest.mark.timeout(600)
 async def test_ticks_that_prove_nothing_are_not_counted(qemu: str, tmp_path: Path) -> None:
     (copy := tmp_path / "copy").symlink_to(qemu)
     tester = QemuTester(tmp_path / "out", require=(), axes={"accel": "tcg", "period_ms": 50})

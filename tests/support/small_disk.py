@@ -28,6 +28,11 @@ class SmallDisk:
             file.write(bytes(max(0, disk.f_bavail * disk.f_frsize - leave_bytes)))
         return ballast
 
+    def take_no_more_files(self) -> None:
+        """Let no file and no folder be made any more."""
+        disk = os.statvfs(self.path)
+        self._mount("-o", f"remount,nr_inodes={disk.f_files - disk.f_ffree}", str(self.path))
+
     @staticmethod
     def _mount(*args: str) -> None:
         done = subprocess.run(["mount", *args], check=False, capture_output=True, text=True)

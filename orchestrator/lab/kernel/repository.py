@@ -86,6 +86,15 @@ class Repository:
             raise RepositoryError(f"{self.folder} has no commit {revision}")
         return found
 
+    def current(self) -> str:
+        """Return the commit that `git bisect --no-checkout` asks about; else what is checked out.
+
+        Raises:
+            RepositoryError: there is no commit yet.
+        """
+        asked = self.ask("rev-parse", "-q", "--verify", "BISECT_HEAD^{commit}", must=False).strip()
+        return asked or self.commit("HEAD")
+
     def tree(self, commit: str) -> str:
         """Return the name of what a commit contains: two commits may contain the same."""
         return self.ask("rev-parse", "--verify", f"{commit}^{{tree}}").strip()

@@ -98,3 +98,14 @@ def test_a_file_that_is_missing_was_not_written_to(capsys: pytest.CaptureFixture
     with pytest.raises(typer.Exit), errors_to_exits(as_json=False):
         open("/none/such.c").close()  # noqa: PTH123  # any OSError with a file will do
     assert "using /none/such.c: No such file" in capsys.readouterr().err
+
+
+def test_json_says_whether_the_subject_is_at_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    class SubjectError(InfraError):
+        of_subject = True
+
+    for error, more in ((SubjectError("no build"), {"untestable": True}), (InfraError("no"), {})):
+        with pytest.raises(typer.Exit), errors_to_exits(as_json=True):
+            raise error
+        printed = json.loads(capsys.readouterr().out)
+        assert printed == {"verdict": None, "error": str(error), **more}

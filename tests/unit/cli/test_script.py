@@ -31,12 +31,12 @@ def installed(tmp_path: Path) -> Path:
     return place / "losttick"
 
 
-def run(script: Path, *args: str) -> "subprocess.CompletedProcess[str]":
+def run(script: Path, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
     """Run the script as a terminal would, without signals that a runner ignores."""
     root = str(Path(orchestrator.__file__).parents[1])
     return subprocess.run(
         [script, *args], capture_output=True, text=True, check=False, timeout=60,
-        env=os.environ | {"PYTHONPATH": root},
+        env=os.environ | {"PYTHONPATH": root} | env,
         preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in SIGNALS] and None,
     )  # fmt: skip
 
@@ -61,6 +61,25 @@ def test_the_script_runs_the_python_beside_it_wherever_it_is_called_from(install
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("losttick ")
     assert run(installed, "no-such-command").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "code"), [(["run"], 4), (["bisect", "run", "--", "run"], 204), (["bisect"], 4)]
+)
+def test_a_losttick_that_is_not_there_is_no_verdict(
+    args: list[str], code: int, installed: Path, tmp_path: Path
+) -> None:
+    """Python ends with 1 after an error, and a shell with 127; for git bisect both are bad."""
+    (broken := tmp_path / "broken" / "orchestrator").mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('half of it is missing')")
+    done = run(installed, *args, PYTHONPATH=str(broken.parent))
+    assert (done.returncode, "half of it is missing" in done.stderr) == (code, True)
+    (tools := tmp_path / "tools").mkdir()
+    for name in ("readlink", "env"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    installed.with_name("python").unlink()
+    done = run(installed, *args, PATH=str(tools))
+    assert (done.returncode, done.stderr) == (code, "losttick: there is no python3\n")
 
 
 def test_no_signal_stays_blocked_in_a_command() -> None:

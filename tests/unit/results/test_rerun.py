@@ -45,12 +45,13 @@ def command(plan: Plan, folder: Path, labs: Mapping[str, LabIdentity] | None = N
             {"axes": {"mode": ["periodic", "one-shot"], "phase": "0.2-0.8", "vcpus": 2,
                       "period_ms": 12.5, "memory_mib": 32, "resume": "auto",
                       "pause_before_load": "3 periods"},
-             "limits": {"trials": 40, "rule_out": 0.05, "confidence": 0.99, "seconds": 60},
+             "limits": {"trials": 40, "rule_out": 0.05, "confidence": 0.99, "seconds": 60,
+                        "stop_after": 2},
              "controls": 1, "require": ["kvm", "apicv"]},
             "losttick run --mode periodic --mode one-shot --period 12.5 --phase 0.2-0.8 "
             "--vcpus 2 --memory 32 --resume-by auto --pause-before-load 3periods "
-            "--rule-out 0.05 --confidence 0.99 --trials 40 --seconds 60.0 --controls 1 "
-            "--require kvm --require apicv --seed 7",
+            "--rule-out 0.05 --confidence 0.99 --stop-after 2 --trials 40 --seconds 60.0 "
+            "--controls 1 --require kvm --require apicv --seed 7",
         ),
         (
             {"axes": {"qemu": "/opt/a b/$(qemu)", "qemu_args": "-device 'a b' -no-hpet"}},
@@ -70,7 +71,7 @@ def test_a_run_that_options_can_express(data: dict[str, Any], said: str, tmp_pat
         {"axes": {"vcpus": [1, 2], "mode": ["one-shot", "periodic"]},
          "exclude": [{"vcpus": 1, "mode": "one-shot"}]},
         {"accept_skips": ["method"], "axes": {"method": ["hmp", "jobs"]}},
-        {"limits": {"stop_after": 3, "trials": 10}},
+        {"limits": {"stop_after": 3, "trials": 10}, "accept_skips": ["mode"]},
         {"axes": {"qemu_args": ["", "-device 'x\\y'"], "qemu": 'a"\U0001f600'}},
         {"axes": {"qemu": "/opt/\xa0\u202e\U000e0001/q"}},
         {"include": [{"qemu_args": f"-name 'a{number:0300}'"} for number in range(40)]},

@@ -1,0 +1,1 @@
+"""`losttick bisect`: which commit, kernel or QEMU shows the bug first?"""

@@ -5,18 +5,20 @@ for each configuration a folder of objects. A step from one commit to the next w
 that differ, so that make compiles only what depends on them.
 """
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.cache.program import shipped
 from orchestrator.cache.store import Entry, EntryInfo, Store
 from orchestrator.cache.workshop import workshop
+from orchestrator.errors import LosttickError
 from orchestrator.lab.kernel.commit_build import MAKE, Build, CommitBuildError
 from orchestrator.lab.kernel.kernel import Kernel, KernelNameError, KernelSource, read_kernel
 from orchestrator.lab.kernel.modules import BuildPlaceError, ModuleBuildError, alone
@@ -144,7 +146,10 @@ class _Building:
         log = self.place / "logs" / f"{self.plan.commit[:12]}.log"
         build = Build(self.plan.title, log, self.say)
         self._check_out()
-        self._objects.mkdir(exist_ok=True)
+        with self._marked():
+            return self._built(build)
+
+    def _built(self, build: Build) -> Kernel:
         self._configure(build)
         modules = [str(path) for name, path in MODULE_PATHS.items() if self._is_module(name)]
         if not self._image_is_current(modules):
@@ -154,6 +159,28 @@ class _Building:
         if modules:
             self._make(build, *modules)
         return Tree(self._objects, self.source.name).fetch(self.place)
+
+    @contextlib.contextmanager
+    def _marked(self) -> Iterator[None]:
+        """Mark the objects while they are being built.
+
+        The mark stays if this process is killed, or nobody waits for the build any more. Whatever
+        was written since may be torn, and is removed before the next build.
+        """
+        mark = self._objects / "building"
+        if mark.exists():
+            since_ns = mark.stat().st_mtime_ns
+            for path in self._objects.rglob("*"):
+                if path.is_file() and path.stat().st_mtime_ns >= since_ns:
+                    path.unlink()
+        self._objects.mkdir(exist_ok=True)
+        mark.touch()
+        try:
+            yield
+        except LosttickError:  # make itself ended, and removed what it had not finished
+            mark.unlink()
+            raise
+        mark.unlink()
 
     def _check_out(self) -> None:
         """Make the files of `source` those of the commit; leave the others untouched."""

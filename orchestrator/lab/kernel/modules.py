@@ -313,18 +313,29 @@ def make_modules(
     headers, common = headers_of(kernel, tree)
     lacking = [f"{name}=" for name, flag in COMPILER_FEATURES.items() if not _compiles(flag)]
     folder = common / "arch/x86/kvm"
-    run_tool(
-        ["make", f"-j{os.cpu_count() or 1}", "-C", str(headers), f"M={folder}",
-         *MAKE_VARIABLES, *lacking, "modules"],
-        f"building modules of {kernel.version}", failed=ModuleBuildError,
-        on_line=on_line, hold=(busy,),
-    )  # fmt: skip
+    with _unmarked(tree / "building"):
+        run_tool(
+            ["make", f"-j{os.cpu_count() or 1}", "-C", str(headers), f"M={folder}",
+             *MAKE_VARIABLES, *lacking, "modules"],
+            f"building modules of {kernel.version}", failed=ModuleBuildError,
+            on_line=on_line, hold=(busy,),
+        )  # fmt: skip
     made = work / "modules"
     made.mkdir()
     for module in BUILT:
         shutil.copy(folder / f"{module}.ko", made)
-    (tree / "building").unlink()
     return made
+
+
+@contextlib.contextmanager
+def _unmarked(mark: Path) -> Iterator[None]:
+    """Remove the mark of a build that came to its end: make leaves no torn object."""
+    try:
+        yield
+    except ModuleBuildError:
+        mark.unlink()
+        raise
+    mark.unlink()
 
 
 def _compiles(flag: str) -> bool:

@@ -215,3 +215,15 @@ def test_a_killed_checkout_is_gone_over_again(linux: Path, cache: Path) -> None:
     again: Kernel = kernel(f"git:{linux}", cache)
     assert (again.digest, head[:12] in again.version) == (found.digest, True)
     assert (place / "source/kernel/core.c").read_text() == "int core;\n"
+
+
+def test_what_a_killed_build_has_written_is_not_trusted(linux: Path, cache: Path) -> None:
+    kernel(f"git:{linux}", cache)
+    (objects,) = cache.glob("builds/git-*/objects-*")
+    for name, time_s in (("old.o", 100), ("building", 200), ("torn.o", 200)):
+        (objects / name).touch()
+        os.utime(objects / name, (time_s, time_s))
+    change(linux, "file", "another commit")
+    kernel(f"git:{linux}", cache)
+    assert {path.name for path in objects.glob("*.o")} == {"old.o", "core.o"}
+    assert not (objects / "building").exists()

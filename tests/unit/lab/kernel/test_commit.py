@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cache.program import shipped
 from orchestrator.errors import LosttickError, TransientError
 from orchestrator.lab.kernel import commit as commit_module
 from orchestrator.lab.kernel.commit import Commit
 from orchestrator.lab.kernel.commit_build import BuildHostError, CommitBuildError
 from orchestrator.lab.kernel.kernel import Kernel, KernelNameError, NoKernelSourceError
 from orchestrator.lab.kernel.names import kernel, kernel_source
+from orchestrator.lab.kernel.options import faults, read_options
 from orchestrator.lab.kernel.titles import told_apart
 from orchestrator.lab.kernel.tree import Tree
 from orchestrator.lab.kernel.variants import Variant, modify
@@ -227,3 +229,7 @@ def test_what_a_killed_build_has_written_is_not_trusted(linux: Path, cache: Path
     kernel(f"git:{linux}", cache)
     assert {path.name for path in objects.glob("*.o")} == {"old.o", "core.o"}
     assert not (objects / "building").exists()
+
+
+def test_the_shortest_configuration_has_whatever_a_lab_needs() -> None:
+    assert faults(read_options(shipped("kernel.config"))) == []

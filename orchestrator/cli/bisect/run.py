@@ -121,11 +121,18 @@ async def _run(inner: InnerCommand, wanted: _Wanted, *, as_json: bool) -> int:
     )
     ended = await run_losttick(inner.with_claim(loads, claim.rate, claim.error, folder))
     told = await in_thread(_answer, ended, folder, claim)
+    there = folder if folder.exists() else None  # not after a build that failed
     if as_json:
-        print_json({"git": told.word, "code": told.code, "why": told.why, "run": str(folder)})
-    else:
-        Screen().prose(f"{told.word}: {told.why}")
-        Screen().line(f"run: {folder}")
+        run = str(there) if there else None
+        print_json({"git": told.word, "code": told.code, "why": told.why, "run": run})
+        return told.code
+    why = told.why
+    if not there:  # the command has printed the whole of it
+        first, _, more = why.partition("\n")
+        why = f"{first.rstrip(':')} (above)" if more else first
+    Screen().prose(f"{told.word}: {why}")
+    if there:
+        Screen().line(f"run: {there}")
     return told.code
 
 

@@ -123,4 +123,5 @@ class Build:
                 f"{doing}: this host has no {self._odd}. Install it. The log: {self.log}"
             )
         said = "\n".join(f"  {line}" for line in self._last if line)
-        return CommitBuildError(f"{error}. The last lines of {self.log}:\n{said}")
+        why = str(error).partition(": ")[2]
+        return CommitBuildError(f"{doing}: {why}. The last lines of {self.log}:\n{said}")

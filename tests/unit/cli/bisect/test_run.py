@@ -101,7 +101,8 @@ CASES: dict[str, tuple[Callable[[Path, int], Ended], int, str]] = {
     "fewer loads than the claim needs": (
         lambda out, trials: a_run(lambda _: exactly(0, 9), trials=9)(out, 9), 125, "rule out loss"),
     "a commit that does not build": (
-        an_error(4, "building x: no", untestable=True), 125, "skip: building x: no"),
+        an_error(4, "building x: no. The last lines of log:\n  x", untestable=True), 125,
+        "skip: building x: no. The last lines of log (above)"),
     "a host that can't show the bug": (
         a_run(lambda trials: exactly(0, trials), facts=SPARED), 203, "can't show the bug"),
     "bad usage": (an_error(2, "no such thing"), 202, "abort: no such thing"),

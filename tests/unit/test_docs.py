@@ -87,6 +87,10 @@ def shown_commands() -> Iterator[tuple[Path, str]]:
 def unknown(text: str) -> bool:
     """Return whether a text calls losttick by a command or an option that is not there."""
     program, *called = words(text.replace("'", "").replace("sudo ", "")) or [""]
+    if "--" in called:  # a command of losttick follows
+        at = called.index("--")
+        called, inner = called[:at], called[at + 1 :]
+        return unknown(" ".join([program, *called])) or unknown(" ".join(["losttick", *inner]))
     if program.rpartition("/")[2] != "losttick":
         return False
     try:
@@ -101,6 +105,7 @@ def test_the_docs_call_commands_and_options_that_there_are() -> None:
     assert not [each for each in shown if unknown(each[1])]
     assert unknown("sudo .venv/bin/losttick rnu")
     assert unknown("losttick lab run --load 3 --json")
+    assert unknown("losttick bisect run -- lab run --load 3")
 
 
 #: Commands whose examples run here: they need no QEMU.

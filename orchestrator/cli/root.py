@@ -67,14 +67,15 @@ def run_root() -> None:
 def _for_git(code: int, args: Sequence[str]) -> int:
     """Return a command's exit code, such that `git bisect run` takes no trouble for an answer.
 
-    For git, bad usage (2) or a failure (4) would be a bad commit. A mistyped name of a command of
-    `bisect` is no answer either.
+    For git, bad usage (2) or a failure (4) would be a bad commit. A mistyped or forgotten name of
+    a command of `bisect` is no answer either.
     """
     known = LOSTTICK.commands["bisect"]
     assert isinstance(known, Group)
     second = args[1] if args[:1] == ["bisect"] and len(args) > 1 else ""
-    answers = second == "run" or (second[:1] not in ("", "-") and second not in known.commands)
-    return code + _ABORT if answers and code not in _ANSWERS and code < 128 else code
+    mistyped = second[:1] not in ("", "-") and second not in known.commands
+    for_git = second == "run" or mistyped or (bool(second) and "--" in args)
+    return code + _ABORT if for_git and code not in _ANSWERS and code < 128 else code
 
 
 def _failed(error: BaseException) -> int:

@@ -14,9 +14,11 @@ from orchestrator.errors import InputError
 from orchestrator.lab.kernel.commit import Commit
 from orchestrator.lab.kernel.debian import Debian
 from orchestrator.lab.kernel.names import kernel_source
+from orchestrator.lab.kernel.repository import Repository, RepositoryError
 from orchestrator.lab.kernel.tree import IMAGE, Tree
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.lab.plan import PERIOD_MS
+from orchestrator.process.tool import MissingToolError
 
 #: The commands whose runs tell a commit that loses from one that does not.
 RUNS = (("lab", "run"), ("run",))
@@ -167,11 +169,11 @@ def _check_commit(kernel: str, source: Commit) -> None:
 
 def _check_tree(tree: Tree) -> None:
     """Refuse a tree whose image was built before its commit was checked out."""
-    head = tree.folder / ".git" / "HEAD"
     image = tree.folder / IMAGE
     try:
-        stale = image.stat().st_mtime < head.stat().st_mtime
-    except OSError:
+        said = Repository.at(tree.folder).ask("rev-parse", "--git-path", "HEAD").rstrip("\n")
+        stale = image.stat().st_mtime < (tree.folder / said).stat().st_mtime
+    except (RepositoryError, MissingToolError, OSError):
         return  # no git tree, or nothing built: the run says more
     if stale:
         raise InnerCommandError(

@@ -217,7 +217,13 @@ def test_kernels_that_follow_the_checkout(kernel: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "words", [["run", "--nonsense"], ["run", "--error", "2", "--", *COMMAND], ["rum", "--", "x"]]
+    "words",
+    [
+        ["--", *COMMAND],
+        ["run", "--nonsense"],
+        ["run", "--error", "2", "--", *COMMAND],
+        ["rum", "--", "x"],
+    ],
 )
 def test_bad_usage_is_no_bad_commit(words: list[str]) -> None:
     assert losttick("bisect", *words).returncode == 202
@@ -242,11 +248,12 @@ def test_a_bisection_without_checkouts(history: Path, monkeypatch: pytest.Monkey
     assert len(asked) == 1
 
 
-def test_a_tree_that_was_built_before_its_checkout_is_refused(history: Path) -> None:
-    tree(history)
-    image = history / "arch/x86/boot/bzImage"
-    os.utime(image, (1, 1))
-    done = losttick("bisect", "run", "--", "lab", "run", "--kernel", "tree:.", columns=400)
+@pytest.mark.parametrize("place", [".", "../other"])
+def test_a_tree_that_was_built_before_its_checkout_is_refused(place: str, history: Path) -> None:
+    git(history, "worktree", "add", "--quiet", "--detach", "../other")
+    tree(history / place)
+    os.utime(history / place / "arch/x86/boot/bzImage", (1, 1))
+    done = losttick("bisect", "run", "--", "lab", "run", "--kernel", f"tree:{place}", columns=400)
     assert (done.returncode, "is older than the checkout" in done.stderr) == (202, True)
 
 

@@ -60,6 +60,7 @@ KERNEL_TOOLS = (
     BuildTool("bison", "bison"),
     BuildTool("flex", "flex"),
     BuildTool("git", "git"),
+    BuildTool("libelf.a", "libelf-dev"),  # objtool is linked with it
 )
 
 

@@ -43,6 +43,10 @@ _ALWAYS = (
 _ONLY_KVM = re.compile(r"arch/x86/kvm/(?!Kconfig)|virt/(?!.*Kconfig)")
 
 
+#: A line of a configuration that sets an option.
+_SETTING = re.compile(rb"^(?:CONFIG_\w+=.*|# CONFIG_\w+ is not set)$", re.M)
+
+
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
     """What is built: a commit, and its configuration."""
@@ -62,8 +66,9 @@ class BuildPlan:
 
     @property
     def config_key(self) -> str:
-        """Name of the folder of objects: one for each configuration."""
-        return hashlib.sha256(self.config + bytes([self.minimal])).hexdigest()[:12]
+        """Name of the folder of objects: one for each configuration, whatever its comments."""
+        options = b"\n".join(_SETTING.findall(self.config))
+        return hashlib.sha256(options + bytes([self.minimal])).hexdigest()[:12]
 
 
 def minimal_config() -> bytes:

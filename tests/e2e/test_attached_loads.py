@@ -1,7 +1,4 @@
-"""Loads in a QEMU that the test starts by hand: what is seen, and that all is left as it was.
-
-`LOSTTICK_TEST_KILLS` is the number of times that losttick is ended, each time at a later moment.
-"""
+"""Loads in a QEMU that the test starts by hand: what is seen, and that all is left as it was."""
 
 import asyncio
 import contextlib
@@ -31,12 +28,11 @@ from orchestrator.look.look import Condition
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.command import losttick_command
+from tests.support.ended_trials import KILLS, end_trials, heed
 from tests.support.linux_guest import linux_args
 from tests.support.own_qemus import OwnQemu, prepare, start_own
 from tests.support.processes import marked_processes, wait_until
 from tests.support.shim import shim_environment
-
-KILLS = int(os.environ.get("LOSTTICK_TEST_KILLS", "3"))
 
 #: Longest time for a guardian to bring the guest back.
 BACK_S = 60
@@ -214,17 +210,6 @@ def test_nobody_can_be_asked(start: Start, losttick: Losttick, best_accel: Accel
     assert own.state() == before
 
 
-#: Ways to end losttick, by turns.
-ENDS = (signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL,
-        signal.SIGHUP)  # fmt: skip
-
-
-def heed() -> None:
-    """Heed signals as at a terminal: what is ignored in the background stays ignored."""
-    for number in set(ENDS) - {signal.SIGKILL}:
-        signal.signal(number, signal.SIG_DFL)
-
-
 def test_the_answer_of_a_person(start: Start, best_accel: Accel) -> None:
     own = start(best_accel)
     before = own.state()
@@ -261,31 +246,13 @@ def come_back(own: OwnQemu, before: object) -> None:
     assert wait_until(back, BACK_S), (own.state(), before)
 
 
-#: Lines that losttick prints, and how long after each of them it is ended at the latest, in
-#: seconds: from before the first stop to after the third load.
-MOMENTS = (("looking", 4.0), ("save 1", 4.0), ("load 1 ", 0.5), ("load 2 ", 3.0))
-
-
 @pytest.mark.timeout(120 + 30 * KILLS)
 def test_losttick_is_ended_at_any_moment(start: Start, best_accel: Accel) -> None:
     own = start(best_accel)
     before = own.state()
-    saw = set()
+    saw: set[str] = set()
     for number in range(KILLS):
-        word, longest_s = MOMENTS[number % len(MOMENTS)]
-        with subprocess.Popen(
-            losttick_command("attach", "--qmp", own.qmp, "--loads", "1000", "--yes"),
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-            preexec_fn=heed,
-        ) as process:  # fmt: skip
-            assert process.stderr
-            for line in process.stderr:
-                if line.startswith(word):
-                    break
-            turn = number // len(MOMENTS)
-            time.sleep(longest_s * (turn + 0.5) / -(-KILLS // len(MOMENTS)))
-            process.send_signal(ENDS[number % len(ENDS)])
-            saw |= set(process.stderr.read().splitlines())
+        saw |= end_trials(number, "--qmp", own.qmp)
         come_back(own, before)
     print(*sorted(saw), sep="\n")
     assert own.human("loadvm before-the-upgrade") == ""

@@ -16,6 +16,7 @@ import pytest
 
 from orchestrator.vm.config import Accel
 from tests.support.command import losttick_command
+from tests.support.ended_trials import KILLS, end_trials
 from tests.support.needs import Need, lacking
 from tests.support.own_qemus import guest_args
 from tests.support.processes import wait_until
@@ -174,3 +175,15 @@ def test_a_domain_is_looked_at_and_loaded_and_left_as_it_was(
     domain.virsh("suspend", NAME)
     done = losttick(*named)
     assert (done.returncode, "paused" in done.stdout) == (0, True)
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(120 + 60 * KILLS)
+def test_losttick_is_ended_at_any_moment(domain: Domain) -> None:
+    assert not domain.human("savevm theirs").strip()
+    before = domain.state()
+    saw: set[str] = set()
+    for number in range(KILLS):
+        saw |= end_trials(number, "--libvirt", NAME, "--connect", domain.uri)
+        assert domain.state() == before, number
+    print(*sorted(saw), sep="\n")

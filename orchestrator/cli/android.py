@@ -1,6 +1,7 @@
 """`losttick android`: does the Android Emulator freeze here, and is it the kernel?"""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +30,17 @@ from orchestrator.cli.whole import Whole
 from orchestrator.errors import InputError, LosttickError
 from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.journal.plain import plain
-from orchestrator.results.report import Report
+from orchestrator.results.report import Report, read_report
 
 #: Seconds that one load of a phone takes with its first heartbeats, about.
 _LOAD_S = 20
+
+#: Why the kernel's test is not over: its time, or the user.
+_NO_TIME = (
+    "The kernel's test had no time to end, because the computer is busy. Close other programs and "
+    "test again; `losttick run --plan android` takes all the time that it needs."
+)
+_ENDED = "You ended the kernel's test before it was over. What it had found until then counts."
 
 
 class NotConfirmedError(InputError):
@@ -216,27 +224,25 @@ async def _android(
     findings: Findings | None = None
     report: Report | None = None
     planned = sized(kernel_s, vcpus_at_a_time()) if kernel_s else None
-    say(_how_long(subject, aims, planned))
-    try:
-        findings = await _examine(subject, aims, times)
-    except LosttickError as error:
-        say(f"The emulator could not be tested: {error}")
-        failures.append(error)
-    if planned:
-        with out_folder(out, shared=shared_out) as folder, Show(0.95) as show:
-            show.say(
-                f"Now the test of this computer's kernel: the plan android, about "
-                f"{duration(planned.expected_s)}. Results: {folder}"
-            )
+    with contextlib.ExitStack() as ending:
+        # Before anything is started: else a folder that can't be had would come as a surprise.
+        folder = ending.enter_context(out_folder(out, shared=shared_out)) if planned else None
+        say(_how_long(subject, aims, planned))
+        try:
+            findings = await _examine(subject, aims, times)
+        except LosttickError as error:
+            say(f"The emulator could not be tested: {error}")
+            failures.append(error)
+        if planned and folder:
             try:
-                report = await run_kernel(
-                    planned.plan, folder, show, planned.most_s, qemu_user=qemu_user
-                )
+                report = await _test_kernel(planned, folder, qemu_user)
             except LosttickError as error:
                 failures.append(error)
             except asyncio.CancelledError:
                 if not as_json:
-                    _tell(subject, conclude(findings, None), findings, None, failures)
+                    report = _so_far(folder)
+                    conclusion = conclude(findings, report)
+                    _tell(subject, conclusion, findings, report, failures, cut=_ENDED)
                 raise
     conclusion = conclude(findings, report)
     codes = [error_exit(error) for error in failures]
@@ -249,20 +255,45 @@ async def _android(
     return code
 
 
+async def _test_kernel(planned: Sized, folder: Path, qemu_user: str | None) -> Report:
+    with Show(0.95) as show:
+        show.say(
+            f"Now the test of this computer's kernel: the plan android, about "
+            f"{duration(planned.expected_s)}. Results: {folder}"
+        )
+        return await run_kernel(planned.plan, folder, show, planned.most_s, qemu_user=qemu_user)
+
+
+def _so_far(folder: Path) -> Report | None:
+    """Return what the kernel's test had found when it was ended; None if it had not begun."""
+    try:
+        return read_report(folder)
+    except LosttickError:
+        return None
+
+
 def _tell(
     subject: _Subject,
     conclusion: Conclusion,
     findings: Findings | None,
     report: Report | None,
     failures: Sequence[LosttickError],
+    *,
+    cut: str = _NO_TIME,
 ) -> None:
+    """Print the report.
+
+    Args:
+        subject: the emulator.
+        conclusion: what follows from the findings and the report.
+        findings: what the emulator did; None if it could not be tested.
+        report: what the kernel did; None if it was not tested.
+        failures: why something could not be tested.
+        cut: why the kernel's test was cut short, if it was.
+    """
     untested = [str(error) for error in failures]
     if report and report.interrupted is not None:
-        untested.append(
-            "The kernel's test had no time to end, because the computer is busy. Close other "
-            "programs and test again; `losttick run --plan android` takes all the time that it "
-            "needs."
-        )
+        untested.append(cut)
     print_sections(Screen(), sections(conclusion, findings, report, subject.avd, untested))
 
 

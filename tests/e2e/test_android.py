@@ -411,6 +411,25 @@ def test_the_command_tells_of_emulator_and_kernel(
         assert words in done.stdout
 
 
+@pytest.mark.thorough
+@pytest.mark.timeout(300)
+def test_an_end_in_the_middle_of_the_kernels_test(
+    use: Callable[..., Behaviour], tmp_path: Path, kvm: Accel
+) -> None:
+    """What the test has found until then is told."""
+    use(accel=kvm)
+    with started("android", "--avd", "phone", "--loads", "1", "--out=out", cwd=tmp_path) as process:
+        journal = tmp_path / "out" / "journal.jsonl"
+        assert wait_until(lambda: journal.exists() and '"trial"' in journal.read_text(), 200)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    told = " ".join(said.split())
+    assert "did not freeze in 1 load" in told
+    assert "The test gave no clear answer about the bug." in told
+    assert "You ended the kernel's test before it was over." in told
+
+
 def test_an_avd_that_is_not_there(
     use: Callable[..., Behaviour], losttick: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
@@ -419,3 +438,17 @@ def test_an_avd_that_is_not_there(
     assert (done.returncode, done.stdout) == (2, "")
     assert "'tablet': there are phone" in done.stderr
     assert losttick("android", "--avd", "phone", "--adb", "/nowhere").returncode == 3
+
+
+def test_a_folder_that_is_taken_is_refused_first(
+    use: Callable[..., Behaviour],
+    losttick: Callable[..., "subprocess.CompletedProcess[str]"],
+    tmp_path: Path,
+) -> None:
+    use()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "theirs").touch()
+    done = losttick("android", "--avd", "phone", "--out=out")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "it is not empty" in done.stderr
+    assert not (tmp_path / "log").exists(), "no emulator was started"

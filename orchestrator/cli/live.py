@@ -58,6 +58,17 @@ class _Row:
     controls: int = 0
     last_line: float = 0.0
     last_heard: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True)
+class PartTimes:
+    """How long the parts of a run took, in seconds of the wall clock."""
+
+    before_s: float = 0.0
+    """Time until the first cell began: in it the run is prepared."""
+    cells_s: dict[str, float] = field(default_factory=dict)
+    """Time from the beginning to the end of each cell, by its id. Cells can run side by side."""
 
 
 class Show:
@@ -85,6 +96,7 @@ class Show:
         self._whole: TaskID | None = None
         self._cells = self._cells_done = self._trials = self._lost = 0
         self._began = self._last_line = time.monotonic()
+        self.times = PartTimes()
 
     def __enter__(self) -> "Show":
         self._progress.start()
@@ -148,6 +160,7 @@ class Show:
 
     def cell_begins(self, cell: Cell, planned: int) -> None:
         """Begin the row of a cell."""
+        self.times.before_s = self.times.before_s or time.monotonic() - self._began
         self._rows[cell.id] = _Row(
             self._progress.add_task(
                 self._names.get(cell.id, one_line(cell.id)), total=planned,
@@ -163,6 +176,7 @@ class Show:
         self._cells_done += 1
         if row := self._rows.pop(cell.id, None):
             self._progress.remove_task(row.task)
+            self.times.cells_s[cell.id] = time.monotonic() - row.began
         if self._cells > 1 or verdict is Verdict.SKIPPED:
             self.say(f"{cell.id}: {verdict}: {why}")
         self._show_whole()

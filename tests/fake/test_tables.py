@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from orchestrator.cli.lab.arms_table import print_arms
+from orchestrator.cli.live import PartTimes
 from orchestrator.cli.phases import print_phases
 from orchestrator.cli.run_table import print_run
 from orchestrator.cli.screen import Screen
@@ -87,11 +88,14 @@ async def test_the_arms_of_a_lab_fit_80_columns(tmp_path: Path) -> None:
     assert "6.1.176-1~bpo13+1/untouched (enable_apicv=Y) is clean" in text
     assert "NOT PROVEN: 6.1.176-1~bpo13+1/revert-fix is affected, where it must be clean" in text
     assert text.count("lost the timer's interrupt") == 1
+    assert "Took" not in text
     proven = replace(cells[1].counts.lab, expected=Verdict.AFFECTED)
     cells[1].counts.lab = proven
     out = io.StringIO()
-    print_arms(Screen(Console(file=out, width=80)), replace(run, cells=cells))
+    times = PartTimes(95, {cell.cell.id: 250 for cell in cells})
+    print_arms(Screen(Console(file=out, width=80)), replace(run, cells=cells), times)
     text = " ".join(out.getvalue().split())
+    assert "Took 95 s to begin; 6.1.176-1~bpo13+1/untouched 4 minutes, 6.1." in text
     assert "NOT PROVEN" not in text
     assert "6.1.176-1~bpo13+1/revert-fix (enable_apicv=Y) is affected: " in text
 

@@ -1,10 +1,11 @@
 """The table of a lab run: one row for each arm."""
 
 from orchestrator.cli.lab_kernels import print_kernels
+from orchestrator.cli.live import PartTimes
 from orchestrator.cli.run_table import coloured, print_end, print_words
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
-from orchestrator.cli.text import Styled
+from orchestrator.cli.text import Styled, duration
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.config import DEFAULT_TIMER
@@ -19,8 +20,14 @@ from orchestrator.verdict.verdict import Verdict
 _COLUMNS = ("arm", "first tick", "lost", "interval", "diagnosis", "controls", "verdict")
 
 
-def print_arms(screen: Screen, run: RunResult) -> None:
-    """Print a row for each arm, and what the arms prove together."""
+def print_arms(screen: Screen, run: RunResult, times: PartTimes | None = None) -> None:
+    """Print a row for each arm, and what the arms prove together.
+
+    Args:
+        screen: where to.
+        run: the result.
+        times: how long the parts of the run took; None if nobody has measured it.
+    """
     table = Table(_COLUMNS)
     for result in run.cells:
         if result.lab:
@@ -36,8 +43,15 @@ def print_arms(screen: Screen, run: RunResult) -> None:
     for emulator in dict.fromkeys(lab.emulator for lab in labs if lab.emulator):
         screen.prose(f"Emulator: {emulator}.")
     if booted_s:
-        times = dict.fromkeys(f"{seconds:.0f}" for seconds in (min(booted_s), max(booted_s)))
-        screen.prose(f"Booted in {' to '.join(times)} s.")
+        span = dict.fromkeys(f"{seconds:.0f}" for seconds in (min(booted_s), max(booted_s)))
+        screen.prose(f"Booted in {' to '.join(span)} s.")
+    if times and times.cells_s:
+        took = [
+            f"{_name(result)} {duration(times.cells_s[result.cell.id])}"
+            for result in run.cells
+            if result.cell.id in times.cells_s
+        ]
+        screen.prose(f"Took {duration(times.before_s)} to begin; {', '.join(took)}.")
     for result in run.cells:
         if result.lab and result.expected not in (None, result.verdict):
             screen.prose(

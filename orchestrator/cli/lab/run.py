@@ -222,6 +222,6 @@ async def _run(plan: Plan, wanted: _Wanted, out: Path | None, *, as_json: bool) 
     if as_json:
         print_json(summary(result))
     else:
-        print_arms(wanted.reports.screen(), result)
+        print_arms(wanted.reports.screen(), result, show.times)
     code = result_exit(result.ends, wanted.fail_on)
     return await in_thread(wanted.reports.write_at_end, folder, code)

@@ -78,6 +78,9 @@ def test_each_row_of_a_narrow_terminal_names_what_its_cell_differs_in(
             for outcome, done in ((Outcome.LOST, 1), (Outcome.LATE, 2), (Outcome.UNKNOWN, 2)):
                 show.attempt_ends(cell, outcome, done, 299)
         whole, *shown = rows(show, width)
+        show.cell_ends(cells[0], Verdict.CLEAN, "")
+    assert show.times.before_s > 0
+    assert list(show.times.cells_s) == [cells[0].id]
     capsys.readouterr()
     names = [line.split("/299")[0].rsplit(" ", 1)[0].strip() for line in shown]
     assert len(set(names)) == len(cells), names

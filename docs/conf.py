@@ -38,8 +38,8 @@ nitpicky = True
 # Signatures name classes that have no public name, and classes of Python.
 nitpick_ignore_regex = [
     ("py:.*", r"(asyncio|_asyncio|collections|concurrent|contextlib|os|pathlib)\..*"),
-    ("py:.*", r"(tuple\[~)?orchestrator\.(?!testing\.)[a-z_]+\..*"),
-    ("py:class", r"tuple\[str|Ts|orchestrator\.testing\.virtual_time\.T"),
+    ("py:.*", r"(tuple\[~)?orchestrator\.(?!testing\.[A-Z])[a-z_]+\..*"),
+    ("py:class", r"tuple\[str|Ts"),
     ("py:exc", r"\w+Error"),
 ]
 default_role = "code"  # docstrings have names between single backticks

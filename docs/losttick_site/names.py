@@ -48,8 +48,16 @@ def _read(
         lines[:] = GoogleDocstring(lines, Config(), app, what, name, thing, options).lines()
 
 
+def _draw_dashes(app: Sphinx, page: nodes.document, name: str) -> None:
+    """Put a dash between a parameter and its description, where Sphinx writes two hyphens."""
+    for text in list(page.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("missing-reference", _find)
     app.connect("autodoc-process-docstring", _read)
+    app.connect("doctree-resolved", _draw_dashes)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

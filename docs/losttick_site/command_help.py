@@ -75,14 +75,15 @@ def _command_help(command: Any, called: str) -> CommandHelp:
         record = parameter.get_help_record(context)
         if record is None:
             continue
+        named, words = record
+        panel: str = getattr(parameter, "rich_help_panel", None) or "Options"
         if parameter.param_type_name == "argument":
-            entry = _argument(parameter, *record)
-            usage.append(entry.names[0] if parameter.required else f"[{entry.names[0]}]")
             panel = "Arguments"
+            entry = _argument(parameter, words)
+            usage.append(entry.names[0] if parameter.required else f"[{entry.names[0]}]")
         else:
-            panel = parameter.rich_help_panel if hasattr(parameter, "rich_help_panel") else None
-            entry = _option(parameter, *record, panel or "")
-        panels.setdefault(panel or "Options", []).append(entry)
+            entry = _option(parameter, named, words, panel)
+        panels.setdefault(panel, []).append(entry)
     ordered = sorted(panels, key=lambda title: title != "Arguments")
     return CommandHelp(
         called, summary, " ".join(usage), tuple(paragraphs),
@@ -90,7 +91,7 @@ def _command_help(command: Any, called: str) -> CommandHelp:
     )  # fmt: skip
 
 
-def _argument(parameter: Any, _: str, words: str) -> Entry:
+def _argument(parameter: Any, words: str) -> Entry:
     name = parameter.metavar or parameter.name.upper()
     if parameter.nargs == -1 and not name.endswith("..."):
         name += "..."

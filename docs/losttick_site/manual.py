@@ -110,7 +110,7 @@ def _parsed(text: str) -> list[nodes.Node]:
     for table in list(document.findall(nodes.table)):
         body = next(table.findall(nodes.tbody))
         table.replace_self(nodes.definition_list("", *map(_item, body)))
-    return document.children
+    return list(document.children)
 
 
 def _item(row: nodes.row) -> nodes.definition_list_item:

@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.ext.napoleon import GoogleDocstring
 
 import orchestrator
 import orchestrator.testing
@@ -42,10 +42,10 @@ def _read(
 ) -> None:
     """Read Google's sections of a docstring.
 
-    The extension `napoleon` would take words before a colon in an attribute's for its type.
+    The extension `napoleon` would take words before a colon in an attribute's text for its type.
     """
     if what not in ("attribute", "data", "property"):
-        lines[:] = GoogleDocstring(lines, Config(), app, what, name, thing, options).lines()
+        lines[:] = GoogleDocstring(lines).lines()
 
 
 def _draw_dashes(app: Sphinx, page: nodes.document, name: str) -> None:

@@ -44,7 +44,7 @@ class Progress(Protocol):
         ...
 
 
-class _NoProgress:
+class NoProgress:
     """Ignores every step."""
 
     def run_begins(self, cells: Sequence[Cell], planned: int) -> None:
@@ -69,4 +69,4 @@ class _NoProgress:
         """Ignore it."""
 
 
-NO_PROGRESS: Progress = _NoProgress()
+NO_PROGRESS: Progress = NoProgress()

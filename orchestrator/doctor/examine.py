@@ -46,11 +46,21 @@ async def examine(qemu: str | None = None, qemu_user: str | None = None) -> Chec
     except InputError:
         raise
     except LosttickError as error:
-        mend = None if qemu else install("qemu-system-x86", "qemu-utils")
-        command = f" (command line: {' '.join(error.argv)})" if _has_argv(error) else ""
-        finding = Finding("QEMU", False, f"{error}{command}", mend)
+        finding = qemu_finding(error, named=qemu is not None)
         facts = await asyncio.to_thread(read_facts, None, tracefs.find())
         return _checkup(facts, [finding, _qemu_img(), kvm_finding(facts)], None)
+
+
+def qemu_finding(error: LosttickError, *, named: bool) -> Finding:
+    """Return why there is no QEMU.
+
+    Args:
+        error: raised by `open_host`.
+        named: whether the user named the QEMU, so that installing Debian's would not help.
+    """
+    mend = None if named else install("qemu-system-x86", "qemu-utils")
+    command = f" (command line: {' '.join(error.argv)})" if _has_argv(error) else ""
+    return Finding("QEMU", False, f"{error}{command}", mend)
 
 
 def _has_argv(error: LosttickError) -> TypeGuard[QemuStartError]:

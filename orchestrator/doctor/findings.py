@@ -33,6 +33,13 @@ class Finding:
     allows_verdict: bool = False
     """True if a good finding of this kind is all that `losttick run` needs for a verdict."""
 
+    @property
+    def in_words(self) -> str:
+        """What was seen, and the command that would mend it, as one sentence or two."""
+        mend = f". To mend this: `{shlex.join(self.mend.command)}`" if self.mend else ""
+        then = f", {self.mend.then}" if self.mend and self.mend.then else ""
+        return f"{self.subject}: {self.seen.rstrip('.')}{mend}{then}"
+
 
 @dataclass(frozen=True, slots=True)
 class Checkup:

@@ -39,12 +39,12 @@ def take_seat(cpus: Iterable[int], prefix: str = PREFIX) -> CpuSeat:
     ordered = list(cpus)
     for row in range(SEATS):
         for cpu in ordered:
-            if lock := _bind(f"{prefix}/{cpu}/{row}"):
+            if lock := hold(f"{prefix}/{cpu}/{row}"):
                 return CpuSeat(cpu, lock)
     return CpuSeat(ordered[-1], None)
 
 
-def _bind(name: str) -> socket.socket | None:
+def hold(name: str) -> socket.socket | None:
     """Return a socket that is bound to an abstract name, or None if another socket is."""
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:

@@ -1,0 +1,44 @@
+"""A test that uses losttick: its plan, its folders, and where its results go."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.pytest_plugin import marker, suite
+from orchestrator.pytest_plugin.artefacts import Artefacts
+from orchestrator.pytest_plugin.plugin import FOLDERS
+from orchestrator.pytest_plugin.session import Session
+
+
+class Case:
+    """One test, as the fixtures see it."""
+
+    def __init__(self, request: pytest.FixtureRequest, session: Session) -> None:
+        item: pytest.Item = request.node
+        self.session = session
+        self.plan = marker.read(item).plan
+        """The plan that the test's marker names; None without one."""
+        self.record = suite.recorder(request, session.told)
+        """Adds a property to the suite in the JUnit file."""
+        self._item = item
+        self._runs = 0
+        if FOLDERS not in item.stash:
+            temporary = None
+            if session.artefacts is None:
+                factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+                temporary = factory.mktemp("losttick")
+            item.stash[FOLDERS] = Artefacts(item, session.artefacts, temporary)
+
+    def next_run(self) -> str:
+        """Return a name for the next run of the test, which no other run has."""
+        self._runs += 1
+        name: str = self._item.nodeid
+        return name if self._runs == 1 else f"{name} ({self._runs})"
+
+    def folder(self, what: str) -> Path:
+        """Make a new folder for artefacts, and return it."""
+        return self._item.stash[FOLDERS].folder(what)
+
+    def tell(self, text: str) -> None:
+        """Add a text to the report of the test."""
+        self._item.add_report_section("call", "losttick", text)

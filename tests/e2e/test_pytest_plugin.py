@@ -1,6 +1,8 @@
 """The pytest plugin with a real QEMU: machines, skips, and that nothing outlives a test."""
 
 import itertools
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.vm.config import Accel
+from tests.support.command_here import valid_junit
+from tests.support.places import DOCS
 from tests.support.plugin_projects import project
 from tests.support.processes import marked_processes, wait_until
 
@@ -274,3 +278,33 @@ def test_campaigns_of_workers_take_turns(
     times = sorted((float(began), float(ended)) for began, ended in found)
     assert len(times) == 6
     assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(times))
+
+
+def example(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Copy the project in the docs; its campaigns do not wait for a calmer host."""
+    project(pytester, monkeypatch, at_ease=AT_EASE)
+    pytester.path.joinpath("pytest.ini").unlink()
+    shutil.copytree(DOCS / "pytest-example", pytester.path, dirs_exist_ok=True)
+    monkeypatch.setenv("PYTHONPATH", f"{os.environ['PYTHONPATH']}:{pytester.path}")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p at_ease -p no:cacheprovider")
+    return pytester
+
+
+def test_a_test_of_the_example(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, best_accel: Accel
+) -> None:
+    done = example(pytester, monkeypatch).runpytest_subprocess("-k", "the_guest_ticks_on")
+    done.assert_outcomes(passed=1, deselected=12)
+
+
+@pytest.mark.thorough
+@pytest.mark.alone
+def test_the_example(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, best_accel: Accel
+) -> None:
+    done = example(pytester, monkeypatch).runpytest_subprocess("--junitxml=junit.xml", timeout=100)
+    told = done.parseoutcomes()
+    assert told.get("failed", 0) == told.get("errors", 0) == 0
+    assert told["passed"] >= 4
+    assert told["passed"] + told.get("skipped", 0) == 13
+    valid_junit((pytester.path / "junit.xml").read_text())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
-from orchestrator.errors import UnfitError
+from orchestrator.errors import LosttickError
 from orchestrator.guest.config import DEFAULT_TIMER, GuestConfig
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.state import GuestState
@@ -148,8 +148,8 @@ class Machines(_Factory):
         loop = self._case.session.loop
         try:
             return Machine(loop.run(self._launch(whole)), loop)
-        except UnfitError as error:
-            self._case.session.lack(str(error))
+        except LosttickError as error:
+            raise self._case.failed(error) from None
 
     def __enter__(self) -> "Machines":
         return self
@@ -191,8 +191,8 @@ class AsyncMachines(_Factory):
         whole = self._config(config, accel, mode, period_ms, vcpus, args)
         try:
             return await self._launch(whole)
-        except UnfitError as error:
-            self._case.session.lack(str(error))
+        except LosttickError as error:
+            raise self._case.failed(error) from None
 
     async def __aenter__(self) -> "AsyncMachines":
         self._loop = asyncio.get_running_loop()

@@ -68,13 +68,19 @@ def _plan(item: pytest.Item, plan: object) -> str:
 
     if not isinstance(plan, str | os.PathLike):
         raise _misuse(item, f"plan={plan!r} is no name and no path")
-    if isinstance(plan, str) and plan in shipped_plans():
-        return plan
-    file = item.path.parent / Path(plan)
-    if not file.is_file():
-        known = ", ".join(shipped_plans())
-        raise _misuse(item, f"there is no plan {str(plan)!r}: no file {file}, and none of {known}")
-    return str(file)
+    found, known = seen_from(item, plan), shipped_plans()
+    if found not in known and not Path(found).is_file():
+        names = ", ".join(known)
+        raise _misuse(item, f"there is no plan {str(plan)!r}: no file {found}, and none of {names}")
+    return found
+
+
+def seen_from(item: pytest.Item, plan: str | os.PathLike[str]) -> str:
+    """Return the name of a shipped plan, or the path of a file seen from a test's folder."""
+    from orchestrator.plan.names import shipped_plans
+
+    name = os.fspath(plan)
+    return name if name in shipped_plans() else str(item.path.parent / name)
 
 
 def _required(item: pytest.Item, require: object) -> list[str]:

@@ -37,6 +37,9 @@ _MARKER = (
     "(FILE is relative to the test's folder), and what the host must have, or the test is skipped"
 )
 
+#: pytest-asyncio, as its entry point and as `-p` names it.
+_ASYNCIO = ("asyncio", "pytest_asyncio.plugin", "pytest_asyncio")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options, which all begin with `--losttick-`."""
@@ -63,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from orchestrator.pytest_plugin.suite import FromWorkers
 
         config.pluginmanager.register(FromWorkers(config), "losttick-suite")
-    if config.pluginmanager.has_plugin("asyncio"):
+    if any(map(config.pluginmanager.has_plugin, _ASYNCIO)):
         from orchestrator.pytest_plugin import async_fixtures
 
         config.pluginmanager.register(async_fixtures, "losttick-async")

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.campaign.run import run_plan
 from orchestrator.direct.witness import ask_this_host
-from orchestrator.errors import LosttickError, UnfitError
+from orchestrator.errors import LosttickError
 from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.host.local import LocalHost
 from orchestrator.host.protocol import Host
@@ -83,7 +83,7 @@ class _Survive:
             PlanError: a setting is not valid.
         """
         __tracebackhide__ = True
-        named = os.fspath(plan) if plan is not None else self._case.plan
+        named = self._case.plan if plan is None else self._case.named_plan(plan)
         try:
             built = load_plan(named, given) if named else build_plan(merge({}, given), _CALL)
         except LosttickError as error:
@@ -105,14 +105,6 @@ class _Survive:
         if result.verdict in ERRORS:
             raise ERRORS[result.verdict](words(report), result, campaign.folder)
         return result
-
-    def _failed(self, error: LosttickError, campaign: _Campaign) -> LosttickError:
-        """Return the error to raise; skip the test if the host cannot do what was asked."""
-        __tracebackhide__ = True
-        if isinstance(error, UnfitError):
-            self._case.session.lack(str(error))
-        error.add_note(kept_in(campaign.folder))
-        return error.with_traceback(None)
 
 
 def _given(
@@ -159,8 +151,9 @@ class TicksSurvive(_Survive):
         """Load snapshots while a guest ticks; fail the test unless every cell is clean.
 
         Args:
-            plan: the name of a shipped plan, or the path of a file; by default the plan of the
-                test's marker, or else losttick's defaults. The other arguments override it.
+            plan: the name of a shipped plan, or the path of a file, relative to the test's
+                folder; by default the plan of the test's marker, or else losttick's defaults.
+                The other arguments override it.
             trials: loads in each cell; by default as many as `rule_out` needs.
             rule_out: the loss rate that `clean` must rule out.
             confidence: of the verdict.
@@ -190,7 +183,8 @@ class TicksSurvive(_Survive):
         try:
             result = self._case.session.loop.run(campaign.run())
         except LosttickError as error:
-            raise self._failed(error, campaign) from None
+            error.add_note(kept_in(campaign.folder))
+            raise self._case.failed(error) from None
         return self._judged(result, campaign)
 
 
@@ -239,7 +233,8 @@ class AsyncTicksSurvive(_Survive):
         try:
             result = await campaign.run()
         except LosttickError as error:
-            raise self._failed(error, campaign) from None
+            error.add_note(kept_in(campaign.folder))
+            raise self._case.failed(error) from None
         return self._judged(result, campaign)
 
     def check_awaited(self) -> None:

@@ -15,6 +15,7 @@ from tests.support.command_here import valid_junit
 from tests.support.places import DOCS
 from tests.support.plugin_projects import project
 from tests.support.processes import marked_processes, wait_until
+from tests.support.shim import shim_environment
 
 #: Campaigns do not wait for a calmer host.
 AT_EASE = """
@@ -308,3 +309,46 @@ def test_the_example(
     assert told["passed"] >= 4
     assert told["passed"] + told.get("skipped", 0) == 13
     valid_junit((pytester.path / "junit.xml").read_text())
+
+
+#: A host whose KVM loses the timer of every load.
+LOSSY = """
+import asyncio
+
+import pytest
+
+from orchestrator import open_host
+
+
+@pytest.fixture
+def losttick_host():
+    async def find():
+        async with open_host(environment={environment!r}) as host:
+            return host
+
+    return asyncio.run(find())
+"""
+
+LOSES = """
+def test_loses(assert_ticks_survive):
+    assert_ticks_survive(trials=4, rule_out=0.6, accel="kvm", axes={"period_ms": 20})
+"""
+
+
+@pytest.mark.thorough
+@pytest.mark.alone
+def test_a_real_loss_fails_the_test_and_its_evidence_is_kept(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, kvm: Accel, shim: Path
+) -> None:
+    environment = shim_environment(shim, pytester.path / "shim.log", "forget", permille=1000)
+    conftest = AT_EASE + LOSSY.format(environment=environment)
+    project(pytester, monkeypatch, conftest=conftest, test_loses=LOSES)
+    done = pytester.runpytest_subprocess(timeout=100)
+    done.assert_outcomes(failed=1)
+    done.stdout.re_match_lines([
+        r"E +orchestrator\.pytest_plugin\.errors\.AnomalousError: anomalous: 4 lost in 4 loads",
+        r"E +kvm/one-shot/\S+: anomalous; 4 of 4 loads lost; .*controls 2 of 2 seen",
+        r"E +evidence: /\S+/run-1/evidence/\S+-host-lost",
+    ])  # fmt: skip
+    (line, *_) = (line for line in done.outlines if "evidence: " in line)
+    assert any(Path(line.rpartition(" ")[2]).iterdir())

@@ -1,7 +1,10 @@
 """The accelerator that `auto` means on a host."""
 
+from collections.abc import Callable
+
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.kvm_access import ABSENT, check_device
+from orchestrator.plan.plan import Plan
 from orchestrator.vm.config import Accel
 
 #: A run says this before its first cell if `auto` means TCG.
@@ -20,3 +23,18 @@ def auto_accel(facts: HostFacts) -> Accel:
         return Accel.TCG
     check_device(facts)
     return Accel.KVM
+
+
+def open_accel(plan: Plan, facts: HostFacts, say: Callable[[str], None]) -> Accel:
+    """Return what the accelerator `auto` means for a plan on a host, and say if it is TCG.
+
+    Raises:
+        KvmMissingError: the plan leaves the accelerator open, and there is KVM, which can't be
+            used.
+    """
+    if not plan.leaves_accel_open:
+        return Accel.TCG
+    auto = auto_accel(facts)
+    if auto is Accel.TCG:
+        say(UNDER_TCG)
+    return auto

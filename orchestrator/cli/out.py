@@ -2,7 +2,7 @@
 
 import contextlib
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from orchestrator.campaign.resume import ResumeError, read_run
@@ -23,6 +23,28 @@ from orchestrator.process.background import in_thread
 DEFAULT_OUT = "losttick-out"
 
 
+def new_place() -> Path:
+    """Return the default output folder of a command, which is named after the time."""
+    return Path(DEFAULT_OUT) / datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+
+
+@contextlib.contextmanager
+def arm_folders(out: Path, arms: Collection[str], *, shared: bool = False) -> Iterator[list[Path]]:
+    """Make the output folders of several arms in one folder; remove those that stay empty.
+
+    Raises:
+        OutFolderError: see `out_folder`; or the folder has something else in it.
+    """
+    with contextlib.ExitStack() as folders:
+        folders.callback(_remove_empty, out)
+        others = {each.name for each in out.iterdir()} - set(arms) if out.is_dir() else set()
+        if others:
+            raise OutFolderError(
+                f"writing results to {out}: it is not empty. Name a new folder with --out."
+            )
+        yield [folders.enter_context(out_folder(out / arm, shared=shared)) for arm in arms]
+
+
 @contextlib.contextmanager
 def out_folder(out: Path | None, *, shared: bool = False) -> Iterator[Path]:
     """Make the output folder; remove it again if it is empty at the end.
@@ -37,8 +59,7 @@ def out_folder(out: Path | None, *, shared: bool = False) -> Iterator[Path]:
         OutFolderError: the folder can't be made, has something in it already, another process
             runs there, or another user can write to it.
     """
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    path = out or Path(DEFAULT_OUT) / stamp
+    path = out or new_place()
     with contextlib.ExitStack() as ending:
         try:
             held = ending.enter_context(OutFolder(path, make=True, shared=shared))
@@ -60,8 +81,7 @@ def out_folder(out: Path | None, *, shared: bool = False) -> Iterator[Path]:
             yield path
         finally:
             _remove_unbegun(held)
-            with contextlib.suppress(OSError):
-                path.rmdir()
+            _remove_empty(path)
 
 
 async def run_to_resume(path: Path | None, *, shared: bool = False) -> RunState | None:
@@ -96,6 +116,11 @@ def cut_short(say: Callable[[], None], folder: Path, reports: Reports) -> Iterat
         say()
         reports.write_cut_short(folder)
         raise
+
+
+def _remove_empty(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.rmdir()
 
 
 def _remove_unbegun(held: OutFolder) -> None:

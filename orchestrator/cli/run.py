@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.campaign.accelerator import UNDER_TCG, auto_accel
+from orchestrator.campaign.accelerator import open_accel
 from orchestrator.campaign.run import run_plan
 from orchestrator.cli.events import events_to
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
@@ -56,7 +56,7 @@ from orchestrator.registry import Registry
 from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
 from orchestrator.verdict.run import judge_run
-from orchestrator.vm.config import Accel, Firmware, IrqChip, VmstateDisk
+from orchestrator.vm.config import Firmware, IrqChip, VmstateDisk
 
 _AXES = "Axes: each may be given more than once, and every combination is a cell"
 _GOALS = "How many trials"
@@ -324,26 +324,13 @@ async def _run(
             async with LocalQemus(plan.qemus, work.deadlines, work.qemu_user) as qemus:
                 if why := (await qemus.first()).user.why_root:
                     show.say(f"QEMU runs as root, as {why}")
-                auto = resumed.auto if resumed else await _auto(plan, qemus, show)
+                host = await qemus.first()
+                auto = resumed.auto if resumed else open_accel(plan, host.facts, show.say)
                 result = await run_plan(
-                    await qemus.first(), plan, auto, folder, with_status(progress),
+                    host, plan, auto, folder, with_status(progress),
                     qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
                     ask=ask_this_host, shared_out=work.shared_out,
                 )  # fmt: skip
     return await end_run(
         work.keeper, result, folder, reports, work.reports, by_phase=by_phase, as_json=as_json
     )
-
-
-async def _auto(plan: Plan, qemus: LocalQemus, show: Show) -> Accel:
-    """Return what the accelerator `auto` means here: KVM if there is one, else TCG.
-
-    Raises:
-        KvmMissingError: there is KVM, and it can't be used.
-    """
-    if not plan.leaves_accel_open:
-        return Accel.TCG
-    auto = auto_accel((await qemus.first()).facts)
-    if auto is Accel.TCG:
-        show.say(UNDER_TCG)
-    return auto

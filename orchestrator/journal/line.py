@@ -9,13 +9,16 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from orchestrator.journal.records import KINDS, Record
+from orchestrator.journal.records import KINDS, Record, SaveRecord
 from orchestrator.journal.trial_record import TrialRecord
 
 _NAMES: Mapping[type[Record], str] = {kind: name for name, kind in KINDS.items()}
 
-#: The beginning of a trial's line, by which it is known without parsing the line twice.
-_TRIAL = b'{"record":"trial",'
+#: The beginnings of the most frequent lines, which are known by them without being parsed twice.
+_OFTEN: Mapping[bytes, type[Record]] = {
+    b'{"record":"trial",': TrialRecord,
+    b'{"record":"save",': SaveRecord,
+}
 
 #: The beginning of a line, with its sequence number. Such a line need not be parsed for it.
 _SEQUENCE = re.compile(rb'\{"record":"[\w-]+","seq":(\d{1,18}),')
@@ -103,11 +106,14 @@ def decode(line: bytes) -> Record:
         LineError: the line is not a record, with the reason.
     """
     try:
-        if line.startswith(_TRIAL):
-            return _adapter(TrialRecord).validate_json(line)
+        for start, kind in _OFTEN.items():
+            if line.startswith(start):
+                return _adapter(kind).validate_json(line)
         return _decode(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
+        if first["type"] == "json_invalid":
+            _parsed(line)  # which says so in the words of all lines
         place = ".".join(map(str, first["loc"]))
         raise LineError(f"{place}: {first['msg']}" if place else first["msg"]) from error
 

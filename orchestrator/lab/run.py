@@ -64,10 +64,7 @@ async def run_lab(
         JournalError: nothing can be recorded.
     """
     here = await asyncio.to_thread(read_facts, None, None)
-    parts = LabParts(
-        bochs, await packaged_qemu(), programs=(await in_thread(direct_parts, bochs)).programs,
-        cpus=cpus, deadlines=deadlines, guests=await _guests(plan.cells(Accel.KVM)),
-    )  # fmt: skip
+    parts = await lab_parts(bochs, plan, cpus=cpus, deadlines=deadlines)
     cells = [(arm, replace(cell, host=arm.name)) for arm in arms for cell in plan.cells(Accel.KVM)]
     async with Labs(
         parts,
@@ -95,6 +92,20 @@ async def run_lab(
             shared_out=shared_out,
             boot=boot_here(),
         )
+
+
+async def lab_parts(
+    bochs: Bochs, plan: Plan, *, cpus: int = 1, deadlines: Deadlines = DEFAULT_DEADLINES
+) -> LabParts:
+    """Return what the labs of a plan are made of, apart from their kernels.
+
+    Raises:
+        UnfitError: a part can't be had here.
+    """
+    return LabParts(
+        bochs, await packaged_qemu(), programs=(await in_thread(direct_parts, bochs)).programs,
+        cpus=cpus, deadlines=deadlines, guests=await _guests(plan.cells(Accel.KVM)),
+    )  # fmt: skip
 
 
 async def _guests(cells: Sequence[Cell]) -> tuple[Guest, ...]:

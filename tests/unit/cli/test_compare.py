@@ -137,3 +137,42 @@ def _torn(folder: Path) -> Path:
     folder.mkdir()
     (folder / JOURNAL).write_bytes(b'{"record": "run"\n')
     return folder
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "name two of them"),
+        (("--run",), "there are 0. Give --qemu at least twice"),
+        (("--run", "--qemu", "one"), "there are 1"),
+        (("--run", "run-a", "--qemu", "one"), "run-a can't be named, too"),
+        (("a", "b", "--qemu", "one"), "need --run"),
+        (("a", "b", "--resume", "out"), "need --run"),
+        (("a", "b", "--trials", "3"), "need --run"),
+        (("--run", "--qemu", "one", "--variant", "base"), "Give one kind"),
+        (("--run", "--variant", "base", "--plan", "quick"), "not for the lab"),
+        (("--run", "--variant", "base", "--mode", "one-shot", "--mode", "periodic"), "one --mode"),
+        (("--run", "--variant", "base", "--seconds", "3"), "QEMUs on this host"),
+        (("--run", "--resume", "nowhere"), "no folders A and B"),
+        (("--run", "--resume", "nowhere", "--qemu", "one"), "keep the plan"),
+        (("--run", "--qemu", "/no/such", "--qemu", "/no/such"), "'/no/such' is not an executable"),
+        (("--run", "--qemu", "a", "--qemu", "b", "--plan", "no-such"), "nor a shipped plan"),
+    ],
+)
+def test_arms_that_can_not_be_run(
+    args: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = compare(*args)
+    assert done.returncode == 2
+    assert said in done.stderr.replace("\n", " ")
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]
+    assert "Traceback" not in done.stderr
+
+
+def test_arms_go_only_into_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    done = compare("--run", "--qemu", "a", "--qemu", "b", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "it is not empty" in done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["mine"]

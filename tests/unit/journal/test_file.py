@@ -221,7 +221,7 @@ RUN = '{"record":"run","format":1,"losttick":"0","seed":1,"guests":{}}\n'
         (RUN + '{"kind":"trial"}\n', 2, "it has no `record`"),
         (RUN + '{"record":"restart","cell":1,"why":""}\n', 2, "cell: Input should be a valid str"),
         (RUN + '{"record":"trial","at":"","cell":"c","save":"s"}\n', 2, "outcome: Field required"),
-        (RUN + '{"record":"trial","cell":"c","save":\n', 2, "Invalid JSON"),
+        (RUN + '{"record":"trial","cell":"c","save":\n', 2, "it is not JSON"),
         (RUN, 2, "there is no plan before it"),
     ],
 )

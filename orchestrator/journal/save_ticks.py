@@ -24,6 +24,19 @@ class SaveTicks:
     periods: "array[float]" = field(default_factory=lambda: array("f"))
     """The sum of their times, in periods of the guest's running time."""
 
+    @property
+    def saves_by_class(self) -> list[int]:
+        """The number of saves of each of `CLASSES`: the class of most of a save's loads.
+
+        Loads of one save hang together, often down to one class for all of them. Saves are
+        independent of each other.
+        """
+        counts = [0] * len(CLASSES)
+        for of_save in zip(*self.classes, strict=True):
+            if most := max(of_save):
+                counts[of_save.index(most)] += 1
+        return counts
+
     def begin(self) -> None:
         """Begin a new save."""
         for counts in self.classes:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.results.history.entry import entry
 from orchestrator.results.history.place import HistoryTroubleError
 from orchestrator.results.history.store import History, open_history
 from tests.support.command import losttick_command
-from tests.support.made_history import WRITER, add, night
+from tests.support.made_history import WRITER, add, make_first_tables, night
 from tests.support.made_runs import losing
 from tests.support.needs import Need, lacking
 
@@ -77,25 +79,41 @@ def _started(programs: Path, folder: Path) -> Iterator[str]:
         become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
         shutil.chown(folder, "nobody", "nogroup")
     data = folder / "data"
-    subprocess.run(
-        [*become, programs / "initdb", "-D", data, "-A", "trust", "-U", "losttick", "-N"],
-        check=True, capture_output=True, cwd="/",
-    )  # fmt: skip
+    if not data.exists():
+        subprocess.run(
+            [*become, programs / "initdb", "-D", data, "-A", "trust", "-U", "losttick", "-N"],
+            check=True, capture_output=True, cwd="/",
+        )  # fmt: skip
     process = subprocess.Popen(
         [*become, programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses="],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
     )  # fmt: skip
+    url = f"postgresql://losttick@/postgres?host={folder}"
     try:
-        deadline = time.monotonic() + 30
-        while not (folder / ".s.PGSQL.5432").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        yield f"postgresql://losttick@/postgres?host={folder}"
+        _wait_for(url)
+        yield url
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # a shutdown that waits for no client
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
         process.kill()
         process.wait()
+
+
+def _wait_for(url: str) -> None:
+    """Wait until the server answers; it may have to recover first."""
+    import psycopg
+
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @pytest.fixture
@@ -163,6 +181,50 @@ def test_two_writers_of_which_one_is_killed_and_a_restore(database: str, tmp_pat
         add(restored, Path(run.folder))
     assert answers(history) == answers(restored)
     assert len(history.runs()) >= 2
+
+
+def test_a_server_that_is_killed_in_mid_import(tmp_path: Path) -> None:
+    """The writer says so; what the server recovers is whole, and the rest can be added again."""
+    programs = _programs()
+    folders = [night(tmp_path, number, losing(0.1, seed=number)) for number in (1, 2, 3)]
+    with tempfile.TemporaryDirectory(prefix="losttick-pg") as place:
+        with _started(programs, Path(place)) as url:
+            open_history(url)
+            writer = subprocess.Popen(
+                [sys.executable, "-c", WRITER, url, *map(str, folders)],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            assert writer.stdout
+            assert writer.stdout.readline() == "ready\n"
+            time.sleep(0.2)
+            assert writer.poll() is None, "it still writes"
+            server_pid = int((Path(place) / "data" / "postmaster.pid").read_text().split()[0])
+            os.kill(server_pid, signal.SIGKILL)
+            out, err = writer.communicate(timeout=60)
+            assert "done" not in out
+            assert "HistoryTroubleError: adding a run to the history" in err
+            assert "Nothing was changed" in err
+        with _started(programs, Path(place)) as url:
+            history, restored = open_history(url), open_history(str(tmp_path / "anew.sqlite"))
+            for run in history.runs():
+                add(restored, Path(run.folder))
+            assert answers(history) == answers(restored)
+            for folder in folders:
+                for each in (history, restored):
+                    add(each, folder)
+            assert len(history.runs()) == 3
+            assert answers(history) == answers(restored)
+
+
+def test_previous_tables_are_migrated(database: str, tmp_path: Path) -> None:
+    entries = [entry(night(tmp_path, number, losing(0.1, seed=number))) for number in (1, 2)]
+    make_first_tables(database.replace("postgresql:", "postgresql+psycopg:"), entries)
+    history, fresh = open_history(database), open_history(str(tmp_path / "fresh.sqlite"))
+    for each in entries:
+        fresh.add(each)
+    assert answers(history) == answers(fresh)
+    nights = [[row.save_classes for row in each.nights()] for each in (history, fresh)]
+    assert nights[0] == nights[1] != [[0, 0, 0]] * 2
 
 
 def test_a_server_that_goes_away(server: str, database: str, tmp_path: Path) -> None:

@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.results.history.entry import About, entry
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from orchestrator.results.history import database
+from orchestrator.results.history.entry import About, Entry, entry
 from orchestrator.results.history.store import History, open_history
 from tests.support.made_runs import Load, make_run
 
@@ -56,3 +61,23 @@ def opened(folder: Path) -> History:
 
 def add(history: History, folder: Path, *labels: str, host: str = "") -> int:
     return history.add(entry(folder, About(labels, host)))[0]
+
+
+def make_first_tables(url: str, entries: Iterable[Entry]) -> None:
+    """Make a history with the tables of the first losttick that had one, and fill it."""
+    engine = sa.create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        runs, cells = tables.tables["runs"], tables.tables["cells"]
+        assert "save_classes" not in cells.c
+        for number, each in enumerate(entries, 1):
+            connection.execute(sa.insert(runs), {"id": number, **each.run})
+            names = set(cells.c.keys()) - {"run"}
+            rows = [{name: row[name] for name in names} for row in each.cells]
+            connection.execute(sa.insert(cells), [{"run": number, **row} for row in rows])
+    engine.dispose()

@@ -154,6 +154,7 @@ def _entry(folder: Path, report: Report, result: RunResult, about: About) -> Ent
                 "outcomes": {str(name): count for name, count in counts.outcomes.items()},
                 "facts": dict(cell.facts) if cell else {},
                 "first_ticks": histogram(counts.first_tick_periods),
+                "save_classes": counts.save_ticks.saves_by_class,
                 "saves": pack(counts.by_save, counts.save_ticks),
             }
         )

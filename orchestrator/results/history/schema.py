@@ -17,7 +17,7 @@ from sqlalchemy import (
 METADATA = MetaData()
 
 #: The revision of the newest migration.
-NEWEST = "0001"
+NEWEST = "0002"
 
 #: The table with the revision of a database.
 VERSION_TABLE = "losttick_version"
@@ -79,6 +79,8 @@ CELLS = Table(
     Column("facts", JSON, nullable=False),
     # The first ticks in bins of a twentieth of a period, by number of the bin.
     Column("first_ticks", JSON, nullable=False),
+    # The number of saves whose first ticks are mostly of each of `CLASSES`.
+    Column("save_classes", JSON, nullable=False),
     # The counts of each save: see `packed.py`.
     Column("saves", LargeBinary, nullable=False),
 )

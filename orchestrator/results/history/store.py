@@ -219,7 +219,8 @@ class History:
         chosen = (
             select(
                 RUNS.c.id, RUNS.c.host, RUNS.c.began_at, CELLS.c.cell, CELLS.c.trials,
-                CELLS.c.lost, CELLS.c.unresolved, CELLS.c.outcomes, CELLS.c.facts, CELLS.c.blind,
+                CELLS.c.lost, CELLS.c.unresolved, CELLS.c.save_classes, CELLS.c.facts,
+                CELLS.c.blind,
             )
             .join(CELLS, CELLS.c.run == RUNS.c.id)
             .where(CELLS.c.trials > 0)

@@ -12,7 +12,8 @@ from orchestrator.stats.rate import Losses
 
 #: Probability that any series of all cells without a change ever shows one, however often the
 #: trend is read. The model takes all loads of a night for alike; where losses depend on the save,
-#: errors are more frequent, so the bound is far below the one alarm that is allowed.
+#: errors are more frequent, so the bound is far below the one alarm that is allowed. The class of a
+#: first tick often depends on the save alone, so there a save counts once.
 ERROR = 0.001
 
 #: The least change of the share of a class of the first tick that is told.
@@ -28,7 +29,7 @@ class Night:
     trials: int
     lost: int
     classes: tuple[int, ...]
-    """The first ticks of each of `CLASSES`."""
+    """The saves whose first ticks are mostly of each of `CLASSES`."""
     facts: Mapping[str, str]
 
 
@@ -65,9 +66,8 @@ def trend(rows: Iterable[Any]) -> list[CellTrend]:
     for row in rows:
         if row.blind:
             continue  # that run could have missed losses
-        classes = tuple(row.outcomes.get(str(each), 0) for each in CLASSES)
         known = row.trials - row.unresolved
-        night = Night(row.id, row.began_at, known, row.lost, classes, row.facts)
+        night = Night(row.id, row.began_at, known, row.lost, tuple(row.save_classes), row.facts)
         series.setdefault((row.host, row.cell), []).append(night)
     tests = sum(1 + len(CLASSES) for _ in series)
     return [

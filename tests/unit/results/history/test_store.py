@@ -22,10 +22,11 @@ from orchestrator.results.history.entry import (
 )
 from orchestrator.results.history.place import HistoryError, default_database
 from orchestrator.results.history.schema import METADATA
+from orchestrator.results.history.store import History, open_history
 from orchestrator.testing import FACTS
 from tests.support.golden_reports import laid
-from tests.support.made_history import WRITER, add, night, opened
-from tests.support.made_runs import FULL, losing, other
+from tests.support.made_history import WRITER, add, make_first_tables, night, opened
+from tests.support.made_runs import FULL, TICK, losing, other
 from tests.support.run_folders import OLD_JOURNALS, make_run_folder
 
 
@@ -158,6 +159,40 @@ def test_the_migrations_make_the_tables_of_the_schema(tmp_path: Path) -> None:
         }
     wanted = {index.name for table in METADATA.tables.values() for index in table.indexes}
     assert wanted <= indexes
+
+
+def test_a_database_of_the_previous_tables_is_migrated(tmp_path: Path) -> None:
+    """Made by the first migration alone, and filled as losttick filled it then."""
+    place = tmp_path / "history.sqlite"
+    entries = [
+        entry(night(tmp_path, number, losing(0.02 * number, seed=number, tick=tick)))
+        for number, tick in ((1, TICK), (2, FULL))
+    ]
+    make_first_tables(f"sqlite:///{place}", entries)
+    migrated, fresh = opened(tmp_path), open_history(str(tmp_path / "fresh.sqlite"))
+    for each in entries:
+        fresh.add(each)
+    assert everything(migrated) == everything(fresh)
+    first, second = (row.save_classes for row in migrated.nights())
+    assert (first[0] >= 12, second[1] >= 12, first[1], second[0]) == (True, True, 0, 0)
+    add(migrated, night(tmp_path, 3, losing(0)))
+    assert len(opened(tmp_path).runs()) == 3
+
+
+def test_damaged_counts_do_not_keep_a_database_from_being_migrated(tmp_path: Path) -> None:
+    found = entry(night(tmp_path, 1, losing(0)))
+    found.cells[0]["saves"] = b"damaged"
+    make_first_tables(f"sqlite:///{tmp_path}/history.sqlite", [found])
+    (row,) = opened(tmp_path).nights()
+    assert row.save_classes == [0, 0, 0]
+
+
+def everything(history: History) -> object:
+    """Return what a history knows of its runs."""
+    return [
+        (run, history.cells(run), history.arm(run), list(history.nights()))
+        for run in history.runs()
+    ]  # fmt: skip
 
 
 def test_a_database_of_a_newer_losttick_is_left_alone(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The trend of cells, and what else changed in the host."""
 
 import json
+import random
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,6 +57,20 @@ def test_a_class_that_changed(tmp_path: Path) -> None:
     assert turn.change.at == 4
 
 
+def test_a_class_that_depends_on_the_save_does_not_change(tmp_path: Path) -> None:
+    """Loads of one save have one class, of which each save has the one or the other."""
+    history = opened(tmp_path)
+    drawn = random.Random(1)
+    for number in range(1, 29):
+        of_saves = [drawn.choice((TICK, FULL)) for _ in range(12)]
+        loads = [of_saves[load // 25] for load in range(299)]
+        add(history, night(tmp_path, number, loads))
+    (found,) = trend(history.nights())
+    shares = [each.classes[0] / sum(each.classes) for each in found.nights]
+    assert max(shares) - min(shares) > 0.4, "the nights do differ"
+    assert not found.turns
+
+
 def test_runs_that_may_have_missed_losses_are_left_out(tmp_path: Path) -> None:
     """Else a night whose controls failed would look like a repair."""
     history = nights(
@@ -92,7 +107,7 @@ def test_a_thousand_nights_of_rates_that_do_not_change() -> None:
     rows = [
         SimpleNamespace(
             id=n, host="h", began_at=f"{n}", cell=f"{cell}", trials=299, lost=n % 3 if cell else 0,
-            unresolved=0, outcomes={"immediate": 299}, facts={"kernel": "6"}, blind="",
+            unresolved=0, save_classes=[12, 0, 0], facts={"kernel": "6"}, blind="",
         )
         for n in range(1000)
         for cell in range(24)

@@ -1,8 +1,9 @@
 """Tests share code by tests/support alone, and name what they need when they skip."""
 
 import ast
-import functools
 from pathlib import Path
+
+import pytest
 
 from tests.support.places import ROOT
 
@@ -13,7 +14,7 @@ FORBIDDEN = ("pytest.skip", "pytest.importorskip", "pytest.mark.skip", "pytest.m
 LAST_WORDS = {each.rpartition(".")[2] for each in FORBIDDEN}
 
 
-@functools.cache
+@pytest.fixture(scope="module")
 def modules() -> list[tuple[str, ast.Module]]:
     paths = sorted(TESTS.rglob("*.py"))
     return [(str(path.relative_to(TESTS)), ast.parse(path.read_text())) for path in paths]
@@ -30,21 +31,21 @@ def imported(tree: ast.Module) -> set[str]:
     return {name for name in found if name.split(".")[0] == "tests"}
 
 
-def test_only_support_is_imported() -> None:
+def test_only_support_is_imported(modules: list[tuple[str, ast.Module]]) -> None:
     wrong = [
         f"{path} imports {name}"
-        for path, tree in modules()
+        for path, tree in modules
         for name in sorted(imported(tree))
         if not name.startswith("tests.support")
     ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_skip_names_a_need() -> None:
+def test_every_skip_names_a_need(modules: list[tuple[str, ast.Module]]) -> None:
     """`pytest.skip` and its marks would pass the gate of tests/support/needs.py unseen."""
     wrong = [
         f"{path}:{node.lineno}"
-        for path, tree in modules()
+        for path, tree in modules
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

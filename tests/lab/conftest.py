@@ -9,11 +9,23 @@ import pytest
 from orchestrator.errors import UnfitError
 from orchestrator.lab.emulator.bochs import Bochs, bochs
 from tests.support.needs import Need, lacking
+from tests.support.places import ROOT
+
+UNIT = ROOT / "tests" / "unit"
 
 
+@pytest.hookimpl(trylast=True)  # when it is known which tests run
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long: at the end, nobody should wait for one test alone."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Begin with what takes long: at the end, nobody should wait for one test alone.
+
+    The first lab builds the emulator and fetches its kernels. Meanwhile the other process runs
+    unit tests: a second lab would only wait for them.
+    """
+    long = [item for item in items if item.get_closest_marker("long")]
+    unit = [item for item in items if UNIT in item.path.parents]
+    first = [*long[:1], *unit, *long[1:]]
+    begun = set(first)
+    items[:] = [*first, *(item for item in items if item not in begun)]
 
 
 @pytest.fixture(scope="session")

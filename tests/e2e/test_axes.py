@@ -27,6 +27,7 @@ from tests.support.campaigns import assert_clean, campaign
 from tests.support.journal import journal_dicts
 from tests.support.method_loads import (
     CONTROLS,
+    KINDS,
     MANY,
     NEW,
     OLD,
@@ -101,6 +102,10 @@ TWO_HALTING = {"wait": "halt", "vcpus": 2, "period_ms": 50}
 #: one that not every KVM can have.
 BOTH = (PAUSES[1], {"wait": "halt"}, {"state": "pending"}, {"state": "in-service"}, {"mode": "pit"})
 
+#: Methods that stand for all in the usual run: each kind, and the new QEMU that is told what to
+#: load when it runs.
+RUN_ON = (*KINDS, Method.INCOMING)
+
 #: Pauses that last, with few loads whatever is asked for.
 LASTING = [
     pytest.param("1 s", 1, id="1 s"),
@@ -108,7 +113,10 @@ LASTING = [
 ]
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(each, marks=() if each in RUN_ON else pytest.mark.thorough) for each in Method],
+)
 async def test_guests_that_run_on_by_themselves(
     host: LocalHost, facts: HostFacts, tmp_path: Path, accel: Accel, best_accel: Accel,
     method: Method,
@@ -116,8 +124,6 @@ async def test_guests_that_run_on_by_themselves(
     require(method, facts.qemu)
     if method is not Method.EXEC:
         only_under(best_accel, accel)
-    if TRIALS < MANY and method in (Method.JOBS_HMP, Method.JOBS_LOADVM):
-        not_applicable(f"tried by hmp and loadvm; here with LOSTTICK_TEST_TRIALS={MANY}")
     cell = await campaign(
         host, tmp_path, accel, TRIALS, controls=CONTROLS, method=method, resume="auto",
         period_ms=PERIOD_MS,

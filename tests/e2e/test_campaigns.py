@@ -19,8 +19,8 @@ from tests.support.needs import not_applicable
 async def test_many_loads_lose_nothing(
     host: LocalHost, tmp_path: Path, accel: Accel, best_accel: Accel
 ) -> None:
-    """500; in the usual run those of eight saves under the best accelerator, and of three else."""
-    loads = 500 if TRIALS >= MANY else 200 if accel is best_accel else 75
+    """500; in the usual run those of five saves under the best accelerator, and of two else."""
+    loads = 500 if TRIALS >= MANY else 125 if accel is best_accel else 50
     cell = await campaign(host, tmp_path, accel, loads)
     assert_clean(cell, loads)
     records = journal_dicts(tmp_path / "journal.jsonl")

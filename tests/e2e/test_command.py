@@ -277,7 +277,15 @@ def test_an_orchestrator_killed_as_it_starts_qemu_leaves_nothing(
         process.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("step", ["run_begins", "cell_begins", "control_seen", "attempt_ends"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "run_begins",
+        pytest.param("cell_begins", marks=pytest.mark.thorough),
+        pytest.param("control_seen", marks=pytest.mark.thorough),
+        "attempt_ends",
+    ],
+)
 def test_an_orchestrator_killed_at_a_step_leaves_nothing(tmp_path: Path, step: str) -> None:
     """SIGKILL as a step is announced; what was journalled before it can be read."""
     with steps(tmp_path / "events") as events, start(tmp_path, "--events", "events") as process:

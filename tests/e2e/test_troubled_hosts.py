@@ -231,8 +231,18 @@ PHASES = (
     ("migrate-set-capabilities", 2), ("migrate", 5), ("migrate-incoming", 3),
 )  # fmt: skip
 
+#: Phases that stand for all in the usual run: the vCPUs are stopped, run, are saved and loaded, by
+#: each kind of commands.
+USUAL = {"savevm", "loadvm", "cont", "snapshot-load", "migrate-incoming"}
 
-@pytest.mark.parametrize(("phase", "use"), PHASES)
+
+@pytest.mark.parametrize(
+    ("phase", "use"),
+    [
+        pytest.param(phase, use, marks=() if phase in USUAL else pytest.mark.thorough)
+        for phase, use in PHASES
+    ],
+)
 async def test_a_killed_qemu_is_replaced(
     host: LocalHost, facts: HostFacts, accel: Accel, best_accel: Accel, tmp_path: Path,
     phase: str, use: int, monkeypatch: pytest.MonkeyPatch,

@@ -38,7 +38,7 @@ nitpicky = True
 # Signatures name classes that have no public name, and classes of Python.
 nitpick_ignore_regex = [
     ("py:.*", r"(asyncio|_asyncio|collections|concurrent|contextlib|os|pathlib)\..*"),
-    ("py:.*", r"(tuple\[~)?orchestrator\.(?!testing\.[A-Z])[a-z_]+\..*"),
+    ("py:.*", r"(tuple\[~)?orchestrator\.(?!(testing|pytest_plugin)\.[A-Z])[a-z_]+\..*"),
     ("py:class", r"tuple\[str|Ts"),
     ("py:exc", r"\w+Error"),
 ]

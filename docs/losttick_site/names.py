@@ -13,6 +13,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.ext.napoleon import GoogleDocstring
 
 import orchestrator
+import orchestrator.pytest_plugin
 import orchestrator.testing
 
 
@@ -21,7 +22,7 @@ def _public() -> dict[str, str]:
     """Return the public name of each class and function by the name where it is written."""
     return {
         f"{thing.__module__}.{thing.__qualname__}": f"{home.__name__}.{name}"
-        for home in (orchestrator, orchestrator.testing)
+        for home in (orchestrator, orchestrator.pytest_plugin, orchestrator.testing)
         for name in home.__all__
         if hasattr(thing := getattr(home, name), "__qualname__")
     }

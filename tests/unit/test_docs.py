@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 import orchestrator
+import orchestrator.pytest_plugin
 import orchestrator.testing
 from orchestrator.cli.app import whole_app
 from tests.support.command_here import losttick
@@ -41,7 +42,8 @@ def test_every_page_is_in_the_navigation_once() -> None:
 def test_every_public_name_has_its_place() -> None:
     page = (DOCS / "names.md").read_text()
     described = re.findall(r"^\.\. auto\w+:: (\w+)(?:\(\))?$", page, re.MULTILINE)
-    public = {*orchestrator.__all__, *orchestrator.testing.__all__} - {"__version__"}
+    homes = (orchestrator, orchestrator.pytest_plugin, orchestrator.testing)
+    public = {name for home in homes for name in home.__all__} - {"__version__"}
     assert sorted(described) == sorted(public)
 
 

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
 
 from orchestrator.journal.file import JOURNAL
 from orchestrator.vm.config import Accel
+from tests.support.arms_in_turns import blocks, loads
 from tests.support.command_here import losttick
 from tests.support.shim import shim_environment
 
@@ -40,17 +40,6 @@ def losing_qemu(tmp_path: Path, shim: Path) -> Path:
     return script
 
 
-def loads(place: Path) -> list[str]:
-    """Return the arm of each load, in the order in which they happened."""
-    found = [
-        (record["at"], arm)
-        for arm in "AB"
-        for record in map(json.loads, (place / arm / JOURNAL).read_text().splitlines())
-        if record["record"] == "trial" and record.get("role", "host") == "host"
-    ]
-    return [arm for _, arm in sorted(found)]  # the times are in milliseconds
-
-
 def cut(journal: Path, trials: int) -> None:
     """Leave a journal as a kill would after so many loads of snapshots."""
     kept, seen = [], 0
@@ -79,9 +68,7 @@ def test_two_qemus_take_turns_and_go_on_after_a_kill(
     assert losttick("compare", place / "A", place / "B", columns=200).stdout == done.stdout
     order = loads(place)
     assert (order.count("A"), order.count("B")) == (16, 16)
-    blocks = [(arm, len(list(block))) for arm, block in groupby(order)]
-    assert len(blocks) >= 4, blocks
-    assert all(one != other for (one, _), (other, _) in pairwise(blocks))
+    assert len(blocks(place)) >= 4, blocks(place)
     cut(place / "A" / JOURNAL, 12)
     cut(place / "B" / JOURNAL, 10)
     done = losttick("compare", "--run", "--resume", place, columns=200)

@@ -5,13 +5,14 @@ the 10,000 of the tables in docs/statistics.md. `-s` prints them.
 """
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, chi2_contingency
 
 from orchestrator.results.comparison.compare import ERROR, TOLD
 from orchestrator.stats.difference import Interval, difference
@@ -20,11 +21,7 @@ from orchestrator.stats.permutation import Tails, compare_rates
 from orchestrator.stats.rate import Losses, rate_over_loads, rate_over_saves
 from orchestrator.stats.save_effect import BySave
 from tests.support.simulated_campaigns import (
-    KNOWN,
-    LOST,
-    NEW,
     PLANNED,
-    Campaigns,
     Draw,
     Observer,
     Product,
@@ -33,6 +30,7 @@ from tests.support.simulated_campaigns import (
     beta,
     simulate,
 )
+from tests.support.simulated_saves import Saves, draw_saves, saves_of
 
 #: Comparisons a point.
 COMPARISONS = int(os.environ.get("LOSTTICK_TEST_CAMPAIGNS", "20"))
@@ -44,7 +42,7 @@ AT_A_TIME = 50
 
 #: Deviations from equality below which a p-value is not computed: it can't be told among 100. The
 #: test computes it for the CHECKED pairs of each point's first campaigns that are nearest below.
-CLEAR = 2.5
+CLEAR = 2.9
 
 CHECKED = 100 if COMPARISONS >= 1000 else 30
 
@@ -53,31 +51,6 @@ def within(errors: int, tries: int, what: str) -> None:
     """Fail if a rule that errs as often as stated gives so many errors in 1 of 1,000 tests."""
     print(f"{what}: {errors / tries:.2%} of {tries:,}")
     assert errors <= int(binom.isf(0.001, tries, ERROR)), what
-
-
-@dataclass
-class Saves:
-    """The saves of many campaigns: a row for each, padded with saves of no load."""
-
-    loads: np.ndarray
-    lost: np.ndarray
-
-    def of(self, campaign: int) -> tuple[tuple[int, int], ...]:
-        rows = zip(self.loads[campaign].tolist(), self.lost[campaign].tolist(), strict=True)
-        return tuple(pair for pair in rows if pair[0])
-
-
-def saves(campaigns: Campaigns) -> Saves:
-    """Return the saves of campaigns, without folding their records one by one."""
-    steps, size = campaigns.steps, campaigns.steps.shape[1]
-    number = np.cumsum((steps & NEW) > 0, axis=0) - 1
-    width = int(number.max()) + 1
-    place = number + np.arange(size) * width
-    found = [
-        np.bincount(place[(steps & bit) > 0], minlength=size * width).reshape(size, width)
-        for bit in (KNOWN, LOST)
-    ]
-    return Saves(found[0], found[1])
 
 
 def deviations(first: Saves, second: Saves) -> np.ndarray:
@@ -140,8 +113,8 @@ def test_false_answers_of_equal_runs(point: str) -> None:
     for begin in range(0, COMPARISONS, AT_A_TIME):
         families = min(AT_A_TIME, COMPARISONS - begin)
         arms = [
-            saves(simulate(about.draw, about.observer, seed=2 * begin + arm, size=families * CELLS,
-                           **how))
+            draw_saves(about.draw, about.observer, seed=2 * begin + arm, size=families * CELLS,
+                       **how)
             for arm, how in enumerate((about.first, about.second))
         ]  # fmt: skip
         far = deviations(*arms)
@@ -161,9 +134,30 @@ def test_false_answers_of_equal_runs(point: str) -> None:
     within(wrong, COMPARISONS, f"false worse or better, {CELLS} cells: {point}")
 
 
+@pytest.mark.parametrize("point", ALIKE)
+def test_saves_are_drawn_as_campaigns_are_simulated(point: str) -> None:
+    """The saves of each kind, and the numbers of saves and losses, have one distribution."""
+    about, size = ALIKE[point], 600
+    simulated = saves_of(simulate(about.draw, about.observer, seed=11, size=size, **about.second))
+    drawn = draw_saves(about.draw, about.observer, seed=12, size=size, **about.second)
+    both = [
+        [
+            Counter(pair for row in range(size) for pair in each.of(row)),
+            Counter((each.loads > 0).sum(1).tolist()),
+            Counter(each.lost.sum(1).tolist()),
+        ]
+        for each in (simulated, drawn)
+    ]
+    for one, other in zip(*both, strict=True):
+        kinds = [kind for kind in one | other if one[kind] + other[kind] >= 20]
+        if len(kinds) > 1:
+            table = [[each[kind] for kind in kinds] for each in (one, other)]
+            assert chi2_contingency(np.array(table) + 0.5).pvalue > 1e-4, kinds
+
+
 def test_the_fold_counts_the_same_saves() -> None:
     campaigns = simulate(beta(0.1, 0.9), Observer(stall=0.05), size=20)
-    product, found = Product(PLANNED, 25), saves(campaigns)
+    product, found = Product(PLANNED, 25), saves_of(campaigns)
     for campaign in range(20):
         by_save = product.fold(campaigns.attempts(campaign)).by_save
         pairs = zip(by_save.loads, by_save.lost, strict=True)
@@ -206,7 +200,7 @@ def test_margins_that_the_data_support(point: str) -> None:
     """The true difference exceeds the stated margin in at most 5% of the cells."""
     first, second, how = MARGINS[point]
     cells = min(COMPARISONS * 10, 10_000)
-    arms = [saves(simulate(d, seed=n, size=cells, **how)) for n, d in enumerate((first, second), 7)]
+    arms = [draw_saves(d, seed=n, size=cells, **how) for n, d in enumerate((first, second), 7)]
     over_loads = cached_intervals(interval_over_loads, PLANNED)
     over_saves = cached_intervals(interval_over_saves)
     truth = abs(
@@ -240,7 +234,7 @@ POWERED = [
 def test_power(rate: float, loads: int, per_save: int) -> None:
     """How often a planted loss rate is told from 0, alone and as one of 100 cells."""
     tries = min(COMPARISONS * 5, 2_000)
-    found = saves(simulate(alike(rate), planned=loads, loads_per_save=per_save, size=tries))
+    found = draw_saves(alike(rate), planned=loads, loads_per_save=per_save, size=tries)
     whole, rest = divmod(loads, per_save)
     clean = ((per_save, 0),) * whole + (((rest, 0),) if rest else ())
     tails: list[Tails] = [cached(clean, found.of(number)) for number in range(tries)]

@@ -1,5 +1,6 @@
 """Output folders of runs of every kind, made from the journals in tests/golden."""
 
+import functools
 import gzip
 from pathlib import Path
 
@@ -18,8 +19,13 @@ OLD_JOURNALS = {
 def make_run_folder(name: str, folder: Path) -> Path:
     """Make the output folder of a run from one of the old journals; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / JOURNAL).write_bytes(_journal(name))
+    return folder
+
+
+@functools.cache
+def _journal(name: str) -> bytes:
+    """Return an old journal as losttick writes it today."""
     with gzip.open(OLD_JOURNALS[name], "rt", encoding="utf-8") as old:
         records = old_records(old)
-    lines = (encode(record, number) for number, record in enumerate(records, 1))
-    (folder / JOURNAL).write_bytes(b"".join(lines))
-    return folder
+    return b"".join(encode(record, number) for number, record in enumerate(records, 1))

@@ -39,9 +39,16 @@ except typer.Exit as end:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
-    ("end_s", "again", "blocks"), [(0.2, False, False), (0.2, False, True), (1e6, True, False)]
+    ("number", "end_s", "again", "blocks"),
+    [
+        (signal.SIGINT, 0.2, False, False),
+        (signal.SIGTERM, 0.2, False, False),
+        (signal.SIGHUP, 0.2, False, False),
+        (signal.SIGTERM, 0.2, False, True),
+        (signal.SIGINT, 1e6, True, False),
+        (signal.SIGHUP, 1e6, True, False),
+    ],
 )
 def test_a_command_that_does_not_end_is_ended(
     number: signal.Signals, end_s: float, again: bool, blocks: bool

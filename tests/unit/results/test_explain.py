@@ -2,8 +2,10 @@
 
 import shlex
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -42,16 +44,22 @@ def test_every_reader_gets_text_for_every_run_and_the_user_no_jargon(report: Rep
         assert said[0].blocks == (first_paragraph(found),)
 
 
+@cache
+def parser(function: str) -> Any:
+    """Return what reads the options of a command, `module:name`."""
+    module, _, name = function.partition(":")
+    app = typer.Typer()
+    app.command()(getattr(import_module(module), name))
+    return get_command(app)
+
+
 def parsed(line: str) -> None:
     """Parse a command of losttick as the shell and losttick do; do not run it."""
     entry, words = LOSTTICK, shlex.split(line)[1:]
     while not isinstance(entry, Command):
         found = entry.commands[words.pop(0)]
         if isinstance(found, Command):
-            module, _, name = found.function.partition(":")
-            app = typer.Typer()
-            app.command()(getattr(import_module(module), name))
-            get_command(app).make_context(line, words)
+            parser(found.function).make_context(line, words)
             return
         entry = found
 

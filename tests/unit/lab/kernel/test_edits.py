@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.cache.program import shipped
 from tests.support.lapic_source import PLAIN, SPELLINGS, STATIC_CALL, source
+from tests.support.program_here import run_here
 
 LAPIC = "arch/x86/kvm/lapic.c"
 
@@ -15,10 +16,7 @@ def run_edit(
 ) -> subprocess.CompletedProcess[str]:
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(text)
-    return subprocess.run(
-        [sys.executable, str(shipped(f"edits/{name}.py")), str(tmp_path)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_here(shipped(f"edits/{name}.py"), tmp_path)
 
 
 def edited(tmp_path: Path, name: str, text: str, file: str = LAPIC) -> str:

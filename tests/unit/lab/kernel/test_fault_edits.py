@@ -1,12 +1,12 @@
 """The edits that put faults other than the known bug into a kernel's KVM."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cache.program import shipped
+from tests.support.program_here import run_here
 
 LAPIC, X86, MSRS = (f"arch/x86/kvm/{name}.c" for name in ("lapic", "x86", "msrs"))
 
@@ -61,10 +61,7 @@ def run(tmp_path: Path, name: str, files: dict[str, str]) -> "subprocess.Complet
     for file, text in files.items():
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(text)
-    return subprocess.run(
-        [sys.executable, str(shipped(f"edits/{name}.py")), str(tmp_path)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_here(shipped(f"edits/{name}.py"), tmp_path)
 
 
 @pytest.mark.parametrize(

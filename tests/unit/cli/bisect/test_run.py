@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.bisect.git_bisection import GitBisection, git_bisection
 from orchestrator.cli.bisect import run as command_run
 from orchestrator.cli.bisect.inner_run import Ended
 from orchestrator.results.exit_code import result_exit
@@ -45,14 +46,24 @@ def nine_commits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def history(nine_commits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, in which the test runs."""
-    place = tmp_path / "tree"
-    shutil.copytree(nine_commits, place)
-    monkeypatch.chdir(place)
+def in_a_bisection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be where git bisects eight commits, without asking git."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command_run, "git_bisection", lambda folder: GitBisection(8, 0))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def history(
+    nine_commits: Path, in_a_bisection: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A copy of the repository, in which the test runs, and asks git."""
+    place = tmp_path / "tree"
+    shutil.copytree(nine_commits, place)
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(command_run, "git_bisection", git_bisection)
     return place
 
 
@@ -204,6 +215,7 @@ def test_a_command_that_can_not_serve_ends_the_bisection(
     assert said.format(head=head) in done.stderr
 
 
+@pytest.mark.usefixtures("history")
 @pytest.mark.parametrize("kernel", ["tree:.", "x=git:.", "git:.@HEAD,on=debian:bookworm"])
 def test_kernels_that_follow_the_checkout(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = stand_in(monkeypatch, CLEAN)
@@ -269,7 +281,7 @@ main()
 
 def outer(inner: str) -> list[str]:
     program = OUTER.format(inner=inner)
-    return [sys.executable, "-c", program, "bisect", "run", "--", *COMMAND]
+    return [sys.executable, "-c", program, "bisect", "run", "--steps", "3", "--", *COMMAND]
 
 
 @pytest.mark.parametrize(

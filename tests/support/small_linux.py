@@ -6,9 +6,10 @@ from orchestrator.lab.kernel.options import AUTO_CONF
 from tests.support.git import commit, repository
 from tests.support.trees import CONFIG, NEEDS, RELEASE, bzimage
 
+#: As in newer kernels, texts have no quotes in auto.conf.
 #: `make allnoconfig`, `olddefconfig`, `bzImage` and a module. `images` gets a line for each image.
 MAKEFILE = f"""\
-configured = mkdir -p $(O)/include/config && cp $(O)/.config $(O)/{AUTO_CONF}
+configured = mkdir -p $(O)/include/config && sed 's/"//g' $(O)/.config >$(O)/{AUTO_CONF}
 allnoconfig:
 \tcp config $(O)/.config && $(configured)
 olddefconfig:
@@ -37,7 +38,8 @@ def small_linux(place: Path, **config: str | None) -> Path:
     options = {name: value for name, value in {**CONFIG, **config}.items() if value}
     files = {
         "Makefile": MAKEFILE,
-        "config": "".join(f"{name}={value}\n" for name, value in options.items()),
+        "config": "".join(f"{name}={value}\n" for name, value in options.items())
+        + 'CONFIG_LOCALVERSION="-x"\n',
         "kernel/core.c": "int core;\n",
         **{path.replace(".ko", ".c"): module_source(needs) for path, needs in NEEDS.items()},
     }

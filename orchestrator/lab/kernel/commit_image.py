@@ -143,7 +143,7 @@ class _Building:
 
     @property
     def _image_of(self) -> Path:
-        """The file that names the tree whose image is built."""
+        """The file that says of which tree and which options the image was built."""
         return self._objects / "image-of"
 
     def kernel(self) -> Kernel:
@@ -160,7 +160,7 @@ class _Building:
         if not self._image_is_current(modules):
             self._image_of.unlink(missing_ok=True)
             self._make(build, "bzImage")
-            self._image_of.write_text(self.plan.tree)
+            self._image_of.write_text(f"{self.plan.tree} {self._options_digest()}")
         if modules:
             self._make(build, *modules)
         return Tree(self._objects, self.source.name).fetch(self.place)
@@ -223,6 +223,9 @@ class _Building:
     def _options(self) -> dict[str, str]:
         return read_options(self._objects / ".config")
 
+    def _options_digest(self) -> str:
+        return hashlib.sha256(repr(sorted(self._options().items())).encode()).hexdigest()
+
     def _is_module(self, name: str) -> bool:
         options = self._options()
         return next((options[each] for each in OPTIONS[name] if each in options), "n") == "m"
@@ -231,8 +234,8 @@ class _Building:
         """Return whether only files of KVM's modules differ from those of the built image."""
         if not modules or not self._image_of.exists() or not (self._objects / IMAGE).exists():
             return False
-        built, options = self._image_of.read_text(), self._options()
-        if options != read_options(self._objects / "include/config/auto.conf"):
+        built, _, options = self._image_of.read_text().partition(" ")
+        if options != self._options_digest():
             return False
         differing = self.plan.repository.differing(built, self.plan.tree)
         return all(_ONLY_KVM.match(path) for path in differing)

@@ -27,6 +27,7 @@ class Ancestry:
         """Build the matrix, a bit for each pair."""
         self.candidates = len(history)
         self._find = find
+        self._told: tuple[Bools, npt.NDArray[np.uint64]] | None = None
         self.hypotheses = len(history) + 1
         width = (self.hypotheses + 7) // 8
         self._rows = np.zeros((self.candidates, width), dtype=np.uint8)
@@ -63,17 +64,19 @@ class Ancestry:
         found[candidate] = False
         return found
 
-    def sums(self, values: Floats) -> Floats:
+    def sums(self, values: Floats, candidates: npt.NDArray[np.intp] | None = None) -> Floats:
         """Return the sums of values over the hypotheses under which each candidate loses.
 
         Args:
             values: (hypotheses, columns).
+            candidates: the candidates to look at; by default, all of them.
 
         Returns:
             (candidates, columns).
         """
         narrow = values.astype(np.float32)
-        found = [block.astype(np.float32) @ narrow for block in self._blocks()]
+        rows = self._rows if candidates is None else self._rows[candidates]
+        found = [block.astype(np.float32) @ narrow for block in self._blocks(rows)]
         return np.concatenate(found).astype(np.float64)
 
     def told_apart(self, candidates: Bools) -> npt.NDArray[np.uint64]:
@@ -82,21 +85,22 @@ class Ancestry:
         Args:
             candidates: which candidates are chosen.
         """
-        rng = np.random.default_rng(0)
-        weights = rng.integers(1, 1 << 63, self.candidates, dtype=np.uint64, endpoint=True)
-        weights[~candidates] = 0
-        found = np.zeros(self.hypotheses, dtype=np.uint64)
-        at = 0
-        for block in self._blocks():
-            part = weights[at : at + len(block)]
-            found += np.where(block, part[:, None], np.uint64(0)).sum(axis=0, dtype=np.uint64)
-            at += len(block)
-        return found
+        if self._told is None or not np.array_equal(self._told[0], candidates):
+            rng = np.random.default_rng(0)
+            weights = rng.integers(1, 1 << 63, self.candidates, dtype=np.uint64, endpoint=True)
+            weights[~candidates] = 0
+            found = np.zeros(self.hypotheses, dtype=np.uint64)
+            at = 0
+            for block in self._blocks(self._rows):
+                part = weights[at : at + len(block)]
+                found += np.where(block, part[:, None], np.uint64(0)).sum(axis=0, dtype=np.uint64)
+                at += len(block)
+            self._told = candidates.copy(), found
+        return self._told[1]
 
-    def _blocks(self) -> Iterator[npt.NDArray[np.uint8]]:
-        for at in range(0, self.candidates, _ROWS):
-            rows = self._rows[at : at + _ROWS]
-            yield np.unpackbits(rows, axis=1, count=self.hypotheses)
+    def _blocks(self, rows: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
+        for at in range(0, len(rows), _ROWS):
+            yield np.unpackbits(rows[at : at + _ROWS], axis=1, count=self.hypotheses)
 
     def _set(self, hypothesis: int, *, on: bool) -> None:
         bit = np.uint8(128 >> hypothesis % 8)

@@ -105,6 +105,10 @@ class Belief:
         found: Floats = mass @ self.rate
         return found
 
+    def expected_rate(self) -> float:
+        """Return the mean of the rates that losing kernels may share."""
+        return float(self.shared_rate() @ self.rates)
+
     def loads_to_see(self, missed: float) -> int:
         """Return the loads after which a losing kernel is still clean with this probability."""
         clean = (1 - self.rates) ** self.numbers[:, None] @ self.shared_rate()

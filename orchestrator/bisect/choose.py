@@ -4,7 +4,7 @@ What a test tells is the mutual information of its outcome (a loss or none) and 
 costs as much as many loads, so a candidate that was chosen gets as many loads as still pay.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,17 @@ from orchestrator.bisect.tester import Cost
 
 Floats = npt.NDArray[np.float64]
 
-#: Probability with which a losing kernel may be clean in the longest test of a search. Longer ones
-#: hardly tell more: an error of the search shows in later tests, and is mended.
-_TOLD = 0.03
+#: Probability, per expected loss rate, with which a losing kernel may be clean in the longest test
+#: of a search: 1.5 % at a rate of 0.1, 7 % at 0.5. An error of the search shows in later tests, and
+#: is mended by further boots. The rarer the losses, the more loads there are to lose by it.
+_TOLD = 0.15
+
+#: Loads that each test has at least. They cost next to nothing beside a boot, and do no harm if the
+#: first losses came by chance so soon that the rate looks too high.
+_LEAST = 4
+
+#: Candidates of which it is surer by this factor whether they lose are not looked at.
+_DOUBT = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,58 +51,70 @@ def choose(
         costs: the expected time for each candidate.
         among: the candidates to choose from; by default, all that can be tested.
     """
-    options = _Options(belief)
-    most = belief.loads_to_see(_TOLD)
+    options = _Options(belief, among)
     numbers = belief.numbers
-    useful = numbers <= most
+    most = belief.loads_to_see(_TOLD * belief.expected_rate())
+    useful = (numbers >= _LEAST) & (numbers <= max(most, _LEAST))
     found: Choice | None = None
-    chosen = options.testable if among is None else np.asarray(among, dtype=np.intp)
-    fresh = np.array([c for c in chosen if c not in belief.seen.counts], dtype=np.intp)
-    parts = [fresh, *(np.array([c]) for c in chosen if c in belief.seen.counts)]
-    for part in parts:
-        if not len(part):
-            continue
+    for part in options.parts():
         bits, loads = options.tell(part)
-        likely = _likely_testable(belief, part)
-        every = [costs(int(c)) for c in part]
+        candidates = options.candidates[part]
+        likely = _likely_testable(belief, candidates)
+        every = [costs(int(c)) for c in candidates]
         start = np.array([c.start_s for c in every])[:, None]
         seconds = start + np.array([c.load_s for c in every])[:, None] * loads
         score = bits * likely[:, None] / seconds * useful
         row, column = np.unravel_index(np.argmax(score), score.shape)
-        if score[row, column] > 0 and (
-            found is None or score[row, column] > found.bits / found.seconds
-        ):
+        if score[row, column] > (found.bits / found.seconds if found else 0):
             found = Choice(
-                int(part[row]), int(numbers[column]), float(bits[row, column] * likely[row]),
-                float(seconds[row, column]),
+                int(candidates[row]), int(numbers[column]),
+                float(bits[row, column] * likely[row]), float(seconds[row, column]),
             )  # fmt: skip
     return found
 
 
 class _Options:
-    def __init__(self, belief: Belief) -> None:
-        self.belief = belief
-        count = len(belief.rate)
-        one_hot = np.zeros((belief.ancestry.hypotheses, count))
-        one_hot[np.arange(len(one_hot)), belief.classes] = belief.hypothesis
-        self.mass = belief.ancestry.sums(one_hot)
-        """Probability that a candidate loses, by class: (candidates, classes)."""
-        others = {c for group in belief.seen.same for c in group[1:]} | set(belief.seen.untestable)
-        self.testable = np.array(
-            [c for c in range(belief.ancestry.candidates) if c not in others], dtype=np.intp
-        )
+    """The candidates of which it is not known whether they lose."""
 
-    def tell(self, candidates: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+    def __init__(self, belief: Belief, among: Sequence[int] | None) -> None:
+        self.belief = belief
+        ancestry, seen = belief.ancestry, belief.seen
+        lost = belief.lost()
+        doubt = lost * (1 - lost)
+        if among is None:
+            doubt[[*seen.untestable, *(c for group in seen.same for c in group[1:])]] = 0
+            worth = doubt > max(_DOUBT * doubt.max(), 1e-9)
+            self.candidates = np.flatnonzero(worth)
+        else:
+            self.candidates = np.asarray(among, dtype=np.intp)
+        one_hot = np.zeros((ancestry.hypotheses, len(belief.rate)))
+        one_hot[np.arange(len(one_hot)), belief.classes] = belief.hypothesis
+        self.mass = ancestry.sums(one_hot, self.candidates)
+        """Probability that a candidate loses, by class: (candidates, classes)."""
+
+    def parts(self) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield places of candidates that have the same counts: the untested ones, and each other.
+
+        Each tested one has counts of its own.
+        """
+        tested = np.array([int(c) in self.belief.seen.counts for c in self.candidates], dtype=bool)
+        if not tested.all():
+            yield np.flatnonzero(~tested)
+        for place in np.flatnonzero(tested):
+            yield np.array([place])
+
+    def tell(self, part: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
         """Return the bits and the expected loads of tests: (candidates, numbers of loads).
 
-        The candidates are untested, or one.
+        Args:
+            part: places of candidates that have the same counts.
         """
         belief, numbers = self.belief, self.belief.numbers
-        counts = belief.seen.counts.get(int(candidates[0]), Counts())
+        counts = belief.seen.counts.get(int(self.candidates[part[0]]), Counts())
         before = belief.likelihood(counts)
         after = belief.likelihood(counts, numbers)
         clean = belief.rate @ (after / before).T  # classes, numbers
-        mass = self.mass[candidates]
+        mass = self.mass[part]
         loses = np.clip(mass.sum(axis=1, keepdims=True), 0, 1)
         good = (1 - loses) * -np.expm1(numbers * np.log1p(-GOOD_RATE))
         told = mass @ (1 - clean) + good
@@ -114,12 +134,19 @@ def _entropy(p: Floats) -> Floats:
 def _likely_testable(belief: Belief, candidates: npt.NDArray[np.intp]) -> Floats:
     """Return a guess of the probability that candidates can be tested.
 
-    Commits near one that doesn't build often don't build, either.
+    Commits near others that don't build often don't build, either.
     """
+    seen = belief.seen
     found = np.ones(len(candidates))
-    if belief.seen.untestable:
-        failed = np.array(sorted(belief.seen.untestable))
-        distance = np.abs(candidates[:, None] - failed).min(axis=1)
-        found = 1 - 0.7 * np.exp2(-distance / max(4.0, belief.ancestry.candidates / 64))
-        found[[int(c) in belief.seen.counts for c in candidates]] = 1
+    if seen.untestable:
+        near = max(4.0, belief.ancestry.candidates / 64)
+
+        def beside(others: Iterable[int]) -> Floats:
+            distance = np.abs(candidates[:, None] - np.array(sorted(others), dtype=np.intp))
+            weight: Floats = np.exp2(-distance / near).sum(axis=1)
+            return weight
+
+        good = 1 + beside(seen.counts)
+        found = good / (good + 2 * beside(seen.untestable))
+        found[[int(c) in seen.counts for c in candidates]] = 1
     return found

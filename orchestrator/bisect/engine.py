@@ -1,19 +1,22 @@
 """The loop of a bisection: choose, test, write down, until there is an answer."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from orchestrator.bisect.ancestry import Ancestry
+from orchestrator.bisect.answer import remaining
 from orchestrator.bisect.belief import Belief
 from orchestrator.bisect.candidate import Candidate, History
 from orchestrator.bisect.log import LOG, Log, LogError, read_log
-from orchestrator.bisect.records import Begun, BootRecord, SameRecord, UntestableRecord
+from orchestrator.bisect.records import AskedRecord, Begun, BootRecord, SameRecord, UntestableRecord
 from orchestrator.bisect.rules import Rules
 from orchestrator.bisect.state import State, fold
 from orchestrator.bisect.steps import Ending, Step, ends, next_step
-from orchestrator.bisect.tester import Same, Stage, Tested, Tester, Untestable
+from orchestrator.bisect.tester import Cost, Same, Stage, Tested, Tester, Untestable
 
 #: Tries to test an end before it counts as untestable, and any other candidate.
 _TRIES_AT_END, _TRIES = 2, 1
@@ -84,14 +87,27 @@ class Bisection:
             log.close()
             raise
 
-    def check_settings(self, settings: dict[str, str]) -> None:
+    def ask_for_parent(self, rate: float) -> None:
+        """Let the clean neighbour of the culprit rule out this loss rate, too.
+
+        Raises:
+            JournalError: the log can't be written.
+        """
+        record = AskedRecord(parent_rate=rate)
+        self.state.add(record)
+        self._log.write(record)
+
+    def check_settings(self, settings: Mapping[str, str]) -> None:
         """Refuse settings under which a test might have another result.
+
+        Args:
+            settings: the tester's own; the log may have further ones.
 
         Raises:
             SettingsError: they differ from the log's.
         """
         before = self.state.settings
-        for name in sorted(before.keys() | settings.keys()):
+        for name in sorted(settings):
             if before.get(name) != settings.get(name):
                 raise SettingsError(
                     f"resuming a bisection: {name} is {settings.get(name, 'not set')}, and was "
@@ -115,14 +131,14 @@ class Bisection:
         candidates = self.state.history.candidates
         while True:
             belief = self.belief()
-            step = next_step(belief, self.state.tests, lambda c: tester.cost(candidates[c]))
+            step = next_step(belief, self.state.boots, lambda c: tester.cost(candidates[c]))
             if isinstance(step, Ending):
                 return step
             candidate = candidates[step.candidate]
             on_step(
                 Progress(
                     step, candidate, belief, self.state, len(remaining(belief)),
-                    expected_left_s(belief, step, tester, candidate),
+                    expected_left_s(belief, step, tester.cost(candidate)),
                 )
             )  # fmt: skip
             await self._test(tester, step, candidate, belief)
@@ -168,33 +184,23 @@ def _record(
     )
 
 
-def remaining(belief: Belief, share: float = 0.95) -> list[int]:
-    """Return the fewest candidates that have this share of the culprits' probability.
-
-    The likeliest comes first.
-    """
-    import numpy as np
-
-    culprits = belief.hypothesis[: belief.ancestry.candidates - 1]
-    order = np.argsort(-culprits, kind="stable")
-    total = np.cumsum(culprits[order])
-    if not len(total) or total[-1] <= 0:
-        return []
-    needed = int(np.searchsorted(total, share * total[-1])) + 1
-    return [int(each) + 1 for each in order[:needed]]
+def bits_left(belief: Belief) -> float:
+    """Return how much is not known of the culprit, in bits."""
+    p = belief.hypothesis[belief.hypothesis > 0]
+    return float(-(p * np.log2(p)).sum())
 
 
-def expected_left_s(belief: Belief, step: Step, tester: Tester, candidate: Candidate) -> float:
+def expected_left_s(belief: Belief, step: Step, cost: Cost) -> float:
     """Return a guess of the time until the answer, in seconds.
 
-    Each boot is taken to tell two thirds of a bit, and the confirmation to take two boots more.
-    """
-    import numpy as np
+    Each boot is taken to tell five sixths of a bit, and the confirmation to take two boots more.
 
-    p = belief.hypothesis[belief.hypothesis > 0]
-    bits = float(-(p * np.log2(p)).sum())
-    boots = max(1.0, math.ceil(bits / 0.67) + 2)
-    cost = tester.cost(candidate)
+    Args:
+        belief: what is known.
+        step: the next test.
+        cost: the expected time for a test.
+    """
+    boots = math.ceil(bits_left(belief) * 1.2) + 2
     rate = float(belief.shared_rate() @ belief.rates)
     loads = min(step.loads, math.ceil(3 / max(rate, 1e-3)))
     return boots * (cost.start_s + 0.7 * loads * cost.load_s)

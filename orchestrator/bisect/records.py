@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -79,15 +78,27 @@ class SameRecord:
     seconds: _Seconds
 
 
-Record = Begun | BootRecord | UntestableRecord | SameRecord
+@dataclass(frozen=True, config=_STRICT)
+class AskedRecord:
+    """A further request, made when a bisection was resumed."""
 
-KINDS: Mapping[str, type[Record]] = MappingProxyType(
-    {"begun": Begun, "test": BootRecord, "untestable": UntestableRecord, "same": SameRecord}
-)
+    parent_rate: _Rate
+    """The loss rate that the clean neighbour of the culprit is to rule out."""
 
-_NAMES = {kind: name for name, kind in KINDS.items()}
+
+Record = Begun | BootRecord | UntestableRecord | SameRecord | AskedRecord
+
+_KINDS: Mapping[str, type[Record]] = {
+    "begun": Begun,
+    "test": BootRecord,
+    "untestable": UntestableRecord,
+    "same": SameRecord,
+    "asked": AskedRecord,
+}
+
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
-    name: TypeAdapter(kind) for name, kind in KINDS.items()
+    name: TypeAdapter(kind) for name, kind in _KINDS.items()
 }
 
 
@@ -121,7 +132,7 @@ def decode(line: bytes, number: int) -> Record:
     except (ValueError, RecursionError) as error:
         raise BadLineError(f"it is not JSON ({error})") from error
     name = fields.pop("record", None) if isinstance(fields, dict) else None
-    if not isinstance(name, str) or name not in KINDS:
+    if not isinstance(name, str) or name not in _KINDS:
         raise BadLineError("it is no record of a bisection")
     found, at = fields.pop("seq", None), fields.pop("at", None)
     if type(found) is not int or found != number or not isinstance(at, str):

@@ -9,6 +9,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
+#: The lowest loss rate that counts, and the probability of an answer, unless others are asked for.
+DEFAULT_MIN_RATE, DEFAULT_CONFIDENCE = 0.01, 0.95
+
+
 class Find(StrEnum):
     """The candidate to find."""
 
@@ -22,16 +26,16 @@ class Find(StrEnum):
 GOOD_RATE = 1e-6
 
 #: Prior probability that one losing kernel has a loss rate of its own, not the shared one.
-ODD_ONE = 0.02
+ODD_ONE = 0.01
 
 #: Prior probabilities that neither end loses, and that both do.
 NEVER, ALWAYS = 0.2, 0.1
 
 #: Prior probability of the highest loss rate; a bug of plain logic strikes at every load.
-EVERY_TIME = 0.25
+EVERY_TIME = 0.1
 
 #: Prior probability of a rate is in proportion to this power of it, on a logarithmic scale.
-HIGHER = 0.5
+HIGHER = 1.0
 
 _RATES = 28
 
@@ -41,9 +45,9 @@ class Rules:
     """What is to be found, and how sure the answer must be."""
 
     find: Find = Find.BREAK
-    min_rate: float = 0.01
+    min_rate: float = DEFAULT_MIN_RATE
     """The lowest loss rate that counts, in losses per load."""
-    confidence: float = 0.95
+    confidence: float = DEFAULT_CONFIDENCE
     """The lowest probability with which an answer is given."""
     parent_rate: float | None = None
     """A loss rate that is ruled out for the clean side at the end."""

@@ -1,11 +1,12 @@
 """What a bisection knows: its records, folded."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from orchestrator.bisect.belief import Counts, Seen
 from orchestrator.bisect.candidate import Candidate, History, HistoryError
 from orchestrator.bisect.records import (
+    AskedRecord,
     Begun,
     BootRecord,
     Record,
@@ -29,7 +30,7 @@ class State:
     rules: Rules
     settings: dict[str, str]
     records: list[BootRecord | UntestableRecord | SameRecord] = field(default_factory=list)
-    tests: list[Boot] = field(default_factory=list)
+    boots: list[Boot] = field(default_factory=list)
     seconds: float = 0.0
     """Time that all tests took."""
     _kernels: dict[str, list[int]] = field(default_factory=dict)
@@ -54,6 +55,9 @@ class State:
         """
         if isinstance(record, Begun):
             raise FoldError("it begins a second time")
+        if isinstance(record, AskedRecord):
+            self.rules = replace(self.rules, parent_rate=record.parent_rate)
+            return
         if record.candidate >= len(self.history):
             raise FoldError(f"there is no candidate {record.candidate}")
         self.records.append(record)
@@ -69,7 +73,7 @@ class State:
                 if record.losses > record.loads:
                     raise FoldError("more losses than loads")
                 self._join(record.candidate, record.signature)
-                self.tests.append(Boot(record.candidate, record.loads, record.losses))
+                self.boots.append(Boot(record.candidate, record.loads, record.losses))
 
     def tries(self, candidate: int) -> int:
         """Return how often a candidate could not be tested."""
@@ -79,14 +83,20 @@ class State:
         """Return whether a kernel with this signature was tested."""
         return signature in self._kernels
 
+    def kernels(self) -> Iterator[tuple[str, str]]:
+        """Yield name and signature of each candidate that was tested."""
+        for record in self.records:
+            if isinstance(record, BootRecord):
+                yield self.history.candidates[record.candidate].name, record.signature
+
     def seen(self) -> Seen:
         """Return all that the tests have shown so far."""
         same = [group for group in self._kernels.values() if len(group) > 1]
         found = Seen({}, same, frozenset())
         counts: dict[int, Counts] = {}
-        for test in self.tests:
-            kernel = found.kernel_of(test.candidate)
-            counts[kernel] = counts.get(kernel, Counts()) + Counts(test.loads, test.losses)
+        for boot in self.boots:
+            kernel = found.kernel_of(boot.candidate)
+            counts[kernel] = counts.get(kernel, Counts()) + Counts(boot.loads, boot.losses)
         untestable = frozenset(c for c in self._untestable if found.kernel_of(c) not in counts)
         return Seen(counts, same, untestable)
 

@@ -14,14 +14,25 @@ import numpy.typing as npt
 
 from orchestrator.bisect.belief import Belief, Counts
 from orchestrator.bisect.choose import choose
-from orchestrator.bisect.rules import Find, Rules
+from orchestrator.bisect.rules import Find
 from orchestrator.bisect.tester import Cost
 
 #: Boots after which a bisection that has no answer ends without one.
 MOST_BOOTS = 80
 
+#: Candidates that can't be tested, after which a bisection ends without an answer.
+MOST_FAILED = 60
+
+#: Loss rate that is always ruled out for the clean neighbour of a culprit. Where losses became more
+#: frequent later in the history, kernels before the culprit lose, too, and must not pass for clean.
+_PARENT_RATE = 0.5
+
 #: Probability with which a losing kernel may be clean in a test that is to confirm.
-_MISSED = 0.05
+_MISSED = 0.1
+
+#: Probability with which a clean end that loses may be clean in its first test. All that is clean
+#: later speaks for it, too.
+_MISSED_AT_END = 0.3
 
 #: Probability with which a losing end of the lowest rate is taken for a clean one.
 _NEVER_MISSED = 0.01
@@ -31,7 +42,7 @@ _NEVER_MISSED = 0.01
 _WORTH_CONFIRMING = 0.75
 
 #: Losses at the losing end. They say how many loads other candidates need, at no further boot.
-_LOSSES_AT_END = 3
+_LOSSES_AT_END = 6
 
 
 class Phase(StrEnum):
@@ -103,28 +114,40 @@ def next_step(belief: Belief, tests: Sequence[Boot], costs: Callable[[int], Cost
     if losing in seen.untestable or clean in seen.untestable:
         return Ending.UNTESTABLE_END
     at_end = _counts(belief, losing)
-    needed = _to_rule_out(belief.rules)
+    needed = _to_rule_out(belief.rules.min_rate, _NEVER_MISSED)
     if not at_end.losses and at_end.loads >= needed:
         return Ending.NEVER
-    if len(tests) >= MOST_BOOTS:
+    if len(tests) >= MOST_BOOTS or len(seen.untestable) >= MOST_FAILED:
         return Ending.UNDECIDED
     if not at_end.losses:
         return Step(losing, needed - at_end.loads, Phase.LOSING_END, _LOSSES_AT_END)
-    if belief.hypothesis[belief.ancestry.always] >= belief.rules.confidence:
+    sure = enough(belief)
+    if belief.hypothesis[belief.ancestry.always] >= sure:
         return Ending.ALWAYS
     if not _counts(belief, clean).loads:
         first = choose(belief, costs, [clean])
-        return Step(clean, first.loads if first else 1, Phase.CLEAN_END)
+        most = belief.loads_to_see(_MISSED_AT_END)
+        return Step(clean, min(first.loads, most) if first else 1, Phase.CLEAN_END)
     place = likeliest(belief)
     missing = _confirm(belief, tests, place) if place.probability >= _WORTH_CONFIRMING else None
     if missing:
         return missing
-    if place.probability >= belief.rules.confidence:
+    if place.probability >= sure:
         return Ending.FOUND
     choice = choose(belief, costs)
     if choice is None:
         return Ending.UNDECIDED
     return Step(choice.candidate, choice.loads, Phase.SEARCH)
+
+
+def enough(belief: Belief) -> float:
+    """Return the probability with which an answer is given.
+
+    The prior probabilities are lower for rarer losses, so too few loads pass for enough then.
+    The rarer the losses seem to be, the less of the stated error may an answer use.
+    """
+    share = min(1.0, 3.2 * math.sqrt(belief.expected_rate()))
+    return 1 - share * (1 - belief.rules.confidence)
 
 
 def likeliest(belief: Belief) -> Place:
@@ -159,23 +182,31 @@ def _sides(
 
 
 def _confirm(belief: Belief, tests: Sequence[Boot], place: Place) -> Step | None:
-    """Return the test that is missing for culprit, parent, culprit; None if none is."""
-    needed = clean_loads(belief)
+    """Return the test that is missing for culprit, parent, culprit; None if none is.
+
+    A clean test counts with half of the loads in which a losing kernel is hardly ever clean, if
+    the kernel has had that many in all its tests.
+    """
+    needed = max(
+        clean_loads(belief),
+        _to_rule_out(belief.rules.parent_rate or _PARENT_RATE, 1 - belief.rules.confidence),
+    )
+    before = _counts(belief, place.clean).loads
+    least = max(needed - before, (needed + 1) // 2)
+    enough = before >= needed
     culprit, parent = place.losing, place.clean
     if belief.rules.find is Find.FIX:
         culprit, parent = parent, culprit
     wanted = [culprit, parent, culprit]
     for test in tests:
-        if not wanted:
-            break
-        if belief.seen.kernel_of(test.candidate) == wanted[0] and (
-            test.losses if wanted[0] == place.losing else test.loads >= needed and not test.losses
-        ):
-            wanted.pop(0)
-    if wanted:
-        loads = needed if wanted[0] == place.clean else losing_loads(belief)
-        return Step(wanted[0], loads, Phase.CONFIRM)
-    return None
+        if wanted and belief.seen.kernel_of(test.candidate) == wanted[0]:
+            counts = enough and test.loads >= (needed + 1) // 2 and not test.losses
+            if test.losses if wanted[0] == place.losing else counts:
+                wanted.pop(0)
+    if not wanted:
+        return None
+    loads = least if wanted[0] == place.clean else losing_loads(belief)
+    return Step(wanted[0], loads, Phase.CONFIRM)
 
 
 def clean_loads(belief: Belief) -> int:
@@ -185,12 +216,12 @@ def clean_loads(belief: Belief) -> int:
 
 def losing_loads(belief: Belief) -> int:
     """Return the highest number of loads of a kernel that is to lose once more."""
-    return belief.loads_to_see(_MISSED / 5)
+    return belief.loads_to_see(_MISSED / 10)
 
 
-def _to_rule_out(rules: Rules) -> int:
-    """Return the loads without a loss after which the losing end does not lose as often."""
-    return math.ceil(math.log(_NEVER_MISSED) / math.log1p(-rules.min_rate))
+def _to_rule_out(rate: float, error: float) -> int:
+    """Return the loads without a loss that rule a loss rate out."""
+    return math.ceil(math.log(error) / math.log1p(-rate))
 
 
 def _counts(belief: Belief, candidate: int) -> Counts:

@@ -91,6 +91,15 @@ class Tester(Protocol):
         """Return the expected time for a test. Called often: it looks nothing up."""
         ...
 
+    def tested_before(self, name: str, signature: str) -> None:
+        """Note a test of an earlier session, so that its kernel is not tested again as another's.
+
+        Args:
+            name: of the candidate.
+            signature: of `Tested`.
+        """
+        ...
+
     async def test(
         self, candidate: Candidate, loads: int, losses: int = 1
     ) -> Tested | Untestable | Same:

@@ -28,6 +28,9 @@ class SimulatedTester:
     def cost(self, candidate: Candidate) -> Cost:
         return COST
 
+    def tested_before(self, name: str, signature: str) -> None:
+        self.tested.append(name)
+
     async def test(
         self, candidate: Candidate, loads: int, losses: int = 1
     ) -> Tested | Untestable | Same:

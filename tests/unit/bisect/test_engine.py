@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator.bisect import tester as seam
+from orchestrator.bisect.answer import answer_of
 from orchestrator.bisect.engine import Bisection, Progress, SettingsError
 from orchestrator.bisect.log import LOG, LogError, read_log
 from orchestrator.bisect.records import BootRecord, SameRecord, UntestableRecord
 from orchestrator.bisect.rules import Rules
 from orchestrator.bisect.state import FoldError, fold
 from orchestrator.bisect.steps import Ending, Phase, likeliest
+from orchestrator.bisect.words import headline
 from orchestrator.journal.file import BusyJournalError
 from tests.support.simulated_bisections import line
 from tests.support.simulated_tester import SimulatedTester, rates
@@ -32,7 +34,7 @@ async def test_the_culprit_is_found_and_confirmed(tmp_path: Path) -> None:
     ending = await bisection.run(SimulatedTester(rates(HISTORY.candidates, 17, 0.5)), steps.append)
     assert ending is Ending.FOUND
     assert likeliest(bisection.belief()).culprits == (17,)
-    lost = [(test.candidate, bool(test.losses)) for test in bisection.state.tests]
+    lost = [(test.candidate, bool(test.losses)) for test in bisection.state.boots]
     rest = iter(lost)
     assert all(each in rest for each in [(17, True), (16, False), (17, True)])
     assert lost[0] == (30, True)
@@ -63,6 +65,16 @@ async def test_an_end_that_fails_is_tried_again_and_then_ends_it(tmp_path: Path)
     assert [type(record) for record in bisection.state.records] == [UntestableRecord] * 2
 
 
+async def test_a_history_that_builds_nowhere_but_at_its_ends_is_given_up(tmp_path: Path) -> None:
+    history = line(500)
+    broken = {each.name: seam.Stage.BUILD for each in history.candidates[1:-1]}
+    bisection = Bisection.begin(tmp_path, history, Rules(), {})
+    tester = SimulatedTester(rates(history.candidates, 17, 1.0), broken)
+    assert await bisection.run(tester, quiet) is Ending.UNDECIDED
+    assert len(tester.tested) <= 70
+    assert "can't be tested" in headline(answer_of(bisection.state))
+
+
 async def test_a_kernel_that_is_one_with_another_is_not_booted(tmp_path: Path) -> None:
     """Commits 8 to 24 change no kernel, but 17, the culprit, does."""
     signatures = {f"c{i}": "a" for i in range(8, 17)} | {f"c{i}": "b" for i in range(17, 25)}
@@ -72,7 +84,7 @@ async def test_a_kernel_that_is_one_with_another_is_not_booted(tmp_path: Path) -
     assert likeliest(bisection.belief()).culprits == (17,)
     same = [record for record in bisection.state.records if isinstance(record, SameRecord)]
     assert same
-    assert len(bisection.state.tests) + len(same) == len(tester.tested)
+    assert len(bisection.state.boots) + len(same) == len(tester.tested)
 
 
 async def test_a_bisection_goes_on_where_it_was_killed(tmp_path: Path) -> None:
@@ -94,7 +106,7 @@ async def test_a_bisection_goes_on_where_it_was_killed(tmp_path: Path) -> None:
         again.close()
         assert len(later.tested) == len(lines) - kept
         assert likeliest(again.belief()).culprits == (17,)
-        assert fold(read_log(part)).tests == bisection.state.tests
+        assert fold(read_log(part)).boots == bisection.state.boots
 
 
 async def test_two_at_a_time_and_other_settings_are_refused(tmp_path: Path) -> None:
@@ -118,7 +130,7 @@ async def test_a_tester_that_errs_is_not_believed(tmp_path: Path) -> None:
 
     bisection, wrong = begun(tmp_path), Wrong({})
     assert await bisection.run(wrong, quiet) is Ending.UNTESTABLE_END
-    assert not bisection.state.tests
+    assert not bisection.state.boots
 
 
 def log_lines(folder: Path) -> list[dict[str, object]]:

@@ -29,6 +29,8 @@ class Group:
     commands: Mapping[str, "Command | Group"]
     more: Callable[[], str] | None = None
     """Returns lines to print after the help."""
+    unnamed: str = ""
+    """Name of the command that runs where the group is followed by an option."""
 
 
 def _plans() -> str:
@@ -107,14 +109,25 @@ HISTORY = Group(
     },
 )
 
+
+def _unnamed_search() -> str:
+    return "\n`losttick bisect --good A --bad B ...` is short for `losttick bisect search ...`."
+
+
 BISECT = Group(
     "Find the first commit, kernel or QEMU that loses ticks.",
     {
+        "search": Command(
+            "Find the first commit, kernel or QEMU that loses ticks.",
+            "orchestrator.cli.bisect.search:search",
+        ),
         "run": Command(
             "Test the checked-out commit, and tell `git bisect run` what it is.",
             "orchestrator.cli.bisect.run:run",
         ),
     },
+    _unnamed_search,
+    unnamed="search",
 )
 
 LOSTTICK = Group(

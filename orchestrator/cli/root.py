@@ -134,6 +134,8 @@ def _dispatch(group: Group, called: str, args: Sequence[str]) -> int:
     if first == "--version" and group is LOSTTICK:
         print(f"{_NAME} {__version__}")
         return 0
+    if group.unnamed and first.startswith("-"):
+        first, args = group.unnamed, [first, *args]
     entry = group.commands.get(first)
     if isinstance(entry, Group):
         return _dispatch(entry, f"{called} {first}", args[1:])

@@ -4,6 +4,7 @@ The history is made of the source of a Debian kernel, in which each commit's mod
 commits don't build, some panic, and the broken ones lose one tick in three at first.
 """
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -48,3 +49,28 @@ def test_git_bisect_run_finds_the_commit(
     assert git(made.place, "status", "--porcelain", "--ignored") == "", "the tree is the user's"
     assert made.commits["does not build"] in log, "half of the history"
     assert "git bisect skip" in log
+
+
+def test_losttick_bisect_finds_the_commit(
+    base: Kernel, history: tuple[KvmHistory, str], tmp_path: Path
+) -> None:
+    """The end loses each tick, and the first broken commits one in three."""
+    made, culprit = history
+    newest, oldest = list(made.commits.values())[-1], next(iter(made.commits.values()))
+    command = losttick_command(
+        "bisect", "--good", oldest, "--bad", newest, "--tree", str(made.place), "--on", base.name,
+        "--out", str(tmp_path / "out"), "--json",
+    )  # fmt: skip
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(found.stderr, found.stdout, sep="\n")
+    assert found.returncode == 0
+    answer = json.loads(found.stdout)
+    assert [each["commit"] for each in answer["culprits"]] == [culprit]
+    assert answer["losing"]["losses"] >= 2
+    assert (answer["clean"]["losses"], answer["clean"]["loads"] > 2) == (0, True)
+    assert git(made.place, "status", "--porcelain", "--ignored") == "", "the tree is the user's"
+    again = subprocess.run(
+        losttick_command("bisect", "--replay", str(tmp_path / "out"), "--json"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert json.loads(again.stdout)["culprits"] == answer["culprits"]

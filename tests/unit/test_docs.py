@@ -13,6 +13,7 @@ import orchestrator
 import orchestrator.pytest_plugin
 import orchestrator.testing
 from orchestrator.cli.app import whole_app
+from orchestrator.cli.commands import LOSTTICK, Group
 from tests.support.command_here import losttick
 from tests.support.docs import PAGES, Block, anchors, blocks, links, prose, spans, words
 from tests.support.made_history import night
@@ -69,9 +70,15 @@ def every_command() -> Any:
 
 def command_of(called: list[str]) -> tuple[Any, list[str]]:
     """Return the command that words name, as Typer has it, and the words after its name."""
-    found = every_command()
-    while hasattr(found, "commands") and called and not called[0].startswith("-"):
-        found, called = found.commands[called[0]], called[1:]
+    found, entry = every_command(), LOSTTICK
+    while hasattr(found, "commands") and called:
+        name = called[0]
+        if name.startswith("-"):
+            if not entry.unnamed or name in ("-h", "--help"):
+                break
+            name, called = entry.unnamed, ["", *called]
+        found, below, called = found.commands[name], entry.commands[name], called[1:]
+        entry = below if isinstance(below, Group) else entry
     return found, called
 
 

@@ -93,12 +93,27 @@ def _decide(
     if trials.ended:
         return Verdict.INCONCLUSIVE, trials.ended
     if not evidence:
-        return Verdict.INCONCLUSIVE, (
-            f"the guest went on after all {loads} loads, but in no save was a one-shot timer of "
-            "its LAPIC armed, which the bug needs: it ticks by another timer, such as TSC-deadline "
-            "(start it with -cpu …,-tsc-deadline to test)"
+        return (
+            Verdict.INCONCLUSIVE,
+            f"the guest went on after all {loads} loads, but {_no_save(trials)}",
         )
     why = f"the guest went on after all {loads} loads"
     if exposure.state is ExposureState.NOT_EXPOSED:
         why += f"; this shows nothing about the APICv bug, because {exposure.why}"
     return Verdict.CLEAN, why
+
+
+def _no_save(trials: Trials) -> str:
+    """Return why no save could show the bug."""
+    lapics = [lapic for saved in trials.saves for lapic in saved.lapics if lapic]
+    if any(lapic.comes_once and lapic.armed_ns is not None for lapic in lapics):
+        stops = max(saved.stops for saved in trials.saves)
+        return (
+            "no save could show the bug: the guest has a one-shot timer, but at each of "
+            f"{stops} stops its interrupt was already pending or was being handled, as in a guest "
+            "that gets too little CPU time. Try again when the host is less busy"
+        )
+    return (
+        "in no save was a one-shot timer of its LAPIC armed, which the bug needs: it ticks by "
+        "another timer, such as TSC-deadline (start it with -cpu …,-tsc-deadline to test)"
+    )

@@ -97,10 +97,12 @@ def test_a_console_shows_life_under_tcg(start: Start, losttick: Losttick) -> Non
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("work", ["idle", "busy"])
-def test_a_real_linux(start: Start, losttick: Losttick, tmp_path: Path, work: str) -> None:
+@pytest.mark.parametrize(("work", "vcpus"), [("idle", 1), ("busy", 1), ("idle", 2)])
+def test_a_real_linux(
+    start: Start, losttick: Losttick, tmp_path: Path, work: str, vcpus: int
+) -> None:
     """Its life shows without a console: it wakes, or arms its timer by differing numbers."""
-    own = start(Accel.TCG, args=linux_args(tmp_path, work))
+    own = start(Accel.TCG, args=[*linux_args(tmp_path, work), "-smp", str(vcpus)])
     console = tmp_path / "console"
     assert wait_until(lambda: "alive 2" in console.read_text(errors="replace"), 100)
     before = own.state()

@@ -5,6 +5,7 @@ import pytest
 from orchestrator.attached.trials import Loaded, Saved, Trials
 from orchestrator.attached.verdict import conclude
 from orchestrator.bugs.exposure import Exposure, ExposureState
+from orchestrator.guest.lapic import Lapic
 from orchestrator.look.look import Condition
 from orchestrator.stats.bounds import exact_low, ruled_out
 from orchestrator.verdict.verdict import Verdict
@@ -63,6 +64,21 @@ def test_saves_without_an_armed_timer_are_no_evidence() -> None:
     found = conclude(trials(ALIVE, ALIVE, evidence=False), EXPOSED, 0.95)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "TSC-deadline" in found.why
+
+
+@pytest.mark.parametrize(
+    ("lvtt", "words"),
+    [(0xEC, "at each of 20 stops its interrupt was already pending"), (0x400EC, "TSC-deadline")],
+)
+def test_a_timer_whose_interrupt_was_always_pending_is_no_other_timer(
+    lvtt: int, words: str
+) -> None:
+    seen = trials(ALIVE, ALIVE, evidence=False)
+    lapic = Lapic(lvtt, 1000, frozenset({0xEC}), frozenset(), divide=16)
+    seen.saves[:] = [Saved(0, (lapic,), (), 20)]
+    found = conclude(seen, EXPOSED, 0.95)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert words in found.why
 
 
 def test_a_host_that_cannot_have_the_bug_shows_nothing_of_it() -> None:

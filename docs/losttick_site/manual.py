@@ -45,7 +45,8 @@ def _write(folder: Path, name: str, summary: str, sections: Iterable[nodes.secti
         "version": f"losttick {__version__}",
     }
     document += nodes.title("", name)
-    document += nodes.subtitle("", summary[:1].lower() + summary[1:].removesuffix("."))
+    words = summary.removesuffix(".").replace("`", "")
+    document += nodes.subtitle("", words[:1].lower() + words[1:])
     document += nodes.docinfo("", *(_field(*each) for each in facts.items()))
     document += list(sections)
     roff = publish_from_doctree(document, writer="manpage")

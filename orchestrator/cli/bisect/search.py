@@ -157,20 +157,12 @@ def _check_ways(
         question.check()
         return
     option = "--resume" if resume else "--replay"
-    rules, usual = question.rules, Rules()
-    asked = {
-        "--good": question.good, "--bad": question.bad, "--tree": question.tree,
-        "--kernels": question.kernels, "--qemus": question.qemus, "--path": question.paths,
-        "--config": question.config, "--on": question.on, "--seed": question.seed is not None,
-        "--out": out, "--find": rules.find is not usual.find,
-        "--min-rate": rules.min_rate != usual.min_rate,
-        "--confidence": rules.confidence != usual.confidence,
-        "--parent-rate": replay and rules.parent_rate, "--replay": resume and replay,
-    }  # fmt: skip
-    too_many = [name for name, given in asked.items() if given]
-    if too_many:
+    asked = [question.good, question.bad, question.tree, question.kernels, question.qemus]
+    if (resume and replay) or any(asked) or out:
         raise BisectUsageError(
-            f"bisecting: {option} takes the question from the log: leave out {', '.join(too_many)}"
+            f"bisecting: {option} takes ends, candidates and folder from the log: leave out "
+            f"{'--replay' if resume and replay else '--good, --bad, --tree, --kernels, --qemus'} "
+            "and --out"
         )
 
 

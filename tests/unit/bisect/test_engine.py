@@ -109,16 +109,6 @@ async def test_a_bisection_goes_on_where_it_was_killed(tmp_path: Path) -> None:
         assert fold(read_log(part)).boots == bisection.state.boots
 
 
-async def test_a_log_whose_last_line_was_cut_short_can_be_read(tmp_path: Path) -> None:
-    bisection = begun(tmp_path)
-    await bisection.run(SimulatedTester(rates(HISTORY.candidates, 17, 1.0)), quiet)
-    bisection.close()
-    whole = (tmp_path / LOG).read_bytes()
-    (tmp_path / LOG).write_bytes(whole[:-10])
-    assert fold(read_log(tmp_path)).boots == bisection.state.boots[:-1]
-    assert (tmp_path / LOG).read_bytes() == whole[:-10]
-
-
 async def test_two_at_a_time_and_other_settings_are_refused(tmp_path: Path) -> None:
     bisection = begun(tmp_path)
     with pytest.raises(BusyJournalError):

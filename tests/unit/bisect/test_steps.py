@@ -1,6 +1,6 @@
 """The course of bisections, simulated. The figures are in docs/bisect.md.
 
-`LOSTTICK_TEST_BISECTIONS` sets how many are simulated at each point; `tox -e long` takes 300.
+`LOSTTICK_TEST_BISECTIONS` sets how many are simulated at each point; `tox -e long` takes 400.
 """
 
 import os

@@ -158,10 +158,8 @@ def test_the_fixed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("--tree", "/nowhere", "--good", "a", "--bad", "b"), "/nowhere"),
         (("--resume", "/nowhere"), "/nowhere"),
         (("--replay", "/nowhere"), "/nowhere"),
-        (("--resume", "/a", "--replay", "/b"), "leave out --replay"),
-        (("--resume", "/a", "--good", "a", "--seed", "0"), "leave out --good, --seed"),
-        (("--resume", "/a", "--find", "fix", "--min-rate", "0.1"), "leave out --find, --min-rate"),
-        (("--replay", "/a", "--parent-rate", "0.1"), "leave out --parent-rate"),
+        (("--resume", "/a", "--replay", "/b"), "leave out"),
+        (("--resume", "/a", "--good", "a"), "leave out"),
         (("--goof", "a"), "No such option"),
     ],
 )

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def test_without_a_question_the_gravest_arm_counts() -> None:
 
 
 def test_arms_are_kernels_times_variants(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def kernel(name: str) -> Kernel:
+    def kernel(name: str, say: Callable[[str], None]) -> Kernel:
         version = "b" if name == "b's suite" else name
         (tmp_path / version).write_text(version)
         return Kernel(Debian(name), version, "6.1.0", tmp_path / version, {})

@@ -1,9 +1,16 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from orchestrator.lab.kernel import names as kernels
-from orchestrator.lab.kernel.kernel import BuildInput, Kernel, KernelNameError, build_place
+from orchestrator.lab.kernel.kernel import (
+    BuildInput,
+    Kernel,
+    KernelNameError,
+    build_place,
+    silent,
+)
 from orchestrator.lab.kernel.names import DEFAULT_VERSION, default_kernel, kernel, kernel_source
 from orchestrator.packages import debian_kernel
 from orchestrator.packages.apt import PackagesError
@@ -11,8 +18,8 @@ from orchestrator.packages.suites import NoSuiteError, Package
 from tests.support.debian_kernels import of_debian
 
 FORMS = (
-    "that is no kernel; name it as debian:SUITE, debian:VERSION, deb:FILE,… or tree:DIR, such as "
-    "debian:bookworm"
+    "that is no kernel; name it as debian:SUITE, debian:VERSION, deb:FILE,…, tree:DIR or "
+    "git:DIR@COMMIT, such as debian:bookworm"
 )
 
 
@@ -92,7 +99,9 @@ def test_another_source_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyP
         def marks(self, kernel: Kernel) -> list[str]:
             return []
 
-        def fetch(self, cache: Path, *, refresh: bool = False) -> Kernel:
+        def fetch(
+            self, cache: Path, *, refresh: bool = False, say: Callable[[str], None] = silent
+        ) -> Kernel:
             return Kernel(self, "9.9", "9.9.0", tmp_path / "image", {"kvm": b"k"})
 
         def build_key(self, kernel: Kernel) -> str:

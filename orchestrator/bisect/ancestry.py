@@ -8,8 +8,8 @@ import numpy.typing as npt
 from orchestrator.bisect.candidate import History
 from orchestrator.bisect.rules import Find
 
-#: Rows of the matrix that are unpacked at a time: 15,000 commits take 60 MB then.
-_ROWS = 1024
+#: Numbers of the matrix that are unpacked at a time, in 64 MB.
+_UNPACKED = 1 << 24
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -57,6 +57,10 @@ class Ancestry:
         rows = self._rows[np.asarray(candidates, dtype=np.intp)]
         return np.unpackbits(rows, axis=1, count=self.hypotheses).astype(np.bool_)
 
+    def losing(self, hypothesis: int) -> Bools:
+        """Return which candidates lose under a hypothesis."""
+        return (self._rows[:, hypothesis // 8] & (128 >> hypothesis % 8)).astype(np.bool_)
+
     def ancestors(self, candidate: int) -> Bools:
         """Return which candidates are ancestors of one; the first one always is."""
         row = self.loses([candidate])[0, : self.candidates - 1]
@@ -77,7 +81,7 @@ class Ancestry:
         narrow = values.astype(np.float32)
         rows = self._rows if candidates is None else self._rows[candidates]
         found = [block.astype(np.float32) @ narrow for block in self._blocks(rows)]
-        return np.concatenate(found).astype(np.float64)
+        return np.concatenate(found).astype(np.float64) if found else np.zeros((0, values.shape[1]))
 
     def told_apart(self, candidates: Bools) -> npt.NDArray[np.uint64]:
         """Return a number for each hypothesis, equal where no chosen candidate tells two apart.
@@ -86,21 +90,24 @@ class Ancestry:
             candidates: which candidates are chosen.
         """
         if self._told is None or not np.array_equal(self._told[0], candidates):
+            # Sums of random whole numbers. All of them are below 2**24, exact in 32 bits.
             rng = np.random.default_rng(0)
-            weights = rng.integers(1, 1 << 63, self.candidates, dtype=np.uint64, endpoint=True)
-            weights[~candidates] = 0
-            found = np.zeros(self.hypotheses, dtype=np.uint64)
+            weights = rng.integers(1, 256, (8, self.candidates)).astype(np.float32)
+            weights[:, ~candidates] = 0
+            sums = np.zeros((8, self.hypotheses), dtype=np.float32)
             at = 0
             for block in self._blocks(self._rows):
-                part = weights[at : at + len(block)]
-                found += np.where(block, part[:, None], np.uint64(0)).sum(axis=0, dtype=np.uint64)
+                sums += weights[:, at : at + len(block)] @ block.astype(np.float32)
                 at += len(block)
+            mixed = rng.integers(1, 1 << 63, 8, dtype=np.uint64)
+            found = (sums.astype(np.uint64) * mixed[:, None]).sum(axis=0, dtype=np.uint64)
             self._told = candidates.copy(), found
         return self._told[1]
 
     def _blocks(self, rows: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
-        for at in range(0, len(rows), _ROWS):
-            yield np.unpackbits(rows[at : at + _ROWS], axis=1, count=self.hypotheses)
+        step = max(1, _UNPACKED // self.hypotheses)
+        for at in range(0, len(rows), step):
+            yield np.unpackbits(rows[at : at + step], axis=1, count=self.hypotheses)
 
     def _set(self, hypothesis: int, *, on: bool) -> None:
         bit = np.uint8(128 >> hypothesis % 8)

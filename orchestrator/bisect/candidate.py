@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from orchestrator.errors import InputError
 
+#: Candidates that a history may have: their matrix takes 540 MB then.
+MOST_CANDIDATES = 1 << 16
+
 
 class HistoryError(InputError):
     """Candidates and their parents do not form a history between two ends."""
@@ -59,6 +62,11 @@ def _check(candidates: Sequence[Candidate], parents: Sequence[Sequence[int]]) ->
     """
     if len(candidates) < 2:
         raise HistoryError("bisecting: two different candidates are needed at least")
+    if len(candidates) > MOST_CANDIDATES:
+        raise HistoryError(
+            f"bisecting: {len(candidates):,} candidates are too many; {MOST_CANDIDATES:,} are not. "
+            "Name ends that are nearer to each other, or only commits of some files with --path"
+        )
     if len(parents) != len(candidates):
         raise HistoryError("bisecting: not every candidate has its parents")
     seen: set[str] = set()

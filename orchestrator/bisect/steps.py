@@ -172,7 +172,7 @@ def _sides(
     The changed side is the first descendant, the other side the last of its ancestors.
     """
     every = np.flatnonzero(testable)
-    loses = belief.ancestry.loses(every)[:, members[0]]
+    loses = belief.ancestry.losing(int(members[0]))[every]
     changed = loses if belief.rules.find is Find.BREAK else ~loses
     after = int(every[np.argmax(changed)])
     above = belief.ancestry.ancestors(after)

@@ -24,6 +24,7 @@ def test_a_candidate_loses_if_the_culprit_is_its_ancestor_or_itself() -> None:
     ]  # fmt: skip
     assert loses[:, 3].tolist() == [False] * 4
     assert loses[:, 4].tolist() == [True] * 4
+    assert [Ancestry(DIAMOND, Find.BREAK).losing(h).tolist() for h in range(5)] == loses.T.tolist()
 
 
 def test_a_candidate_loses_unless_the_fix_is_its_ancestor_or_itself() -> None:
@@ -94,3 +95,14 @@ def test_thousands_of_loads_are_no_overflow() -> None:
     found = belief(line(1000), counts).hypothesis
     assert np.isfinite(found).all()
     assert found.sum() == pytest.approx(1)
+
+
+def test_hypotheses_are_told_apart_as_their_columns_are() -> None:
+    ancestry = Ancestry(merged(300, np.random.default_rng(6)), Find.BREAK)
+    for share in (0.02, 0.3, 1.0):
+        chosen = np.random.default_rng(8).random(ancestry.candidates) < share
+        columns = ancestry.loses(np.flatnonzero(chosen))
+        told = ancestry.told_apart(chosen)
+        groups = len(np.unique(columns, axis=1).T)
+        assert len(np.unique(told)) == groups
+        assert len(np.unique(np.vstack([told, columns]), axis=1).T) == groups

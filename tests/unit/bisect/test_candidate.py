@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.bisect.candidate import Candidate, History, HistoryError, line_of
+from orchestrator.bisect.candidate import MOST_CANDIDATES, Candidate, History, HistoryError, line_of
 
 A, B, C = (Candidate(name) for name in "abc")
 
@@ -27,3 +27,8 @@ def test_what_is_no_history_is_refused(
 ) -> None:
     with pytest.raises(HistoryError, match=words):
         History(candidates, parents)
+
+
+def test_a_history_that_no_matrix_holds_is_refused() -> None:
+    with pytest.raises(HistoryError, match=r"65,537 candidates are too many.* --path"):
+        line_of([A] * (MOST_CANDIDATES + 1))

@@ -38,12 +38,13 @@ def headline(found: Answer) -> str:
         case Ending.FOUND if len(found.culprits) == 1:
             return (
                 f"The first {what} {shows}: {called(found.culprits[0])}, with a probability of "
-                f"{percent(found.probability)}."
+                f"{percent(found.probability)}{_provided(found)}."
             )
         case Ending.FOUND:
             return (
                 f"The first {what} {shows} is one of {len(found.culprits)}, with a probability of "
-                f"{percent(found.probability)}. Those between them can't be tested."
+                f"{percent(found.probability)}{_provided(found)}. Those between them can't be "
+                "tested."
             )
         case Ending.NEVER:
             return f"No culprit: neither end loses at a rate of {percent(found.min_rate)} or more."
@@ -61,6 +62,17 @@ def headline(found: Answer) -> str:
         case None:
             left = len(found.remaining)
             return f"Not at its end: the first {kind} {what} is one of {left} with 95 %."
+
+
+def _provided(found: Answer) -> str:
+    """Return the condition of a probability: rates that the clean side does not rule out."""
+    bound = found.clean.ruled_out
+    if bound is None or bound <= found.min_rate * 1.0001:
+        return ""
+    return (
+        f", provided that no {found.what} taken for clean loses more rarely, in less than "
+        f"{percent(bound)} of its loads"
+    )
 
 
 def sentences(found: Answer) -> Iterator[str]:

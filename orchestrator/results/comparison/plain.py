@@ -13,7 +13,7 @@ def comparison_data(found: Comparison) -> dict[str, Any]:
     """Return a comparison as an object for JSON."""
     return {
         "runs": [_arm("A", found.first), *(_arm(pair.letter, pair.arm) for pair in found.pairs)],
-        "error": ERROR,
+        "error_rate": ERROR,
         "tests": found.tests,
         "judged_shifts": sorted(map(str, found.judged)),
         "comparisons": [_pair(pair) for pair in found.pairs],

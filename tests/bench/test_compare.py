@@ -1,24 +1,18 @@
 """What `losttick compare` costs. Run alone on the machine: `tox -e bench`."""
 
-import resource
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.bench.cpu import cpu_s
 from tests.support.command import losttick_command
 from tests.support.made_runs import exactly, losing, make_run
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]
 
 LOADS = 100_000
-
-
-def cpu_s() -> float:
-    """Return what the programs that this one waited for have used of the CPUs."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize("rate", [0, 0.001, 0.2])

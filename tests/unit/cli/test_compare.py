@@ -59,6 +59,8 @@ def test_the_gravest_run_decides(runs: dict[str, Path]) -> None:
 def test_json(runs: dict[str, Path]) -> None:
     done = compare(runs["clean"], runs["bad"], "--json")
     found = json.loads(done.stdout)
+    assert found["error_rate"] == 0.05
+    assert "error" not in found, "the key of a command that failed"
     (pair,) = found["comparisons"]
     (cell,) = pair["cells"]
     assert (done.returncode, cell["answer"]) == (1, "worse")

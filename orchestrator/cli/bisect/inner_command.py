@@ -15,7 +15,7 @@ from orchestrator.lab.kernel.commit import Commit
 from orchestrator.lab.kernel.debian import Debian
 from orchestrator.lab.kernel.names import kernel_source
 from orchestrator.lab.kernel.repository import Repository, RepositoryError
-from orchestrator.lab.kernel.tree import IMAGE, Tree
+from orchestrator.lab.kernel.tree import IMAGE, MODULE_PATHS, Tree
 from orchestrator.lab.kernel.variants import Variant
 from orchestrator.lab.plan import PERIOD_MS
 from orchestrator.process.tool import MissingToolError
@@ -168,15 +168,18 @@ def _check_commit(kernel: str, source: Commit) -> None:
 
 
 def _check_tree(tree: Tree) -> None:
-    """Refuse a tree whose image was built before its commit was checked out."""
+    """Refuse a tree in which nothing was built since its commit was checked out."""
     image = tree.folder / IMAGE
     try:
         said = Repository.at(tree.folder).ask("rev-parse", "--git-path", "HEAD").rstrip("\n")
-        stale = image.stat().st_mtime < (tree.folder / said).stat().st_mtime
-    except (RepositoryError, MissingToolError, OSError):
+        built = [image, *(tree.folder / path for path in MODULE_PATHS.values())]
+        newest = max(path.stat().st_mtime for path in built if path.exists())
+        stale = newest < (tree.folder / said).stat().st_mtime
+    except (RepositoryError, MissingToolError, OSError, ValueError):
         return  # no git tree, or nothing built: the run says more
     if stale:
         raise InnerCommandError(
-            f"{image} is older than the checkout of this commit. Build it at each step, or let "
-            "losttick build the commit: --kernel git:."
+            f"{image} is older than the checkout of this commit. Build it at each step (and touch "
+            "it, because make leaves alone what does not change), or let losttick build the "
+            "commit: --kernel git:."
         )

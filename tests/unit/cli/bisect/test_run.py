@@ -23,7 +23,7 @@ from tests.support.command_here import losttick
 from tests.support.git import ENVIRONMENT, commit, git, repository
 from tests.support.made_runs import LOST, TICK, UNKNOWN, Load, exactly, make_run, other
 from tests.support.processes import wait_until
-from tests.support.trees import tree
+from tests.support.trees import NEEDS, tree
 
 #: A host that shows the bug, if its kernel has it, and a host that can't.
 EXPOSED = other(
@@ -264,7 +264,9 @@ def test_a_bisection_without_checkouts(history: Path, monkeypatch: pytest.Monkey
 def test_a_tree_that_was_built_before_its_checkout_is_refused(place: str, history: Path) -> None:
     git(history, "worktree", "add", "--quiet", "--detach", "../other")
     tree(history / place)
-    os.utime(history / place / "arch/x86/boot/bzImage", (1, 1))
+    built = ("arch/x86/boot/bzImage", *NEEDS)
+    for path in built:
+        os.utime(history / place / path, (1, 1))
     done = losttick("bisect", "run", "--", "lab", "run", "--kernel", f"tree:{place}", columns=400)
     assert (done.returncode, "is older than the checkout" in done.stderr) == (202, True)
 

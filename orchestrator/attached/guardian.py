@@ -27,6 +27,9 @@ from typing import Any, Protocol
 #: Longest time for all that is to be done. QEMU first ends a save or a load that goes on.
 PATIENCE_S = 180.0
 
+#: Time until a second look. A command that losttick gave last may be carried out after its end.
+SETTLE_S = 1.0
+
 #: Longest time for a connection to come back.
 AGAIN_S = 30.0
 
@@ -162,6 +165,13 @@ def bring_back(link: Link, snapshot: str) -> Sequence[str]:
         OSError: QEMU did not answer, or the snapshot could not be deleted.
     """
     until = time.monotonic() + PATIENCE_S
+    done = _set_right(link, snapshot, until)
+    time.sleep(SETTLE_S)
+    return list(dict.fromkeys([*done, *_set_right(link, snapshot, until)]))
+
+
+def _set_right(link: Link, snapshot: str, until: float) -> Sequence[str]:
+    """Do what `bring_back` says, once."""
     done = []
     state = _state(link, until)
     if state in HALTED:

@@ -60,10 +60,9 @@ def run_tool(
     """
     if shutil.which(command[0]) is None:
         raise missing(f"{doing}: {command[0]} is not installed")
-    bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     job = current_job()
     process = job.start(
-        [*bound, *command],
+        [*bound_to_us(), *command],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, errors="replace",
         stderr=subprocess.STDOUT if on_line else subprocess.PIPE,
         cwd=cwd, pass_fds=hold,
@@ -85,6 +84,18 @@ def run_tool(
         reason = _reason(command[0], code, output, errors)
         raise (TransientError if says_no_room(reason) else failed)(f"{doing}: {reason}")
     return output
+
+
+def bound_to_us(by: str = "KILL") -> list[str]:
+    """Return the words before a command by which the kernel signals it when this process ends.
+
+    Args:
+        by: the signal's name.
+
+    Returns:
+        Nothing where the tool for that, setpriv of util-linux, is not installed.
+    """
+    return ["setpriv", "--pdeathsig", by] if shutil.which("setpriv") else []
 
 
 def _reason(tool: str, code: int, output: str, errors: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestrator.clock import DEFAULT_DEADLINES, Clock, Deadlines
 from orchestrator.errors import UnfitError
+from orchestrator.process.tool import bound_to_us
 from orchestrator.qmp.commands import Commands
 from orchestrator.qmp.errors import (
     AnswerError,
@@ -90,7 +91,7 @@ class Virsh(Commands):
 
     async def _run(self, asked: str, deadline_ns: int) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
-            *self.command, asked,
+            *bound_to_us(), *self.command, asked,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import InfraError
+from orchestrator.process.tool import bound_to_us
 
 #: Seconds that the child has to clean up once it is interrupted. This process has about as many.
 _END_S = 3.5
@@ -49,10 +49,9 @@ async def run_losttick(words: Sequence[str]) -> Ended:
     Raises:
         InnerRunError: it can't be started.
     """
-    bound = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
     try:
         process = await asyncio.create_subprocess_exec(
-            *bound, *own_argv(), *words, stdin=asyncio.subprocess.DEVNULL,
+            *bound_to_us("INT"), *own_argv(), *words, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, limit=_MOST_BYTES,
             start_new_session=True,  # a Ctrl-C at the terminal reaches it once, from here
         )  # fmt: skip

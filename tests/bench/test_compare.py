@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.cpu import cpu_s
 from tests.support.command import losttick_command
+from tests.support.cpu_time import cpu_s
 from tests.support.made_runs import exactly, losing, make_run
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from orchestrator.results.history.database import open_database
 from orchestrator.results.history.entry import entry
 from orchestrator.results.history.schema import CELLS, RUNS
-from tests.bench.cpu import cpu_s
 from tests.support.command import losttick_command
+from tests.support.cpu_time import cpu_s
 from tests.support.made_history import night, opened
 from tests.support.made_runs import exactly, losing
 

@@ -71,7 +71,9 @@ class HvStimer(ArmedTimer):
         first, last = hearing.testimonies[0], hearing.testimonies[-1]
         read = self._read_out(last)
         for testimony in (first, last):
-            if hindered := interrupts_in_the_way(testimony, hearing.vector):
+            if hindered := interrupts_in_the_way(
+                testimony, hearing.vector, off=hearing.interrupts_off
+            ):
                 return hindered[0], f"{hindered[1]}: {self._read_out(testimony)}."
         if last.arms == last.ticks:
             return (

@@ -293,16 +293,23 @@ def _hindrance(testimony: Testimony, hearing: Hearing) -> tuple[Cause, str] | No
         return Cause.NOT_RESTORED, f"the timer is in another mode ({saved})"
     if (testimony.lvtt ^ hearing.lvtt) & LVT_DELIVERY_MODE:
         return Cause.NOT_RESTORED, f"the timer's LVTT has another delivery mode ({saved})"
-    return interrupts_in_the_way(testimony, vector)
+    return interrupts_in_the_way(testimony, vector, off=hearing.interrupts_off)
 
 
-def interrupts_in_the_way(testimony: Testimony, vector: int) -> tuple[Cause, str] | None:
+def interrupts_in_the_way(
+    testimony: Testimony, vector: int, *, off: bool
+) -> tuple[Cause, str] | None:
     """Return what keeps an interrupt of the LAPIC from the guest; None if nothing does.
 
     A tick that is pending with nothing in its way is returned as well.
+
+    Args:
+        testimony: what the guest has read.
+        vector: the tick's.
+        off: whether the guest's interrupts stay off; see `Hearing.interrupts_off`.
     """
     bit = 1 << (vector & 31)
-    if not testimony.interrupt_flag:
+    if off:
         return Cause.NOT_DELIVERABLE, "the guest runs with interrupts off"
     stuck = [each for each in testimony.in_service(vector) if each >> 4 >= vector >> 4]
     if stuck:

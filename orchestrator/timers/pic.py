@@ -75,7 +75,7 @@ class PicTimer(ArmedTimer):
         read = self._read_out(last)
         if last.lvtt & bit:
             return Cause.NOT_DELIVERABLE, f"the PIC masks the {self.title}: {read}."
-        if not last.interrupt_flag:
+        if hearing.interrupts_off:
             return Cause.NOT_DELIVERABLE, f"the guest runs with interrupts off: {read}."
         if last.isr & bit:
             return (

@@ -193,6 +193,7 @@ def _decide(
         fired=_fired(part, evidence, save, config),
         lapic=part.lapic,
         slept_periods=_asked_apart(part, config) if sleeps else None,
+        interrupts_on=part.registers is not None and part.registers.interrupt_flag,
     )
     return config.timer.explain_silence(hearing)
 

@@ -46,6 +46,7 @@ def diagnosis(
     save: VcpuSave = SAVED,
     state: GuestState = SILENT,
     lapic: Lapic | None = None,
+    registers: Registers | None = None,
     testimonies: list[lines.Testimony] | None = None,
     progress: int = 2000,
     trace: str | None = None,
@@ -56,6 +57,7 @@ def diagnosis(
         advanced_ns=40_000_000,
         memory=[state, replace(state, progress=state.progress + progress)],
         lapic=lapic or Lapic(0x40, TMICT, frozenset(), frozenset()),
+        registers=registers,
         testimonies=TESTIMONIES if testimonies is None else testimonies,
         rescued=True,
     )
@@ -86,6 +88,24 @@ def test_a_guest_whose_counters_are_gone_from_its_memory_has_crashed(outcome: Ou
     assert found.cause is Cause.GUEST_CRASHED
     assert "no tick guest at 0x1000" in found.sentence
     assert correct(result, found).outcome is Outcome.CRASHED
+
+
+@pytest.mark.parametrize(
+    ("flags", "shown", "cause"),
+    [
+        ((0x246, 0x6), 0x6, Cause.LOST_INTERRUPT),
+        ((0x6, 0x246), 0x6, Cause.LOST_INTERRUPT),
+        ((0x6, 0x6), 0x246, Cause.LOST_INTERRUPT),
+        ((0x6, 0x6), 0x6, Cause.NOT_DELIVERABLE),
+    ],
+)
+def test_interrupts_that_are_off_for_a_moment_lose_no_tick(
+    flags: tuple[int, int], shown: int, cause: Cause
+) -> None:
+    """The guest accounts for time that it did not run, such as a look takes."""
+    said = [replace(each, flags=one) for each, one in zip(TESTIMONIES, flags, strict=True)]
+    registers = Registers(0x7C34, shown, False)
+    assert diagnosis(testimonies=said, registers=registers).cause is cause
 
 
 def test_a_lost_interrupt() -> None:

@@ -1,4 +1,4 @@
-"""Which candidates lose under which hypothesis."""
+"""The candidates that lose under each hypothesis."""
 
 from collections.abc import Iterator, Sequence
 

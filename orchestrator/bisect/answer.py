@@ -27,7 +27,7 @@ _ODDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What was seen of one candidate, and of those with the same kernel."""
+    """The boots and loads of one candidate, and of those with the same kernel."""
 
     candidate: Candidate
     boots: int
@@ -55,7 +55,7 @@ class NotTested:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a bisection has found so far."""
+    """The answer of a bisection, as far as it has one."""
 
     ending: Ending | None
     """None: it is not at its end."""
@@ -63,7 +63,7 @@ class Answer:
     what: str
     """The word for a candidate: commit, kernel or QEMU."""
     probability: float
-    """Of the culprits, if there are any; otherwise of the ending."""
+    """The probability of the culprits, if there are any; otherwise that of the ending."""
     culprits: tuple[Candidate, ...]
     """The likeliest culprit; several if no test can tell them apart."""
     losing: Side
@@ -75,7 +75,7 @@ class Answer:
     """The loss rate of losing candidates: the ends of its credible range, and its median between
     them. None before a loss."""
     change: str
-    """What says that losing candidates have different rates; empty if nothing does."""
+    """A sentence if losing candidates seem to have different rates; otherwise empty."""
     not_tested: tuple[NotTested, ...]
     min_rate: float
     candidates: int

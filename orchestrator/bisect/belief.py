@@ -1,4 +1,4 @@
-"""What the tests say: the probability of each culprit, and of each loss rate with it.
+"""The probability of each culprit after the tests, and of each loss rate with it.
 
 A clean kernel loses at `GOOD_RATE`, and a losing one at a rate that all losing kernels share
 and nobody knows. With a small probability, a losing kernel has a rate of its own: so a
@@ -31,7 +31,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All that the tests have shown so far."""
+    """The results of all tests so far."""
 
     counts: Mapping[int, Counts]
     """By candidate; of those with one kernel, by the first one."""

@@ -35,7 +35,7 @@ class History:
 
     candidates: tuple[Candidate, ...]
     parents: tuple[tuple[int, ...], ...]
-    """Of each candidate: the indices of its parents within the history."""
+    """The indices of each candidate's parents within the history."""
 
     def __post_init__(self) -> None:
         _check(self.candidates, self.parents)

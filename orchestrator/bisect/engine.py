@@ -24,7 +24,7 @@ _TRIES_AT_END, _TRIES = 2, 1
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What is about to be tested, and what is known by then."""
+    """The next test, and the knowledge before it."""
 
     step: Step
     candidate: Candidate

@@ -20,7 +20,7 @@ from orchestrator.verdict.verdict import Verdict
 GOOD, BAD, SKIP = 0, 1, 125
 
 
-#: What is added to losttick's own exit codes to end a bisection.
+#: A bisection ends at this number plus losttick's own exit code.
 ABORT = 200
 
 
@@ -37,7 +37,7 @@ class Answer:
 
     @property
     def word(self) -> str:
-        """What git makes of the code: `good`, `bad`, `skip` or `abort`."""
+        """Git's reading of the code: `good`, `bad`, `skip` or `abort`."""
         return _WORDS.get(self.code, "abort")
 
 

@@ -1,7 +1,6 @@
 """Tests kernels in a lab: commits of a git tree, Debian's versions, and whatever a lab boots."""
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,16 @@ from pathlib import Path
 from orchestrator.bisect.candidate import Candidate
 from orchestrator.bisect.judge import judged
 from orchestrator.bisect.pace import Pace
-from orchestrator.bisect.tester import Cost, Needs, Same, Stage, Tested, Untestable
+from orchestrator.bisect.runs import Runs
+from orchestrator.bisect.tester import (
+    Cost,
+    Needs,
+    Same,
+    Stage,
+    Tested,
+    Untestable,
+    most_tests,
+)
 from orchestrator.errors import LosttickError
 from orchestrator.lab.arms import Arm
 from orchestrator.lab.emulator.bochs import Bochs
@@ -97,9 +105,11 @@ class LabTester:
     confidence: float = 0.95
     """Of the intervals in the results; the bisection does not use them."""
     _pace: Pace = field(default_factory=lambda: Pace(Cost(90.0, 1.5)))
-    _ran: dict[str, str] = field(default_factory=dict)
-    """Names of the candidates that were tested, by the digests of their kernels."""
-    _built: set[str] = field(default_factory=set)
+    _runs: Runs = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare for the first run."""
+        self._runs = Runs(self.out)
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -107,11 +117,10 @@ class LabTester:
         return {**self.kernels.settings, "in": "lab", "emulator": self.bochs.origin}
 
     def needs(self, candidates: int) -> Needs:
-        """See `Tester`. No more candidates are tested than halving takes, twice."""
-        tested = min(candidates, 2 * candidates.bit_length() + 4)
+        """See `Tester`."""
         each = _RUN + (_BUILT if isinstance(self.kernels, Commits) else _PACKAGED)
         words = (*self.kernels.words, "Each is booted on an emulated CPU with APICv.")
-        return Needs(self.kernels.room_bytes + tested * each, words)
+        return Needs(self.kernels.room_bytes + most_tests(candidates) * each, words)
 
     def cost(self, candidate: Candidate) -> Cost:
         """See `Tester`."""
@@ -126,15 +135,8 @@ class LabTester:
         await in_thread(check_ready, [self.kernels.name(each) for each in candidates], ())
 
     def tested_before(self, name: str, signature: str) -> None:
-        """Note a test of an earlier session, so that its kernel is not tested again as another's.
-
-        Args:
-            name: of the candidate.
-            signature: of `Tested`.
-        """
-        self._built.add(name)
-        if signature:
-            self._ran.setdefault(signature, name)
+        """See `Tester`."""
+        self._runs.tested(name, signature)
 
     async def test(
         self, candidate: Candidate, loads: int, losses: int = 1
@@ -149,30 +151,19 @@ class LabTester:
                 raise
             return Untestable(str(error), time.monotonic() - began_s, Stage.BUILD)
         signature = await in_thread(lambda: found.digest)
-        first = candidate.name not in self._built
-        self._built.add(candidate.name)
-        if first and self._ran.get(signature, candidate.name) != candidate.name:
+        if self._runs.meets_again(candidate.name, signature):
             return Same(signature, time.monotonic() - began_s)
-        folder = self._folder(found)
+        folder = self._runs.folder(found.title)
         plan = lab_plan(loads, confidence=self.confidence, seed=self.seed, stop_after=losses)
         ready_s = time.monotonic()
         result = await run_lab([Arm(found)], plan, folder, bochs=self.bochs, say=self.say)
         ended_s = time.monotonic()
         told = judged(result, ended_s - began_s, folder, signature)
         if isinstance(told, Tested):
-            self._ran.setdefault(signature, candidate.name)
+            self._runs.tested(candidate.name, signature)
             boot_s = result.cells[0].lab.boot_s if result.cells[0].lab else None
             self._pace.add(ready_s - began_s + (boot_s or 0.0), told.loads, ended_s - began_s)
         return told
-
-    def _folder(self, found: Kernel) -> Path:
-        """Make the folder of a test."""
-        title = re.sub(r"[^A-Za-z0-9._@+-]", "_", found.title)[-80:]
-        number = 1
-        while (folder := self.out / f"{title}-{number}").exists():
-            number += 1
-        folder.mkdir(parents=True)
-        return folder
 
     async def close(self) -> None:
         """Do nothing: a lab ends with its test."""

@@ -1,7 +1,6 @@
 """Tests QEMU binaries on this host's KVM."""
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,16 @@ from pathlib import Path
 from orchestrator.bisect.candidate import Candidate
 from orchestrator.bisect.judge import judged
 from orchestrator.bisect.pace import Pace
-from orchestrator.bisect.tester import Cost, Needs, Same, Stage, Tested, Untestable
+from orchestrator.bisect.runs import Runs
+from orchestrator.bisect.tester import (
+    Cost,
+    Needs,
+    Same,
+    Stage,
+    Tested,
+    Untestable,
+    most_tests,
+)
 from orchestrator.campaign.run import run_plan
 from orchestrator.direct.witness import ask_this_host
 from orchestrator.host.errors import NotQemuError, QemuStartError
@@ -41,9 +49,11 @@ class QemuTester:
     say: Callable[[str], None] = silent
     confidence: float = 0.95
     _pace: Pace = field(default_factory=lambda: Pace(Cost(8.0, 0.1)))
-    _ran: dict[str, str] = field(default_factory=dict)
-    """Names of the candidates that were tested, by the digests of their binaries."""
-    _met: set[str] = field(default_factory=set)
+    _runs: Runs = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare for the first run."""
+        self._runs = Runs(self.out)
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -54,7 +64,7 @@ class QemuTester:
     def needs(self, candidates: int) -> Needs:
         """See `Tester`."""
         return Needs(
-            min(candidates, 2 * candidates.bit_length() + 4) * _RUN,
+            most_tests(candidates) * _RUN,
             ("Each QEMU runs the tick guest on this host's KVM.",),
         )
 
@@ -63,10 +73,8 @@ class QemuTester:
         return self._pace.cost
 
     def tested_before(self, name: str, signature: str) -> None:
-        """Note a test of an earlier session; see `LabTester.tested_before`."""
-        self._met.add(name)
-        if signature:
-            self._ran.setdefault(signature, name)
+        """See `Tester`."""
+        self._runs.tested(name, signature)
 
     async def test(
         self, candidate: Candidate, loads: int, losses: int = 1
@@ -79,9 +87,7 @@ class QemuTester:
         except OSError as error:
             why = f"reading {path}: {error.strerror}"
             return Untestable(why, time.monotonic() - began_s, Stage.BUILD)
-        first = candidate.name not in self._met
-        self._met.add(candidate.name)
-        if first and self._ran.get(signature, candidate.name) != candidate.name:
+        if self._runs.meets_again(candidate.name, signature):
             return Same(signature, time.monotonic() - began_s)
         plan = build_plan(
             {
@@ -95,7 +101,7 @@ class QemuTester:
             },
             COMMAND_LINE,
         )  # fmt: skip
-        folder = self._folder(path)
+        folder = self._runs.folder(str(path))
         self.say(f"{candidate.name}: up to {loads} loads")
         try:
             async with LocalQemus(plan.qemus, qemu_user=self.qemu_user) as qemus:
@@ -109,18 +115,9 @@ class QemuTester:
         seconds = time.monotonic() - began_s
         told = judged(result, seconds, folder, signature)
         if isinstance(told, Tested):
-            self._ran.setdefault(signature, candidate.name)
+            self._runs.tested(candidate.name, signature)
             self._pace.add(ready_s - began_s, told.loads, seconds)
         return told
-
-    def _folder(self, path: Path) -> Path:
-        """Make the folder of a test."""
-        title = re.sub(r"[^A-Za-z0-9._+-]", "_", str(path))[-80:].lstrip("_")
-        number = 1
-        while (folder := self.out / f"{title}-{number}").exists():
-            number += 1
-        folder.mkdir(parents=True)
-        return folder
 
     async def close(self) -> None:
         """Do nothing: a QEMU ends with its test."""

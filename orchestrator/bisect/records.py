@@ -34,7 +34,7 @@ class Begun:
     min_rate: _Rate
     confidence: _Rate
     candidates: tuple[tuple[str, str, str | None], ...]
-    """Of each candidate: name, summary and commit."""
+    """Name, summary and commit of each candidate."""
     parents: tuple[tuple[_Count, ...], ...]
     settings: dict[str, str]
     """Whatever the results depend on, by the tester."""

@@ -72,6 +72,11 @@ class Needs:
     """Sentences: what is built and booted, and where."""
 
 
+def most_tests(candidates: int) -> int:
+    """Return the tests that a bisection hardly ever exceeds: twice as many as halving takes."""
+    return min(candidates, 2 * candidates.bit_length() + 4)
+
+
 class Tester(Protocol):
     """Builds and boots candidates, and loads snapshots in them."""
 

@@ -1,0 +1,43 @@
+"""The folder of a fleet: the file it was begun with, its plan, its log and its runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class FleetFolder:
+    """Where things are in a fleet's folder."""
+
+    path: Path
+    """The folder, as an absolute path."""
+
+    @property
+    def file(self) -> Path:
+        """The fleet file as it was when the fleet began."""
+        return self.path / "fleet.toml"
+
+    @property
+    def plan(self) -> Path:
+        """The plan as it was when the fleet began.
+
+        Hosts get this one, so a plan that is edited meanwhile changes no run.
+        """
+        return self.path / "plan.toml"
+
+    @property
+    def log(self) -> Path:
+        """What was seen of the tasks, a line of JSON each time."""
+        return self.path / "fleet.jsonl"
+
+    @property
+    def scripts(self) -> Path:
+        """The folder of what is given to the engine."""
+        return self.path / "scripts"
+
+    def run(self, task: str) -> Path:
+        """Return the folder of a task's run: its journal and evidence."""
+        return self.path / "runs" / task
+
+    def output(self, task: str) -> Path:
+        """Return the file with what losttick and the engine printed for a task."""
+        return self.path / "output" / f"{task}.txt"

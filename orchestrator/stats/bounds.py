@@ -45,3 +45,13 @@ def exact_high(lost: int, trials: int, confidence: float) -> float:
     from scipy.special import betaincinv
 
     return float(betaincinv(lost + 1, trials - lost, confidence))
+
+
+def gamma_quantile(shape: float, probability: float) -> float:
+    """Return a quantile of the gamma distribution of scale 1.
+
+    An end of the exact interval of a Poisson count is such a quantile.
+    """
+    from scipy.special import gammaincinv
+
+    return float(gammaincinv(shape, probability))

@@ -10,8 +10,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.stats.exceed import log_comb
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 #: Most saves that the computation takes one by one. More are joined into blocks, in their order:
 #: to exchange whole blocks is exact, too.
@@ -23,6 +28,9 @@ _LEVELS, _MOST_LEVELS = 500, 20_000
 
 #: Steps of the computation to spend on finer scores.
 _STEPS = 1_000_000
+
+
+Score = TypeVar("Score", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,7 @@ def compare_scores(first: Sequence[float], second: Sequence[float]) -> Tails:
     size = -(-(len(first) + len(second)) // _MOST)
     by_save = Counter(first) + Counter(second)
     if len(first) + len(second) - max(by_save.values(), default=0) > _MOST:
-        first, second = _blocks(first, size), _blocks(second, size)
+        first, second = blocks(first, size), blocks(second, size)
     if not first or not second:
         return EQUAL
     steps, observed, common = _rounded(first, second)
@@ -125,7 +133,7 @@ def can_differ(first: int, second: int, level: float) -> bool:
     return math.log(2) - log_comb(first + second, first) <= math.log(level)
 
 
-def _blocks(scores: Sequence[float], size: int) -> Sequence[float]:
+def blocks(scores: Sequence[Score], size: int) -> Sequence[Score]:
     """Return the sums of whole blocks of scores. An unfinished block at the end is left out."""
     whole = len(scores) // size
     return [sum(scores[number * size : (number + 1) * size]) for number in range(whole)]
@@ -160,6 +168,28 @@ def _tails(steps: Sequence[int], common: int, drawn: int, observed: int) -> Tail
         drawn: how many scores are drawn.
         observed: the sum that was observed.
     """
+    sums, below = sums_of_drawn(steps, common, drawn)
+    return tails_at(sums, observed + below)
+
+
+def tails_at(sums: "npt.NDArray[np.float64]", place: int) -> Tails:
+    """Return the tails of a distribution from a place on, the place included in both."""
+    return Tails(min(1.0, float(sums[place:].sum())), min(1.0, float(sums[: place + 1].sum())))
+
+
+def sums_of_drawn(
+    steps: Sequence[int], common: int, drawn: int
+) -> "tuple[npt.NDArray[np.float64], int]":
+    """Return the distribution of the sum of scores that are drawn without replacement.
+
+    Args:
+        steps: the scores other than 0.
+        common: how many scores are 0.
+        drawn: how many scores are drawn.
+
+    Returns:
+        The probability of each sum, and the place of the sum 0 among them.
+    """
     import numpy as np  # slow to import
 
     below = -sum(each for each in steps if each < 0)
@@ -180,6 +210,4 @@ def _tails(steps: Sequence[int], common: int, drawn: int, observed: int) -> Tail
     weights = np.array(
         [math.exp(log_comb(common, n) - whole) if n <= common else 0.0 for n in others]
     )
-    sums = weights @ ways
-    place = observed + below
-    return Tails(min(1.0, float(sums[place:].sum())), min(1.0, float(sums[: place + 1].sum())))
+    return weights @ ways, below

@@ -1,26 +1,19 @@
 """`losttick run`: does this host lose ticks?"""
 
-import contextlib
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from orchestrator.campaign.accelerator import open_accel
-from orchestrator.campaign.run import run_plan
-from orchestrator.cli.events import events_to
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.exits import errors_to_exits, run_async
 from orchestrator.cli.history.keep import (
     AddToHistory,
-    Keeper,
     RunFailOnKinds,
     keeper,
     kinds_of_cells,
 )
 from orchestrator.cli.history.options import Db, HostName, Labels
-from orchestrator.cli.live import Show
 from orchestrator.cli.options import (
     AsJson,
     CommandDeadline,
@@ -32,30 +25,22 @@ from orchestrator.cli.options import (
     StopAfter,
     raised_deadlines,
 )
-from orchestrator.cli.out import cut_short, out_folder, run_to_resume
-from orchestrator.cli.reports import ReportOption, Reports, reports_of
-from orchestrator.cli.resume_options import refuse_with_resume
-from orchestrator.cli.run_result import end_run
-from orchestrator.cli.service import with_status
+from orchestrator.cli.reports import ReportOption, reports_of
+from orchestrator.cli.resume_options import refuse_nameless, refuse_with_resume
+from orchestrator.cli.run_work import Asked, Work
 from orchestrator.cli.whole import Whole
-from orchestrator.clock import Deadlines
-from orchestrator.direct.witness import ask_this_host
 from orchestrator.guest.apic import Apic
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
-from orchestrator.host.cpus import vcpus_at_a_time
-from orchestrator.host.qemus import LocalQemus
-from orchestrator.journal.file import JOURNAL
+from orchestrator.host.expected_kernel import check_kernel
 from orchestrator.plan.axes import Axes
 from orchestrator.plan.choices import AccelChoice, Requirement
 from orchestrator.plan.faults import COMMAND_LINE
 from orchestrator.plan.load import build_plan, load_plan, merge
-from orchestrator.plan.plan import Plan
 from orchestrator.registry import Registry
 from orchestrator.snapshot.method import CycleKind, Method, Resume
 from orchestrator.timers.registry import TIMERS
-from orchestrator.verdict.run import judge_run
 from orchestrator.vm.config import Firmware, IrqChip, VmstateDisk
 
 _AXES = "Axes: each may be given more than once, and every combination is a cell"
@@ -231,6 +216,29 @@ def run(
             metavar="DIR",
         ),
     ] = None,
+    resume_or_start: Annotated[
+        bool,
+        typer.Option(
+            "--resume-or-start",
+            help="Continue the run in --out if there is one of the same plan; else start it. A "
+            "run that has ended is printed again.",
+        ),
+    ] = False,
+    expect_kernel: Annotated[
+        str | None,
+        typer.Option(
+            help="Run only if `uname -r` prints this; else end with exit code 4.",
+            metavar="RELEASE",
+        ),
+    ] = None,
+    exclusive: Annotated[
+        bool,
+        typer.Option(
+            "--exclusive",
+            help="Run only if no other run with --exclusive has this host; else end with exit "
+            "code 6.",
+        ),
+    ] = False,
     out: Out = None,
     report: ReportOption = None,
     history: AddToHistory = False,
@@ -265,72 +273,20 @@ def run(
             "stop_after": stop_after,
         },
     }  # fmt: skip
-    deadlines = raised_deadlines(command_deadline, state_deadline)
     with errors_to_exits(as_json=as_json, fail_on=kinds_of_cells(fail_on)):
-        reports = reports_of(report, as_json=as_json, out=out)
-        kept = keeper(fail_on, add=history, labels=label, host=host, db=db)
+        check_kernel(expect_kernel)
+        asked = Asked(
+            raised_deadlines(command_deadline, state_deadline), qemu_user,
+            reports_of(report, as_json=as_json, out=out),
+            keeper(fail_on, add=history, labels=label, host=host, db=db),
+            parallel, events, expect_kernel, exclusive, shared_out, by_phase, as_json,
+        )  # fmt: skip
         if resume:
-            refuse_with_resume(plan, out, given)
-            work = _Work(
-                resume, deadlines, qemu_user, reports, kept, resume=True, shared_out=shared_out
-            )
+            refuse_with_resume(plan, out, given, or_start=resume_or_start)
+            work = Work(resume, asked, may_resume=True)
         else:
+            refuse_nameless(out, resume_or_start=resume_or_start)
             built = load_plan(plan, given) if plan else build_plan(merge({}, given), COMMAND_LINE)
-            work = _Work(out, deadlines, qemu_user, reports, kept, built, shared_out=shared_out)
-        code = run_async(lambda: _run(work, parallel, events, by_phase=by_phase, as_json=as_json))
+            work = Work(out, asked, built, may_resume=resume_or_start)
+        code = run_async(work.run)
     raise typer.Exit(code)
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """The run to start, or the run in `out` to resume."""
-
-    out: Path | None
-    deadlines: Deadlines
-    qemu_user: str | None
-    reports: Reports
-    keeper: Keeper
-    plan: Plan | None = None
-    resume: bool = False
-    shared_out: bool = False
-
-
-async def _run(
-    work: _Work,
-    parallel: int | None,
-    events: Path | None,
-    *,
-    by_phase: bool,
-    as_json: bool,
-) -> ExitCode:
-    resumed = await run_to_resume(work.out if work.resume else None, shared=work.shared_out)
-    if resumed and resumed.finished and work.out:
-        result = judge_run(resumed, work.out / JOURNAL)
-        return await end_run(
-            work.keeper, result, work.out, work.reports, by_phase=by_phase, as_json=as_json
-        )
-    plan = resumed.plan if resumed else work.plan
-    assert plan is not None
-    new = out_folder(work.out, shared=work.shared_out)
-    folder_of = contextlib.nullcontext(work.out) if resumed else new
-    with (
-        folder_of as folder,
-        Show(plan.limits.confidence) as show,
-        events_to(events, show) as heard,
-        work.reports.streamed(heard) as (progress, reports),
-    ):
-        assert folder is not None
-        with cut_short(lambda: show.cut_short(folder, resumable=True), folder, reports):
-            async with LocalQemus(plan.qemus, work.deadlines, work.qemu_user) as qemus:
-                if why := (await qemus.first()).user.why_root:
-                    show.say(f"QEMU runs as root, as {why}")
-                host = await qemus.first()
-                auto = resumed.auto if resumed else open_accel(plan, host.facts, show.say)
-                result = await run_plan(
-                    host, plan, auto, folder, with_status(progress),
-                    qemus=qemus.opener, parallel=parallel or vcpus_at_a_time(), resumed=resumed,
-                    ask=ask_this_host, shared_out=work.shared_out,
-                )  # fmt: skip
-    return await end_run(
-        work.keeper, result, folder, reports, work.reports, by_phase=by_phase, as_json=as_json
-    )

@@ -1,0 +1,1 @@
+"""Runs tasks of a fleet on hosts through SSH."""

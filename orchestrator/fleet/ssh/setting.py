@@ -1,0 +1,46 @@
+"""What all visits of a fleet share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.fleet.fleet_file import FleetFile, Host
+from orchestrator.fleet.folder import FleetFolder
+from orchestrator.fleet.ssh.connection import Address
+from orchestrator.fleet.ssh.kept import Kept
+from orchestrator.fleet.ssh.reply import Facts
+from orchestrator.fleet.task import Task
+
+#: Where OpenSSH looks for the keys of hosts.
+_KNOWN_HOSTS = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all visits of a fleet share."""
+
+    fleet: FleetFile
+    base: Path
+    """The folder from which paths in the fleet file count."""
+    folder: FleetFolder
+    kept: Kept
+    wheels: Mapping[str, Path]
+    """Wheels to install, by SHA-256; none if the hosts have losttick."""
+    allow_reboot: bool
+    busy_s: float
+    """Seconds before another try on a host on which another run goes on."""
+
+    def address(self, host: Host) -> Address:
+        """Return where a host is."""
+        named = self.fleet.ssh.known_hosts
+        files = (self.base / Path(named).expanduser(),) if named else _KNOWN_HOSTS
+        return Address(host, self.fleet.ssh, tuple(path.expanduser() for path in files))
+
+    def job(self, facts: Facts, task: Task) -> str:
+        """Return the folder of a task on its host."""
+        return f"{facts.folder}/runs/{self.kept.id}/{task.id}"
+
+    def entry(self, host: Host, release: str) -> str | None:
+        """Return the boot entry of a host's kernel, by what `uname -r` prints."""
+        kernels = [host.kernels.get(name, each) for name, each in self.fleet.kernels.items()]
+        return next((each.boot_entry for each in kernels if each.release == release), None)

@@ -1,0 +1,1 @@
+"""Runs a fleet's tasks as jobs of Slurm."""

@@ -29,12 +29,13 @@ Sample = Sequence[tuple[int, int]]
 
 #: Steps times rows of the computation, for all strata together and for one of them. Where more
 #: saves differ, whole blocks of them are exchanged, which is exact, too.
-_WORK, _MOST_WORK, _LEAST_WORK = 1_000_000, 8_000, 64
+_WORK, _MOST_WORK, _LEAST_WORK = 1_000_000, 4_000, 64
 
-#: Scores are rounded so that the sum of their sizes is at most this, and so that there are some
-#: levels for each of many scores. The scores depend on both samples together alone, so the test
-#: of rounded scores is exact.
-_LEVELS, _LEVELS_EACH, _MOST_LEVELS = 4_000, 2, 40_000
+#: Additions to spend on finer scores. Scores are rounded so that the sum of their sizes is at
+#: most this, for much work and for little. They depend on both samples together alone, so the
+#: test of rounded scores is exact.
+_ADDITIONS = 3_000_000
+_LEVELS, _MOST_LEVELS = 500, 4_000
 
 #: Most parts of a loss in which scores are counted before that.
 _FINEST = 10**12
@@ -79,11 +80,9 @@ def compare_strata(strata: Iterable[Stratum]) -> Tails:
     parts_of_one = min(math.lcm(*(each.totals[0] for each in telling)), _FINEST)
     scored = [_scores(each, work, parts_of_one) for each in telling]
     others = [_from_usual(first, second) for first, second in scored]
-    sizes = [abs(score) for first, second in others for score in (*first, *second) if score]
-    if not sizes:
+    unit = _unit(others)
+    if not unit:
         return EQUAL
-    levels = min(max(_LEVELS, _LEVELS_EACH * len(sizes)), _MOST_LEVELS)
-    unit = max(sum(sizes) / levels, math.gcd(*sizes))
     observed, place, parts = 0, 0, []
     for first, second in others:
         sums, zero, seen = _of_stratum(first, second, unit)
@@ -165,6 +164,19 @@ def _from_usual(first: Sequence[int], second: Sequence[int]) -> tuple[list[int],
     often = Counter(first) + Counter(second)
     usual = max(often, key=lambda score: (often[score], -score))
     return [each - usual for each in first], [each - usual for each in second]
+
+
+def _unit(strata: Sequence[tuple[Sequence[int], Sequence[int]]]) -> float:
+    """Return the unit to which scores are rounded; 0 if all scores are."""
+    width = additions = divisor = 0
+    for first, second in strata:
+        sizes = [abs(each) for each in (*first, *second) if each]
+        rows = min(len(sizes), len(first), len(second))
+        width += sum(sizes)
+        additions += len(sizes) * rows * sum(sizes)
+        divisor = math.gcd(divisor, *sizes)
+    levels = _ADDITIONS * width // max(additions, 1)
+    return max(width / min(max(levels, _LEVELS), _MOST_LEVELS), divisor)
 
 
 def _of_stratum(

@@ -32,14 +32,14 @@ _MISSED = 0.1
 
 #: Probability with which a clean end that loses may be clean in its first test. All that is clean
 #: later speaks for it, too.
-_MISSED_AT_END = 0.3
+_MISSED_AT_END = 0.5
 
 #: Probability with which a losing end of the lowest rate is taken for a clean one.
 _NEVER_MISSED = 0.01
 
 
 #: Probability of a culprit from which on the tests that are to confirm it tell most.
-_WORTH_CONFIRMING = 0.75
+_WORTH_CONFIRMING = 0.85
 
 #: Losses at the losing end. They say how many loads other candidates need, at no further boot.
 _LOSSES_AT_END = 6
@@ -126,7 +126,7 @@ def next_step(belief: Belief, tests: Sequence[Boot], costs: Callable[[int], Cost
         return Ending.ALWAYS
     if not _counts(belief, clean).loads:
         first = choose(belief, costs, [clean])
-        most = belief.loads_to_see(_MISSED_AT_END)
+        most = belief.loads_to_see(_MISSED_AT_END * share_of_error(belief))
         return Step(clean, min(first.loads, most) if first else 1, Phase.CLEAN_END)
     place = likeliest(belief)
     missing = _confirm(belief, tests, place) if place.probability >= _WORTH_CONFIRMING else None
@@ -141,13 +141,17 @@ def next_step(belief: Belief, tests: Sequence[Boot], costs: Callable[[int], Cost
 
 
 def enough(belief: Belief) -> float:
-    """Return the probability with which an answer is given.
+    """Return the probability with which an answer is given."""
+    return 1 - share_of_error(belief) * (1 - belief.rules.confidence)
+
+
+def share_of_error(belief: Belief) -> float:
+    """Return how much of the stated error an answer may use.
 
     The prior probabilities are lower for rarer losses, so too few loads pass for enough then.
-    The rarer the losses seem to be, the less of the stated error may an answer use.
+    The rarer the losses seem to be, the less of the error may be used.
     """
-    share = min(1.0, 3.2 * math.sqrt(belief.expected_rate()))
-    return 1 - share * (1 - belief.rules.confidence)
+    return min(1.0, 2.4 * math.sqrt(belief.expected_rate()))
 
 
 def likeliest(belief: Belief) -> Place:

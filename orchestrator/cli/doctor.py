@@ -17,6 +17,8 @@ from orchestrator.cli.text import Styled, print_json, say
 from orchestrator.doctor.android import AndroidCheckup, examine_android
 from orchestrator.doctor.examine import examine
 from orchestrator.doctor.findings import Checkup
+from orchestrator.doctor.health import drain
+from orchestrator.doctor.health import health as look_at_health
 from orchestrator.doctor.mends import fix as mend_host
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.plain import plain
@@ -38,14 +40,28 @@ def doctor(
         bool,
         typer.Option("--android", help="Look for what `losttick android` needs instead."),
     ] = False,
+    health: Annotated[
+        bool,
+        typer.Option(
+            "--health",
+            help="For Slurm's HealthCheckProgram: look only at /dev/kvm, processes that a run "
+            "left, and room; drain this node if one of them is bad.",
+        ),
+    ] = False,
     qemu_user: QemuUser = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what can be tested on this host, what can't, and why.
 
     Exit codes: 0 if `losttick run` (with --android, `losttick android`) can
-    give a verdict here, 3 if not; 2 bad usage; 4 if --fix failed.
+    give a verdict here, 3 if not; 2 bad usage; 4 if --fix failed. With
+    --health: 0 if this node is fit for a run, 3 if not; 4 if Slurm could not
+    drain it.
     """
+    if health:
+        with errors_to_exits(as_json=as_json):
+            healthy = _health(as_json=as_json)
+        raise typer.Exit(ExitCode.CLEAN if healthy else ExitCode.UNFIT)
 
     async def look() -> Checkup:
         return await (examine_android(Sdk.of_user()) if android else examine(qemu, qemu_user))
@@ -53,6 +69,18 @@ def doctor(
     with errors_to_exits(as_json=as_json):
         code = run_async(lambda: _doctor(look, fix=fix, as_json=as_json))
     raise typer.Exit(code)
+
+
+def _health(*, as_json: bool) -> bool:
+    findings = look_at_health()
+    if as_json:
+        print_json({"findings": plain(findings)})
+    for finding in findings if not as_json else ():
+        say(f"{'good' if finding.good else 'bad'}: {finding.in_words}")
+    reason = drain(findings)
+    if reason is not None:
+        say(f"this node is drained: {reason}. Once it is mended: scontrol update State=RESUME")
+    return reason is None
 
 
 async def _doctor(look: Callable[[], Awaitable[Checkup]], *, fix: bool, as_json: bool) -> ExitCode:

@@ -18,6 +18,9 @@ JUDGED = frozenset({
     ExitCode.CLEAN, ExitCode.AFFECTED, ExitCode.UNFIT, ExitCode.ANOMALOUS, ExitCode.INCONCLUSIVE,
 })  # fmt: skip
 
+#: Codes with which losttick ends only if it has run.
+_FINDINGS = frozenset({ExitCode.CLEAN, ExitCode.AFFECTED, ExitCode.ANOMALOUS})
+
 #: The codes of sh for a program that can't be started, and that isn't there.
 _NO_PROGRAM = frozenset({126, 127})
 
@@ -135,14 +138,12 @@ def ended_with(task: str, code: int, folder: FleetFolder) -> tuple[TaskState, st
             return TaskState.ENDED, "", code
         if code == ExitCode.UNFIT and ended is None:  # nothing was fit: there is no journal
             return TaskState.ENDED, _words(task, folder), code
-        if code in JUDGED:
-            return (
-                TaskState.FAILED,
+        if code in _FINDINGS:
+            why = (
                 f"losttick ended with {code} there, but {folder.run(task)} has no run that came "
-                f"to its end: is this folder the one that the node sees?"
-                f"{_last_words(task, folder)}",
-                code,
+                "to its end: is this folder the one that the node sees?"
             )
+            return TaskState.FAILED, f"{why}{_last_words(task, folder)}", code
     if code == ExitCode.INTERRUPTED:
         return TaskState.FAILED, f"SIGTERM ended it before its end. {_RESUMES}", code
     if code in _NO_PROGRAM:

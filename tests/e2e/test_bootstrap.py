@@ -198,12 +198,14 @@ def test_packages_are_installed_once(clone: Clone) -> None:
 
 
 class Server:
-    """What a clone sees of PostgreSQL: no server's programs, and a folder instead of /etc."""
+    """What a clone sees of servers: none of their programs, and folders instead of /etc."""
 
     def __init__(self, clone: Clone, place: Path) -> None:
         self.conf = place / "etc" / "createcluster.d" / "losttick.conf"
         script = (clone.place / "bootstrap").read_text()
+        self.no_sshd = place / "ssh" / "sshd_not_to_be_run"
         for real, ours in (("/etc/postgresql-common", place / "etc"),
+                           ("/etc/ssh", place / "ssh"), ("/usr/sbin/sshd", place / "sshd"),
                            ("/usr/lib/postgresql", place / "lib")):  # fmt: skip
             assert real in script
             script = script.replace(real, str(ours))
@@ -213,7 +215,7 @@ class Server:
         #: An apt that notes what it sees in that folder as it installs.
         self.apt = (
             f'[ "$1" = install ] || exit 0; echo "$*" >>"{self.seen}"; '
-            f'cat "{self.conf}" >>"{self.seen}" || exit 9; '
+            f'cat "{self.conf}" >>"{self.seen}" || exit 9; [ -e "{self.no_sshd}" ] || exit 8; '
         )
 
 
@@ -233,7 +235,9 @@ def test_no_database_is_made_and_no_server_started(
     clone.tool("python3", "exit 1")  # the end
     assert clone.bootstrap("test").returncode == 70
     installed, conf = server.seen.read_text().splitlines()
-    assert " postgresql " in installed
+    assert " postgresql" in installed
+    assert " openssh-server" in installed
+    assert server.no_sshd.exists(), "the server would start at the next boot"
     assert conf == "create_main_cluster=false"
     assert not server.conf.parent.exists(), "whoever wants a server later gets one"
 
@@ -248,6 +252,7 @@ def test_what_root_is_to_paste_starts_no_server_either(clone: Clone, server: Ser
     subprocess.run(["sh", "-c", pasted], env=clone.environment, check=True)
     assert server.seen.read_text().splitlines()[1] == "create_main_cluster=false"
     assert not server.conf.exists()
+    assert server.no_sshd.exists()
 
 
 def test_without_postgresql_nothing_is_said_to_it(clone: Clone, server: Server) -> None:

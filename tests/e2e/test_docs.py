@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.fleet.fleet_file import FleetFile
 from orchestrator.plan.load import build_plan
 from tests.support.docs import Block, blocks
 from tests.support.places import DOCS
@@ -45,4 +46,5 @@ def test_python_has_types(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=lambda block: block.name)
 def test_plans(block: Block) -> None:
-    assert build_plan(tomllib.loads(block.text), block.name)
+    table = tomllib.loads(block.text)
+    assert FleetFile.model_validate(table) if "engine" in table else build_plan(table, block.name)

@@ -218,7 +218,7 @@ def start(job: str, command: list[str], source: str) -> None:
     with (place / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not is_running(place):
-            for old in ("exit.json", "cancelled"):
+            for old in ("job.json", "exit.json", "cancelled"):
                 (place / old).unlink(missing_ok=True)
             watcher = place / "watch.py"
             watcher.write_text(source)
@@ -229,7 +229,7 @@ def start(job: str, command: list[str], source: str) -> None:
                     start_new_session=True,
                 )  # fmt: skip
             until = time.monotonic() + 30
-            while not (is_running(place) or (place / "exit.json").exists()):
+            while not ((place / "job.json").exists() or (place / "exit.json").exists()):
                 if time.monotonic() > until:
                     raise OSError(0, "starting the run: its watcher did not start in 30 s")
                 time.sleep(0.02)

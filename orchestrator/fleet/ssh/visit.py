@@ -53,18 +53,26 @@ class Visit:
         """When the host answered last."""
         self._reached = False
         """True once the host has answered."""
-        self._skew = ""
+        self._notes = ""
+        """What is wrong with the host, and ends nothing."""
         self._running: set[str] = set()
         """Ids of tasks whose runs go on."""
 
     async def run(self, tasks: Sequence[Task]) -> None:
         """Bring tasks to their ends. What goes wrong is told, and never raised."""
-        left = await self._without_over(tasks)
-        last = None
+        left: list[Task] = []
+        last: Seen | None = None
+        told = True
+        for task in tasks:
+            if seen := self._over(task):
+                await self._tell(seen)
+                last = seen
+            else:
+                left.append(task)
         while left:
             try:
                 task = left[await self._next(left)]
-                last = await self._to_end(task)
+                last, told = await self._to_end(task), False
                 left.remove(task)
             except Exception as error:
                 why = self._words(error)
@@ -73,20 +81,16 @@ class Visit:
                 return
             if left:
                 await self._tell(last)
-        if last is not None:
-            await self._tell(await self._home(tasks, last))
+        if last is not None and self._setting.kept.home(self._host.name):
+            last, told = await self._home(tasks, last), False
+        if last is not None and not told:
+            await self._tell(last)
 
-    async def _without_over(self, tasks: Sequence[Task]) -> list[Task]:
-        """Tell the tasks whose runs were brought before; return the others."""
-        left = []
-        for task in tasks:
-            if over := self._setting.kept.over(task.id):
-                await self._say(task, TaskState.ENDED, over[1], exit_code=over[0])
-            elif task.why_not:
-                await self._say(task, TaskState.FAILED, task.why_not)
-            else:
-                left.append(task)
-        return left
+    def _over(self, task: Task) -> Seen | None:
+        """Return how a task ended whose run was brought before, or that can't be run."""
+        if over := self._setting.kept.over(task.id):
+            return self._seen(task, TaskState.ENDED, over[1], exit_code=over[0])
+        return self._seen(task, TaskState.FAILED, task.why_not) if task.why_not else None
 
     async def _next(self, left: Sequence[Task]) -> int:
         """Return the number of the task that needs no boot, else of the first."""
@@ -144,7 +148,7 @@ class Visit:
                 f"{self._host.name} was booted {_MOST_BOOTS} times into the entry "
                 f"{task.boots.boot_entry}, and does not run {task.boots.release}",
             )
-        why = "; ".join(filter(None, [outcome.why, self._skew]))
+        why = "; ".join(filter(None, [outcome.why, self._notes]))
         return self._seen(task, outcome.state, why, outcome.exit_code)
 
     async def _boot(self, task: Task, needs: NeedsKernelError) -> str:
@@ -194,7 +198,7 @@ class Visit:
                     facts = await connection.ask(
                         "facts", Facts, folder=self._setting.fleet.ssh.folder
                     )
-                    self._skew = self._skew_of(facts, begun)
+                    self._notes = notes_on(self._host.name, facts, begun, time.time())
                     self._heard, self._reached, tries = time.monotonic(), True, 0
                     try:
                         return await work(connection, facts)
@@ -215,15 +219,6 @@ class Visit:
         if self._reached or runs or self._setting.kept.home(self._host.name):
             return self._setting.fleet.ssh.boot_s
         return 0
-
-    def _skew_of(self, facts: Facts, asked_at: float) -> str:
-        """Return words on the host's clock, if it is wrong or ours is."""
-        answered_at = time.time()
-        ahead = facts.time - (asked_at + answered_at) / 2
-        if abs(ahead) <= MOST_SKEW_S + (answered_at - asked_at) / 2:
-            return ""
-        side = "ahead of" if ahead > 0 else "behind"
-        return f"the clock of {self._host.name} is {abs(ahead):,.0f} s {side} this computer's"
 
     def _words(self, error: Exception) -> str:
         if isinstance(error, LosttickError):
@@ -248,3 +243,25 @@ class Visit:
 
 async def _itself(facts: Facts) -> Facts:
     return facts
+
+
+def notes_on(host: str, facts: Facts, asked_at: float, answered_at: float) -> str:
+    """Return words on what is wrong with a host, and ends nothing.
+
+    Args:
+        host: its name.
+        facts: what it answered.
+        asked_at: when it was asked, by this computer's clock.
+        answered_at: when its answer was there.
+    """
+    notes = []
+    ahead = facts.time - (asked_at + answered_at) / 2
+    if abs(ahead) > MOST_SKEW_S + (answered_at - asked_at) / 2:
+        side = "ahead of" if ahead > 0 else "behind"
+        notes.append(f"the clock of {host} is {abs(ahead):,.0f} s {side} this computer's")
+    if facts.kills_at_logout:
+        notes.append(
+            f"{host} ends a run when the connection is lost (KillUserProcesses): run "
+            "`loginctl enable-linger` there"
+        )
+    return "; ".join(notes)

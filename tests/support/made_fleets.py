@@ -1,10 +1,16 @@
-"""What the hosts of made fleets tested, with losses drawn at rates of the test's choice."""
+"""Made fleets: what their hosts tested, and folders of their runs."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from orchestrator.fleet.fleet_file import FleetFile
+from orchestrator.fleet.folder import FleetFolder
+from orchestrator.fleet.task import Task, tasks
 from orchestrator.fleet.tested import Tested
+from tests.support.made_runs import Load, exactly, make_run, other
 from tests.support.simulated_campaigns import Draw, alike
 from tests.support.simulated_saves import draw_saves
 
@@ -57,3 +63,35 @@ def made(
     """Return what a host tested, from the loads and the losses of its saves."""
     loads, lost = (sum(each) for each in zip(*saves, strict=True))
     return Tested(host, kernel, cell, loads, lost, 0, tuple(saves), rule_out, blind)
+
+
+#: The releases of the kernels of made fleets.
+RELEASES = {"old": "6.1.0-1-amd64", "new": "6.12.0-2-amd64", "newest": "7.0.0", "next": "7.1.0-rc1"}
+
+
+def make_fleet(
+    folder: Path, hosts: Sequence[str], kernels: Sequence[str] = ("old", "new"), **more: Any
+) -> tuple[FleetFolder, list[Task]]:
+    """Make the folder of a fleet without runs; return it and the fleet's tasks."""
+    found = FleetFile.model_validate(
+        {
+            "engine": "ssh",
+            "kernels": {name: {"release": RELEASES[name]} for name in kernels},
+            "hosts": [{"name": name} for name in hosts],
+        } | more
+    )  # fmt: skip
+    place = FleetFolder(folder)
+    (folder / "runs").mkdir(parents=True)
+    return place, tasks(found)
+
+
+def make_task_run(
+    folder: FleetFolder, task: Task, loads: Iterable[Load] | None = None, **how: Any
+) -> Path:
+    """Make the run of a task, by default one without a loss, on a machine of the host's own."""
+    kernel = RELEASES.get(task.kernel, "6.6.6")
+    return make_run(
+        folder.run(task.id), exactly(0, 299) if loads is None else loads,
+        **{"facts": other(kernel=kernel), "machine": f"machine of {task.host}",
+           "seed": sum(map(ord, task.id))} | how,
+    )  # fmt: skip

@@ -55,6 +55,7 @@ def make_run(
     ended_at: str = "2026-11-26T02:02:03.004Z",
     ends: bool = True,
     seed: int = 1,
+    machine: str = "machine",
     **limits: Any,
 ) -> Path:
     """Write the journal of a run into a new folder; return the folder.
@@ -72,6 +73,7 @@ def make_run(
         ended_at: when it ended.
         ends: whether it has come to its end.
         seed: of the run.
+        machine: the digest of the host's machine.
         limits: of the plan.
     """
     plan = build_plan(
@@ -82,7 +84,7 @@ def make_run(
     by_cell = loads if isinstance(loads, Mapping) else dict.fromkeys((c.id for c in cells), loads)
     records: list[Record] = [
         RunRecord(FORMAT, losttick, seed, {"tick": "5" * 64}, at=began_at, boot_id="boot",
-                  machine="machine"),
+                  machine=machine),
         HostRecord(facts),
         PlanRecord(plan.model_dump(mode="json"), tuple(cells), Accel.KVM),
     ]  # fmt: skip

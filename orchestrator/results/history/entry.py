@@ -70,7 +70,7 @@ def entry(folder: Path, about: About = About()) -> Entry:
         )
     known = _known(folder)
     about = About(tuple(dict.fromkeys((*known.labels, *about.labels))), about.host or known.host)
-    return _entry(folder, report, report.result, about)
+    return entry_of(folder, report, report.result, about)
 
 
 def checked_name(name: str, what: str) -> str:
@@ -129,7 +129,8 @@ def host_key(machine: str, facts: HostFacts) -> str:
     return f"{machine[:12] or 'unknown'}:{model}"
 
 
-def _entry(folder: Path, report: Report, result: RunResult, about: About) -> Entry:
+def entry_of(folder: Path, report: Report, result: RunResult, about: About) -> Entry:
+    """Return a run that was read, for the history; what its folder says of labels is not asked."""
     arm = arm_of(result, "")
     tested = {cell.id: cell for cell in arm.cells}
     rows: list[dict[str, Any]] = []

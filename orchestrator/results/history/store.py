@@ -72,27 +72,40 @@ class History:
         Returns:
             The run's number, and whether it is new.
         """
+        (added,) = self.add_all([entry])
+        return added
+
+    def add_all(self, entries: Sequence[Entry]) -> list[tuple[int, bool]]:
+        """Add runs, or replace what was known of them, all in one transaction.
+
+        Args:
+            entries: runs with different identities.
+
+        Returns:
+            Each run's number, and whether it is new.
+        """
         with self._database.change("adding a run to") as connection:
-            make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-            known = connection.scalar(
-                select(RUNS.c.id).where(RUNS.c.identity == entry.run["identity"])
-            )
-            statement = make(RUNS).values(**entry.run)
-            changed = {name: value for name, value in entry.run.items() if name != "identity"}
-            number = connection.scalar(
-                statement.on_conflict_do_update(
-                    index_elements=[RUNS.c.identity], set_=changed
-                ).returning(RUNS.c.id)
-            )
-            assert number is not None
-            for table in (CELLS, LABELS):
-                connection.execute(delete(table).where(table.c.run == number))
-            if entry.cells:
-                connection.execute(insert(CELLS), [{"run": number, **row} for row in entry.cells])
-            if entry.labels:
-                rows = [{"run": number, "label": each} for each in entry.labels]
-                connection.execute(insert(LABELS), rows)
-        return number, known is None
+            identities = [entry.run["identity"] for entry in entries]
+            chosen = select(RUNS.c.identity).where(RUNS.c.identity.in_(identities))
+            known = set(connection.scalars(chosen))
+            numbers = [_add_run(connection, entry) for entry in entries]
+            old = [
+                number
+                for number, identity in zip(numbers, identities, strict=True)
+                if identity in known
+            ]
+            for table in (CELLS, LABELS) if old else ():
+                connection.execute(delete(table).where(table.c.run.in_(old)))
+            both = list(zip(numbers, entries, strict=True))
+            cells = [{"run": number, **row} for number, entry in both for row in entry.cells]
+            labels = [{"run": number, "label": x} for number, entry in both for x in entry.labels]
+            for table, rows in ((CELLS, cells), (LABELS, labels)):
+                if rows:
+                    connection.execute(insert(table), rows)
+        return [
+            (number, identity not in known)
+            for number, identity in zip(numbers, identities, strict=True)
+        ]
 
     def runs(
         self, *, label: str = "", host: str = "", newest: int | None = None
@@ -242,6 +255,20 @@ class History:
 def open_history(name: str) -> History:
     """Open a history, and make it if it is not there; see `open_database`."""
     return History(open_database(name))
+
+
+def _add_run(connection: Connection, entry: Entry) -> int:
+    """Add a run without its cells, or replace it; return its number."""
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    changed = {name: value for name, value in entry.run.items() if name != "identity"}
+    statement = make(RUNS).values(**entry.run)
+    number = connection.scalar(
+        statement.on_conflict_do_update(index_elements=[RUNS.c.identity], set_=changed).returning(
+            RUNS.c.id
+        )
+    )
+    assert isinstance(number, int)
+    return number
 
 
 def _labelled(label: str) -> "sa.Select[tuple[int]]":

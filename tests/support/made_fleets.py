@@ -70,14 +70,15 @@ RELEASES = {"old": "6.1.0-1-amd64", "new": "6.12.0-2-amd64", "newest": "7.0.0", 
 
 
 def make_fleet(
-    folder: Path, hosts: Sequence[str], kernels: Sequence[str] = ("old", "new"), **more: Any
-) -> tuple[FleetFolder, list[Task]]:
+    folder: Path, hosts: Sequence[str | dict[str, Any]],
+    kernels: Sequence[str] = ("old", "new"), **more: Any,
+) -> tuple[FleetFolder, list[Task]]:  # fmt: skip
     """Make the folder of a fleet without runs; return it and the fleet's tasks."""
     found = FleetFile.model_validate(
         {
             "engine": "ssh",
             "kernels": {name: {"release": RELEASES[name]} for name in kernels},
-            "hosts": [{"name": name} for name in hosts],
+            "hosts": [{"name": each} if isinstance(each, str) else each for each in hosts],
         } | more
     )  # fmt: skip
     place = FleetFolder(folder)

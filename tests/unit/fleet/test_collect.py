@@ -24,8 +24,7 @@ def faults(found: Collected) -> dict[str, str]:
 def test_a_fleet_from_its_folders_to_its_answer(tmp_path: Path) -> None:
     """Two of three hosts have both kernels; the new kernel loses half of its loads."""
     folder, tasks = make_fleet(
-        tmp_path / "f", [],
-        hosts=[{"name": "h1"}, {"name": "h2"}, {"name": "h3", "lacks": ["new"]}],
+        tmp_path / "f", ["h1", "h2", {"name": "h3", "lacks": ["new"]}]
     )  # fmt: skip
     for task in tasks:
         if not task.why_not:

@@ -25,6 +25,15 @@ SSHD = "/usr/sbin/sshd"
 #: Names a host in the environment of all that runs there.
 MARK = "LOSTTICK_TEST_HOST"
 
+#: A losttick that does not wait for a quieter host: the tests beside it make this one busy.
+IMPATIENT = """
+from orchestrator.campaign import pauses
+pauses.BUSY_PERCENT = 101
+from orchestrator.cli import main
+main()
+"""
+LOSTTICK = f"exec {sys.executable} -P -c '{IMPATIENT}' \"$@\""
+
 #: Variables that tests give to all that they start.
 INHERITED = (MARKER, "XDG_RUNTIME_DIR")
 
@@ -38,6 +47,8 @@ class SshHost:
     port: int
     env: dict[str, str] = field(default_factory=dict)
     """More of the environment of logins."""
+    user: str = ""
+    """Who logs in; this user if left out."""
     _server: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -60,7 +71,7 @@ class SshHost:
             folder.mkdir()
         self.new_key()
         shutil.copy(authorized, self.path / "authorized_keys")
-        self.program("losttick", f'exec {sys.executable} -P -m orchestrator "$@"')
+        self.program("losttick", LOSTTICK)
 
     def new_key(self) -> None:
         """Give it a host key, as a new installation does."""
@@ -83,7 +94,9 @@ class SshHost:
         config = self.path / "sshd_config"
         config.write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.path}/key\n"
-            f"AuthorizedKeysFile {self.path}/authorized_keys\nStrictModes no\nUsePAM no\n"
+            f"AuthorizedKeysFile {self.path}/authorized_keys\nStrictModes no\n"
+            # Without PAM an account that has no password can't log in.
+            f"UsePAM {'yes' if self.user else 'no'}\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPidFile none\n"
             "PermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n"
             f"SetEnv {variables}\n"
@@ -99,6 +112,17 @@ class SshHost:
                 return
             time.sleep(0.05)
         pytest.fail(f"sshd did not start: {(self.path / 'log').read_text()}")
+
+    def which(self, name: str) -> str:
+        """Return the program that a login on the host starts by a name."""
+        words = ["-F", "none", "-p", str(self.port), "-o", "BatchMode=yes"]
+        words += ["-l", self.user] if self.user else []
+        words += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+        look = f"python3 -c 'import shutil; print(shutil.which(\"{name}\"))'"
+        done = subprocess.run(
+            ["ssh", *words, "127.0.0.1", look], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() or done.stderr
 
     def stop(self) -> None:
         """End the server and its connections. What was started through it goes on."""
@@ -207,11 +231,15 @@ def ssh_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
         subprocess.run(["ssh-add", "-q", str(home / "key")], check=True, capture_output=True)
 
-        def make(*names: str, env: dict[str, str] | None = None) -> SshFleet:
+        def make(
+            *names: str, env: dict[str, str] | None = None, place: Path = tmp_path, user: str = ""
+        ) -> SshFleet:
             for name in names:
-                host = SshHost(name, tmp_path / name, free_port(), dict(env or {}))
+                host = SshHost(name, place / name, free_port(), dict(env or {}), user)
                 made.append(host)
                 host.make(home / "key.pub")
+                if user:
+                    shutil.chown(host.home, user)
                 host.start()
             fleet = SshFleet(tmp_path, list(made))
             fleet.know()

@@ -23,6 +23,8 @@ from orchestrator.results.printable import one_line
 if TYPE_CHECKING:
     import asyncssh
 
+_SSH_PORT = 22
+
 #: Seconds to connect, and to log in.
 CONNECT_S = 20.0
 
@@ -73,7 +75,7 @@ class Address:
     @property
     def command(self) -> str:
         """The command by which a person connects."""
-        words = ["ssh", *(["-p", str(self.port)] if self.port not in (None, 22) else [])]
+        words = ["ssh", *(["-p", str(self.port)] if self.port not in (None, _SSH_PORT) else [])]
         if self.ssh.known_hosts:
             words += ["-o", f"UserKnownHostsFile={self.known_hosts[0]}"]
         return shlex.join([*words, f"{self.ssh.user}@{self.name}" if self.ssh.user else self.name])
@@ -229,13 +231,23 @@ async def connect(address: Address) -> AsyncIterator[Connection]:
             await asyncio.wait_for(connected.wait_closed(), 5)
 
 
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """A key that a host has, and that is not known."""
+
+    host: str
+    addr: str
+    port: int
+    key: "asyncssh.SSHKey"
+
+
 async def _connected(address: Address) -> "asyncssh.SSHClientConnection":
     try:
         import asyncssh
     except ImportError:
         raise InfraError("SSH needs asyncssh: install losttick[fleet]") from None
 
-    offered: list[asyncssh.SSHKey] = []
+    offered: list[_Offered] = []
 
     class Client(asyncssh.SSHClient):
         """Notes a key that is not known, and refuses it."""
@@ -243,7 +255,7 @@ async def _connected(address: Address) -> "asyncssh.SSHClientConnection":
         def validate_host_public_key(
             self, host: str, addr: str, port: int, key: asyncssh.SSHKey
         ) -> bool:
-            offered.append(key)
+            offered.append(_Offered(host, addr, port, key))
             return False
 
     named: dict[str, Any] = {}
@@ -259,7 +271,7 @@ async def _connected(address: Address) -> "asyncssh.SSHClientConnection":
         async with asyncio.timeout(2 * CONNECT_S):
             return await asyncssh.connect(
                 address.name, **named, client_factory=Client,
-                known_hosts=asyncssh.read_known_hosts(files) if files else b"",
+                known_hosts=asyncssh.read_known_hosts(files),
                 password=None, password_auth=False, kbdint_auth=False,
                 connect_timeout=CONNECT_S, login_timeout=CONNECT_S,
                 keepalive_interval=KEEPALIVE_S, keepalive_count_max=KEEPALIVES,
@@ -295,20 +307,19 @@ def _user() -> str:
 
 
 def _key_trouble(
-    address: Address, files: list[str], offered: "list[asyncssh.SSHKey]", error: Exception
+    address: Address, files: list[str], offered: "list[_Offered]", error: Exception
 ) -> str:
     """Return what is wrong with the key of a host, and what mends it."""
     import asyncssh
 
-    port = address.port or 22
-    name = address.name if port == 22 else f"[{address.name}]:{port}"
     if not offered:
         return f"its host key is refused: {one_line(str(error)[:300])}"
-    seen = f"{offered[-1].get_algorithm()} {offered[-1].get_fingerprint()}"
-    known = False
+    last = offered[-1]
+    port = None if last.port == _SSH_PORT else last.port
+    name = f"[{last.host}]:{port}" if port else last.host
+    seen = f"{last.key.get_algorithm()} {last.key.get_fingerprint()}"
     for file in files:
-        found = asyncssh.match_known_hosts(file, address.name, "", None if port == 22 else port)
-        known = known or any(found[0])
+        known, *_ = asyncssh.match_known_hosts(file, last.host, last.addr, port)
         if known:
             mends = shlex.join(["ssh-keygen", "-f", file, "-R", name])
             return (

@@ -1,12 +1,13 @@
 """What a fleet file says: hosts, kernels, plan and engine, all checked."""
 
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from orchestrator.plan.strict import WHOLE, Strict
+from orchestrator.plan.strict import WHOLE, PlacedError, Strict
 
 #: A name that is safe as a file's name, as a Slurm node and in every output.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -153,18 +154,29 @@ class FleetFile(Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> "FleetFile":
-        named = [each.name for each in self.hosts] + [each.name for each in self.constraints]
-        if not named:
-            raise ValueError("it names no host")
-        twice = sorted({name for name in named if named.count(name) > 1})
-        if twice:
-            raise ValueError(f"two hosts are called {twice[0]}")
-        if self.constraints and self.engine is not Engine.SLURM:
-            raise ValueError("only Slurm can choose hosts: name them in [[hosts]]")
-        for host in self.hosts:
-            for kernel in (*host.kernels, *host.lacks):
-                if kernel not in self.kernels:
-                    raise ValueError(
-                        f"host {host.name} names the kernel {kernel}, which [kernels] does not have"
-                    )
+        faults = list(self._faults())
+        if faults:
+            raise PlacedError(faults)
         return self
+
+    def _faults(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield what is wrong with settings that are right each by itself."""
+        if not self.hosts and not self.constraints:
+            yield (), "it names no host"
+        if self.constraints and self.engine is not Engine.SLURM:
+            yield ("constraints",), "only Slurm can choose hosts: name them in [[hosts]]"
+        seen = set()
+        for table in ("hosts", "constraints"):
+            for index, each in enumerate(getattr(self, table)):
+                if each.name in seen:
+                    yield (table, index, "name"), f"two hosts are called {each.name}"
+                seen.add(each.name)
+        for index, host in enumerate(self.hosts):
+            for setting in ("kernels", "lacks"):
+                for kernel in getattr(host, setting):
+                    if kernel not in self.kernels:
+                        yield (
+                            ("hosts", index, setting),
+                            f"host {host.name} names the kernel {kernel}, which [kernels] does not "
+                            "have",
+                        )

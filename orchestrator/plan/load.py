@@ -1,18 +1,16 @@
 """Finds, reads and checks plans."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.plan.faults import PlanError, line_of_deepest, plan_error
+from orchestrator.plan.faults import PlanError, plan_error
 from orchestrator.plan.names import SHIPPED, shipped_plans
 from orchestrator.plan.plan import Plan
-
-#: Largest plan file, in bytes. 10,000 tables of a plan take less than a tenth of it.
-MOST_BYTES = 16 << 20
+from orchestrator.plan.toml_file import MOST_BYTES as MOST_BYTES
+from orchestrator.plan.toml_file import TomlError, read_toml
 
 
 def load_plan(wanted: str, overrides: Mapping[str, Any]) -> Plan:
@@ -48,28 +46,12 @@ def _read(path: Path, wanted: str) -> tuple[dict[str, Any], str]:
         PlanError: the file can't be read, or is not TOML.
     """
     try:
-        with path.open("rb") as file:
-            read = file.read(MOST_BYTES + 1)
-        if len(read) > MOST_BYTES:
-            raise PlanError(wanted, [f"it has more than {MOST_BYTES >> 20} MiB"])
-        text = read.decode()
-    except OSError as error:
-        reason = str(error.strerror)
-        if isinstance(error, FileNotFoundError):
+        return read_toml(path)
+    except TomlError as error:
+        reason = str(error)
+        if isinstance(error.__cause__, FileNotFoundError):
             reason = f"{reason}, nor a shipped plan of that name ({', '.join(shipped_plans())})"
         raise PlanError(wanted, [reason]) from error
-    except UnicodeDecodeError as error:
-        line = read.count(b"\n", 0, error.start) + 1
-        raise PlanError(wanted, [f"line {line}: it is not UTF-8 text"]) from error
-    except ValueError as error:  # a name that no file can have
-        raise PlanError(wanted, [str(error)]) from error
-    try:
-        return tomllib.loads(text), text
-    except RecursionError as error:
-        fault = f"line {line_of_deepest(text)}: values are nested too deeply"
-        raise PlanError(wanted, [fault]) from error
-    except ValueError as error:  # a TOMLDecodeError, or a number of thousands of digits
-        raise PlanError(wanted, [f"not TOML: {error}"]) from error
 
 
 def build_plan(data: Mapping[str, Any], source: str, text: str = "") -> Plan:

@@ -1,0 +1,143 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from orchestrator.fleet.fleet_file import Constraint, FleetFile, Host, Kernel, Slurm, Ssh
+from orchestrator.fleet.load import FleetFileError, load_fleet, schema_text
+from orchestrator.fleet.task import tasks
+from orchestrator.plan.faults import PlanError
+from tests.support.docs import blocks
+from tests.support.fake_fleet import FLEET, TASKS, fleet_file
+from tests.support.places import DOCS
+
+FAULTY = """
+engine = "ssh"
+plam = "quick"
+
+[kernels."v6.1"]
+release = "six"
+
+[[hosts]]
+name = "a"
+lacks = ["v6.2"]
+
+[[hosts]]
+name = "b"
+[hosts.kernels."v6.1"]
+release = "6.1.0"
+boot_entri = "x"
+
+[[hosts]]
+name = "a\\u001b"
+port = 70000
+"""
+
+TWICE = """
+engine = "ssh"
+[[hosts]]
+name = "a"
+
+[[hosts]]
+name = "a"
+lacks = ["new"]
+
+[[constraints]]
+name = "c"
+constraint = "x"
+"""
+
+
+def faults(tmp_path: Path, text: str) -> tuple[str, ...]:
+    with pytest.raises(FleetFileError) as caught:
+        load_fleet(fleet_file(tmp_path, text))
+    return caught.value.faults
+
+
+def test_a_fleet_file(tmp_path: Path) -> None:
+    loaded = load_fleet(fleet_file(tmp_path))
+    every = tasks(loaded.fleet)
+    assert [each.id for each in every if not each.why_not] == TASKS
+    assert loaded.plan.limits.planned == 4
+    assert loaded.base == tmp_path
+    relative = load_fleet(Path(os.path.relpath(tmp_path / "fleet.toml")))
+    assert relative.base.samefile(tmp_path)
+
+
+def test_every_fault_is_listed_with_its_line(tmp_path: Path) -> None:
+    found = faults(tmp_path, FAULTY)
+    assert [fault.split(": ")[0] for fault in found] == [
+        "line 6, kernels.v6.1.release",
+        "line 16, hosts[2].kernels.v6.1.boot_entri",
+        "line 19, hosts[3].name",
+        "line 20, hosts[3].port",
+        "line 3, plam",
+    ]
+    assert "did you mean boot_entry?" in found[1]
+    assert "did you mean plan?" in found[4]
+    assert "\x1b" not in "".join(found)
+
+
+def test_faults_of_several_settings_have_their_lines(tmp_path: Path) -> None:
+    assert [fault.split(" (")[0] for fault in faults(tmp_path, TWICE)] == [
+        "line 10, constraints: only Slurm can choose hosts: name them in [[hosts]]",
+        "line 7, hosts[2].name: two hosts are called a",
+        "line 8, hosts[2].lacks: host a names the kernel new, which [kernels] does not have",
+    ]
+    assert faults(tmp_path, 'engine = "ssh"') == ("fleet file: it names no host",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("engine = [", "not TOML"),
+        (FLEET.replace("plan.toml", "none"), "plan: none: No such file or directory. It is a"),
+    ],
+)
+def test_what_cannot_be_read(tmp_path: Path, text: str, words: str) -> None:
+    assert words in faults(tmp_path, text)[0]
+    with pytest.raises(FleetFileError, match="No such file"):
+        load_fleet(tmp_path / "none.toml")
+
+
+def test_a_faulty_plan_is_named(tmp_path: Path) -> None:
+    file = fleet_file(tmp_path)
+    (tmp_path / "plan.toml").write_text("controls = 7\n")
+    with pytest.raises(PlanError, match="line 1, controls"):
+        load_fleet(file)
+
+
+def test_the_published_schema_is_that_of_the_model() -> None:
+    """Else: `losttick fleet schema > docs/fleet.schema.json`."""
+    assert json.loads((DOCS / "fleet.schema.json").read_text()) == json.loads(schema_text())
+
+
+@pytest.mark.parametrize("model", [FleetFile, Host, Kernel, Constraint, Slurm, Ssh])
+def test_the_schema_says_what_every_setting_is(model: type[BaseModel]) -> None:
+    for setting, field in model.model_fields.items():
+        assert field.description, f"{model.__name__}.{setting}"
+
+
+def test_the_schema_takes_the_documented_files_and_refuses_others(tmp_path: Path) -> None:
+    """As an editor checks them."""
+    documented = [b.text for b in blocks("toml") if "engine = " in b.text]
+    good = [FLEET, *documented]
+    for number, text in enumerate(good):
+        (tmp_path / f"good{number}.toml").write_text(text)
+    (tmp_path / "bad.toml").write_text(FLEET.replace("lacks", "laks"))
+    check = [
+        str(Path(sys.executable).with_name("check-jsonschema")), "--schemafile",
+        str(DOCS / "fleet.schema.json"),
+    ]  # fmt: skip
+    names = [str(tmp_path / f"good{number}.toml") for number in range(len(good))]
+    done = subprocess.run([*check, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    bad = subprocess.run(
+        [*check, str(tmp_path / "bad.toml")], capture_output=True, text=True, check=False
+    )
+    assert bad.returncode == 1
+    assert "laks" in bad.stdout

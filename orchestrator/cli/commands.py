@@ -130,6 +130,32 @@ BISECT = Group(
     unnamed="search",
 )
 
+FLEET = Group(
+    "Run a plan on many hosts and kernels, by Slurm or SSH; one answer.",
+    {
+        "plan": Command(
+            "List what a fleet would run, what can't run and why, and the time.",
+            "orchestrator.cli.fleet.plan:plan",
+        ),
+        "run": Command("Run a plan on many hosts and kernels.", "orchestrator.cli.fleet.run:run"),
+        "status": Command(
+            "Print where each task of a fleet stands.", "orchestrator.cli.fleet.status:status"
+        ),
+        "resume": Command(
+            "Follow a fleet again, and try its failed tasks once more.",
+            "orchestrator.cli.fleet.run:resume",
+        ),
+        "cancel": Command(
+            "End the runs of a fleet; `losttick fleet resume` goes on with them.",
+            "orchestrator.cli.fleet.status:cancel",
+        ),
+        "schema": Command(
+            "Print the JSON Schema of fleet files, for editors.",
+            "orchestrator.cli.fleet.plan:schema",
+        ),
+    },
+)
+
 LOSTTICK = Group(
     "Detect LAPIC timer interrupts that KVM loses when QEMU loads a snapshot.",
     {
@@ -174,6 +200,7 @@ LOSTTICK = Group(
         ),
         "history": HISTORY,
         "bisect": BISECT,
+        "fleet": FLEET,
         "plan": PLAN,
         "lab": LAB,
     },

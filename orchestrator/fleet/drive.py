@@ -38,7 +38,8 @@ class Drive:
     """A fleet that is being driven: what is known of its tasks, and its open log."""
 
     fleet: OpenFleet
-    log: FleetWriter
+    log: FleetWriter | None
+    """None if another process writes the log: then nothing is written down here."""
     known: dict[str, Seen] = field(default_factory=dict)
     """What was seen of each task last, by its id."""
 
@@ -111,7 +112,8 @@ class Drive:
             new = tame(each)
             if self.known.get(new.task) == new:
                 continue
-            self.log.write(new)
+            if self.log:
+                self.log.write(new)
             self.known[new.task] = new
             watching.seen(new, states(self.fleet, self.known))
 

@@ -8,7 +8,6 @@ from tests.support.places import PACKAGE
 
 #: Modules that may read the time of day, and what for. None of them decides about a trial.
 ALLOWED = {
-    "bisect/records.py": "the time of a record, for its reader",
     "cache/inventory.py": "an entry's age, for `lab list` and `lab clean --older-than`",
     "cache/program.py": "the date of an entry of the cache",
     "cache/store.py": "the time of an entry's last use",
@@ -16,10 +15,12 @@ ALLOWED = {
     "cli/bisect/run.py": "the name of a step's folder",
     "cli/history/prune.py": "the age of a run whose folder may go",
     "cli/out.py": "the name of an output folder",
+    "fleet/begin.py": "the name of a fleet's folder",
     "fleet/ssh/host_side.py": "a host's clock, to tell that it is wrong",
     "fleet/ssh/visit.py": "how far a host's clock is from this one",
     "fleet/ssh/watch.py": "when a run began and ended, for its reader",
     "journal/line.py": "the time of a record, for its reader",
+    "journal/record_log.py": "the time of a record, for its reader",
     "lab/emulator/bochs.py": "the date of an entry of the cache",
     "lab/kernel/commit_image.py": "the date of an entry of the cache",
     "lab/kernel/commit_modules.py": "the date of an entry of the cache",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.findings.outcome import Outcome
@@ -17,6 +17,7 @@ from orchestrator.results.history.packed import unpack
 from orchestrator.results.history.place import HistoryError
 from orchestrator.results.history.schema import CELLS, LABELS, RUNS
 from orchestrator.stats.rate import Losses
+from orchestrator.verdict.verdict import Verdict
 
 _BY_AGE = (RUNS.c.began_at, RUNS.c.id)
 
@@ -203,6 +204,21 @@ class History:
                 select(*columns).where(CELLS.c.run == run.id).order_by(CELLS.c.place)
             )
             return [CellRow(**row._mapping) for row in rows]
+
+    def skipped_last(self) -> Iterator[tuple[str, int, str, str]]:
+        """Yield the cells that the newest run of each host skipped: host, run, cell and why."""
+        ages = select(RUNS.c.host, func.max(RUNS.c.began_at).label("newest"))
+        newest = ages.group_by(RUNS.c.host).subquery()
+        chosen = (
+            select(RUNS.c.host, RUNS.c.id, CELLS.c.cell, CELLS.c.why)
+            .join(newest, (RUNS.c.host == newest.c.host) & (RUNS.c.began_at == newest.c.newest))
+            .join(CELLS, CELLS.c.run == RUNS.c.id)
+            .where(CELLS.c.verdict == Verdict.SKIPPED.value)
+            .order_by(RUNS.c.host, CELLS.c.place)
+        )
+        with self._database.read("reading") as connection:
+            for row in connection.execute(chosen):
+                yield row.host, row.id, row.cell, row.why
 
     def arm(self, run: Run, name: str = "") -> Arm:
         """Return a run, to be compared.

@@ -1,0 +1,1 @@
+"""`losttick fleet`: a plan on many hosts and kernels, and one answer."""

@@ -146,8 +146,12 @@ FLEET = Group(
             "orchestrator.cli.fleet.run:resume",
         ),
         "cancel": Command(
-            "End the runs of a fleet; `losttick fleet resume` goes on with them.",
+            "End the runs of a fleet; `fleet resume` goes on with them.",
             "orchestrator.cli.fleet.status:cancel",
+        ),
+        "export": Command(
+            "Write a fleet as plans of tmt or jobs of LAVA.",
+            "orchestrator.cli.fleet.export:export",
         ),
         "schema": Command(
             "Print the JSON Schema of fleet files, for editors.",

@@ -152,6 +152,11 @@ class FleetFile(Strict):
     ssh: Ssh = Ssh()
     """Settings of SSH."""
 
+    @property
+    def command(self) -> str:
+        """The losttick of the hosts: a path, or a name on their PATH."""
+        return self.slurm.command if self.engine is Engine.SLURM else self.ssh.command
+
     @model_validator(mode="after")
     def _whole(self) -> "FleetFile":
         faults = list(self._faults())

@@ -117,7 +117,7 @@ def scripts(loaded: Loaded, folder: Path) -> Mapping[str, str]:
     return {
         task.id: shlex.join(
             command(
-                task, [loaded.fleet.ssh.command], plan=f"{there}/plan.toml",
+                task, [loaded.fleet.command], plan=f"{there}/plan.toml",
                 out=f"{there}/runs/{task.id}",
             )
         )

@@ -24,7 +24,7 @@ def status(where: Where, as_json: AsJson = False) -> None:
 
 
 def cancel(where: Where, as_json: AsJson = False) -> None:
-    """End the runs of a fleet; `losttick fleet resume` goes on with them.
+    """End the runs of a fleet; `fleet resume` goes on with them.
 
     Exit codes: 0; 2 bad usage or a damaged log; 4 if the engine can't be
     reached.

@@ -72,7 +72,7 @@ def test_the_root_imports_nothing_slow(args: tuple[str, ...]) -> None:
 
 
 def test_help_lists_every_command_in_80_columns() -> None:
-    for group in ((), ("lab",), ("plan",)):
+    for group in ((), ("lab",), ("plan",), ("fleet",)):
         done = losttick(*group, "--help")
         assert done.returncode == 0
         assert max(map(len, done.stdout.splitlines())) <= 80

@@ -101,11 +101,15 @@ def test_a_signal_leaves_the_runs_alone(engine: FakeEngine, number: int) -> None
     with subprocess.Popen(
         [sys.executable, "-c", DRIVER], stderr=subprocess.PIPE, text=True, cwd=".",
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a runner may ignore it
     ) as driver:  # fmt: skip
-        log = Path("out/fleet.jsonl")
-        assert wait_until(lambda: log.exists() and log.read_text().count("\n") == 4, 60)
-        driver.send_signal(number)
-        _, error = driver.communicate(timeout=30)
+        try:
+            log = Path("out/fleet.jsonl")
+            assert wait_until(lambda: log.exists() and log.read_text().count("\n") == 4, 60)
+            driver.send_signal(number)
+            _, error = driver.communicate(timeout=30)
+        finally:
+            driver.kill()
     if number != signal.SIGKILL:
         assert driver.returncode == 130
         assert "1 running, 1 ended" in error

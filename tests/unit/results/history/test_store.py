@@ -281,3 +281,14 @@ def test_two_writers_and_a_kill(tmp_path: Path) -> None:
         (cell,) = history.arm(run).cells
         assert len(cell.saves) >= 12
         assert sum(loads for loads, _ in cell.saves) == 299
+
+
+def test_what_the_newest_run_of_each_host_skipped(tmp_path: Path) -> None:
+    history, axes = opened(tmp_path), {"period_ms": [20, 50]}
+    skips = {f"kvm/one-shot/xapic/hmp/{period}ms/25loads": "no KVM" for period in (20, 50)}
+    one = dict([*skips.items()][:1])
+    add(history, night(tmp_path, 1, losing(0), axes=axes, skips=skips), host="a")
+    add(history, night(tmp_path, 2, losing(0), axes=axes, skips=skips), host="b")
+    add(history, night(tmp_path, 3, losing(0), axes=axes, skips=one), host="a")
+    add(history, night(tmp_path, 4, losing(0), axes=axes), host="b")
+    assert list(history.skipped_last()) == [("a", 3, *each) for each in one.items()]

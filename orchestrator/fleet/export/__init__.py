@@ -1,0 +1,1 @@
+"""Fleets as files of other engines."""

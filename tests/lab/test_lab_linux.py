@@ -13,9 +13,9 @@ pytestmark = [pytest.mark.thorough, pytest.mark.long, pytest.mark.timeout(7200)]
 
 
 def losses(out: Path) -> Iterator[tuple[Path, str, dict[str, Any]]]:
-    """Give the folder, the diagnosis and the evidence of each loss."""
+    """Give the folder, the diagnosis and the evidence of each loss. Injected ones are left out."""
     for each in records(out, "trial"):
-        if each["outcome"] == "lost":
+        if each["outcome"] == "lost" and "role" not in each:
             folder = out / each["evidence"]
             said = json.loads((folder / "evidence.json").read_text())["evidence"]
             yield folder, (folder / "diagnosis.txt").read_text(), said

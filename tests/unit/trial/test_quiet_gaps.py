@@ -4,6 +4,7 @@ import pytest
 
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Tick
+from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.wait import Wait
 from orchestrator.trial.pace import Pace
@@ -113,3 +114,10 @@ def test_the_period_of_a_tsc_of_unknown_frequency_is_not_known() -> None:
 )
 def test_which_guests_show_the_period(accel: Accel, guest: GuestConfig, shown: bool) -> None:
     assert show_the_period(InstanceConfig(accel, guest)) is shown
+
+
+@pytest.mark.parametrize("mode", ["one-shot", "periodic", "tsc-deadline"])
+def test_a_kernel_that_skips_interrupts_shows_no_period(mode: str) -> None:
+    """In a lab, Linux ticked 1.36 or 2.04 periods apart for seconds at a time."""
+    config = InstanceConfig(Accel.KVM, GuestConfig(mode), program=GUESTS["linux"])
+    assert not show_the_period(config)

@@ -62,7 +62,7 @@ class Following:
         self, file: FleetFile, folder: FleetFolder, known: Mapping[str, Seen] | None = None,
         **options: object,
     ) -> "Following":  # fmt: skip
-        engine = SshExecutor(file, folder.path.parent, busy_s=1, **options)  # type: ignore[arg-type]
+        engine = SshExecutor(file, folder.path.parent, **options)  # type: ignore[arg-type]
         async for each in engine.run(tasks(file), known or {}, folder):
             self.seen.append(each)
         return self

@@ -7,14 +7,15 @@ from collections.abc import Awaitable, Callable
 from orchestrator.errors import LosttickError
 from orchestrator.fleet.fleet_file import Host
 from orchestrator.fleet.ssh.connection import HostError, connect
+from orchestrator.fleet.ssh.job import wait_until_free
 from orchestrator.fleet.ssh.reply import Boots, BusyError, Facts, FailedThereError
 from orchestrator.fleet.ssh.setting import Setting
 
 #: Seconds between two tries to reach a host that boots.
 _AGAIN_S = 3.0
 
-#: Seconds between two tries to boot a host on which another run goes on.
-BUSY_S = 30.0
+#: Connections that may be lost before a host is asked to boot.
+_MOST_LOST = 5
 
 Say = Callable[[str], Awaitable[None]]
 
@@ -48,24 +49,7 @@ async def boot(setting: Setting, host: Host, now: Facts, entry: str | None, say:
     """
     within = setting.fleet.ssh.boot_s
     setting.kept.booted(host.name, now.release, now.boot_id)
-    while True:
-        await say(f"{host.name} boots into {entry or 'its default kernel'}")
-        try:
-            async with connect(setting.address(host)) as connection:
-                await connection.ask("boot", Boots, answer_s=120, entry=entry)
-        except BusyError:
-            await say(f"another run goes on on {host.name}: it is booted after that")
-            await asyncio.sleep(setting.busy_s)
-            continue
-        except FailedThereError as error:
-            raise FailedThereError(
-                f"booting {host.name} as {setting.fleet.ssh.user or 'your user there'}: {error}. "
-                "It must be root, or have sudo without a password for grub-reboot and reboot"
-            ) from error
-        except HostError as error:
-            if not error.later:  # else it may be going down already
-                raise
-        break
+    await _begin(setting, host, entry, say)
     try:
         async with asyncio.timeout(within):
             return await _back(setting, host, now.boot_id)
@@ -75,6 +59,42 @@ async def boot(setting: Setting, host: Host, now: Facts, entry: str | None, say:
             f"{entry or 'its default kernel'}. Look at its console; its tasks go on with "
             "`losttick fleet resume`"
         ) from None
+
+
+async def _begin(setting: Setting, host: Host, entry: str | None, say: Say) -> None:
+    """Have a host boot as soon as no run has it.
+
+    Raises:
+        HostError: it can't be asked.
+        FailedThereError: it can't be booted by us.
+    """
+    lost = 0
+    while True:
+        await say(f"{host.name} boots into {entry or 'its default kernel'}")
+        asked = False
+        try:
+            async with connect(setting.address(host)) as connection:
+                asked = True
+                await connection.ask("boot", Boots, answer_s=120, entry=entry)
+            return
+        except BusyError:
+            await say(f"another run has {host.name}, which is booted after that")
+        except FailedThereError as error:
+            raise FailedThereError(
+                f"booting {host.name} as {setting.fleet.ssh.user or 'your user there'}: {error}. "
+                "It must be root, or have sudo without a password for grub-reboot and reboot"
+            ) from error
+        except HostError as error:
+            if asked and error.later:
+                return  # it goes down already
+            lost += 1
+            if not error.later or lost > _MOST_LOST:
+                raise
+            await asyncio.sleep(_AGAIN_S)
+            continue
+        with contextlib.suppress(HostError):  # then it is asked again
+            async with connect(setting.address(host)) as connection:
+                await wait_until_free(connection)
 
 
 async def _back(setting: Setting, host: Host, ended: str) -> Facts:

@@ -10,7 +10,6 @@ from orchestrator.fleet.executor import Seen, TaskState
 from orchestrator.fleet.fleet_file import FleetFile, Host
 from orchestrator.fleet.folder import FleetFolder
 from orchestrator.fleet.ssh import look
-from orchestrator.fleet.ssh.boot import BUSY_S
 from orchestrator.fleet.ssh.install import wheels_of
 from orchestrator.fleet.ssh.kept import Kept
 from orchestrator.fleet.ssh.setting import Setting
@@ -22,19 +21,16 @@ from orchestrator.process.background import in_thread
 class SshExecutor:
     """Runs tasks on hosts through SSH, several hosts at a time."""
 
-    def __init__(
-        self, fleet: FleetFile, base: Path, *, allow_reboot: bool = False, busy_s: float = BUSY_S
-    ) -> None:
+    def __init__(self, fleet: FleetFile, base: Path, *, allow_reboot: bool = False) -> None:
         """Prepare; nothing is connected to.
 
         Args:
             fleet: what the fleet file says.
             base: the folder from which its paths count.
             allow_reboot: whether hosts may be booted into the kernels of the fleet.
-            busy_s: seconds before another try on a host on which another run goes on.
         """
         self._fleet, self._base = fleet, base
-        self._allow_reboot, self._busy_s = allow_reboot, busy_s
+        self._allow_reboot = allow_reboot
 
     async def run(
         self, tasks: Sequence[Task], known: Mapping[str, Seen], folder: FleetFolder
@@ -110,9 +106,7 @@ class SshExecutor:
         if ssh.wheels:
             wheels = await in_thread(wheels_of, self._base, ssh.wheels)
         kept = Kept(folder)
-        return Setting(
-            self._fleet, self._base, folder, kept, wheels, self._allow_reboot, self._busy_s
-        )
+        return Setting(self._fleet, self._base, folder, kept, wheels, self._allow_reboot)
 
 
 def _by_host(tasks: Sequence[Task]) -> list[tuple[Host, list[Task]]]:

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,10 @@ def scope() -> list[str]:
         if not Path("/var/lib/systemd/linger", getpass.getuser()).exists():
             return []
         words.insert(1, "--user")
-    try:
-        done = subprocess.run([*words, "true"], check=False, capture_output=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return words if done.returncode == 0 else []
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run([*words, "true"], check=True, capture_output=True, timeout=20)
+        return words
+    return []
 
 
 def kills_at_logout() -> bool:
@@ -81,11 +81,10 @@ def kills_at_logout() -> bool:
         return False
     asked = ["busctl", "get-property", "org.freedesktop.login1", "/org/freedesktop/login1"]
     asked += ["org.freedesktop.login1.Manager", "KillUserProcesses"]
-    try:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(asked, check=False, capture_output=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.stdout.strip() == b"b true"
+        return done.stdout.strip() == b"b true"
+    return False
 
 
 def facts(folder: str) -> None:
@@ -95,9 +94,6 @@ def facts(folder: str) -> None:
         folder=str(Path.home() / folder), python=platform.python_version(),
         kills_at_logout=kills_at_logout(),
     )  # fmt: skip
-
-
-# Installation
 
 
 def digest(path: Path) -> str:
@@ -112,10 +108,7 @@ def digest(path: Path) -> str:
 def install(folder: str, wheels: list[list[str]], part: str) -> None:
     """Make a virtual environment of wheels, or tell which of them are lacking.
 
-    Args:
-        folder: ours on this host.
-        wheels: names and digests.
-        part: the ending of the names of files that have just been brought.
+    `wheels` are names and digests; a file that has just been brought ends in `part`.
     """
     base = Path(folder)
     key = [*sorted(wheels), sys.version, str(Path(sys.executable).resolve()), platform.machine()]
@@ -170,9 +163,6 @@ def tool(command: list[str]) -> None:
         raise OSError(0, f"{' '.join(command[1:4])}: {told[-1][:1000]}")
 
 
-# Jobs
-
-
 def is_running(job: Path) -> bool:
     """Return whether a job's watcher or its losttick lives."""
     try:
@@ -207,13 +197,7 @@ def make(job: str) -> None:
 
 
 def start(job: str, command: list[str], source: str) -> None:
-    """Start a job that does not run, so that it outlives this login.
-
-    Args:
-        job: the job's folder.
-        command: to run.
-        source: of the watcher.
-    """
+    """Start a job that does not run, so that it outlives this login; `source` is the watcher's."""
     place = Path(job)
     with (place / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -305,29 +289,44 @@ def remove(job: str) -> None:
     answer(removed=not place.exists())
 
 
-def boot(entry: str | None) -> None:
-    """Boot this host, once into an entry of the boot loader if one is given."""
+@contextlib.contextmanager
+def alone() -> Iterator[bool]:
+    """Keep runs off this host; yield False if one goes on."""
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as held:
         try:
             held.bind(f"\0{SOLE_RUN}")
         except OSError:
-            answer(error="another run goes on there", busy=True)
+            yield False
             return
-        boot_alone(entry)
+        yield True
 
 
-def boot_alone(entry: str | None) -> None:
-    """Boot this host, on which no other run goes on."""
+def free(within_s: float) -> None:
+    """Wait until no run has this host. A losttick that looks itself would disturb the run."""
+    until, had = time.monotonic() + within_s, False
+    while not had and time.monotonic() < until:
+        with alone() as had:
+            pass
+        time.sleep(0 if had else 1)
+    answer(free=had)
+
+
+def boot(entry: str | None) -> None:
+    """Boot this host, once into an entry of the boot loader if one is given."""
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *SBIN])
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if entry is not None:
-        tool([*root, "grub-reboot", entry])
-    os.sync()
-    tool([*root, "reboot"])
-    answer(boots=True)
+    with alone() as had:
+        if not had:
+            answer(error="another run goes on there", busy=True)
+            return
+        if entry is not None:
+            tool([*root, "grub-reboot", entry])
+        os.sync()
+        tool([*root, "reboot"])
+        answer(boots=True)
 
 
-VERBS = (facts, install, make, start, state, follow, cancel, manifest, remove, boot)
+VERBS = (facts, install, make, start, state, follow, cancel, manifest, remove, free, boot)
 
 
 def main() -> None:

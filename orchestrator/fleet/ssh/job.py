@@ -1,6 +1,5 @@
 """A task on its host, from whatever is there to its end."""
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,7 +12,15 @@ from orchestrator.fleet.ssh import watch
 from orchestrator.fleet.ssh.bring import bring
 from orchestrator.fleet.ssh.connection import Connection, HostError
 from orchestrator.fleet.ssh.install import install
-from orchestrator.fleet.ssh.reply import Facts, FailedThereError, JobState, Made, Progress, Removed
+from orchestrator.fleet.ssh.reply import (
+    Facts,
+    FailedThereError,
+    Free,
+    JobState,
+    Made,
+    Progress,
+    Removed,
+)
 from orchestrator.fleet.ssh.setting import Setting
 from orchestrator.fleet.task import Task
 from orchestrator.journal.file import JOURNAL
@@ -148,7 +155,7 @@ class Job:
             await self._say(
                 TaskState.WAITING, f"another run has the host; it is tried again: {said}"
             )
-            await asyncio.sleep(setting.busy_s)
+            await wait_until_free(connection)
             return None
         if code in (ExitCode.INTERRUPTED, ExitCode.INCONCLUSIVE) or code < 0:
             self._count(f"the run was ended there: {said}")
@@ -166,6 +173,18 @@ class Job:
         self._again += 1
         if self._again > _MOST_AGAIN:
             raise FailedThereError(f"{why}. It was begun {_MOST_AGAIN} times again")
+
+
+async def wait_until_free(connection: Connection) -> None:
+    """Wait until no run has the host.
+
+    Raises:
+        HostError: the connection was lost.
+    """
+    while True:
+        reply = await connection.ask("free", Free, within_s=EVERY_S, answer_s=EVERY_S + 60)
+        if reply.free:
+            return
 
 
 def _finished(folder: Path) -> bool:

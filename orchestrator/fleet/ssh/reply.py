@@ -174,6 +174,12 @@ class Removed(_Reply):
     removed: bool
 
 
+class Free(_Reply):
+    """Whether no run has the host."""
+
+    free: bool
+
+
 class Boots(_Reply):
     """The host boots."""
 

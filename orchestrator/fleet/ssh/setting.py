@@ -27,8 +27,6 @@ class Setting:
     wheels: Mapping[str, Path]
     """Wheels to install, by SHA-256; none if the hosts have losttick."""
     allow_reboot: bool
-    busy_s: float
-    """Seconds before another try on a host on which another run goes on."""
 
     def address(self, host: Host) -> Address:
         """Return where a host is."""

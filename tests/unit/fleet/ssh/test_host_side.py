@@ -153,3 +153,11 @@ def test_a_host_with_a_run_is_not_booted() -> None:
 def test_an_error_is_an_answer() -> None:
     (answer,) = ask("make", job="/dev/null/x")
     assert answer == {"error": "Not a directory (/dev/null/x)"}
+
+
+def test_a_host_is_waited_for_until_no_run_has_it() -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as run:
+        with contextlib.suppress(OSError):  # another test has it
+            run.bind(f"\0{host_side.SOLE_RUN}")
+        assert ask("free", within_s=0.1) == [{"free": False}]
+    assert wait_until(lambda: ask("free", within_s=5) == [{"free": True}])

@@ -279,6 +279,8 @@ def _told(
 
 def _cancelled(seen: Seen, waiting: Sequence[str], begun: Sequence[str]) -> Seen:
     """Return what was seen of a task after its job was to be ended."""
+    if not seen.handle and not seen.state.over:
+        return replace(seen, state=TaskState.CANCELLED, why="it had no job yet")
     if seen.handle in waiting and not seen.state.over:
         return replace(seen, why="Slurm was told to cancel it")
     if seen.handle in begun:

@@ -1,8 +1,10 @@
 """Runs Slurm's commands, and tells failures that pass from those that stay."""
 
 import asyncio
+import os
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 
 from orchestrator.errors import InfraError
 from orchestrator.fleet.executor import FleetError
@@ -55,6 +57,10 @@ _REFUSED = (
 )
 
 
+#: Variables of sbatch that say under which of a user's rights jobs run.
+_USERS_OWN = frozenset({"SBATCH_QOS", "SBATCH_RESERVATION", "SBATCH_WCKEY"})
+
+
 class SlurmToolError(InfraError):
     """A command of Slurm failed."""
 
@@ -80,19 +86,18 @@ async def ask(command: Sequence[str], doing: str) -> str:
         SlurmToolError: it failed, or did not end in time.
         FleetError: it is not installed.
     """
+    if shutil.which(command[0]) is None:
+        raise FleetError(
+            f"{doing}: {command[0]} is not installed. Install Debian's slurm-client, and bring the "
+            "cluster's slurm.conf and munge key to this host."
+        )
+    alone = [*_without(os.environ), *command]
     try:
         async with asyncio.timeout(DEADLINE_S):
-            return await in_thread(
-                run_tool, command, doing, failed=_ToolError, missing=_NoToolError
-            )
+            return await in_thread(run_tool, alone, doing, failed=_ToolError)
     except TimeoutError:
         told = f"{doing}: {command[0]} did not end within {DEADLINE_S:.0f} s. Is slurmctld well?"
         raise SlurmToolError(told, passing=True) from None
-    except _NoToolError as error:
-        raise FleetError(
-            f"{error}. Install Debian's slurm-client, and bring the cluster's slurm.conf and munge "
-            "key to this host."
-        ) from None
     except InfraError as error:
         raise explained(str(error)) from None
 
@@ -101,8 +106,13 @@ class _ToolError(InfraError):
     """The command failed."""
 
 
-class _NoToolError(InfraError):
-    """The command is not installed."""
+def _without(env: Mapping[str, str]) -> list[str]:
+    """Return the words before a command that take from it what would change what it is told.
+
+    Variables of sbatch weigh more than the options in a script, and variables of squeue hide jobs.
+    """
+    hiding = [name for name in env if name.startswith(("SBATCH_", "SQUEUE_"))]
+    return ["env", *(f"--unset={name}" for name in sorted(hiding) if name not in _USERS_OWN)]
 
 
 def explained(words: str) -> SlurmToolError:

@@ -65,3 +65,11 @@ async def test_a_command_that_is_missing_or_hangs(
         await ask(("sleep", "60"), "asking")
     assert hung.value.passing
     assert not asyncio.all_tasks() - {asyncio.current_task()}
+
+
+async def test_variables_of_the_user_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SBATCH_ARRAY_INX", "SQUEUE_PARTITION", "SBATCH_QOS", "SLURM_CONF"):
+        monkeypatch.setenv(name, "x")
+    printed = (await ask(("env",), "asking")).splitlines()
+    assert {"SBATCH_QOS=x", "SLURM_CONF=x"} <= set(printed)
+    assert not {"SBATCH_ARRAY_INX=x", "SQUEUE_PARTITION=x"} & set(printed)

@@ -20,6 +20,7 @@ SHARED = {
     "Environment": "commands.md",
     "Files": "commands.md",
     "Shell completion": "commands.md",
+    "Helpers for Slurm's administrator": "fleet-slurm.md",
 }
 
 

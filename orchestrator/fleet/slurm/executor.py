@@ -16,6 +16,8 @@ from orchestrator.fleet.fleet_file import FleetFile
 from orchestrator.fleet.folder import FleetFolder
 from orchestrator.fleet.slurm.meaning import JUDGED
 from orchestrator.fleet.slurm.queue import COMMAND
+from orchestrator.fleet.slurm.requeue import COMMAND as CONFIG
+from orchestrator.fleet.slurm.requeue import check_requeue
 from orchestrator.fleet.slurm.scripts import (
     Batch,
     batches,
@@ -70,7 +72,8 @@ class SlurmExecutor:
         While Slurm does not answer, each task says so, and the queue is asked again.
 
         Raises:
-            FleetError: Slurm does not answer the first question, or its commands are missing.
+            FleetError: Slurm does not answer the first question, or its commands are missing, or
+                it would run jobs again that found something.
             ScriptError: no batch script can be made of the fleet file.
         """
         self.scripts(tasks, folder)
@@ -84,6 +87,8 @@ class SlurmExecutor:
         while open_tasks:
             try:
                 jobs = await self._queue(identity)
+                if first:
+                    check_requeue(await ask(CONFIG, "asking Slurm for its configuration"))
             except SlurmToolError as error:
                 if first:
                     raise _unreachable(error) from None

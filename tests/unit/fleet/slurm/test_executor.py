@@ -66,6 +66,7 @@ def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Peer:
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
     made = Peer(tmp_path)
     made.program("sbatch", "echo 7")
+    made.program("scontrol", 'echo "RequeueExit             = 130-200,9"')
     make_run_folder("affected", made.folder.run(TASK))
     return made
 
@@ -154,3 +155,13 @@ async def test_running_jobs_are_ended_by_a_signal_to_losttick_alone(peer: Peer) 
     peer.queue("")
     (seen,) = await SlurmExecutor(FILE, poll_s=0.01).cancel(tasks(FILE), {}, peer.folder)
     assert (seen.state, seen.why) == (TaskState.CANCELLED, "it had no job yet")
+
+
+async def test_a_cluster_that_would_repeat_findings_gets_no_job(peer: Peer) -> None:
+    fresh(peer)
+    peer.queue("")
+    peer.program("scontrol", 'printf "A = 1\\nRequeueExitHold         = 2-5,7,9-\\n"')
+    assert await peer.follow({TASK: Seen(TASK, TaskState.ENDED)}) == []
+    with pytest.raises(FleetError, match="that ends with 3, 5"):
+        await peer.follow()
+    assert not peer.calls("sbatch")

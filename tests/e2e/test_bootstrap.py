@@ -204,8 +204,11 @@ class Server:
         self.conf = place / "etc" / "createcluster.d" / "losttick.conf"
         script = (clone.place / "bootstrap").read_text()
         self.no_sshd = place / "ssh" / "sshd_not_to_be_run"
+        self.no_munged = place / "systemd" / "munge.service.d" / "losttick.conf"
         for real, ours in (("/etc/postgresql-common", place / "etc"),
                            ("/etc/ssh", place / "ssh"), ("/usr/sbin/sshd", place / "sshd"),
+                           ("/etc/systemd/system", place / "systemd"),
+                           ("/usr/sbin/munged", place / "munged"),
                            ("/usr/lib/postgresql", place / "lib")):  # fmt: skip
             assert real in script
             script = script.replace(real, str(ours))
@@ -216,6 +219,7 @@ class Server:
         self.apt = (
             f'[ "$1" = install ] || exit 0; echo "$*" >>"{self.seen}"; '
             f'cat "{self.conf}" >>"{self.seen}" || exit 9; [ -e "{self.no_sshd}" ] || exit 8; '
+            f'[ -e "{self.no_munged}" ] || exit 7; '
         )
 
 
@@ -238,6 +242,8 @@ def test_no_database_is_made_and_no_server_started(
     assert " postgresql" in installed
     assert " openssh-server" in installed
     assert server.no_sshd.exists(), "the server would start at the next boot"
+    assert " munge" in installed
+    check_drop_in(server.no_munged)
     assert conf == "create_main_cluster=false"
     assert not server.conf.parent.exists(), "whoever wants a server later gets one"
 
@@ -253,6 +259,12 @@ def test_what_root_is_to_paste_starts_no_server_either(clone: Clone, server: Ser
     assert server.seen.read_text().splitlines()[1] == "create_main_cluster=false"
     assert not server.conf.exists()
     assert server.no_sshd.exists()
+    check_drop_in(server.no_munged)
+
+
+def check_drop_in(path: Path) -> None:
+    """Check that systemd starts no service that has this drop-in."""
+    assert path.read_text() == f"[Unit]\nConditionPathExists=!{path}\n"
 
 
 def test_without_postgresql_nothing_is_said_to_it(clone: Clone, server: Server) -> None:

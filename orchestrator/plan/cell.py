@@ -84,16 +84,7 @@ class Cell:
         that differs from its default, in alphabetical order. A new axis therefore changes
         no existing id.
         """
-        host = f"{self.host}/" if self.host else ""
-        repeat = self.cycle is CycleKind.REPEAT
-        cycle = f"{self.loads_per_save}loads" if repeat else self.cycle
-        period = AUTO if self.period_ns is None else f"{self.period_ns / 1e6:.10g}ms"
-        others = "".join(
-            f"/{name}={value}"
-            for name, default in _further_axes()
-            if (value := getattr(self, name)) != default
-        )
-        return f"{host}{self.accel}/{self.mode}/{self.apic}/{self.method}/{period}/{cycle}" + others
+        return _id(self)
 
     @property
     def like(self) -> str:
@@ -101,7 +92,7 @@ class Cell:
 
         Lab and QEMU may be what the runs of the cells differ in.
         """
-        return dataclasses.replace(self, host="", qemu=DEFAULT_QEMU).id
+        return _like(self)
 
     @property
     def image_name(self) -> str:
@@ -162,6 +153,26 @@ class Cell:
             loads_run_on=self.resume is Resume.AUTO, vmstate=self.vmstate,
             firmware=self.firmware, args=self.qemu_args.args,
         )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4096)
+def _id(cell: Cell) -> str:
+    """Return the id of a cell. It is asked for often, and many runs have the same cells."""
+    host = f"{cell.host}/" if cell.host else ""
+    repeat = cell.cycle is CycleKind.REPEAT
+    cycle = f"{cell.loads_per_save}loads" if repeat else cell.cycle
+    period = AUTO if cell.period_ns is None else f"{cell.period_ns / 1e6:.10g}ms"
+    others = "".join(
+        f"/{name}={value}"
+        for name, default in _further_axes()
+        if (value := getattr(cell, name)) != default
+    )
+    return f"{host}{cell.accel}/{cell.mode}/{cell.apic}/{cell.method}/{period}/{cycle}" + others
+
+
+@functools.lru_cache(maxsize=4096)
+def _like(cell: Cell) -> str:
+    return _id(dataclasses.replace(cell, host="", qemu=DEFAULT_QEMU))
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Confidence sequences: intervals that may be read at any time during a campaign."""
 
 import math
+from functools import lru_cache
 
 
 def evidence_against(rate: float, lost: int, trials: int) -> float:
@@ -24,6 +25,7 @@ def evidence_against(rate: float, lost: int, trials: int) -> float:
     return mixture - lost * math.log(rate) - ticked * math.log1p(-rate)
 
 
+@lru_cache(maxsize=4096)
 def confidence_sequence(lost: int, trials: int, confidence: float) -> tuple[float, float]:
     """Return an interval for the loss rate that may be read at any time and any number of times.
 

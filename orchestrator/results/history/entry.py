@@ -179,6 +179,8 @@ def entry_of(folder: Path, report: Report, result: RunResult, about: About) -> E
 def _clean(value: Any) -> Any:
     """Return a value whose texts every database can hold: without NUL, and in UTF-8."""
     match value:
+        case str() if value.isascii() and "\0" not in value:  # nearly all are
+            return value
         case str():
             return value.replace("\0", "\N{SYMBOL FOR NULL}").encode(errors="replace").decode()
         case dict():

@@ -149,6 +149,10 @@ FLEET = Group(
             "End the runs of a fleet; `fleet resume` goes on with them.",
             "orchestrator.cli.fleet.status:cancel",
         ),
+        "collect": Command(
+            "Bring the runs of a fleet together: history, table, one answer.",
+            "orchestrator.cli.fleet.collect:collect",
+        ),
         "export": Command(
             "Write a fleet as plans of tmt or jobs of LAVA.",
             "orchestrator.cli.fleet.export:export",

@@ -70,7 +70,7 @@ def index_writer() -> Callable[[Path, Callable[[str], None]], Path]:
     Raises:
         OutputError: a package that it needs is missing.
     """
-    found = _import("an index", "orchestrator.results.outputs.html.index", "report")
+    found = import_output("an index", "orchestrator.results.outputs.html.index", "report")
     return cast(Callable[[Path, Callable[[str], None]], Path], found.write_index)
 
 
@@ -80,7 +80,7 @@ def comparison_page() -> "Callable[[Comparison], bytes]":
     Raises:
         OutputError: a package that it needs is missing.
     """
-    found = _import("a page", "orchestrator.results.outputs.html.comparison", "report")
+    found = import_output("a page", "orchestrator.results.outputs.html.comparison", "report")
     return cast("Callable[[Comparison], bytes]", found.comparison_page)
 
 
@@ -90,7 +90,7 @@ def trend_page() -> "Callable[[Sequence[CellTrend]], bytes]":
     Raises:
         OutputError: a package that it needs is missing.
     """
-    found = _import("a page", "orchestrator.results.outputs.html.trend", "report")
+    found = import_output("a page", "orchestrator.results.outputs.html.trend", "report")
     return cast("Callable[[Sequence[CellTrend]], bytes]", found.trend_page)
 
 
@@ -103,12 +103,17 @@ def _imported(kind: str) -> object:
     if kind not in OUTPUTS:
         raise OutputError(f"writing a report: there is no kind {kind!r}, only {', '.join(OUTPUTS)}")
     found = OUTPUTS[kind]
-    imported: object = _import(f"a {kind} report", found.module, found.extra).OUTPUT
+    imported: object = import_output(f"a {kind} report", found.module, found.extra).OUTPUT
     return imported
 
 
-def _import(what: str, module: str, extra: str) -> Any:
-    """Return a module.
+def import_output(what: str, module: str, extra: str) -> Any:
+    """Return the module of an output.
+
+    Args:
+        what: the output, in words.
+        module: its name.
+        extra: the extra of losttick with what it needs.
 
     Raises:
         OutputError: a package that it needs is missing.

@@ -18,7 +18,7 @@ from orchestrator.results.outputs.html.template import fill
 from orchestrator.verdict.verdict import Verdict
 
 #: The sign of each answer, and the verdict whose colour it has.
-_MARKS = {
+MARKS = {
     Answer.WORSE: ("✗", Verdict.AFFECTED),
     Answer.BETTER: ("✓", Verdict.CLEAN),
     Answer.SAME: ("=", Verdict.CLEAN),
@@ -72,7 +72,7 @@ def comparison_page(found: Comparison) -> bytes:
 
 def _pair(pair: Pair) -> PairView:
     answers = {cell.answer for cell in pair.cells} or {Answer.CANT_TELL}
-    sign, colour = _MARKS[next(each for each in _GRAVITY if each in answers)]
+    sign, colour = MARKS[next(each for each in _GRAVITY if each in answers)]
     return PairView(
         pair.letter,
         headline(pair),
@@ -86,7 +86,7 @@ def _pair(pair: Pair) -> PairView:
 
 
 def _cell(cell: CellComparison, pair: Pair) -> CellView:
-    sign, colour = _MARKS[cell.answer]
+    sign, colour = MARKS[cell.answer]
     return CellView(
         cell.name,
         answer(cell),

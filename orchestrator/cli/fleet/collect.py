@@ -23,7 +23,7 @@ from orchestrator.fleet.exit import DEFAULT, FleetFailOn, fleet_exit
 from orchestrator.results.outputs.table import import_output
 
 #: Runs that get a page of their own, unless the user says how many.
-_PAGES = 100
+_PAGES = 20
 
 
 def collect(
@@ -42,7 +42,7 @@ def collect(
         typer.Option(
             parser=Whole(0),
             help="Runs that get an HTML page of their own, the gravest first.",
-            show_default="100",
+            show_default="20",
         ),
     ] = None,
     html: Annotated[bool, typer.Option(help="Write the fleet's HTML page, fleet.html.")] = True,
@@ -52,7 +52,7 @@ def collect(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the runs of a fleet together: history, table, and one answer.
+    """Bring the runs of a fleet together: history, table, one answer.
 
     Kernels are compared within hosts, so that a bad host is not taken for a
     bad kernel. Exit codes: that of the gravest run; 1 if a kernel is worse

@@ -98,7 +98,9 @@ def test_installing_from_wheels(
     for name, script in (("losttick", f"exec {sys.executable} -P -m orchestrator"), ("other", "")):
         at = f"{name}-1"
         with zipfile.ZipFile(wheels / f"{at}-py3-none-any.whl", "w") as file:
-            file.writestr(f"{at}.data/scripts/{name}", f'#!/bin/sh\n{script} "$@"\n')
+            program = zipfile.ZipInfo(f"{at}.data/scripts/{name}")
+            program.external_attr = 0o100755 << 16
+            file.writestr(program, f'#!/bin/sh\n{script} "$@"\n')
             file.writestr(f"{at}.data/data/share/{name}/ballast", os.urandom(15_000_000))
             file.writestr(f"{at}.dist-info/METADATA", f"Name: {name}\nVersion: 1\n")
             tags = "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

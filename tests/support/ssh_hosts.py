@@ -142,7 +142,11 @@ class SshHost:
                     os.kill(pid, signal.SIGKILL)
 
     def _server_pids(self) -> list[int]:
-        return [pid for pid in self.pids() if _comm(pid).startswith("sshd")]
+        """Return the server and its connections, which write their titles over the mark."""
+        found = [self._server.pid] if self._server else []
+        for pid in found:
+            found += [child for child in _children(pid) if _comm(child).startswith("sshd")]
+        return found
 
     def crash(self) -> None:
         """Kill all that runs on the host, as a power failure does."""
@@ -172,6 +176,12 @@ def _comm(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/comm").read_text()
     return ""
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 def _cmdline(pid: int) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator.errors import InputError
 from orchestrator.fleet.ssh.connection import Connection
 from orchestrator.fleet.ssh.reply import FailedThereError, Installed
+from orchestrator.fleet.ssh.upload import upload
 
 #: Seconds that a host may take to install.
 _WITHIN_S = 1800
@@ -71,9 +72,7 @@ async def install(connection: Connection, folder: str, wheels: Mapping[str, Path
             raise FailedThereError(f"installing losttick there: {error}{hint}") from error
         if reply.command:
             return reply.command
-        async with connection.sftp() as sftp:
-            for sha in reply.missing:
-                if path := wheels.get(sha):
-                    remote = f"{folder}/wheels/{sha}/{path.name}{part}"
-                    await sftp.put(str(path), remote, follow_symlinks=True)
+        for sha in reply.missing:
+            if path := wheels.get(sha):
+                await upload(connection, path, f"{folder}/wheels/{sha}/{path.name}{part}")
     raise FailedThereError("installing losttick there: what was brought is damaged")

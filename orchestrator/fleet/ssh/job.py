@@ -22,6 +22,7 @@ from orchestrator.fleet.ssh.reply import (
     Removed,
 )
 from orchestrator.fleet.ssh.setting import Setting
+from orchestrator.fleet.ssh.upload import upload
 from orchestrator.fleet.task import Task
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.fold import read_state
@@ -128,8 +129,7 @@ class Job:
             await self._say(TaskState.WAITING, "losttick is installed there")
             losttick = list(await install(connection, facts.folder, setting.wheels))
         await connection.ask("make", Made, job=place)
-        async with connection.sftp() as sftp:
-            await sftp.put(str(setting.folder.plan), f"{place}/plan.toml")
+        await upload(connection, setting.folder.plan, f"{place}/plan.toml")
         words = command(self._task, losttick, plan=f"{place}/plan.toml", out=f"{place}/run")
         source = inspect.getsource(watch)
         return await connection.ask("start", JobState, job=place, command=words, source=source)

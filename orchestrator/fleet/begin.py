@@ -102,8 +102,10 @@ def _write_new(held: OutFolder, folder: FleetFolder, files: dict[Path, str]) -> 
     for path, text in files.items():
         if path.name in there:
             held.remove(path.name)
-        held.write(path.name, text)
-    os.sync()
+        with os.fdopen(held.create(path.name), "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def find(where: Path) -> FleetFolder:

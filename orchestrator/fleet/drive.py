@@ -42,6 +42,12 @@ class Drive:
     """None if another process writes the log: then nothing is written down here."""
     known: dict[str, Seen] = field(default_factory=dict)
     """What was seen of each task last, by its id."""
+    _ids: frozenset[str] = field(init=False)
+    _states: Counter[TaskState] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ids = frozenset(each.id for each in self.fleet.can_run)
+        self._states = Counter(states(self.fleet, self.known))
 
     async def run(self, engine: Executor, watching: Watching) -> None:
         """Bring every task to its end. If this is cancelled, the runs go on.
@@ -102,9 +108,8 @@ class Drive:
 
     def _take(self, seen: Iterable[Seen], watching: Watching) -> None:
         """Write down what is new, and pass it on."""
-        ids = {each.id for each in self.fleet.can_run}
         for each in seen:
-            if each.task not in ids:
+            if each.task not in self._ids:
                 raise FleetError(
                     f"following the fleet: the engine tells of a task {each.task[:80]!r}, and "
                     "there is none"
@@ -114,8 +119,11 @@ class Drive:
                 continue
             if self.log:
                 self.log.write(new)
+            before = self.known.get(new.task)
+            self._states[before.state if before else TaskState.WAITING] -= 1
+            self._states[new.state] += 1
             self.known[new.task] = new
-            watching.seen(new, states(self.fleet, self.known))
+            watching.seen(new, self._states)
 
 
 def states(fleet: OpenFleet, known: Mapping[str, Seen]) -> Mapping[TaskState, int]:

@@ -13,11 +13,12 @@ from orchestrator.cli.history.options import Db, opened
 from orchestrator.cli.options import AsJson
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
-from orchestrator.cli.text import Styled, duration, print_json, say
+from orchestrator.cli.text import Styled, duration, print_json, say, without_commands
 from orchestrator.errors import LosttickError
 from orchestrator.fleet.load import Loaded, load_fleet, schema_text
 from orchestrator.fleet.preview import FleetPreview, HostPreview, preview, scripts
 from orchestrator.results.history.place import default_database
+from orchestrator.results.printable import one_line
 
 
 def schema() -> None:
@@ -74,12 +75,9 @@ def _print_scripts(loaded: Loaded, *, as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
-    screen = Screen()
     for name, text in made.items():
-        screen.line(f"# {name}", style="bold")
-        for line in text.splitlines():
-            screen.line(line)
-        screen.space()
+        lines = "\n".join(map(one_line, [f"# {name}", *text.splitlines()]))
+        print(without_commands(lines), end="\n\n")
 
 
 def _print(screen: Screen, found: FleetPreview) -> None:

@@ -14,7 +14,7 @@ from orchestrator.errors import InfraError
 from orchestrator.fleet.executor import FleetError, Seen, TaskState
 from orchestrator.fleet.fleet_file import FleetFile
 from orchestrator.fleet.folder import FleetFolder
-from orchestrator.fleet.slurm.meaning import JUDGED
+from orchestrator.fleet.slurm.meaning import JUDGED, ended_meanwhile
 from orchestrator.fleet.slurm.queue import COMMAND
 from orchestrator.fleet.slurm.requeue import COMMAND as CONFIG
 from orchestrator.fleet.slurm.requeue import check_requeue
@@ -33,6 +33,10 @@ from orchestrator.process.background import in_thread
 
 #: Seconds between two questions to the queue.
 POLL_S = 10.0
+
+#: Seconds between two looks at the ends of journals, and most journals that are looked at.
+_LOOK_S = 1.0
+_MOST_LOOKED_AT = 200
 
 #: Most jobs that one `scancel` is given.
 _AT_ONCE = 500
@@ -85,6 +89,12 @@ class SlurmExecutor:
         open_tasks = [task for task in tasks if not _done(seen.get(task.id))]
         first = True
         while open_tasks:
+            async for now in self._until_next_question(open_tasks, seen, old, folder):
+                seen[now.task] = now
+                yield now
+            open_tasks = [each for each in open_tasks if each.id in old or not _over(seen, each)]
+            if not open_tasks:
+                return
             try:
                 jobs = await self._queue(identity)
                 if first:
@@ -113,10 +123,7 @@ class SlurmExecutor:
                 if now != seen.get(now.task):
                     seen[now.task] = now
                     yield now
-            open_tasks = [
-                task for task in open_tasks
-                if task.id not in seen or not seen[task.id].state.over or task.id in old
-            ]  # fmt: skip
+            open_tasks = [each for each in open_tasks if each.id in old or not _over(seen, each)]
 
     async def look(
         self, tasks: Sequence[Task], known: Mapping[str, Seen], folder: FleetFolder
@@ -154,6 +161,31 @@ class SlurmExecutor:
             jobs = await self._jobs(folder)
         stand = await in_thread(self._stand_all, tasks, known, folder, jobs)
         return [_cancelled(each, waiting, begun) for each in stand]
+
+    async def _until_next_question(
+        self,
+        tasks: Sequence[Task],
+        seen: Mapping[str, Seen],
+        old: Mapping[str, int],
+        folder: FleetFolder,
+    ) -> AsyncIterator[Seen]:
+        """Yield the ends of tasks that their journals show, until the queue may be asked again.
+
+        Short runs would else wait for the next question longer than a tenth of their time.
+        """
+        loop = asyncio.get_running_loop()
+        while (left_s := self._asked_at + self._poll_s - loop.time()) > 0:
+            open_tasks = [each.id for each in tasks if each.id in old or not _over(seen, each)]
+            if not open_tasks:
+                return
+            await asyncio.sleep(min(left_s, _LOOK_S))
+            running = [
+                seen[each] for each in open_tasks
+                if each in seen and each not in old and seen[each].state is TaskState.RUNNING
+            ]  # fmt: skip
+            for each in await in_thread(ended_meanwhile, running[:_MOST_LOOKED_AT], folder):
+                if each.state is TaskState.ENDED:
+                    yield each
 
     async def _jobs(self, folder: FleetFolder) -> Jobs:
         """Return the fleet's jobs, by batch and index.
@@ -265,6 +297,11 @@ def _prepare(folder: FleetFolder) -> str:
 def _done(seen: Seen | None) -> bool:
     """Return whether a task needs nothing more."""
     return seen is not None and seen.state is TaskState.ENDED
+
+
+def _over(seen: Mapping[str, Seen], task: Task) -> bool:
+    """Return whether nothing more happens to a task by itself."""
+    return task.id in seen and seen[task.id].state.over
 
 
 def _told(

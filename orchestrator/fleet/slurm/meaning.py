@@ -1,13 +1,14 @@
 """What the state of a job means for its task."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import LosttickError
 from orchestrator.fleet.executor import Seen, TaskState
 from orchestrator.fleet.folder import FleetFolder
 from orchestrator.fleet.slurm.queue import Job
-from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.file import JOURNAL, is_being_written
 from orchestrator.results.exit_code import ExitCode, result_exit
 from orchestrator.results.printable import printable
 from orchestrator.results.result import read_result
@@ -25,7 +26,7 @@ _FINDINGS = frozenset({ExitCode.CLEAN, ExitCode.AFFECTED, ExitCode.ANOMALOUS})
 _NO_PROGRAM = frozenset({126, 127})
 
 #: Bytes at the end of an output that are read for its last words, and how many of them are shown.
-_TAIL_BYTES = 4000
+_TAIL_BYTES = 16_000
 _TAIL_SHOWN = 300
 
 #: Why a job waits, for reasons that wait for a person.
@@ -163,6 +164,31 @@ def run_of(task: str, folder: FleetFolder) -> RunResult | None:
 def has_journal(task: str, folder: FleetFolder) -> bool:
     """Return whether the run of a task has begun to write its journal."""
     return (folder.run(task) / JOURNAL).exists()
+
+
+def ended_meanwhile(running: Sequence[Seen], folder: FleetFolder) -> list[Seen]:
+    """Return the running tasks whose journals have their ends, and nobody writes them any more."""
+    return [
+        replace(forgotten(each.task, each.handle, folder), node=each.node)
+        for each in running
+        if _has_verdict(folder.run(each.task) / JOURNAL)
+    ]
+
+
+def _has_verdict(journal: Path) -> bool:
+    """Return whether the last record of a journal is the run's verdict. It reads only the end."""
+    try:
+        with journal.open("rb") as file:
+            file.seek(max(0, journal.stat().st_size - _TAIL_BYTES))
+            lines = file.read(_TAIL_BYTES).split(b"\n")
+        return (
+            len(lines) > 1
+            and lines[-1] == b""
+            and lines[-2].startswith(b'{"record":"verdict"')
+            and not is_being_written(journal)
+        )
+    except (OSError, LosttickError):
+        return False
 
 
 def forgotten(task: str, handle: str, folder: FleetFolder) -> Seen:

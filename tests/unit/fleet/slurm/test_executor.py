@@ -21,6 +21,8 @@ FILE = FleetFile.model_validate({"engine": "slurm", "hosts": [{"name": "node1"}]
 
 TASK = "node1@booted"
 
+JOURNAL = f"fleet/runs/{TASK}/journal.jsonl"
+
 
 class Peer:
     """Slurm's commands, which do what their scripts say."""
@@ -38,12 +40,16 @@ class Peer:
         path.chmod(0o755)
 
     def queue(self, *answers: str) -> None:
-        """Let `squeue` give these answers in turn, and then the last one."""
+        """Let `squeue` give these answers in turn, and then the last one.
+
+        With the last one, the journal of a run that was begun afresh is there.
+        """
         for number, answer in enumerate(answers, 1):
             (self.place / f"answer{number}").write_text(answer)
         self.program(
             "squeue",
             f"n=$(wc -l <squeue.calls); [ $n -le {len(answers)} ] || n={len(answers)}\n"
+            f"[ $n -lt {len(answers)} ] || [ ! -e kept ] || mv kept {JOURNAL}\n"
             'case $(cat answer$n) in down) echo "slurm_load_jobs error: Unable to contact slurm '
             'controller (connect failure)" >&2; exit 1 ;; *) cat answer$n ;; esac',
         )
@@ -79,7 +85,6 @@ async def test_a_job_that_sbatch_took_without_saying_so_is_not_submitted_again(p
     fresh(peer)
     peer.program(
         "sbatch",
-        "mv kept fleet/runs/node1@booted/journal.jsonl\n"
         'echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1',
     )
     peer.queue("", peer.job(7, "RUNNING"), peer.job(7, "FAILED", 1))
@@ -93,6 +98,7 @@ async def test_a_job_that_sbatch_took_without_saying_so_is_not_submitted_again(p
 
 
 async def test_an_outage_is_told_and_waited_out(peer: Peer) -> None:
+    fresh(peer)
     peer.queue(peer.job(7, "RUNNING"), "down", "down", peer.job(7, "FAILED", 1))
     seen = await peer.follow()
     assert [each.state for each in seen] == [
@@ -111,7 +117,6 @@ async def test_a_first_question_without_an_answer_ends_it(peer: Peer) -> None:
 async def test_a_new_try_does_not_take_the_old_end_for_its_own(peer: Peer) -> None:
     fresh(peer)
     old = Seen(TASK, TaskState.FAILED, "its node died", "5")
-    peer.program("sbatch", "mv kept fleet/runs/node1@booted/journal.jsonl; echo 7")
     node_fail = peer.job(5, "NODE_FAIL")
     peer.queue(node_fail, node_fail + peer.job(7, "FAILED", 1))
     seen = await peer.follow({TASK: old})
@@ -135,7 +140,7 @@ async def test_what_slurm_forgot_is_not_run_again(peer: Peer) -> None:
 
 
 async def test_a_refused_job_fails_and_is_not_tried_for_ever(peer: Peer) -> None:
-    fresh(peer)
+    (peer.place / JOURNAL).unlink()
     peer.queue("")
     peer.program("sbatch", 'echo "sbatch: error: Invalid feature specification" >&2; exit 1')
     (seen,) = await peer.follow()
@@ -165,3 +170,12 @@ async def test_a_cluster_that_would_repeat_findings_gets_no_job(peer: Peer) -> N
     with pytest.raises(FleetError, match="that ends with 3, 5"):
         await peer.follow()
     assert not peer.calls("sbatch")
+
+
+async def test_the_end_of_a_run_is_seen_without_asking_slurm_again(peer: Peer) -> None:
+    peer.queue(peer.job(7, "RUNNING"))
+    engine = SlurmExecutor(FILE, poll_s=60)
+    seen = [each async for each in engine.run(tasks(FILE), {}, peer.folder)]
+    assert [each.state for each in seen] == [TaskState.RUNNING, TaskState.ENDED]
+    assert (seen[-1].node, seen[-1].handle, seen[-1].exit_code) == ("node1", "7", 1)
+    assert peer.calls("squeue") == 1

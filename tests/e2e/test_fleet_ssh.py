@@ -211,6 +211,7 @@ async def end_of(fleet: SshFleet, **options: object) -> dict[str, Seen]:
     return {host.name: following.last(f"{host.name}@booted") for host in fleet.hosts}
 
 
+@pytest.mark.thorough
 async def test_each_trouble_of_a_host_is_named(ssh_fleet: Make, tmp_path: Path) -> None:
     fleet = ssh_fleet("changed", "unknown", "refused", "locked", "snakeless", "greets")
     changed, unknown, refused, locked, snakeless, greets = fleet.hosts

@@ -5,6 +5,7 @@ import contextlib
 import getpass
 import inspect
 import json
+import logging
 import shlex
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -246,6 +247,7 @@ async def _connected(address: Address) -> "asyncssh.SSHClientConnection":
         import asyncssh
     except ImportError:
         raise InfraError("SSH needs asyncssh: install losttick[fleet]") from None
+    asyncssh.set_log_level(logging.CRITICAL)  # what matters is raised
 
     offered: list[_Offered] = []
 

@@ -252,8 +252,9 @@ def cancel(job: str, within_s: float) -> None:
     """End a job as SIGTERM does."""
     place = Path(job)
     begun = read_json(place / "job.json")
-    if is_running(place) and begun:
+    if place.is_dir():  # it may wait for another run, and must not begin then
         (place / "cancelled").write_text("")
+    if is_running(place) and begun:
         with contextlib.suppress(ProcessLookupError):
             os.kill(begun["pid"], signal.SIGTERM)
         until = time.monotonic() + within_s

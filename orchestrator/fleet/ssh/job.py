@@ -36,6 +36,9 @@ EVERY_S = 20.0
 #: Times that a run is begun again in one visit, because it ended without an end.
 _MOST_AGAIN = 3
 
+#: The exit code of a command that is not there.
+_NOT_FOUND = 127
+
 #: Names losttick's option in the message that another run has the host.
 _BUSY = "--exclusive"
 
@@ -55,6 +58,9 @@ class Outcome:
     state: TaskState
     why: str = ""
     exit_code: int | None = None
+
+
+_CANCELLED = Outcome(TaskState.CANCELLED, "it was cancelled")
 
 
 class Job:
@@ -150,18 +156,21 @@ class Job:
             await connection.ask("remove", Removed, job=place)
             return Outcome(TaskState.ENDED, left_out, code)
         if state.cancelled:
-            return Outcome(TaskState.CANCELLED, "it was cancelled", code)
+            return _CANCELLED
         if code == ExitCode.INCONCLUSIVE and _BUSY in said:
             await self._say(
                 TaskState.WAITING, f"another run has the host; it is tried again: {said}"
             )
             await wait_until_free(connection)
-            return None
+            now = await connection.ask("state", JobState, job=place)
+            return _CANCELLED if now.cancelled else None
         if code in (ExitCode.INTERRUPTED, ExitCode.INCONCLUSIVE) or code < 0:
             self._count(f"the run was ended there: {said}")
             await self._say(TaskState.WAITING, f"the run was ended there, and goes on: {said}")
             return None
         why = f"exit code {code}: {said}" if said[:9] != "exit code" else said
+        if code == _NOT_FOUND and not setting.wheels:
+            why += ". Name its losttick in [ssh] command, or a folder of wheels in [ssh] wheels"
         return Outcome(TaskState.FAILED, why, code)
 
     def _count(self, why: str) -> None:

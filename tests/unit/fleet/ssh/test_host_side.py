@@ -99,6 +99,10 @@ def test_a_cancelled_job_ends_as_by_sigterm(job: Path) -> None:
     assert not start(job, "exit 0").cancelled
 
 
+def test_a_job_that_has_not_begun_can_be_cancelled(job: Path) -> None:
+    assert state(ask("cancel", job=str(job), within_s=1)[0]).cancelled
+
+
 def test_a_command_that_is_not_there_is_named(job: Path) -> None:
     source = inspect.getsource(watch)
     ask("start", job=str(job), command=["/no/losttick"], source=source)

@@ -56,6 +56,8 @@ class FleetPreview:
     """The cells of each run, and about how many seconds each takes."""
     at_once: int
     """Hosts that work at a time."""
+    unbootable: Sequence[str]
+    """Tasks whose kernel must run already, because the file does not say how it is booted."""
 
     @property
     def run_s(self) -> float:
@@ -96,7 +98,14 @@ def preview(loaded: Loaded, skipped: Iterable[tuple[str, int, str, str]] = ()) -
         for name, its in by_host.items()
     ]  # fmt: skip
     ssh = loaded.fleet.engine is Engine.SSH
-    return FleetPreview(hosts, cells, loaded.fleet.ssh.at_once if ssh else max(1, len(hosts)))
+    unbootable = [
+        task.id
+        for host in hosts
+        for task in host.can_run
+        if task.boots and (task.boots.boot_entry if ssh else task.boots.feature) is None
+    ]
+    at_once = loaded.fleet.ssh.at_once if ssh else max(1, len(hosts))
+    return FleetPreview(hosts, cells, at_once, unbootable)
 
 
 def scripts(loaded: Loaded, folder: Path) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
 from orchestrator.cli.text import Styled, duration, print_json, say, without_commands
 from orchestrator.errors import LosttickError
+from orchestrator.fleet.fleet_file import Engine
 from orchestrator.fleet.load import Loaded, load_fleet, schema_text
 from orchestrator.fleet.preview import FleetPreview, HostPreview, preview, scripts
 from orchestrator.results.history.place import default_database
@@ -50,7 +51,7 @@ def plan(
         if as_json:
             print_json(_described(found))
         else:
-            _print(Screen(), found)
+            _print(Screen(), loaded, found)
         cannot = any(len(host.can_run) < len(host.tasks) for host in found.hosts)
     raise typer.Exit(ExitCode.UNFIT if cannot else ExitCode.CLEAN)
 
@@ -80,7 +81,7 @@ def _print_scripts(loaded: Loaded, *, as_json: bool) -> None:
         print(without_commands(lines), end="\n\n")
 
 
-def _print(screen: Screen, found: FleetPreview) -> None:
+def _print(screen: Screen, loaded: Loaded, found: FleetPreview) -> None:
     cells = Table(("cell", "expected"))
     for cell, seconds in found.cells:
         cells.add(cell.id, duration(seconds))
@@ -103,6 +104,13 @@ def _print(screen: Screen, found: FleetPreview) -> None:
         f"{duration(found.run_s)}, and the fleet about "
         f"{duration(found.expected_s)} once every host is free; boots are not counted."
     )
+    if found.unbootable:
+        how = "boot_entry" if loaded.fleet.engine is Engine.SSH else "feature"
+        verb = "needs a host that runs" if len(found.unbootable) == 1 else "need hosts that run"
+        screen.prose(
+            f"{_count(len(found.unbootable), 'run')}, such as {found.unbootable[0]}, {verb} the "
+            f"kernel already: the file names no {how} for it."
+        )
     screen.prose("No host was asked: each one skips the cells that it can't test, and says why.")
 
 
@@ -130,6 +138,7 @@ def _cannot(host: HostPreview) -> Iterable[str]:
 
 
 def _described(found: FleetPreview) -> dict[str, Any]:
+    unbootable = set(found.unbootable)
     return {
         "cells": [
             {"id": cell.id, "expected_s": round(seconds, 1)} for cell, seconds in found.cells
@@ -146,6 +155,7 @@ def _described(found: FleetPreview) -> dict[str, Any]:
                         "kernel": task.kernel,
                         "release": task.boots.release if task.boots else None,
                         "why_not": task.why_not or None,
+                        "must_run_already": task.id in unbootable,
                     }
                     for task in host.tasks
                 ],

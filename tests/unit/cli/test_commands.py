@@ -135,7 +135,12 @@ def test_the_version() -> None:
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("losttick ", "doctor"), ("losttick lab ", "clean"), ("losttick run --loads", "--loads-per")],
+    [
+        ("losttick ", "doctor"),
+        ("losttick lab ", "clean"),
+        ("losttick fleet ", "resume"),
+        ("losttick run --loads", "--loads-per"),
+    ],
 )
 def test_shell_completion(
     prepared: PreparedProcess, words: str, found: str, tmp_path: Path

@@ -124,6 +124,7 @@ def test_a_preview(engine: FakeEngine) -> None:
     assert done.returncode == 3
     assert "b does not have the kernel new" in done.stdout
     assert "3 runs of 1 cell on 2 hosts" in done.stdout
+    assert "3 runs, such as a@old, need hosts that run the kernel already" in done.stdout
     said = json.loads(losttick("fleet", "plan", "fleet.toml", "--json").stdout)
     assert [task["why_not"] for host in said["hosts"] for task in host["tasks"]] == [
         None, None, None, "b does not have the kernel new",

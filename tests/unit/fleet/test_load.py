@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
 from orchestrator.fleet.fleet_file import Constraint, FleetFile, Host, Kernel, Slurm, Ssh
-from orchestrator.fleet.load import FleetFileError, load_fleet, schema_text
+from orchestrator.fleet.load import _WORDING, FleetFileError, load_fleet, schema_text
 from orchestrator.fleet.task import tasks
+from orchestrator.plan.fault_words import fault_sentences
 from orchestrator.plan.faults import PlanError
 from tests.support.docs import blocks
 from tests.support.fake_fleet import FLEET, TASKS, fleet_file
@@ -141,3 +144,32 @@ def test_the_schema_takes_the_documented_files_and_refuses_others(tmp_path: Path
     )
     assert bad.returncode == 1
     assert "laks" in bad.stdout
+
+
+_VALUES = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=30), st.dates(),
+        st.integers(10**4999, 10**5000), st.sampled_from(["ssh", "slurm", "a", "6.1.0", "quick"]),
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=4,
+)  # fmt: skip
+
+_NAMES = [*FleetFile.model_fields, *Host.model_fields, *Kernel.model_fields, *Ssh.model_fields]
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_a_fleet_of_drawn_values_is_a_fleet_or_has_faults(data: st.DataObject) -> None:
+    table = data.draw(st.sampled_from(["kernels", "hosts", "constraints", "slurm", "ssh", ""]))
+    values = {data.draw(st.sampled_from(_NAMES)): data.draw(_VALUES) for _ in range(2)}
+    fleet = {"engine": "ssh", "hosts": [{"name": "a"}]}
+    given_: object = {"k": values} if table == "kernels" else values
+    given_ = [values] if table in ("hosts", "constraints") else given_
+    drawn = fleet | (values if not table else {table: given_})
+    try:
+        assert tasks(FleetFile.model_validate(drawn))
+    except ValidationError as error:
+        said = FleetFileError(Path("x"), fault_sentences(error, "", _WORDING))
+        assert said.faults
+        assert len(str(said)) < 20_000

@@ -51,6 +51,8 @@ class Need(enum.StrEnum):
     """Root, and control groups that it can make."""
     LIBVIRT = "libvirt"
     """libvirt's daemon with its driver for QEMU, and virsh."""
+    SLURM = "slurm"
+    """Root, Slurm's daemons and commands, and munge."""
     SSHD = "sshd"
     """OpenSSH's server, client and agent."""
 

@@ -103,8 +103,10 @@ def _waits(job: Job) -> str:
     match reason.split(",")[0]:
         case "":
             return again + "Slurm has not looked at it yet"
-        case "Resources" | "Priority" | "BeginTime":
+        case "Resources" | "Priority":
             return again + "its host is busy"
+        case "BeginTime":
+            return again + "Slurm lets some minutes pass before"
         case "ReqNodeNotAvail" | "Nodes required for job are DOWN":
             return again + f"its host is not available ({reason})"
         case _:

@@ -22,7 +22,8 @@ _MOST_WORDS = 400
 #: refused with any other words will be refused again.
 _PASSING = (
     (
-        r"[Uu]nable to contact slurm controller|Connection refused|standby mode|Zero Bytes",
+        r"[Uu]nable to contact slurm controller|Connection refused|standby mode|Zero Bytes"
+        r"|[Cc]ommunication|missing socket|Transport endpoint|Connection reset",
         "Slurm's controller does not answer. Look at slurmctld on its host",
     ),
     (
@@ -48,6 +49,10 @@ _REFUSED = (
         r"Invalid feature",
         "No node has the features that the job asks for, or two of them exclude each other: "
         "`sinfo -N -o '%N %f'` shows the nodes' features",
+    ),
+    (
+        r"configuration source|process configuration file",
+        "This host has no slurm.conf: bring the cluster's to /etc/slurm, or name it in SLURM_CONF",
     ),
     (r"[Ii]nvalid node name", "Slurm has no node of this name: `sinfo -N` lists them"),
     (r"partition", "`sinfo -s` lists the partitions, and [slurm] partition names one"),

@@ -67,6 +67,7 @@ def test_another_kernel_is_a_failure_in_losttick_s_words(tmp_path: Path) -> None
         ("CANCELLED", 0, "", TaskState.CANCELLED, "was cancelled"),
         ("PENDING", 0, "JobHeldUser", TaskState.WAITING, "`scontrol release 12`"),
         ("PENDING", 0, "launch failed requeued held", TaskState.WAITING, "could not start it"),
+        ("PENDING", 0, "BeginTime", TaskState.WAITING, "some minutes"),
         ("PENDING", 0, "Resources", TaskState.WAITING, "its host is busy"),
         ("PENDING", 0, "ReqNodeNotAvail, UnavailableNodes:node1", TaskState.WAITING, "node1"),
         ("CONFIGURING", 0, "", TaskState.WAITING, "its node boots"),

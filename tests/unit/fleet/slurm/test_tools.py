@@ -14,6 +14,7 @@ PASSING = {
     "slurm_load_jobs error: Unable to contact slurm controller (connect failure)": "slurmctld",
     "squeue: error: Munge encode failed: Failed to access \"/run/munge/munge.socket.2\": No such "
     "file or directory (Did you start munged?)": "munged",
+    "slurm_load_jobs error: Unexpected missing socket error": "slurmctld",
     "slurm_load_jobs error: Protocol authentication error": "munge",
     "sbatch: error: Batch job submission failed: Expired credential": "clocks",
     "error: Munge decode failed: Rewound credential": "clocks",
@@ -22,6 +23,7 @@ PASSING = {
     "Unable to write: No space left on device": "no room",
 }  # fmt: skip
 STAYING = {
+    "squeue: fatal: Could not establish a configuration source": "SLURM_CONF",
     "sbatch: error: Batch job submission failed: Invalid feature specification": "sinfo",
     "sbatch: error: Batch job submission failed: Invalid node name specified": "sinfo -N",
     "sbatch: error: Batch job submission failed: Invalid partition name specified": "sinfo -s",

@@ -159,7 +159,7 @@ class Job:
             return _CANCELLED
         if code == ExitCode.INCONCLUSIVE and _BUSY in said:
             await self._say(
-                TaskState.WAITING, f"another run has the host; it is tried again: {said}"
+                TaskState.WAITING, "another run has the host: this one begins when that has ended"
             )
             await wait_until_free(connection)
             now = await connection.ask("state", JobState, job=place)

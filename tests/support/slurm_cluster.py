@@ -236,8 +236,11 @@ def running_cluster(min_job_age: int = 300, *, health: bool = False) -> Iterator
     """
     if os.geteuid() != 0:
         lacking(Need.SLURM, "only root can run its daemons for other users")
-    if missing := [each for each in PROGRAMS if shutil.which(each) is None]:
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    if missing := [each for each in PROGRAMS if shutil.which(each, path=path) is None]:
         lacking(Need.SLURM, f"{', '.join(missing)}: not installed")
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
+        lacking(Need.SLURM, "no network namespace can be made, so two nodes can't be told apart")
     # The sockets' paths may have 107 bytes, and pytest's own folders are deep.
     with tempfile.TemporaryDirectory(prefix="losttick-slurm-", dir="/tmp") as folder:
         place = Path(folder)
@@ -263,7 +266,7 @@ def running_cluster(min_job_age: int = 300, *, health: bool = False) -> Iterator
             (place / f"{node}.now").write_text("k1\n")
         env = os.environ | {
             "SLURM_CONF": f"{place}/slurm.conf", "PYTHONPATH": str(ROOT),
-            "PATH": f"{os.environ['PATH']}:/usr/sbin",
+            "PATH": path,
         }  # fmt: skip
         cluster = Cluster(place, env)
         try:

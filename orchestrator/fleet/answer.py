@@ -9,9 +9,18 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from orchestrator.fleet.bad_hosts import BadHost, bad_hosts
-from orchestrator.fleet.effect import Both, Effect, can_tell, effect, foremost, own_tails, unequal
+from orchestrator.fleet.effect import (
+    TOLD,
+    Both,
+    Effect,
+    can_tell,
+    effect,
+    foremost,
+    own_tails,
+    unequal,
+)
 from orchestrator.fleet.tested import Tested
-from orchestrator.results.comparison.compare import ERROR, TOLD, Answer
+from orchestrator.results.comparison.compare import ERROR, Answer
 from orchestrator.stats.difference import loads_to_tell
 from orchestrator.stats.holm import holm
 from orchestrator.stats.permutation import Tails

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,12 @@ import pytest
 from orchestrator.fleet.answer import Where
 from orchestrator.fleet.collect import Collected, collect
 from orchestrator.fleet.read_run import Trouble
+from orchestrator.journal.file import read_journal
+from orchestrator.journal.records import HostRecord
 from orchestrator.results.comparison.compare import Answer
 from orchestrator.results.exit_code import ExitCode, gravest
 from orchestrator.results.history.place import HistoryTroubleError
+from tests.support.command_here import written
 from tests.support.made_fleets import make_fleet, make_task_run
 from tests.support.made_history import opened
 from tests.support.made_runs import exactly, other
@@ -50,7 +55,6 @@ def test_a_fleet_from_its_folders_to_its_answer(tmp_path: Path) -> None:
 
 
 def test_another_kernel_is_a_failure_of_the_harness_and_never_a_verdict(tmp_path: Path) -> None:
-    """Also a host that ran another kernel in one cell only, before it was resumed."""
     folder, tasks = make_fleet(tmp_path / "f", ["h1"])
     for task in tasks:
         make_task_run(folder, task, exactly(299, 299), facts=other(kernel="6.1.0-1-amd64"))
@@ -63,6 +67,19 @@ def test_another_kernel_is_a_failure_of_the_harness_and_never_a_verdict(tmp_path
     assert found.brought[1].code is ExitCode.HARNESS
     assert [run.labels for run in history.runs()] == [("old",)]
     assert found.answer.cells[0].answer is Answer.CANT_TELL
+
+
+@pytest.mark.parametrize("kernels", [("new",), ()])
+def test_a_run_that_went_on_under_another_kernel(tmp_path: Path, kernels: Sequence[str]) -> None:
+    """A cell was counted before the host was booted into the kernel that its last session had."""
+    folder, (task,) = make_fleet(tmp_path / "f", ["h1"], kernels)
+    run = make_task_run(folder, task, axes={"mode": ["one-shot", "periodic"]})
+    records = list(read_journal(run / "journal.jsonl"))
+    place = next(n for n, each in enumerate(records) if isinstance(each, HostRecord) and each.cell)
+    records[place] = replace(records[place], facts=other(kernel="6.1.0-1-amd64"))
+    shutil.rmtree(run)
+    written(run, records)
+    assert faults(collect(folder, [task])) == {task.id: Trouble.OTHER_KERNEL}
 
 
 def test_runs_that_are_missing_or_damaged_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:

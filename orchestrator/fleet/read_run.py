@@ -9,10 +9,11 @@ from pathlib import Path
 from orchestrator.errors import InputError, LosttickError, own_fault
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.journal_file import open_journal
+from orchestrator.results.direct import is_direct
 from orchestrator.results.exit_code import ExitCode, result_exit
 from orchestrator.results.history.entry import About, Entry, entry_of
 from orchestrator.results.history.packed import unpack
-from orchestrator.results.report import read_report
+from orchestrator.results.result import read_result
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 
@@ -66,8 +67,6 @@ class Run:
 
     verdict: Verdict
     code: ExitCode
-    identity: str
-    """What no other run has."""
     machine: str
     """A digest of the machine; empty if it is not known."""
     cpu: str
@@ -92,13 +91,13 @@ def read_run(job: Job) -> tuple[Run, Entry] | Fault:
     """Return the run in a folder, also as the history takes it; or why there is none."""
     try:
         _check_place(job.folder)
-        report = read_report(job.folder)
-        if not isinstance(report.result, RunResult):
+        if is_direct(job.folder):
             return Fault(Trouble.UNREADABLE, f"{job.folder} has a direct test, and not a run")
-        if other := _other_kernel(report.result, job.release):
+        result = read_result(job.folder)
+        if other := _other_kernel(result, job.release):
             return Fault(Trouble.OTHER_KERNEL, other)
-        found = entry_of(job.folder, report, report.result, job.about)
-        return _run(report.result, report.identity, found), found
+        found = entry_of(job.folder, result, job.about)
+        return _run(result, found), found
     except _NoRunError as error:
         return Fault(Trouble.MISSING, str(error))
     except LosttickError as error:
@@ -154,11 +153,10 @@ def _kernels(result: RunResult) -> Iterator[str]:
             yield cell.counts.facts.kernel
 
 
-def _run(result: RunResult, identity: str, entry: Entry) -> Run:
+def _run(result: RunResult, entry: Entry) -> Run:
     return Run(
         verdict=result.verdict,
         code=result_exit(result.ends),
-        identity=identity,
         machine=result.machine,
         cpu=result.facts.cpu,
         kernel=result.facts.kernel,

@@ -183,10 +183,11 @@ def read_report(folder: Path) -> Report:
         found = _of_direct(folder, read_direct_result(folder))
     else:
         found = _of_run(folder, read_result(folder))
-    return replace(found, identity=_identity(folder))
+    return replace(found, identity=run_identity(folder))
 
 
-def _identity(folder: Path) -> str:
+def run_identity(folder: Path) -> str:
+    """Return the SHA-256 of a journal's first record, which no other run has."""
     with open_journal(folder / JOURNAL) as journal:
         return hashlib.sha256(journal.readline()).hexdigest()
 

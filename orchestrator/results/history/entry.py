@@ -11,9 +11,11 @@ from typing import Any
 from orchestrator.findings.outcome import TICKED, Outcome
 from orchestrator.host.facts import HostFacts
 from orchestrator.results.comparison.arm import NoArmError, arm_of
+from orchestrator.results.direct import is_direct
 from orchestrator.results.history.packed import pack
 from orchestrator.results.history.place import HistoryError
-from orchestrator.results.report import Report, read_report
+from orchestrator.results.report import run_identity
+from orchestrator.results.result import read_result
 from orchestrator.verdict.run import CellResult, RunResult
 from orchestrator.verdict.verdict import Verdict
 
@@ -62,15 +64,15 @@ def entry(folder: Path, about: About = About()) -> Entry:
         NoResultError: there is no journal.
         JournalFormatError: the journal can't be understood.
     """
-    report = read_report(folder)
-    if not isinstance(report.result, RunResult):
+    if is_direct(folder):
         raise NoArmError(
             f"adding {folder} to the history: it has a direct test, and the history keeps runs "
             "that load snapshots"
         )
+    result = read_result(folder)
     known = _known(folder)
     about = About(tuple(dict.fromkeys((*known.labels, *about.labels))), about.host or known.host)
-    return entry_of(folder, report, report.result, about)
+    return entry_of(folder, result, about)
 
 
 def checked_name(name: str, what: str) -> str:
@@ -129,7 +131,7 @@ def host_key(machine: str, facts: HostFacts) -> str:
     return f"{machine[:12] or 'unknown'}:{model}"
 
 
-def entry_of(folder: Path, report: Report, result: RunResult, about: About) -> Entry:
+def entry_of(folder: Path, result: RunResult, about: About) -> Entry:
     """Return a run that was read, for the history; what its folder says of labels is not asked."""
     arm = arm_of(result, "")
     tested = {cell.id: cell for cell in arm.cells}
@@ -160,16 +162,16 @@ def entry_of(folder: Path, report: Report, result: RunResult, about: About) -> E
             }
         )
     run = {
-        "identity": report.identity,
+        "identity": run_identity(folder),
         "folder": str(folder.absolute()),
         "host": about.host or host_key(result.machine, result.facts),
         "machine": result.machine,
-        "command": report.command,
-        "verdict": str(report.verdict),
-        "losttick": report.losttick,
-        "began_at": report.began_at,
-        "ended_at": report.ended_at,
-        "unfinished": report.interrupted or "",
+        "command": "lab run" if any(each.lab for each in result.cells) else "run",
+        "verdict": str(result.verdict),
+        "losttick": result.losttick,
+        "began_at": result.began_at,
+        "ended_at": result.ended_at,
+        "unfinished": result.interrupted or "",
         "untested": dict(arm.untested),
     }
     trials = sum(row["trials"] for row in rows)

@@ -239,7 +239,8 @@ class SlurmExecutor:
         self, tasks: Sequence[Task], folder: FleetFolder, identity: str
     ) -> AsyncIterator[Seen]:
         """Submit tasks. What Slurm can't take now waits until the queue was asked again."""
-        parts = (batch.of(tasks) for batch in batches(self._fleet)) if tasks else ()
+        ids = {task.id for task in tasks}
+        parts = (batch.of(ids) for batch in batches(self._fleet)) if tasks else ()
         unable = ""
         for part in filter(None, parts):
             if unable:

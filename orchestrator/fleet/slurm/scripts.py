@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +58,8 @@ class Batch:
         first = next(iter(self.tasks.values()))
         return f"{_chooser(first)}@{first.kernel}.sh" if self.is_array else f"{first.id}.sh"
 
-    def of(self, wanted: Iterable[Task]) -> "Batch | None":
-        """Return the batch with only the wanted tasks; None if none of its tasks is wanted."""
-        ids = {task.id for task in wanted}
+    def of(self, ids: Collection[str]) -> "Batch | None":
+        """Return the batch with only the tasks of these ids; None if it has none of them."""
         left = {index: task for index, task in self.tasks.items() if task.id in ids}
         return Batch(self.number, left) if left else None
 
@@ -121,7 +120,8 @@ def scripts(fleet: FleetFile, wanted: Sequence[Task], folder: FleetFolder) -> di
         ScriptError: the fleet file or a path has characters that `sbatch` would not understand.
     """
     name = identity(folder) or "NEW"
-    parts = (batch.of(wanted) for batch in batches(fleet))
+    ids = {task.id for task in wanted}
+    parts = (batch.of(ids) for batch in batches(fleet))
     return {part.name: script(fleet, part, folder, name) for part in parts if part}
 
 

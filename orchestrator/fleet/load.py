@@ -54,6 +54,12 @@ class Loaded:
     base: Path
     """The folder from which relative paths in the fleet file count, as an absolute path."""
 
+    @property
+    def history(self) -> str | None:
+        """The history of the fleet, as `--db` takes it; None for the default one."""
+        named = self.fleet.history
+        return named if named is None or "://" in named else str(self.base / named)
+
 
 def load_fleet(path: Path) -> Loaded:
     """Read a fleet file and the plan that it names.

@@ -61,7 +61,7 @@ def collect(
     with errors_to_exits(as_json=as_json):
         fleet, known = reopen(find(where))
         settings = fleet.loaded.fleet
-        history = None if no_history else opened(db or settings.history)
+        history = None if no_history else opened(db or fleet.loaded.history)
         found = collected(
             fleet.folder,
             fleet.tasks,

@@ -58,10 +58,7 @@ def plan(
 
 def _skipped(loaded: Loaded, db: str | None) -> Iterable[tuple[str, int, str, str]]:
     """Return what the newest runs of hosts skipped; nothing if there is no history."""
-    history = db or loaded.fleet.history
-    if history and "://" not in history:
-        history = str((Path() if db else loaded.base) / history)
-    named = history or default_database()
+    named = db or loaded.history or default_database()
     if "://" not in named and not Path(named).exists():
         return ()
     try:

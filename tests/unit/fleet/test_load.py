@@ -71,6 +71,13 @@ def test_a_fleet_file(tmp_path: Path) -> None:
     assert relative.base.samefile(tmp_path)
 
 
+@pytest.mark.parametrize("named", ["h.sqlite", "/x/h.sqlite", "postgresql://u@s/d"])
+def test_the_history_counts_from_the_file(tmp_path: Path, named: str) -> None:
+    found = load_fleet(fleet_file(tmp_path, f'history = "{named}"\n{FLEET}')).history
+    assert found == (str(tmp_path / named) if named == "h.sqlite" else named)
+    assert load_fleet(fleet_file(tmp_path)).history is None
+
+
 def test_every_fault_is_listed_with_its_line(tmp_path: Path) -> None:
     found = faults(tmp_path, FAULTY)
     assert [fault.split(": ")[0] for fault in found] == [

@@ -29,10 +29,8 @@ from pathlib import Path
 from typing import Any
 
 MARK = "losttick-fleet: "
-#: Most bytes of a job's output that are told.
-TAIL = 8192
-#: The name that `losttick run --exclusive` holds (`host.sole_run`).
-SOLE_RUN = "losttick/sole-run"
+TAIL = 8192  # bytes of a job's output that are told
+SOLE_RUN = "losttick/sole-run"  # what `losttick run --exclusive` holds (`host.sole_run`)
 MOST_FILES = 300_000
 TRIAL = b'{"record":"trial"'
 #: Where an administrator's programs are, though not on the PATH of every login.
@@ -323,7 +321,12 @@ def boot(entry: str | None) -> None:
         if entry is not None:
             tool([*root, "grub-reboot", entry])
         os.sync()
-        tool([*root, "reboot"])
+        try:
+            tool([*root, "reboot"])
+        except OSError:  # whoever boots the host later must not get that entry
+            with contextlib.suppress(OSError):
+                tool([*root, "grub-editenv", "-", "unset", "next_entry"])
+            raise
         answer(boots=True)
 
 

@@ -1,14 +1,14 @@
 """The program for hosts, run on this computer: no SSH is needed to start and follow a job."""
 
-import contextlib
 import inspect
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,16 @@ from orchestrator.fleet.ssh.reply import Facts, Files, Installed, JobState, pars
 from orchestrator.host import sole_run
 from tests.support.processes import wait_until
 
+#: Stands for the name that a run holds: runs of other tests must not be in the way.
+HELD = f"losttick/test-{os.getpid()}"
+
+SOURCE = inspect.getsource(host_side).replace(sole_run.NAME, HELD)
+
 
 def ask(verb: str, **words: Any) -> list[Any]:
     done = subprocess.run(
         [sys.executable, "-I", "-", json.dumps({"verb": verb, **words})],
-        input=inspect.getsource(host_side), capture_output=True, text=True, check=False,
+        input=SOURCE, capture_output=True, text=True, check=False,
     )  # fmt: skip
     mark = host_side.MARK
     answers = [line.removeprefix(mark) for line in done.stdout.splitlines() if mark in line]
@@ -145,13 +150,52 @@ def test_wheels_that_are_lacking_are_asked_for(tmp_path: Path) -> None:
     assert not brought.exists()
 
 
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Programs that note how they were called, so that this computer is never booted."""
+    place = tmp_path / "bin"
+    place.mkdir()
+
+    def put(name: str, script: str) -> None:
+        (place / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/called\n{script}\n')
+        (place / name).chmod(0o755)
+
+    for name in ("grub-reboot", "grub-editenv", "reboot"):
+        put(name, "")
+    put("sudo", 'shift; exec "$@"')
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    for each in place.iterdir():
+        assert shutil.which(each.name) == str(each)
+    return put
+
+
+def boot() -> Any:
+    return ask("boot", entry="Debian>6.1 'x'; $(y)")[0]
+
+
+def called(place: Path) -> list[str]:
+    lines = (place / "called").read_text().splitlines()
+    return [line for line in lines if not line.startswith("sudo")]
+
+
+@pytest.mark.usefixtures("programs")
+def test_an_entry_is_chosen_for_one_boot(tmp_path: Path) -> None:
+    assert boot() == {"boots": True}
+    assert called(tmp_path) == ["grub-reboot Debian>6.1 'x'; $(y)", "reboot "]
+
+
+def test_an_entry_is_not_left_behind(tmp_path: Path, programs: Callable[[str, str], None]) -> None:
+    programs("reboot", "echo 'Error: not now' >&2; exit 1")
+    assert "not now" in boot()["error"]
+    assert called(tmp_path)[-1] == "grub-editenv - unset next_entry"
+
+
+@pytest.mark.usefixtures("programs")
 def test_a_host_with_a_run_is_not_booted() -> None:
     assert sole_run.NAME == host_side.SOLE_RUN
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as run:
-        with contextlib.suppress(OSError):  # another test has it
-            run.bind(f"\0{host_side.SOLE_RUN}")
-        (answer,) = ask("boot", entry="x")
-    assert answer["busy"]
+        run.bind(f"\0{HELD}")
+        assert boot()["busy"]
 
 
 def test_an_error_is_an_answer() -> None:
@@ -161,7 +205,6 @@ def test_an_error_is_an_answer() -> None:
 
 def test_a_host_is_waited_for_until_no_run_has_it() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as run:
-        with contextlib.suppress(OSError):  # another test has it
-            run.bind(f"\0{host_side.SOLE_RUN}")
+        run.bind(f"\0{HELD}")
         assert ask("free", within_s=0.1) == [{"free": False}]
-    assert wait_until(lambda: ask("free", within_s=5) == [{"free": True}])
+    assert ask("free", within_s=5) == [{"free": True}]

@@ -47,7 +47,8 @@ def print_collected(screen: Screen, found: Collected) -> None:
         screen.prose(note, style="yellow")
     _print_faults(screen, found)
     screen.space()
-    kept = f"{found.added:,} runs added to the history, {found.again:,} read again"
+    runs = "1 run" if found.added == 1 else f"{found.added:,} runs"
+    kept = f"{runs} added to the history, {found.again:,} read again"
     screen.prose(f"{len(found.brought):,} tasks, {found.trials:,} trials; {kept}.")
 
 

@@ -89,3 +89,17 @@ def test_a_fleet_without_the_history_and_the_page(begun: dict[str, Task]) -> Non
     assert "0 runs added" in done.stdout
     assert not Path("history.sqlite").exists()
     assert not Path("out/fleet.html").exists()
+
+
+def test_the_history_of_the_fleet_file_counts_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_fleet(fleet_file(tmp_path, 'history = "kept.sqlite"\n' + FLEET))
+    _, log = begin(loaded, tmp_path / "out")
+    log.close()
+    run_of(tmp_path / "out", tasks(loaded.fleet)[0], 0)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    done = losttick("fleet", "collect", str(tmp_path / "out"), "--no-html")
+    assert "1 run added" in done.stdout
+    assert (tmp_path / "kept.sqlite").is_file()

@@ -18,6 +18,9 @@ _RELEASE = re.compile(r"[0-9][A-Za-z0-9._+~-]{0,63}")
 #: Most hosts, and most kernels, of a fleet.
 MOST = 10_000
 
+#: Most runs of a fleet: of each host under each kernel.
+MOST_RUNS = 100_000
+
 
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text):
@@ -168,6 +171,10 @@ class FleetFile(Strict):
         """Yield what is wrong with settings that are right each by itself."""
         if not self.hosts and not self.constraints:
             yield (), "it names no host"
+        nodes = len(self.hosts) + sum(each.nodes for each in self.constraints)
+        if (runs := nodes * max(1, len(self.kernels))) > MOST_RUNS:
+            words = f"it has {runs:,} runs, one for each host and kernel. Make fleets of at most"
+            yield (), f"{words} {MOST_RUNS:,} runs"
         if self.constraints and self.engine is not Engine.SLURM:
             yield ("constraints",), "only Slurm can choose hosts: name them in [[hosts]]"
         seen = set()

@@ -1,5 +1,6 @@
 """Where the tasks of a fleet stand, by Slurm's queue and by the journals of their runs."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from orchestrator.fleet.executor import Seen, TaskState
@@ -85,4 +86,4 @@ class Standing:
 def job_number(handle: str) -> int:
     """Return the job's number in a handle; 0 if it has none."""
     digits = handle.partition("_")[0]
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
+    return int(digits) if re.fullmatch(r"[0-9]{1,10}", digits) else 0

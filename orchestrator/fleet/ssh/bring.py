@@ -5,6 +5,7 @@ was said, and is written anew beside its place, then renamed. A file has its nam
 digest is the host's.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import InfraError
 from orchestrator.fleet.ssh.connection import Connection, HostError
+from orchestrator.fleet.ssh.host_side import MOST_FILES
 from orchestrator.fleet.ssh.reply import File, Files, ReplyError, total
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.out_folder import OutFolder
@@ -31,6 +33,9 @@ _PART = ".part"
 
 #: Seconds that the host may take between two files, to compute digests.
 _LISTING_S = 600
+
+#: Seconds that the host may take to open a file, and to give a part of it.
+_BLOCK_S = 120.0
 
 
 class BringError(InfraError):
@@ -56,11 +61,15 @@ async def bring(connection: Connection, job: str, to: Path) -> str:
     """
     files: list[File] = []
     summary: Files | None = None
-    async for each in connection.listen("manifest", File, Files, answer_s=_LISTING_S, job=job):
-        if isinstance(each, File):
+    answers = connection.listen("manifest", File, Files, answer_s=_LISTING_S, job=job)
+    async with contextlib.aclosing(answers):
+        async for each in answers:
+            if not isinstance(each, File):
+                summary = each
+                break
+            if len(files) == MOST_FILES:
+                raise ReplyError(f"the host names more than {MOST_FILES:,} files")
             files.append(each)
-        else:
-            summary = each
     if summary is None:
         raise HostError("listing the run: the connection was lost", later=True)
     size = total(files, summary)
@@ -97,13 +106,7 @@ async def _bring_file(sftp: "asyncssh.SFTPClient", remote: str, place: _Place) -
     for begin in (_begun, _anew):
         fd, at = begin(place)
         try:
-            async with sftp.open(remote, "rb") as source:
-                while at < place.file.size:
-                    block = await source.read(min(_BLOCK, place.file.size - at), at)
-                    if isinstance(block, str) or not block or len(block) > place.file.size - at:
-                        break
-                    await in_thread(_write, fd, block, at)
-                    at += len(block)
+            at = await _read(sftp, remote, place, fd, at)
             whole = at == place.file.size and await in_thread(_digest, fd) == place.file.sha256
             if whole:
                 await in_thread(os.fsync, fd)
@@ -113,6 +116,31 @@ async def _bring_file(sftp: "asyncssh.SFTPClient", remote: str, place: _Place) -
             os.close(fd)
     place.folder.remove(place.name + _PART)
     raise ReplyError(f"{place.file.path} is not what the host says that it is")
+
+
+async def _read(
+    sftp: "asyncssh.SFTPClient", remote: str, place: _Place, fd: int, at: int
+) -> int:  # fmt: skip
+    """Read a file from a place on, and return how far it goes, or how far it was said to go.
+
+    Raises:
+        HostError: the host is there, and gives nothing.
+        OSError: it can't be written here.
+    """
+    try:
+        async with asyncio.timeout(_BLOCK_S) as limit, sftp.open(remote, "rb") as source:
+            while at < place.file.size:
+                block = await source.read(min(_BLOCK, place.file.size - at), at)
+                if isinstance(block, str) or not block or len(block) > place.file.size - at:
+                    break
+                await in_thread(_write, fd, block, at)
+                at += len(block)
+                limit.reschedule(asyncio.get_running_loop().time() + _BLOCK_S)
+    except TimeoutError:
+        raise HostError(
+            f"reading {place.file.path} there: nothing came for {_BLOCK_S:g} s. Is its disk well?"
+        ) from None
+    return at
 
 
 def _begun(place: _Place) -> tuple[int, int]:

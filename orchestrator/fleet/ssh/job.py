@@ -1,6 +1,7 @@
 """A task on its host, from whatever is there to its end."""
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,14 +117,15 @@ class Job:
     async def _follow(self, connection: Connection, place: str) -> JobState:
         """Say how far the run is until it has ended; return what it came to."""
         await self._say(TaskState.RUNNING, "")
-        told = 0
+        told, told_at = 0, float("-inf")
         async for each in connection.listen(
             "follow", Progress, JobState, answer_s=EVERY_S + 60, job=place, every_s=EVERY_S
         ):
             if isinstance(each, JobState):
                 return each
-            if each.trials != told:
-                told = each.trials
+            now = time.monotonic()
+            if each.trials != told and now - told_at > EVERY_S / 2:  # whatever the host's pace is
+                told, told_at = each.trials, now
                 await self._say(TaskState.RUNNING, f"{told:,} loads so far")
         raise HostError("following the run: the connection was lost", later=True)
 

@@ -1,6 +1,7 @@
 """What is kept in the fleet's folder, so that another `fleet resume` finds everything again."""
 
 import os
+import re
 import secrets
 from typing import TypeVar
 
@@ -9,6 +10,9 @@ from pydantic import ConfigDict, ValidationError
 from orchestrator.errors import InfraError
 from orchestrator.fleet.folder import FleetFolder
 from orchestrator.plan.strict import Strict
+
+#: The name of a fleet on its hosts.
+_ID = re.compile(r"[0-9a-f]{16}")
 
 _Kind = TypeVar("_Kind", bound=Strict)
 
@@ -48,9 +52,13 @@ class Kept:
             if not (self._path / "id").exists():
                 self._write("id", secrets.token_hex(8))
             #: The name of this fleet on its hosts. Another fleet of the same folder has another.
-            self.id = (self._path / "id").read_text()
+            self.id = (self._path / "id").read_text("ascii", "replace")
         except OSError as error:
             raise KeptError(f"writing to {self._path}: {error.strerror}") from error
+        if not _ID.fullmatch(self.id):  # it is a part of a path on each host
+            raise KeptError(
+                f"reading {self._path / 'id'}: it is not what losttick wrote. Begin another fleet"
+            )
 
     def home(self, host: str) -> Home | None:
         """Return what a host was before we booted it; None if we did not, or it is so again."""

@@ -153,6 +153,14 @@ def test_the_schema_takes_the_documented_files_and_refuses_others(tmp_path: Path
     assert "laks" in bad.stdout
 
 
+def test_more_runs_than_a_fleet_can_have_are_refused_before_they_are_listed(tmp_path: Path) -> None:
+    """10,000 constraints of 10,000 nodes each would be listed until memory runs out."""
+    chosen = '[[constraints]]\nname = "c{}"\nconstraint = "x"\nnodes = 10000\n'
+    text = 'engine = "slurm"\n' + "".join(map(chosen.format, range(11)))
+    (fault,) = faults(tmp_path, text)
+    assert "it has 110,000 runs" in fault
+
+
 _VALUES = st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=30), st.dates(),

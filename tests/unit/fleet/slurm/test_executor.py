@@ -14,6 +14,7 @@ from orchestrator.fleet.fleet_file import FleetFile
 from orchestrator.fleet.folder import FleetFolder
 from orchestrator.fleet.slurm.executor import SlurmExecutor
 from orchestrator.fleet.slurm.scripts import make_identity
+from orchestrator.fleet.slurm.standing import job_number
 from orchestrator.fleet.task import tasks
 from tests.support.run_folders import make_run_folder
 
@@ -179,3 +180,10 @@ async def test_the_end_of_a_run_is_seen_without_asking_slurm_again(peer: Peer) -
     assert [each.state for each in seen] == [TaskState.RUNNING, TaskState.ENDED]
     assert (seen[-1].node, seen[-1].handle, seen[-1].exit_code) == ("node1", "7", 1)
     assert peer.calls("squeue") == 1
+
+
+@pytest.mark.parametrize(
+    "handle", ["", "7 jobs", "9" * 5000, "\u0667", "-1", "\x1b[31m7", "7" * 11]
+)
+def test_no_number_is_read_from_what_is_no_handle(handle: str) -> None:
+    assert job_number(handle) == 0

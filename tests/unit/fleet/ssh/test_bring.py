@@ -1,5 +1,6 @@
 """A run is brought as a whole, resumed where it was cut short, and believed only by its digests."""
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator
@@ -113,6 +114,41 @@ async def test_a_file_that_is_not_what_was_said_is_refused(tmp_path: Path, given
     with pytest.raises(ReplyError, match="file is not what the host says that it is"):
         await bring_from(host, tmp_path)
     assert content(tmp_path) == {}
+
+
+async def test_a_host_that_names_files_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = 0
+
+    async def listen(*_: object, **__: object) -> AsyncIterator[object]:
+        nonlocal named
+        while named < 1000:
+            named += 1
+            yield File(path=str(named), size=0, sha256="0" * 64)
+
+    monkeypatch.setattr("orchestrator.fleet.ssh.bring.MOST_FILES", 9)
+    host = Host()
+    host.listen = listen  # type: ignore[method-assign, assignment]
+    with pytest.raises(ReplyError, match="more than 9 files"):
+        await bring_from(host, tmp_path)
+    assert named == 10
+
+
+@pytest.mark.timeout(20)
+async def test_a_host_that_gives_nothing_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    monkeypatch.setattr("orchestrator.fleet.ssh.bring._BLOCK_S", 0.05, raising=False)
+    host = Host(file=b"1")
+    host.read = never  # type: ignore[method-assign]
+    with pytest.raises(HostError, match="reading file there: nothing came") as caught:
+        await bring_from(host, tmp_path)
+    assert not caught.value.later
 
 
 async def test_no_link_here_is_followed(tmp_path: Path) -> None:

@@ -140,8 +140,6 @@ async def test_two_hosts_have_the_verdict_of_a_plain_run(ssh_fleet: Make) -> Non
         check_ended(following, folder, task, 5)
         assert following.last(task).exit_code == plain.returncode
         assert run_of(folder, task).verdict == expected.verdict
-    # Both are this computer, so one had to wait for the other.
-    assert following.said("another run has the host")
 
 
 @pytest.mark.thorough

@@ -1,6 +1,7 @@
 """Hosts of a fleet: real SSH servers on this computer, each with a home and a key of its own."""
 
 import contextlib
+import inspect
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -25,14 +27,20 @@ SSHD = "/usr/sbin/sshd"
 #: Names a host in the environment of all that runs there.
 MARK = "LOSTTICK_TEST_HOST"
 
-#: A losttick that does not wait for a quieter host: the tests beside it make this one busy.
-IMPATIENT = """
+#: A losttick that does not wait for a quieter host: the tests beside it make this one busy. It is
+#: the sole run of its own host, and not of this computer.
+IMPATIENT = f"""
+import os
 from orchestrator.campaign import pauses
+from orchestrator.host import sole_run
 pauses.BUSY_PERCENT = 101
+sole_run.sole_run.__wrapped__.__defaults__ = (os.environ["{MARK}"][-90:],)
 from orchestrator.cli import main
 main()
 """
 LOSTTICK = f"exec {sys.executable} -P -c '{IMPATIENT}' \"$@\""
+
+_GETSOURCE = inspect.getsource
 
 #: Variables that tests give to all that they start.
 INHERITED = (MARKER, "XDG_RUNTIME_DIR")
@@ -239,6 +247,7 @@ def ssh_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     with _privilege_separation(), _agent(home) as agent:
         monkeypatch.setenv("HOME", str(home))
         monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+        monkeypatch.setattr("orchestrator.fleet.ssh.connection.inspect.getsource", _source)
         subprocess.run(["ssh-add", "-q", str(home / "key")], check=True, capture_output=True)
 
         def make(
@@ -260,6 +269,14 @@ def ssh_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         finally:
             for host in made:
                 host.crash()
+
+
+def _source(module: object) -> str:
+    """Return the source of what runs on a host, which asks for that host's sole run."""
+    if not isinstance(module, ModuleType):
+        return _GETSOURCE(module)  # type: ignore[arg-type]  # pytest's own question
+    text = Path(str(module.__file__)).read_text()
+    return text.replace('"losttick/sole-run"', f'os.environ["{MARK}"][-90:]')
 
 
 @contextlib.contextmanager

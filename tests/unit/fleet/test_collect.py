@@ -10,11 +10,13 @@ import pytest
 
 from orchestrator.fleet.answer import Where
 from orchestrator.fleet.collect import Collected, collect
-from orchestrator.fleet.read_run import Trouble
+from orchestrator.fleet.read_run import Fault, Job, Trouble
+from orchestrator.fleet.readers import read_all
 from orchestrator.journal.file import read_journal
 from orchestrator.journal.records import HostRecord
 from orchestrator.results.comparison.compare import Answer
 from orchestrator.results.exit_code import ExitCode, gravest
+from orchestrator.results.history.entry import About
 from orchestrator.results.history.place import HistoryTroubleError
 from tests.support.command_here import written
 from tests.support.made_fleets import make_fleet, make_task_run
@@ -182,3 +184,25 @@ def test_many_runs_are_read_by_processes_in_their_order(
     monkeypatch.setattr("orchestrator.fleet.readers._AT_A_TIME", 2)
     found = collect(folder, tasks)
     assert [each.run.cells[0].trials for each in found.brought if each.run] == list(range(20, 26))
+
+
+class _Deadly:
+    """A folder that ends the process that reads it, as a lack of memory does."""
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return os._exit, (9,)
+
+
+def test_a_run_that_ends_its_reader_is_a_fault_of_that_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, tasks = make_fleet(tmp_path / "f", ["h1"])
+    jobs = [Job(make_task_run(folder, task), None, About()) for task in tasks]
+    deadly = Job(_Deadly(), None, About())  # type: ignore[arg-type]  # nothing asks for its path
+    monkeypatch.setattr("orchestrator.fleet.readers._FEW", 2)
+    monkeypatch.setattr("orchestrator.fleet.readers._AT_A_TIME", 2)
+    first, died, last = read_all([jobs[0], deadly, jobs[1]], 2)
+    assert isinstance(died, Fault)
+    assert "the process that read it was ended" in died.why
+    assert not isinstance(first, Fault)
+    assert not isinstance(last, Fault)

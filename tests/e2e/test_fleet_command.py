@@ -65,3 +65,6 @@ def test_a_fleet_whose_driver_is_killed(tmp_path: Path, ssh_fleet: Callable[...,
     state = read_state(tmp_path / "out" / "runs" / "a@here" / "journal.jsonl")
     assert state.finished
     assert sum(cell.trials for cell in state.cells.values()) == LOADS
+    collected = losttick(tmp_path, "fleet", "collect", "out", "--no-history", "--no-html", "--json")
+    assert collected.returncode == 0, collected.stderr
+    assert "a@here" in collected.stdout

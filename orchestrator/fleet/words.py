@@ -1,6 +1,6 @@
 """The answer of a fleet in words: the same in every output."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from orchestrator.fleet.answer import CellAnswer, FleetAnswer, Where
 from orchestrator.fleet.bad_hosts import BadHost
@@ -137,15 +137,16 @@ def _of_named(cell: CellAnswer) -> Iterator[str]:
             each = [f"{name} (p = {own[name]:.2g})" for name in names]
             yield f"{cell.second} loses {more} than {cell.first} on {listed(each)}."
     within = percent(cell.within_elsewhere or 0.0)
-    others = _count(len(cell.hosts) - len(cell.worse_on) - len(cell.better_on), "other host")
+    left = len(cell.hosts) - len(cell.worse_on) - len(cell.better_on)
+    others = "the other host" if left == 1 else f"the {left:,} other hosts together"
     match cell.elsewhere:
         case Answer.SAME:
-            yield f"On the {others} together the rates differ by at most {within}."
+            yield f"On {others} the rates differ by at most {within}."
         case Answer.CANT_TELL:
-            yield f"On the {others} together the rates differ by at most {within}: can't tell."
+            yield f"On {others} the rates differ by at most {within}: can't tell."
         case Answer.WORSE | Answer.BETTER:
             more = "more" if cell.elsewhere is Answer.WORSE else "less"
-            yield f"On the {others} together it loses {more}, too; on which can't be told."
+            yield f"On {others} it loses {more}, too."
 
 
 def _within(cell: CellAnswer) -> str:
@@ -172,8 +173,3 @@ def _wanted(cell: CellAnswer) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def kernels_compared(found: FleetAnswer) -> Sequence[str]:
-    """Return the kernels that are compared with the first one."""
-    return found.kernels[1:]

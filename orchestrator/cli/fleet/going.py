@@ -62,13 +62,18 @@ async def go_on(driven: Drive, *, allow_reboot: bool, as_json: bool) -> ExitCode
 
 
 async def ask(
-    where: Path, doing: Callable[[Drive, Executor, Watch], Awaitable[None]], *, as_json: bool
+    where: Path,
+    doing: Callable[[Drive, Executor, Watch], Awaitable[None]],
+    *,
+    shared: bool,
+    as_json: bool,
 ) -> ExitCode:
     """Ask the engine of a fleet once, and print where its tasks stand.
 
     Args:
         where: the fleet's folder, or its fleet file.
         doing: what to ask.
+        shared: whether other users may be able to write to the folder.
         as_json: whether to print one JSON object.
 
     Raises:
@@ -76,7 +81,7 @@ async def ask(
     """
     fleet, known = await in_thread(reopen, find(where))
     trouble: FleetError | None = None
-    with _log_of(fleet) as log, Show(0.95) as show:
+    with _log_of(fleet, shared=shared) as log, Show(0.95) as show:
         driven = Drive(fleet, log, known)
         try:
             engine = open_engine(fleet.loaded.fleet, fleet.base)
@@ -93,10 +98,10 @@ async def ask(
 
 
 @contextlib.contextmanager
-def _log_of(fleet: OpenFleet) -> Iterator[FleetWriter | None]:
+def _log_of(fleet: OpenFleet, *, shared: bool) -> Iterator[FleetWriter | None]:
     """Open the log of a fleet; yield None if another losttick, which follows it, writes there."""
     try:
-        log = FleetWriter(fleet.folder)
+        log = FleetWriter(fleet.folder, shared=shared)
     except BusyFleetError:
         yield None
         return

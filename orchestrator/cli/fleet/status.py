@@ -5,10 +5,10 @@ import typer
 from orchestrator.cli.exits import errors_to_exits, run_async
 from orchestrator.cli.fleet.going import ask
 from orchestrator.cli.fleet.options import Where
-from orchestrator.cli.options import AsJson
+from orchestrator.cli.options import AsJson, SharedOut
 
 
-def status(where: Where, as_json: AsJson = False) -> None:
+def status(where: Where, shared_out: SharedOut = False, as_json: AsJson = False) -> None:
     """Print where each task of a fleet stands.
 
     The engine is asked once. Exit codes: 0; 2 bad usage or a damaged log;
@@ -17,13 +17,16 @@ def status(where: Where, as_json: AsJson = False) -> None:
     with errors_to_exits(as_json=as_json):
         code = run_async(
             lambda: ask(
-                where, lambda driven, engine, watch: driven.look(engine, watch), as_json=as_json
+                where,
+                lambda driven, engine, watch: driven.look(engine, watch),
+                shared=shared_out,
+                as_json=as_json,
             )
         )
     raise typer.Exit(code)
 
 
-def cancel(where: Where, as_json: AsJson = False) -> None:
+def cancel(where: Where, shared_out: SharedOut = False, as_json: AsJson = False) -> None:
     """End the runs of a fleet; `fleet resume` goes on with them.
 
     Exit codes: 0; 2 bad usage or a damaged log; 4 if the engine can't be
@@ -32,7 +35,10 @@ def cancel(where: Where, as_json: AsJson = False) -> None:
     with errors_to_exits(as_json=as_json):
         code = run_async(
             lambda: ask(
-                where, lambda driven, engine, watch: driven.cancel(engine, watch), as_json=as_json
+                where,
+                lambda driven, engine, watch: driven.cancel(engine, watch),
+                shared=shared_out,
+                as_json=as_json,
             )
         )
     raise typer.Exit(code)

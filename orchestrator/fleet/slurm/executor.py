@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.errors import InfraError
+from orchestrator.fleet.believed import JUDGED
 from orchestrator.fleet.executor import FleetError, Seen, TaskState
 from orchestrator.fleet.fleet_file import FleetFile
 from orchestrator.fleet.folder import FleetFolder
-from orchestrator.fleet.slurm.meaning import JUDGED, ended_meanwhile
+from orchestrator.fleet.slurm.meaning import ended_meanwhile
 from orchestrator.fleet.slurm.queue import COMMAND
 from orchestrator.fleet.slurm.requeue import COMMAND as CONFIG
 from orchestrator.fleet.slurm.requeue import check_requeue

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import LosttickError
+from orchestrator.fleet.believed import JUDGED, believed
 from orchestrator.fleet.executor import Seen, TaskState
 from orchestrator.fleet.folder import FleetFolder
 from orchestrator.fleet.slurm.queue import Job
@@ -13,11 +14,6 @@ from orchestrator.results.exit_code import ExitCode, result_exit
 from orchestrator.results.printable import printable
 from orchestrator.results.result import read_result
 from orchestrator.verdict.run import RunResult
-
-#: Codes with which losttick ends when a run came to its end and was judged.
-JUDGED = frozenset({
-    ExitCode.CLEAN, ExitCode.AFFECTED, ExitCode.UNFIT, ExitCode.ANOMALOUS, ExitCode.INCONCLUSIVE,
-})  # fmt: skip
 
 #: Codes with which losttick ends only if it has run.
 _FINDINGS = frozenset({ExitCode.CLEAN, ExitCode.AFFECTED, ExitCode.ANOMALOUS})
@@ -138,7 +134,7 @@ def ended_with(task: str, code: int, folder: FleetFolder) -> tuple[TaskState, st
     ended = run_of(task, folder)
     if code in JUDGED or code == ExitCode.HARNESS:
         if ended is not None and ended.interrupted is None:
-            return TaskState.ENDED, "", code
+            return TaskState.ENDED, "", believed(code, ended)
         if code == ExitCode.UNFIT and ended is None:  # nothing was fit: there is no journal
             return TaskState.ENDED, _words(task, folder), code
         if code in _FINDINGS:

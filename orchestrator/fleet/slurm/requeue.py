@@ -2,8 +2,8 @@
 
 import re
 
+from orchestrator.fleet.believed import JUDGED
 from orchestrator.fleet.executor import FleetError
-from orchestrator.fleet.slurm.meaning import JUDGED
 
 #: Prints the cluster's configuration.
 COMMAND = ("scontrol", "show", "config")

@@ -4,9 +4,9 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from orchestrator.errors import InfraError, LosttickError
+from orchestrator.errors import InfraError
+from orchestrator.fleet.believed import believed, run_that_ended
 from orchestrator.fleet.body import command
 from orchestrator.fleet.executor import Seen, TaskState
 from orchestrator.fleet.ssh import watch
@@ -25,8 +25,6 @@ from orchestrator.fleet.ssh.reply import (
 from orchestrator.fleet.ssh.setting import Setting
 from orchestrator.fleet.ssh.upload import upload
 from orchestrator.fleet.task import Task
-from orchestrator.journal.file import JOURNAL
-from orchestrator.journal.fold import read_state
 from orchestrator.process.background import in_thread
 from orchestrator.results.exit_code import ExitCode
 from orchestrator.results.printable import one_line, printable
@@ -152,8 +150,9 @@ class Job:
         output.parent.mkdir(exist_ok=True, parents=True)
         output.write_text(printable(state.tail) + "\n")
         said = state.last_words or one_line(state.ended.why) or f"exit code {code}"
-        finished = await in_thread(_finished, to)
-        if finished:
+        run = await in_thread(run_that_ended, to)
+        if run is not None:
+            code = believed(code, run)
             setting.kept.is_over(task.id, code, left_out)
             await connection.ask("remove", Removed, job=place)
             return Outcome(TaskState.ENDED, left_out, code)
@@ -196,11 +195,3 @@ async def wait_until_free(connection: Connection) -> None:
         reply = await connection.ask("free", Free, within_s=EVERY_S, answer_s=EVERY_S + 60)
         if reply.free:
             return
-
-
-def _finished(folder: Path) -> bool:
-    """Return whether a run that was brought came to its end."""
-    try:
-        return read_state(folder / JOURNAL).finished
-    except (OSError, LosttickError):
-        return False

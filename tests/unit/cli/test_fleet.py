@@ -68,6 +68,18 @@ def test_an_engine_that_cannot_be_reached(engine: FakeEngine) -> None:
     assert engine.cancelled == TASKS
 
 
+def test_a_fleet_in_a_shared_folder_can_be_asked_and_ended(engine: FakeEngine) -> None:
+    engine.fails_after = 1
+    losttick("fleet", "run", "fleet.toml", "--out", "out", "--shared-out")
+    engine.fails_after = None
+    Path("out").chmod(0o777)
+    for command in ("status", "cancel"):
+        assert losttick("fleet", command, "out").returncode == 2
+        done = losttick("fleet", command, "out", "--shared-out")
+        assert done.returncode == 0, done.stderr
+    assert engine.cancelled == TASKS
+
+
 def test_a_fleet_that_another_losttick_follows(engine: FakeEngine) -> None:
     engine.fails_after = 1
     losttick("fleet", "run", "fleet.toml", "--out", "out")

@@ -27,11 +27,13 @@ def say(folder: Path, words: str) -> None:
     output.write_text(words)
 
 
-@pytest.mark.parametrize("code", [1, 5, 6, 4])
-def test_a_finding_is_an_end(tmp_path: Path, code: int) -> None:
+@pytest.mark.parametrize(("code", "believed"), [(1, 1), (0, 1), (3, 1), (5, 1), (6, 1), (4, 4)])
+def test_a_finding_is_an_end_and_its_journal_says_which(
+    tmp_path: Path, code: int, believed: int
+) -> None:
     make_run_folder("affected", FleetFolder(tmp_path).run(TASK))
     assert seen(tmp_path, "FAILED", code, "NonZeroExitCode") == Seen(
-        TASK, TaskState.ENDED, "", "12", "node1", code
+        TASK, TaskState.ENDED, "", "12", "node1", believed
     )
 
 

@@ -23,8 +23,9 @@ from orchestrator.fleet.fleet_file import FleetFile
 from orchestrator.fleet.folder import FleetFolder
 from orchestrator.fleet.ssh.executor import SshExecutor
 from orchestrator.fleet.task import tasks
+from orchestrator.results.exit_code import ExitCode
 from tests.support.places import ROOT
-from tests.support.ssh_hosts import SshFleet, ssh_fleet
+from tests.support.ssh_hosts import MARK, SshFleet, ssh_fleet
 
 __all__ = ["ssh_fleet"]
 
@@ -70,10 +71,11 @@ def test_the_fleets_own_time(
     plain, through, own = [], [], []
     for number in range(ROUNDS):
         began = time.monotonic()
-        subprocess.run(
+        done = subprocess.run(
             [host.bin / "losttick", "run", "--plan", plan, "--out", tmp_path / f"p{number}"],
-            check=False, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT), MARK: str(host.path)},
         )  # fmt: skip
+        assert done.returncode in (ExitCode.CLEAN, ExitCode.INCONCLUSIVE), done.stderr
         plain.append(time.monotonic() - began)
         before = cpu_s()
         through.append(fleet_run(fleet.file(), fleet.folder(PLAN, f"f{number}")))

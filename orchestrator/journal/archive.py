@@ -38,9 +38,6 @@ FREE_BYTES = 256 << 20
 #: Most files.
 MOST_FILES = 300_000
 
-#: Most bytes of a line of a journal.
-LONGEST_LINE = 64 << 20
-
 #: Most bytes of the small files that are kept in memory, of each and of all.
 SMALL = 8 << 20
 ALL_SMALL = 64 << 20
@@ -114,7 +111,7 @@ def open_member(path: Path, name: str) -> BinaryIO:
     members = read_members(path)
     for member in members:
         if member.name == name:
-            return _Lines(path, member, members)
+            return _Held(member, members)
     raise BundleError(path, f"{name} was there, and is gone: the file has just been changed")
 
 
@@ -215,20 +212,12 @@ class _Part(io.RawIOBase):
             self.readinto(bytearray(min(self._left, 1 << 20)))
 
 
-class _Lines(io.BufferedReader):
-    """A file of a bundle whose lines have a limit: a journal is read line by line."""
+class _Held(io.BufferedReader):
+    """A file of a bundle. It holds the bundle open while it is read."""
 
-    def __init__(self, path: Path, member: Member, members: Iterator[Member]) -> None:
-        self._path, self._members = path, members
+    def __init__(self, member: Member, members: Iterator[Member]) -> None:
+        self._members = members
         super().__init__(member.content)  # type: ignore[arg-type]  # a reader, of bytes that are there
-
-    def __next__(self) -> bytes:
-        line = self.readline(LONGEST_LINE + 1)
-        if len(line) > LONGEST_LINE:
-            raise BundleError(self._path, f"it has a line of more than {LONGEST_LINE:,} bytes")
-        if not line:
-            raise StopIteration
-        return line
 
 
 def _opened(path: Path) -> BinaryIO:

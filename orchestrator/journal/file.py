@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestrator.errors import InfraError, InputError
 from orchestrator.journal.journal_file import JournalFormatError as JournalFormatError
-from orchestrator.journal.journal_file import in_bundle, open_journal
+from orchestrator.journal.journal_file import in_bundle, journal_lines, open_journal
 from orchestrator.journal.line import LineError, decode, encode, sequence_number
 from orchestrator.journal.out_folder import OutFolder
 from orchestrator.journal.records import FORMAT, Record
@@ -247,7 +247,7 @@ def numbered_records(path: Path, folder: OutFolder | None = None) -> Iterator[tu
     """
     with open_journal(path, folder) as journal:
         number, numbered, job = 0, False, current_job()
-        for number, line in enumerate(journal, 1):
+        for number, line in enumerate(journal_lines(path, journal), 1):
             if number == 1:
                 _check_first(path, line)
             if not line.endswith(b"\n"):

@@ -3,11 +3,15 @@
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.errors import InputError
 from orchestrator.journal.out_folder import OutFolder
+
+#: Most bytes of a line of a journal.
+LONGEST_LINE = 64 << 20
 
 
 class JournalFormatError(InputError):
@@ -59,3 +63,18 @@ def open_journal(path: Path, folder: OutFolder | None = None) -> BinaryIO:
         journal.close()
         raise JournalFormatError(path, 1, "it is not a file")
     return journal
+
+
+def journal_lines(path: Path, journal: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of an open journal, each with its end.
+
+    Raises:
+        OSError: it can't be read.
+        JournalFormatError: a line is too long to be kept in memory. A file may be all one line.
+    """
+    number = 0
+    while line := journal.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise JournalFormatError(path, number, f"it has more than {LONGEST_LINE:,} bytes")
+        yield line

@@ -14,7 +14,7 @@ from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.file import JOURNAL
-from orchestrator.journal.journal_file import open_journal
+from orchestrator.journal.journal_file import LONGEST_LINE, open_journal
 from orchestrator.journal.trial_record import TrialRecord
 from orchestrator.results.direct import is_direct, read_direct_result
 from orchestrator.results.meaning import cell_meaning, meaning
@@ -189,7 +189,7 @@ def read_report(folder: Path) -> Report:
 def run_identity(folder: Path) -> str:
     """Return the SHA-256 of a journal's first record, which no other run has."""
     with open_journal(folder / JOURNAL) as journal:
-        return hashlib.sha256(journal.readline()).hexdigest()
+        return hashlib.sha256(journal.readline(LONGEST_LINE)).hexdigest()
 
 
 def _of_run(folder: Path, run: RunResult) -> Report:

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,6 +147,15 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     for cut in range(1, len(whole.splitlines(keepends=True)[-1]) + 1):
         path.write_bytes(whole[:-cut])
         assert len(list(read_journal(path))) == len(heads(PLAN)) - 1
+
+
+@pytest.mark.parametrize("records", [(), heads(PLAN)], ids=["first", "later"])
+def test_a_line_that_never_ends_is_refused(tmp_path: Path, records: Sequence[Record]) -> None:
+    path = written(tmp_path / "journal.jsonl", *records)
+    os.truncate(path, 10 << 30)
+    refused = rf"journal.jsonl: line {len(records) + 1}: it has more than 67,108,864 bytes"
+    with pytest.raises(JournalFormatError, match=refused):
+        read_state(path)
 
 
 def test_a_journal_is_never_overwritten(tmp_path: Path) -> None:

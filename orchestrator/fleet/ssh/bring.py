@@ -5,7 +5,6 @@ was said, and is written anew beside its place, then renamed. A file has its nam
 digest is the host's.
 """
 
-import asyncio
 import contextlib
 import hashlib
 import os
@@ -18,6 +17,7 @@ from orchestrator.errors import InfraError
 from orchestrator.fleet.ssh.connection import Connection, HostError
 from orchestrator.fleet.ssh.host_side import MOST_FILES
 from orchestrator.fleet.ssh.reply import File, Files, ReplyError, total
+from orchestrator.fleet.ssh.still import given_up_if_still
 from orchestrator.journal.file import JOURNAL
 from orchestrator.journal.out_folder import OutFolder
 from orchestrator.process.background import in_thread
@@ -33,9 +33,6 @@ _PART = ".part"
 
 #: Seconds that the host may take between two files, to compute digests.
 _LISTING_S = 600
-
-#: Seconds that the host may take to open a file, and to give a part of it.
-_BLOCK_S = 120.0
 
 
 class BringError(InfraError):
@@ -83,7 +80,7 @@ async def bring(connection: Connection, job: str, to: Path) -> str:
                 with _local(to), _parent(folder, file) as (parent, name):
                     if not await in_thread(_has, parent, name, file):
                         place = _Place(parent, name, file)
-                        await _bring_file(sftp, f"{job}/run/{file.path}", place)
+                        await _bring_file(connection, sftp, f"{job}/run/{file.path}", place)
     return f"{summary.odd} links or devices were not brought" if summary.odd else ""
 
 
@@ -96,7 +93,9 @@ class _Place:
     file: File
 
 
-async def _bring_file(sftp: "asyncssh.SFTPClient", remote: str, place: _Place) -> None:
+async def _bring_file(
+    connection: Connection, sftp: "asyncssh.SFTPClient", remote: str, place: _Place
+) -> None:
     """Bring a file, from where it was cut short.
 
     Raises:
@@ -106,7 +105,7 @@ async def _bring_file(sftp: "asyncssh.SFTPClient", remote: str, place: _Place) -
     for begin in (_begun, _anew):
         fd, at = begin(place)
         try:
-            at = await _read(sftp, remote, place, fd, at)
+            at = await _read(connection, sftp, remote, place, fd, at)
             whole = at == place.file.size and await in_thread(_digest, fd) == place.file.sha256
             if whole:
                 await in_thread(os.fsync, fd)
@@ -119,7 +118,8 @@ async def _bring_file(sftp: "asyncssh.SFTPClient", remote: str, place: _Place) -
 
 
 async def _read(
-    sftp: "asyncssh.SFTPClient", remote: str, place: _Place, fd: int, at: int
+    connection: Connection, sftp: "asyncssh.SFTPClient", remote: str, place: _Place, fd: int,
+    at: int,
 ) -> int:  # fmt: skip
     """Read a file from a place on, and return how far it goes, or how far it was said to go.
 
@@ -127,19 +127,16 @@ async def _read(
         HostError: the host is there, and gives nothing.
         OSError: it can't be written here.
     """
-    try:
-        async with asyncio.timeout(_BLOCK_S) as limit, sftp.open(remote, "rb") as source:
+    doing = f"reading {place.file.path} there"
+    with given_up_if_still(connection, doing) as did_something:
+        async with sftp.open(remote, "rb") as source:
             while at < place.file.size:
                 block = await source.read(min(_BLOCK, place.file.size - at), at)
                 if isinstance(block, str) or not block or len(block) > place.file.size - at:
                     break
                 await in_thread(_write, fd, block, at)
                 at += len(block)
-                limit.reschedule(asyncio.get_running_loop().time() + _BLOCK_S)
-    except TimeoutError:
-        raise HostError(
-            f"reading {place.file.path} there: nothing came for {_BLOCK_S:g} s. Is its disk well?"
-        ) from None
+                did_something()
     return at
 
 

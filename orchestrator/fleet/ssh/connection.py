@@ -155,8 +155,16 @@ class Connection:
     async def sftp(self) -> AsyncIterator["asyncssh.SFTPClient"]:
         """Open a session for files."""
         with self._told(f"moving files of {self._address.host.name}"):
-            async with self._connected.start_sftp_client() as client:
+            async with asyncio.timeout(CONNECT_S):
+                client = await self._connected.start_sftp_client()
+            try:
                 yield client
+            finally:
+                client.exit()
+
+    def abort(self) -> None:
+        """End the connection at once. Whatever waits for the host fails."""
+        self._connected.abort()
 
     @contextlib.contextmanager
     def _told(self, doing: str) -> Iterator[None]:

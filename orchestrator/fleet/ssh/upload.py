@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from orchestrator.fleet.ssh.connection import Connection
 from orchestrator.fleet.ssh.reply import FailedThereError
+from orchestrator.fleet.ssh.still import given_up_if_still
 from orchestrator.process.background import in_thread
 
 
@@ -11,7 +12,7 @@ async def upload(connection: Connection, local: Path, remote: str) -> None:
     """Bring a file to a host.
 
     Raises:
-        HostError: the host went away, or refuses it.
+        HostError: the host went away, refuses it, or takes nothing.
         FailedThereError: it has no room.
     """
     import asyncssh
@@ -19,7 +20,8 @@ async def upload(connection: Connection, local: Path, remote: str) -> None:
     folder = str(PurePosixPath(remote).parent)
     async with connection.sftp() as sftp:
         try:
-            await sftp.put(str(local), remote)
+            with given_up_if_still(connection, f"bringing {local.name} there") as did_something:
+                await sftp.put(str(local), remote, progress_handler=lambda *_: did_something())
         except asyncssh.SFTPFailure:  # SFTP has no word for a full disk
             disk = await sftp.statvfs(folder)
             free, about = disk.bavail * disk.frsize, await in_thread(local.stat)

@@ -1,6 +1,5 @@
 """A run is brought as a whole, resumed where it was cut short, and believed only by its digests."""
 
-import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator
@@ -133,22 +132,6 @@ async def test_a_host_that_names_files_without_end_is_refused(
     with pytest.raises(ReplyError, match="more than 9 files"):
         await bring_from(host, tmp_path)
     assert named == 10
-
-
-@pytest.mark.timeout(20)
-async def test_a_host_that_gives_nothing_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def never(*_: object) -> bytes:
-        await asyncio.Event().wait()
-        return b""
-
-    monkeypatch.setattr("orchestrator.fleet.ssh.bring._BLOCK_S", 0.05, raising=False)
-    host = Host(file=b"1")
-    host.read = never  # type: ignore[method-assign]
-    with pytest.raises(HostError, match="reading file there: nothing came") as caught:
-        await bring_from(host, tmp_path)
-    assert not caught.value.later
 
 
 async def test_no_link_here_is_followed(tmp_path: Path) -> None:

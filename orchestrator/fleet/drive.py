@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -49,16 +49,26 @@ class Drive:
         self._ids = frozenset(each.id for each in self.fleet.can_run)
         self._states = Counter(states(self.fleet, self.known))
 
-    async def run(self, engine: Executor, watching: Watching) -> None:
-        """Bring every task to its end. If this is cancelled, the runs go on.
+    async def run(
+        self, engine: Executor, watching: Watching, kernels: Collection[str] = ()
+    ) -> None:
+        """Bring tasks to their ends. If this is cancelled, the runs go on.
 
         Failed and cancelled tasks get another try.
+
+        Args:
+            engine: that brings them to their hosts.
+            watching: is told how it goes.
+            kernels: only the tasks under these; none for all.
 
         Raises:
             FleetError: the engine can't be reached, or what it says makes no sense.
             JournalError: what it says can't be written down.
         """
-        left = [each for each in self.fleet.can_run if not _ended(self.known.get(each.id))]
+        left = [
+            each for each in self.fleet.can_run
+            if not _ended(self.known.get(each.id)) and _is_of(each, kernels)
+        ]  # fmt: skip
         if not left:
             return
         before = dict(self.known)
@@ -133,9 +143,25 @@ def states(fleet: OpenFleet, known: Mapping[str, Seen]) -> Mapping[TaskState, in
     )
 
 
-def fleet_exit(fleet: OpenFleet, known: Mapping[str, Seen]) -> ExitCode:
-    """Return the exit code of a fleet: that of its gravest task. It may read journals."""
-    return gravest(task_exit(each, known.get(each.id), fleet.folder) for each in fleet.tasks)
+def fleet_exit(
+    fleet: OpenFleet, known: Mapping[str, Seen], kernels: Collection[str] = ()
+) -> ExitCode:
+    """Return the exit code of a fleet: that of its gravest task. It may read journals.
+
+    Args:
+        fleet: an open fleet.
+        known: what was seen of its tasks last.
+        kernels: only the tasks under these; none for all.
+    """
+    return gravest(
+        task_exit(each, known.get(each.id), fleet.folder)
+        for each in fleet.tasks
+        if _is_of(each, kernels)
+    )
+
+
+def _is_of(task: Task, kernels: Collection[str]) -> bool:
+    return not kernels or task.kernel in kernels
 
 
 def task_exit(task: Task, seen: Seen | None, folder: FleetFolder) -> ExitCode:

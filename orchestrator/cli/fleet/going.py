@@ -1,7 +1,7 @@
 """A fleet on the command line: its progress, and what is said when it is left alone."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from orchestrator.cli.exits import ExitCode
@@ -36,14 +36,23 @@ class Watch:
         service().status(f"{over} of {total} tasks done; {seen.task}: {seen.state}")
 
 
-async def go_on(driven: Drive, *, allow_reboot: bool, as_json: bool) -> ExitCode:
-    """Drive a fleet to its end and print it; return its exit code. Its log is closed then."""
+async def go_on(
+    driven: Drive, *, kernels: Collection[str], allow_reboot: bool, as_json: bool
+) -> ExitCode:
+    """Drive a fleet to its end and print it; return its exit code. Its log is closed then.
+
+    Args:
+        driven: the fleet.
+        kernels: only the tasks under these; none for all.
+        allow_reboot: whether hosts may be booted into the kernels of the fleet.
+        as_json: whether to print one JSON object.
+    """
     fleet, folder = driven.fleet, driven.fleet.folder.path
     assert driven.log is not None
     with driven.log, Show(0.95) as show, show.bar(f"the fleet in {folder}") as progress:
         try:
             engine = open_engine(fleet.loaded.fleet, fleet.base, allow_reboot=allow_reboot)
-            await driven.run(engine, Watch(show, progress))
+            await driven.run(engine, Watch(show, progress), kernels)
         except BaseException:
             show.say(
                 f"{summary_line(fleet, driven.known)} Runs that have begun go on. Follow them with "
@@ -51,7 +60,7 @@ async def go_on(driven: Drive, *, allow_reboot: bool, as_json: bool) -> ExitCode
                 f"{folder}`."
             )
             raise
-    code = await in_thread(fleet_exit, fleet, driven.known)
+    code = await in_thread(fleet_exit, fleet, driven.known, kernels)
     if as_json:
         print_json(described(fleet, driven.known) | {"exit_code": int(code)})
         return code

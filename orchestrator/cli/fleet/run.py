@@ -7,7 +7,7 @@ import typer
 
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.fleet.going import go_on
-from orchestrator.cli.fleet.options import AllowReboot, File, Where
+from orchestrator.cli.fleet.options import AllowReboot, BootKernels, File, Where, checked_kernels
 from orchestrator.cli.options import AsJson, SharedOut
 from orchestrator.fleet.begin import begin, find, reopen
 from orchestrator.fleet.drive import Drive
@@ -22,6 +22,7 @@ def run(
         Path | None,
         typer.Option(help="Folder of the fleet.", show_default="the file's `out`/TIME"),
     ] = None,
+    boot_kernel: BootKernels = None,
     allow_reboot: AllowReboot = False,
     shared_out: SharedOut = False,
     as_json: AsJson = False,
@@ -37,21 +38,26 @@ def run(
     """
     with errors_to_exits(as_json=as_json):
         code = run_async(
-            lambda: _run(file, out, shared_out, allow_reboot=allow_reboot, as_json=as_json)
+            lambda: _run(
+                file, out, shared_out, boot_kernel, allow_reboot=allow_reboot, as_json=as_json
+            )
         )
     raise typer.Exit(code)
 
 
 async def _run(
-    file: Path, out: Path | None, shared: bool, *, allow_reboot: bool, as_json: bool
-) -> ExitCode:
+    file: Path, out: Path | None, shared: bool, named: list[str] | None, *, allow_reboot: bool,
+    as_json: bool,
+) -> ExitCode:  # fmt: skip
     loaded = await in_thread(load_fleet, file)
+    kernels = checked_kernels(loaded.fleet, named)
     driven = Drive(*begin(loaded, out, shared=shared))
-    return await go_on(driven, allow_reboot=allow_reboot, as_json=as_json)
+    return await go_on(driven, kernels=kernels, allow_reboot=allow_reboot, as_json=as_json)
 
 
 def resume(
     where: Where,
+    boot_kernel: BootKernels = None,
     allow_reboot: AllowReboot = False,
     shared_out: SharedOut = False,
     as_json: AsJson = False,
@@ -62,17 +68,23 @@ def resume(
     """
     with errors_to_exits(as_json=as_json):
         code = run_async(
-            lambda: _resume(where, shared_out, allow_reboot=allow_reboot, as_json=as_json)
+            lambda: _resume(
+                where, shared_out, boot_kernel, allow_reboot=allow_reboot, as_json=as_json
+            )
         )
     raise typer.Exit(code)
 
 
-async def _resume(where: Path, shared: bool, *, allow_reboot: bool, as_json: bool) -> ExitCode:
+async def _resume(
+    where: Path, shared: bool, named: list[str] | None, *, allow_reboot: bool, as_json: bool
+) -> ExitCode:
     fleet, _ = await in_thread(reopen, find(where))
+    kernels = checked_kernels(fleet.loaded.fleet, named)
     log = FleetWriter(fleet.folder, shared=shared)
     try:
         _, known = await in_thread(reopen, fleet.folder)  # as it is now that nobody else writes
     except BaseException:
         log.close()
         raise
-    return await go_on(Drive(fleet, log, known), allow_reboot=allow_reboot, as_json=as_json)
+    driven = Drive(fleet, log, known)
+    return await go_on(driven, kernels=kernels, allow_reboot=allow_reboot, as_json=as_json)

@@ -50,6 +50,18 @@ def test_a_fleet_from_its_beginning_to_its_end(engine: FakeEngine) -> None:
     assert "losttick fleet resume" in busy.stderr
 
 
+def test_one_kernel_of_a_fleet(engine: FakeEngine) -> None:
+    engine.ends = {"a@new": Seen("a@new", TaskState.FAILED, "no such entry")}
+    unknown = losttick("fleet", "run", "fleet.toml", "--out", "out", "--boot-kernel=newer")
+    assert (unknown.returncode, Path("out").exists()) == (2, False)
+    assert "no kernel 'newer'. It has: old, new" in unknown.stderr.replace("\n", " ")
+    done = losttick("fleet", "run", "fleet.toml", "--out", "out", "--boot-kernel=old")
+    assert engine.began == [each for each in TASKS if each.endswith("@old")]
+    assert done.returncode == 3, "of those that were asked for, and not 6 for the other"
+    assert losttick("fleet", "resume", "out", "--boot-kernel=new").returncode == 4
+    assert sorted(engine.began) == sorted(TASKS)
+
+
 def test_an_engine_that_cannot_be_reached(engine: FakeEngine) -> None:
     engine.fails_after = 1
     done = losttick("fleet", "run", "fleet.toml")

@@ -43,11 +43,14 @@ class LoopThread:
             tasks[0].add_done_callback(lambda _: ended.set())
 
         def cancel() -> None:
-            for task in tasks:
-                task.cancel()
+            if tasks:
+                tasks[0].cancel()
+            else:  # interrupted before it was begun
+                work.close()
+                ended.set()
 
-        loop.call_soon_threadsafe(begin)
         try:
+            loop.call_soon_threadsafe(begin)
             while not ended.wait(HEED_S):
                 pass
         except BaseException:

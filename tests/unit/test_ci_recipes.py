@@ -1,24 +1,20 @@
 """The files in docs/ci: the programs that read them accept them, and their commands do as said."""
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from orchestrator.results.exit_code import ExitCode
 from orchestrator.results.outputs.output import OutputOptions
 from orchestrator.results.outputs.table import output
 from tests.support.made_reports import every_kind
-from tests.support.needs import Need, lacking
 from tests.support.places import DOCS
+from tests.support.recipe_programs import checked, lava_accepts, program, yaml
 
 CI = DOCS / "ci"
 
@@ -43,22 +39,6 @@ code=$(head -n 1 "$CODES")
 sed -i 1d "$CODES"
 exit "$code"
 """
-
-
-def yaml(path: Path) -> Any:
-    return YAML(typ="safe").load(path)
-
-
-def program(name: str, hint: str) -> str:
-    """Return a program beside this Python, or on PATH."""
-    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    return found or lacking(Need.RECIPES, f"{name} ({hint})")
-
-
-def checked(*command: str | Path, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 class Job:
@@ -242,30 +222,9 @@ def test_lava_gets_the_result_of_each_cell(job: Job) -> None:
     assert (job.folder / "calls.lava").read_text().splitlines()[-1].startswith("raise losttick")
 
 
-#: Run by the interpreter for which Debian has lava-common.
-LAVA = """
-import json, sys
-import voluptuous
-from lava_common.schemas import validate
-from lava_common.schemas.test.testdef import testdef
-job, test = json.load(sys.stdin)
-validate(job)
-voluptuous.Schema(testdef())(test)
-"""
-
-
 def test_lava_accepts_job_and_test() -> None:
-    there = subprocess.run(
-        ["/usr/bin/python3", "-c", "import lava_common.schemas"], capture_output=True, check=False
-    )
-    if there.returncode:
-        lacking(Need.RECIPES, "lava_common (apt-get install lava-common)")
     files = [yaml(CI / "lava" / name) for name in ("job.yaml", "test.yaml")]
-    done = subprocess.run(
-        ["/usr/bin/python3", "-c", LAVA], input=json.dumps(files), capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    lava_accepts(*files)
     (definition,) = files[0]["actions"][2]["test"]["definitions"]
     assert (DOCS.parent / definition["path"]).exists()
 

@@ -1,6 +1,5 @@
 """Exports of fleets: the programs that read them accept them, and their commands do as said."""
 
-import json
 import os
 import re
 import subprocess
@@ -12,8 +11,7 @@ import pytest
 from orchestrator.fleet.export.yaml_text import yaml_text
 from tests.support.command_here import losttick
 from tests.support.fake_fleet import FLEET, PLAN, TASKS, fleet_file
-from tests.support.needs import Need, lacking
-from tests.unit.test_ci_recipes import LAVA, checked, program, yaml
+from tests.support.recipe_programs import checked, lava_accepts, program, yaml
 
 WITH_CONSTRAINT = (
     FLEET.replace('"ssh"', '"slurm"')
@@ -107,18 +105,9 @@ def test_lava_accepts_the_jobs(folder: Path) -> None:
     jobs: dict[str, Any] = {path.stem: yaml(path) for path in sorted(out.iterdir())}
     assert set(TASKS) < set(jobs)
     assert len(jobs) == 7
-    there = subprocess.run(
-        ["/usr/bin/python3", "-c", "import lava_common.schemas"], capture_output=True, check=False
-    )
-    if there.returncode:
-        lacking(Need.RECIPES, "lava_common (apt-get install lava-common)")
     for job in jobs.values():
         (definition,) = job["actions"][2]["test"]["definitions"]
-        done = subprocess.run(
-            ["/usr/bin/python3", "-c", LAVA], text=True, check=False, capture_output=True,
-            input=json.dumps([job, definition["repository"]]),
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        lava_accepts(job, definition["repository"])
 
 
 @pytest.mark.parametrize(

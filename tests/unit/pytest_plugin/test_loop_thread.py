@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -90,3 +91,37 @@ def test_the_end_cancels_what_is_left() -> None:
     loop.run(begin())
     loop.close()
     assert ended.is_set()
+
+
+class Interrupted(asyncio.SelectorEventLoop):
+    """A loop whose caller is interrupted at its first call, before or after that is done."""
+
+    done = False
+    calls = 0
+
+    def call_soon_threadsafe(self, *args: Any, **more: Any) -> asyncio.Handle:
+        self.calls += 1
+        if self.calls > 1:
+            return super().call_soon_threadsafe(*args, **more)
+        if self.done:
+            super().call_soon_threadsafe(*args, **more)
+        raise StoppedError
+
+
+class InterruptedAfter(Interrupted):
+    done = True
+
+
+@pytest.mark.parametrize("factory", [Interrupted, InterruptedAfter])
+def test_an_interrupt_at_the_very_beginning_leaves_no_work(factory: type[Interrupted]) -> None:
+    loop = LoopThread(factory)
+
+    async def tasks() -> int:
+        return len(asyncio.all_tasks())
+
+    try:
+        with pytest.raises(StoppedError):
+            loop.run(asyncio.sleep(60))
+        assert loop.run(tasks()) == 1, "this one alone"
+    finally:
+        loop.close()

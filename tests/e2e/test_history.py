@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,23 @@ def test_two_writers_of_which_one_is_killed_and_a_restore(database: str, tmp_pat
         add(restored, Path(run.folder))
     assert answers(history) == answers(restored)
     assert len(history.runs()) >= 2
+
+
+def test_two_writers_of_the_same_runs_do_not_wait_for_each_other_for_ever(
+    database: str, tmp_path: Path
+) -> None:
+    """As when two collect one fleet: each locks the runs that the other adds."""
+    entries = [entry(night(tmp_path, number, losing(0.1, seed=number))) for number in range(1, 9)]
+    histories = [open_history(database) for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        for _ in range(10):
+            both = [
+                pool.submit(history.add_all, runs)
+                for history, runs in zip(histories, (entries, entries[::-1]), strict=True)
+            ]
+            numbers = [[number for number, _ in each.result(60)] for each in both]
+            assert numbers[0] == numbers[1][::-1]
+    assert len(histories[0].runs()) == len(entries)
 
 
 def test_a_server_that_is_killed_in_mid_import(tmp_path: Path) -> None:

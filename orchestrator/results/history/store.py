@@ -89,14 +89,13 @@ class History:
             identities = [entry.run["identity"] for entry in entries]
             chosen = select(RUNS.c.identity).where(RUNS.c.identity.in_(identities))
             known = set(connection.scalars(chosen))
-            numbers = [_add_run(connection, entry) for entry in entries]
-            old = [
-                number
-                for number, identity in zip(numbers, identities, strict=True)
-                if identity in known
-            ]
-            for table in (CELLS, LABELS) if old else ():
-                connection.execute(delete(table).where(table.c.run.in_(old)))
+            # Each run is locked until the end. In any other order, two writers could wait for each
+            # other. Another one may have added a run just before it was locked.
+            ordered = sorted(zip(identities, entries, strict=True), key=lambda each: each[0])
+            of_run = {identity: _add_run(connection, entry) for identity, entry in ordered}
+            numbers = [of_run[identity] for identity in identities]
+            for table in (CELLS, LABELS):
+                connection.execute(delete(table).where(table.c.run.in_(numbers)))
             both = list(zip(numbers, entries, strict=True))
             cells = [{"run": number, **row} for number, entry in both for row in entry.cells]
             labels = [{"run": number, "label": x} for number, entry in both for x in entry.labels]

@@ -1,4 +1,4 @@
-"""Whether a run that was cut short is the one that somebody asks for now."""
+"""Check that a run that was cut short is the one that somebody asks for now."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -29,7 +29,7 @@ from orchestrator.verdict.run import RunResult, judge_run
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How to run, and what to do with the result."""
+    """The settings of a run, and of what is done with its result."""
 
     deadlines: Deadlines
     qemu_user: str | None
@@ -56,7 +56,7 @@ class Work:
     plan: Plan | None = None
     """The plan to start; None if the run in `out` is resumed with its own plan."""
     may_resume: bool = False
-    """Whether to resume the run in `out`, if there is one."""
+    """True to resume the run in `out`, if there is one."""
 
     async def run(self) -> ExitCode:
         """Run the plan or what is left of it, print the result, and return its exit code."""

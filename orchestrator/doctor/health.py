@@ -1,4 +1,4 @@
-"""Whether a node of Slurm is fit for its next run, and its draining where it is not.
+"""Tells whether a node of Slurm is fit for its next run, and drains it where it is not.
 
 Slurm runs its HealthCheckProgram as root on each node, and leaves what follows to it
 (slurm.conf(5)): an unfit node must drain itself.

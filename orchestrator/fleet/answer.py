@@ -40,7 +40,7 @@ class Where(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CellAnswer:
-    """How a kernel stands to the first one in a cell."""
+    """A kernel, compared with the first one in a cell."""
 
     cell: str
     first: str
@@ -49,7 +49,7 @@ class CellAnswer:
     hosts: Mapping[str, Both]
     """The hosts that are compared."""
     left_out: Mapping[str, str]
-    """Why the other hosts are not."""
+    """The reasons why the other hosts are not."""
     margin: float
     """The difference of loss rates that does not matter."""
     whole: Effect | None = None
@@ -60,14 +60,14 @@ class CellAnswer:
     """The p-value that would have been enough whatever the other tests say."""
     answer: Answer = Answer.CANT_TELL
     where: Where | None = None
-    """Where it is worse or better; None if it is neither."""
+    """The hosts on which it is worse or better; None if it is neither."""
     worse_on: tuple[str, ...] = ()
     """Hosts that tell by themselves that it is worse."""
     better_on: tuple[str, ...] = ()
     own: Mapping[str, float] | None = None
     """The corrected p-value of each host by itself, if that may be small."""
     elsewhere: Answer | None = None
-    """How it stands on the hosts that are not named; None if there are none, or none is named."""
+    """The effect on the hosts that are not named; None if there are none, or none is named."""
     within_elsewhere: float | None = None
     """The margin within which the rates on those hosts are the same."""
     differ: float = 1.0
@@ -101,7 +101,7 @@ class CellAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FleetAnswer:
-    """What all runs of a fleet amount to."""
+    """The answer that all runs of a fleet give together."""
 
     kernels: tuple[str, ...]
     """The first one is the one that the others are compared with."""

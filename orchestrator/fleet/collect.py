@@ -27,7 +27,7 @@ class Brought:
     task: Task
     run: Run | None = None
     fault: Fault | None = None
-    """Why there is no result; None if there is one."""
+    """The reason why there is no result; None if there is one."""
     computer: str = ""
     """The host on which it ran."""
 
@@ -51,7 +51,7 @@ class Collected:
     """Each task of the fleet, in its order."""
     answer: FleetAnswer
     notes: tuple[str, ...] = ()
-    """What must be known of hosts and history."""
+    """The facts of hosts and history that reading a run needs."""
     added: int = 0
     """Runs that are new in the history."""
     again: int = 0

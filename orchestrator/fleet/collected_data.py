@@ -1,4 +1,4 @@
-"""What was collected of a fleet as plain data, as `--json` prints it."""
+"""The collected runs of a fleet as plain data, as `--json` prints them."""
 
 from typing import Any
 

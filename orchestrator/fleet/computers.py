@@ -1,4 +1,4 @@
-"""Which computer each run of a fleet ran on: kernels are compared within one."""
+"""The computers that the runs of a fleet ran on: kernels are compared within one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

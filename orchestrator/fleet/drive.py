@@ -41,7 +41,7 @@ class Drive:
     log: FleetWriter | None
     """None if another process writes the log: then nothing is written down here."""
     known: dict[str, Seen] = field(default_factory=dict)
-    """What was seen of each task last, by its id."""
+    """The last thing that was seen of each task, by its id."""
     _ids: frozenset[str] = field(init=False)
     _states: Counter[TaskState] = field(init=False)
 

@@ -32,7 +32,7 @@ Both = tuple[Tested, Tested]
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How the second kernel stands to the first, on some hosts."""
+    """The second kernel, compared with the first on some hosts."""
 
     tails: Tails
     """The exact p-values of the permutation of whole saves within hosts."""

@@ -1,4 +1,4 @@
-"""What brings the runs of a fleet to their hosts, and their folders back."""
+"""An engine brings the runs of a fleet to their hosts, and their folders back."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class FleetError(InfraError):
 
 
 class TaskState(StrEnum):
-    """Where a task stands."""
+    """The state of a task."""
 
     WAITING = "waiting"
     """It has not begun: its host is busy, boots, or has not been asked."""
@@ -34,7 +34,7 @@ class TaskState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an engine says of a task."""
+    """A report of an engine on a task."""
 
     task: str
     """The id of the task."""
@@ -42,7 +42,7 @@ class Seen:
     why: str = ""
     """A sentence for a person: what is being waited for, or why it failed."""
     handle: str = ""
-    """What the engine calls the task: the id of a job, or of a process on its host. It is written
+    """The engine's name of the task: the id of a job, or of a process on its host. It is written
     down, so that a later `fleet resume` finds the task again."""
     node: str = ""
     """The host that it runs on, as the engine calls it."""

@@ -1,4 +1,4 @@
-"""What a fleet file says: hosts, kernels, plan and engine, all checked."""
+"""A fleet file: hosts, kernels, plan and engine, all checked."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from orchestrator.plan.strict import WHOLE, PlacedError, Strict
 #: A name that is safe as a file's name, as a Slurm node and in every output.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
-#: What `uname -r` can print, as far as kernels of distributions and of developers go.
+#: The releases that `uname -r` prints, as far as kernels of distributions and of developers go.
 _RELEASE = re.compile(r"[0-9][A-Za-z0-9._+~-]{0,63}")
 
 #: Most hosts, and most kernels, of a fleet.
@@ -49,7 +49,7 @@ Line = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_
 
 
 class Engine(StrEnum):
-    """What brings a run to its host."""
+    """The program that brings a run to its host."""
 
     SLURM = "slurm"
     SSH = "ssh"
@@ -59,7 +59,7 @@ class Kernel(Strict):
     """A kernel, as a host names it."""
 
     release: Release
-    """What `uname -r` prints when it runs."""
+    """The release that `uname -r` prints when it runs."""
     boot_entry: Line | None = None
     """The entry of the boot loader that starts it, as `grub-reboot` takes it. Left out, the
     kernel runs only where the host has it booted already."""
@@ -73,7 +73,7 @@ class Host(Strict):
     name: Name
     """The name in every output; with Slurm also the node's name."""
     address: Line | None = None
-    """Where SSH connects to; the name if left out."""
+    """The address that SSH connects to; the name if left out."""
     port: Annotated[int, Field(strict=True, ge=1, le=65535), WHOLE] | None = None
     """The port of its SSH server; that of `[ssh]` if left out."""
     kernels: dict[Name, Kernel] = {}
@@ -88,13 +88,13 @@ class Constraint(Strict):
     name: Name
     """The name in every output."""
     constraint: Line
-    """What a node must have, as `sbatch --constraint` takes it."""
+    """The features that a node must have, as `sbatch --constraint` takes them."""
     nodes: Annotated[int, Field(strict=True, ge=1, le=MOST), WHOLE] = 1
-    """How many runs of each kernel go to such nodes."""
+    """The number of runs of each kernel that go to such nodes."""
 
 
 class Slurm(Strict):
-    """How runs go through Slurm."""
+    """The settings of Slurm."""
 
     command: Line = "losttick"
     """The losttick of the nodes: a path, or a name on their PATH."""
@@ -107,7 +107,7 @@ class Slurm(Strict):
 
 
 class Ssh(Strict):
-    """How runs go through SSH."""
+    """The settings of SSH."""
 
     user: Name | None = None
     """The user on the hosts; your own name if left out."""
@@ -134,7 +134,7 @@ class FleetFile(Strict):
     """A fleet file."""
 
     engine: Engine
-    """What brings a run to its host."""
+    """The program that brings a run to its host."""
     plan: Line = "quick"
     """The plan: the name of one that comes with losttick, or a path from the fleet file."""
     labels: list[Name] = []

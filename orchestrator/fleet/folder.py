@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class FleetFolder:
-    """Where things are in a fleet's folder."""
+    """The places of things in a fleet's folder."""
 
     path: Path
     """The folder, as an absolute path."""
@@ -26,7 +26,7 @@ class FleetFolder:
 
     @property
     def log(self) -> Path:
-        """What was seen of the tasks, a line of JSON each time."""
+        """The log of what was seen of the tasks, a line of JSON each time."""
         return self.path / "fleet.jsonl"
 
     @property

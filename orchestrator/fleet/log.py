@@ -52,7 +52,7 @@ class FleetBegun:
 
 @record(frozen=True, config=_STRICT)
 class SeenRecord:
-    """What an engine said of a task."""
+    """A report of an engine on a task."""
 
     task: _Name
     state: TaskState
@@ -67,7 +67,7 @@ KINDS = Kinds("a fleet", {"begun": FleetBegun, "seen": SeenRecord})
 
 @dataclass(slots=True)
 class FleetLog:
-    """What a log says: how the fleet began, and what was seen of each task last."""
+    """The content of a log: the fleet's beginning, and the last report on each task."""
 
     begun: FleetBegun
     known: dict[str, Seen] = field(default_factory=dict)

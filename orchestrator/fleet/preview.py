@@ -1,4 +1,4 @@
-"""What a fleet would run: which cells on which hosts and kernels, what can't run and why, the time.
+"""A preview of a fleet: its cells, hosts and kernels, what can't run and why, and the time.
 
 A fleet file does not tell what a host can do. Only the host knows, and the newest run of it in the
 history.
@@ -32,7 +32,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class HostPreview:
-    """What one host would run."""
+    """The runs that one host would get."""
 
     name: str
     tasks: Sequence[Task]
@@ -49,7 +49,7 @@ class HostPreview:
 
 @dataclass(frozen=True, slots=True)
 class FleetPreview:
-    """What a fleet would run."""
+    """The runs that a fleet would make."""
 
     hosts: Sequence[HostPreview]
     cells: Sequence[tuple[Cell, float]]

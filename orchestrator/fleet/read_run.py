@@ -22,7 +22,7 @@ _LONGEST = 1 << 20
 
 
 class Trouble(StrEnum):
-    """Why a task has no result."""
+    """The reason why a task has no result."""
 
     LACKS = "not possible"
     """The fleet file says that the host does not have the kernel."""
@@ -73,13 +73,13 @@ class Run:
     kernel: str
     began_at: str
     unfinished: str
-    """Why it has not ended; empty if it has."""
+    """The reason why it has not ended; empty if it has."""
     cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be read."""
+    """A run that is to be read."""
 
     folder: Path
     release: str | None

@@ -22,9 +22,9 @@ class Task:
     place: Host | None = None
     """The host; None if Slurm chooses one."""
     constraint: str | None = None
-    """What the node that Slurm chooses must have."""
+    """The features that the node which Slurm chooses must have."""
     why_not: str = ""
-    """Why it can't be run; empty if it can."""
+    """The reason why it can't be run; empty if it can."""
 
     @property
     def id(self) -> str:

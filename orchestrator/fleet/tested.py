@@ -1,4 +1,4 @@
-"""What a host tested under a kernel, in the form that the fleet's answer needs."""
+"""The test of a host under a kernel, in the form that the fleet's answer needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Tested:
     rule_out: float
     """The loss rate that the plan wants ruled out."""
     blind: str = ""
-    """Why losses may have been missed; empty if they would have been seen."""
+    """The reason why losses may have been missed; empty if they would have been seen."""
     planned: int | None = None
     """The loads of the plan; None if it sets none."""
 

@@ -1,4 +1,4 @@
-"""Whether the host runs the kernel that somebody asked for."""
+"""Check that the host runs the kernel that somebody asked for."""
 
 import os
 

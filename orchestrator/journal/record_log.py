@@ -32,7 +32,7 @@ class Kinds:
     """The kinds of records of a log: pydantic dataclasses, by their names in the log."""
 
     of: str
-    """What a log is of, such as `a bisection`."""
+    """The subject of a log, such as `a bisection`."""
     named: Mapping[str, type[Any]]
 
     @functools.cached_property

@@ -28,14 +28,14 @@ _short.maxstring = _short.maxother = _short.maxlong = 80
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How faults of a kind of file are named."""
+    """The words for faults of a kind of file."""
 
     whole: str
-    """What the file is: names a fault that has no place in it."""
+    """The kind of the file: names a fault that has no place in it."""
     settings: Sequence[str]
     """The names of all settings, for a hint at one that was meant."""
     tables: str
-    """What there is in such a file, for who wrote something else."""
+    """The settings of such a file, for who wrote something else."""
 
 
 def fault_sentences(

@@ -42,11 +42,11 @@ class Hearing:
     """Host time between the first and the last testimony, in periods, for a guest that makes
     no progress while it waits for a tick."""
     interrupts_on: bool = False
-    """Whether QEMU showed the vCPU with interrupts on."""
+    """True if QEMU showed the vCPU with interrupts on."""
 
     @property
     def interrupts_off(self) -> bool:
-        """Whether the guest's interrupts stay off: nobody has seen them on.
+        """True if the guest's interrupts stay off: nobody has seen them on.
 
         A look at a vCPU costs it time, for which the guest accounts with interrupts off for a
         moment. So the next NMI often meets it there.

@@ -1,4 +1,4 @@
-"""What `losttick fleet collect` costs. Run alone on the machine: `tox -e bench`.
+"""The cost of `losttick fleet collect`. Run alone on the machine: `tox -e bench`.
 
 LOSTTICK_BENCH_HOSTS is the number of hosts.
 """

@@ -1,4 +1,4 @@
-"""What `losttick fleet plan` costs. Run alone on the machine: `tox -e bench`."""
+"""The cost of `losttick fleet plan`. Run alone on the machine: `tox -e bench`."""
 
 import resource
 import subprocess

@@ -1,4 +1,4 @@
-"""What a fleet through SSH costs beside its runs. Run alone on the machine: `tox -e bench`.
+"""The cost of a fleet through SSH beside its runs. Run alone on the machine: `tox -e bench`.
 
 Two hosts on one computer would share its CPUs, and the sole run that it allows. The runs of a fleet
 are therefore compared with plain ones on one host, in turns. What is the fleet's own is also told

@@ -198,7 +198,7 @@ def test_packages_are_installed_once(clone: Clone) -> None:
 
 
 class Server:
-    """What a clone sees of servers: none of their programs, and folders instead of /etc."""
+    """The servers that a clone sees: none of their programs, and folders instead of /etc."""
 
     def __init__(self, clone: Clone, place: Path) -> None:
         self.conf = place / "etc" / "createcluster.d" / "losttick.conf"

@@ -37,7 +37,7 @@ class Booting:
         self.boots: list[str] = []
         """The entries that were booted."""
         self.dead = False
-        """Whether the host stays down from the next boot on."""
+        """True if the host stays down from the next boot on."""
         self._over = threading.Event()
         host.program("grub-reboot", f'printf %s "$1" > {host.path}/next')
         host.program("reboot", f": > {host.path}/reboot")

@@ -58,13 +58,13 @@ class FakeEngine:
     """
 
     ends: Mapping[str, Seen] = field(default_factory=dict)
-    """How tasks end that do not end with 3, by their ids."""
+    """The ends of tasks that do not end with 3, by their ids."""
     fails_after: int | None = None
     """The number of steps after which the engine can't be reached."""
     hangs_after: int | None = None
     """The number of steps after which the engine says nothing more."""
     quits: bool = False
-    """Whether it says nothing more, and ends."""
+    """True if it says nothing more, and ends."""
     began: list[str] = field(default_factory=list)
     """Tasks in the order in which they were begun."""
     known: Mapping[str, Seen] = field(default_factory=dict)

@@ -86,7 +86,7 @@ BootTime=120
 ExecTime=30
 """
 
-#: What stands in for `grub-reboot`, and for the boot loader's present choice.
+#: Stand-ins for `grub-reboot`, and for the boot loader's present choice.
 HELPER = """#!/bin/sh
 now={place}/$LOSTTICK_TEST_NODE.now
 if [ $# -gt 0 ]; then echo "$1" >{place}/$LOSTTICK_TEST_NODE.next; else cat "$now"; fi

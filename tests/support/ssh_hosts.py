@@ -56,7 +56,7 @@ class SshHost:
     env: dict[str, str] = field(default_factory=dict)
     """More of the environment of logins."""
     user: str = ""
-    """Who logs in; this user if left out."""
+    """The user who logs in; this user if left out."""
     _server: "subprocess.Popen[bytes] | None" = None
 
     @property

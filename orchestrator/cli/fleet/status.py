@@ -6,6 +6,7 @@ from orchestrator.cli.exits import errors_to_exits, run_async
 from orchestrator.cli.fleet.going import ask
 from orchestrator.cli.fleet.options import Where
 from orchestrator.cli.options import AsJson, SharedOut
+from orchestrator.fleet.drive import Drive
 
 
 def status(where: Where, shared_out: SharedOut = False, as_json: AsJson = False) -> None:
@@ -15,14 +16,7 @@ def status(where: Where, shared_out: SharedOut = False, as_json: AsJson = False)
     4 if the engine can't be reached.
     """
     with errors_to_exits(as_json=as_json):
-        code = run_async(
-            lambda: ask(
-                where,
-                lambda driven, engine, watch: driven.look(engine, watch),
-                shared=shared_out,
-                as_json=as_json,
-            )
-        )
+        code = run_async(lambda: ask(where, Drive.look, shared=shared_out, as_json=as_json))
     raise typer.Exit(code)
 
 
@@ -33,12 +27,5 @@ def cancel(where: Where, shared_out: SharedOut = False, as_json: AsJson = False)
     reached.
     """
     with errors_to_exits(as_json=as_json):
-        code = run_async(
-            lambda: ask(
-                where,
-                lambda driven, engine, watch: driven.cancel(engine, watch),
-                shared=shared_out,
-                as_json=as_json,
-            )
-        )
+        code = run_async(lambda: ask(where, Drive.cancel, shared=shared_out, as_json=as_json))
     raise typer.Exit(code)

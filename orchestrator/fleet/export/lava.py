@@ -13,7 +13,7 @@ from orchestrator.fleet.task import Task, tasks
 
 _COMMENT = "A task of a losttick fleet as a job of LAVA. Replace the URLs; the root has losttick."
 
-#: What LAVA calls each exit code of losttick.
+#: LAVA's words for the exit codes of losttick.
 _RESULT = "case $code in 0) r=pass;; 1|5) r=fail;; 3) r=skip;; *) r=unknown;; esac"
 
 

@@ -1,4 +1,4 @@
-"""What the state of a job means for its task."""
+"""The meaning of a job's state for its task."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ _NO_PROGRAM = frozenset({126, 127})
 _TAIL_BYTES = 16_000
 _TAIL_SHOWN = 300
 
-#: Why a job waits, for reasons that wait for a person.
+#: Reasons of waiting jobs that wait for a person.
 _HELD = {
     "JobHeldUser": "it is held: `scontrol release {id}` lets it go",
     "JobHeldAdmin": "an administrator holds it",
@@ -40,7 +40,7 @@ _HELD = {
     "again",
 }
 
-#: Why a job failed whose program did not say so.
+#: Reasons of failed jobs whose program did not say so.
 _FAILED = {
     "TIMEOUT": "it ran out of time: see [slurm] hours",
     "DEADLINE": "it ran out of time: its deadline passed",

@@ -43,14 +43,14 @@ class Job:
     signal: int = 0
     """The signal that killed the job's program; 0 if none did."""
     restarts: int = 0
-    """How often Slurm began the job anew."""
+    """The number of times that Slurm began the job anew."""
     node: str = ""
     reason: str = ""
-    """Why the job waits or failed, in Slurm's words."""
+    """The reason why the job waits or failed, in Slurm's words."""
 
     @property
     def handle(self) -> str:
-        """What Slurm calls it."""
+        """Slurm's name of it."""
         return f"{self.number}_{self.index}" if self.index else str(self.number)
 
     @property

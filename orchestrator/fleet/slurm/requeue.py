@@ -1,4 +1,4 @@
-"""Whether a cluster would run jobs again that found something."""
+"""Finds clusters that would run jobs again which found something."""
 
 import re
 

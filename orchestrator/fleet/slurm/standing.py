@@ -1,4 +1,4 @@
-"""Where the tasks of a fleet stand, by Slurm's queue and by the journals of their runs."""
+"""The states of a fleet's tasks, by Slurm's queue and by the journals of their runs."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ DEADLINE_S = 60.0
 #: Most characters of a program's words that a message quotes.
 _MOST_WORDS = 400
 
-#: What Slurm prints when the whole engine is in trouble, and what to do then. A job that was
+#: Words that Slurm prints when the whole engine is in trouble, and what to do then. A job that was
 #: refused with any other words will be refused again.
 _PASSING = (
     (

@@ -86,7 +86,7 @@ async def bring(connection: Connection, job: str, to: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a file goes to here."""
+    """The place that a file goes to here."""
 
     folder: OutFolder
     name: str

@@ -55,7 +55,7 @@ class HostError(InfraError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a host is, and as whom we log in."""
+    """The address of a host, and the user as whom we log in."""
 
     host: Host
     ssh: Ssh
@@ -64,7 +64,7 @@ class Address:
 
     @property
     def name(self) -> str:
-        """What is connected to."""
+        """The name or address that is connected to."""
         return self.host.address or self.host.name
 
     @property

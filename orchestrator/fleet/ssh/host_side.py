@@ -33,7 +33,7 @@ TAIL = 8192  # bytes of a job's output that are told
 SOLE_RUN = "losttick/sole-run"  # what `losttick run --exclusive` holds (`host.sole_run`)
 MOST_FILES = 300_000
 TRIAL = b'{"record":"trial"'
-#: Where an administrator's programs are, though not on the PATH of every login.
+#: Folders of an administrator's programs, though not on the PATH of every login.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 

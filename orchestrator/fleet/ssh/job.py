@@ -52,7 +52,7 @@ class NeedsKernelError(InfraError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a task ended."""
+    """The end of a task."""
 
     state: TaskState
     why: str = ""

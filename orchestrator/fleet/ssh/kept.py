@@ -1,4 +1,4 @@
-"""What is kept in the fleet's folder, so that another `fleet resume` finds everything again."""
+"""Facts kept in the fleet's folder, so that another `fleet resume` finds everything again."""
 
 import os
 import re
@@ -22,7 +22,7 @@ class KeptError(InfraError):
 
 
 class Home(Strict):
-    """What a host was before we booted it."""
+    """A host as it was before we booted it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

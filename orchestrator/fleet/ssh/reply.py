@@ -1,4 +1,4 @@
-"""What a host answers. A host may be broken or hostile: each answer is checked and bounded."""
+"""The answers of a host. A host may be broken or hostile: each answer is checked and bounded."""
 
 import contextlib
 import json
@@ -77,7 +77,7 @@ class _Reply(BaseModel):
 
 
 class Facts(_Reply):
-    """What a host is."""
+    """The facts of a host."""
 
     release: Short
     """As `uname -r` prints it."""
@@ -93,7 +93,7 @@ class Facts(_Reply):
 
 
 class Installed(_Reply):
-    """What an installation came to."""
+    """The result of an installation."""
 
     command: Annotated[list[Path], Field(max_length=3)] = []
     """The losttick that was installed; empty if wheels are lacking."""
@@ -101,7 +101,7 @@ class Installed(_Reply):
 
 
 class Begun(_Reply):
-    """How a job began."""
+    """The beginning of a job."""
 
     watcher: int
     pid: int
@@ -111,7 +111,7 @@ class Begun(_Reply):
 
 
 class Ended(_Reply):
-    """How a job ended."""
+    """The end of a job."""
 
     code: Code
     why: Annotated[str, Field(max_length=2000)]
@@ -120,7 +120,7 @@ class Ended(_Reply):
 
 
 class JobState(_Reply):
-    """Where a job stands."""
+    """The state of a job."""
 
     running: bool
     begun: Begun | None
@@ -140,7 +140,7 @@ class JobState(_Reply):
 
 
 class Progress(_Reply):
-    """How far a job is."""
+    """The progress of a job."""
 
     trials: Annotated[int, Field(ge=0)]
 
@@ -155,7 +155,7 @@ class File(_Reply):
 
 
 class Files(_Reply):
-    """How many files a run has."""
+    """The number of files of a run."""
 
     files: Annotated[int, Field(ge=0, le=host_side.MOST_FILES)]
     odd: Annotated[int, Field(ge=0)]
@@ -175,7 +175,7 @@ class Removed(_Reply):
 
 
 class Free(_Reply):
-    """Whether no run has the host."""
+    """The answer whether no run has the host."""
 
     free: bool
 

@@ -1,4 +1,4 @@
-"""What all visits of a fleet share."""
+"""The settings that all visits of a fleet share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from orchestrator.fleet.ssh.kept import Kept
 from orchestrator.fleet.ssh.reply import Facts
 from orchestrator.fleet.task import Task
 
-#: Where OpenSSH looks for the keys of hosts.
+#: Files in which OpenSSH looks for the keys of hosts.
 _KNOWN_HOSTS = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all visits of a fleet share."""
+    """The settings that all visits of a fleet share."""
 
     fleet: FleetFile
     base: Path

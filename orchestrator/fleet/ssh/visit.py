@@ -50,11 +50,11 @@ class Visit:
         """
         self._setting, self._host, self._known, self._tell = setting, host, known, tell
         self._heard = time.monotonic()
-        """When the host answered last."""
+        """The time at which the host answered last."""
         self._reached = False
         """True once the host has answered."""
         self._notes = ""
-        """What is wrong with the host, and ends nothing."""
+        """A fault of the host that ends nothing."""
         self._running: set[str] = set()
         """Ids of tasks whose runs go on."""
 

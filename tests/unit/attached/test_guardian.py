@@ -1,4 +1,4 @@
-"""What the process that takes over from losttick does with a guest."""
+"""The process that takes over from losttick, and what it does with a guest."""
 
 import pytest
 

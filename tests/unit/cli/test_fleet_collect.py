@@ -58,7 +58,7 @@ def test_a_fleet_is_collected(begun: dict[str, Task]) -> None:
 
 
 def test_a_task_without_its_run_is_named(begun: dict[str, Task]) -> None:
-    """What the engine said of it is printed without its commands to a terminal."""
+    """The words of the engine are printed without its commands to a terminal."""
     for name in ("a@old", "c@old", "b@old"):
         run_of(Path("out"), begun[name], 0)
     run_of(Path("out"), begun["c@new"], 300, facts=other(kernel="6.1.0-1"))

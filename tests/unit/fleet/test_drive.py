@@ -18,7 +18,7 @@ from orchestrator.journal.out_folder import OutFolderError
 from orchestrator.results.exit_code import ExitCode
 from tests.support.fake_fleet import FLEET, TASKS, FakeEngine, loaded
 
-#: What the fake engine says of three tasks.
+#: Reports of the fake engine on three tasks.
 STEPS = 6
 
 

@@ -39,7 +39,7 @@ class Point:
     stop_after: int | None = None
     cells: int = 1
     one_of: int = 1
-    """How many times fewer fleets are simulated, because they take long."""
+    """The factor by which fewer fleets are simulated, because they take long."""
 
 
 def answers(point: Point, fleets: int = FLEETS, *, bad: bool = True) -> Iterator[FleetAnswer]:
@@ -172,7 +172,7 @@ POWER = {
 
 @pytest.mark.parametrize("name", POWER)
 def test_power(name: str) -> None:
-    """How often a bad kernel is called worse, and where, and which hosts are called bad."""
+    """Shares in which a bad kernel is called worse, and where, and which hosts are called bad."""
     point, least = POWER[name]
     fleets = max(FLEETS // 10, 10)
     wheres: Counter[str] = Counter()

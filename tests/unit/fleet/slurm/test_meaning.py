@@ -1,4 +1,4 @@
-"""What a job's state says of its task: findings are ends, and ends are believed from journals."""
+"""Jobs of Slurm: findings are ends, and ends are believed from journals."""
 
 from pathlib import Path
 

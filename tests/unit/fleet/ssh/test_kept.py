@@ -1,4 +1,4 @@
-"""What is kept of a fleet is checked, as its name is a part of a path on each host."""
+"""Facts kept of a fleet are checked, as its name is a part of a path on each host."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is said about a host beside its tasks."""
+"""Words about a host beside its tasks."""
 
 import pytest
 

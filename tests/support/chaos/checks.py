@@ -102,14 +102,15 @@ def left_behind(place: Place, *, folders: int) -> list[str]:
     return found
 
 
-def wrongly_announced(result: RunResult, events: Path, sessions: int) -> list[str]:
+def wrongly_announced(result: RunResult, events: Path) -> list[str]:
     """Return the cells whose attempts were announced before they were journalled, or never.
 
     A session that ends between the two announces one attempt less in each cell.
     """
-    announced = Counter[str]()
+    announced, sessions = Counter[str](), 0
     for line in events.read_bytes().split(b"\n")[:-1]:
         event = json.loads(line)
+        sessions += event["event"] == "run_begins"
         if event["event"] == "attempt_ends":
             announced[event["cell"]] += 1
     return [

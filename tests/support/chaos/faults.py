@@ -188,11 +188,18 @@ def take_every_seat(session: Session, rng: random.Random) -> str | None:
 
 def resume_beside_it(session: Session, rng: random.Random) -> str | None:
     """Resume the run while it goes on: refused, and the run is not disturbed."""
-    out = session.place.results / "out"
-    done = subprocess.run(
-        losttick_command("run", "--resume", str(out)), env=session.place.environment,
-        cwd=session.place.folder, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    place = session.place
+    command = losttick_command(
+        "run", "--resume", str(place.results / "out"), "--events", str(place.events)
+    )
+    try:
+        done = subprocess.run(
+            command, env=place.environment, cwd=place.folder, capture_output=True, text=True,
+            check=False, timeout=60,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        assert not session.running, "it was not refused"
+        return None
     if not session.running:
         return None  # there was nothing to be refused for, and it may have gone on
     assert done.returncode == 2, (done.returncode, done.stderr)

@@ -40,6 +40,11 @@ class Place:
         return self.folder / "temporary"
 
     @property
+    def events(self) -> Path:
+        """The file in which every session announces its steps."""
+        return self.folder / "events"
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """The environment of every program of the round."""
         return os.environ | {

@@ -114,9 +114,8 @@ def run_round(parent: Path, seed: int, number: int, accel: str) -> Round:
             if done.wrong:  # the place and its disks go away
                 kept = shutil.copytree(out, parent / f"wrong-{number}", symlinks=True)
                 done.wrong.append(f"journal and evidence are in {kept}")
-            events = place.folder / "events"
             done.twice = checks.counted_twice(result)
-            done.twice += checks.wrongly_announced(result, events, done.resumed + 1)
+            done.twice += checks.wrongly_announced(result, place.events)
             done.unfinished = checks.unfinished(result, PLANNED)
             done.paused_s = checks.paused_s(result)
         done.left = checks.left_behind(place, folders=bereft)
@@ -146,7 +145,7 @@ def _to_its_end(place: Place, done: Round, blows: deque[Blow], rng: random.Rando
         begun = _has_begun(out)
         done.resumed += begun
         args = ["run", "--json", "--resume", str(out)] if begun else first
-        session = Session(place, out, [*args, "--events", str(place.folder / "events")], number)
+        session = Session(place, out, [*args, "--events", str(place.events)], number)
         try:
             bereft += _strike(session, done, blows, rng)
             if not _ends(session, out / "journal.jsonl"):

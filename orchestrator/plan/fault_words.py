@@ -22,6 +22,9 @@ _HEADER = re.compile(rf"(\[{{1,2}}) ?({_KEY}) ?(\]{{1,2}})(?: ?#|$)")
 _SETTING = re.compile(rf"({_KEY}) ?=")
 _PARTS = re.compile(_PART)
 
+#: The beginning of most of pydantic's messages: "Input should be less than 1".
+_MODEL_SAYS = re.compile(r"^\w+ should ")
+
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80
 
@@ -109,7 +112,9 @@ def _words(found: ErrorDetails, names: Sequence[str], wording: Wording) -> str:
     if found["type"] in ("less_than_equal", "greater_than_equal"):
         (limit,) = found["ctx"].values()
         return f"it must be at {'most' if 'le' in found['ctx'] else 'least'} {limit:,}"
-    return found["msg"]
+    if found["type"] in ("model_type", "dict_type", "dataclass_type"):
+        return "it must be a table"
+    return _MODEL_SAYS.sub("it must ", found["msg"]).replace(" after validation", "")
 
 
 def _line_of(place: tuple[int | str, ...], text: str) -> int | None:

@@ -106,7 +106,7 @@ def test_every_fault_of_a_plan_is_named_with_its_place(losttick: Run, tmp_path: 
     [
         (("run", "--qemu", "no-such-qemu"), 2, "'no-such-qemu' is not an executable file"),
         (("run", "--mode", "weekly"), 2, "weekly"),
-        (("run", "--rule-out", "7"), 2, "--rule-out: Input should be less than 1"),
+        (("run", "--rule-out", "7"), 2, "--rule-out: it must be less than 1"),
         (("run", "--plan", "absent.toml"), 2, "No such file"),
         (("run", "--out", "/proc/losttick"), 2, "Name another folder with --out"),
         (("run", "--qemu", "/bin/true"), 4, "/bin/true what it is: it does not answer as QEMU"),

@@ -181,8 +181,7 @@ class Connection:
         except TimeoutError as error:
             raise HostError(f"{doing}: no answer in time", later=True) from error
         except (asyncssh.Error, OSError, EOFError) as error:
-            why = one_line(str(error)[:500]) or "the connection was lost"
-            raise HostError(f"{doing}: {why}", later=True) from error
+            raise HostError(f"{doing}: {_why(error)}", later=True) from error
 
 
 class _Answers:
@@ -305,8 +304,14 @@ async def _connected(address: Address) -> "asyncssh.SSHClientConnection":
     except TimeoutError as error:
         raise HostError(f"{at}: no answer within {CONNECT_S:g} s", later=True) from error
     except (asyncssh.Error, OSError, EOFError, ValueError) as error:
-        why = one_line(str(error)[:500]) or type(error).__name__
-        raise HostError(f"{at}: {why}", later=not isinstance(error, ValueError)) from error
+        later = not isinstance(error, ValueError)
+        raise HostError(f"{at}: {_why(error)}", later=later) from error
+
+
+def _why(error: Exception) -> str:
+    """Return what an error says, without its number."""
+    words = (isinstance(error, OSError) and error.strerror) or str(error)
+    return one_line(words[:500]) or "the connection was lost"
 
 
 def _user() -> str:

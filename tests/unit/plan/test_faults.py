@@ -65,7 +65,9 @@ DIGITS = "9" * 5000
         ("[axes]\nx = [\n[" + " " * 50_000 + "1]]\ny = 1", "line 2, axes.x: ", "line 4, axes.y: "),
         (b'seed = 1\n# \xff\xfe"', "line 2: ", "not UTF-8"),
         (b"#" * (MOST_BYTES + 1), "", "more than 16 MiB"),
-        ("axes = 1979-05-27", "line 1, axes: ", "dictionary"),
+        ("axes = 1979-05-27", "line 1, axes: ", "it must be a table"),
+        ("[axes]\nmethod = []", "line 2, axes.method: ", "it must have at least 1 item, not 0"),
+        ("[limits]\nrule_out = 7", "line 2, limits.rule_out: ", "it must be less than 1"),
         (f'"{"k" * 10**6}" = 1', "kkk", "there is no such setting"),
     ],
 )  # fmt: skip

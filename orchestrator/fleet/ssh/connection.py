@@ -10,21 +10,18 @@ import shlex
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
 from orchestrator.errors import InfraError, LosttickError
-from orchestrator.fleet.fleet_file import Host, Ssh
 from orchestrator.fleet.ssh import host_side
+from orchestrator.fleet.ssh.address import SSH_PORT, Address
 from orchestrator.fleet.ssh.reply import LONGEST_LINE, ReplyError, parse
 from orchestrator.results.printable import one_line
 
 if TYPE_CHECKING:
     import asyncssh
-
-_SSH_PORT = 22
 
 #: Seconds to connect, and to log in.
 CONNECT_S = 20.0
@@ -51,35 +48,6 @@ class HostError(InfraError):
         super().__init__(message)
         self.later = later
         """True if the host may answer later: it boots, or the network is down."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """The address of a host, and the user as whom we log in."""
-
-    host: Host
-    ssh: Ssh
-    known_hosts: tuple[Path, ...]
-    """The files with the keys of hosts."""
-
-    @property
-    def name(self) -> str:
-        """The name or address that is connected to."""
-        return self.host.address or self.host.name
-
-    @property
-    def port(self) -> int | None:
-        """The port, if the fleet file names one; else ~/.ssh/config decides."""
-        named = self.ssh.port if "port" in self.ssh.model_fields_set else None
-        return self.host.port or named
-
-    @property
-    def command(self) -> str:
-        """The command by which a person connects."""
-        words = ["ssh", *(["-p", str(self.port)] if self.port not in (None, _SSH_PORT) else [])]
-        if self.ssh.known_hosts:
-            words += ["-o", f"UserKnownHostsFile={self.known_hosts[0]}"]
-        return shlex.join([*words, f"{self.ssh.user}@{self.name}" if self.ssh.user else self.name])
 
 
 class Connection:
@@ -330,7 +298,7 @@ def _key_trouble(
     if not offered:
         return f"its host key is refused: {one_line(str(error)[:300])}"
     last = offered[-1]
-    port = None if last.port == _SSH_PORT else last.port
+    port = None if last.port == SSH_PORT else last.port
     name = f"[{last.host}]:{port}" if port else last.host
     seen = f"{last.key.get_algorithm()} {last.key.get_fingerprint()}"
     for file in files:

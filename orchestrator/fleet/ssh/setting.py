@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.fleet.fleet_file import FleetFile, Host
 from orchestrator.fleet.folder import FleetFolder
-from orchestrator.fleet.ssh.connection import Address
+from orchestrator.fleet.ssh.address import Address
 from orchestrator.fleet.ssh.kept import Kept
 from orchestrator.fleet.ssh.reply import Facts
 from orchestrator.fleet.task import Task

@@ -7,7 +7,8 @@ import struct
 import pytest
 
 from orchestrator.fleet.fleet_file import Host, Ssh
-from orchestrator.fleet.ssh.connection import Address, HostError, connect
+from orchestrator.fleet.ssh.address import Address
+from orchestrator.fleet.ssh.connection import HostError, connect
 
 
 async def test_a_host_that_resets_is_told_in_words() -> None:

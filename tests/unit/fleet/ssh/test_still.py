@@ -11,8 +11,9 @@ import asyncssh
 import pytest
 
 from orchestrator.fleet.fleet_file import Host, Ssh
+from orchestrator.fleet.ssh.address import Address
 from orchestrator.fleet.ssh.bring import bring
-from orchestrator.fleet.ssh.connection import Address, Connection, HostError
+from orchestrator.fleet.ssh.connection import Connection, HostError
 from orchestrator.fleet.ssh.reply import File, Files
 from orchestrator.fleet.ssh.upload import upload
 

@@ -1,7 +1,6 @@
 """A verdict on a host in one call."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.host.protocol import Host
 from orchestrator.journal.out_folder import OutFolder
 from orchestrator.plan.load import build_plan, merge
+from orchestrator.process.folder import own_folder, temporary_folder
 from orchestrator.verdict.run import RunResult
 from orchestrator.vm.config import Accel
 
@@ -73,5 +73,5 @@ def _folder(out: Path | None) -> Iterator[Path]:
         with OutFolder(out, make=True):
             yield out
     else:
-        with tempfile.TemporaryDirectory(prefix="losttick-") as folder:
-            yield Path(folder)
+        with own_folder(temporary_folder()) as folder:
+            yield folder

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 import struct
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from orchestrator.host.errors import NotOwnedError, QemuSocketError
 from orchestrator.host.protocol import DUMP_FILE
 from orchestrator.host.thread_times import ThreadTimes
 from orchestrator.process.exit import ProcessExit
-from orchestrator.process.folder import temporary_folder
+from orchestrator.process.folder import own_folder, temporary_folder
 from orchestrator.process.held_folder import HeldFolder
 
 #: `struct ucred`: process, user and group.
@@ -36,7 +34,8 @@ class AttachedQemu(ThreadTimes):
         """The process that listens on the monitor's socket."""
         self.argv = _command_line(self.pid)
         self._pins = Pins()
-        self._folder = Path(tempfile.mkdtemp(prefix="losttick-attached-", dir=temporary_folder()))
+        self._owned = contextlib.ExitStack()
+        self._folder = self._owned.enter_context(own_folder(temporary_folder()))
         if user != os.geteuid():
             with contextlib.suppress(OSError):  # only root may; else QEMU reports what it lacks
                 os.chown(self._folder, user, group)
@@ -77,7 +76,7 @@ class AttachedQemu(ThreadTimes):
         """Undo the pinning, and remove the folder."""
         self._pins.undo()
         self._held.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._owned.close()
 
 
 def _connected(path: str) -> socket.socket:

@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.clock import DEFAULT_DEADLINES, Deadlines, LocalClock
-from orchestrator.errors import InfraError, TransientError
+from orchestrator.errors import InfraError
 from orchestrator.host import pressure, tracefs
 from orchestrator.host.attached_qemu import AttachedQemu
+from orchestrator.host.empty_disk import make_empty_disk
 from orchestrator.host.errors import NoQemuError
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local_facts import read_facts
@@ -18,8 +18,6 @@ from orchestrator.host.local_qemu import LocalBinary, LocalQemu
 from orchestrator.host.qemu_binary import find_qemu, read_qemu_facts
 from orchestrator.host.qemu_user import QemuUser, choose_user
 from orchestrator.process.background import in_thread
-from orchestrator.process.folder import temporary_folder
-from orchestrator.process.tool import run_tool
 
 #: QEMU can have many more; no guest needs as many.
 MAX_CONSOLES = 64
@@ -69,7 +67,7 @@ class LocalHost:
         if self._disk is None:
             if shutil.which("qemu-img") is None:
                 raise NoQemuError("qemu-img")
-            self._disk = await in_thread(_make_disk)
+            self._disk = await in_thread(make_empty_disk, ["qemu-img"])
         return self._disk
 
     async def start_qemu(
@@ -115,14 +113,3 @@ async def open_host(
     qemu_facts = await read_qemu_facts(binary, LocalClock(), deadlines)
     facts = await asyncio.to_thread(read_facts, qemu_facts, trace_root, user.name)
     yield LocalHost(binary, facts, deadlines, user)
-
-
-def _make_disk() -> bytes:
-    doing, base = "making an empty disk for snapshots", temporary_folder()
-    try:
-        with tempfile.TemporaryDirectory(dir=base) as place:
-            disk = Path(place) / "disk.qcow2"
-            run_tool(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1M"], doing)
-            return disk.read_bytes()
-    except OSError as error:
-        raise TransientError(f"{doing} in {base}: {error.strerror}. Make room there") from error

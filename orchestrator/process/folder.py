@@ -1,10 +1,11 @@
-"""The folders in which programs run, and the removal of folders without a supervisor."""
+"""The folders in which programs run, and the removal of folders that nobody holds any more."""
 
 import contextlib
 import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ ROOM_BYTES = 128 * 1024 * 1024
 PREFIX = "losttick-qemu-"
 
 
-#: The supervisor puts this file into each folder. A folder without it is never removed.
+#: The owner puts this file into each folder. A folder without it is never removed.
 MARKER = ".supervised"
 
 
@@ -82,11 +83,31 @@ def temporary_folder() -> Path:
         ) from error
 
 
-def sweep(base: Path, twins: Path | None = None) -> list[Path]:
-    """Remove folders under `base` that no supervisor holds any more; return them.
+@contextlib.contextmanager
+def own_folder(base: Path) -> Iterator[Path]:
+    """Give this process a new folder under `base`, until it is left.
 
-    A folder of the same name in `twins` is removed, too, if it is empty. A living supervisor
-    keeps its folder locked, and it puts the marker into a new folder only once it has the lock.
+    A killed process leaves its folder behind; the next folder's maker, or the next run that has
+    its QEMUs under `base`, removes it.
+    """
+    sweep(base)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (folder / MARKER).touch()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def sweep(base: Path, twins: Path | None = None) -> list[Path]:
+    """Remove folders under `base` that nobody holds any more; return them.
+
+    A folder of the same name in `twins` is removed, too, if it is empty. A living supervisor,
+    or other owner, keeps its folder locked, and puts the marker into a new folder only once it
+    has the lock.
     """
     removed = []
     for folder in base.glob(PREFIX + "*"):
@@ -111,7 +132,7 @@ def sweep(base: Path, twins: Path | None = None) -> list[Path]:
 
 
 def _made_by_this_user(folder: Path) -> bool:
-    """Return whether a supervisor of this user made the folder; it may be another user's now.
+    """Return whether a process of this user made the folder; it may be another user's now.
 
     Raises:
         OSError: it has no marker.

@@ -1,17 +1,16 @@
 """The QEMU that runs inside a lab: always the same version, whatever QEMU this host has."""
 
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.clock import DEFAULT_DEADLINES, LocalClock
+from orchestrator.host.empty_disk import make_empty_disk
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.local_qemu import LocalBinary
 from orchestrator.host.qemu_binary import read_qemu_facts
 from orchestrator.packages.trees import unpack
 from orchestrator.process.background import in_thread
-from orchestrator.process.folder import temporary_folder
 from orchestrator.process.tool import run_tool
 
 #: The suite with QEMU 7.2, with whose `info lapic` and snapshots the lab was tried.
@@ -59,7 +58,7 @@ async def packaged_qemu(cache: Path | None = None) -> PackagedQemu:
     facts = await read_qemu_facts(binary, LocalClock(), DEFAULT_DEADLINES)
     files = await in_thread(_files, unpacked.root, program, prefix)
     tool, prefix = unpacked.command("usr/bin/qemu-img")
-    return PackagedQemu(facts, files, await in_thread(_disk, [*prefix, tool]))
+    return PackagedQemu(facts, files, await in_thread(make_empty_disk, [*prefix, tool]))
 
 
 def _files(root: Path, program: str, prefix: list[str]) -> dict[str, bytes]:
@@ -74,10 +73,3 @@ def _files(root: Path, program: str, prefix: list[str]) -> dict[str, bytes]:
         for rom in root.glob(f"usr/share/*/{name}"):
             files[str(rom.relative_to(root))] = rom.read_bytes()
     return files
-
-
-def _disk(tool: list[str]) -> bytes:
-    with tempfile.TemporaryDirectory(dir=temporary_folder()) as place:
-        disk = Path(place) / "disk.qcow2"
-        run_tool([*tool, "create", "-q", "-f", "qcow2", str(disk), "1M"], "making an empty disk")
-        return disk.read_bytes()

@@ -3,6 +3,8 @@
 import fcntl
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,22 @@ def test_only_what_a_supervisor_has_left_is_swept(tmp_path: Path, date_s: int) -
     finally:
         os.close(lock)
     assert folder.sweep(tmp_path) == [held]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from orchestrator.process.folder import own_folder
+
+with own_folder(Path(sys.argv[1])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_folder_of_a_killed_process_goes_with_the_next(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    (left,) = tmp_path.iterdir()
+    with folder.own_folder(tmp_path) as first, folder.own_folder(tmp_path) as second:
+        assert sorted(tmp_path.iterdir()) == sorted([first, second])
+        assert left not in (first, second)
+    assert list(tmp_path.iterdir()) == []

@@ -19,6 +19,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,9 @@ NETWORK = re.compile(r"PIP_\w+|\w+_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE"
 
 #: Lines of a case that are shown if it goes wrong.
 TAIL = 25
+
+#: Begins a command whose mounts and processes end with it, and with this script.
+ALONE = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,8 @@ def make_system(suite: str, root: Path, scratch: Path) -> None:
     options = scratch / "apt.conf"
     options.write_text(output_of("apt-config", "dump", "--format", '%f "%v";%n', "Acquire"))
     subprocess.run(
-        ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}",
-         f"--aptopt={options}", suite, str(root), *sources(suite)],
+        [*ALONE, "--mount-proc", "mmdebstrap", "--quiet", "--variant=minbase",
+         f"--include={PACKAGES}", f"--aptopt={options}", suite, str(root), *sources(suite)],
         check=True,
     )  # fmt: skip
     for name in ("etc/resolv.conf", "etc/hosts"):
@@ -192,10 +196,9 @@ def run_case(case: Case, root: Path, through: list[str]) -> str:
         f"--reset-env env {shlex.join(variables)} "
         f"sh -c {shlex.quote(f'cd && cd losttick && exec ./bootstrap {case.command}')}\n"
     )
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--ipc"]
     began = time.monotonic()
     done = subprocess.run(
-        [*through, *command, *(["--net"] if case.offline else []), "sh", "-c", inner],
+        [*through, *ALONE, "--ipc", *(["--net"] if case.offline else []), "sh", "-c", inner],
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "R": str(root)}, text=True, check=False,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -217,6 +220,7 @@ def main() -> int:
     chosen = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("only root can make a system")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made is removed
     wrong = 0
     for suite in chosen.suites:
         with tempfile.TemporaryDirectory(prefix="losttick-fresh-", dir="/var/tmp") as scratch:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.host import pressure
+from orchestrator.process.tool import bound_to_us
 from tests.support.command import losttick_command
 from tests.support.journal import journal_dicts
 
@@ -50,7 +51,8 @@ class Ran:
 @contextlib.contextmanager
 def busy_loops(count: int) -> Iterator[None]:
     """Keep CPUs busy with programs that never wait."""
-    loops = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(count)]
+    command = [*bound_to_us(), sys.executable, "-c", _BUSY]
+    loops = [subprocess.Popen(command) for _ in range(count)]
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.host import cpu_seats
+from orchestrator.process.tool import bound_to_us
 from tests.support.chaos import peer
 from tests.support.chaos.place import fill
 from tests.support.chaos.session import Session
@@ -121,7 +122,8 @@ def interrupt_beside_a_stopped_supervisor(session: Session, rng: random.Random) 
 
 def hog_cpus(session: Session, rng: random.Random) -> str | None:
     count, seconds = rng.randrange(1, 7), rng.uniform(0.2, 3.0)
-    hogs = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(count)]
+    command = [*bound_to_us(), "sh", "-c", "while :; do :; done"]
+    hogs = [subprocess.Popen(command) for _ in range(count)]
 
     def end() -> None:
         for hog in hogs:

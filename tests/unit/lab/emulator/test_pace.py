@@ -9,16 +9,15 @@ import pytest
 
 from orchestrator.lab.emulator import pace as module
 from orchestrator.lab.emulator.pace import LONGEST, Pace
+from orchestrator.process.tool import bound_to_us
 
 
 @pytest.fixture
 def starved() -> Iterator[int]:
     """A process that shares one CPU with three others."""
     cpu = min(os.sched_getaffinity(0))
-    loops = [
-        subprocess.Popen(["taskset", "-c", str(cpu), "sh", "-c", "while :; do :; done"])
-        for _ in range(4)
-    ]
+    command = [*bound_to_us(), "taskset", "-c", str(cpu), "sh", "-c", "while :; do :; done"]
+    loops = [subprocess.Popen(command) for _ in range(4)]
     yield loops[0].pid
     for loop in loops:
         loop.kill()

@@ -71,7 +71,7 @@ async def run_program(
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        await process.communicate()  # to the end of its pipes: asyncio closes them then
 
 
 async def collect(

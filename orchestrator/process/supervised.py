@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,6 +35,23 @@ class ProcessStartError(InfraError):
         super().__init__(f"starting {what}: {seen}" + (f": {end}" if end else ""))
 
 
+@contextlib.asynccontextmanager
+async def _reading(pipe: int) -> AsyncIterator[asyncio.StreamReader]:
+    """Read from a pipe, and close it in the end.
+
+    A pipe that asyncio makes for a process is closed at that process's end only. If nobody can
+    wait for that, Python before 3.11.8 complains on standard error.
+    """
+    stream = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(pipe, "rb", 0)
+    )
+    try:
+        yield stream
+    finally:
+        transport.close()
+
+
 class _Supervisor:
     """A running supervisor, and what it says of the program (`supervisor.py`)."""
 
@@ -42,6 +59,7 @@ class _Supervisor:
         self,
         process: asyncio.subprocess.Process,
         status: int,
+        output: int,
         lifeline: int,
         on_output: Callable[[bytes], None],
         clean_up: Callable[[], object],
@@ -52,25 +70,22 @@ class _Supervisor:
         self._lifeline = lifeline
         self._output: collections.deque[str] = collections.deque(maxlen=OUTPUT_CHUNKS)
         self._said: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-        self._end = asyncio.create_task(self._follow(process, status))
+        self._end = asyncio.create_task(self._follow(process, status, output))
 
-    async def _follow(self, process: asyncio.subprocess.Process, status: int) -> ProcessExit:
+    async def _follow(
+        self, process: asyncio.subprocess.Process, status: int, output: int
+    ) -> ProcessExit:
         """Read the supervisor's messages until it has ended."""
-        assert process.stdout is not None
-        said = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(said), os.fdopen(status, "rb", 0)
-        )
+        kept = asyncio.create_task(self._keep_output(output))
         code: int | None = None
-        output = asyncio.create_task(self._keep_output(process.stdout))
-        async for line in said:
-            word, value = line.decode().rstrip("\n").split(" ", 1)
-            if word == "exit":
-                code = int(value)
-            self._said.put_nowait((word, value))
-        transport.close()
+        async with _reading(status) as said:
+            async for line in said:
+                word, value = line.decode().rstrip("\n").split(" ", 1)
+                if word == "exit":
+                    code = int(value)
+                self._said.put_nowait((word, value))
         own_code = await process.wait()
-        await output  # it ends with the last process that writes to it: the program is dead
+        await kept  # it ends with the last process that writes to it: the program is dead
         if code is None:  # somebody has killed the supervisor, or it found no folder
             await asyncio.to_thread(self._clean_up)
         self._said.put_nowait(("end", ""))
@@ -82,10 +97,11 @@ class _Supervisor:
     def _words(self) -> str:
         return "".join(self._output)
 
-    async def _keep_output(self, stream: asyncio.StreamReader) -> None:
-        while chunk := await stream.read(4096):
-            self._output.append(chunk.decode(errors="replace"))
-            self._on_output(chunk)
+    async def _keep_output(self, output: int) -> None:
+        async with _reading(output) as stream:
+            while chunk := await stream.read(4096):
+                self._output.append(chunk.decode(errors="replace"))
+                self._on_output(chunk)
 
     @property
     def lifeline(self) -> int:
@@ -228,27 +244,28 @@ async def _start(
 ) -> _Supervisor:
     lifeline_theirs, lifeline = os.pipe()
     status, status_theirs = os.pipe()
+    output, output_theirs = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-S", supervisor.__file__,
             str(lifeline_theirs), str(status_theirs),
             str(base / folder.PREFIX), str(twins or "-"), str(user or "-"), "--", *argv,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output_theirs,
             stderr=subprocess.STDOUT,
             pass_fds=(lifeline_theirs, status_theirs, *pass_fds),
             env={**os.environ, **environment},
             start_new_session=True,  # losttick handles a Ctrl-C at the terminal
         )  # fmt: skip
     except BaseException:
-        os.close(status)
-        os.close(lifeline)
+        for ours in (status, output, lifeline):
+            os.close(ours)
         raise
     finally:
-        os.close(lifeline_theirs)
-        os.close(status_theirs)
+        for theirs in (lifeline_theirs, status_theirs, output_theirs):
+            os.close(theirs)
     clean_up = functools.partial(folder.sweep, base, twins)
-    return _Supervisor(process, status, lifeline, on_output, clean_up)
+    return _Supervisor(process, status, output, lifeline, on_output, clean_up)
 
 
 def _fill(place: Path, files: Mapping[str, bytes]) -> None:

@@ -105,7 +105,7 @@ class Virsh(Commands):
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            await process.communicate()  # to the end of its pipes: asyncio closes them then
             raise
         assert process.returncode is not None
         return process.returncode, said.decode(errors="replace"), errors.decode(errors="replace")

@@ -74,7 +74,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
                 await process.communicate()
                 return
         os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await process.communicate()
 
 
 def _object(output: bytes) -> dict[str, Any] | None:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,28 @@ async def test_a_program_outlives_losttick_s_end_of_the_lifeline_while_another_h
     os.close(held)
     await killing
     assert not lives(program.pid)
+
+
+LEFT = """
+import asyncio, os, signal
+from pathlib import Path
+from orchestrator.process import supervised
+
+async def main():
+    supervised.END_S = 0.2
+    words = "sleep 3 & exec sleep 60"  # the first one outlives the program, with its output
+    program = await supervised.supervise(["/bin/sh", "-c", words], {}, what="sleep")
+    parent = Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()[1]
+    os.kill(int(parent), signal.SIGSTOP)
+    await program.kill()
+
+asyncio.run(main())
+"""
+
+
+def test_an_output_that_outlives_losttick_makes_no_noise() -> None:
+    """Python of Debian 12 complains of a subprocess whose pipe outlives the event loop."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

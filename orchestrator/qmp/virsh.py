@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -104,7 +105,7 @@ class Virsh(Commands):
                 said, errors = await process.communicate()
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # an ssh that it started, too
             await process.communicate()  # to the end of its pipes: asyncio closes them then
             raise
         assert process.returncode is not None

@@ -43,8 +43,9 @@ MANY = 16 if CAMPAIGNS else 8
 
 BUSY_LOOPS = 2
 
-#: The same beside busy loops, which take the vCPU's CPU away for about a period at a time and so
-#: hide most wrong ticks. A late one is weighed against shams: for that, as many as a run makes.
+#: Loads that show such a fault beside busy loops. The loops take the CPU away from the vCPU for
+#: about a period at a time, and so hide most wrong ticks. A late tick is weighed against shams,
+#: which needs as many loads as a run has by default.
 SEVERAL_BESIDE_LOOPS, MANY_BESIDE_LOOPS = 64, 299
 
 

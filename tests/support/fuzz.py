@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from orchestrator.cli.app import whole_app
 from orchestrator.cli.exits import ExitCode
+from tests.support.command_here import losttick
 
 #: Cases of each target.
 CASES = int(os.environ.get("LOSTTICK_TEST_FUZZ", "30"))
@@ -26,8 +25,6 @@ fuzzing = settings(
         HealthCheck.filter_too_much,
     ],
 )  # fmt: skip
-
-_APP = whole_app()
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
@@ -55,16 +52,13 @@ class Done:
 
 def command(*args: str) -> Done:
     """Run losttick in this process, and check that it ended as any command should."""
-    done = CliRunner().invoke(_APP, list(args))
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    err = done.stderr
-    assert "Traceback" not in err, err
-    assert "a fault in losttick itself" not in err, err
-    assert done.exit_code in set(ExitCode), done.exit_code
-    if done.exit_code == ExitCode.USAGE:
-        assert err.strip(), "a refusal without a word"
-    return Done(done.exit_code, done.stdout, err)
+    done = losttick(*args)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "a fault in losttick itself" not in done.stderr, done.stderr
+    assert done.returncode in set(ExitCode), done.returncode
+    if done.returncode == ExitCode.USAGE:
+        assert done.stderr.strip(), "a refusal without a word"
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @st.composite

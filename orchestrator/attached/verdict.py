@@ -8,6 +8,7 @@ from orchestrator.look.look import Condition
 from orchestrator.stats.bounds import ruled_out
 from orchestrator.stats.rate import Losses, LossRate, loss_rate
 from orchestrator.verdict.verdict import Verdict
+from orchestrator.verdict.witness import unwitnessed
 
 #: Largest share of loads whose outcome may be unknown.
 MOST_UNKNOWN = 0.05
@@ -78,7 +79,7 @@ def _decide(
     if by_bug:
         return Verdict.AFFECTED, (
             f"after {frozen} of {loads} loads the guest was frozen, after {by_bug} of them as by "
-            "the APICv bug"
+            f"the APICv bug ({unwitnessed('`losttick probe`')})"
         )
     if frozen:
         return Verdict.ANOMALOUS, (

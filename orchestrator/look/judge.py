@@ -184,8 +184,8 @@ def _by_timer(
             idle=halted,
         )
     timer = (
-        f"its {mode} timer (LVTT {lapic.lvtt:#x}, TMICT {lapic.tmict}) expired, nothing is "
-        "pending or in service, and interrupts are on"
+        f"its {mode} timer (LVTT {lapic.lvtt:#x}, TMICT {lapic.tmict}) expired or never started, "
+        "nothing is pending or in service, and interrupts are on"
     )
     if not lapic.comes_once:
         if halted or setting.seen_frozen or setting.exposure.state is ExposureState.NOT_EXPOSED:

@@ -12,7 +12,7 @@ def expired_note(case: Case, found: Finding) -> str | None:
     The kernel's LAPIC keeps running while the guest is stopped. A load of an expired save
     restores a timer whose time is over, which is another case than a timer that runs.
     """
-    if not case.expired_saves or not found.says_rates:
+    if not case.expired_saves:
         return None
     expired, saves = case.expired_saves, case.saves
     if saves == 1:

@@ -112,7 +112,7 @@ def late_note(case: Case, found: Finding) -> str | None:
     """Return what late ticks show about the loads, as a sentence; None if none came."""
     tally = case.tally
     late = sum(tally.outcomes[outcome] for outcome in LATE)
-    if not late or not found.says_rates:
+    if not late:
         return None
     telling = _telling(case)
     pairs = telling or tally.pairs
@@ -128,12 +128,13 @@ def late_note(case: Case, found: Finding) -> str | None:
     noted = (
         f"{late} of {tally.trials} loads had a late tick, which counts as `indistinct`. {compared}"
     )
-    if (shown := _shown_excess(case)) is None:
-        if not _small_plan_is_done(tally):
+    few, shown = too_few_pairs(case), _shown_excess(case)
+    if shown is None:
+        if few and found.says_rates:
             return None  # the finding says it
         return f"{noted}. So few pairs can't show that loads make ticks late"
+    acquitted = "" if few else ": the host is busy, and the loads are not to blame"
     return (
-        f"{noted}: the host is busy, and the loads are not to blame. So many pairs would have "
-        f"shown, with a probability of {POWER:.0%}, an excess of {shown:.1%} of "
-        "loads with a late tick"
+        f"{noted}{acquitted}. So many pairs would have shown, with a probability of {POWER:.0%}, "
+        f"an excess of {shown:.1%} of loads with a late tick"
     )

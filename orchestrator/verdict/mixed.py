@@ -12,7 +12,7 @@ def mixed_note(case: Case, found: Finding) -> str | None:
     at_once, later = (
         case.tally.outcomes[each] for each in (Outcome.IMMEDIATE, Outcome.FULL_PERIOD)
     )
-    if min(at_once, later) < _FEWEST or not found.says_rates:
+    if min(at_once, later) < _FEWEST:
         return None
     return (
         f"The first tick came at once after {at_once} loads and after a whole period after "

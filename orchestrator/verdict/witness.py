@@ -6,6 +6,8 @@ the same host, or, in a lab, the same modules without APICv. A witness that cont
 the cell `anomalous`.
 """
 
+from collections.abc import Sequence
+
 from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
 from orchestrator.bugs.exposure import ExposureState
 from orchestrator.findings.cause import INTERRUPT_LOST, Cause
@@ -51,8 +53,18 @@ def testified(case: Case) -> str:
     if agreeing:
         return f", and a second witness agrees: {', and '.join(agreeing)}"
     undecided = [each.why for each in case.witnesses if each.says is Says.UNDECIDED]
-    grounds = "; ".join([*undecided, f"{case.ask_witness_by} asks one"])
-    return f" (expired or never started: no second witness tells which; {grounds})"
+    return f" ({unwitnessed(case.ask_witness_by, undecided)})"
+
+
+def unwitnessed(ask_by: str, undecided: Sequence[str] = ()) -> str:
+    """Return that a lost timer may never have been started, as no second witness agrees.
+
+    Args:
+        ask_by: the command that asks a second witness.
+        undecided: what witnesses said that can't tell.
+    """
+    grounds = "; ".join([*undecided, f"{ask_by} asks one"])
+    return f"expired or never started: no second witness tells which; {grounds}"
 
 
 def narrow_race_note(case: Case, finding: Finding) -> str | None:
@@ -73,6 +85,8 @@ def _trace(state: CellState) -> Statement | None:
             f"the kernel's trace shows in {vanished} of {state.bug_losses} losses that the "
             "interrupt was accepted and vanished"
         )
+        if never:
+            why += f" (and of {never} further loads that nothing was ever posted)"
         return Statement(Witness.TRACE, Says.AGREES, why)
     if never:
         why = f"the kernel's trace of {never} loads shows that nothing was ever posted"

@@ -44,6 +44,12 @@ def test_verdicts(seen: list[Condition], verdict: Verdict) -> None:
     assert found.loads == len(seen)
 
 
+def test_a_freeze_has_no_second_witness() -> None:
+    found = conclude(trials(ALIVE, BUG), EXPOSED, 0.95)
+    assert "expired or never started: no second witness tells which" in found.why
+    assert "`losttick probe` asks one" in found.why
+
+
 def test_bounds_without_a_freeze() -> None:
     found = conclude(trials(*[ALIVE] * 50), EXPOSED, 0.95)
     assert found.rate.high == ruled_out(50, 0.95)

@@ -124,6 +124,16 @@ def test_the_verdict_says_how_many_saves_were_expired(
     assert text.endswith(words) if words else "expired" not in text
 
 
+def test_what_came_before_an_early_end_is_said() -> None:
+    given_up = case({Outcome.IMMEDIATE: 60, Outcome.FULL_PERIOD: 56, Outcome.LATE: 3})
+    found, text = decide(replace(given_up, expired_saves=4, saves=4))
+    assert found is Verdict.INCONCLUSIVE
+    assert "The first tick came at once after 60 loads and after a whole period after 56" in text
+    assert "3 of 119 loads had a late tick, which counts as `indistinct`" in text
+    assert "So few pairs can't show that loads make ticks late" in text
+    assert "All 4 saves were `expired`" in text
+
+
 @pytest.mark.parametrize(
     ("parameter", "accel", "said"),
     [("1", Accel.KVM, True), ("Y", Accel.KVM, True), ("0", Accel.KVM, False),

@@ -121,6 +121,14 @@ def test_a_witness_decides(
     assert agrees is (verdict is Verdict.AFFECTED and "expired or never started" not in why)
 
 
+def test_the_trace_tells_losses_of_the_bug_from_timers_that_never_started() -> None:
+    never = lost(TraceReading.NEVER, Cause.NOT_STARTED)
+    verdict, why = judged(after(never, never, trial=lost(TraceReading.VANISHED)))
+    assert verdict is Verdict.AFFECTED
+    assert why.startswith("3 of 5 loads lost the timer's interrupt")
+    assert "accepted and vanished (and of 2 further loads that nothing was ever posted)" in why
+
+
 def test_on_an_immune_host_the_exposure_says_why_it_is_not_the_bug() -> None:
     state = after(
         HostRecord(IMMUNE, CELL.id), WitnessRecord(CELL.id, AT_ZERO_ALONE), trial=lost(None)

@@ -65,6 +65,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "kvmclock_saves": counts.kvmclock_saves,
         "lossy_saves": counts.lossy_saves,
         "outcomes": plain(counts.outcomes),
+        "classes": plain(result.classes),
         "diagnoses": plain(counts.causes),
         "in_words": explained(result),
         "witnesses": plain(result.witnesses),

@@ -132,6 +132,11 @@ def late_note(case: Case, found: Finding) -> str | None:
     if shown is None:
         if few and found.says_rates:
             return None  # the finding says it
+        if not pairs.pairs:
+            return (
+                f"{late} of {tally.trials} loads had a late tick. No sham (stop and continue "
+                "without a load) tells whether loads make ticks late"
+            )
         return f"{noted}. So few pairs can't show that loads make ticks late"
     acquitted = "" if few else ": the host is busy, and the loads are not to blame"
     return (

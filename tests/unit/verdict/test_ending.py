@@ -23,6 +23,7 @@ from orchestrator.journal.records import (
 )
 from orchestrator.journal.trial_record import Role, TrialRecord
 from orchestrator.plan.load import build_plan
+from orchestrator.stats.pairs import PairCounts
 from orchestrator.stats.rate import Losses, loss_rate
 from orchestrator.testing import FACTS
 from orchestrator.verdict.case import Case, Tally
@@ -129,9 +130,12 @@ def test_what_came_before_an_early_end_is_said() -> None:
     found, text = decide(replace(given_up, expired_saves=4, saves=4))
     assert found is Verdict.INCONCLUSIVE
     assert "The first tick came at once after 60 loads and after a whole period after 56" in text
+    assert "3 of 119 loads had a late tick. No sham" in text
+    assert "All 4 saves were `expired`" in text
+    some_pairs = replace(given_up.tally, pairs=PairCounts(3, 1, 0))
+    text = decide(replace(given_up, tally=some_pairs))[1]
     assert "3 of 119 loads had a late tick, which counts as `indistinct`" in text
     assert "So few pairs can't show that loads make ticks late" in text
-    assert "All 4 saves were `expired`" in text
 
 
 @pytest.mark.parametrize(

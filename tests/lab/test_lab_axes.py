@@ -43,3 +43,17 @@ def test_the_reverted_kernel_keeps_a_tick_that_is_pending_in_the_save(tmp_path: 
         assert cell["verdict"] == "clean", cell["why"]
         assert "lost" not in cell["outcomes"]
         assert all(control["seen"] for control in cell["controls"])
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(1800)
+def test_long_pauses_neither_hide_the_bug_nor_accuse_a_kernel(tmp_path: Path) -> None:
+    pauses = ["--pause-before-load=20 periods", "--pause-before-cont=20 periods"]
+    variants = ["--variant=untouched", "--variant=revert-fix"]
+    found = lab_run(tmp_path / "out", *variants, *pauses, trials=LOADS)
+    by = {cell["lab"]["variant"]: cell for cell in found["cells"]}
+    for cell in found["cells"]:
+        assert "pause_before_cont=20periods/pause_before_load=20periods" in cell["id"]
+    assert_frozen(by["revert-fix"], trials=LOADS)
+    assert by["untouched"]["verdict"] == "clean", by["untouched"]["why"]
+    assert by["untouched"]["trials"] == LOADS

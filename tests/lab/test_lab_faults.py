@@ -72,6 +72,22 @@ def test_a_late_first_tick_and_one_that_misses_two_periods(tmp_path: Path) -> No
     assert sentences(out, missed, "2 period(s) passed without their tick") == missed["trials"]
 
 
+def test_a_periodic_timer_that_ticks_twice_as_often(tmp_path: Path) -> None:
+    """The controls tick on at the wrong rate, too, and are no injected losses then."""
+    options = ["--variant=halve-period", "--mode=periodic", "--period=200"]
+    (cell,) = lab_run(tmp_path / "out", *options, trials=2)["cells"]
+    assert cell["verdict"] == "anomalous", cell["why"]
+    assert cell["outcomes"] == {"rate": 2}
+
+
+def test_a_tsc_deadline_that_is_dropped(tmp_path: Path) -> None:
+    (cell,) = lab_run(
+        tmp_path / "out", "--variant=drop-deadline", "--mode=tsc-deadline", "--period=200", trials=2
+    )["cells"]
+    assert_anomalous(cell)
+    assert cell["diagnoses"] == {"TSC deadline gone": 2}
+
+
 def test_a_lapic_that_was_not_restored(tmp_path: Path) -> None:
     """A new QEMU's LAPIC stays as it was at its reset, and hands on what the PIC brings."""
     out = tmp_path / "out"

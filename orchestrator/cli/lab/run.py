@@ -136,6 +136,24 @@ def run(
             help="Who lets the guest run on after a load: losttick or QEMU.", show_default="cont"
         ),
     ] = None,
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where in the period to save: 0 to 1, LOW-HIGH, random or expired.",
+            show_default="random",
+        ),
+    ] = None,
+    pause_before_load: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Pause before each load, by the lab's clock: '3 periods', '10 s'.",
+            show_default="none",
+        ),
+    ] = None,
+    pause_before_cont: Annotated[
+        list[str] | None,
+        typer.Option(help="Pause between each load and `cont`.", show_default="none"),
+    ] = None,
     cpus: Annotated[
         int, typer.Option(parser=Whole(1, 2), help="CPUs of the emulated computer.")
     ] = 1,
@@ -173,7 +191,8 @@ def run(
             variants=variants or (), stop_after=stop_after,
             axes={
                 "guest": guest, "guest_kernel": guest_kernel, "method": method, "wait": wait,
-                "state": state, "resume": resume_by,
+                "state": state, "resume": resume_by, "phase": phase,
+                "pause_before_load": pause_before_load, "pause_before_cont": pause_before_cont,
             },
         )  # fmt: skip
         deadlines = raised_deadlines(command_deadline, state_deadline)

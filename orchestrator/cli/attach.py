@@ -12,11 +12,12 @@ import typer
 from orchestrator.attached.by_pid import look_at_process
 from orchestrator.attached.target import Target, domain_target, socket_target
 from orchestrator.cli.attach_loads import Wanted, run_loads
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.exits import ExitCode, errors_to_exits, gravest, run_async
 from orchestrator.cli.look_table import print_look
 from orchestrator.cli.options import (
     AsJson,
     CommandDeadline,
+    FailOnKinds,
     IntervalConfidence,
     StateDeadline,
     raised_deadlines,
@@ -81,6 +82,7 @@ def attach(
     confidence: IntervalConfidence = 0.95,
     command_deadline: CommandDeadline = None,
     state_deadline: StateDeadline = None,
+    fail_on: FailOnKinds = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at a running QEMU: is its guest frozen, and by this bug?
@@ -98,7 +100,7 @@ def attach(
         raise typer.BadParameter("--loads needs QEMU's monitor: --qmp or --libvirt")
     if sum(named is not None for named in (qmp, libvirt, pid)) != 1:
         raise typer.BadParameter("name one QEMU, by --qmp, --libvirt or --pid")
-    with errors_to_exits(as_json=as_json):
+    with errors_to_exits(as_json=as_json, fail_on=fail_on):
         deadlines = raised_deadlines(command_deadline, state_deadline)
         window_ns = int(seconds * 1e9)
 
@@ -117,7 +119,7 @@ def attach(
                 return await run_loads(target, facts, wanted)
 
         code = run_async(loaded if loads else lambda: _print(found, as_json=as_json))
-    raise typer.Exit(code)
+    raise typer.Exit(gravest([code], fail_on))
 
 
 def _target(

@@ -161,6 +161,11 @@ def test_the_command(
         done = losttick("attach", "--qmp", "qmp", "--command-deadline", "1")
         assert done.returncode == 3
         assert "its monitor is taken" in done.stderr
+        done = losttick(
+            "attach", "--qmp", "qmp", "--command-deadline", "1", "--fail-on", "affected"
+        )
+        assert done.returncode == 0
+        assert "its monitor is taken" in done.stderr
         other.sendall(b'{"execute":"qmp_capabilities"}{"execute":"stop"}')
         assert any(b'"STOP"' in line for line in lines)
     done = losttick("attach", "--qmp", "qmp")
@@ -173,7 +178,7 @@ def test_the_command(
     ("args", "code", "said"),
     [
         (("--qmp", "nowhere"), 2, "there is no such socket"),
-        (("--pid", "1"), 2, "it is no QEMU"),
+        (("--pid", "1", "--fail-on", "affected"), 2, "it is no QEMU"),
         *(
             pytest.param(args, 2, said, marks=pytest.mark.thorough)
             for args, said in (

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from orchestrator.vm.config import InstanceConfig as InstanceConfig
     from orchestrator.vm.instance import Instance as Instance
     from orchestrator.vm.instance import NeedsDiskError as NeedsDiskError
+    from orchestrator.vm.instance import NeedsSpawnError as NeedsSpawnError
     from orchestrator.vm.launch import GuestStartError as GuestStartError
     from orchestrator.vm.launch import launch as launch
     from orchestrator.vm.port import ConsoleClosedError as ConsoleClosedError
@@ -86,6 +87,7 @@ _HOMES = {
     "MonitorError": "qmp.errors",
     "MonitorTimeoutError": "qmp.errors",
     "NeedsDiskError": "vm.instance",
+    "NeedsSpawnError": "vm.instance",
     "NoAttachError": "host.errors",
     "NoQemuError": "host.errors",
     "NotOwnedError": "host.errors",

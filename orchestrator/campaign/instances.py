@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 from orchestrator.bugs.exposure import read_apicv
 from orchestrator.campaign.room import no_room_for_qemu
@@ -15,6 +14,7 @@ from orchestrator.journal.records import TraceRecord
 from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import Cell
 from orchestrator.qmp.errors import MonitorError
+from orchestrator.snapshot.needs import with_needs
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.trial.examine import Hang, examine
 from orchestrator.trial.limits import Limits
@@ -66,8 +66,7 @@ class Instances:
             control_periods=control_periods,
             subject=subject,
         )
-        method = self.snapshots
-        config = replace(config, disk=method.needs_disk, spawns=method.spawns)
+        config = with_needs(config, self.snapshots)
         number, console = self._recorder.next_console()
         async with launch(self.host, config, console) as instance:
             self._recorder.instance(self._cell, role, number, instance)

@@ -7,6 +7,7 @@ from orchestrator.host.pair import PairedHost
 from orchestrator.plan.cell import Cell
 from orchestrator.qmp.errors import CommandFailedError
 from orchestrator.snapshot.method import CycleKind
+from orchestrator.snapshot.needs import with_needs
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.snapshot.table import snapshots
 from orchestrator.vm.config import InstanceConfig
@@ -39,7 +40,7 @@ async def check_loader_fits(
     snapshots(cell.method, loader)
     machine = machine_on(host, cell.machine)
     require_machine(machine, loader)
-    async with launch(host, config) as instance:
+    async with launch(host, with_needs(config, method)) as instance:
         await instance.next_tick()
         await instance.stop()
         await method.save(instance, "tryout")

@@ -101,6 +101,7 @@ class _Factory:
         period_ms: float,
         vcpus: int,
         args: Sequence[str],
+        spawns: bool,
     ) -> InstanceConfig:
         """Return the configuration of a machine; skip the test if there is no accelerator.
 
@@ -113,7 +114,7 @@ class _Factory:
             return config
         chosen = self._case.session.accel(self._host, None if accel is None else Accel(accel))
         guest = GuestConfig(TIMERS[mode].name, period_ns=round(period_ms * 1e6), vcpus=vcpus)
-        return InstanceConfig(chosen, guest, args=tuple(args))
+        return InstanceConfig(chosen, guest, args=tuple(args), spawns=spawns)
 
 
 class Machines(_Factory):
@@ -128,6 +129,7 @@ class Machines(_Factory):
         period_ms: float = PERIOD_MS,
         vcpus: int = 1,
         args: Sequence[str] = (),
+        spawns: bool = False,
     ) -> Machine:
         """Start a QEMU and wait until its guest is about to tick. It ends with the test.
 
@@ -138,13 +140,14 @@ class Machines(_Factory):
             period_ms: its period.
             vcpus: number of vCPUs.
             args: further arguments for QEMU.
+            spawns: whether QEMU may start other programs: `exec` and `incoming` save by a shell.
 
         Raises:
             ValueError: there is no such accelerator or timer.
             InfraError: QEMU or its guest did not start.
         """
         __tracebackhide__ = True
-        whole = self._config(config, accel, mode, period_ms, vcpus, args)
+        whole = self._config(config, accel, mode, period_ms, vcpus, args, spawns)
         loop = self._case.session.loop
         try:
             return Machine(loop.run(self._launch(whole)), loop)
@@ -173,6 +176,7 @@ class AsyncMachines(_Factory):
         period_ms: float = PERIOD_MS,
         vcpus: int = 1,
         args: Sequence[str] = (),
+        spawns: bool = False,
     ) -> Instance:
         """Start a QEMU in the test's loop, as `Machines` does, and return its instance.
 
@@ -188,7 +192,7 @@ class AsyncMachines(_Factory):
                 "Give pytest-asyncio the same scope for both, by the options "
                 "asyncio_default_fixture_loop_scope and asyncio_default_test_loop_scope"
             )
-        whole = self._config(config, accel, mode, period_ms, vcpus, args)
+        whole = self._config(config, accel, mode, period_ms, vcpus, args, spawns)
         try:
             return await self._launch(whole)
         except LosttickError as error:

@@ -4,7 +4,8 @@ from orchestrator.host.errors import NotOwnedError
 from orchestrator.snapshot.method import Method
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.snapshot.table import snapshots
-from orchestrator.vm.instance import Instance, NeedsDiskError
+from orchestrator.vm.instance import Instance, NeedsDiskError, NeedsSpawnError
+from orchestrator.vm.sandbox import forbids_spawn
 
 
 async def save_state(instance: Instance, tag: str, method: Method | str = Method.HMP) -> None:
@@ -18,6 +19,7 @@ async def save_state(instance: Instance, tag: str, method: Method | str = Method
     Raises:
         MethodMissingError: this QEMU lacks something that the method needs.
         NeedsDiskError: the method needs a disk, and the instance has none.
+        NeedsSpawnError: the method starts programs, and the instance must not.
         NotOwnedError: the method loads into a new QEMU, and losttick did not start this one.
         MonitorError: QEMU did not save.
     """
@@ -41,6 +43,7 @@ async def load_state(instance: Instance, tag: str, method: Method | str = Method
     Raises:
         MethodMissingError: this QEMU lacks something that the method needs.
         NeedsDiskError: the method needs a disk, and the instance has none.
+        NeedsSpawnError: the method starts programs, and the instance must not.
         NotOwnedError: the method needs a new QEMU, and losttick did not start the present one.
         MonitorError: QEMU did not load.
         QemuStartError: the new QEMU did not start.
@@ -54,9 +57,12 @@ async def load_state(instance: Instance, tag: str, method: Method | str = Method
 
 
 def _way(instance: Instance, method: Method | str) -> Snapshots:
-    way = snapshots(Method(method), instance.host.facts.need_qemu())
+    qemu = instance.host.facts.need_qemu()
+    way = snapshots(Method(method), qemu)
     if way.needs_disk and not instance.config.disk:
         raise NeedsDiskError(Method(method))
     if way.new_process and not instance.owned:
         raise NotOwnedError(f"saving or loading by {Method(method)}")
+    if way.spawns and forbids_spawn(instance.config, qemu):
+        raise NeedsSpawnError(Method(method))
     return way

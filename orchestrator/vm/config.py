@@ -83,8 +83,8 @@ class InstanceConfig:
     firmware: Firmware = Firmware.BIOS
     args: tuple[str, ...] = ()
     """Arguments that follow losttick's own on QEMU's command line."""
-    spawns: bool = True
-    """Whether QEMU may start other programs, as it does to save and load by `exec:`."""
+    spawns: bool = False
+    """Whether QEMU may start other programs, as it must to save and load by `exec:`."""
 
     @property
     def timer(self) -> Timer:

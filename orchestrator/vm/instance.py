@@ -36,6 +36,17 @@ class NeedsDiskError(UnfitError):
         )
 
 
+class NeedsSpawnError(UnfitError):
+    """A snapshot method starts programs, and the instance's QEMU must not."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            f"saving or loading by {method}: it starts a shell, and the sandbox of the instance's "
+            "QEMU forbids that. Give its InstanceConfig spawns=True (losttick_machine has "
+            "`spawns`, too), or use a method without a shell, such as hmp, loadvm or file."
+        )
+
+
 class Instance:
     """One QEMU and its guest. Made by `launch` and `attach`, in the modules of these names.
 

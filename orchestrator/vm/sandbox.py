@@ -7,6 +7,10 @@ from orchestrator.vm.config import InstanceConfig
 _OPTIONS = ("-sandbox", "--sandbox")
 
 
+#: The part of the filter that keeps QEMU from starting programs.
+_NO_SPAWN = "spawn=deny"
+
+
 def sandbox_args(config: InstanceConfig, qemu: QemuFacts | None) -> list[str]:
     """Return the arguments that forbid a QEMU the system calls which it does not need.
 
@@ -14,7 +18,12 @@ def sandbox_args(config: InstanceConfig, qemu: QemuFacts | None) -> list[str]:
     """
     if qemu is None or not qemu.sandbox or any(arg in _OPTIONS for arg in config.args):
         return []
-    denied = ["obsolete", "elevateprivileges", "resourcecontrol"]
+    parts = ["on", "obsolete=deny", "elevateprivileges=deny", "resourcecontrol=deny"]
     if not config.spawns:
-        denied.append("spawn")
-    return ["-sandbox", ",".join(["on", *(f"{each}=deny" for each in denied)])]
+        parts.append(_NO_SPAWN)
+    return ["-sandbox", ",".join(parts)]
+
+
+def forbids_spawn(config: InstanceConfig, qemu: QemuFacts | None) -> bool:
+    """Return whether losttick's filter ends a QEMU that starts a program."""
+    return any(_NO_SPAWN in arg.split(",") for arg in sandbox_args(config, qemu))

@@ -17,6 +17,7 @@ from orchestrator.host.local import open_host
 from orchestrator.host.qemu_binary import find_qemu
 from orchestrator.snapshot.hmp import HmpSnapshots
 from orchestrator.snapshot.method import Method
+from orchestrator.snapshot.needs import with_needs
 from orchestrator.snapshot.table import MethodMissingError, snapshots
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
@@ -118,7 +119,7 @@ async def test_a_new_qemu_per_trial(method: Method) -> None:
     if not way.new_process:
         not_applicable("it loads in the QEMU that runs")
     guest = GuestConfig(period_ns=limits.period_ns)
-    config = InstanceConfig(await accelerator(), guest, disk=way.needs_disk)
+    config = with_needs(InstanceConfig(await accelerator(), guest), way)
     trials = 100
     async with open_host() as host, launch(host, config) as instance:
         save, _ = await Saver(instance, way, paces, limits).take("bench", 0.5)

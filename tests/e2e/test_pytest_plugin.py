@@ -36,7 +36,7 @@ ACCEL = "{accel}"
 
 
 def test_machine(losttick_machine, losttick_methods):
-    machine = losttick_machine(accel=ACCEL, period_ms=20)
+    machine = losttick_machine(accel=ACCEL, period_ms=20, spawns=True)
     other = losttick_machine(accel=ACCEL, mode="periodic")
     assert machine.next_tick()
     for method in ("hmp", "exec"):

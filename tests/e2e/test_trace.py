@@ -10,6 +10,7 @@ from orchestrator.host.local import open_host
 from orchestrator.host.local_qemu import LocalQemu
 from orchestrator.host.tracefs import MARK_CONT, MARK_LOAD
 from orchestrator.snapshot.hmp import HmpSnapshots
+from orchestrator.snapshot.needs import with_needs
 from orchestrator.snapshot.table import snapshots
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.limits import Limits
@@ -30,7 +31,7 @@ async def test_a_qemu_that_loads_as_it_starts_is_recorded_from_the_load_on(
     limits, paces = Limits(20_000_000), Paces()
     async with open_host() as host:
         way = snapshots(method, host.facts.need_qemu())
-        config = InstanceConfig(kvm, GuestConfig(), disk=way.needs_disk)
+        config = with_needs(InstanceConfig(kvm, GuestConfig()), way)
         async with launch(host, config) as instance:
             save, _ = await Saver(instance, way, paces, limits).take("save", 0.5)
             result = await Trial(instance, way, save, paces, limits).run()

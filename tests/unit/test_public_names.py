@@ -36,6 +36,7 @@ NAMES = [
     "MonitorError",
     "MonitorTimeoutError",
     "NeedsDiskError",
+    "NeedsSpawnError",
     "NoAttachError",
     "NoQemuError",
     "NotOwnedError",

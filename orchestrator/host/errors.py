@@ -37,6 +37,7 @@ class QemuStartError(InfraError):
         end: ProcessExit | None = None,
         argv: Sequence[str] = (),
         ended_itself: bool = False,
+        starved: bool = False,
     ) -> None:
         """Build the message; the command line is left to whoever wants to show it.
 
@@ -46,9 +47,11 @@ class QemuStartError(InfraError):
             end: how QEMU ended, if it ran.
             argv: QEMU's command line.
             ended_itself: whether QEMU ended before losttick killed it.
+            starved: whether it was late because its threads waited for a CPU.
         """
         self.end = end
         self._ended_itself = ended_itself
+        self._starved = starved
         self.argv = tuple(argv)
         super().__init__(f"{doing}: {seen}" + (f": {end}" if end else ""))
 
@@ -72,8 +75,8 @@ class QemuStartError(InfraError):
 
     @property
     def transient(self) -> bool:
-        """True if the host had no room for it at the moment."""
-        return says_no_room(str(self))
+        """True if the host had no room or no time for it at the moment."""
+        return self._starved or says_no_room(str(self))
 
 
 class NoQemuError(UnfitError):

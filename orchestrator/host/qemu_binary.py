@@ -12,6 +12,7 @@ from orchestrator.host.chardevs import QMP_CHARDEV
 from orchestrator.host.errors import NoQemuError, NotQemuError, QemuStartError
 from orchestrator.host.facts import QemuFacts
 from orchestrator.host.protocol import QemuProcess
+from orchestrator.host.waits import why_waited
 from orchestrator.qmp.answers import (
     CommandInfo,
     CommandLineOptionInfo,
@@ -21,7 +22,12 @@ from orchestrator.qmp.answers import (
     SchemaInfo,
     VersionInfo,
 )
-from orchestrator.qmp.errors import AnswerError, CommandFailedError, MonitorError
+from orchestrator.qmp.errors import (
+    AnswerError,
+    CommandFailedError,
+    MonitorError,
+    MonitorTimeoutError,
+)
 from orchestrator.qmp.monitor import Monitor
 
 #: The parts of `-sandbox` that losttick uses. QEMUs before 2.11 have fewer.
@@ -73,6 +79,7 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
         ["-nodefaults", "-no-user-config", "-display", "none", "-machine", "none",
          "-mon", f"chardev={QMP_CHARDEV},mode=control"], {},
     )  # fmt: skip
+    started_ns = clock.now_ns()
     hashing = asyncio.create_task(asyncio.to_thread(_sha256, binary.path))
     monitor = None
     try:
@@ -87,8 +94,13 @@ async def read_qemu_facts(binary: QemuBinary, clock: Clock, deadlines: Deadlines
         machines = await monitor.ask("query-machines", list[MachineInfo])
         sandbox = await _has_sandbox(monitor)
     except MonitorError as error:
-        seen = f"it does not answer as QEMU does ({error.seen})"
+        late = isinstance(error, MonitorTimeoutError)
+        starved = await why_waited(process, clock.now_ns() - started_ns) if late else ""
         end = await process.kill()
+        if starved:
+            seen = f"{error.seen}, and {starved}. Run it again while the host is less busy"
+            raise QemuStartError(seen, doing=doing, argv=process.argv, starved=True) from error
+        seen = f"it does not answer as QEMU does ({error.seen})"
         raise QemuStartError(seen, doing=doing, end=end, argv=process.argv) from error
     finally:
         await process.kill()

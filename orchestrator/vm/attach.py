@@ -54,7 +54,11 @@ async def attach(
             "Give one that all vCPUs print to, or one for each vCPU."
         )
     process = await host.attach_qemu(os.fspath(qmp), [os.fspath(path) for path in consoles])
-    async with connecting(host, config, process, process.release, pin=False) as qemu:
+
+    async def leave(error: BaseException) -> None:
+        await process.release()
+
+    async with connecting(host, config, process, leave, pin=False) as qemu:
         await _require_threads(process, qemu.facts.vcpu_threads)
         instance = Instance(host, config, qemu, owned=False)
         instance.tsc_hz = await tsc_hz(qemu.monitor, config)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.protocol import Host, QemuProcess
+from orchestrator.host.waits import why_waited
 from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.answers import CpuInfoFast
 from orchestrator.qmp.errors import (
@@ -101,10 +102,13 @@ async def starting(
         if tee:
             tee.close()
         raise
-    end = None
+    started_ns = host.clock.now_ns()
+    end, starved = None, ""
 
-    async def kill() -> None:
-        nonlocal end
+    async def kill(error: BaseException) -> None:
+        nonlocal end, starved
+        if isinstance(error, MonitorTimeoutError):  # once it is dead, nothing tells it
+            starved = await why_waited(process, host.clock.now_ns() - started_ns)
         end = await process.kill()
 
     try:
@@ -113,11 +117,15 @@ async def starting(
     except MonitorError as error:
         ended = isinstance(error, MonitorClosedError)
         how = "it ended" if ended else error.seen
+        if starved:
+            how += f", and {starved}"
         if isinstance(error, MonitorTimeoutError):
             how += " (run it while the host is less busy, or raise --command-deadline)"
         if end and not ended and end.code == -signal.SIGKILL and not end.stderr.strip():
             end = None  # losttick's own kill, of which there is nothing to say
-        raise QemuStartError(how, end=end, argv=process.argv, ended_itself=ended) from error
+        raise QemuStartError(
+            how, end=end, argv=process.argv, ended_itself=ended, starved=bool(starved)
+        ) from error
 
 
 @contextlib.asynccontextmanager
@@ -125,7 +133,7 @@ async def connecting(
     host: Host,
     config: InstanceConfig,
     process: QemuProcess,
-    leave: Callable[[], Awaitable[None]],
+    leave: Callable[[BaseException], Awaitable[None]],
     tee: Tee | None = None,
     *,
     pin: bool,
@@ -136,7 +144,7 @@ async def connecting(
         host: where the process runs.
         config: the virtual machine.
         process: the process, with its streams.
-        leave: called after an error, before the streams are closed.
+        leave: called with an error, before the streams are closed.
         tee: a file that gets everything the console says; closed with the console.
         pin: whether to pin the vCPU threads.
 
@@ -154,9 +162,9 @@ async def connecting(
             process.tracer.watch(threads)
         facts = InstanceFacts(tuple(process.argv), threads, pinned)
         yield Qemu(process, monitor, console, facts, started_ns)
-    except BaseException:
+    except BaseException as error:
         try:
-            await leave()
+            await leave(error)
         finally:
             await _close(process, monitor, console)
         raise

@@ -2,10 +2,8 @@
 
 from orchestrator.errors import TransientError
 from orchestrator.host.protocol import QemuProcess
+from orchestrator.host.waits import why_waited
 from orchestrator.vm.qemu import InstanceFacts
-
-#: Share of the time since QEMU's start for which its threads may wait for a CPU.
-MOST_WAITING = 0.2
 
 #: Least share of this time for which a vCPU that does not sleep must have run.
 LEAST_RUNNING = 0.5
@@ -30,12 +28,8 @@ async def why_starved(process: QemuProcess, facts: InstanceFacts, passed_ns: int
         passed_ns: time since its start, by the host's clock.
     """
     try:
-        waited_ns = await process.waited_ns(())
-        if waited_ns >= MOST_WAITING * passed_ns:
-            return (
-                f"QEMU's threads waited {waited_ns / 1e9:.1f} s for a CPU in the "
-                f"{passed_ns / 1e9:.1f} s since its start"
-            )
+        if waited := await why_waited(process, passed_ns):
+            return waited
         for thread in facts.vcpu_threads:
             ran_ns = await process.vcpu_cpu_ns(thread)
             sleeps = await process.vcpu_run_delay_ns(thread) is not None

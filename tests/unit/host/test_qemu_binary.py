@@ -2,7 +2,7 @@ from typing import cast
 
 import pytest
 
-from orchestrator.clock import DEFAULT_DEADLINES
+from orchestrator.clock import DEFAULT_DEADLINES, Deadlines
 from orchestrator.guest.config import GuestConfig
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.qemu_binary import QemuBinary, _has_sandbox, _transports, read_qemu_facts
@@ -82,3 +82,26 @@ async def test_a_sandbox_is_used_if_it_has_all_parts(parts: list[str], *, has: b
         await monitor.close()
         for stream in (qemu.qmp, *qemu.consoles):
             stream.close()
+
+
+@pytest.mark.parametrize("starved", [True, False])
+async def test_a_binary_that_is_late_because_it_got_no_cpu_may_answer_later(
+    *, starved: bool
+) -> None:
+    async def never_answers(qemu: FakeQemu) -> None:
+        qemu.frozen = starved
+        await qemu.clock.sleep(3_600_000_000_000)
+
+    class Binary:
+        path = __file__
+
+        async def start_qemu(self, *args: object, **kwargs: object) -> FakeQemu:
+            silent = Script(on_command={"query-version": never_answers})
+            return FakeQemu(GuestConfig(), silent, [], {})
+
+    with pytest.raises(QemuStartError) as caught:
+        binary = cast(QemuBinary, Binary())
+        await read_qemu_facts(binary, FakeClock(), Deadlines(command_ns=50_000_000))
+    assert caught.value.transient is starved
+    assert ("waited" in str(caught.value)) is starved
+    assert ("does not answer as QEMU does" in str(caught.value)) is not starved

@@ -1,6 +1,5 @@
 """The time that an emulator really had."""
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,19 +8,14 @@ import pytest
 
 from orchestrator.lab.emulator import pace as module
 from orchestrator.lab.emulator.pace import LONGEST, Pace
-from orchestrator.process.tool import bound_to_us
+from tests.support.starved import starved_process
 
 
 @pytest.fixture
 def starved() -> Iterator[int]:
     """A process that shares one CPU with three others."""
-    cpu = min(os.sched_getaffinity(0))
-    command = [*bound_to_us(), "taskset", "-c", str(cpu), "sh", "-c", "while :; do :; done"]
-    loops = [subprocess.Popen(command) for _ in range(4)]
-    yield loops[0].pid
-    for loop in loops:
-        loop.kill()
-        loop.wait()
+    with starved_process() as pid:
+        yield pid
 
 
 def test_time_spent_waiting_for_a_cpu_does_not_count(starved: int) -> None:

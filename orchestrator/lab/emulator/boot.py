@@ -35,9 +35,22 @@ _SERIAL_TAIL_LINES = 12
 class LabError(InfraError):
     """The lab did not do what it was booted for."""
 
-    def __init__(self, seen: str, serial: Iterable[str]) -> None:
+    def __init__(self, seen: str, serial: Iterable[str], *, transient: bool = False) -> None:
+        """Build the message.
+
+        Args:
+            seen: what happened, for a person.
+            serial: the last lines of the lab's serial port.
+            transient: whether this computer had no time or no room for the lab.
+        """
+        self._transient = transient
         said = "\n  ".join(serial) or "(nothing)"
         super().__init__(f"running the lab: {seen}. The last words on its serial port:\n  {said}")
+
+    @property
+    def transient(self) -> bool:
+        """True if this computer had no time or no room for the lab at the moment."""
+        return self._transient
 
 
 @dataclass(slots=True)
@@ -123,6 +136,8 @@ class Lab:
         """Set when the lab has printed all of its facts: a serial port is slow."""
         self.serial: collections.deque[str] = collections.deque(maxlen=_SERIAL_TAIL_LINES)
         """The last lines of the serial port."""
+        self.trouble: LabError | None = None
+        """How the lab ended, known before its emulator is killed, which others hear of."""
 
     async def lines(self) -> AsyncGenerator[str, None]:
         """Boot, and yield each line that the program prints, until it has ended well.
@@ -152,12 +167,19 @@ class Lab:
                         yield line
             finally:
                 end.cancel()
+        except LabError as error:
+            self.trouble = error
+            raise
         finally:
             await emulator.kill()
 
     def sign_of_life(self) -> None:
         """Note that the lab lives, as its agent has spoken."""
         self._quiet.restart(self.pace.pid)
+
+    def excuse(self) -> str:
+        """Return why the lab has been silent since its last sign of life; see `Pace.excuse`."""
+        return self._quiet.excuse()
 
     async def _next_chunk(self, end: "asyncio.Task[object]") -> bytes:
         """Wait for the next bytes of the serial port.
@@ -178,9 +200,11 @@ class Lab:
                     raise LabError(
                         f"the emulator ended before the program did: {end.result()}", self.serial
                     )
-            excuse = self._quiet.excuse()
+            excuse = self.excuse()
             raise LabError(
-                f"the emulator stalled: no word in {self._silence_s:g} s{excuse}", self.serial
+                f"the emulator stalled: no word in {self._silence_s:g} s{excuse}",
+                self.serial,
+                transient=bool(excuse),
             )
         finally:
             chunk.cancel()

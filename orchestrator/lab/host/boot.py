@@ -48,6 +48,7 @@ async def boot(
         if isinstance(error, FrameError):  # else the emulator has ended, and says more
             programs.trouble = programs.trouble or LabError(str(error), lab.serial)
             garbled.set()
+        programs.trouble = programs.trouble or lab.trouble
         programs.end_all(str(error))
 
     def hear(frame: Frame) -> None:
@@ -62,7 +63,7 @@ async def boot(
         deadlines=deadlines,
     )  # fmt: skip
     _, link = await loop.create_connection(
-        lambda: Link(greeted.set, hear, lost, deadlines), sock=ours
+        lambda: Link(greeted.set, hear, lost, deadlines, lab.excuse), sock=ours
     )
     limit_s = deadlines.lab_boot_ns / 1e9
     serial = asyncio.create_task(programs.follow(lab))
@@ -76,9 +77,11 @@ async def boot(
                 either, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
             )
         if not ready.done():
+            excuse = lab.pace.excuse()
             raise programs.trouble or LabError(
-                f"it did not boot: its agent said nothing in {limit_s:g} s{lab.pace.excuse()}",
+                f"it did not boot: its agent said nothing in {limit_s:g} s{excuse}",
                 lab.serial,
+                transient=bool(excuse),
             )
         facts = lab_facts(here, lab, image.cpus, image.qemu_facts)
         boot_s = time.monotonic() - began

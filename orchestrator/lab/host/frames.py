@@ -31,6 +31,21 @@ KINDS = b"hdrqoext"
 class LinkError(InfraError):
     """The agent can't be reached any more."""
 
+    def __init__(self, seen: str, *, transient: bool = False) -> None:
+        """Build the message.
+
+        Args:
+            seen: what happened, for a person.
+            transient: whether the lab got no CPU for its answer.
+        """
+        self._transient = transient
+        super().__init__(seen)
+
+    @property
+    def transient(self) -> bool:
+        """True if this computer had no time for the lab at the moment."""
+        return self._transient
+
 
 class FrameError(LinkError):
     """A frame of the agent is garbled, so that nothing after it can be trusted."""

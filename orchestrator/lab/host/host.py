@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.clock import Deadlines
+from orchestrator.errors import InfraError
 from orchestrator.host.errors import QemuStartError
 from orchestrator.host.facts import HostFacts
 from orchestrator.lab.emulator.boot import Lab, LabError
@@ -90,6 +91,7 @@ class LabHost:
             raise LabError(
                 f"loading the modules of {kernel.version}, {kernel.variant}: {error}",
                 self._lab.serial,
+                transient=isinstance(error, LinkError) and error.transient,
             ) from error
 
     async def _unload(self, module: str) -> None:
@@ -179,6 +181,10 @@ class LabHost:
             end = await program.exited()
             if end.code != 0:
                 raise LabError(f"{command[0]} ended with {end}", self._lab.serial)
+        except InfraError as error:
+            if self.trouble and error is not self.trouble:  # it says why the program failed
+                raise self.trouble from error
+            raise
         finally:
             await program.kill()
             for stream in (program.qmp, *program.consoles):

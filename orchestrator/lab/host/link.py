@@ -38,6 +38,7 @@ class Link(asyncio.Protocol):
         on_frame: Callable[[Frame], None],
         on_lost: Callable[[LinkError], None],
         deadlines: Deadlines = DEFAULT_DEADLINES,
+        excuse: Callable[[], str] = str,
     ) -> None:
         """Prepare; asyncio connects it.
 
@@ -46,12 +47,15 @@ class Link(asyncio.Protocol):
             on_frame: called with each frame that answers no request. It may raise FrameError.
             on_lost: called, with the reason, once the line can't be used any more.
             deadlines: how long an answer may take.
+            excuse: returns for how long the lab waited for a CPU of this computer, and what to
+                do; empty if it did not.
         """
         self.clock = LabClock(deadlines.lab_silence_ns / 1e9)
         self._answer_ns = deadlines.lab_answer_ns
         self._on_hello = on_hello
         self._on_frame = on_frame
         self._on_lost = on_lost
+        self._excuse = excuse
         self._decoder = Decoder()
         self._transport: asyncio.Transport | None = None
         self._waiting: collections.deque[asyncio.Future[bytes]] = collections.deque()
@@ -159,8 +163,11 @@ class Link(asyncio.Protocol):
             limit = f"{self._answer_ns / 1e9:g} s"
             if self.clock.told_ns - began_ns >= self._answer_ns // 2:
                 raise LinkError(f"the lab's agent did not answer in {limit} of its time") from None
+            said = "the lab's agent said nothing, or its clock stood still, for too long"
+            if excuse := self._excuse():
+                raise LinkError(f"{said}{excuse}", transient=True) from None
             raise LinkError(
-                "the lab's agent said nothing, or its clock stood still, for too long: its "
+                f"{said}: its "
                 "emulator is stuck, or gets no CPU. Run it again while this computer is less busy, "
                 "or with --parallel 1"
             ) from None

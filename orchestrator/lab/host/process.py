@@ -126,8 +126,10 @@ class LabQemu:
         except OSError as error:
             raise QemuStartError(str(error.strerror), doing=STARTING, argv=self.argv) from error
         except LinkError as error:
-            seen = str(self._lab.trouble or error)
-            raise QemuStartError(seen, doing=STARTING, argv=self.argv) from error
+            why = self._lab.trouble or error
+            raise QemuStartError(
+                str(why), doing=STARTING, argv=self.argv, starved=why.transient
+            ) from error
 
     async def output_lines(self) -> AsyncIterator[str]:
         """Yield each line of standard output and error, until the program has ended.

@@ -3,7 +3,7 @@
 import contextlib
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import LosttickError
+from orchestrator.errors import InfraError, LosttickError
 from orchestrator.lab.emulator.boot import Lab, LabError
 from orchestrator.lab.host.frames import Frame
 
@@ -42,5 +42,6 @@ class Programs:
         except LabError as error:
             self.trouble = self.trouble or error
         except LosttickError as error:
-            self.trouble = self.trouble or LabError(str(error), lab.serial)
+            transient = isinstance(error, InfraError) and error.transient
+            self.trouble = self.trouble or LabError(str(error), lab.serial, transient=transient)
         self.end_all(str(self.trouble))

@@ -40,8 +40,13 @@ class SpeakingLab:
         self.described = asyncio.Event()
         self.described.set()
 
+        self.trouble: LabError | None = None
+
     def sign_of_life(self) -> None:
         pass
+
+    def excuse(self) -> str:
+        return ""
 
     async def lines(self) -> AsyncIterator[str]:
         type(self).doors = doors(os.getpid())

@@ -132,6 +132,23 @@ async def test_an_agent_that_says_nothing_is_told_from_one_that_does_not_answer(
     theirs.close()
 
 
+async def test_an_agent_without_a_cpu_may_answer_later() -> None:
+    ours, theirs = socket.socketpair()
+    excuses = iter([" (the emulator waited for a CPU for 9 of 10 s). Run it later", ""])
+    nothing = [lambda: None, lambda frame: None, lambda error: None]
+    deadlines = Deadlines(lab_silence_ns=50_000_000, lab_answer_ns=50_000_000)
+    _, link = await asyncio.get_running_loop().create_connection(
+        lambda: Link(*nothing, deadlines, lambda: next(excuses)), sock=ours
+    )
+    for transient in (True, False):
+        with pytest.raises(LinkError) as caught:
+            await link.ask(b"R", 0, b"/proc/uptime")
+        assert caught.value.transient is transient
+        assert ("9 of 10 s" in str(caught.value)) is transient
+    link.close()
+    theirs.close()
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [

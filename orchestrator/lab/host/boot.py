@@ -87,8 +87,8 @@ async def boot(
         boot_s = time.monotonic() - began
         yield LabHost(image, lab, link, programs, facts, boot_s, deadlines)
     finally:
-        for waiting in (serial, ready, broken):
-            waiting.cancel()
+        for waiting in (ready, broken) if lab.trouble else (serial, ready, broken):
+            waiting.cancel()  # a lab in trouble is just being ended, which must not be cut short
         await asyncio.gather(serial, ready, broken, return_exceptions=True)
         link.close()
         theirs.close()

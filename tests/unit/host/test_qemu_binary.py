@@ -89,7 +89,6 @@ async def test_a_binary_that_is_late_because_it_got_no_cpu_may_answer_later(
     *, starved: bool
 ) -> None:
     async def never_answers(qemu: FakeQemu) -> None:
-        qemu.frozen = starved
         await qemu.clock.sleep(3_600_000_000_000)
 
     class Binary:
@@ -97,7 +96,9 @@ async def test_a_binary_that_is_late_because_it_got_no_cpu_may_answer_later(
 
         async def start_qemu(self, *args: object, **kwargs: object) -> FakeQemu:
             silent = Script(on_command={"query-version": never_answers})
-            return FakeQemu(GuestConfig(), silent, [], {})
+            qemu = FakeQemu(GuestConfig(), silent, [], {})
+            qemu.frozen = starved
+            return qemu
 
     with pytest.raises(QemuStartError) as caught:
         binary = cast(QemuBinary, Binary())

@@ -40,11 +40,25 @@ for answer in {answers}:
         os.read(line, 65536)
     os.write(2, b"LAB kernel 6.1\\nLAB vmx apicv\\n")
     os.write(line, answer)
-os.write(2, b"its last words\\n")  # what the start of this program waited for counts no more
+
+def speak():
+    os.write(2, b"its last words\\n")  # what this program waited for until now counts no more
+
+def speak_once_it_is(state):
+    emulator = os.getpid()
+    if not os.fork():
+        while open(f"/proc/{{emulator}}/stat").read().rpartition(")")[2].split()[0] != state:
+            time.sleep(0.01)
+        speak()
+        os._exit(0)
+
 if {how!r} == "stopped":
+    speak_once_it_is("T")
     os.kill(os.getpid(), signal.SIGSTOP)
 elif {how!r} == "asleep":
+    speak_once_it_is("S")
     time.sleep(600)
+speak()
 os.sched_setaffinity(0, {{{cpu}}})
 while True:
     pass

@@ -1,6 +1,7 @@
 """Puts together what the emulator and the kernel's own test have shown."""
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.android.findings import Findings, Guest, Likeness
@@ -107,17 +108,22 @@ def _answer(emulator: Emulator, kernel: Kernel) -> Answer:
 
 
 def exit_code(
-    conclusion: Conclusion, report: Report | None, failed: ExitCode = ExitCode.CLEAN
+    conclusion: Conclusion, report: Report | None, failed: Iterable[ExitCode] = ()
 ) -> ExitCode:
     """Return the exit code: that of the kernel's test, unless the emulator's is graver.
 
     Only the kernel's own test makes a host `affected`. An emulator that froze is `anomalous`.
+    No failure outweighs such a finding. A fault of usage is no finding, and outweighs the rest.
 
     Args:
         conclusion: of both.
         report: of the kernel's test; None if it did not run.
-        failed: the code of the error that ended either of them.
+        failed: the codes of the errors that ended either of them.
     """
     kernel = result_exit(report.result.ends) if report else ExitCode.CLEAN
     ran = conclusion.emulator in (Emulator.RAN, Emulator.HIDDEN, Emulator.UNTESTED)
-    return gravest([kernel, failed, ExitCode.CLEAN if ran else ExitCode.ANOMALOUS])
+    failures = set(failed)
+    found = gravest([kernel, ExitCode.CLEAN if ran else ExitCode.ANOMALOUS])
+    if ExitCode.USAGE in failures and found not in (ExitCode.AFFECTED, ExitCode.ANOMALOUS):
+        return ExitCode.USAGE
+    return gravest([found, *failures])

@@ -9,6 +9,7 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.direct.witness import ask_this_host
 from orchestrator.host.cpus import vcpus_at_a_time
 from orchestrator.host.kvm_access import check_device
+from orchestrator.host.local import LocalHost
 from orchestrator.host.qemus import LocalQemus
 from orchestrator.plan.cost import expected_s
 from orchestrator.plan.load import load_plan
@@ -56,37 +57,47 @@ def sized(within_s: float, parallel: int) -> Sized:
     return Sized(plan, took, _SLACK * within_s)
 
 
+async def kernels_host(qemus: LocalQemus) -> LocalHost:
+    """Return this host as the plan needs it. To ask takes a moment, so ask first.
+
+    Raises:
+        KvmMissingError: there is no KVM here, or it can't be used.
+        QemuUserError: QEMU can't run as the user who was named.
+        LosttickError: QEMU is not there, or does not start.
+    """
+    host = await qemus.first()
+    check_device(host.facts)
+    return host
+
+
 async def run_kernel(
-    plan: Plan, out: Path, progress: Progress, most_s: float, *, qemu_user: str | None = None
+    qemus: LocalQemus, plan: Plan, out: Path, progress: Progress, most_s: float
 ) -> Report:
     """Run the plan on this host; return what it found, or has found when the time is over.
 
     Args:
+        qemus: of the plan.
         plan: the plan.
         out: an existing, empty folder.
         progress: hears of each step.
         most_s: how long it may take. A busy host pauses a run for minutes.
-        qemu_user: the user as whom QEMU runs; see `open_host`.
 
     Raises:
-        KvmMissingError: there is no KVM here, or it can't be used.
-        LosttickError: the plan could not be run.
+        LosttickError: the plan could not be run; see `kernels_host`, too.
     """
-    async with LocalQemus(plan.qemus, qemu_user=qemu_user) as qemus:
-        host = await qemus.first()
-        check_device(host.facts)
-        running = asyncio.create_task(
-            run_plan(
-                host, plan, Accel.KVM, out, progress,
-                qemus=qemus.opener, parallel=vcpus_at_a_time(), ask=ask_this_host,
-            )
-        )  # fmt: skip
-        try:
-            if not (await asyncio.wait({running}, timeout=most_s))[0]:
-                progress.noted(f"The kernel's test has had its {most_s:.0f} s: it ends here.")
-        finally:
-            running.cancel()
-            await asyncio.wait({running})
-        if not running.cancelled():
-            running.result()
+    host = await kernels_host(qemus)
+    running = asyncio.create_task(
+        run_plan(
+            host, plan, Accel.KVM, out, progress,
+            qemus=qemus.opener, parallel=vcpus_at_a_time(), ask=ask_this_host,
+        )
+    )  # fmt: skip
+    try:
+        if not (await asyncio.wait({running}, timeout=most_s))[0]:
+            progress.noted(f"The kernel's test has had its {most_s:.0f} s: it ends here.")
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+    if not running.cancelled():
+        running.result()
     return read_report(out)

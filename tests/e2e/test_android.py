@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -452,3 +453,55 @@ def test_a_folder_that_is_taken_is_refused_first(
     assert (done.returncode, done.stdout) == (2, "")
     assert "it is not empty" in done.stderr
     assert not (tmp_path / "log").exists(), "no emulator was started"
+
+
+def test_a_user_who_is_not_there_is_refused_first(
+    use: Callable[..., Behaviour],
+    losttick: Callable[..., "subprocess.CompletedProcess[str]"],
+    tmp_path: Path,
+) -> None:
+    use()
+    done = losttick("android", "--avd", "phone", "--qemu-user", "nosuch")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "running QEMU as 'nosuch': there is no such user" in done.stderr
+    assert not (tmp_path / "log").exists(), "no emulator was started"
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_the_emulator_did_is_told_though_the_kernels_test_is_refused(
+    use: Callable[..., Behaviour], tmp_path: Path, kvm: Accel, as_json: bool
+) -> None:
+    """The folder becomes one that other users can write to, in the midst of the first part."""
+    use(accel=kvm)
+    args = ["--avd", "phone", "--loads", "1", "--out=out", *(["--json"] if as_json else [])]
+    with started("android", *args, cwd=tmp_path) as process:
+        assert wait_until(lambda: (tmp_path / "log").exists(), 40)
+        (tmp_path / "out").chmod(0o777)
+        said, errors = process.communicate(timeout=100)
+    assert process.returncode == 2, errors
+    told = " ".join(said.split())
+    assert "or allow this one with --shared-out" in told
+    if as_json:
+        document = json.loads(said)
+        assert [load["guest"] for load in document["findings"]["loads"]] == ["ran"]
+        assert document["kernel_verdict"] is None
+    else:
+        assert "did not freeze in 1 load" in told
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(300)
+def test_an_end_with_json_tells_a_person(
+    use: Callable[..., Behaviour], tmp_path: Path, kvm: Accel
+) -> None:
+    use(accel=kvm)
+    args = ["--avd", "phone", "--loads", "1", "--out=out", "--json"]
+    with started("android", *args, cwd=tmp_path) as process:
+        journal = tmp_path / "out" / "journal.jsonl"
+        assert wait_until(lambda: journal.exists() and '"trial"' in journal.read_text(), 200)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert json.loads(said) == {"verdict": None, "error": "interrupted"}
+    assert "did not freeze in 1 load" in " ".join(errors.split())

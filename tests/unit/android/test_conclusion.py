@@ -21,12 +21,15 @@ from orchestrator.android.life import Watched
 from orchestrator.android.words import sections
 from orchestrator.bugs.exposure import Exposure, ExposureState
 from orchestrator.bugs.jargon import jargon
-from orchestrator.results.exit_code import ExitCode
+from orchestrator.results.exit_code import GRAVITY, ExitCode
 from orchestrator.results.report import read_report
 from orchestrator.verdict.verdict import Verdict
 from tests.support.made_reports import EXPOSED, HOSTILE, case, report
 from tests.support.reports import commands, prose
 from tests.support.run_folders import make_run_folder
+
+#: The exit codes that errors can have.
+ERROR_EXITS = (ExitCode.USAGE, ExitCode.UNFIT, ExitCode.HARNESS, ExitCode.INCONCLUSIVE)
 
 SPARED = Exposure(ExposureState.NOT_EXPOSED, "an AMD host")
 DOUBTFUL = Exposure(ExposureState.UNKNOWN, "nobody knows")
@@ -124,13 +127,21 @@ def test_only_the_kernel_s_own_test_ends_with_1(tmp_path: Path) -> None:
 
 
 def test_an_emulator_that_froze_is_anomalous_and_one_that_failed_is_told() -> None:
-    def code(emulator: Emulator, failed: ExitCode = ExitCode.CLEAN) -> ExitCode:
+    def code(emulator: Emulator, *failed: ExitCode) -> ExitCode:
         return exit_code(conclude(SEEN[emulator], None), None, failed)
 
     assert code(Emulator.FROZE) is ExitCode.ANOMALOUS
     assert code(Emulator.RAN) is ExitCode.CLEAN
     assert code(Emulator.UNTESTED, ExitCode.UNFIT) is ExitCode.UNFIT
     assert code(Emulator.UNTESTED, ExitCode.HARNESS) is ExitCode.HARNESS
+
+
+@pytest.mark.parametrize("failed", list(itertools.product(ERROR_EXITS, repeat=2)))
+def test_whatever_fails_in_both_parts_has_an_exit_code(failed: tuple[ExitCode, ExitCode]) -> None:
+    codes = {kind: exit_code(conclude(SEEN[kind], None), None, failed) for kind in Emulator}
+    assert codes[Emulator.FROZE] is ExitCode.ANOMALOUS, "a finding outweighs each failure"
+    order = (ExitCode.USAGE, *GRAVITY)
+    assert codes[Emulator.UNTESTED] is min(failed, key=order.index)
 
 
 @pytest.mark.parametrize("emulator", Emulator)

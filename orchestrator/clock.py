@@ -82,6 +82,9 @@ class Deadlines:
     a series of losses for 20 s."""
     lab_answer_ns: int = 60_000_000_000
     """An answer of a lab's agent, in the lab's time."""
+    direct_news_ns: int = 60_000_000_000
+    """From one news of the direct test's program to the next, sixty periods of its timer not
+    counted. It counts on several times a second, however many timers are lost."""
     lab_end_ns: int = 30_000_000_000
     """The end of a killed QEMU in a lab, in the lab's time."""
 

@@ -8,6 +8,9 @@ from orchestrator.guest.lapic_mode import DEFAULT_MODE, LapicMode
 #: Trials of the control. Each takes 20 ms of silence.
 CONTROL_TRIALS = 5
 
+#: The shortest period of a periodic timer.
+LONG_PERIOD_NS = 4_000_000
+
 #: A timer with at least this much left is slow to test.
 SLOW_NS = 1_000_000
 
@@ -34,6 +37,11 @@ class DirectTrials:
     def total(self) -> int:
         """Number of trials, not counting the control's."""
         return sum(map(self._trials, self.tmccts_ns))
+
+    @property
+    def longest_period_ns(self) -> int:
+        """The longest period of a series: the program raises one that is too short."""
+        return max(self.period_ns, LONG_PERIOD_NS, *(2 * tmcct for tmcct in self.tmccts_ns))
 
     @property
     def arguments(self) -> list[str]:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from orchestrator.direct.answers import collect
 from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.program import build
-from orchestrator.direct.run import collect
 from orchestrator.direct.wanted import DirectTrials
 from orchestrator.direct.witness import WITNESS
 from orchestrator.errors import UnfitError
@@ -57,10 +57,13 @@ async def count_in_lab(
 
     Raises:
         LabError: the program failed, or the lab ended.
+        SilentProgramError: nothing new came from the program for too long.
         ShortAnswerError: the program ended before its last series.
     """
     async with contextlib.aclosing(host.run([f"/{PROGRAM}", *wanted.arguments])) as lines:
-        return await collect(lines, len(wanted.tmccts_ns), progress)
+        return await collect(
+            lines, wanted, host.clock, progress, within_ns=host.deadlines.direct_news_ns
+        )
 
 
 async def ask_in_lab(host: Host) -> DirectCounts:

@@ -169,6 +169,8 @@ class LabHost:
     async def run(self, command: Sequence[str]) -> AsyncGenerator[str, None]:
         """Run a program of the lab, and yield each line that it prints.
 
+        Whoever reads the lines limits the wait for them: only the reader knows which are news.
+
         Raises:
             LabError: the program failed, or the lab ended.
         """

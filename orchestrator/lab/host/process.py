@@ -1,7 +1,6 @@
 """One QEMU, or another program, in a lab."""
 
 import asyncio
-import collections
 import contextlib
 import hashlib
 import socket
@@ -17,6 +16,7 @@ from orchestrator.lab.host.image import FILES
 from orchestrator.lab.host.link import Link
 from orchestrator.lab.host.tracer import LabTracer
 from orchestrator.process.exit import ProcessExit
+from orchestrator.process.output import Output
 
 if TYPE_CHECKING:
     from orchestrator.lab.host.host import LabHost
@@ -38,13 +38,6 @@ _MAX_SIGNAL = 64
 
 #: Bytes of standard error that are kept.
 _STDERR_BYTES = 8192
-
-
-#: Pieces of output that are kept until somebody reads them; a piece has at most 4 KiB.
-_OUTPUT_PIECES = 1024
-
-#: Length at which a line of output is cut.
-_LINE_BYTES = 65536
 
 
 #: The guest's console is a pipe to the agent, which QEMU opens once more as a file.
@@ -79,8 +72,7 @@ class LabQemu:
         self._to_qmp: asyncio.Transport | None = None
         self._to_console: asyncio.Transport | None = None
         self._exit: asyncio.Future[ProcessExit] = asyncio.get_running_loop().create_future()
-        self._output: collections.deque[bytes] = collections.deque(maxlen=_OUTPUT_PIECES)
-        self._output_came = asyncio.Event()
+        self._output = Output()
 
     async def start(self, args: Sequence[str], files: Mapping[str, bytes]) -> None:
         """Fill the folder of a QEMU and start it.
@@ -131,23 +123,12 @@ class LabQemu:
                 str(why), doing=STARTING, argv=self.argv, starved=why.transient
             ) from error
 
-    async def output_lines(self) -> AsyncIterator[str]:
+    def output_lines(self) -> AsyncIterator[str]:
         """Yield each line of standard output and error, until the program has ended.
 
-        Only the latest output waits for a reader that is slow.
+        A lab lives on while its program is silent: whoever reads the lines limits the wait.
         """
-        text = b""
-        while self._output or not self._exit.done():
-            if not self._output:
-                self._output_came.clear()
-                await self._output_came.wait()
-                continue
-            chunk = self._output.popleft()
-            *lines, text = (text + chunk).split(b"\n")
-            if len(text) > _LINE_BYTES:  # no program of losttick's prints as long a line
-                lines, text = [*lines, text], b""
-            for line in lines:
-                yield line.decode(errors="replace")
+        return self._output.lines()
 
     async def _put(self, name: bytes, content: bytes) -> None:
         """Put a file into the folder; copy it inside the lab if the lab was booted with it."""
@@ -172,8 +153,7 @@ class LabQemu:
             self._to_console.write(frame.payload)
         elif frame.kind == b"e":
             self._stderr = (self._stderr + frame.payload)[-_STDERR_BYTES:]
-            self._output.append(frame.payload)
-            self._output_came.set()
+            self._output.hear(frame.payload)
         elif frame.kind == b"x":
             self.end(small_number(frame.payload, -_MAX_SIGNAL, 255))
 
@@ -182,7 +162,7 @@ class LabQemu:
         if not self._exit.done():
             said = why or self._stderr.decode(errors="replace")
             self._exit.set_result(ProcessExit(code, said, of_its_host=bool(why)))
-        self._output_came.set()
+        self._output.end()
         for transport in (self._to_qmp, self._to_console):
             if transport:
                 transport.close()

@@ -1,5 +1,8 @@
 """The answers of the direct test's program."""
 
+import asyncio
+import itertools
+import os
 import re
 import subprocess
 from collections.abc import AsyncIterator
@@ -8,24 +11,23 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cache.program import shipped
+from orchestrator.clock import LocalClock
+from orchestrator.direct.answers import ShortAnswerError, SilentProgramError, collect
 from orchestrator.direct.program import build
-from orchestrator.direct.run import (
-    NO_KVM,
-    NoKvmError,
-    ShortAnswerError,
-    collect,
-    run_program,
-)
-from orchestrator.direct.wanted import DirectTrials
+from orchestrator.direct.run import NO_KVM, NoKvmError, run_program
+from orchestrator.direct.wanted import LONG_PERIOD_NS, DirectTrials
 from orchestrator.errors import InfraError
 from orchestrator.findings.series import Series
 from orchestrator.guest.lapic_mode import LapicMode
+from orchestrator.testing.clock import FakeClock
 
 RESTORE = (
     '{"series": "restore", "tmcct_ns": 7, "trials": 100, "lost": 3, "pending": 0, '
     '"mean_ns": 12, "seconds": 0.5}\n'
 )
 CONTROL = RESTORE.replace("restore", "control")
+
+ONE, TWO = DirectTrials(100, 2000, (7,)), DirectTrials(100, 2000, (0, 7))
 
 
 async def lines(*texts: str) -> AsyncIterator[str]:
@@ -36,7 +38,7 @@ async def lines(*texts: str) -> AsyncIterator[str]:
 async def test_series_control_and_progress_are_read() -> None:
     done: list[int] = []
     words = ("BIOS says hello\n", '{"progress": 64}\n', RESTORE, CONTROL)
-    found = await collect(lines(*words), 1, done.append)
+    found = await collect(lines(*words), ONE, FakeClock(), done.append)
     assert found.series == (Series(7, 100, 3, 0, 12, 0.5),)
     assert found.control.lost == 3
     assert done == [64]
@@ -55,19 +57,52 @@ async def test_series_control_and_progress_are_read() -> None:
 async def test_an_answer_that_makes_no_sense_is_none(line: str) -> None:
     """In a lab, the kernel under test runs the program."""
     with pytest.raises(InfraError, match="is no answer of it"):
-        await collect(lines(line, CONTROL), 1, lambda done: None)
+        await collect(lines(line, CONTROL), ONE, FakeClock())
 
 
 async def test_a_program_that_ends_early_is_no_result() -> None:
     with pytest.raises(ShortAnswerError, match="it answered 1 of 3 series"):
-        await collect(lines(RESTORE), 2, lambda done: None)
+        await collect(lines(RESTORE), TWO, FakeClock())
+
+
+@pytest.mark.parametrize("line", [RESTORE, '{"progress": %d}'])
+async def test_more_answers_than_were_asked_for_are_none(line: str) -> None:
+    async def endless() -> AsyncIterator[str]:
+        for number in itertools.count():
+            yield line % number if "%" in line else line
+
+    with pytest.raises(InfraError, match="is no answer of it"):
+        await collect(endless(), ONE, FakeClock())
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        "sleep 1000",
+        "while :; do echo hello; sleep 0.01; done",
+        "while :; do echo hello >&2; sleep 0.01; done",
+        "while :; do printf %065536d 1; sleep 0.01; done",
+        "exec >&- 2>&-; sleep 1000",
+        "sleep 1000 & wait",
+    ],
+)
+async def test_a_program_of_this_host_that_says_nothing_new_is_killed(
+    tmp_path: Path, job: str
+) -> None:
+    program = tmp_path / "probe"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\n{job}\n")
+    program.chmod(0o755)
+    with pytest.raises(SilentProgramError, match="said nothing new"):
+        await asyncio.wait_for(run_program(program, ONE, clock=LocalClock(), within_ns=10**9), 20)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 @pytest.mark.parametrize(
     ("code", "error", "words"),
     [
         (3, NoKvmError, "/dev/kvm: no."),
-        (4, InfraError, "it ended with exit code 4: /dev/kvm: no"),
+        (4, InfraError, "it ended with exit status 4: /dev/kvm: no"),
     ],
 )
 async def test_the_exit_code_tells_a_host_without_kvm(
@@ -82,6 +117,11 @@ async def test_the_exit_code_tells_a_host_without_kvm(
 
 def test_the_exit_code_is_the_program_s_own() -> None:
     assert f"#define NO_KVM {NO_KVM}\n" in shipped("probe.c", "probe").read_text()
+
+
+def test_the_shortest_period_is_the_program_s_own() -> None:
+    source = shipped("probe.c", "probe").read_text()
+    assert f"#define LONG_PERIOD_NS {LONG_PERIOD_NS}u\n" in source
 
 
 def test_the_control_comes_last() -> None:

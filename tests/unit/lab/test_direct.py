@@ -1,23 +1,31 @@
 """The direct test in labs that fail: each failure keeps its own words."""
 
+import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from orchestrator.clock import DEFAULT_DEADLINES
+from orchestrator.direct.answers import SilentProgramError
 from orchestrator.direct.wanted import DirectTrials
 from orchestrator.lab import direct as module
 from orchestrator.lab import labs
 from orchestrator.lab.arms import Arm
-from orchestrator.lab.direct import run_direct_in_labs
+from orchestrator.lab.direct import count_in_lab, run_direct_in_labs
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import LabError
+from orchestrator.lab.host.clock import LabClock
+from orchestrator.lab.host.frames import Frame
 from orchestrator.lab.host.host import LabHost
+from orchestrator.lab.host.programs import Programs
 from orchestrator.lab.kernel.kernel import Kernel
 from orchestrator.lab.kernel.names import kernel
 from orchestrator.lab.labs import LabParts
+from orchestrator.testing import FACTS
 from orchestrator.verdict.verdict import Verdict
 from tests.support.trees import tree
 
@@ -53,3 +61,37 @@ async def test_a_lab_that_fails_is_quoted(
         assert f"the last words of {name}" in host.why
         assert "ExceptionGroup" not in host.why
     assert len(list((out / "serial").iterdir())) == 2
+
+
+class Agent:
+    """The agent of a lab whose program never ends by itself; each word tells the lab's time."""
+
+    def __init__(self, says: bytes) -> None:
+        self.clock, self.programs, self.says = LabClock(), Programs(), says
+        self.killed = False
+
+    async def ask(self, kind: bytes, qemu: int, payload: bytes) -> bytes:
+        if kind == b"K":
+            self.killed = True
+            self.programs.hear(Frame(b"x", qemu, 0, b"-9"))
+        return b"7" if kind == b"S" else b""
+
+    async def live(self) -> None:
+        for second in itertools.count(1):
+            self.clock.tell(second * 1_000_000_000)
+            if self.says:
+                self.programs.hear(Frame(b"e", 0, second, self.says))
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("says", [b"", b"hello\n", b'{"progress": 0}\n'])
+async def test_a_program_that_is_stuck_in_a_lab_that_lives_is_given_up(says: bytes) -> None:
+    agent = Agent(says)
+    image, lab = SimpleNamespace(cpus=1, qemu="qemu"), SimpleNamespace(serial=[])
+    host = LabHost(image, lab, agent, agent.programs, FACTS, 5.0, DEFAULT_DEADLINES)  # type: ignore[arg-type]
+    living = asyncio.create_task(agent.live())
+    with pytest.raises(SilentProgramError, match=r"nothing new for 60\.24 s of its host"):
+        await asyncio.wait_for(count_in_lab(host, DirectTrials(1, 4_000_000, (0,))), 20)
+    living.cancel()
+    assert agent.killed
+    assert not agent.programs.running

@@ -16,10 +16,10 @@ from orchestrator.host.facts import HostFacts
 from orchestrator.journal.direct import DirectState
 from orchestrator.journal.file import JOURNAL, Journal, JournalError
 from orchestrator.journal.line import decode
+from orchestrator.journal.recorder import failure_record
 from orchestrator.journal.records import (
     FORMAT,
     DirectRecord,
-    FailureRecord,
     HostRecord,
     InterruptedRecord,
     LabRecord,
@@ -121,7 +121,7 @@ async def _test(
             write(SkipRecord(subject.name, str(error)))
             return
         except InfraError as error:
-            write(FailureRecord(subject.name, str(error)))
+            write(failure_record(subject.name, error))
             return
     write(HostRecord(counted.facts, subject.name))
     if counted.lab:

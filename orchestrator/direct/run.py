@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.clock import DEFAULT_DEADLINES, Clock, LocalClock
 from orchestrator.direct.answers import ShortAnswerError, collect
 from orchestrator.direct.wanted import DirectTrials
-from orchestrator.errors import InfraError, UnfitError
+from orchestrator.errors import InfraError, TransientError, UnfitError, says_no_room
 from orchestrator.findings.series import DirectCounts
 from orchestrator.host.kvm_access import access_to_kvm
 from orchestrator.process.output import Output
@@ -40,6 +40,7 @@ async def run_program(
 
     Raises:
         NoKvmError: /dev/kvm can't be opened.
+        TransientError: the host had no room for it at the moment.
         InfraError: the program failed.
     """
     output = Output()
@@ -64,7 +65,8 @@ async def run_program(
             raise NoKvmError(
                 f"running the direct test: {words}.{mend} `losttick doctor` says more"
             ) from error
-        raise InfraError(
+        failed = TransientError if says_no_room(words) else InfraError
+        raise failed(
             f"running the direct test: it ended with {end.by}: {words or 'no message'}"
         ) from error
     finally:

@@ -35,6 +35,17 @@ CONSOLES = "console"
 KEPT_EVIDENCE = 100
 
 
+def failure_record(
+    cell: str, error: LosttickError, *, ends_cell: bool = False, control: bool = False
+) -> FailureRecord:
+    """Return what a journal notes of an error: among the rest, whether it may pass."""
+    argv = error.argv if isinstance(error, QemuStartError) else ()
+    notes = getattr(error, "__notes__", ())  # of a disk that is full
+    transient = isinstance(error, InfraError) and (error.transient or bool(notes))
+    said = ". ".join([str(error), *notes])
+    return FailureRecord(cell, said, ends_cell, argv, transient, control)
+
+
 class Recorder:
     """The output folder of one run, and the run's state."""
 
@@ -107,11 +118,7 @@ class Recorder:
         self, cell: Cell, error: LosttickError, *, ends_cell: bool = False, control: bool = False
     ) -> None:
         """Note that the harness failed at something."""
-        argv = error.argv if isinstance(error, QemuStartError) else ()
-        notes = getattr(error, "__notes__", ())  # of a disk that is full
-        transient = isinstance(error, InfraError) and (error.transient or bool(notes))
-        said = ". ".join([str(error), *notes])
-        self.write(FailureRecord(cell.id, said, ends_cell, argv, transient, control))
+        self.write(failure_record(cell.id, error, ends_cell=ends_cell, control=control))
 
     def save(self, cell: Cell, role: Role, save: Save) -> None:
         """Note a save, or an attempt at one that was not eligible."""

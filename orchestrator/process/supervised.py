@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from orchestrator.errors import InfraError
+from orchestrator.errors import InfraError, says_no_room
 from orchestrator.process import folder, supervisor
 from orchestrator.process.exit import ProcessExit
 from orchestrator.process.held_folder import HeldFolder
@@ -33,6 +33,11 @@ class ProcessStartError(InfraError):
         self.end = end
         """How the program or its supervisor ended, if either ran."""
         super().__init__(f"starting {what}: {seen}" + (f": {end}" if end else ""))
+
+    @property
+    def transient(self) -> bool:
+        """True if the host had no room for it at the moment."""
+        return says_no_room(str(self))
 
 
 @contextlib.asynccontextmanager

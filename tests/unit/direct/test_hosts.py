@@ -16,10 +16,12 @@ from orchestrator.cli.direct_table import print_direct
 from orchestrator.cli.screen import Screen
 from orchestrator.direct.hosts import Counted, Subject, run_direct
 from orchestrator.direct.run import DirectCounts
-from orchestrator.errors import InfraError, UnfitError
+from orchestrator.errors import InfraError, LosttickError, TransientError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
+from orchestrator.process.supervised import ProcessStartError
 from orchestrator.results.direct import direct_summary, read_direct_result
+from orchestrator.results.exit_code import result_exit
 from orchestrator.results.result import STILL_GOES_ON
 from orchestrator.testing import FACTS
 from orchestrator.verdict.direct import DirectResult
@@ -90,6 +92,26 @@ async def test_a_host_that_fails_does_not_hide_the_others(tmp_path: Path) -> Non
     assert result.failed
     assert read_direct_result(tmp_path) == result
     assert "no /dev/kvm \\x1b[2J" in shown(result, 80)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TransientError("starting a lab: no room"), 6),
+        (ProcessStartError("the direct test", "Cannot allocate memory"), 6),
+        (ProcessStartError("the direct test", "Exec format error"), 4),
+        (InfraError("it stalled"), 4),
+        (UnfitError("no /dev/kvm"), 3),
+    ],
+)
+async def test_trouble_that_may_pass_is_inconclusive(
+    tmp_path: Path, error: LosttickError, code: int
+) -> None:
+    subjects = [Subject("a", counted(0)), Subject("b", failing(error))]
+    result = await run_direct(subjects, 0.95, tmp_path)
+    assert result_exit(result.ends) == code
+    again = CliRunner().invoke(whole_app(), ["show", str(tmp_path)])
+    assert again.exit_code == code
 
 
 async def test_an_interrupted_test_says_so(tmp_path: Path) -> None:

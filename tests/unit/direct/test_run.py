@@ -115,6 +115,18 @@ async def test_the_exit_code_tells_a_host_without_kvm(
         await run_program(program, DirectTrials(100, 2000, (0,)))
 
 
+@pytest.mark.parametrize(
+    "words", ["Cannot allocate memory", "Device or resource busy", "I/O error"]
+)
+async def test_a_host_without_room_is_asked_again_later(tmp_path: Path, words: str) -> None:
+    program = tmp_path / "probe"
+    program.write_text(f"#!/bin/sh\necho KVM_CREATE_VM: {words} >&2\nexit 4\n")
+    program.chmod(0o755)
+    with pytest.raises(InfraError, match=words) as failed:
+        await run_program(program, ONE)
+    assert failed.value.transient is (words != "I/O error")
+
+
 def test_the_exit_code_is_the_program_s_own() -> None:
     assert f"#define NO_KVM {NO_KVM}\n" in shipped("probe.c", "probe").read_text()
 

@@ -38,6 +38,7 @@ def _print_host(screen: Screen, host: HostResult) -> None:
     if host.control:
         control = host.control.series
         table.add("control", str(control.trials), str(control.lost), "", "", "")
+    if host.series or host.control:
         screen.table(table)
         screen.space()
     screen.prose(coloured(host.verdict), f": {host.why}.")

@@ -231,11 +231,16 @@ class Show:
         last = sorted(self._rows.items(), key=lambda item: -item[1].last_heard)
         for name, row in last[:_ROWS]:
             self.say(f"{name}: {row.done}/{row.planned}, {self._estimate(row) or 'no load yet'}")
-        if run_began(folder):
-            place = shlex.quote(str(folder))
-            self.say(f"journal so far: {folder / JOURNAL}; results so far: losttick show {place}")
-            if resumable:
-                self.say(f"continue with: losttick run --resume {place}")
+        if self.say_place(folder) and resumable:
+            self.say(f"continue with: losttick run --resume {shlex.quote(str(folder))}")
+
+    def say_place(self, folder: Path) -> bool:
+        """Print where the journal is, if it has begun; return whether it has."""
+        if not run_began(folder):
+            return False
+        place = shlex.quote(str(folder))
+        self.say(f"journal so far: {folder / JOURNAL}; results so far: losttick show {place}")
+        return True
 
     def _make_visible(self, row: _Row) -> None:
         """Give rows to the cells that did something last."""

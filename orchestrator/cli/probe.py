@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from orchestrator.cli.direct_progress import DirectProgress
 from orchestrator.cli.direct_table import print_direct
 from orchestrator.cli.exits import ExitCode, FailOn, errors_to_exits, result_exit, run_async
+from orchestrator.cli.live import Show
 from orchestrator.cli.options import (
     DEFAULT_TMCCTS,
     AsJson,
@@ -23,7 +23,7 @@ from orchestrator.cli.out import cut_short, out_folder
 from orchestrator.cli.reports import ReportOption, Reports, reports_of
 from orchestrator.cli.text import print_json
 from orchestrator.cli.whole import Whole
-from orchestrator.direct.hosts import Counted, Subject, run_direct
+from orchestrator.direct.hosts import HostLog, Subject, run_direct
 from orchestrator.direct.program import build
 from orchestrator.direct.run import run_program
 from orchestrator.direct.wanted import SLOW_TRIALS, DirectTrials, without_repeats
@@ -88,20 +88,15 @@ async def _probe(
 ) -> ExitCode:
     facts = await in_thread(read_facts, None, None)
     program = await in_thread(build)
-    stderr = Console(stderr=True)
-    with (
-        out_folder(out, shared=shared_out) as folder,
-        Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar,
-    ):
-        task = bar.add_task("probe", total=wanted.total)
+    with out_folder(out, shared=shared_out) as folder, Show(confidence) as show:
+        progress = DirectProgress(show)
 
-        async def test() -> Counted:
-            found = await run_program(
-                program, wanted, lambda done: bar.update(task, completed=done)
-            )
-            return Counted(facts, found)
+        async def test(log: HostLog) -> None:
+            log.came_up(facts)
+            with progress.bar(log.name, wanted.total) as done:
+                await run_program(program, wanted, done, log.counted)
 
-        with cut_short(lambda: None, folder, reports):
+        with cut_short(lambda: progress.cut_short(folder), folder, reports):
             result = await run_direct(
                 [Subject("this host", test)],
                 confidence,

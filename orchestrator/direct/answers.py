@@ -13,6 +13,10 @@ from orchestrator.clock import DEFAULT_DEADLINES, Clock
 from orchestrator.direct.wanted import CONTROL_TRIALS, DirectTrials
 from orchestrator.errors import InfraError
 from orchestrator.findings.series import DirectCounts, Series
+from orchestrator.journal.trial_record import Role
+
+#: Hears of each series with its role: the control comes last.
+Counted = Callable[[Series, Role], None]
 
 #: The counts of a series, by their names in an answer.
 _COUNTS = ("tmcct_ns", "trials", "lost", "pending", "mean_ns")
@@ -35,6 +39,7 @@ async def collect(
     wanted: DirectTrials,
     clock: Clock,
     progress: Callable[[int], None] = lambda done: None,
+    counted: Counted = lambda series, role: None,
     *,
     within_ns: int = DEFAULT_DEADLINES.direct_news_ns,
 ) -> DirectCounts:
@@ -45,6 +50,7 @@ async def collect(
         wanted: the trials that the program was asked for.
         clock: of the host that the program runs on.
         progress: called with the number of trials done.
+        counted: called with each series as soon as it is counted.
         within_ns: how long the next news may take, besides `_PERIODS` periods of the timer.
             Only what counts on is news: neither other lines, nor a sign of life of the host.
 
@@ -53,7 +59,7 @@ async def collect(
         SilentProgramError: the next news did not come in time.
         InfraError: what it answered makes no sense. In a lab, the kernel under test runs it.
     """
-    answers = _Answers(wanted, progress)
+    answers = _Answers(wanted, progress, counted)
     wait_ns = within_ns + _PERIODS * wanted.longest_period_ns
     reading = asyncio.create_task(answers.read(lines))
     reading.add_done_callback(lambda _: answers.news.set())
@@ -87,14 +93,16 @@ async def collect(
 class _Answers:
     """What the program has answered so far."""
 
-    def __init__(self, wanted: DirectTrials, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, wanted: DirectTrials, progress: Callable[[int], None], counted: Counted
+    ) -> None:
         self.series: list[Series] = []
         self.expected = len(wanted.tmccts_ns) + 1  # with the control
         self.news = asyncio.Event()
         """Set by each answer that counts on; there can't be more of these than trials."""
         self._most = wanted.total + CONTROL_TRIALS
         self._done = -1
-        self._progress = progress
+        self._progress, self._counted = progress, counted
 
     async def read(self, lines: AsyncIterator[str]) -> None:
         """Read answers until the program has ended.
@@ -112,6 +120,8 @@ class _Answers:
             if len(self.series) == self.expected:
                 raise _no_answer(line)
             self.series.append(said)
+            last = len(self.series) == self.expected
+            self._counted(said, Role.CONTROL if last else Role.HOST)
         elif said > self._most:
             raise _no_answer(line)
         elif said <= self._done:

@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.campaign.together import run_together
 from orchestrator.errors import InfraError, UnfitError
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.findings.series import DirectCounts
+from orchestrator.findings.series import Series
 from orchestrator.guest.lapic_mode import DEFAULT_MODE, LapicMode
 from orchestrator.host.boot import boot_here
 from orchestrator.host.facts import HostFacts
@@ -34,13 +34,23 @@ from orchestrator.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """The counts of one host."""
+class HostLog:
+    """Journals what one host shows as soon as it does: an interrupt loses nothing of it."""
 
-    facts: HostFacts
-    found: DirectCounts
-    lab: LabIdentity | None = None
-    """The identity of the lab, if a lab booted the host."""
+    name: str
+    write: Callable[[Record], None]
+
+    def came_up(self, facts: HostFacts) -> None:
+        """Note that the host is there."""
+        self.write(HostRecord(facts, self.name))
+
+    def identified(self, lab: LabIdentity) -> None:
+        """Note the identity of the lab that booted the host."""
+        self.write(LabRecord(self.name, lab))
+
+    def counted(self, series: Series, role: Role = Role.HOST) -> None:
+        """Note the trials with one current count."""
+        self.write(SeriesRecord(self.name, series, role))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +58,9 @@ class Subject:
     """One host to test."""
 
     name: str
-    test: Callable[[], Awaitable[Counted]]
-    """Tests the host. An UnfitError skips the host; an InfraError is journalled."""
+    test: Callable[[HostLog], Awaitable[None]]
+    """Tests the host, and notes each count. An UnfitError skips the host; an InfraError is
+    journalled."""
     lab: LabIdentity | None = None
     """The identity of the lab that will boot the host, as far as it is known before."""
 
@@ -116,16 +127,10 @@ async def _test(
 ) -> None:
     async with turns:
         try:
-            counted = await subject.test()
+            await subject.test(HostLog(subject.name, write))
+        except JournalError:
+            raise
         except UnfitError as error:
             write(SkipRecord(subject.name, str(error)))
-            return
         except InfraError as error:
             write(failure_record(subject.name, error))
-            return
-    write(HostRecord(counted.facts, subject.name))
-    if counted.lab:
-        write(LabRecord(subject.name, counted.lab))
-    for series in counted.found.series:
-        write(SeriesRecord(subject.name, series))
-    write(SeriesRecord(subject.name, counted.found.control, Role.CONTROL))

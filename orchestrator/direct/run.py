@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.clock import DEFAULT_DEADLINES, Clock, LocalClock
-from orchestrator.direct.answers import ShortAnswerError, collect
+from orchestrator.direct.answers import Counted, ShortAnswerError, collect
 from orchestrator.direct.wanted import DirectTrials
 from orchestrator.errors import InfraError, TransientError, UnfitError, says_no_room
 from orchestrator.findings.series import DirectCounts
@@ -25,6 +25,7 @@ async def run_program(
     program: Path,
     wanted: DirectTrials,
     progress: Callable[[int], None] = lambda done: None,
+    counted: Counted = lambda series, role: None,
     *,
     clock: Clock | None = None,
     within_ns: int = DEFAULT_DEADLINES.direct_news_ns,
@@ -35,6 +36,7 @@ async def run_program(
         program: the path that `build` returned.
         wanted: the trials.
         progress: called now and then with the number of trials done.
+        counted: called with each series as soon as it is counted.
         clock: of this host; by default its own.
         within_ns: how long the next news may take; see `collect`.
 
@@ -52,8 +54,9 @@ async def run_program(
     exiting.add_done_callback(lambda _: output.end())
     try:
         return await collect(
-            output.lines(), wanted, clock or LocalClock(), progress, within_ns=within_ns
-        )
+            output.lines(), wanted, clock or LocalClock(), progress, counted,
+            within_ns=within_ns,
+        )  # fmt: skip
     except ShortAnswerError as error:
         end = await exiting
         words = "\n".join(

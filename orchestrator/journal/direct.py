@@ -1,9 +1,9 @@
 """Folds the records of a direct test of KVM_SET_LAPIC.
 
 The journal of a direct test begins with a `direct` record, and with a `lab` record for each
-host that a lab is to boot. Each tested host then has a `host` record with its facts, another
-`lab` record, one `series` record for each restored current count, and one in the role
-`control`. A `verdict` record ends it.
+host that a lab is to boot. Each tested host then has a `host` record with its facts, one `series`
+record for each restored current count as soon as it is counted, one in the role `control`, and
+another `lab` record. A `verdict` record ends it.
 """
 
 from collections.abc import Iterable

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from orchestrator.direct.answers import collect
-from orchestrator.direct.hosts import Counted, Subject, run_direct
+from orchestrator.direct.answers import Counted, collect
+from orchestrator.direct.hosts import HostLog, Subject, run_direct
 from orchestrator.direct.program import build
 from orchestrator.direct.wanted import DirectTrials
 from orchestrator.direct.witness import WITNESS
@@ -25,14 +25,15 @@ from orchestrator.verdict.direct import DirectResult
 PROGRAM = "bin/probe"
 
 
-#: Gives, for as long as its context lasts, a function that hears how much of how much is done.
-Bar = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
+#: Takes the name of an arm and the number of its trials; gives, for as long as its context
+#: lasts, a function that hears how many are done.
+Bar = Callable[[str, int], contextlib.AbstractContextManager[Callable[[int], None]]]
 
 
 @contextlib.contextmanager
-def no_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+def no_bar(arm: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show no progress."""
-    yield lambda done, total: None
+    yield lambda done: None
 
 
 def direct_parts(bochs: Bochs) -> LabParts:
@@ -46,7 +47,10 @@ def direct_parts(bochs: Bochs) -> LabParts:
 
 
 async def count_in_lab(
-    host: LabHost, wanted: DirectTrials, progress: Callable[[int], None] = lambda done: None
+    host: LabHost,
+    wanted: DirectTrials,
+    progress: Callable[[int], None] = lambda done: None,
+    counted: Counted = lambda series, role: None,
 ) -> DirectCounts:
     """Run the direct test in a booted lab.
 
@@ -54,6 +58,7 @@ async def count_in_lab(
         host: a lab made of `direct_parts`.
         wanted: the trials.
         progress: called with the number of trials done.
+        counted: called with each series as soon as it is counted.
 
     Raises:
         LabError: the program failed, or the lab ended.
@@ -62,8 +67,9 @@ async def count_in_lab(
     """
     async with contextlib.aclosing(host.run([f"/{PROGRAM}", *wanted.arguments])) as lines:
         return await collect(
-            lines, wanted, host.clock, progress, within_ns=host.deadlines.direct_news_ns
-        )
+            lines, wanted, host.clock, progress, counted,
+            within_ns=host.deadlines.direct_news_ns,
+        )  # fmt: skip
 
 
 async def ask_in_lab(host: Host) -> DirectCounts:
@@ -123,11 +129,11 @@ async def run_direct_in_labs(
         )  # fmt: skip
 
 
-async def _test(labs: Labs, arm: Arm, wanted: DirectTrials, bar: Bar) -> Counted:
+async def _test(labs: Labs, arm: Arm, wanted: DirectTrials, bar: Bar, log: HostLog) -> None:
     """Test one arm."""
     arm_host = ArmHost(labs, arm)
     async with arm_host.open() as host:
-        with bar(f"{arm.name}: {wanted.total} trials") as progress:
-            found = await count_in_lab(host, wanted, lambda done: progress(done, wanted.total))
-        facts = host.facts
-    return Counted(facts, found, arm_host.identity())
+        log.came_up(host.facts)
+        with bar(arm.name, wanted.total) as progress:
+            await count_in_lab(host, wanted, progress, log.counted)
+    log.identified(arm_host.identity())

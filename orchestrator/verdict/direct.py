@@ -118,7 +118,9 @@ def _judge_host(name: str, host: TestedHost, state: DirectState) -> HostResult:
     if host.skipped is not None and not series:
         verdict, why = Verdict.SKIPPED, host.skipped
     elif control is None:
-        verdict, why = Verdict.INCONCLUSIVE, host.failure or "the test was interrupted"
+        ended = host.failure or "the test was interrupted"
+        lost = shown(host.series)
+        verdict, why = Verdict.INCONCLUSIVE, f"{ended}; until then, lost {lost}" if lost else ended
     else:
         verdict, why = direct_verdict(series, control, exposed, state.mode)
     return HostResult(

@@ -88,3 +88,24 @@ def test_an_ended_probe_leaves_no_process(
         process.communicate(timeout=20)
     assert process.returncode == (130 if how is signal.SIGINT else -how)
     assert wait_until(lambda: not marked_processes(nothing_left_behind), 10)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_interrupted_probe_shows_what_it_has_counted(
+    losttick: Run, kvm: Accel, tmp_path: Path, as_json: bool
+) -> None:
+    args = ["--trials", "50000000", "--tmcct", "1000000", "--tmcct", "0", "--out=out"]
+    journal = tmp_path / "out" / "journal.jsonl"
+    with started("probe", *args, *(["--json"] if as_json else []), cwd=tmp_path) as process:
+        assert wait_until(lambda: journal.exists() and '"series"' in journal.read_text(), 60)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    (counts,) = [line for line in errors.splitlines() if line.startswith("this host: 1000/")]
+    assert " of 1000 lost at TMCCT 1000000 ns" in counts
+    assert "journal so far: out/journal.jsonl; results so far: losttick show out\n" in errors
+    assert not as_json or json.loads(said) == {"verdict": None, "error": "interrupted"}
+    shown = losttick("show", "out")
+    assert shown.returncode == 6
+    assert "1000000 ns" in shown.stdout
+    assert "a signal stopped it" in shown.stdout

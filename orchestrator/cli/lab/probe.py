@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.direct_progress import DirectProgress
 from orchestrator.cli.direct_table import print_direct
 from orchestrator.cli.exits import ExitCode, FailOn, errors_to_exits, result_exit, run_async
 from orchestrator.cli.lab.choices import (
@@ -109,10 +110,11 @@ async def _probe(wanted: _Wanted, parallel: int, out: Path | None, *, as_json: b
         bochs = await emulator(show)
         show.say("fetching kernels")
         arms = await in_thread(_arms, wanted, on_loop(show.say))
-        with cut_short(lambda: None, folder, wanted.reports):
+        progress = DirectProgress(show)
+        with cut_short(lambda: progress.cut_short(folder), folder, wanted.reports):
             result = await run_direct_in_labs(
                 arms, wanted.direct, wanted.confidence, folder,
-                bochs=bochs, parallel=parallel, bar=show.bar, say=show.say,
+                bochs=bochs, parallel=parallel, bar=progress.bar, say=show.say,
                 shared_out=wanted.shared_out,
             )  # fmt: skip
     if as_json:

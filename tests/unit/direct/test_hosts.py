@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from orchestrator.cli.app import whole_app
 from orchestrator.cli.direct_table import print_direct
 from orchestrator.cli.screen import Screen
-from orchestrator.direct.hosts import Counted, Subject, run_direct
-from orchestrator.direct.run import DirectCounts
+from orchestrator.direct.hosts import HostLog, Subject, run_direct
 from orchestrator.errors import InfraError, LosttickError, TransientError, UnfitError
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
+from orchestrator.journal.trial_record import Role
 from orchestrator.process.supervised import ProcessStartError
 from orchestrator.results.direct import direct_summary, read_direct_result
 from orchestrator.results.exit_code import result_exit
@@ -32,18 +32,20 @@ CONTROL = Series(0, 5, 5, 0, 0, 1.0)
 TMCCTS = (0, 1, 100, 1_000, 10_000, 100_000, 1_000_000)
 
 
-def counted(lost: int, lab: LabIdentity | None = None) -> Callable[[], Awaitable[Counted]]:
-    async def test() -> Counted:
-        series = tuple(  # what expires inside the call is lost
-            Series(tmcct, 100, lost * (tmcct <= 1000), 0, 20, 1.0) for tmcct in TMCCTS
-        )
-        return Counted(FACTS, DirectCounts(series, CONTROL), lab)
+def counted(lost: int, lab: LabIdentity | None = None) -> Callable[[HostLog], Awaitable[None]]:
+    async def test(log: HostLog) -> None:
+        log.came_up(FACTS)
+        for tmcct in TMCCTS:  # what expires inside the call is lost
+            log.counted(Series(tmcct, 100, lost * (tmcct <= 1000), 0, 20, 1.0))
+        log.counted(CONTROL, Role.CONTROL)
+        if lab:
+            log.identified(lab)
 
     return test
 
 
-def failing(error: Exception) -> Callable[[], Awaitable[Counted]]:
-    async def test() -> Counted:
+def failing(error: Exception) -> Callable[[HostLog], Awaitable[None]]:
+    async def test(log: HostLog) -> None:
         raise error
 
     return test
@@ -56,8 +58,10 @@ def shown(result: DirectResult, width: int) -> str:
 
 
 async def test_a_series_may_take_no_time_that_its_clock_shows(tmp_path: Path) -> None:
-    async def test() -> Counted:
-        return Counted(FACTS, DirectCounts((Series(0, 1, 0, 0, 20, 0.0),), CONTROL))
+    async def test(log: HostLog) -> None:
+        log.came_up(FACTS)
+        log.counted(Series(0, 1, 0, 0, 20, 0.0))
+        log.counted(CONTROL, Role.CONTROL)
 
     text = shown(await run_direct([Subject("this host", test)], 0.95, tmp_path), 80)
     (row,) = [line.split() for line in text.splitlines() if line.strip().startswith("0 ns")]
@@ -117,10 +121,9 @@ async def test_trouble_that_may_pass_is_inconclusive(
 async def test_an_interrupted_test_says_so(tmp_path: Path) -> None:
     reached = asyncio.Event()
 
-    async def endless() -> Counted:
+    async def endless(log: HostLog) -> None:
         reached.set()
         await asyncio.Event().wait()
-        raise AssertionError
 
     task = asyncio.create_task(run_direct([Subject("a", endless)], 0.95, tmp_path))
     await reached.wait()
@@ -133,12 +136,44 @@ async def test_an_interrupted_test_says_so(tmp_path: Path) -> None:
     assert "The test has not ended: a signal stopped it." in shown(result, 80)
 
 
+@pytest.mark.parametrize("lost", [0, 100])
+@pytest.mark.parametrize("fails", [True, False])
+async def test_what_was_counted_until_the_end_is_kept(
+    tmp_path: Path, lost: int, *, fails: bool
+) -> None:
+    """Of two hosts side by side, whether a signal ends the test or an error that of one host."""
+    reached = asyncio.Event()
+
+    async def partly(log: HostLog) -> None:
+        log.came_up(FACTS)
+        log.counted(Series(0, 100, lost, 0, 20, 1.0))
+        reached.set()
+        if fails:
+            raise InfraError("it stalled")
+        await asyncio.Event().wait()
+
+    subjects = [Subject("a", counted(0)), Subject("b", partly)]
+    task = asyncio.create_task(run_direct(subjects, 0.95, tmp_path, parallel=2))
+    await reached.wait()
+    if not fails:
+        task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    whole, part = read_direct_result(tmp_path).hosts
+    assert (whole.verdict, len(whole.series)) == (Verdict.CLEAN, len(TMCCTS))
+    assert part.verdict is Verdict.INCONCLUSIVE, "its control is missing"
+    assert [(each.series.trials, each.series.lost) for each in part.series] == [(100, lost)]
+    assert ("; until then, lost 100 of 100 at TMCCT 0 ns" in part.why) is bool(lost)
+    text = CliRunner().invoke(whole_app(), ["show", str(tmp_path)], env={"COLUMNS": "80"}).stdout
+    rows = [line.split() for line in text.splitlines()]
+    assert ["0", "ns", "100", str(lost)] in [row[:4] for row in rows]
+
+
 @pytest.mark.parametrize("fails", [True, False])
 async def test_a_known_arm_is_never_the_answer(tmp_path: Path, *, fails: bool) -> None:
     """The untouched kernel is the question, even if its lab fails or is not reached."""
     reached = asyncio.Event()
 
-    async def question() -> Counted:
+    async def question(log: HostLog) -> None:
         reached.set()
         if not fails:
             await asyncio.Event().wait()

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator.direct.hosts import Counted, Subject, run_direct
+from orchestrator.direct.hosts import HostLog, Subject, run_direct
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.findings.series import DirectCounts, Series
+from orchestrator.findings.series import Series
 from orchestrator.journal.line import encode
 from orchestrator.journal.records import LabRecord
+from orchestrator.journal.trial_record import Role
 from orchestrator.lab.plan import lab_plan
 from orchestrator.plan.load import build_plan, load_plan
 from orchestrator.plan.plan import Plan
@@ -122,9 +123,10 @@ def test_a_plan_that_is_too_long_for_a_page_is_not_cut(tmp_path: Path) -> None:
     ],
 )
 async def test_a_direct_test(confidence: float, period_ns: int, words: str, tmp_path: Path) -> None:
-    async def count() -> Counted:
-        series = Series(0, 100, 0, 100, 20, 1.0)
-        return Counted(FACTS, DirectCounts((series,), Series(0, 5, 5, 0, 0, 1.0)))
+    async def count(log: HostLog) -> None:
+        log.came_up(FACTS)
+        log.counted(Series(0, 100, 0, 100, 20, 1.0))
+        log.counted(Series(0, 5, 5, 0, 0, 1.0), Role.CONTROL)
 
     subjects = [Subject("this host", count)]
     await run_direct(subjects, confidence, tmp_path, period_ns=period_ns)

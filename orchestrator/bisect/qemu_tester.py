@@ -50,6 +50,7 @@ class QemuTester:
     confidence: float = 0.95
     _pace: Pace = field(default_factory=lambda: Pace(Cost(8.0, 0.1)))
     _runs: Runs = field(init=False)
+    _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Prepare for the first run."""
@@ -104,7 +105,9 @@ class QemuTester:
         folder = self._runs.folder(str(path))
         self.say(f"{candidate.name}: up to {loads} loads")
         try:
-            async with LocalQemus(plan.qemus, qemu_user=self.qemu_user) as qemus:
+            async with LocalQemus(
+                plan.qemus, qemu_user=self.qemu_user, say=self._say_once
+            ) as qemus:
                 host = await qemus.first()
                 ready_s = time.monotonic()
                 result = await run_plan(
@@ -118,6 +121,12 @@ class QemuTester:
             self._runs.tested(candidate.name, signature)
             self._pace.add(ready_s - began_s, told.loads, seconds)
         return told
+
+    def _say_once(self, note: str) -> None:
+        """Say what is so of each candidate, and was perhaps said of one before."""
+        if note not in self._said:
+            self._said.add(note)
+            self.say(note)
 
     async def close(self) -> None:
         """Do nothing: a QEMU ends with its test."""

@@ -133,7 +133,7 @@ class Work:
             return
         async with contextlib.AsyncExitStack() as ending:
             folder = ending.enter_context(out_folder(self.out, shared=self.shared_out))
-            qemus = LocalQemus(planned.plan.qemus, qemu_user=self.qemu_user)
+            qemus = LocalQemus(planned.plan.qemus, qemu_user=self.qemu_user, say=say)
             await ending.enter_async_context(qemus)
             test: _KernelTest | None = _KernelTest(planned, qemus, folder)
             try:

@@ -114,11 +114,9 @@ async def _run(wanted: ArmsWanted, out: Path, arms: Sequence[_ArmRun]) -> None:
     goals = first.plan.limits
     names = [name for arm in arms for name in arm.plan.qemus]
     with Show(goals.confidence) as show, said_if_cut_short(show, out, folders):
-        async with LocalQemus(names, wanted.deadlines, wanted.qemu_user) as qemus:
+        async with LocalQemus(names, wanted.deadlines, wanted.qemu_user, show.say) as qemus:
             hosts = {arm.name: await qemus.host(arm.plan.qemus[0]) for arm in arms}
             host = hosts[first.name]
-            if why := host.user.why_root:
-                show.say(f"QEMU runs as root, as {why}")
             before = first.state
             auto = before.auto if before else open_accel(first.plan, host.facts, show.say)
             left = [arm for arm in arms if not arm.finished]

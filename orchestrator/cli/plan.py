@@ -13,7 +13,7 @@ from orchestrator.cli.exits import ExitCode, errors_to_exits, gravest, run_async
 from orchestrator.cli.options import AsJson, QemuUser
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
-from orchestrator.cli.text import Styled, duration, print_json
+from orchestrator.cli.text import Styled, duration, print_json, say
 from orchestrator.host.qemus import LocalQemus
 from orchestrator.plan.cost import expected_s
 from orchestrator.plan.load import load_plan
@@ -48,7 +48,7 @@ def show(
 
 
 async def _show(plan: Plan, qemu_user: str | None, *, as_json: bool) -> ExitCode:
-    async with LocalQemus(plan.qemus, qemu_user=qemu_user) as qemus:
+    async with LocalQemus(plan.qemus, qemu_user=qemu_user, say=say) as qemus:
         return await _show_on(qemus, plan, as_json=as_json)
 
 

@@ -101,10 +101,10 @@ class Work:
         ):
             assert folder is not None
             with cut_short(lambda: show.cut_short(folder, resumable=True), folder, reports):
-                async with LocalQemus(plan.qemus, asked.deadlines, asked.qemu_user) as qemus:
+                async with LocalQemus(
+                    plan.qemus, asked.deadlines, asked.qemu_user, show.say
+                ) as qemus:
                     host = await qemus.first()
-                    if why := host.user.why_root:
-                        show.say(f"QEMU runs as root, as {why}")
                     auto = resumed.auto if resumed else open_accel(plan, host.facts, show.say)
                     result = await run_plan(
                         host, plan, auto, folder, with_status(progress),

@@ -44,6 +44,11 @@ class QemuUser:
     why_root: str = ""
     """Why QEMU runs as root though nobody asked for it; empty if it does not."""
 
+    @property
+    def note(self) -> str:
+        """What a person must know of this; empty if nothing."""
+        return f"QEMU runs as root, as {self.why_root}" if self.why_root else ""
+
 
 async def choose_user(
     wanted: str | None, program: Sequence[str], environment: Mapping[str, str]

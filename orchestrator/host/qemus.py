@@ -26,6 +26,7 @@ class LocalQemus:
         names: Sequence[str],
         deadlines: Deadlines = DEFAULT_DEADLINES,
         qemu_user: str | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Note the names; nothing is started.
 
@@ -33,10 +34,14 @@ class LocalQemus:
             names: paths, or names on PATH.
             deadlines: how long each kind of step may take.
             qemu_user: the user as whom the QEMUs run; see `open_host`.
+            say: is told, once for each reason, that a QEMU runs as root though nobody asked for
+                it.
         """
         self.names = tuple(dict.fromkeys(names))
         self._deadlines = deadlines
         self._user = qemu_user
+        self._say = say
+        self._said: set[str] = set()
         self._open = contextlib.AsyncExitStack()
         self._hosts: dict[str, asyncio.Task[LocalHost]] = {}
 
@@ -65,13 +70,20 @@ class LocalQemus:
             QemuStartError: the binary does not start, or is not QEMU.
         """
         if name not in self._hosts:
-            host = open_host(
-                None if name == DEFAULT_QEMU else name,
-                deadlines=self._deadlines,
-                qemu_user=self._user,
-            )
-            self._hosts[name] = asyncio.create_task(self._open.enter_async_context(host))
+            self._hosts[name] = asyncio.create_task(self._opened(name))
         return await asyncio.shield(self._hosts[name])
+
+    async def _opened(self, name: str) -> LocalHost:
+        opening = open_host(
+            None if name == DEFAULT_QEMU else name,
+            deadlines=self._deadlines,
+            qemu_user=self._user,
+        )
+        host = await self._open.enter_async_context(opening)
+        if (note := host.user.note) and note not in self._said:
+            self._said.add(note)
+            self._say(note)
+        return host
 
     async def first(self) -> LocalHost:
         """Return the host of the first QEMU that is there and answers.

@@ -1,5 +1,6 @@
 """What the tests of a session share: a loop, and this computer with its QEMU."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
@@ -31,6 +32,7 @@ class Session:
         """The folder for artefacts that the user named; None for a temporary one."""
         self.told: set[str] = set()
         """Names of the properties that were added to the suite."""
+        self._config = config
         self.loop = LoopThread()
         config.add_cleanup(self.loop.close)
         self._must_run = bool(config.getoption("--losttick-must-run"))
@@ -45,6 +47,8 @@ class Session:
         if self._host is None and self._no_host is None:
             try:
                 self._host = self.loop.run(self._open())
+                if note := self._host.user.note:
+                    _warn(self._config, note)
             except LosttickError as error:
                 self._no_host = error
         if self._host is not None:
@@ -112,3 +116,16 @@ class Session:
 def _kvm_words(facts: HostFacts, error: KvmMissingError) -> str:
     """Return why there is no KVM, as doctor says it; the QEMU may also be without it."""
     return str(error) if facts.kvm_device == USABLE else kvm_finding(facts).in_words
+
+
+def _warn(config: pytest.Config, note: str) -> None:
+    """Have pytest's summary show a note. It is no warning that a project's filters make an error.
+
+    With pytest-xdist, the workers hand what they hear so to the summary.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.warn(pytest.PytestWarning(f"losttick: {note}"), stacklevel=1)
+    (warning,) = caught
+    heard = {"warning_message": warning, "when": "runtest", "nodeid": "", "location": None}
+    config.hook.pytest_warning_recorded.call_historic(kwargs=heard)

@@ -51,7 +51,9 @@ class _Campaign:
         async with contextlib.AsyncExitStack() as stack:
             if here:
                 await stack.enter_async_context(turn())
-            qemus = await stack.enter_async_context(LocalQemus(self.plan.qemus))
+            qemus = await stack.enter_async_context(
+                LocalQemus(self.plan.qemus, say=self.notes.noted)
+            )
             return await run_plan(
                 self.host, self.plan, self.auto, self.folder, self.notes,
                 qemus=self._opener(qemus) if here else None,

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ from orchestrator.android.sdk import Sdk
 from orchestrator.android.session import Aims, examine_running, examine_started
 from orchestrator.host.facts import HostFacts
 from orchestrator.host.local_facts import read_facts
+from orchestrator.host.qemu_binary import DEFAULT_QEMU
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.trees import unpack
 from orchestrator.vm.config import Accel
@@ -505,3 +507,24 @@ def test_an_end_with_json_tells_a_person(
     assert process.returncode == 130
     assert json.loads(said) == {"verdict": None, "error": "interrupted"}
     assert "did not freeze in 1 load" in " ".join(errors.split())
+
+
+@pytest.mark.thorough
+def test_a_qemu_that_runs_as_root_is_told_of(
+    use: Callable[..., Behaviour],
+    losttick: Callable[..., "subprocess.CompletedProcess[str]"],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kvm: Accel,
+) -> None:
+    """The QEMU of the kernel's test is in a folder that only root may enter."""
+    if os.geteuid() != 0:
+        not_applicable("only root runs QEMU as another user")
+    use(accel=kvm, dies_at="start")
+    found = shutil.which(DEFAULT_QEMU)
+    assert found is not None
+    (tmp_path / "closed").mkdir(mode=0o700)
+    (tmp_path / "closed" / DEFAULT_QEMU).symlink_to(found)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'closed'}:{os.environ['PATH']}")
+    done = losttick("android", "--avd", "phone", "--kernel-seconds", "1")
+    assert done.stderr.count("QEMU runs as root, as only root may run") == 1

@@ -1,7 +1,11 @@
 """The folder of a fleet: the file it was begun with, its plan, its log and its runs."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from orchestrator.journal.out_folder import OutFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +45,16 @@ class FleetFolder:
     def output(self, task: str) -> Path:
         """Return the file with what losttick and the engine printed for a task."""
         return self.path / "output" / f"{task}.txt"
+
+    @contextlib.contextmanager
+    def held(self, name: str) -> Iterator[OutFolder]:
+        """Hold a folder in it open, made if it is missing.
+
+        Whose the fleet's folder may be was decided when its log was opened. If other users can
+        write to it, they may have put links there: none is followed.
+
+        Raises:
+            OSError: it can't be made or opened, or is a link.
+        """
+        with OutFolder(self.path, make=True, shared=True) as fleet, fleet.folder(name) as below:
+            yield below

@@ -18,6 +18,7 @@ from types import TracebackType
 from orchestrator.errors import InputError
 from orchestrator.journal.owners import is_trusted, other_writers, user_name
 from orchestrator.process.folder import Disk, disk_of
+from orchestrator.process.whole_file import write_whole
 
 #: Links on the way to a folder that are followed; the kernel follows as many.
 _MAX_LINKS = 40
@@ -112,6 +113,14 @@ class OutFolder:
         """
         with os.fdopen(self.create(name), "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
+
+    def replace(self, name: str, text: str) -> None:
+        """Write a file, whole or not at all. What has the name is replaced, be it a link.
+
+        Raises:
+            OSError: it can't be written. What has the name is as it was.
+        """
+        write_whole(self._fd, name, text.encode("utf-8", "surrogateescape"), self._file_mode)
 
     def folder(self, name: str, *, new: bool = False) -> "OutFolder":
         """Open a folder in this one, and make it where it is missing.

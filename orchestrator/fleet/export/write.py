@@ -1,5 +1,6 @@
 """Writes the files of an export."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,8 +32,8 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
             path.parent.mkdir(exist_ok=True)
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
-            if text.startswith("#!"):
-                path.chmod(0o755)
+                if text.startswith("#!"):
+                    os.fchmod(file.fileno(), 0o755)
     except OSError as error:
         raise ExportError(
             f"exporting to {folder}: {error.strerror}. Name another folder with --out."

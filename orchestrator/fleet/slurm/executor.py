@@ -289,7 +289,8 @@ def _prepare(folder: FleetFolder) -> str:
     """
     try:
         for place in (folder.output("x").parent, folder.run("x").parent):
-            place.mkdir(parents=True, exist_ok=True)
+            with folder.held(place.name):
+                pass  # Slurm writes there itself
         return make_identity(folder)
     except OSError as error:
         told = f"preparing {folder.path}: {error.strerror}. Make room there, or let it be written"

@@ -5,7 +5,6 @@ differ in both, so each has a job of its own. Tasks for which Slurm chooses a no
 """
 
 import math
-import os
 import re
 import secrets
 import shlex
@@ -102,10 +101,8 @@ def make_identity(folder: FleetFolder) -> str:
     """
     if kept := identity(folder):
         return kept
-    folder.scripts.mkdir(parents=True, exist_ok=True)
-    draft = folder.scripts / f".identity-{os.getpid()}"
-    draft.write_text(secrets.token_hex(6) + "\n", "ascii")
-    draft.replace(folder.scripts / "identity")
+    with folder.held(folder.scripts.name) as held:
+        held.replace("identity", secrets.token_hex(6) + "\n")
     made = identity(folder)
     assert made is not None
     return made
@@ -236,9 +233,6 @@ def _ranges(indices: Sequence[int]) -> str:
 
 def write_script(text: str, batch: Batch, folder: FleetFolder) -> Path:
     """Write a batch script into the fleet's folder, and return its path."""
-    folder.scripts.mkdir(parents=True, exist_ok=True)
-    path = folder.scripts / batch.name
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
-    draft.write_text(text)
-    draft.replace(path)
-    return path
+    with folder.held(folder.scripts.name) as held:
+        held.replace(batch.name, text)
+    return folder.scripts / batch.name

@@ -10,7 +10,7 @@ from orchestrator.fleet.believed import believed, run_that_ended
 from orchestrator.fleet.body import command
 from orchestrator.fleet.executor import Seen, TaskState
 from orchestrator.fleet.ssh import watch
-from orchestrator.fleet.ssh.bring import bring
+from orchestrator.fleet.ssh.bring import BringError, bring
 from orchestrator.fleet.ssh.connection import Connection, HostError
 from orchestrator.fleet.ssh.install import install
 from orchestrator.fleet.ssh.reply import (
@@ -147,8 +147,11 @@ class Job:
         to = setting.folder.run(task.id)
         left_out = await bring(connection, place, to)
         output = setting.folder.output(task.id)
-        output.parent.mkdir(exist_ok=True, parents=True)
-        output.write_text(printable(state.tail) + "\n")
+        try:
+            with setting.folder.held(output.parent.name) as held:
+                held.replace(output.name, printable(state.tail) + "\n")
+        except OSError as error:
+            raise BringError(f"writing {output}: {error.strerror}") from error
         said = state.last_words or one_line(state.ended.why) or f"exit code {code}"
         run = await in_thread(run_that_ended, to)
         if run is not None:

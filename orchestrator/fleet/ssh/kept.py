@@ -1,6 +1,6 @@
 """Facts kept in the fleet's folder, so that another `fleet resume` finds everything again."""
 
-import os
+import contextlib
 import re
 import secrets
 from typing import TypeVar
@@ -10,6 +10,9 @@ from pydantic import ConfigDict, ValidationError
 from orchestrator.errors import InfraError
 from orchestrator.fleet.folder import FleetFolder
 from orchestrator.plan.strict import Strict
+
+#: The folder of these files, in the fleet's.
+_FOLDER = "ssh"
 
 #: The name of a fleet on its hosts.
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -46,9 +49,8 @@ class Kept:
         Raises:
             KeptError: they can't be written.
         """
-        self._path = folder.path / "ssh"
+        self._folder, self._path = folder, folder.path / _FOLDER
         try:
-            self._path.mkdir(exist_ok=True, mode=0o700)
             if not (self._path / "id").exists():
                 self._write("id", secrets.token_hex(8))
             #: The name of this fleet on its hosts. Another fleet of the same folder has another.
@@ -77,8 +79,17 @@ class Kept:
         self._write(f"{host}.home", home.model_dump_json())
 
     def is_home(self, host: str) -> None:
-        """Keep that a host runs what it ran before us."""
-        (self._path / f"{host}.home").unlink(missing_ok=True)
+        """Keep that a host runs what it ran before us.
+
+        Raises:
+            KeptError: that can't be kept.
+        """
+        name = f"{host}.home"
+        try:
+            with self._folder.held(_FOLDER) as held, contextlib.suppress(FileNotFoundError):
+                held.remove(name)
+        except OSError as error:
+            raise KeptError(f"removing {self._path / name}: {error.strerror}") from error
 
     def over(self, task: str) -> tuple[int, str] | None:
         """Return the exit code of a task whose run was brought, and words; None if it was not."""
@@ -90,13 +101,9 @@ class Kept:
         self._write(f"{task}.over", _Over(exit_code=exit_code, why=why).model_dump_json())
 
     def _write(self, name: str, text: str) -> None:
-        new = self._path / f".{name}.new"
         try:
-            with new.open("w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._path / name)
+            with self._folder.held(_FOLDER) as held:
+                held.replace(name, text)
         except OSError as error:
             raise KeptError(f"writing to {self._path / name}: {error.strerror}") from error
 

@@ -1,5 +1,6 @@
 """What the history keeps of a run, computed from its journal."""
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from typing import Any
 
 from orchestrator.findings.outcome import TICKED, Outcome
 from orchestrator.host.facts import HostFacts
+from orchestrator.journal.out_folder import OutFolder
 from orchestrator.results.comparison.arm import NoArmError, arm_of
 from orchestrator.results.direct import is_direct
 from orchestrator.results.history.packed import pack
@@ -99,12 +101,9 @@ def keep_about(folder: Path, about: About) -> None:
     known = _known(folder)
     labels = list(dict.fromkeys((*known.labels, *about.labels)))
     text = json.dumps({"labels": labels, "host": about.host or known.host}, indent=1)
-    new = folder / f".{ABOUT}.new"
-    try:
-        new.write_text(text + "\n")
-        new.replace(folder / ABOUT)
-    except OSError:
-        return
+    # Who can write to the folder may have put a link there.
+    with contextlib.suppress(OSError), OutFolder(folder, shared=True) as held:
+        held.replace(ABOUT, text + "\n")
 
 
 def _known(folder: Path) -> About:

@@ -1,20 +1,16 @@
 """The file of an output: written whole, or not at all.
 
-The output is written into a new file, which then takes the target's name. Whoever reads the
-target meanwhile reads the file of before, and a full disk leaves that file as it was. The new file
-has no name until it is whole, so that a kill leaves nothing of it. A device, a FIFO or a descriptor
-such as /dev/fd/3 is written to directly.
+A device, a FIFO or a descriptor such as /dev/fd/3 is written to directly.
 """
 
-import contextlib
 import errno
 import os
-import secrets
 import stat
 from pathlib import Path
 
 from orchestrator.errors import InfraError, says_no_room
 from orchestrator.journal.owners import is_trusted, user_name
+from orchestrator.process.whole_file import write_whole
 from orchestrator.process.write_all import write_all
 from orchestrator.results.outputs.output import OutputError
 
@@ -23,8 +19,6 @@ _LIVE = (Path("/dev"), Path("/proc"))
 
 #: A folder of files all the same: a tmpfs.
 _FILES = Path("/dev/shm")
-
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class TargetError(InfraError):
@@ -99,32 +93,11 @@ def _replace(place: Path, before: os.stat_result | None, data: bytes) -> None:
     Raises:
         OSError: it can't be written. The old file is as it was, and nothing else is left.
     """
-    new = place.with_name(f".{place.name[:100]}.{secrets.token_hex(6)}")
-    nameless = _nameless(place.parent)
-    fd = os.open(new, _NEW, 0o666) if nameless is None else nameless
+    folder = os.open(place.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        try:
-            if before:
-                os.fchmod(fd, stat.S_IMODE(before.st_mode))
-            write_all(fd, data)
-            os.fsync(fd)
-            if nameless is not None:
-                os.link(f"/proc/self/fd/{fd}", new, src_dir_fd=fd)  # linkat(2) shows this way
-        finally:
-            os.close(fd)
-        new.replace(place)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            new.unlink()
-        raise
-
-
-def _nameless(folder: Path) -> int | None:
-    """Open a new file that has no name in its folder; None where there are no such files."""
-    try:
-        return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
-    except OSError:
-        return None  # if nothing at all can be written there, a file with a name says why
+        write_whole(folder, place.name, data, stat.S_IMODE(before.st_mode) if before else None)
+    finally:
+        os.close(folder)
 
 
 def _write_through(place: Path, data: bytes) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.results.outputs import target as target_module
+from orchestrator.process import whole_file
 from orchestrator.results.outputs.output import OutputError
 from orchestrator.results.outputs.target import TargetError, check_target, write_target
 from tests.support.needs import Need, lacking
@@ -78,10 +78,10 @@ def test_a_kill_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
 def test_where_each_new_file_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on NFS."""
 
-    def nowhere(folder: Path) -> int | None:
+    def nowhere(folder: int) -> int | None:
         return None
 
-    monkeypatch.setattr(target_module, "_nameless", nowhere)
+    monkeypatch.setattr(whole_file, "_nameless", nowhere)
     for data in (b"old", DATA):
         write_target(tmp_path / "new", data)
         assert (tmp_path / "new").read_bytes() == data

@@ -24,6 +24,7 @@ from orchestrator.results.history.place import HistoryError, default_database
 from orchestrator.results.history.schema import METADATA
 from orchestrator.results.history.store import History, open_history
 from orchestrator.testing import FACTS
+from tests.support.foreign_user import OtherUser
 from tests.support.golden_reports import laid
 from tests.support.made_history import WRITER, add, make_first_tables, night, opened
 from tests.support.made_runs import FULL, TICK, losing, other
@@ -114,6 +115,18 @@ def test_a_host_key_does_not_change_with_what_a_kernel_says_of_its_clock() -> No
     assert host_key("m" * 64, FACTS) == host_key("m" * 64, other(cpu="X @ 2.4GHz", kernel="9"))
     assert host_key("m" * 64, FACTS) != host_key("n" * 64, FACTS)
     assert host_key("m" * 64, FACTS) != host_key("m" * 64, other(family_model_stepping="6.1.1"))
+
+
+@pytest.mark.parametrize("name", [ABOUT, f".{ABOUT}.new"])
+def test_labels_are_not_written_through_a_planted_link(
+    other_user: OtherUser, tmp_path: Path, name: str
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    other_user.sh(f"ln -s {precious} {name}")
+    keep_about(other_user.home, About(("nightly",), "lab7"))
+    assert precious.read_text() == "precious"
+    assert "nightly" in (other_user.home / ABOUT).read_text()
 
 
 def test_labels_and_host_stay_with_the_folder(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.errors import InputError
+from orchestrator.journal.append import ForeignFileError, open_to_append
+from orchestrator.journal.way import ForeignLinkError
 
 #: Bytes of lines that wait for a reader.
 ROOM = 1 << 20
@@ -26,7 +28,11 @@ SETTLE_S = 1.0
 
 _LEFT_OUT = b'{"event": "left_out", "events":'
 
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+#: What to do where another user could choose the file.
+_REMEDY = (
+    "Name a file of your own, in a folder that only you can write to; or let the shell open it: "
+    "--events /dev/fd/3 3>>FILE"
+)
 
 
 class EventsFileError(InputError):
@@ -44,7 +50,7 @@ class EventsFile:
             note: is called, once for each kind of trouble, with words for a person.
 
         Raises:
-            EventsFileError: the file can't be opened.
+            EventsFileError: the file can't be opened, or another user could choose it.
         """
         self._path = path
         self._note = note
@@ -59,6 +65,8 @@ class EventsFile:
             self._open(os.O_CREAT)
         except OSError as error:
             raise EventsFileError(f"opening {path} for events: {error.strerror}") from error
+        except (ForeignFileError, ForeignLinkError) as error:
+            raise EventsFileError(f"opening {path} for events: {error}. {_REMEDY}") from error
         if self._descriptor < 0:
             self._say(
                 f"nobody reads the events in {path} yet. They wait for a reader; what is more than "
@@ -106,14 +114,20 @@ class EventsFile:
         lost = json.loads(line) if line.startswith(_LEFT_OUT) else {}
         self._left_out += lost.get("events", 1)
 
+    def _drop_all(self) -> None:
+        while self._waiting:
+            self._drop_first()
+
     def _open(self, flags: int = 0) -> None:
         """Open the file, unless it is a FIFO without a reader.
 
         Raises:
             OSError: it can't be opened.
+            ForeignFileError: it is another user's file.
+            ForeignLinkError: another user's link leads there.
         """
         try:
-            self._descriptor = os.open(self._path, _FLAGS | flags, 0o644)
+            self._descriptor = open_to_append(self._path, flags)
         except OSError as error:
             if error.errno != errno.ENXIO or not stat.S_ISFIFO(self._path.stat().st_mode):
                 raise
@@ -140,8 +154,12 @@ class EventsFile:
                 self._drop_first()
                 self._begun = False
             self._say(f"the reader of the events in {self._path} went away. They wait for another")
+        except (ForeignFileError, ForeignLinkError) as error:
+            self._drop_all()
+            self._say(f"the events are no longer written to {self._path}: {error}")
         except OSError as error:
-            self._drop_first()
+            if self._waiting:
+                self._drop_first()
             if self._begun:  # a disk that is full may have room again
                 self._waiting.appendleft(b"\n")
                 self._bytes += 1

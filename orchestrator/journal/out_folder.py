@@ -6,25 +6,17 @@ created anew, by its name in a folder that is held open, and never through a lin
 another user can write to is refused, unless the user of losttick allows it.
 """
 
-import contextlib
-import errno
 import fcntl
 import os
 import stat
-from collections import deque
 from pathlib import Path
 from types import TracebackType
 
 from orchestrator.errors import InputError
 from orchestrator.journal.owners import is_trusted, other_writers, user_name
+from orchestrator.journal.way import ForeignLinkError, open_folder
 from orchestrator.process.folder import Disk, disk_of
 from orchestrator.process.whole_file import write_whole
-
-#: Links on the way to a folder that are followed; the kernel follows as many.
-_MAX_LINKS = 40
-
-#: Opens a step on the way to a folder: whatever it is, and without reading it.
-_STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 #: Opens a folder.
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -56,7 +48,14 @@ class OutFolder:
             OutFolderError: another user can write to it, or put a link on the way to it.
         """
         self.path = path
-        self._hold(_walk(path, make=make, shared=shared), shared=shared)
+        try:
+            fd = open_folder(path, make=make, foreign_links=shared)
+        except ForeignLinkError as error:
+            raise OutFolderError(
+                f"writing results to {path}: {error}. Name the folder without it, or allow it with "
+                "--shared-out."
+            ) from error
+        self._hold(fd, shared=shared)
 
     def _hold(self, fd: int, *, shared: bool) -> None:
         """Take over the descriptor of the folder."""
@@ -191,46 +190,3 @@ class OutFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _walk(path: Path, *, make: bool, shared: bool) -> int:
-    """Return the descriptor of a folder, found step by step.
-
-    Raises:
-        OSError: it can't be opened or made.
-        OutFolderError: another user's link is on the way to it.
-    """
-    steps, links = deque(path.parts), 0
-    with contextlib.ExitStack() as opened:
-
-        def open_step(name: str, flags: int, at: int | None = None) -> int:
-            fd = os.open(name, flags, dir_fd=at)
-            opened.callback(os.close, fd)
-            return fd
-
-        at = open_step(".", _STEP)
-        while steps:
-            name = steps.popleft()
-            try:
-                found = open_step(name, _STEP, at)
-            except FileNotFoundError:
-                if not make:
-                    raise
-                with contextlib.suppress(FileExistsError):  # somebody has just made it
-                    os.mkdir(name, 0o700, dir_fd=at)
-                found = open_step(name, _STEP, at)
-            about = os.fstat(found)
-            if not stat.S_ISLNK(about.st_mode):
-                at = found
-                continue
-            if not (shared or is_trusted(about.st_uid)):
-                raise OutFolderError(
-                    f"writing results to {path}: {name!r} on the way there is a symbolic link of "
-                    f"{user_name(about.st_uid)}, who can lead it elsewhere. Name the folder "
-                    "without it, or allow it with --shared-out."
-                )
-            links += 1
-            if links > _MAX_LINKS:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-            steps.extendleft(reversed(Path(os.readlink("", dir_fd=found)).parts))
-        return os.open(".", _FOLDER, dir_fd=at)

@@ -52,6 +52,6 @@ def _group_name(gid: int) -> str:
 
 def _has_list(fd: int) -> bool:
     try:
-        return bool(os.getxattr(fd, _ACCESS_LIST))
+        return bool(os.getxattr(f"/proc/self/fd/{fd}", _ACCESS_LIST))  # one of O_PATH, too
     except OSError:
         return False

@@ -5,6 +5,7 @@ transaction, so that a kill leaves it as it was.
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
+from orchestrator.journal.way import ForeignLinkError, open_folder, place_of
 from orchestrator.results.history.place import HistoryError, HistoryTroubleError
 from orchestrator.results.history.schema import NEWEST, RUNS, VERSION_TABLE
 
@@ -98,7 +100,13 @@ def _url(name: str) -> URL:
     if "://" not in name:
         path = Path(name).expanduser()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(open_folder(path.parent, make=True, foreign_links=False))
+            with place_of(path):
+                pass  # SQLite itself opens it
+        except ForeignLinkError as error:
+            raise HistoryError(
+                f"opening the history {name}: {error}. Name another file with --db."
+            ) from error
         except OSError as error:
             raise HistoryError(
                 f"opening the history {name}: {path.parent}: {error.strerror}. Name another file "

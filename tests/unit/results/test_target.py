@@ -13,7 +13,7 @@ import pytest
 from orchestrator.process import whole_file
 from orchestrator.results.outputs.output import OutputError
 from orchestrator.results.outputs.target import TargetError, check_target, write_target
-from tests.support.needs import Need, lacking
+from tests.support.foreign_user import OtherUser
 from tests.support.small_disk import SmallDisk, small_disk
 
 __all__ = ["small_disk"]
@@ -96,18 +96,25 @@ def test_an_own_link_is_followed(tmp_path: Path) -> None:
     assert (tmp_path / "folder/file").read_bytes() == DATA
 
 
-def test_another_user_s_link_is_refused(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        lacking(Need.ROOT, "only root can give a link away")
-    (tmp_path / "link").symlink_to("file")
-    os.lchown(tmp_path / "link", 65534, 65534)
-    for refused in (
-        lambda: check_target(tmp_path / "link"),
-        lambda: write_target(tmp_path / "link", DATA),
-    ):
-        with pytest.raises(OutputError, match="it is a symbolic link of user nobody"):
+def test_an_own_link_to_what_is_open(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    (tmp_path / "link").symlink_to(f"/dev/fd/{writer}")
+    check_target(tmp_path / "link")
+    write_target(tmp_path / "link", b"data")
+    assert os.read(reader, 100) == b"data"
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("name", ["link", "way/file", "way/new"])
+def test_another_user_s_link_is_refused(other_user: OtherUser, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    other_user.sh(f"ln -s {tmp_path}/file link; ln -s {tmp_path} way")
+    target = other_user.home / name
+    for refused in (lambda: check_target(target), lambda: write_target(target, DATA)):
+        with pytest.raises(OutputError, match=r"'(link|way)' is a symbolic link of user nobody"):
             refused()
-    assert not (tmp_path / "file").exists()
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"file": b"old"}
 
 
 def test_a_fifo_gets_everything_and_needs_a_reader(tmp_path: Path) -> None:

@@ -129,6 +129,18 @@ def test_labels_are_not_written_through_a_planted_link(
     assert "nightly" in (other_user.home / ABOUT).read_text()
 
 
+@pytest.mark.parametrize("name", ["history.sqlite", "way/history.sqlite", "way/new/history.sqlite"])
+def test_a_history_is_not_made_where_another_user_leads(
+    other_user: OtherUser, tmp_path: Path, name: str
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    other_user.sh(f"ln -s {victim} way; ln -s {victim}/planted history.sqlite")
+    with pytest.raises(HistoryError, match="is a symbolic link of user nobody"):
+        open_database(str(other_user.home / name))
+    assert not list(victim.iterdir())
+
+
 def test_labels_and_host_stay_with_the_folder(tmp_path: Path) -> None:
     """So a history that is made anew has them."""
     folder = night(tmp_path, 1, losing(0))

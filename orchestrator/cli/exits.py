@@ -110,7 +110,7 @@ def run_async(start: Callable[[], Coroutine[Any, Any, Code]]) -> Code:
 
     def last_words() -> None:
         _say(_INTERRUPTED, as_json=_AS_JSON.get())
-        end_streams()
+        end_streams(interrupts.LAST_S)
 
     async def main(signals: interrupts.Cancelling) -> Code:
         task = asyncio.current_task()

@@ -7,6 +7,8 @@
 - While an event loop runs, they cancel the command, so that it cleans up and journals that it was
   interrupted. A second signal shortens the time for that. After that time the process ends all
   the same: the supervisors end every program of a losttick that is gone.
+- The time for the readers of what was printed is a part of that: a reader that has stalled
+  keeps no process that was told to end (`end_in_time`). Without a signal it is waited for.
 
 A signal that was ignored when the command began stays ignored, as `nohup` and shells expect.
 
@@ -17,6 +19,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -31,10 +34,52 @@ INTERRUPTED = 130
 #: Longest time that a cancelled command may clean up, in seconds.
 END_S = 4.0
 
+#: Longest time for the last words after that, in seconds. A service manager, and docs/long-runs.md,
+#: count on less than 5 s in all.
+LAST_S = 0.4
+
 #: Longest time that it may go on after a second signal, in seconds.
 SECOND_S = 0.5
 
 _Handler = Callable[[int, FrameType | None], Any]
+
+
+class _Ending:
+    """The time at which a command that was told to end must have ended."""
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+        """On the monotonic clock; None while no signal has come."""
+
+    def begin(self, handler: _Handler, most_s: float) -> None:
+        """Have a handler called when the time is over, or some seconds from now if that is less.
+
+        The handler of a timer runs even if this thread is stuck in a system call.
+        """
+        now = time.monotonic()
+        if self.at is None:
+            self.at = now + END_S
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, max(min(self.at - now, most_s), 0.001))
+
+    def pause(self) -> None:
+        """Let the time go on, but call no handler."""
+        if self.at is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+_ending = _Ending()
+
+
+def end_in_time() -> None:
+    """End the process soon if a signal has told it to end, whatever it waits for from now on."""
+    if _ending.at is not None:
+        _ending.at = max(_ending.at, time.monotonic() + LAST_S)
+        _ending.begin(_leave, END_S + LAST_S)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(INTERRUPTED)
 
 
 def exit_at_once(code: int = INTERRUPTED) -> None:
@@ -63,12 +108,15 @@ def raised() -> Iterator[None]:
     """Let the signals raise KeyboardInterrupt."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        _ending.begin(_leave, END_S)
         raise KeyboardInterrupt(signal.Signals(number).name)
 
+    _ending.at = None  # an earlier command of this process may have got a signal
     before = _handle(interrupt)
     try:
         yield
     finally:
+        _ending.pause()
         _restore(before)
 
 
@@ -100,8 +148,7 @@ class Cancelling:
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        if self._came:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        _ending.pause()
         _restore(self._before)
 
     def _cancel(self, number: int, frame: FrameType | None) -> None:
@@ -109,9 +156,7 @@ class Cancelling:
             self._give_up(number, frame)
             return
         self._came += 1
-        # The timer's handler runs even if the loop is stuck in a system call.
-        signal.signal(signal.SIGALRM, self._give_up)
-        signal.setitimer(signal.ITIMER_REAL, END_S if self._came == 1 else SECOND_S)
+        _ending.begin(self._give_up, END_S if self._came == 1 else SECOND_S)
         if self._came == 1:
             self._stopping()
         with contextlib.suppress(RuntimeError):  # the loop is closed: the task has ended

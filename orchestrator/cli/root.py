@@ -10,7 +10,12 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from orchestrator.cli.commands import LOSTTICK, Group
-from orchestrator.cli.interrupts import INTERRUPTED, exit_at_once, handle_as_python_does
+from orchestrator.cli.interrupts import (
+    INTERRUPTED,
+    end_in_time,
+    exit_at_once,
+    handle_as_python_does,
+)
 from orchestrator.cli.streams import Streams, UnreadError
 from orchestrator.cli.text import say_error
 from orchestrator.results.printable import one_line
@@ -55,6 +60,8 @@ def run_root() -> None:
     except BaseException as error:
         code = _failed(error)
     exit_at_once()
+    if not streams.embedded:
+        end_in_time()
     code = _for_git(_deliver(streams, code), args)
     streams.give_back()
     if streams.embedded:

@@ -308,11 +308,14 @@ class Streams:
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
 
 
-def end_streams() -> None:
-    """Write what was printed, as far as that goes: the process is about to end."""
+def end_streams(seconds: float = SETTLE_S) -> None:
+    """Write what was printed, as far as that goes in some seconds: the process is about to end."""
+    until = time.monotonic() + seconds
+    if isinstance(sys.stdout, StandardOutput):
+        sys.stdout.settle(0)  # begins; a standard error that has stalled must not keep it
     if isinstance(sys.stderr, StandardError):
         if sys.stderr.isatty():
             sys.stderr.write(_SHOW_CURSOR)
-        sys.stderr.settle()
+        sys.stderr.settle(seconds)
     if isinstance(sys.stdout, StandardOutput):
-        sys.stdout.settle()
+        sys.stdout.settle(max(until - time.monotonic(), 0))

@@ -12,7 +12,7 @@ def losttick_command(*args: str) -> Sequence[str]:
     return [sys.executable, "-m", "orchestrator", *args]
 
 
-def _heed() -> None:
+def heed() -> None:
     """Heed signals as at a terminal. A background job of a shell, or nohup, ignores them."""
     for each in (signal.SIGINT, signal.SIGHUP):
         signal.signal(each, signal.SIG_DFL)
@@ -29,7 +29,7 @@ def started(
     """
     process = subprocess.Popen(
         losttick_command(*args), cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, preexec_fn=_heed,
+        text=True, preexec_fn=heed,
     )  # fmt: skip
     try:
         yield process

@@ -7,6 +7,11 @@ import sys
 
 import pytest
 
+from tests.support.command import heed
+from tests.support.stalled import stalled_pipe
+
+ALL = ("stdout", "stderr")
+
 #: A command that cleans up for ever, or blocks the event loop; the second signal ends it sooner.
 PROGRAM = """
 import asyncio, contextlib, os, time, typer
@@ -60,6 +65,54 @@ def test_a_command_that_does_not_end_is_ended(
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (130, "losttick: interrupted\n")
     assert json.loads(done.stdout) == {"verdict": None, "error": "interrupted"}
+
+
+#: A command whose output nobody reads, and which gets a signal while it works.
+STALLED = """
+import asyncio, os, sys
+from orchestrator import cli
+from orchestrator.cli import exits, interrupts, root, streams
+
+interrupts.END_S, interrupts.LAST_S = 0.5, 0.2
+
+async def command():
+    streams.print_bytes(b"flows", now=True)
+    print("kept")
+    asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), {number})
+    await asyncio.sleep(1000)
+
+def work():
+    with exits.errors_to_exits(as_json={as_json}):
+        if {loop}:
+            exits.run_async(command)
+        print("kept")
+        os.kill(os.getpid(), {number})
+
+def dispatch(*_):
+    try:
+        work()
+    except exits.typer.Exit as end:
+        return end.exit_code
+
+root._dispatch = dispatch
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize("stalled", [["stdout"], ["stderr"], ["stdout", "stderr"]])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_reader_that_has_stalled_keeps_no_command_that_is_told_to_end(
+    number: signal.Signals, stalled: list[str], loop: bool
+) -> None:
+    program = STALLED.format(number=int(number), as_json=True, loop=loop)
+    with stalled_pipe() as (_, full):
+        outputs = {name: full if name in stalled else subprocess.DEVNULL for name in ALL}
+        with subprocess.Popen([sys.executable, "-c", program], preexec_fn=heed, **outputs) as done:
+            try:
+                assert done.wait(timeout=50) == 130
+            finally:
+                done.kill()
 
 
 def test_an_ignored_signal_stays_ignored() -> None:

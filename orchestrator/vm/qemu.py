@@ -107,9 +107,11 @@ async def starting(
 
     async def kill(error: BaseException) -> None:
         nonlocal end, starved
-        if isinstance(error, MonitorTimeoutError):  # once it is dead, nothing tells it
-            starved = await why_waited(process, host.clock.now_ns() - started_ns)
-        end = await process.kill()
+        try:
+            if isinstance(error, MonitorTimeoutError):  # once it is dead, nothing tells it
+                starved = await why_waited(process, host.clock.now_ns() - started_ns)
+        finally:
+            end = await process.kill()
 
     try:
         async with connecting(host, config, process, kill, tee, pin=pin) as qemu:

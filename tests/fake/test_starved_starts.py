@@ -1,5 +1,6 @@
 """A QEMU that does not answer as it starts: because its host is busy, or by itself."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from orchestrator.plan.load import build_plan
 from orchestrator.results.exit_code import ExitCode, result_exit
 from orchestrator.testing import FakeHost, FakeQemu, Script, immediate
 from orchestrator.verdict.verdict import Verdict
-from orchestrator.vm.config import Accel
+from orchestrator.vm import qemu as qemu_module
+from orchestrator.vm.config import Accel, InstanceConfig
 
 PLAN = build_plan(
     {
@@ -45,6 +47,29 @@ class Mute(FakeHost):
         if qemu in self.mute:
             qemu.frozen = qemu.running = self.starved
             await qemu.clock.sleep(3_600_000_000_000)
+
+
+async def start(host: FakeHost) -> None:
+    async with qemu_module.starting(host, InstanceConfig(Accel.KVM)):
+        pytest.fail("it does not answer")
+
+
+async def test_a_qemu_is_killed_though_nobody_waits_to_hear_why_it_was_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host, asked = Mute("qmp_capabilities", 1, starved=True), asyncio.Event()
+
+    async def asks_for_ever(process: object, passed_ns: int) -> str:
+        asked.set()
+        return await asyncio.Future()
+
+    monkeypatch.setattr(qemu_module, "why_waited", asks_for_ever)
+    starting = asyncio.create_task(start(host))
+    await asked.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert all(qemu.ended for qemu in host.started)
 
 
 @pytest.mark.parametrize("first", FROM.values(), ids=FROM)

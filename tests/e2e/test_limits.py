@@ -71,6 +71,16 @@ def test_few_processes(tasks: int, tmp_path: Path, best_accel: Accel) -> None:
     assert done.returncode == 0 or any(words in done.stderr for words in named[: max(1, tasks - 2)])
 
 
+@pytest.mark.parametrize("tasks", [1, 4])
+def test_few_processes_of_the_user(tasks: int, tmp_path: Path, best_accel: Accel) -> None:
+    """No such limit binds root. But QEMU gives up root before it starts its threads."""
+    limit = limited(resource.RLIMIT_NPROC, tasks)
+    done = run_under(limit, tmp_path, "--accel", best_accel)
+    assert done.returncode in {4, 6}
+    words = done.stderr + done.stdout
+    assert "Resource temporarily unavailable" in words or "A limit is used up" in words
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("mib", [100, 120, 150])
 def test_little_memory(mib: int, tmp_path: Path, best_accel: Accel) -> None:

@@ -115,10 +115,11 @@ def _judge_host(name: str, host: TestedHost, state: DirectState) -> HostResult:
         exposed = Exposure(ExposureState.UNKNOWN, "its host did not come up")
     else:
         exposed = exposure(host.facts, Accel.KVM, state.mode)
+    early = host.failure if host.failure is not None else host.skipped
     if host.skipped is not None and not series:
         verdict, why = Verdict.SKIPPED, host.skipped
-    elif control is None:
-        ended = host.failure or "the test was interrupted"
+    elif control is None or early is not None:  # what fails after its control may have miscounted
+        ended = early or "the test was interrupted"
         lost = shown(host.series)
         verdict, why = Verdict.INCONCLUSIVE, f"{ended}; until then, lost {lost}" if lost else ended
     else:

@@ -19,6 +19,7 @@ from orchestrator.errors import InfraError, LosttickError, TransientError, Unfit
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
 from orchestrator.journal.trial_record import Role
+from orchestrator.lab.claims import ClaimError
 from orchestrator.process.supervised import ProcessStartError
 from orchestrator.results.direct import direct_summary, read_direct_result
 from orchestrator.results.exit_code import result_exit
@@ -166,6 +167,38 @@ async def test_what_was_counted_until_the_end_is_kept(
     text = CliRunner().invoke(whole_app(), ["show", str(tmp_path)], env={"COLUMNS": "80"}).stdout
     rows = [line.split() for line in text.splitlines()]
     assert ["0", "ns", "100", str(lost)] in [row[:4] for row in rows]
+
+
+@pytest.mark.parametrize("lost", [0, 100])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ClaimError("the lab's counters: trials in it would be mistaken"), 4),
+        (InfraError("running the direct test: it ended with exit status 1"), 4),
+        (TransientError("ending the lab: no room"), 6),
+        (UnfitError("the lab's kernel has no such module"), 6),
+    ],
+)
+async def test_a_failure_after_the_control_takes_the_verdict(
+    tmp_path: Path, error: LosttickError, code: int, lost: int
+) -> None:
+    """What ends with an error has counted nothing that can be relied on, with or without losses."""
+
+    async def test(log: HostLog) -> None:
+        await counted(lost)(log)
+        raise error
+
+    result = await run_direct([Subject("a", test)], 0.95, tmp_path)
+    (host,) = result.hosts
+    assert (result.verdict, host.verdict) == (Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE)
+    assert host.why.startswith(str(error))
+    assert ("; until then, lost 100 of 100 at TMCCT 0 ns" in host.why) is bool(lost)
+    assert result_exit(result.ends) == code
+    assert read_direct_result(tmp_path) == result
+    again = CliRunner().invoke(whole_app(), ["show", str(tmp_path)], env={"COLUMNS": "300"})
+    assert again.exit_code == code
+    assert f"inconclusive: {error}" in again.stdout
+    assert ["control", "5", "5"] in [line.split() for line in again.stdout.splitlines()]
 
 
 @pytest.mark.parametrize("fails", [True, False])

@@ -25,6 +25,14 @@ _COUNTS = ("tmcct_ns", "trials", "lost", "pending", "mean_ns")
 #: takes two at most, and a calibration five, in CPU time: the rest is for a busy host.
 _PERIODS = 60
 
+#: Times that the deadline of a host whose clock stands still is put off, as long as that host
+#: gets no CPU. A lab in which nothing speaks at all ends by its own deadline before.
+_MOST_EXCUSED = 6
+
+#: Returns why the program is late though it is sound, and what to do; empty if nothing excuses
+#: it. It is told whether the clock of the program's host stood still.
+Excuse = Callable[[bool], str]
+
 
 class ShortAnswerError(InfraError):
     """The program ended before it had answered everything."""
@@ -32,6 +40,21 @@ class ShortAnswerError(InfraError):
 
 class SilentProgramError(InfraError):
     """The program said nothing new for too long, whatever else it may have printed."""
+
+    def __init__(self, seen: str, *, transient: bool = False) -> None:
+        """Build the message.
+
+        Args:
+            seen: what happened, for a person.
+            transient: whether the program, or its lab, got no CPU.
+        """
+        self._transient = transient
+        super().__init__(f"running the direct test: {seen}")
+
+    @property
+    def transient(self) -> bool:
+        """True if this computer had no time for the program at the moment."""
+        return self._transient
 
 
 async def collect(
@@ -42,6 +65,7 @@ async def collect(
     counted: Counted = lambda series, role: None,
     *,
     within_ns: int = DEFAULT_DEADLINES.direct_news_ns,
+    excuse: Excuse = lambda stood_still: "",
 ) -> DirectCounts:
     """Read the answers of the program, wherever it runs.
 
@@ -53,6 +77,7 @@ async def collect(
         counted: called with each series as soon as it is counted.
         within_ns: how long the next news may take, besides `_PERIODS` periods of the timer.
             Only what counts on is news: neither other lines, nor a sign of life of the host.
+        excuse: asked when the next news did not come in time.
 
     Raises:
         ShortAnswerError: the program ended before its last series.
@@ -63,20 +88,22 @@ async def collect(
     wait_ns = within_ns + _PERIODS * wanted.longest_period_ns
     reading = asyncio.create_task(answers.read(lines))
     reading.add_done_callback(lambda _: answers.news.set())
+    due_ns, excused = clock.now_ns() + wait_ns, 0
     try:
         while not reading.done():
             answers.news.clear()
             with contextlib.suppress(TimeoutError):
-                async with clock.deadline(wait_ns):
+                async with clock.deadline(due_ns - clock.now_ns()):
                     await answers.news.wait()
             # If losttick itself was stopped meanwhile, news and deadline come at once.
-            if not answers.news.is_set():
-                raise SilentProgramError(
-                    f"running the direct test: its program said nothing new for "
-                    f"{wait_ns / 1e9:g} s of its host's time, after {len(answers.series)} of "
-                    f"{answers.expected} series. The kernel may have stopped it: `dmesg`, or the "
-                    "lab's serial log, would say so. Run it again while this computer is less busy"
-                )
+            if answers.news.is_set():
+                due_ns, excused = clock.now_ns() + wait_ns, 0
+                continue
+            stood_still = due_ns - clock.now_ns() > wait_ns // 10
+            why = excuse(stood_still)
+            if not stood_still or not why or excused == _MOST_EXCUSED:
+                raise _silence(answers, wait_ns, why, stood_still=stood_still)
+            excused += 1
         reading.result()
     finally:
         reading.cancel()
@@ -88,6 +115,24 @@ async def collect(
         )
     *restored, control = answers.series
     return DirectCounts(tuple(restored), control)
+
+
+def _silence(
+    answers: "_Answers", wait_ns: int, why: str, *, stood_still: bool
+) -> SilentProgramError:
+    """Return the error for a program that said nothing new in time."""
+    said = f"after {len(answers.series)} of {answers.expected} series"
+    if stood_still:
+        seen = f"the program's lab said nothing, or its clock stood still, for too long, {said}"
+        guess = ". The kernel in it may be stuck: its serial log would say so"
+    else:
+        limit = f"{wait_ns / 1e9:g} s of its host's time"
+        seen = f"its program said nothing new for {limit}, {said}"
+        guess = (
+            ". The kernel may have stopped it: `dmesg`, or the lab's serial log, would say so. "
+            "Run it again while this computer is less busy"
+        )
+    return SilentProgramError(seen + (why or guess), transient=bool(why))
 
 
 class _Answers:

@@ -69,6 +69,7 @@ async def count_in_lab(
         return await collect(
             lines, wanted, host.clock, progress, counted,
             within_ns=host.deadlines.direct_news_ns,
+            excuse=lambda stood_still: host.excuse() if stood_still else "",
         )  # fmt: skip
 
 

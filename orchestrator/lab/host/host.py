@@ -122,6 +122,10 @@ class LabHost:
                         found.setdefault(module, {})[name] = value
         return found
 
+    def excuse(self) -> str:
+        """Return why the lab has been silent since its last sign of life; see `Pace.excuse`."""
+        return self._lab.excuse()
+
     def forget(self, number: int) -> None:
         """Note that a program has ended."""
         self._programs.running.pop(number, None)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -95,3 +96,20 @@ async def test_a_program_that_is_stuck_in_a_lab_that_lives_is_given_up(says: byt
     living.cancel()
     assert agent.killed
     assert not agent.programs.running
+
+
+@pytest.mark.parametrize("excuse", ["", " (the emulator waited for a CPU for 9 of 10 s)"])
+async def test_a_lab_whose_clock_stands_still_is_not_waited_for_for_ever(excuse: str) -> None:
+    """Its kernel may go on printing: then the lab's own deadline never comes."""
+    agent = Agent(b"")
+    agent.clock = LabClock(0.01)
+    image, lab = SimpleNamespace(cpus=1, qemu="qemu"), SimpleNamespace(serial=[])
+    lab.excuse = lambda: excuse
+    deadlines = replace(DEFAULT_DEADLINES, direct_news_ns=10_000_000)
+    host = LabHost(image, lab, agent, agent.programs, FACTS, 5.0, deadlines)  # type: ignore[arg-type]
+    with pytest.raises(SilentProgramError, match="its clock stood still") as caught:
+        await asyncio.wait_for(count_in_lab(host, DirectTrials(1, 4_000_000, (0,))), 20)
+    assert caught.value.transient is bool(excuse)
+    assert excuse in str(caught.value)
+    assert "of its host's time" not in str(caught.value)
+    assert agent.killed

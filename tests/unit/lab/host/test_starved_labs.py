@@ -14,8 +14,10 @@ import pytest
 from orchestrator.campaign.run import run_cells
 from orchestrator.campaign.schedule import Assignment
 from orchestrator.clock import Deadlines
+from orchestrator.direct.wanted import DirectTrials
 from orchestrator.errors import InfraError
 from orchestrator.findings.lab import LabIdentity
+from orchestrator.lab.direct import count_in_lab
 from orchestrator.lab.emulator.bochs import Bochs
 from orchestrator.lab.emulator.boot import LabError
 from orchestrator.lab.host.boot import boot
@@ -133,6 +135,17 @@ async def test_a_lab_that_does_not_boot_ends_a_run(
     assert_told(error, how)
     expected = ExitCode.INCONCLUSIVE if how == "starved" else ExitCode.HARNESS
     assert result_exit(result.ends, None) is expected, result.cells[0].why
+
+
+async def test_a_lab_that_falls_silent_ends_the_direct_test(tmp_path: Path, how: str) -> None:
+    """By the lab's own deadline, however short that of the program's news is."""
+    deadlines = Deadlines(lab_silence_ns=SHORT_NS, direct_news_ns=SHORT_NS // 4)
+    made = image(tmp_path, how, PROGRAM_STARTS)
+    async with boot(made, FACTS, None, deadlines) as host:
+        with pytest.raises(InfraError, match="the emulator stalled: no word in") as caught:
+            await count_in_lab(host, DirectTrials(1, 4_000_000, (0,)))
+        assert_told(caught.value, how)
+        assert host.trouble is caught.value
 
 
 async def test_a_lab_that_falls_silent_ends_its_program(tmp_path: Path, how: str) -> None:

@@ -8,8 +8,10 @@ from orchestrator.clock import DEFAULT_DEADLINES, Clock, LocalClock
 from orchestrator.direct.answers import Counted, ShortAnswerError, collect
 from orchestrator.direct.wanted import DirectTrials
 from orchestrator.errors import InfraError, TransientError, UnfitError, says_no_room
-from orchestrator.findings.series import DirectCounts
+from orchestrator.findings.series import DirectCounts, Series
 from orchestrator.host.kvm_access import access_to_kvm
+from orchestrator.host.waits import Waits
+from orchestrator.journal.trial_record import Role
 from orchestrator.process.output import Output
 from orchestrator.process.supervised import supervise
 
@@ -42,6 +44,7 @@ async def run_program(
 
     Raises:
         NoKvmError: /dev/kvm can't be opened.
+        SilentProgramError: nothing new came from it for too long, maybe as it got no CPU.
         TransientError: the host had no room for it at the moment.
         InfraError: the program failed.
     """
@@ -50,12 +53,22 @@ async def run_program(
         [str(program), *wanted.arguments], {},
         what="the direct test", on_output=output.hear,
     )  # fmt: skip
+    waits = Waits(process.pid)
+
+    def counts_on(done: int) -> None:
+        waits.restart()
+        progress(done)
+
+    def series_counted(series: Series, role: Role) -> None:
+        waits.restart()
+        counted(series, role)
+
     exiting = asyncio.create_task(process.exited())
     exiting.add_done_callback(lambda _: output.end())
     try:
         return await collect(
-            output.lines(), wanted, clock or LocalClock(), progress, counted,
-            within_ns=within_ns,
+            output.lines(), wanted, clock or LocalClock(), counts_on, series_counted,
+            within_ns=within_ns, excuse=lambda stood_still: waits.excuse(),
         )  # fmt: skip
     except ShortAnswerError as error:
         end = await exiting

@@ -1,6 +1,7 @@
 """The answers of the direct test's program."""
 
 import asyncio
+import contextlib
 import itertools
 import os
 import re
@@ -20,6 +21,8 @@ from orchestrator.errors import InfraError
 from orchestrator.findings.series import Series
 from orchestrator.guest.lapic_mode import LapicMode
 from orchestrator.testing.clock import FakeClock
+from tests.support.processes import wait_until
+from tests.support.starved import starved_process
 
 RESTORE = (
     '{"series": "restore", "tmcct_ns": 7, "trials": 100, "lost": 3, "pending": 0, '
@@ -75,6 +78,22 @@ async def test_more_answers_than_were_asked_for_are_none(line: str) -> None:
         await collect(endless(), ONE, FakeClock())
 
 
+class ClockOfStarted(LocalClock):
+    """Lets no deadline begin before a program has written its number into a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def has_started(self) -> bool:
+        return self.file.exists() and self.file.read_text().endswith("\n")
+
+    @contextlib.asynccontextmanager
+    async def deadline(self, ns: int) -> AsyncIterator[None]:  # type: ignore[override]
+        assert await asyncio.to_thread(wait_until, self.has_started)
+        async with super().deadline(ns):
+            yield
+
+
 @pytest.mark.parametrize(
     "job",
     [
@@ -89,13 +108,24 @@ async def test_more_answers_than_were_asked_for_are_none(line: str) -> None:
 async def test_a_program_of_this_host_that_says_nothing_new_is_killed(
     tmp_path: Path, job: str
 ) -> None:
-    program = tmp_path / "probe"
-    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\n{job}\n")
+    program, clock = tmp_path / "probe", ClockOfStarted(tmp_path / "pid")
+    program.write_text(f"#!/bin/sh\necho $$ > {clock.file}\n{job}\n")
     program.chmod(0o755)
     with pytest.raises(SilentProgramError, match="said nothing new"):
-        await asyncio.wait_for(run_program(program, ONE, clock=LocalClock(), within_ns=10**9), 20)
+        await asyncio.wait_for(run_program(program, ONE, clock=clock, within_ns=10**9), 90)
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+        os.kill(int(clock.file.read_text()), 0)
+
+
+async def test_a_program_of_this_host_that_gets_no_cpu_may_be_run_again(tmp_path: Path) -> None:
+    program, cpu = tmp_path / "probe", min(os.sched_getaffinity(0))
+    program.write_text(f"#!/bin/sh\nexec taskset -c {cpu} sh -c 'while :; do :; done'\n")
+    program.chmod(0o755)
+    with starved_process(), pytest.raises(SilentProgramError) as caught:
+        await run_program(program, ONE, clock=LocalClock(), within_ns=10**9)
+    assert caught.value.transient
+    assert "0 of 2 series (it waited for a CPU for" in str(caught.value)
+    assert "Run it while this computer is less busy" in str(caught.value)
 
 
 @pytest.mark.parametrize(

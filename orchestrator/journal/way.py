@@ -70,10 +70,20 @@ class Place:
         return os.open(self.name, flags, mode, dir_fd=self.folder)
 
     def can_write(self) -> bool:
-        """Return whether this user may write to the file, or put one into its folder."""
-        if self.live or self.about():
-            return os.access(self.name, os.W_OK, dir_fd=self.folder)
-        return os.access(".", os.W_OK, dir_fd=self.folder)
+        """Return whether this user may write to what has the name: a device, or what is open."""
+        return os.access(self.name, os.W_OK, dir_fd=self.folder)
+
+    def can_replace(self) -> bool:
+        """Return whether this user may give the name to a new file, whatever has it now.
+
+        The mode of a file that has it does not matter. In a sticky folder its owner does.
+        """
+        assert self.folder is not None
+        there, folder = self.about(), os.fstat(self.folder)
+        sticky = folder.st_mode & stat.S_ISVTX
+        if there and sticky and os.geteuid() not in (0, there.st_uid, folder.st_uid):
+            return False
+        return os.access(".", os.W_OK | os.X_OK, dir_fd=self.folder)
 
 
 @contextlib.contextmanager

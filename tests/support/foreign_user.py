@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,20 @@ class OtherUser:
         """Run a shell script as this user, in his folder."""
         ids = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         subprocess.run(["setpriv", *ids, "sh", "-ec", script], cwd=self.home, check=True)
+
+    @contextmanager
+    def acts(self) -> Iterator[None]:
+        """Be this user, in this process, until the context ends."""
+        groups = os.getgroups()
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, 0)
+        os.setresuid(NOBODY, NOBODY, 0)
+        try:
+            yield
+        finally:
+            os.setresuid(0, 0, 0)
+            os.setresgid(0, 0, 0)
+            os.setgroups(groups)
 
 
 @pytest.fixture

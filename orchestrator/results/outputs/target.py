@@ -43,9 +43,12 @@ def check_target(path: Path, coming: Path | None = None) -> None:
             about = place.about()
             if about and stat.S_ISDIR(about.st_mode):
                 raise _refused(path, "it is a folder. Name a file in it")
-            if not place.can_write():
-                asked = path if about else path.parent
-                raise _refused(path, f"{asked} can't be written to. Name another file")
+            if _is_written_through(place, about):
+                if not place.can_write():
+                    raise _refused(path, f"{path} can't be written to. Name another file")
+            elif not place.can_replace():
+                what = "the file can't be replaced in" if about else "no file can be put into"
+                raise _refused(path, f"{what} its folder. Name a file in a folder of your own")
     except ForeignLinkError as error:
         raise _refused(path, f"{error}. Name the file that you mean") from error
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -66,7 +69,7 @@ def write_target(path: Path, data: bytes) -> None:
     try:
         with place_of(path) as place:
             about = place.about()
-            if place.folder is None or place.live or (about and not stat.S_ISREG(about.st_mode)):
+            if place.folder is None or _is_written_through(place, about):
                 _write_through(place, data)
             else:
                 mode = stat.S_IMODE(about.st_mode) if about else None
@@ -83,6 +86,11 @@ def write_target(path: Path, data: bytes) -> None:
         raise TargetError(
             f"{words}. What was there before is unchanged.", transient=room
         ) from error
+
+
+def _is_written_through(place: Place, about: os.stat_result | None) -> bool:
+    """Return whether there is no file to replace by a new one: a FIFO, a device, an open file."""
+    return place.live or (about is not None and not stat.S_ISREG(about.st_mode))
 
 
 def _write_through(place: Place, data: bytes) -> None:

@@ -40,7 +40,7 @@ def test_a_disk_that_can_only_be_read_is_refused_at_once(
 ) -> None:
     disk = small_disk(1024)
     disk._mount("-o", "remount,ro", str(disk.path))
-    with pytest.raises(OutputError, match="can't be written to"):
+    with pytest.raises(OutputError, match="no file can be put into its folder"):
         check_target(disk.path / "junit.xml")
     with pytest.raises(TargetError, match="Read-only file system"):
         write_target(disk.path / "junit.xml", DATA)
@@ -115,6 +115,46 @@ def test_another_user_s_link_is_refused(other_user: OtherUser, tmp_path: Path, n
         with pytest.raises(OutputError, match=r"'(link|way)' is a symbolic link of user nobody"):
             refused()
     assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"file": b"old"}
+
+
+#: What lies where the report is to be, made by root, and whether another user may replace it. The
+#: folder "own" is that user's, "shut" is root's, "sticky" is such as /tmp.
+REPLACED = {
+    "own, read only": ("echo >own/report; chown nobody own/report; chmod 400 own/report", True),
+    "own, root's": ("echo >own/report; chmod 644 own/report", True),
+    "own, new": (":", True),
+    "own, closed": ("chmod 500 own", False),
+    "shut, own": ("echo >shut/report; chown nobody shut/report", False),
+    "shut, for all": ("echo >shut/report; chmod 666 shut/report", False),
+    "shut, new": (":", False),
+    "sticky, own": ("echo >sticky/report; chown nobody sticky/report", True),
+    "sticky, for all": ("echo >sticky/report; chmod 666 sticky/report", False),
+    "sticky, new": (":", True),
+}
+
+
+@pytest.mark.parametrize("kind", REPLACED)
+def test_what_is_accepted_at_once_can_be_written_later(other_user: OtherUser, kind: str) -> None:
+    """Whether a file can be replaced is a matter of its folder, and not of its mode."""
+    script, accepted = REPLACED[kind]
+    made = "mkdir own shut; mkdir -m 1777 sticky; chown nobody own"
+    subprocess.run(["sh", "-ec", f"{made}; {script}"], cwd=other_user.home, check=True)
+    target = other_user.home / kind.partition(",")[0] / "report"
+    before = target.read_bytes() if target.exists() else None
+    with other_user.acts():
+        for act in (lambda: check_target(target), lambda: write_target(target, DATA)):
+            if accepted:
+                act()
+            else:
+                with pytest.raises(OutputError):
+                    act()
+    assert (target.read_bytes() if target.exists() else None) == (DATA if accepted else before)
+
+
+def test_a_fifo_that_may_not_be_written_to(other_user: OtherUser) -> None:
+    os.mkfifo(other_user.home / "fifo", 0o600)
+    with other_user.acts(), pytest.raises(OutputError, match="fifo can't be written to"):
+        check_target(other_user.home / "fifo")
 
 
 def test_a_fifo_gets_everything_and_needs_a_reader(tmp_path: Path) -> None:

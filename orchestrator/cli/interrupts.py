@@ -71,11 +71,18 @@ class _Ending:
 _ending = _Ending()
 
 
-def end_in_time() -> None:
-    """End the process soon if a signal has told it to end, whatever it waits for from now on."""
-    if _ending.at is not None:
-        _ending.at = max(_ending.at, time.monotonic() + LAST_S)
-        _ending.begin(_leave, END_S + LAST_S)
+def end_in_time() -> float | None:
+    """End the process soon if a signal has told it to end, whatever it waits for from now on.
+
+    Returns:
+        The seconds until then; None if no signal has come.
+    """
+    if _ending.at is None:
+        return None
+    now = time.monotonic()
+    _ending.at = max(_ending.at, now + LAST_S)
+    _ending.begin(_leave, END_S + LAST_S)
+    return _ending.at - now
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -16,7 +16,7 @@ from orchestrator.cli.interrupts import (
     exit_at_once,
     handle_as_python_does,
 )
-from orchestrator.cli.streams import Streams, UnreadError
+from orchestrator.cli.streams import SETTLE_S, Streams, UnreadError
 from orchestrator.cli.text import say_error
 from orchestrator.results.printable import one_line
 from orchestrator.version import __version__
@@ -60,9 +60,8 @@ def run_root() -> None:
     except BaseException as error:
         code = _failed(error)
     exit_at_once()
-    if not streams.embedded:
-        end_in_time()
-    code = _for_git(_deliver(streams, code), args)
+    left_s = None if streams.embedded else end_in_time()
+    code = _for_git(_deliver(streams, code, left_s), args)
     streams.give_back()
     if streams.embedded:
         handle_as_python_does()
@@ -110,10 +109,14 @@ def _failed(error: BaseException) -> int:
     return _HARNESS
 
 
-def _deliver(streams: Streams, code: int) -> int:
-    """Write what the command has printed; return the exit code after that."""
+def _deliver(streams: Streams, code: int, left_s: float | None) -> int:
+    """Write what the command has printed; return the exit code after that.
+
+    Standard error comes first, so that a terminal shows both in their order. If it has stalled,
+    half of the time until the process ends (`left_s`) is kept for standard output.
+    """
     try:
-        streams.error.settle()
+        streams.error.settle(SETTLE_S if left_s is None else min(SETTLE_S, left_s / 2))
         streams.output.deliver()
     except UnreadError:
         return code if code in _KEPT else _UNREAD

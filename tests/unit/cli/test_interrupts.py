@@ -115,6 +115,21 @@ def test_a_reader_that_has_stalled_keeps_no_command_that_is_told_to_end(
                 done.kill()
 
 
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_standard_error_that_has_stalled_keeps_no_results_back(loop: bool) -> None:
+    """The time that is left is less than what a stalled standard error is waited for otherwise."""
+    program = STALLED.format(number=int(signal.SIGTERM), as_json=True, loop=loop)
+    with stalled_pipe() as (_, full):
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, timeout=50,
+            check=False, preexec_fn=heed,
+        )  # fmt: skip
+    assert done.returncode == 130
+    results = done.stdout.decode().removeprefix("flows")
+    assert results.startswith("kept\n")
+    assert json.loads(results.removeprefix("kept\n")) == {"verdict": None, "error": "interrupted"}
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     """`nohup` wants it so."""
     program = (

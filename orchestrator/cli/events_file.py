@@ -30,8 +30,7 @@ _LEFT_OUT = b'{"event": "left_out", "events":'
 
 #: What to do where another user could choose the file.
 _REMEDY = (
-    "Name a file of your own, in a folder that only you can write to; or let the shell open it: "
-    "--events /dev/fd/3 3>>FILE"
+    "Name a new file, or one of your own; or let the shell open it: --events /dev/fd/3 3>>FILE"
 )
 
 

@@ -1,6 +1,7 @@
 """The file of `--events` beside another user, who would have root append to a file of root's."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.events_file import EventsFile, EventsFileError
+from orchestrator.journal.way import Place
 from tests.support.command import losttick_command
-from tests.support.foreign_user import OtherUser
+from tests.support.foreign_user import NOBODY, OtherUser
 
 #: What the other user does in his folder, the path that root then names, and what is said of it.
 ATTACKS = {
@@ -19,7 +21,21 @@ ATTACKS = {
     "link behind a link of root": ("ln -s {victim} way", "{own}", "'way' is a symbolic link of"),
     "file": ("echo forged >events", "events", "the file belongs to user nobody"),
     "file for all": ("echo >events; chmod 666 events", "events", "the file belongs to user nobody"),
-    "folder for all": ("mkdir -m 777 way", "way/new", "its folder: others can write to it"),
+    "file in a folder for all": (
+        "mkdir -m 777 way; >way/new; chmod 666 way/new",
+        "way/new",
+        "the file belongs to user nobody",
+    ),
+    "link in a folder for all": (
+        "mkdir -m 777 way; ln -s {precious} way/new",
+        "way/new",
+        "'new' is a symbolic link of user",
+    ),
+    "hard link in a folder for all": (
+        "mkdir -m 777 way; {ln} {precious} way/new",
+        "way/new",
+        "a hard link",
+    ),
 }
 
 
@@ -45,7 +61,12 @@ def sticky(tmp_path: Path) -> Path:
 
 def attacked(other_user: OtherUser, victim: Path, tmp_path: Path, kind: str) -> tuple[Path, str]:
     script, name, words = ATTACKS[kind]
-    other_user.sh(script.format(victim=victim, precious=victim / "precious"))
+    precious = victim / "precious"
+    for step in script.split("; "):
+        if step.startswith("{ln}"):  # a kernel may let any user make one
+            (other_user.home / name).hardlink_to(precious)
+        else:
+            other_user.sh(step.format(victim=victim, precious=precious))
     (tmp_path / "own").symlink_to(other_user.home / "way" / "new")
     return other_user.home / name.format(own=tmp_path / "own"), words
 
@@ -57,10 +78,10 @@ def test_what_another_user_could_choose_is_refused(
     path, words = attacked(other_user, victim, tmp_path, kind)
     with pytest.raises(EventsFileError, match=words) as refused:
         EventsFile(path, print)
-    assert "Name a file of your own" in str(refused.value)
+    assert "Name a new file, or one of your own" in str(refused.value)
 
 
-@pytest.mark.parametrize("kind", ["link", "folder for all"])
+@pytest.mark.parametrize("kind", ["link", "file in a folder for all"])
 def test_the_command_ends_as_one_that_was_mistyped(
     other_user: OtherUser, victim: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -74,11 +95,74 @@ def test_the_command_ends_as_one_that_was_mistyped(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_of_ones_own_for_all(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    with pytest.raises(EventsFileError, match="every user can write to it, and could exchange"):
-        EventsFile(tmp_path / "events", print)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("mode", [0o755, 0o775, 0o777, 0o1777])
+@pytest.mark.parametrize("owner", ["root", "nobody"])
+def test_a_new_file_in_a_folder_that_others_can_write_to(
+    other_user: OtherUser, tmp_path: Path, mode: int, owner: str
+) -> None:
+    """As of private groups and sudo, or a mount in a container. The new file is this user's."""
+    place = other_user.home / "place"
+    place.mkdir()
+    shutil.chown(place, owner, NOBODY)
+    place.chmod(mode)
+    for _ in range(2):  # the second time it is there, and still is this user's
+        write(place / "events")
+    assert (place / "events").read_bytes() == b"line\n" * 2
+    assert (place / "events").owner() == "root"
+
+
+def test_a_file_that_is_exchanged_later(other_user: OtherUser, victim: Path) -> None:
+    """The events still go to the file that was made."""
+    other_user.sh("mkdir -m 777 way")
+    path = other_user.home / "way" / "events"
+    file = EventsFile(path, print)
+    other_user.sh(f"mv way/events way/moved; ln -s {victim / 'precious'} way/events")
+    file.write(b"line\n")
+    file.close()
+    assert path.with_name("moved").read_bytes() == b"line\n"
+
+
+#: What another user puts in the place of a file right before it is opened.
+EXCHANGES = ["ln -s {precious} new", ">new", "mkdir new"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_a_file_that_is_exchanged_while_it_is_opened(
+    other_user: OtherUser, victim: Path, monkeypatch: pytest.MonkeyPatch, exchange: str, there: bool
+) -> None:
+    path = other_user.home / "new"
+    if there:
+        path.touch()
+    opens = Place.open
+
+    def exchanged(place: Place, flags: int, mode: int = 0o666) -> int:
+        other_user.sh("rm -f new; " + exchange.format(precious=victim / "precious"))
+        return opens(place, flags, mode)
+
+    monkeypatch.setattr(Place, "open", exchanged)
+    with pytest.raises(EventsFileError):
+        EventsFile(path, print)
+
+
+def test_a_second_name_of_what_is_opened(
+    other_user: OtherUser, victim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its only other name may be gone again when it is looked at."""
+    path = other_user.home / "new"
+    path.touch()
+    opens = Place.open
+
+    def exchanged(place: Place, flags: int, mode: int = 0o666) -> int:
+        path.unlink()
+        path.hardlink_to(victim / "precious")
+        fd = opens(place, flags, mode)
+        path.unlink()
+        return fd
+
+    monkeypatch.setattr(Place, "open", exchanged)
+    with pytest.raises(EventsFileError, match="another file has just been put there"):
+        EventsFile(path, print)
 
 
 def test_a_second_name_of_a_file_of_root(victim: Path, sticky: Path) -> None:

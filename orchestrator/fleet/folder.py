@@ -1,11 +1,13 @@
 """The folder of a fleet: the file it was begun with, its plan, its log and its runs."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.journal.out_folder import OutFolder
+from orchestrator.journal.way import ForeignLinkError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,16 @@ class FleetFolder:
         """Hold a folder in it open, made if it is missing.
 
         Whose the fleet's folder may be was decided when its log was opened. If other users can
-        write to it, they may have put links there: none is followed.
+        write to it, they may have put links there: none of theirs is followed. A link of this user
+        or of root is, as to a larger disk.
 
         Raises:
-            OSError: it can't be made or opened, or is a link.
+            OSError: it can't be made or opened, or a link of another user leads there.
         """
-        with OutFolder(self.path, make=True, shared=True) as fleet, fleet.folder(name) as below:
+        with contextlib.ExitStack() as opened:
+            fleet = opened.enter_context(OutFolder(self.path, make=True, shared=True))
+            try:
+                below = opened.enter_context(fleet.folder(name, linked=True))
+            except ForeignLinkError as error:
+                raise OSError(errno.ELOOP, str(error), str(self.path / name)) from error
             yield below

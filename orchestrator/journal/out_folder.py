@@ -121,25 +121,31 @@ class OutFolder:
         """
         write_whole(self._fd, name, text.encode("utf-8", "surrogateescape"), self._file_mode)
 
-    def folder(self, name: str, *, new: bool = False) -> "OutFolder":
+    def folder(self, name: str, *, new: bool = False, linked: bool = False) -> "OutFolder":
         """Open a folder in this one, and make it where it is missing.
 
         Args:
             name: of the folder.
             new: whether it must be missing.
+            linked: whether a link in its place is followed, if it is this user's or root's.
 
         Raises:
             OSError: it can't be made or opened.
             OutFolderError: another user can write to it.
+            ForeignLinkError: a link is followed, and another user's is on the way.
         """
         try:
             os.mkdir(name, self._folder_mode, dir_fd=self._fd)
         except FileExistsError:
             if new:
                 raise
+        if linked:
+            fd = open_folder(Path(name), make=False, foreign_links=False, start=self._fd)
+        else:
+            fd = os.open(name, _FOLDER, dir_fd=self._fd)
         below = object.__new__(OutFolder)
         below.path = self.path / name
-        below._hold(os.open(name, _FOLDER, dir_fd=self._fd), shared=self._shared)
+        below._hold(fd, shared=self._shared)
         return below
 
     def names(self, folder: str | None = None) -> list[str]:

@@ -98,13 +98,14 @@ def place_of(path: Path) -> Iterator[Place]:
         yield Place(None, str(path), live=True) if is_live(path) else _go(path, opened, file=True)
 
 
-def open_folder(path: Path, *, make: bool, foreign_links: bool) -> int:
+def open_folder(path: Path, *, make: bool, foreign_links: bool, start: int | None = None) -> int:
     """Go to a folder, and return its descriptor.
 
     Args:
         path: of the folder.
-        make: whether to make it, and its parents, where they are missing.
+        make: whether to make it, and its parents, where they are missing. They are private.
         foreign_links: whether links of other users are followed, too.
+        start: the descriptor of the folder that a relative path begins in; None for the current.
 
     Raises:
         OSError: it can't be opened or made.
@@ -112,7 +113,7 @@ def open_folder(path: Path, *, make: bool, foreign_links: bool) -> int:
     """
     how = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     with contextlib.ExitStack() as opened:
-        found = _go(path, opened, make=make, foreign_links=foreign_links)
+        found = _go(path, opened, make=make, foreign_links=foreign_links, start=start)
         return os.open(".", how, dir_fd=found.folder)
 
 
@@ -124,7 +125,7 @@ def is_live(path: Path) -> bool:
 
 def _go(
     path: Path, opened: contextlib.ExitStack, *, make: bool = False, foreign_links: bool = False,
-    file: bool = False,
+    file: bool = False, start: int | None = None,
 ) -> Place:  # fmt: skip
     """Go to a file (`file`) or to a folder."""
     steps, links = deque(path.parts), 0
@@ -134,7 +135,7 @@ def _go(
         opened.callback(os.close, fd)
         return fd
 
-    at = open_step(".")
+    at = open_step(".", start)
     while steps:
         name = steps.popleft()
         last = file and not steps

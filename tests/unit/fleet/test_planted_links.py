@@ -12,6 +12,7 @@ import pytest
 from orchestrator.errors import LosttickError
 from orchestrator.fleet.fleet_file import FleetFile
 from orchestrator.fleet.folder import FleetFolder
+from orchestrator.fleet.slurm.executor import _prepare
 from orchestrator.fleet.slurm.scripts import batches, make_identity, write_script
 from orchestrator.fleet.ssh.job import Job
 from orchestrator.fleet.ssh.kept import Kept
@@ -123,3 +124,35 @@ def test_a_link_to_a_folder_is_not_written_into(
         write(FleetFolder(other_user.home))
     assert seen(victim) == before
     assert (other_user.home / below).is_symlink()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize(("below", "write", "names"), WRITERS)
+def test_an_own_link_to_a_larger_disk_is_followed(
+    below: str, write: Callable[[FleetFolder], object], names: list[str],
+    tmp_path: Path, linked: bool,
+) -> None:  # fmt: skip
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "again").symlink_to("disk")
+    (tmp_path / "fleet").mkdir()
+    (tmp_path / "fleet" / below).symlink_to("../again" if linked else tmp_path / "disk")
+    write(FleetFolder(tmp_path / "fleet"))
+    assert (tmp_path / "fleet" / below).is_symlink()
+    assert list((tmp_path / "disk").iterdir()) or write is home
+
+
+def test_slurm_s_folders_may_be_own_links(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "fleet").mkdir()
+    for name in ("output", "runs", "scripts"):
+        (tmp_path / "fleet" / name).symlink_to(tmp_path / "disk")
+    assert _prepare(FleetFolder(tmp_path / "fleet"))
+
+
+def test_a_link_of_another_user_behind_an_own_one(other_user: OtherUser, tmp_path: Path) -> None:
+    other_user.sh(f"ln -s {tmp_path} way")
+    (tmp_path / "fleet").mkdir()
+    (tmp_path / "fleet" / "runs").symlink_to(other_user.home / "way")
+    held = FleetFolder(tmp_path / "fleet").held("runs")
+    with pytest.raises(OSError, match="'way' is a symbolic link of user nobody"), held:
+        pass

@@ -113,8 +113,20 @@ def open_folder(path: Path, *, make: bool, foreign_links: bool, start: int | Non
     """
     how = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     with contextlib.ExitStack() as opened:
-        found = _go(path, opened, make=make, foreign_links=foreign_links, start=start)
+        mode = 0o700 if make else None
+        found = _go(path, opened, make=mode, foreign_links=foreign_links, start=start)
         return os.open(".", how, dir_fd=found.folder)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and its parents, where they are missing. Their mode follows the umask.
+
+    Raises:
+        OSError: it can't be made.
+        ForeignLinkError: another user's link is on the way.
+    """
+    with contextlib.ExitStack() as opened:
+        _go(path, opened, make=0o777)
 
 
 def is_live(path: Path) -> bool:
@@ -124,10 +136,10 @@ def is_live(path: Path) -> bool:
 
 
 def _go(
-    path: Path, opened: contextlib.ExitStack, *, make: bool = False, foreign_links: bool = False,
-    file: bool = False, start: int | None = None,
+    path: Path, opened: contextlib.ExitStack, *, make: int | None = None,
+    foreign_links: bool = False, file: bool = False, start: int | None = None,
 ) -> Place:  # fmt: skip
-    """Go to a file (`file`) or to a folder."""
+    """Go to a file (`file`) or to a folder, and make what is missing with a mode (`make`)."""
     steps, links = deque(path.parts), 0
 
     def open_step(name: str, at: int | None = None) -> int:
@@ -144,10 +156,10 @@ def _go(
         except FileNotFoundError:
             if last:
                 return Place(at, name, live=False)
-            if not make:
+            if make is None:
                 raise
             with contextlib.suppress(FileExistsError):  # somebody has just made it
-                os.mkdir(name, 0o700, dir_fd=at)
+                os.mkdir(name, make, dir_fd=at)
             found = open_step(name, at)
         about = os.fstat(found)
         if not stat.S_ISLNK(about.st_mode):

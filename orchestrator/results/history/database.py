@@ -5,7 +5,6 @@ transaction, so that a kill leaves it as it was.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
-from orchestrator.journal.way import ForeignLinkError, open_folder, place_of
+from orchestrator.journal.way import ForeignLinkError, make_folder, place_of
 from orchestrator.results.history.place import HistoryError, HistoryTroubleError
 from orchestrator.results.history.schema import NEWEST, RUNS, VERSION_TABLE
 
@@ -100,7 +99,7 @@ def _url(name: str) -> URL:
     if "://" not in name:
         path = Path(name).expanduser()
         try:
-            os.close(open_folder(path.parent, make=True, foreign_links=False))
+            make_folder(path.parent)
             with place_of(path):
                 pass  # SQLite itself opens it
         except ForeignLinkError as error:

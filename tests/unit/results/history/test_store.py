@@ -1,5 +1,7 @@
 """Runs in a history on SQLite: added, found, replaced, and compared as from their folders."""
 
+import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -24,7 +26,7 @@ from orchestrator.results.history.place import HistoryError, default_database
 from orchestrator.results.history.schema import METADATA
 from orchestrator.results.history.store import History, open_history
 from orchestrator.testing import FACTS
-from tests.support.foreign_user import OtherUser
+from tests.support.foreign_user import NOBODY, OtherUser
 from tests.support.golden_reports import laid
 from tests.support.made_history import WRITER, add, make_first_tables, night, opened
 from tests.support.made_runs import FULL, TICK, losing, other
@@ -139,6 +141,29 @@ def test_a_history_is_not_made_where_another_user_leads(
     with pytest.raises(HistoryError, match="is a symbolic link of user nobody"):
         open_database(str(other_user.home / name))
     assert not list(victim.iterdir())
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o775), (0o022, 0o755), (0o077, 0o700)])
+def test_new_folders_of_a_history_follow_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    """So that a team can share one."""
+    before = os.umask(umask)
+    try:
+        open_database(str(tmp_path / "team" / "new" / "h.sqlite"))
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "team", tmp_path / "team" / "new"):
+        assert folder.stat().st_mode & 0o777 == mode
+
+
+def test_a_history_in_a_folder_that_can_t_be_listed(other_user: OtherUser) -> None:
+    """To find it, and to write to it, is enough."""
+    (other_user.home / "shut").mkdir(0o700)
+    shutil.chown(other_user.home / "shut", NOBODY)
+    (other_user.home / "shut").chmod(0o300)
+    with other_user.acts():
+        for name in ("h.sqlite", "new/h.sqlite"):
+            open_database(str(other_user.home / "shut" / name))
+    assert (other_user.home / "shut" / "new" / "h.sqlite").stat().st_uid == NOBODY
 
 
 def test_labels_and_host_stay_with_the_folder(tmp_path: Path) -> None:

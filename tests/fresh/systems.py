@@ -192,9 +192,11 @@ def run_case(case: Case, root: Path, through: list[str]) -> str:
     variables = [f"{name}={value}" for name, value in pip_variables(root).items()]
     inner = (
         f"set -e\n{mounts(root)}\n"
-        f'exec chroot "$R" setpriv --reuid {case.user} --regid {case.user} --init-groups '
+        f'chroot "$R" setpriv --reuid {case.user} --regid {case.user} --init-groups '
         f"--reset-env env {shlex.join(variables)} "
-        f"sh -c {shlex.quote(f'cd && cd losttick && exec ./bootstrap {case.command}')}\n"
+        f"sh -c {shlex.quote(f'cd && cd losttick && exec ./bootstrap {case.command}')}"
+        # The shell stays: the kernel forgets to end one that has become another user.
+        ' || exit "$?"\n'
     )
     began = time.monotonic()
     done = subprocess.run(

@@ -59,7 +59,7 @@ class Subject:
 
 @dataclass(slots=True)
 class _Found:
-    """What both parts have found so far."""
+    """The findings of both parts so far."""
 
     findings: Findings | None = None
     """None if the emulator could not be tested."""

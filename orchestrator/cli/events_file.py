@@ -28,7 +28,7 @@ SETTLE_S = 1.0
 
 _LEFT_OUT = b'{"event": "left_out", "events":'
 
-#: What to do where another user could choose the file.
+#: The advice for a file that another user could choose.
 _REMEDY = (
     "Name a new file, or one of your own; or let the shell open it: --events /dev/fd/3 3>>FILE"
 )

@@ -136,7 +136,7 @@ def _silence(
 
 
 class _Answers:
-    """What the program has answered so far."""
+    """The answers of the program so far."""
 
     def __init__(
         self, wanted: DirectTrials, progress: Callable[[int], None], counted: Counted

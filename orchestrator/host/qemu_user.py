@@ -46,7 +46,7 @@ class QemuUser:
 
     @property
     def note(self) -> str:
-        """What a person must know of this; empty if nothing."""
+        """A note about this for a person; empty if there is nothing to note."""
         return f"QEMU runs as root, as {self.why_root}" if self.why_root else ""
 
 

@@ -137,7 +137,7 @@ class Lab:
         self.serial: collections.deque[str] = collections.deque(maxlen=_SERIAL_TAIL_LINES)
         """The last lines of the serial port."""
         self.trouble: LabError | None = None
-        """How the lab ended, known before its emulator is killed, which others hear of."""
+        """The error with which the lab ended. It is set before the emulator is killed."""
 
     async def lines(self) -> AsyncGenerator[str, None]:
         """Boot, and yield each line that the program prints, until it has ended well.

@@ -63,8 +63,6 @@ def main() -> None:
         # Its name alone: the path before it may have any character, a newline as well.
         os.write(status, f"folder {os.path.basename(folder)}\n".encode())
         if os.read(lifeline, 1):
-            if user:
-                hand_over(lock, user)
             code = run(argv, folder, lifeline, status, user, keep={lifeline, status, lock})
     except BrokenPipeError:
         pass  # the orchestrator is gone: only the folder is left to remove
@@ -94,27 +92,28 @@ def remove(folder: str, fd: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def hand_over(folder: int, user: str) -> None:
-    """Give an open folder, and the files in it, to a user. The marker stays the supervisor's."""
-    uid, gid = map(int, user.split(":")[:2])
-    for name in os.listdir(folder):
+def hand_over(uid: int, gid: int) -> None:
+    """Give the working folder and its files to a user. The marker stays the supervisor's."""
+    for name in os.listdir():
         if name != MARKER:
-            os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
-    os.fchown(folder, uid, gid)
+            os.chown(name, uid, gid, follow_symlinks=False)
+    os.chown(".", uid, gid)
 
 
 def become(user: str, folder: str) -> None:
-    """Become a user without any privilege of root's, for good.
+    """Become a user without any privilege of root's, for good, and give it the working folder.
 
     Raises:
         OSError: the kernel refuses it.
     """
-    uid, gid, groups, device = user.split(":", 3)
+    *ids, groups, device = user.split(":", 3)
+    uid, gid = map(int, ids)
+    hand_over(uid, gid)
     if device:
-        open_device(device, folder, int(uid), int(gid))
+        open_device(device, folder, uid, gid)
     os.setgroups([int(group) for group in groups.split(",") if group])
-    os.setresgid(int(gid), int(gid), int(gid))
-    os.setresuid(int(uid), int(uid), int(uid))
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
     must("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 

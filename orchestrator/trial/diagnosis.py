@@ -103,7 +103,7 @@ def _decide(
         return (
             Cause.PENDING,
             f"{result.why}; ticks came back at {part.cured_by}, which only looked: an "
-            "interrupt was pending and had not been delivered.",
+            f"interrupt was pending and had not been delivered.{_seen_pending(part, config)}",
         )
     if part.overwritten:
         return (
@@ -196,6 +196,20 @@ def _decide(
         interrupts_on=part.registers is not None and part.registers.interrupt_flag,
     )
     return config.timer.explain_silence(hearing)
+
+
+def _seen_pending(part: VcpuEvidence, config: InstanceConfig) -> str:
+    """Return what QEMU showed of the tick and its vCPU while the guest was silent."""
+    lapic, registers = part.lapic, part.registers
+    if lapic is None or config.program.vector not in lapic.irr:
+        return ""
+    said = f" `info lapic` shows the tick ({config.program.vector:#x}) in the IRR"
+    if registers is None:
+        return f"{said}."
+    return (
+        f"{said}, and `info registers` a vCPU with HLT={registers.halted:d}, "
+        f"interrupts {'on' if registers.interrupt_flag else 'off'}."
+    )
 
 
 def _explain_sleep(

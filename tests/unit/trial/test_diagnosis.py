@@ -117,6 +117,33 @@ def test_a_lost_interrupt() -> None:
 
 
 @pytest.mark.parametrize(
+    ("irr", "registers", "words"),
+    [
+        ({0x40}, Registers(0x1F2, 0x246, True),
+         " `info lapic` shows the tick (0x40) in the IRR, and `info registers` a vCPU with HLT=1, "
+         "interrupts on."),
+        ({0x40}, Registers(0x1F2, 0x46, False),
+         " `info lapic` shows the tick (0x40) in the IRR, and `info registers` a vCPU with HLT=0, "
+         "interrupts off."),
+        ({0x40}, None, " `info lapic` shows the tick (0x40) in the IRR."),
+        ({0x41}, Registers(0x1F2, 0x246, True), ""),
+        (None, None, ""),
+    ],
+)  # fmt: skip
+def test_a_tick_that_a_look_brought_back(
+    irr: set[int] | None, registers: Registers | None, words: str
+) -> None:
+    """What QEMU showed before it says whether KVM kept the tick from a vCPU that could take it."""
+    lapic = None if irr is None else Lapic(0x40, TMICT, frozenset(irr), frozenset())
+    part = VcpuEvidence(0, lapic=lapic, registers=registers, cured_by="NMI 1")
+    evidence = Evidence(run_state="running", vcpus=(part,))
+    result = VcpuResult(Outcome.LOST, why="no tick in 200 ms of vCPU time")
+    found = diagnose(result, evidence, Save("save1", 0.5, (SAVED,)), CONFIG)
+    assert found.cause is Cause.PENDING
+    assert found.sentence.endswith(f"was pending and had not been delivered.{words}")
+
+
+@pytest.mark.parametrize(
     ("field", "words"),
     [
         ("swallowed", "the vector of its built-in control"),

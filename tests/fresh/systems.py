@@ -7,9 +7,9 @@ For each suite (bookworm and trixie by default) a root file system is made by mm
 `./bootstrap run` and `./bootstrap test -e quick` run as root, as a user in the group kvm, as a
 user outside of it, and once more offline as root and as the user in the group; `./bootstrap docs`
 runs as the user in the group, and once more offline. Each case has a line of output, and the exit
-code is 1 if a case went wrong. Mirror, proxies, certificates and the
-configuration of pip are this computer's own. The script needs root, mmdebstrap and util-linux, and
-leaves nothing behind: all mounts and processes are in namespaces that end with their case.
+code is 1 if a case went wrong. Mirror, proxies, certificates and the configuration of pip are this
+computer's own. The script needs root, mmdebstrap, iproute2 and util-linux, and leaves nothing
+behind: all mounts and processes are in namespaces that end with their case.
 """
 
 import argparse
@@ -191,7 +191,7 @@ def run_case(case: Case, root: Path, through: list[str]) -> str:
     """Run a case; return what was wrong with it, or an empty text."""
     variables = [f"{name}={value}" for name, value in pip_variables(root).items()]
     inner = (
-        f"set -e\n{mounts(root)}\n"
+        f"set -e\n{'ip link set lo up' if case.offline else ''}\n{mounts(root)}\n"
         f'chroot "$R" setpriv --reuid {case.user} --regid {case.user} --init-groups '
         f"--reset-env env {shlex.join(variables)} "
         f"sh -c {shlex.quote(f'cd && cd losttick && exec ./bootstrap {case.command}')}"

@@ -28,6 +28,8 @@ class Witness(enum.StrEnum):
     """`KVM_SET_LAPIC` with several current counts, without QEMU, on the same host."""
     NO_APICV = "arm without APICv"
     """In a lab, the same modules with APICv off."""
+    FIRST_TICKS = "first ticks"
+    """When the first ticks came after the other loads of the cell."""
 
 
 class Says(enum.StrEnum):

@@ -57,6 +57,8 @@ class CellState:
     """The measurements by which the period was chosen."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """Trials of eligible saves, by outcome; `unknown` for those that stayed unresolved."""
+    on_other_vcpus: Counter[Outcome] = field(default_factory=Counter)
+    """The outcomes of the vCPUs beside the telling one, which `outcomes` counts."""
     causes: Counter[Cause] = field(default_factory=Counter)
     attempts: int = 0
     unknown_attempts: int = 0
@@ -204,6 +206,8 @@ class CellState:
         if outcome is _LOST:
             self.lossy_saves += 1
             self.lost_by_vcpu.update(p.vcpu for p in trial.vcpus if p.outcome is _LOST)
+        for part in trial.others:
+            self.on_other_vcpus[part.outcome] += 1
         if outcome in TICKED:
             if first:
                 self.save_ticks.count(outcome, first[0])

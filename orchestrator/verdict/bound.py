@@ -11,8 +11,11 @@ def bound_too_high(case: Case) -> Finding | None:
     rate, rule_out = case.rate, case.rule_out
     if rate.high <= rule_out * (1 + 1e-9):
         return None
-    unknown = case.tally.outcomes[Outcome.UNKNOWN]
-    counted = f" with {unknown} unresolved counted as lost" if unknown else ""
+    unknown, missed = case.tally.outcomes[Outcome.UNKNOWN], case.tally.missed_as_lost
+    doubtful = [f"{unknown} unresolved"] if unknown else []
+    if missed:
+        doubtful.append(f"{missed} missed ticks of a timer that runs on by itself")
+    counted = f" with {' and '.join(doubtful)} counted as lost" if doubtful else ""
     return Finding(
         Verdict.INCONCLUSIVE,
         f"no loss in {case.tally.trials} loads{counted} does not rule out {rule_out * 100:.4g}%, "

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.bugs.exposure import Exposure
 from orchestrator.bugs.likeness import Likeness
@@ -38,8 +38,13 @@ class Tally:
     """Cells of the run. They share the error rate of a false `affected`."""
     vcpus: int = 1
     """vCPUs of the guest. A load can be wrongly diagnosed once for each."""
+    on_other_vcpus: Counter[Outcome] = field(default_factory=Counter)
+    """The outcomes of the vCPUs beside the one that decides a trial's outcome."""
     pairs: PairCounts = NO_PAIRS
     """Pairs of a load and a sham since the first late tick."""
+    missed_as_lost: int = 0
+    """Missed ticks that may be losses: of a timer that runs on by itself, beyond those that shams
+    missed."""
     first_pairs: PairCounts | None = None
     """The pairs at the first reading of their test; None if it was not reached."""
 

@@ -12,13 +12,13 @@ from orchestrator.verdict.enlightened import enlightened_note
 from orchestrator.verdict.expired import expired_note, posted_note
 from orchestrator.verdict.known_bug import affected
 from orchestrator.verdict.late import late_note, too_few_pairs
-from orchestrator.verdict.mixed import mixed_note
+from orchestrator.verdict.mixed import indistinct_note, mixed_note
 from orchestrator.verdict.observer import controls_not_seen, too_many_unknown
 from orchestrator.verdict.period_rule import period_changed, period_note
 from orchestrator.verdict.required import apicv_missing, required_note
 from orchestrator.verdict.ruled_out import ruled_out_rates
 from orchestrator.verdict.verdict import Verdict
-from orchestrator.verdict.witness import contradicted, narrow_race_note
+from orchestrator.verdict.witness import contradicted, direct_note
 
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
@@ -28,8 +28,8 @@ RULES: tuple[Rule, ...] = (
 
 #: The notes, in the order in which they are printed.
 NOTES: tuple[Note, ...] = (
-    required_note, period_note, narrow_race_note, mixed_note, late_note, expired_note, posted_note,
-    enlightened_note, ending_note,
+    required_note, period_note, direct_note, mixed_note, indistinct_note, late_note, expired_note,
+    posted_note, enlightened_note, ending_note,
 )  # fmt: skip
 
 

@@ -138,7 +138,9 @@ def late_note(case: Case, found: Finding) -> str | None:
                 "without a load) tells whether loads make ticks late"
             )
         return f"{noted}. So few pairs can't show that loads make ticks late"
-    acquitted = "" if few else ": the host is busy, and the loads are not to blame"
+    acquitted = ""
+    if pairs.untreated_only and not few:
+        acquitted = ": the host is busy, and the loads are not to blame"
     return (
         f"{noted}{acquitted}. So many pairs would have shown, with a probability of {POWER:.0%}, "
         f"an excess of {shown:.1%} of loads with a late tick"

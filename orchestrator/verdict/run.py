@@ -26,6 +26,7 @@ from orchestrator.verdict.cell import decide
 from orchestrator.verdict.ending import Ending
 from orchestrator.verdict.expired import posts_timers
 from orchestrator.verdict.late import late_anomalies
+from orchestrator.verdict.missed import missed_as_lost
 from orchestrator.verdict.period_rule import period_changes
 from orchestrator.verdict.run_error_rate import CellBound, statement
 from orchestrator.verdict.verdict import Ended, Verdict, overall
@@ -279,7 +280,9 @@ def _tally(state: CellState, run: RunState) -> Tally:
         planned=run.plan.limits.planned,
         cells=len(run.cells),
         vcpus=state.cell.vcpus,
+        on_other_vcpus=state.on_other_vcpus,
         pairs=state.pairing.counts,
+        missed_as_lost=missed_as_lost(state),
         first_pairs=state.pairing.first_look,
     )
 
@@ -288,7 +291,7 @@ def _losses(state: CellState, plan: Plan) -> Losses:
     return Losses(
         trials=state.trials,
         lost=state.outcomes[Outcome.LOST],
-        unresolved=state.outcomes[Outcome.UNKNOWN],
+        unresolved=state.outcomes[Outcome.UNKNOWN] + missed_as_lost(state),
         by_save=state.by_save,
         planned=plan.limits.planned,
     )

@@ -14,6 +14,7 @@ from orchestrator.findings.cause import INTERRUPT_LOST, Cause
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.series import DirectCounts
 from orchestrator.findings.witness import Says, Statement, TraceReading, Witness
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.journal.counts import CellState
 from orchestrator.journal.fold import RunState
 from orchestrator.verdict.case import Case, Finding
@@ -24,12 +25,18 @@ from orchestrator.verdict.verdict import Verdict
 #: would all be spared with at most this probability.
 MOST_BY_CHANCE = 0.05
 
+#: First ticks after a whole period that tell which kernel this is. A few could be measured wrongly.
+_FEWEST_FIRST_TICKS = 10
+
+#: Share of first ticks at once with which a kernel still counts as one that starts the period anew.
+_MOST_AT_ONCE = 0.05
+
 
 def witnesses(state: CellState, run: RunState) -> tuple[Statement, ...]:
     """Return what the witnesses of a cell say of its losses."""
     if not state.bug_losses:
         return ()
-    found = [_trace(state), _direct(state), _without_apicv(state, run)]
+    found = [_trace(state), _direct(state), _without_apicv(state, run), _first_ticks(state)]
     return tuple(each for each in found if each is not None)
 
 
@@ -67,13 +74,22 @@ def unwitnessed(ask_by: str, undecided: Sequence[str] = ()) -> str:
     return f"expired or never started: no second witness tells which; {grounds}"
 
 
-def narrow_race_note(case: Case, finding: Finding) -> str | None:
-    """Return that the kernel has the narrow race, if the direct test shows it."""
-    if case.direct is None or read_pattern(case.direct.series) is not Pattern.NARROW:
+def direct_note(case: Case, finding: Finding) -> str | None:
+    """Return what the direct test lost on the same host, where no load's verdict says it."""
+    if case.direct is None:
         return None
+    pattern, lost = read_pattern(case.direct.series), shown(case.direct.series)
+    if pattern is Pattern.NARROW:
+        return (
+            f"This kernel has the {NARROW_RACE.name}: the direct test lost {lost}. It "
+            f"{NARROW_RACE.effect}"
+        )
+    if not lost or case.tally.outcomes[Outcome.LOST]:
+        return None
+    alike = f", as the {APICV_BUG.name} does" if pattern is Pattern.KNOWN_BUG else ""
     return (
-        f"This kernel has the {NARROW_RACE.name}: the direct test lost {shown(case.direct.series)}"
-        f". It {NARROW_RACE.effect}"
+        f"The direct test (KVM_SET_LAPIC without QEMU) lost {lost} on this host{alike}, though no "
+        "load of this cell lost its timer"
     )
 
 
@@ -120,6 +136,20 @@ def _without_apicv(state: CellState, run: RunState) -> Statement | None:
     if by_chance > MOST_BY_CHANCE:
         return Statement(Witness.NO_APICV, Says.UNDECIDED, f"{why}, which are too few to tell")
     return Statement(Witness.NO_APICV, Says.AGREES, why)
+
+
+def _first_ticks(state: CellState) -> Statement | None:
+    """Return what the other loads show: a kernel that starts the period anew can't have the bug."""
+    if state.cell.state is not SavedState.ARMED:
+        return None
+    anew, at_once = (state.outcomes[each] for each in (Outcome.FULL_PERIOD, Outcome.IMMEDIATE))
+    if anew < _FEWEST_FIRST_TICKS or at_once > _MOST_AT_ONCE * anew:
+        return None
+    why = (
+        f"the first tick came a whole period after {anew} other loads and at once after {at_once}: "
+        "a kernel without commit 8e6ed96cdd50 lets no timer expire inside KVM_SET_LAPIC"
+    )
+    return Statement(Witness.FIRST_TICKS, Says.CONTRADICTS, why)
 
 
 def _is_twin(state: CellState, other: CellState) -> bool:

@@ -125,6 +125,29 @@ def test_the_verdict_says_how_many_saves_were_expired(
     assert text.endswith(words) if words else "expired" not in text
 
 
+def test_classes_of_first_ticks_that_differ_between_vcpus_are_said() -> None:
+    ordinary = case({Outcome.IMMEDIATE: 299}, ending=Ending())
+    others = Counter({Outcome.FULL_PERIOD: 299})
+    text = decide(replace(ordinary, tally=replace(ordinary.tally, vcpus=2, on_other_vcpus=others)))[
+        1
+    ]
+    assert (
+        "after 299 loads and after a whole period after 299 (on all vCPUs): a kernel does" in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("trials", "indistinct", "said"),
+    [(299, 299, True), (299, 150, True), (299, 149, False), (99, 99, False)],
+)
+def test_first_ticks_that_fit_several_classes_are_said(
+    trials: int, indistinct: int, *, said: bool
+) -> None:
+    counts = {Outcome.INDISTINCT: indistinct, Outcome.IMMEDIATE: trials - indistinct}
+    words = f"The first ticks after {indistinct} of {trials} loads fit several classes"
+    assert (words in decide(case(counts, ending=Ending()))[1]) is said
+
+
 def test_what_came_before_an_early_end_is_said() -> None:
     given_up = case({Outcome.IMMEDIATE: 60, Outcome.FULL_PERIOD: 56, Outcome.LATE: 3})
     found, text = decide(replace(given_up, expired_saves=4, saves=4))

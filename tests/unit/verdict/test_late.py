@@ -48,6 +48,13 @@ def test_as_many_late_ticks_without_loads_are_the_host_s() -> None:
     assert "would have shown, with a probability of 80%, an excess of 8.4% of loads" in why
 
 
+def test_shams_without_a_late_tick_acquit_no_load() -> None:
+    verdict, why = judged(PairCounts(200, 6, 0))
+    assert verdict is Verdict.CLEAN
+    assert "6 times only the load had a late tick and 0 times only the sham. So many pairs" in why
+    assert "not to blame" not in why
+
+
 def test_the_cells_of_a_run_share_the_error() -> None:
     assert judged(PairCounts(300, 7, 0))[0] is Verdict.ANOMALOUS
     assert judged(PairCounts(300, 7, 0), cells=12)[0] is Verdict.CLEAN

@@ -129,6 +129,50 @@ def test_the_trace_tells_losses_of_the_bug_from_timers_that_never_started() -> N
     assert "accepted and vanished (and of 2 further loads that nothing was ever posted)" in why
 
 
+@pytest.mark.parametrize(
+    ("others", "verdict"),
+    [
+        ({Outcome.FULL_PERIOD: 40}, Verdict.ANOMALOUS),
+        ({Outcome.FULL_PERIOD: 40, Outcome.IMMEDIATE: 2}, Verdict.ANOMALOUS),
+        ({Outcome.FULL_PERIOD: 40, Outcome.IMMEDIATE: 4}, Verdict.AFFECTED),
+        ({Outcome.FULL_PERIOD: 9}, Verdict.AFFECTED),
+        ({Outcome.IMMEDIATE: 40}, Verdict.AFFECTED),
+    ],
+)
+def test_first_ticks_after_a_whole_period_contradict(
+    others: dict[Outcome, int], verdict: Verdict
+) -> None:
+    """A kernel that starts the period anew at each load lets no timer expire inside the call."""
+    ticked = [
+        TrialRecord(CELL.id, "save1", outcome, (0.1, 0.1, 2.0))
+        for outcome, count in others.items()
+        for _ in range(count)
+    ]
+    got, why = judged(after(*ticked, trial=lost(None)))
+    assert got is verdict
+    said = f"the first tick came a whole period after {others.get(Outcome.FULL_PERIOD)} other loads"
+    assert (said in why) is (verdict is Verdict.ANOMALOUS)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (THE_BUG, "lost 50 of 50 at TMCCT 0 ns, 50 of 50 at TMCCT 1 ns on this host, as the APICv"),
+        (counted({0: 20, 1: 10, MS: 0}), "lost 20 of 50 at TMCCT 0 ns, 10 of 50 at TMCCT 1 ns on"),
+        (counted({0: 0, 1: 5, MS: 0}), "This kernel has the "),
+        (counted({0: 0, 1: 0, MS: 0}), None),
+    ],
+)
+def test_what_the_direct_test_lost_is_said_beside_loads_without_a_loss(
+    counts: DirectCounts, words: str | None
+) -> None:
+    ticked = TrialRecord(CELL.id, "save1", Outcome.IMMEDIATE, (0.1, 0.1, 2.0))
+    verdict, why = judged(after(WitnessRecord(CELL.id, counts), trial=ticked))
+    assert verdict is Verdict.INCONCLUSIVE
+    assert words in why if words else "direct test" not in why
+    assert ("though no load of this cell lost its timer" in why) is ("on" in (words or "").split())
+
+
 def test_on_an_immune_host_the_exposure_says_why_it_is_not_the_bug() -> None:
     state = after(
         HostRecord(IMMUNE, CELL.id), WitnessRecord(CELL.id, AT_ZERO_ALONE), trial=lost(None)

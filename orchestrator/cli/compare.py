@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.cli.at_end import wrote
 from orchestrator.cli.compare_arms import ArmsError, ArmsWanted, LabArms, check_arms
 from orchestrator.cli.compare_run import run_compared
 from orchestrator.cli.compare_table import print_comparison
-from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
+from orchestrator.cli.exits import ExitCode, despite_output, errors_to_exits, run_async
 from orchestrator.cli.history.options import Db, opened
 from orchestrator.cli.options import (
     AsJson,
@@ -195,16 +196,17 @@ def compare(
         )
         runs = _run_arms(wanted, runs) if run else _read_runs(wanted, runs)
         found = compared(_arms(runs, db), margin=margin, judged=judged_shifts(kinds))
-        if html and page:
-            write_target(html, page(found))
+        code, screen = comparison_exit(found, kinds), Screen()
         if as_json:
             print_json(comparison_data(found))
         else:
-            screen = Screen()
             print_comparison(screen, found)
-            if html:
+        if html and page:
+            if not wrote(f"writing {html}", lambda: write_target(html, page(found))):
+                code = despite_output(code)
+            elif not as_json:
                 screen.line(f"html: {html}")
-    raise typer.Exit(comparison_exit(found, kinds))
+    raise typer.Exit(code)
 
 
 def _read_runs(wanted: ArmsWanted, runs: Sequence[str] | None) -> list[str]:

@@ -17,6 +17,7 @@ from orchestrator.errors import InfraError, InputError, LosttickError, UnfitErro
 from orchestrator.results.exit_code import GRAVITY as GRAVITY
 from orchestrator.results.exit_code import ExitCode as ExitCode
 from orchestrator.results.exit_code import FailOn as FailOn
+from orchestrator.results.exit_code import despite_output as despite_output
 from orchestrator.results.exit_code import gravest as gravest
 from orchestrator.results.exit_code import result_exit as result_exit
 

@@ -2,18 +2,23 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.exits import errors_to_exits, result_exit
+from orchestrator.cli.at_end import wrote
+from orchestrator.cli.exits import despite_output, errors_to_exits, result_exit
 from orchestrator.cli.options import FailOnKinds
 from orchestrator.cli.reports import Wanted, checked, option_of, wanted_files
+from orchestrator.cli.screen import Screen
 from orchestrator.cli.text import say_error
 from orchestrator.errors import InputError
+from orchestrator.process.existence import is_folder
 from orchestrator.results.outputs.output import OutputOptions
-from orchestrator.results.outputs.table import OUTPUTS, index_writer
+from orchestrator.results.outputs.table import INDEX, OUTPUTS, IndexWriter, index_writer
+from orchestrator.results.outputs.target import check_target
 from orchestrator.results.report import read_report
 
 
@@ -120,12 +125,20 @@ def report(
         )
         reports = checked(wanted, options)
         write_index = index_writer() if index else None
+        if index and is_folder(index):
+            check_target(index / INDEX)
         found = [read_report(folder) for folder in dict.fromkeys(folders or ())]
-        reports.write(found)
+        code = result_exit((end for each in found for end in each.result.ends), fail_on)
+        failed = reports.write(found)
         screen = reports.screen()
         if write_index and index:
-            screen.line(f"index: {write_index(index, say_error)}")
+            begin = partial(_write_index, index, write_index, screen)
+            code = code if wrote(f"writing an index of {index}", begin) else despite_output(code)
         for each in wanted:
-            if each.file:
+            if each.file and each not in failed:
                 screen.line(f"{each.kind}: {each.file}")
-    raise typer.Exit(result_exit((end for each in found for end in each.result.ends), fail_on))
+    raise typer.Exit(despite_output(code) if failed else code)
+
+
+def _write_index(index: Path, write: IndexWriter, screen: Screen) -> None:
+    screen.line(f"index: {write(index, say_error)}")

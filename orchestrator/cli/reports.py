@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,8 @@ import typer
 from rich.console import Console
 
 from orchestrator.campaign.events import Progress
-from orchestrator.cli.exits import ExitCode
+from orchestrator.cli.at_end import wrote
+from orchestrator.cli.exits import ExitCode, despite_output
 from orchestrator.cli.screen import Screen, with_width
 from orchestrator.cli.streams import print_bytes
 from orchestrator.cli.text import (
@@ -49,9 +51,6 @@ _HARMLESS = {
     "kcidb": json_without_commands,
     "junit": xml_without_commands,
 }
-
-#: The codes that give way to the code of an output that can't be written: nothing was found.
-_MILDER = (ExitCode.CLEAN, ExitCode.UNFIT, ExitCode.INCONCLUSIVE)
 
 ReportOption = Annotated[
     list[str] | None,
@@ -123,24 +122,31 @@ class Reports:
         ) as progress:
             yield progress, replace(self, wanted=left)
 
-    def write(self, reports: Sequence[Report]) -> None:
+    def write(self, reports: Sequence[Report]) -> Sequence[Wanted]:
         """Write each output; none of them if one can't be made.
 
+        Returns:
+            The outputs that could not be written. A person was told why.
+
         Raises:
-            OutputError: an output can't be made, or its file can't be written to.
-            TargetError: a disk is full, or failed.
+            OutputError: an output can't be made.
         """
         files = [each for each in self.wanted if OUTPUTS[each.kind].file]
-        made = [(each, self._rendered(each, reports)) for each in files]
-        for each, data in made:
-            if each.file is None:
-                print_bytes(_harmless(each.kind, data))
-            else:
-                write_target(each.file, data)
-        for each in self.wanted:
-            if not OUTPUTS[each.kind].file:
-                lines = service(each.kind).publish(reports, self.options)
-                typer.echo(lines, nl=False, err=self.on_stdout or self.as_json)
+        made = {each: self._rendered(each, reports) for each in files}
+        return [
+            each
+            for each in self.wanted
+            if not wrote(f"writing {each.kind}", partial(self._put, each, made.get(each), reports))
+        ]
+
+    def _put(self, wanted: Wanted, data: bytes | None, reports: Sequence[Report]) -> None:
+        if data is None:
+            lines = service(wanted.kind).publish(reports, self.options)
+            typer.echo(lines, nl=False, err=self.on_stdout or self.as_json)
+        elif wanted.file is None:
+            print_bytes(_harmless(wanted.kind, data))
+        else:
+            write_target(wanted.file, data)
 
     def _rendered(self, wanted: Wanted, reports: Sequence[Report]) -> bytes:
         options = replace(self.options, target=wanted.file)
@@ -159,7 +165,7 @@ class Reports:
         if not self.wanted:
             return code
         try:
-            self.write([replace(read_report(folder), changes=tuple(changes))])
+            failed = self.write([replace(read_report(folder), changes=tuple(changes))])
         except LosttickError as error:
             say_error(str(error))
         except Exception as error:
@@ -168,8 +174,8 @@ class Reports:
                 "stand."
             )
         else:
-            return code
-        return ExitCode.HARNESS if code in _MILDER else code
+            return despite_output(code) if failed else code
+        return despite_output(code)
 
     def write_cut_short(self, folder: Path) -> None:
         """Write the outputs of a run that an error or a signal has cut short, if time allows."""

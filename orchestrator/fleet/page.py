@@ -17,7 +17,7 @@ from orchestrator.results.outputs.html.output import OUTPUT
 from orchestrator.results.outputs.html.palette import SIGNS
 from orchestrator.results.outputs.html.template import fill
 from orchestrator.results.outputs.output import OutputOptions
-from orchestrator.results.outputs.target import write_target
+from orchestrator.results.outputs.target import write_error, write_target
 from orchestrator.results.report import read_report
 
 #: The page of a fleet, and the folder of its runs' pages, in the fleet's folder. (A run's own
@@ -81,7 +81,10 @@ def write_pages(found: Collected, most: int, note: Callable[[str], None]) -> Pat
     written: set[str] = set()
     chosen = gravest_first(found)[:most]
     if chosen:
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise write_error(f"pages into {folder}", error) from error
     for each in chosen if not folder.is_symlink() else ():
         try:
             target = folder / f"{each.task.id}.html"

@@ -34,6 +34,19 @@ GRAVITY = (
 )  # fmt: skip
 
 
+#: The codes that give way to that of an output that could not be written: nothing was found.
+_MILDER = (ExitCode.CLEAN, ExitCode.UNFIT, ExitCode.INCONCLUSIVE)
+
+
+def despite_output(code: ExitCode) -> ExitCode:
+    """Return the exit code of a result whose output could not be written.
+
+    Args:
+        code: of the result alone, after `--fail-on`: it makes no failed write a success.
+    """
+    return ExitCode.HARNESS if code in _MILDER else code
+
+
 class FailOn(StrEnum):
     """A kind of result for which a command can end with an exit code other than 0."""
 

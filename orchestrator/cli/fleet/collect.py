@@ -1,12 +1,12 @@
 """`losttick fleet collect`: the runs of a fleet, their table, and one answer."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.exits import errors_to_exits
+from orchestrator.cli.at_end import wrote
+from orchestrator.cli.exits import despite_output, errors_to_exits
 from orchestrator.cli.fleet.collected_table import print_collected
 from orchestrator.cli.fleet.options import Where
 from orchestrator.cli.history.options import Db, opened
@@ -14,12 +14,12 @@ from orchestrator.cli.options import AsJson
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.text import print_json, say_error
 from orchestrator.cli.whole import Whole
-from orchestrator.errors import LosttickError, own_fault
 from orchestrator.fleet.begin import find, reopen
 from orchestrator.fleet.collect import Collected
 from orchestrator.fleet.collect import collect as collected
 from orchestrator.fleet.collected_data import collected_data
 from orchestrator.fleet.exit import DEFAULT, FleetFailOn, fleet_exit
+from orchestrator.results.outputs.output import OutputError
 from orchestrator.results.outputs.table import import_output
 
 #: Runs that get a page of their own, unless the user says how many.
@@ -70,29 +70,29 @@ def collect(
             whys={task: seen.why for task, seen in known.items()},
             history=history,
         )
-        page = _write_pages(found, _PAGES if pages is None else pages) if html else None
+        code, screen = fleet_exit(found, frozenset(fail_on or DEFAULT)), Screen()
         if as_json:
             print_json(collected_data(found))
         else:
-            screen = Screen()
             print_collected(screen, found)
-            if page:
-                screen.line(f"html: {page}")
-    raise typer.Exit(fleet_exit(found, frozenset(fail_on or DEFAULT)))
+        if write := _page_writer() if html else None:
+            most, shown = _PAGES if pages is None else pages, None if as_json else screen
+            if not wrote("writing the page of the fleet", lambda: write(found, most, shown)):
+                code = despite_output(code)
+    raise typer.Exit(code)
 
 
-def _write_pages(found: Collected, most: int) -> Path | None:
-    """Write the fleet's pages; return its own, or None if it can't be written.
-
-    The answer stands, whatever becomes of the page. So no error ends the command.
-    """
+def _page_writer() -> Callable[[Collected, int, Screen | None], None] | None:
+    """Return what writes the fleet's pages; None if a package is missing, which is said."""
     try:
-        write: Callable[[Collected, int, Callable[[str], None]], Path] = import_output(
-            "the page of the fleet", "orchestrator.fleet.page", "report"
-        ).write_pages
-        return write(found, most, say_error)
-    except LosttickError as error:
+        module = import_output("the page of the fleet", "orchestrator.fleet.page", "report")
+    except OutputError as error:
         say_error(f"{error} --no-html leaves the page out.")
-    except Exception as error:
-        say_error(own_fault("writing the page of the fleet", error))
-    return None
+        return None
+
+    def write(found: Collected, most: int, screen: Screen | None) -> None:
+        page = module.write_pages(found, most, say_error)
+        if screen:
+            screen.line(f"html: {page}")
+
+    return write

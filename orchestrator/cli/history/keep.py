@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli.exits import ExitCode, FailOn, gravest, result_exit
+from orchestrator.cli.exits import ExitCode, FailOn, despite_output, gravest, result_exit
 from orchestrator.cli.history.options import opened
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.text import say_error
@@ -107,8 +107,7 @@ class Keeper:
             findings = result_exit(cells, (FailOn.AFFECTED, FailOn.ANOMALOUS))
             new = findings if self.changes is None else new_exit(self.changes.new)
             code = gravest([code, new])
-        milder = (ExitCode.CLEAN, ExitCode.UNFIT, ExitCode.INCONCLUSIVE)
-        return ExitCode.HARNESS if self.failed and code in milder else code
+        return despite_output(code) if self.failed else code
 
 
 def say_changes(screen: Screen, sentences: Sequence[str]) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.exits import errors_to_exits
+from orchestrator.cli.at_end import wrote
+from orchestrator.cli.exits import ExitCode, errors_to_exits
 from orchestrator.cli.history.options import Db, opened
 from orchestrator.cli.options import AsJson
 from orchestrator.cli.screen import Screen
@@ -37,9 +38,8 @@ def trend(
             page = trend_page()
         trending = load("trend")
         found = trending.trend(opened(db).nights(label, host))
+        screen = Screen()
         turned = [(each, turn) for each in found for turn in each.turns]
-        if html and page:
-            write_target(html, page(found))
         if as_json:
             print_json(
                 [
@@ -62,12 +62,14 @@ def trend(
                     for each in found
                 ]
             )
-            return
-        screen = Screen()
-        for each, turn in turned:
-            screen.prose(f"{each.host}: {trending.sentence(each, turn)}")
-        nights = max((len(each.nights) for each in found), default=0)
-        if not turned:
-            screen.prose(f"No change in {len(found)} cells over up to {nights} runs.")
-        if html:
-            screen.line(f"html: {html}")
+        else:
+            for each, turn in turned:
+                screen.prose(f"{each.host}: {trending.sentence(each, turn)}")
+            nights = max((len(each.nights) for each in found), default=0)
+            if not turned:
+                screen.prose(f"No change in {len(found)} cells over up to {nights} runs.")
+        if html and page:
+            if not wrote(f"writing {html}", lambda: write_target(html, page(found))):
+                raise typer.Exit(ExitCode.HARNESS)
+            if not as_json:
+                screen.line(f"html: {html}")

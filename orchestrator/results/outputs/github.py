@@ -12,7 +12,8 @@ from pathlib import Path
 
 from orchestrator.results.outputs.markdown import cases_table, heading, opening
 from orchestrator.results.outputs.markdown_text import code, paragraph, text
-from orchestrator.results.outputs.output import OutputError, OutputOptions, Service
+from orchestrator.results.outputs.output import OutputOptions, Service
+from orchestrator.results.outputs.target import write_error
 from orchestrator.results.printable import one_line
 from orchestrator.results.report import Case, Report
 from orchestrator.results.status import Status
@@ -129,7 +130,8 @@ def _append(place: Path, reports: Sequence[Report]) -> None:
     """Append the summary to a file, as a whole or not at all.
 
     Raises:
-        OutputError: it can't be written.
+        OutputError: it can't be written to.
+        TargetError: the disk is full, or failed.
     """
     how = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -147,6 +149,4 @@ def _append(place: Path, reports: Sequence[Report]) -> None:
         finally:
             os.close(fd)
     except OSError as error:
-        raise OutputError(
-            f"writing the summary of a GitHub step to {place} ({SUMMARY}): {error.strerror}."
-        ) from error
+        raise write_error(f"the summary of a GitHub step to {place} ({SUMMARY})", error) from error

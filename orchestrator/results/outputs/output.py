@@ -49,5 +49,6 @@ class Service(Protocol):
 
         Raises:
             OutputError: the service can't be reached.
+            TargetError: a disk is full, or failed.
         """
         ...

@@ -64,14 +64,19 @@ def service(kind: str) -> Service:
     return cast(Service, _imported(kind))
 
 
-def index_writer() -> Callable[[Path, Callable[[str], None]], Path]:
+#: The page over the runs in a folder, and what writes it.
+INDEX = "index.html"
+IndexWriter = Callable[[Path, Callable[[str], None]], Path]
+
+
+def index_writer() -> IndexWriter:
     """Return the function that writes the page over all runs in a folder.
 
     Raises:
         OutputError: a package that it needs is missing.
     """
     found = import_output("an index", "orchestrator.results.outputs.html.index", "report")
-    return cast(Callable[[Path, Callable[[str], None]], Path], found.write_index)
+    return cast(IndexWriter, found.write_index)
 
 
 def comparison_page() -> "Callable[[Comparison], bytes]":

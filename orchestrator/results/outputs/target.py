@@ -77,15 +77,23 @@ def write_target(path: Path, data: bytes) -> None:
     except ForeignLinkError as error:
         raise _refused(path, f"{error}. Name the file that you mean") from error
     except OSError as error:
-        words = f"writing a report to {path}: {error.strerror}"
-        if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
-            raise OutputError(f"{words}. Name another file.") from error
-        if error.errno in (errno.EPIPE, errno.ENXIO):
-            raise OutputError(f"{words}: nobody reads it.") from error
-        room = says_no_room(error.strerror or "")
-        raise TargetError(
-            f"{words}. What was there before is unchanged.", transient=room
-        ) from error
+        raise write_error(f"a report to {path}", error) from error
+
+
+def write_error(what: str, error: OSError) -> OutputError | TargetError:
+    """Return the error of an output that can't be written: the user's, or that of the disk.
+
+    Args:
+        what: the output, and where it goes.
+        error: what the system said.
+    """
+    words = f"writing {what}: {error.strerror}"
+    if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
+        return OutputError(f"{words}. Name another file.")
+    if error.errno in (errno.EPIPE, errno.ENXIO):
+        return OutputError(f"{words}: nobody reads it.")
+    room = says_no_room(error.strerror or "")
+    return TargetError(f"{words}. What was there before is unchanged.", transient=room)
 
 
 def _is_written_through(place: Place, about: os.stat_result | None) -> bool:

@@ -18,6 +18,7 @@ from orchestrator.results.explain import first_paragraph
 from orchestrator.results.outputs.html.output import OUTPUT
 from orchestrator.results.outputs.html.template import fill
 from orchestrator.results.outputs.output import OutputError, OutputOptions
+from orchestrator.results.outputs.table import INDEX
 from orchestrator.results.outputs.target import TargetError, write_target
 from orchestrator.results.printable import printable
 from orchestrator.results.report import Report, read_report
@@ -27,8 +28,8 @@ from orchestrator.version import __version__
 #: The page of a run, in its folder.
 PAGE = "run-page.html"
 
-#: The page over the runs, and what it says of each run.
-INDEX, KEPT = "index.html", "index.json"
+#: What the index says of each run.
+KEPT = "index.json"
 
 #: Most bytes of `index.json` that are read.
 _MOST_KEPT = 64 << 20

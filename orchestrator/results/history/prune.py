@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from orchestrator.errors import LosttickError, own_fault
 from orchestrator.journal.file import JOURNAL, is_being_written
+from orchestrator.process.existence import exists
+from orchestrator.results.bundling.source import FOLDERS
 from orchestrator.results.history.entry import ABOUT
 from orchestrator.results.history.place import HistoryError
 from orchestrator.results.history.store import History, Run
@@ -52,13 +55,13 @@ def choose(history: History, keep: timedelta, now: datetime) -> Sequence[Choice]
     newest: dict[tuple[str, str, str], int] = {}
     for run in runs:
         for cell in history.cells(run):
-            if cell.finding and Path(run.folder).exists():
+            if cell.finding and exists(Path(run.folder, JOURNAL)):
                 newest[run.host, cell.cell, cell.finding] = run.id
     found = []
     for run in runs:
         if _began(run) is None or now - (_began(run) or now) <= keep:
             continue
-        if not Path(run.folder, JOURNAL).exists():
+        if not exists(Path(run.folder, JOURNAL)):
             continue
         why = "it has the newest evidence of a finding" if run.id in newest.values() else ""
         found.append(Choice(run, removed=not why, why=why))
@@ -66,11 +69,14 @@ def choose(history: History, keep: timedelta, now: datetime) -> Sequence[Choice]
 
 
 def remove(choice: Choice) -> Choice:
-    """Remove the folder of a run; return what became of it. Its row in the history stays."""
+    """Remove the folder of a run; return what became of it. Its row in the history stays.
+
+    A folder that can't be read or removed stays, and says why: it does not keep the others.
+    """
     folder = Path(choice.run.folder)
-    if folder.is_symlink() or not folder.is_dir():
-        return Choice(choice.run, removed=False, why="it is no folder")
     try:
+        if folder.is_symlink() or not folder.is_dir():
+            return Choice(choice.run, removed=False, why="it is no folder")
         if is_being_written(folder / JOURNAL):
             return Choice(choice.run, removed=False, why="its run goes on")
         if read_report(folder).identity != choice.run.identity:
@@ -80,11 +86,15 @@ def remove(choice: Choice) -> Choice:
         shutil.rmtree(folder)
     except OSError as error:
         return Choice(choice.run, removed=False, why=str(error.strerror))
+    except LosttickError as error:
+        return Choice(choice.run, removed=False, why=str(error))
+    except Exception as error:
+        return Choice(choice.run, removed=False, why=own_fault(f"reading {folder}", error))
     return choice
 
 
 #: The files and folders that losttick itself writes into the folder of a run.
-_OWN = {JOURNAL, ABOUT, "evidence", "run-page.html", "report.html"}
+_OWN = {JOURNAL, ABOUT, *FOLDERS, "run-page.html", "report.html"}
 
 
 def _strangers(folder: Path) -> str:

@@ -1,16 +1,32 @@
 """Folders of old runs removed, and what stays."""
 
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from orchestrator.journal.console_log import ConsoleLogs
 from orchestrator.journal.file import JOURNAL
+from orchestrator.journal.out_folder import OutFolder
+from orchestrator.journal.recorder import CONSOLES, EVIDENCE
+from orchestrator.lab.labs import SERIAL
+from orchestrator.results.history.entry import About, keep_about
 from orchestrator.results.history.place import HistoryError
-from orchestrator.results.history.prune import age, choose, remove
+from orchestrator.results.history.prune import Choice, age, choose, remove
 from orchestrator.results.history.store import History
+from orchestrator.testing import Script, lost
+from tests.support.command_here import losttick, report
+from tests.support.cut_short_runs import go_on
+from tests.support.foreign_user import OtherUser, other_user
 from tests.support.made_history import add, night, opened
 from tests.support.made_runs import losing
+from tests.support.virtual_time import in_virtual_time
+
+__all__ = ["other_user"]
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -52,6 +68,68 @@ def test_a_link_is_not_followed(history: History, tmp_path: Path) -> None:
     (tmp_path / "night1").symlink_to(tmp_path / "moved")
     assert not remove(first).removed
     assert (tmp_path / "moved" / JOURNAL).exists()
+
+
+def test_all_that_losttick_writes_for_a_run_goes_with_it(tmp_path: Path) -> None:
+    """The folder of a run on a host, with what a lab and other commands add to one."""
+    (run := tmp_path / "run").mkdir()
+    in_virtual_time(lambda: go_on(run, Script(lost)))
+    history = opened(tmp_path)
+    add(history, run)
+    with OutFolder(run) as held, closing(ConsoleLogs(held, SERIAL).create("1-x.log")) as log:
+        log.write(b"Linux")
+    assert {EVIDENCE, CONSOLES, SERIAL} <= {each.name for each in run.iterdir()}
+    keep_about(run, About(("nightly",)))
+    report("--index", tmp_path)
+    (chosen,) = choose(history, timedelta(0), datetime(2100, 1, 1, tzinfo=UTC))
+    assert remove(Choice(chosen.run, removed=True)) == Choice(chosen.run, removed=True)
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda run: (run / JOURNAL).write_text("{}\n"),
+        lambda run: (run / JOURNAL).write_bytes(b"\0" * 1000),
+        lambda run: (run / JOURNAL).write_text(""),
+        lambda run: (run / JOURNAL).unlink() or (run / JOURNAL).mkdir(),
+        lambda run: (run / JOURNAL).unlink() or os.mkfifo(run / JOURNAL),
+    ],
+)
+def test_a_run_that_can_t_be_read_keeps_no_other(
+    history: History, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    damage(tmp_path / "night1")
+    db = ("--db", tmp_path / "history.sqlite")
+    done = losttick("history", "prune", "--keep", "1h", *db, columns=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 folders removed" in done.stdout
+    assert "run 1: kept, " in done.stdout
+    assert "a fault in losttick" not in done.stdout
+    assert sorted(each.name for each in tmp_path.iterdir() if each.is_dir()) == ["night1", "night2"]
+
+
+def test_a_run_of_somebody_else_keeps_no_other(
+    history: History, other_user: OtherUser, tmp_path: Path
+) -> None:
+    """The newest evidence that this user can see stays, too."""
+    shutil.copytree(tmp_path, other_user.home / "all")
+    theirs = opened(other_user.home / "all")
+    for number in range(1, 5):
+        add(theirs, other_user.home / "all" / f"night{number}")
+    shutil.chown(other_user.home / "all", "nobody")
+    for each in (other_user.home / "all").rglob("*"):
+        shutil.chown(each, "nobody")
+    (private := other_user.home / "all" / "night2").chmod(0o700)
+    shutil.chown(private, "root")
+    with other_user.acts():
+        done = losttick(
+            "history", "prune", "--keep", "1h", "--db", other_user.home / "all" / "history.sqlite"
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 folders removed" in done.stdout
+    left = {each.name for each in (other_user.home / "all").iterdir() if each.is_dir()}
+    assert left == {"night1", "night2"}
 
 
 def test_ages() -> None:

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from orchestrator.errors import InfraError, says_no_room
+from orchestrator.journal.owners import is_trusted
 from orchestrator.journal.way import ForeignLinkError, Place, place_of
 from orchestrator.process.whole_file import write_whole
 from orchestrator.process.write_all import write_all
@@ -72,8 +73,7 @@ def write_target(path: Path, data: bytes) -> None:
             if place.folder is None or _is_written_through(place, about):
                 _write_through(place, data)
             else:
-                mode = stat.S_IMODE(about.st_mode) if about else None
-                write_whole(place.folder, place.name, data, mode)
+                write_whole(place.folder, place.name, data, _kept_mode(about))
     except ForeignLinkError as error:
         raise _refused(path, f"{error}. Name the file that you mean") from error
     except OSError as error:
@@ -94,6 +94,15 @@ def write_error(what: str, error: OSError) -> OutputError | TargetError:
         return OutputError(f"{words}: nobody reads it.")
     room = says_no_room(error.strerror or "")
     return TargetError(f"{words}. What was there before is unchanged.", transient=room)
+
+
+def _kept_mode(about: os.stat_result | None) -> int | None:
+    """Return the mode that the file has from the one that it replaces; None for the usual one.
+
+    Another user's file says nothing: its owner would choose who writes to this user's file. And
+    nobody needs a report that changes the user of who runs it.
+    """
+    return about.st_mode & 0o777 if about and is_trusted(about.st_uid) else None
 
 
 def _is_written_through(place: Place, about: os.stat_result | None) -> bool:

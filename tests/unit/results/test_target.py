@@ -13,7 +13,7 @@ import pytest
 from orchestrator.process import whole_file
 from orchestrator.results.outputs.output import OutputError
 from orchestrator.results.outputs.target import TargetError, check_target, write_target
-from tests.support.foreign_user import OtherUser
+from tests.support.foreign_user import NOBODY, OtherUser
 from tests.support.small_disk import SmallDisk, small_disk
 
 __all__ = ["small_disk"]
@@ -57,6 +57,35 @@ def test_a_file_keeps_its_mode_and_a_new_one_has_the_usual(tmp_path: Path) -> No
     write_target(tmp_path / "new", b"other")
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o604
     assert (tmp_path / "new").read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("mode", [0o6777, 0o4755, 0o2750, 0o1666, 0o666, 0o600])
+@pytest.mark.parametrize("mine", [True, False])
+def test_only_an_own_file_hands_its_mode_on(
+    other_user: OtherUser, mode: int, *, mine: bool
+) -> None:
+    """And never one that makes whoever runs the file another user."""
+    target = other_user.home / "r.xml"
+    target.write_bytes(b"old")
+    if not mine:
+        os.chown(target, NOBODY, NOBODY)
+    target.chmod(mode)
+    before = os.umask(0o027)
+    try:
+        write_target(target, DATA)
+    finally:
+        os.umask(before)
+    about = target.stat()
+    assert (about.st_uid, about.st_mode & 0o7777) == (0, mode & 0o777 if mine else 0o640)
+
+
+def test_root_s_file_hands_its_mode_on(other_user: OtherUser) -> None:
+    (target := other_user.home / "r.xml").write_bytes(b"old")
+    target.chmod(0o604)
+    with other_user.acts():
+        write_target(target, DATA)
+    about = target.stat()
+    assert (about.st_uid, about.st_mode & 0o7777) == (NOBODY, 0o604)
 
 
 def test_a_kill_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:

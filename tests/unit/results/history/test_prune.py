@@ -21,12 +21,10 @@ from orchestrator.results.history.store import History
 from orchestrator.testing import Script, lost
 from tests.support.command_here import losttick, report
 from tests.support.cut_short_runs import go_on
-from tests.support.foreign_user import OtherUser, other_user
+from tests.support.foreign_user import OtherUser
 from tests.support.made_history import add, night, opened
 from tests.support.made_runs import losing
 from tests.support.virtual_time import in_virtual_time
-
-__all__ = ["other_user"]
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 

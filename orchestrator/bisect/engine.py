@@ -17,6 +17,7 @@ from orchestrator.bisect.rules import Rules
 from orchestrator.bisect.state import State, fold
 from orchestrator.bisect.steps import Ending, Step, ends, next_step
 from orchestrator.bisect.tester import Cost, Same, Stage, Tested, Tester, Untestable
+from orchestrator.process.existence import is_file, is_hidden, no_file
 
 #: Tries to test an end before it counts as untestable, and any other candidate.
 _TRIES_AT_END, _TRIES = 2, 1
@@ -78,7 +79,9 @@ class Bisection:
             FoldError: its log's records don't belong together.
             BusyJournalError: another process still goes on with it.
         """
-        if not (folder / LOG).is_file():
+        if is_hidden(folder / LOG):
+            raise LogError(f"resuming the bisection in {folder}: {no_file(folder / LOG)}")
+        if not is_file(folder / LOG):
             raise LogError(f"resuming the bisection in {folder}: it has no {LOG}")
         log = Log(folder, resume=True, shared=shared)
         try:

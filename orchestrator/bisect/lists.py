@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orchestrator.bisect.candidate import Candidate, History, HistoryError, line_of
 from orchestrator.bisect.rules import Find
+from orchestrator.process.existence import no_file
 
 #: A comma parts two kernels only before a kind of kernel: `deb:FILE,FILE` is one.
 _BETWEEN_KERNELS = re.compile(r"\s+|,(?=(?:[\w.+~-]+=)?(?:debian|deb|tree|git):)")
@@ -31,8 +32,8 @@ def listed_qemus(said: Sequence[str]) -> list[str]:
     for each in said:
         for name in _names(each, _BETWEEN_PATHS):
             path = Path(name).expanduser()
-            if not path.is_file():
-                raise HistoryError(f"bisecting QEMUs: there is no file {name}")
+            if why := no_file(path, name, readable=False):
+                raise HistoryError(f"bisecting QEMUs: {why}")
             found.append(str(path.absolute()))
     return found
 

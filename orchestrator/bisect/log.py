@@ -5,6 +5,7 @@ from pathlib import Path
 
 from orchestrator.bisect.records import KINDS, Record
 from orchestrator.journal.record_log import RecordLog, RecordLogError, read_records
+from orchestrator.process.existence import is_folder
 
 #: The log's name in an output folder.
 LOG = "bisect.jsonl"
@@ -34,5 +35,5 @@ def read_log(path: Path) -> Iterator[Record]:
     Raises:
         LogError: it can't be read, or a line is not a record.
     """
-    file = path / LOG if path.is_dir() else path
+    file = path / LOG if is_folder(path) else path
     return read_records(file, KINDS, _LONGEST_LINE, LogError)

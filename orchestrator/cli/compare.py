@@ -27,6 +27,7 @@ from orchestrator.cli.text import print_json
 from orchestrator.cli.whole import Whole
 from orchestrator.errors import InputError
 from orchestrator.lab.kernel.variants import Variant
+from orchestrator.process.existence import exists
 from orchestrator.results.comparison.arm import Arm, read_arm
 from orchestrator.results.comparison.compare import Comparison
 from orchestrator.results.comparison.compare import compare as compared
@@ -271,7 +272,7 @@ def _arms(runs: Sequence[str], db: str | None) -> list[Arm]:
 def _arm(name: str, db: str | None) -> tuple[str, Arm]:
     """Return a run's identity, and the run: from its folder if there is one, or the history."""
     folder = Path(name)
-    if folder.exists() or len(folder.parts) > 1:
+    if exists(folder) or len(folder.parts) > 1:
         return str(folder.resolve()), read_arm(folder, name)
     history = opened(db)
     run = history.find(name)

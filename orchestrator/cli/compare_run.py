@@ -20,6 +20,7 @@ from orchestrator.journal.fold import RunState
 from orchestrator.plan.faults import COMMAND_LINE
 from orchestrator.plan.load import build_plan, load_plan, merge
 from orchestrator.plan.plan import Plan
+from orchestrator.process.existence import is_folder, is_hidden, no_folder
 from orchestrator.results.comparison.compare import MOST_LETTERS, letter
 
 
@@ -77,7 +78,9 @@ def _arms_in(out: Path) -> list[Path]:
         ArmsError: there are no two.
     """
     places = [out / letter(number) for number in range(MOST_LETTERS)]
-    found = [place for place in places if place.is_dir()]
+    if is_hidden(places[0]):
+        raise ArmsError(f"resuming the comparison in {out}: {no_folder(places[0])}")
+    found = [place for place in places if is_folder(place)]
     if len(found) < 2:
         raise ArmsError(
             f"resuming the comparison in {out}: it has no folders A and B. Name the folder that "

@@ -19,6 +19,7 @@ from orchestrator.journal.file import (
 from orchestrator.journal.fold import RunState
 from orchestrator.journal.out_folder import OutFolder, OutFolderError
 from orchestrator.process.background import in_thread
+from orchestrator.process.existence import is_folder
 
 DEFAULT_OUT = "losttick-out"
 
@@ -37,7 +38,10 @@ def arm_folders(out: Path, arms: Collection[str], *, shared: bool = False) -> It
     """
     with contextlib.ExitStack() as folders:
         folders.callback(_remove_empty, out)
-        others = {each.name for each in out.iterdir()} - set(arms) if out.is_dir() else set()
+        try:
+            others = {each.name for each in out.iterdir()} - set(arms) if is_folder(out) else set()
+        except OSError as error:
+            raise OutFolderError(f"writing results to {out}: {error.strerror}") from error
         if others:
             raise OutFolderError(
                 f"writing results to {out}: it is not empty. Name a new folder with --out."

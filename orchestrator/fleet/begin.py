@@ -13,6 +13,7 @@ from orchestrator.fleet.load import Loaded, load_fleet, read_fleet
 from orchestrator.fleet.log import FleetBegun, FleetLogError, FleetWriter, digest, read_log
 from orchestrator.fleet.task import Task, tasks
 from orchestrator.journal.out_folder import OutFolder, OutFolderError
+from orchestrator.process.existence import is_file, is_folder, is_hidden, no_file
 from orchestrator.version import __version__
 
 
@@ -118,9 +119,11 @@ def find(where: Path) -> FleetFolder:
         NoFleetError: there is none.
         FleetFileError: the fleet file can't be used.
     """
-    if where.is_dir():
+    if is_folder(where):
         folder = FleetFolder(where.absolute())
-        if not folder.log.is_file():
+        if is_hidden(folder.log):
+            raise NoFleetError(f"looking for a fleet in {where}: {no_file(folder.log)}")
+        if not is_file(folder.log):
             raise NoFleetError(
                 f"looking for a fleet in {where}: it has no {folder.log.name}. Name the folder "
                 "that `losttick fleet run` made, or the fleet file"

@@ -12,6 +12,7 @@ from orchestrator.fleet.executor import FleetError, Seen, TaskState
 from orchestrator.fleet.folder import FleetFolder
 from orchestrator.journal.file import BusyJournalError
 from orchestrator.journal.record_log import Kinds, RecordLog, RecordLogError, read_records
+from orchestrator.process.existence import is_file, is_hidden, no_file
 from orchestrator.results.printable import one_line, printable
 
 #: Number of the log's format. A reader refuses any other.
@@ -82,7 +83,9 @@ def read_log(folder: FleetFolder) -> FleetLog:
             folder is not the one with which the fleet began.
     """
     doing = f"reading the fleet in {folder.path}"
-    if not folder.log.is_file():
+    if is_hidden(folder.log):
+        raise FleetLogError(f"{doing}: {no_file(folder.log)}")
+    if not is_file(folder.log):
         raise FleetLogError(
             f"{doing}: it has no {folder.log.name}. Begin with `losttick fleet run`"
         )

@@ -102,6 +102,8 @@ def read_run(job: Job) -> tuple[Run, Entry] | Fault:
         return Fault(Trouble.MISSING, str(error))
     except LosttickError as error:
         return Fault(Trouble.UNREADABLE, str(error))
+    except OSError as error:
+        return Fault(Trouble.UNREADABLE, f"reading {job.folder}: {error.strerror}")
     except Exception as error:
         return Fault(Trouble.UNREADABLE, own_fault(f"reading {job.folder}", error))
 

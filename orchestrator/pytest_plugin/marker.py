@@ -65,11 +65,12 @@ def check(items: Iterable[pytest.Item]) -> None:
 
 def _plan(item: pytest.Item, plan: object) -> str:
     from orchestrator.plan.names import shipped_plans
+    from orchestrator.process.existence import is_file
 
     if not isinstance(plan, str | os.PathLike):
         raise _misuse(item, f"plan={plan!r} is no name and no path")
     found, known = seen_from(item, plan), shipped_plans()
-    if found not in known and not Path(found).is_file():
+    if found not in known and not is_file(Path(found)):
         names = ", ".join(known)
         raise _misuse(item, f"there is no plan {str(plan)!r}: no file {found}, and none of {names}")
     return found

@@ -21,6 +21,7 @@ from orchestrator.findings.cause import Diagnosis
 from orchestrator.findings.evidence import Evidence
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
+from orchestrator.process.existence import is_file
 
 #: Most bytes of `evidence.json` that are read.
 MOST_DATA = 8 << 20
@@ -80,7 +81,7 @@ def read_evidence(folder: Path, place: str) -> EvidenceFiles:
     found = _PLACE.fullmatch(place)
     if not found:
         return EvidenceFiles(fault="the journal names no evidence folder of this run")
-    if folder.is_file():
+    if is_file(folder):
         return _of_bundle(folder, found[1], place)
     try:
         with (

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from orchestrator.process.existence import is_file
+
 #: The file of a bundle that says it.
 HOST_FILE = "host.json"
 
@@ -17,7 +19,7 @@ def packer_saw_it_go_down(source: Path) -> bool:
 
     Only there it can be known, and the bundle's word must be taken for it. False for a folder.
     """
-    if not source.is_file():
+    if not is_file(source):
         return False
     # Few results are in bundles, and Zstandard takes its time to import.
     from orchestrator.journal.archive import open_member

@@ -16,6 +16,7 @@ from orchestrator.cli.live import Show
 from orchestrator.errors import InputError
 from orchestrator.lab.ready import check_ready
 from orchestrator.process.background import in_thread
+from orchestrator.process.existence import no_file
 
 #: What the candidates are, in the settings of a log.
 COMMITS, KERNELS, QEMUS = "commit", "kernel", "QEMU"
@@ -65,8 +66,8 @@ class Question:
             raise BisectUsageError("bisecting a tree: name both ends with --good and --bad")
         if not self.tree and (self.paths or self.config or self.on):
             raise BisectUsageError("bisecting a list: --path, --config and --on need --tree")
-        if self.config and not self.config.is_file():
-            raise BisectUsageError(f"bisecting a tree: there is no file {self.config}")
+        if self.config and (why := no_file(self.config)):
+            raise BisectUsageError(f"bisecting a tree: {why}")
 
     def history(self) -> History:
         """Return the candidates.

@@ -18,6 +18,7 @@ from orchestrator.errors import LosttickError
 from orchestrator.fleet.fleet_file import Engine
 from orchestrator.fleet.load import Loaded, load_fleet, schema_text
 from orchestrator.fleet.preview import FleetPreview, HostPreview, preview, scripts
+from orchestrator.process.existence import exists, is_hidden
 from orchestrator.results.history.place import default_database
 from orchestrator.results.printable import one_line
 
@@ -59,7 +60,7 @@ def plan(
 def _skipped(loaded: Loaded, db: str | None) -> Iterable[tuple[str, int, str, str]]:
     """Return what the newest runs of hosts skipped; nothing if there is no history."""
     named = db or loaded.history or default_database()
-    if "://" not in named and not Path(named).exists():
+    if "://" not in named and not (exists(Path(named)) or is_hidden(Path(named))):
         return ()
     try:
         return list(opened(named).skipped_last())

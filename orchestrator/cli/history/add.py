@@ -1,5 +1,6 @@
 """`losttick history add`: runs into the history."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from orchestrator.cli.screen import Screen
 from orchestrator.cli.text import say_error
 from orchestrator.errors import InputError
 from orchestrator.journal.file import JOURNAL
+from orchestrator.process.existence import exists, is_file, is_folder, is_hidden
 from orchestrator.results.history.place import load
 
 
@@ -20,6 +22,7 @@ def add(
         typer.Argument(
             help="Output folders of runs, or folders that have such folders in them.",
             metavar="DIR...",
+            readable=False,  # one that can't be read must not keep the others
         ),
     ],
     label: Labels = None,
@@ -54,8 +57,10 @@ def add(
 
 
 def _runs(folder: Path) -> list[Path]:
-    """Return the runs that a folder means: itself, or those in it."""
-    if folder.is_dir() and not (folder / JOURNAL).exists():
-        inside = sorted(each for each in folder.iterdir() if (each / JOURNAL).is_file())
-        return inside or [folder]
+    """Return the runs that a folder means: itself, or those in it, and what may be one."""
+    if is_folder(folder) and not exists(folder / JOURNAL):
+        with contextlib.suppress(OSError):  # whoever reads the folder says it
+            found = sorted(folder.iterdir())
+            inside = [x for x in found if is_file(x / JOURNAL) or is_hidden(x / JOURNAL)]
+            return inside or [folder]
     return [folder]

@@ -13,6 +13,7 @@ from orchestrator.packages.debian_kernel import fetch_kernel, kernel_version, na
 from orchestrator.packages.kernel_image import ImageError, image_release
 from orchestrator.packages.kernel_index import SUITES
 from orchestrator.packages.suites import NoSuiteError
+from orchestrator.process.existence import exists
 
 #: The kernel that is booted unless another is named.
 DEFAULT_KERNEL = "debian:bookworm"
@@ -77,7 +78,7 @@ def _path(name: str) -> Path:
         return _debian(name, what)
     if name == HOST:
         return _host(name)
-    if re.fullmatch(r"[a-z]+", kind) and colon and not Path(name).exists():
+    if re.fullmatch(r"[a-z]+", kind) and colon and not exists(Path(name)):
         raise GuestKernelError(name, "that is no source of kernels")
     try:
         return Path(name).expanduser()

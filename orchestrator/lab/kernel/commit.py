@@ -20,6 +20,7 @@ from orchestrator.lab.kernel.kernel import (
     silent,
 )
 from orchestrator.lab.kernel.repository import Repository, RepositoryError
+from orchestrator.process.existence import is_folder, no_file
 from orchestrator.process.toolchain import BUILD_TOOLS, KERNEL_TOOLS, need_tools
 
 #: An option at the end of a name.
@@ -99,8 +100,8 @@ class Commit:
             except RepositoryError as error:
                 raise KernelNameError(self.name, str(error)) from None
         need_tools(f"building {self.name}", BUILD_TOOLS if self.on else KERNEL_TOOLS)
-        if self.config and not self.config.is_file():
-            raise KernelNameError(self.name, f"there is no file {self.config}")
+        if self.config and (why := no_file(self.config)):
+            raise KernelNameError(self.name, why)
         if self.on:
             _base(self.on).check(cache)
             needed = "arch/x86/kvm"
@@ -159,7 +160,7 @@ class Commit:
 
 def is_qualified(what: str) -> bool:
     """Return whether a name has a revision or an option, so that it can only mean a commit."""
-    return bool(_OPTION.fullmatch(what)) or ("@" in what and not Path(what).expanduser().is_dir())
+    return bool(_OPTION.fullmatch(what)) or ("@" in what and not is_folder(_path(what, what)))
 
 
 def _base(name: str) -> DebianForCommits:
@@ -179,7 +180,7 @@ def _split(name: str, place: str) -> tuple[Path, str]:
         raise KernelNameError(name, "name the folder of a git repository, such as git:~/linux")
     whole = _path(name, place)
     folder, at, revision = place.rpartition("@")
-    if whole.is_dir() or not at:
+    if is_folder(whole) or not at:
         return whole, ""
     if not folder or not revision:
         raise KernelNameError(name, "a revision follows the folder: git:DIR@REVISION")

@@ -17,6 +17,7 @@ from orchestrator.lab.kernel.kernel import (
 )
 from orchestrator.packages.apt import package_tool
 from orchestrator.packages.kernel_store import keep_kernel, kept_kernel
+from orchestrator.process.existence import no_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class DebFiles:
     def check(self, cache: Path) -> None:
         """Refuse files that are not there."""
         for file, named in zip(self.files, self.name.removeprefix("deb:").split(","), strict=True):
-            if not file.is_file():
-                raise KernelNameError(self.name, f"there is no file {named}")
+            if why := no_file(file, named):
+                raise KernelNameError(self.name, why)
 
     def fetch(
         self, cache: Path, *, refresh: bool = False, say: Callable[[str], None] = silent

@@ -24,12 +24,13 @@ from orchestrator.lab.kernel.kernel import (
 from orchestrator.lab.kernel.tree import IMAGE, Tree
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.kernel_index import build_packages
+from orchestrator.process.existence import exists
 
 
 def _tree(what: str) -> KernelSource:
     """Return a tree as the user has built it; a commit of a git tree in which nothing is built."""
     tree = None if is_qualified(what) else Tree.parse(what)
-    if tree and ((tree.folder / IMAGE).exists() or not (tree.folder / ".git").exists()):
+    if tree and (exists(tree.folder / IMAGE) or not exists(tree.folder / ".git")):
         return tree
     return Commit.parse(what)
 

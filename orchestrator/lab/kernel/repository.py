@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InputError
+from orchestrator.process.existence import no_folder
 from orchestrator.process.tool import MissingToolError, run_tool
 
 #: Variables by which a running git, such as `git bisect run`, names its own repository.
@@ -59,8 +60,8 @@ class Repository:
             MissingToolError: git is not installed.
             RepositoryError: there is none, or git does not trust the folder's owner.
         """
-        if not folder.is_dir():
-            raise RepositoryError(f"there is no folder {folder}")
+        if why := no_folder(folder):
+            raise RepositoryError(why)
         doing = f"looking for a git repository in {folder}"
         common = git(["-C", str(folder), "rev-parse", "--git-common-dir"], doing).rstrip("\n")
         return cls(folder, (folder / common).resolve())

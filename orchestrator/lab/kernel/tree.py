@@ -20,6 +20,7 @@ from orchestrator.lab.kernel.kernel import (
 from orchestrator.lab.kernel.options import AUTO_CONF, faults, read_options
 from orchestrator.packages.kernel_image import ImageError, image_release, module_field
 from orchestrator.packages.kernel_store import MODULES
+from orchestrator.process.existence import exists, no_file, no_folder
 from orchestrator.process.tool import run_tool
 
 IMAGE = Path("arch/x86/boot/bzImage")
@@ -76,10 +77,10 @@ class Tree:
         Its version is the release of the image that boots.
         """
         image = self.folder / IMAGE
-        if not self.folder.is_dir():
-            raise KernelNameError(self.name, f"there is no folder {self.folder}")
-        if not image.is_file():
-            raise KernelNameError(self.name, f"there is no {image}. Build it: make bzImage")
+        if why := no_folder(self.folder):
+            raise KernelNameError(self.name, why)
+        if why := no_file(image):
+            raise KernelNameError(self.name, f"{why}. Build it: make bzImage")
         try:
             release = image_release(image)
         except ImageError as error:
@@ -110,8 +111,8 @@ class Tree:
             if config.get(option) != "m":
                 continue
             path = self.folder / MODULE_PATHS[module]
-            if not path.is_file():
-                raise self._stale(f"there is no {path}, though {option}=m")
+            if why := no_file(path):
+                raise self._stale(f"{why}, though {option}=m")
             found[module] = path.read_bytes()
             built_for = module_field(found[module], "vermagic").split(" ")[0]
             if built_for != release:
@@ -154,7 +155,7 @@ class Tree:
     def _described(self) -> str:
         """Return what git calls the source; a build in a folder of its own has a link to it."""
         places = (self.folder, self.folder / "source")
-        source = next((each for each in places if (each / ".git").exists()), None)
+        source = next((each for each in places if exists(each / ".git")), None)
         if source is None or shutil.which("git") is None:
             return ""
         asked = ["git", "-C", str(source), "describe", "--always", "--dirty"]

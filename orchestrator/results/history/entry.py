@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.findings.outcome import TICKED, Outcome
 from orchestrator.host.facts import HostFacts
 from orchestrator.journal.out_folder import OutFolder
+from orchestrator.process.existence import is_folder
 from orchestrator.results.comparison.arm import NoArmError, arm_of
 from orchestrator.results.direct import is_direct
 from orchestrator.results.history.packed import pack
@@ -96,7 +97,7 @@ def keep_about(folder: Path, about: About) -> None:
 
     Nothing is written for a bundle, or into a folder that can't be written to.
     """
-    if not folder.is_dir() or about == About():
+    if not is_folder(folder) or about == About():
         return
     known = _known(folder)
     labels = list(dict.fromkeys((*known.labels, *about.labels)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from orchestrator.errors import InfraError, says_no_room
 from orchestrator.journal.owners import is_trusted
 from orchestrator.journal.way import ForeignLinkError, Place, place_of
+from orchestrator.process.existence import exists
 from orchestrator.process.whole_file import write_whole
 from orchestrator.process.write_all import write_all
 from orchestrator.results.outputs.output import OutputError
@@ -54,7 +55,7 @@ def check_target(path: Path, coming: Path | None = None) -> None:
         raise _refused(path, f"{error}. Name the file that you mean") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         folder = (path.resolve() if path.is_symlink() else path).parent
-        if not (coming and not coming.exists() and folder.resolve() == coming.resolve()):
+        if not (coming and not exists(coming) and folder.resolve() == coming.resolve()):
             raise _refused(path, f"there is no folder {folder}. Make it first") from error
     except OSError as error:
         raise _refused(path, f"{error.strerror}. Name another file") from error

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import InputError, LosttickError, own_fault
 from orchestrator.journal.file import JOURNAL
+from orchestrator.process.existence import is_file, is_hidden
 from orchestrator.results.explain import first_paragraph
 from orchestrator.results.outputs.html.output import OUTPUT
 from orchestrator.results.outputs.html.template import fill
@@ -99,7 +100,7 @@ def write_index(folder: Path, note: Callable[[str], None]) -> Path:
         TargetError: a disk is full, or failed.
     """
     known = {row.folder: row for row in _kept(folder / KEPT)}
-    rows = [_row(run, known.get(run.name), note) for run in _runs(folder)]
+    rows = [_row(run, known.get(run.name), note) for run in _runs(folder, note)]
     if not rows:
         raise NoRunsError(
             f"writing an index of {folder}: no folder in it has a {JOURNAL}. Name the folder in "
@@ -141,21 +142,28 @@ def _changed(row: Row, older: Sequence[Row]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _runs(folder: Path) -> Iterator[Path]:
-    """Yield the folders of runs. Links are not followed: they may lead anywhere."""
+def _runs(folder: Path, note: Callable[[str], None]) -> Iterator[Path]:
+    """Yield the folders of runs. Links are not followed: they may lead anywhere.
+
+    What another user keeps private may be a run or not: the index is one of the others.
+    """
     try:
         found = sorted(folder.iterdir())
     except OSError as error:
         raise NoRunsError(f"writing an index of {folder}: {error.strerror}") from error
     for each in found:
-        if each.is_dir() and not each.is_symlink() and (each / JOURNAL).is_file():
+        if each.is_symlink():
+            continue
+        if is_file(each / JOURNAL):
             yield each
+        elif is_hidden(each / JOURNAL):
+            note(f"the index is without {each}: this user may not look into it")
 
 
 def _row(run: Path, known: Row | None, note: Callable[[str], None]) -> Row:
     """Return the row of a run, and write the run's page if it has none of this journal."""
     stamp = _stamp(run)
-    if known and known.ended and known.stamp == stamp and (run / PAGE).is_file() == known.page:
+    if known and known.ended and known.stamp == stamp and is_file(run / PAGE) == known.page:
         return known
     try:
         report = read_report(run)

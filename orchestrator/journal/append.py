@@ -5,8 +5,8 @@ import stat
 from pathlib import Path
 
 from orchestrator.errors import InputError
-from orchestrator.journal.owners import is_trusted, other_writers, user_name
 from orchestrator.journal.way import place_of
+from orchestrator.process.owners import is_trusted, other_writers, user_name
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from orchestrator.errors import InputError
-from orchestrator.journal.owners import is_trusted, other_writers, user_name
 from orchestrator.journal.way import ForeignLinkError, open_folder
 from orchestrator.process.folder import Disk, disk_of
+from orchestrator.process.owners import is_trusted, other_writers, user_name
 from orchestrator.process.whole_file import write_whole
 
 #: Opens a folder.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InputError
-from orchestrator.journal.owners import is_trusted, user_name
+from orchestrator.process.owners import is_trusted, user_name
 
 #: Links on the way that are followed; the kernel follows as many.
 _MAX_LINKS = 40

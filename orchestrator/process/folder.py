@@ -3,17 +3,21 @@
 import contextlib
 import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InfraError
+from orchestrator.process.owners import other_leaders
+from orchestrator.process.supervisor import open_to_us, remove
 
 #: A tmpfs with less room than this is left alone; a snapshot of the tick guest takes some MB.
 ROOM_BYTES = 128 * 1024 * 1024
 
+
+#: Folders for temporary files on most computers.
+_USUAL = ("/tmp", "/var/tmp")
 
 PREFIX = "losttick-qemu-"
 
@@ -48,39 +52,80 @@ class NoTemporaryFolderError(InfraError):
 def base_folder() -> Path:
     """Return a tmpfs with room, preferably the user's own; else the folder for temporary files.
 
-    A relative XDG_RUNTIME_DIR is ignored, as its specification says.
+    A relative XDG_RUNTIME_DIR is ignored, as its specification says. One that another user can
+    write to is passed over: `su` without a dash keeps that of the user before.
 
     Raises:
         NoTemporaryFolderError: there is none.
     """
     for place in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):
         if place and place.startswith("/") and _has_room(place):
-            return Path(place)
+            with contextlib.suppress(_OthersLeadError):
+                return _safe(place)
     return temporary_folder()
 
 
 def _has_room(place: str) -> bool:
     """Return whether a folder can be written to, and its disk has room."""
-    usable = os.access(place, os.W_OK | os.X_OK)
     try:
-        return usable and Path(place).is_dir() and disk_of(Path(place)).free_bytes >= ROOM_BYTES
+        return _is_usable(place) and disk_of(Path(place)).free_bytes >= ROOM_BYTES
     except OSError:
         return False
+
+
+def _is_usable(place: str) -> bool:
+    """Return whether this is a folder that can be written to."""
+    return os.access(place, os.W_OK | os.X_OK) and Path(place).is_dir()
+
+
+class _OthersLeadError(Exception):
+    """Another user can put a folder of their own in the place of one that is made here."""
+
+
+def _safe(place: str) -> Path:
+    """Return a folder's path without links, if no other user can exchange what is in the folder.
+
+    Raises:
+        _OthersLeadError: another user can.
+    """
+    try:
+        path = Path(place).resolve(strict=True)
+        others = other_leaders(path, may_add=True)
+    except OSError as error:
+        others = f"{place}: {error.strerror}"
+    if others:
+        raise _OthersLeadError(others)
+    return path
 
 
 def temporary_folder() -> Path:
     """Return the folder for temporary files, which TMPDIR names.
 
+    One that another user can write to is passed over, unless it is sticky as /tmp is.
+
     Raises:
-        NoTemporaryFolderError: neither TMPDIR nor any usual folder can be written to.
+        NoTemporaryFolderError: neither TMPDIR nor any usual folder can be written to by this
+            user alone.
     """
     try:
-        return Path(tempfile.gettempdir())
+        first = tempfile.gettempdir()
     except OSError as error:
         raise NoTemporaryFolderError(
             f"looking for a folder for temporary files: {error.strerror}. Make room there, or let "
             "TMPDIR name a folder that can be written to."
         ) from error
+    refused = []
+    for place in dict.fromkeys((first, *_USUAL)):
+        if _is_usable(place):
+            try:
+                return _safe(place)
+            except _OthersLeadError as error:
+                refused.append(str(error))
+    raise NoTemporaryFolderError(
+        f"looking for a folder for temporary files: {'; '.join(refused)}. Another user could "
+        "exchange losttick's files there. Let TMPDIR name a folder that nobody else can write to, "
+        "or one that is sticky (chmod +t), and whose parents are such folders, too."
+    )
 
 
 @contextlib.contextmanager
@@ -98,7 +143,7 @@ def own_folder(base: Path) -> Iterator[Path]:
         (folder / MARKER).touch()
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(str(folder), lock)
         os.close(lock)
 
 
@@ -112,18 +157,18 @@ def sweep(base: Path, twins: Path | None = None) -> list[Path]:
     removed = []
     for folder in base.glob(PREFIX + "*"):
         try:
-            if not _made_by_this_user(folder):
-                continue
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            fd = open_to_us(str(folder))
         except OSError:
             continue
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-            if twins:
-                with contextlib.suppress(OSError):
-                    (twins / folder.name).rmdir()
-            removed.append(folder)
+            if _made_by_this_user(fd):
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(str(folder), fd)
+                if twins:
+                    with contextlib.suppress(OSError):
+                        (twins / folder.name).rmdir()
+                if not folder.exists():
+                    removed.append(folder)
         except OSError:
             pass
         finally:
@@ -131,12 +176,13 @@ def sweep(base: Path, twins: Path | None = None) -> list[Path]:
     return removed
 
 
-def _made_by_this_user(folder: Path) -> bool:
-    """Return whether a process of this user made the folder; it may be another user's now.
+def _made_by_this_user(folder: int) -> bool:
+    """Return whether a process of this user made an open folder; it may be another user's now.
 
     Raises:
         OSError: it has no marker.
     """
     me = os.geteuid()
-    theirs = folder.lstat().st_uid
-    return (folder / MARKER).lstat().st_uid == me and (theirs == me or me == 0)
+    theirs = os.fstat(folder).st_uid
+    marker = os.stat(MARKER, dir_fd=folder, follow_symlinks=False)
+    return marker.st_uid == me and (theirs == me or me == 0)

@@ -14,8 +14,26 @@ class HeldFolder:
     """An open folder, in which a program that is not trusted may put what it likes."""
 
     def __init__(self, path: Path) -> None:
+        """Open the folder, which is still this user's own.
+
+        Raises:
+            OSError: it can't be opened, or is another user's.
+        """
         self.path = path
         self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if os.fstat(self._fd).st_uid != os.geteuid():
+            self.close()
+            raise PermissionError(errno.EPERM, "another user's folder is in its place", str(path))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Make a new file: never what a link leads to.
+
+        Raises:
+            OSError: it can't be written, or there is a file of this name.
+        """
+        how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(name, how, 0o666, dir_fd=self._fd), "wb") as file:
+            file.write(content)
 
     def read(self, name: str) -> bytes:
         """Return a regular file: never what a link leads to, never a FIFO that has no end.

@@ -222,7 +222,7 @@ async def supervise(
         place = base / said
         try:
             held = HeldFolder(place)
-            await asyncio.to_thread(_fill, place, files)
+            await asyncio.to_thread(_fill, held, files)
         except OSError as error:
             seen = f"writing its files to {place}: {error.strerror}. Make room in {base}."
             raise ProcessStartError(what, seen) from error
@@ -273,6 +273,6 @@ async def _start(
     return _Supervisor(process, status, output, lifeline, on_output, clean_up)
 
 
-def _fill(place: Path, files: Mapping[str, bytes]) -> None:
+def _fill(folder: HeldFolder, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
-        (place / name).write_bytes(content)
+        folder.write(name, content)

@@ -55,7 +55,9 @@ def main() -> None:
         os.mkdir(folder, 0o700)
     except OSError as error:
         sys.exit(f"making {folder}: {error.strerror}")
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    if os.fstat(lock).st_uid != os.geteuid():
+        sys.exit(f"making {folder}: another user's folder is in its place")
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.close(os.open(MARKER, os.O_WRONLY | os.O_CREAT, dir_fd=lock))
     code = None
@@ -63,7 +65,7 @@ def main() -> None:
         # Its name alone: the path before it may have any character, a newline as well.
         os.write(status, f"folder {os.path.basename(folder)}\n".encode())
         if os.read(lifeline, 1):
-            code = run(argv, folder, lifeline, status, user, keep={lifeline, status, lock})
+            code = run(argv, folder, lock, lifeline, status, user)
     except BrokenPipeError:
         pass  # the orchestrator is gone: only the folder is left to remove
     finally:
@@ -81,15 +83,67 @@ def main() -> None:
 
 
 def remove(folder: str, fd: int) -> None:
-    """Remove a folder, open as `fd`, with its files."""
-    try:
-        for name in os.listdir(fd):
-            os.unlink(name, dir_fd=fd)
-        os.rmdir(folder)
-    except OSError:  # it has folders in it, or somebody else has just added a file
-        import shutil
+    """Remove a folder, open as `fd`, with all that is in it, as far as that is possible."""
+    for _ in range(3):  # somebody may just add a file
+        try:
+            empty(fd)
+            os.rmdir(folder)
+            return
+        except OSError:
+            pass
 
-        shutil.rmtree(folder, ignore_errors=True)
+
+def empty(fd: int) -> None:
+    """Remove all that is in an open folder, whatever its modes are. No link is followed.
+
+    Folders in it are moved up before their turn comes, so that no depth is too deep.
+
+    Raises:
+        OSError: something can't be removed.
+    """
+    give_back(fd)
+    while folders := [name for name in os.listdir(fd) if not unlinked(name, fd)]:
+        for name in folders:
+            inner = open_to_us(name, fd)
+            try:
+                for each in os.listdir(inner):
+                    if not unlinked(each, inner):
+                        os.close(open_to_us(each, inner))  # else it could not be moved
+                        new = os.urandom(8).hex()
+                        os.rename(each, new, src_dir_fd=inner, dst_dir_fd=fd)
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=fd)
+
+
+def unlinked(name: str, at: int) -> bool:
+    """Remove a file from an open folder; return False if it is a folder."""
+    try:
+        os.unlink(name, dir_fd=at)
+    except IsADirectoryError:
+        return False
+    return True
+
+
+def open_to_us(name: str, at: int | None = None) -> int:
+    """Open a folder that may be closed to its own user, after opening it to this user.
+
+    Raises:
+        OSError: it is no folder, a link, or can't be opened.
+    """
+    path = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+    try:
+        give_back(path)
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=path)
+    finally:
+        os.close(path)
+
+
+def give_back(fd: int) -> None:
+    """Let the user of an open folder do everything in it. A root without CAP_FOWNER can already."""
+    about = os.fstat(fd)
+    if about.st_uid == os.geteuid() and about.st_mode & 0o700 != 0o700:
+        os.chmod(f"/proc/self/fd/{fd}", 0o700)  # a descriptor of O_PATH has no fchmod
 
 
 def hand_over(uid: int, gid: int) -> None:
@@ -151,7 +205,7 @@ def must(function: str, *args: object) -> None:
 
 
 def run(
-    argv: list[str], folder: str, lifeline: int, status: int, user: str | None, keep: set[int]
+    argv: list[str], folder: str, lock: int, lifeline: int, status: int, user: str | None
 ) -> int:
     """Run `argv` until it ends or the lifeline breaks; return how it ended."""
     me = os.getpid()
@@ -164,7 +218,7 @@ def run(
     if pid == 0:
         doing = argv[0]
         try:
-            os.chdir(folder)
+            os.fchdir(lock)  # whatever has its name by now
             if user:
                 doing = f"becoming the user {user}"
                 become(user, folder)
@@ -174,7 +228,7 @@ def run(
             must("prctl", PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
             if os.getppid() != me:
                 os._exit(1)
-            for fd in keep:
+            for fd in (lifeline, status, lock):
                 os.set_inheritable(fd, False)
             os.execv(argv[0], argv)
         except OSError as error:

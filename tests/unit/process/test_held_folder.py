@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.process import held_folder
 from orchestrator.process.held_folder import HeldFolder
+from tests.support.foreign_user import OtherUser
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -42,3 +43,26 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, what: str) -> None:
         place.mkdir()
     with pytest.raises(OSError):
         HeldFolder(tmp_path).read("state")
+
+
+@pytest.mark.parametrize("there", ["link", "file", "loose link"])
+def test_a_file_is_made_and_nothing_is_written_through_what_is_there(
+    tmp_path: Path, there: str
+) -> None:
+    (folder := tmp_path / "folder").mkdir()
+    (victim := tmp_path / "victim").write_bytes(b"as it was")
+    if there == "file":
+        os.link(victim, folder / "given")
+    else:
+        (folder / "given").symlink_to(victim if there == "link" else tmp_path / "new")
+    held = HeldFolder(folder)
+    with pytest.raises(FileExistsError):
+        held.write("given", b"other")
+    held.write("more", b"given")
+    assert (held.read("more"), victim.read_bytes()) == (b"given", b"as it was")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_of_another_user_is_not_held(other_user: OtherUser) -> None:
+    with pytest.raises(PermissionError, match="another user's folder"):
+        HeldFolder(other_user.home)

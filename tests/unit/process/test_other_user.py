@@ -164,6 +164,25 @@ async def test_a_moved_folder_is_still_the_one_that_is_read(base: Path) -> None:
         await program.kill()
 
 
+async def test_an_exchanged_folder_gives_nobody_another_folder(base: Path, tmp_path: Path) -> None:
+    """Root gives the program's user its own folder, not what has got that folder's name."""
+    need_root()
+    (victim := tmp_path / "victim").mkdir()
+    (victim / "file").touch()
+
+    def exchange(place: Path) -> None:
+        place.rename(tmp_path / "away")
+        place.symlink_to(victim)
+
+    program = await supervise(
+        ["/bin/cat", "given"], {"given": b"given"}, what="cat", user=STRANGER, on_folder=exchange
+    )
+    end = await program.exited()
+    await program.kill()
+    assert [each.stat().st_uid for each in (victim, victim / "file")] == [0, 0]
+    assert (end.code, end.stderr) == (0, "given")
+
+
 def test_sigsys_is_named() -> None:
     said = str(ProcessExit(-31, "last words"))
     assert said.startswith("signal 31 (SIGSYS: its sandbox forbids a system call")

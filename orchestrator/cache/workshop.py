@@ -11,6 +11,7 @@ from pathlib import Path
 
 from orchestrator.errors import InfraError, says_no_room
 from orchestrator.process.background import current_job
+from orchestrator.process.owners import other_leaders
 
 #: Name of the lock file, in workshops and in entries.
 LOCK = "lock"
@@ -21,13 +22,14 @@ LOCK = "lock"
 _RETRY_S = 0.1
 
 
+_OTHER_FOLDER = "Let XDG_CACHE_HOME name a folder that you can write to, with room"
+
+
 class CacheError(InfraError):
     """The cache can't be used."""
 
-    def __init__(self, doing: str, seen: str) -> None:
-        super().__init__(
-            f"{doing}: {seen}. Let XDG_CACHE_HOME name a folder that you can write to, with room."
-        )
+    def __init__(self, doing: str, seen: str, do: str = _OTHER_FOLDER) -> None:
+        super().__init__(f"{doing}: {seen}. {do}.")
 
     @property
     def transient(self) -> bool:
@@ -38,10 +40,11 @@ class CacheError(InfraError):
 def cache_folder() -> Path:
     """Return losttick's folder under the XDG cache directory.
 
-    A relative XDG_CACHE_HOME is ignored, as its specification says.
+    A relative XDG_CACHE_HOME is ignored, as its specification says. There are programs in the
+    cache: whoever can write to it can have this user run any.
 
     Raises:
-        CacheError: this user has no home folder.
+        CacheError: this user has no home folder, or another user can write to the cache.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
@@ -49,7 +52,19 @@ def cache_folder() -> Path:
             base = Path("~/.cache").expanduser()
         except RuntimeError as error:
             raise CacheError("looking for the cache", "this user has no home folder") from error
-    return base / "losttick"
+    cache = base / "losttick"
+    try:
+        cache = cache.resolve()
+        others = other_leaders(cache, may_add=False)
+    except (OSError, RuntimeError):  # a file is in its place, or links lead round and round
+        return cache
+    if others:
+        raise CacheError(
+            f"using the cache {cache}", f"{others}, and what is in the cache is run",
+            "Take the right to write from others (chmod go-w), or let XDG_CACHE_HOME name a folder "
+            "that belongs to you, with parents that are yours or root's",
+        )  # fmt: skip
+    return cache
 
 
 @contextlib.contextmanager
@@ -90,7 +105,9 @@ def workshop(place: Path) -> Iterator[Path]:
 def _lock_made(place: Path) -> int:
     """Make a folder if it is missing, and lock it; wait while another process holds the lock."""
     while True:
-        place.mkdir(parents=True, exist_ok=True)
+        for each in (*reversed(place.parents), place):
+            if not each.is_dir():
+                each.mkdir(0o755, exist_ok=True)  # no group may write to it, whatever the umask
         with contextlib.suppress(FileNotFoundError):  # removed since
             lock = os.open(place / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:

@@ -100,9 +100,9 @@ def vcpu_threads(pid: int) -> Sequence[int]:
     named, running = {}, []
     for task in sorted(Path(f"/proc/{pid}/task").glob("[0-9]*"), key=lambda each: int(each.name)):
         try:
-            if words := _NAMED.fullmatch((task / "comm").read_text()):
+            if words := _NAMED.fullmatch((task / "comm").read_text(errors="replace")):
                 named[int(words[1])] = int(task.name)
-            elif _KVM_RUN.match((task / "syscall").read_text()):
+            elif _KVM_RUN.match((task / "syscall").read_text(errors="replace")):
                 running.append(int(task.name))
         except (OSError, ValueError):
             continue

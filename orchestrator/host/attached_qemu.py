@@ -98,6 +98,6 @@ def _connected(path: str) -> socket.socket:
 def _command_line(pid: int) -> list[str]:
     """Return the command line of a process; empty if it cannot be read."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
-    except (OSError, ValueError):
+        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).rstrip("\0").split("\0")
+    except OSError:
         return []

@@ -48,7 +48,7 @@ class LocalHost:
 
     async def read_file(self, path: str) -> str:
         """Return a text file."""
-        return await asyncio.to_thread(Path(path).read_text)
+        return await asyncio.to_thread(Path(path).read_text, errors="replace")
 
     async def pressure_percent(self) -> float | None:
         """Return how busy the CPUs are; see `Host.pressure_percent`."""

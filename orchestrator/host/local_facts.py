@@ -97,6 +97,6 @@ def clocksource(path: str = CLOCKSOURCE) -> str | None:
 
 def _read(path: str) -> str | None:
     try:
-        return Path(path).read_text()
+        return Path(path).read_text(errors="replace")
     except OSError:
         return None

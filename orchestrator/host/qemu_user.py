@@ -139,8 +139,8 @@ def _name(uid: int) -> str:
 
 def _missing_capabilities() -> str:
     """Return the first of the needed capabilities that this process lacks; empty if it has all."""
-    status = Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("CapEff:"))
+    status = Path("/proc/self/status").read_bytes()  # its Name may have any bytes
+    (line,) = (line for line in status.split(b"\n") if line.startswith(b"CapEff:"))
     held = int(line.split()[1], 16)
     return next((name for name, number in _NEEDED.items() if not held >> number & 1), "")
 
@@ -160,7 +160,7 @@ def _unused_number() -> int:
 
 def _mapped(kind: str, number: int) -> bool:
     """Return whether a user or group exists in this user namespace."""
-    lines = Path(f"/proc/self/{kind}_map").read_text().splitlines()
+    lines = Path(f"/proc/self/{kind}_map").read_text(errors="replace").splitlines()
     ranges = (map(int, line.split()) for line in lines)
     return any(first <= number < first + length for first, _, length in ranges)
 

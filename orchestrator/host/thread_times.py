@@ -66,7 +66,7 @@ def waited_ns(pid: int, besides: Collection[int]) -> int:
         for task in Path(f"/proc/{pid}/task").iterdir():
             if int(task.name) not in besides:
                 with contextlib.suppress(OSError):
-                    total += int((task / "schedstat").read_text().split()[1])
+                    total += int((task / "schedstat").read_text(errors="replace").split()[1])
     return total
 
 

@@ -7,6 +7,7 @@ this host is not disturbed.
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -41,12 +42,28 @@ MARK_CONT = "losttick: cont"
 
 def find() -> Path | None:
     """Return the place where tracefs is mounted, writable and with KVM's events; else None."""
-    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
-    places = [Path(mount[1]) for mount in mounts if mount[2] == "tracefs"]
-    for place in places:
+    for place in mounted("tracefs", Path("/proc/self/mounts").read_bytes()):
         if os.access(place / "instances", os.W_OK) and (place / "events" / "kvm").is_dir():
             return place
     return None
+
+
+def mounted(kind: str, mounts: bytes) -> list[Path]:
+    """Return the places where file systems of one kind are mounted.
+
+    Args:
+        kind: of file system.
+        mounts: /proc/self/mounts. The name of a mount point, anybody's, may have any bytes but a
+            NUL; the kernel writes blanks and backslashes as octal numbers.
+    """
+    lines = (line.split(b" ") for line in mounts.split(b"\n"))
+    return [
+        Path(
+            os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), line[1]))
+        )
+        for line in lines
+        if line[2:3] == [kind.encode()]
+    ]
 
 
 class TraceInstance:
@@ -121,7 +138,7 @@ class TraceInstance:
 def _posted_elsewhere() -> list[str]:
     """Return `POSTED_ELSEWHERE` if KVM runs so."""
     try:
-        on = Path("/sys/module/kvm/parameters/pi_inject_timer").read_text().strip()
+        on = Path("/sys/module/kvm/parameters/pi_inject_timer").read_text(errors="replace").strip()
     except OSError:
         return []
     return [POSTED_ELSEWHERE] if on in ("Y", "1") else []

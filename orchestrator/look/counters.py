@@ -98,7 +98,7 @@ def _files(folder: Path) -> Mapping[str, object]:
     found = {}
     for name in _NAMES.values():
         try:
-            text = (folder / name).read_text().strip()
+            text = (folder / name).read_text(errors="replace").strip()
         except (OSError, ValueError):
             continue
         if text.isdecimal():

@@ -57,14 +57,10 @@ class ProcessThreads:
 def _switches(pid: int, thread_id: int) -> int | None:
     """Return how many times a thread went to sleep by itself; None if the kernel does not say."""
     try:
-        status = Path(f"/proc/{pid}/task/{thread_id}/status").read_text()
+        status = Path(f"/proc/{pid}/task/{thread_id}/status").read_bytes()
     except OSError:
         return None
-    for line in status.splitlines():
-        name, _, value = line.partition(":")
-        if name == "voluntary_ctxt_switches" and value.strip().isdecimal():
-            return int(value)
-    return None
+    return _number(status, b"voluntary_ctxt_switches")
 
 
 def slept(before: ThreadTimes, after: ThreadTimes, ns: int) -> bool:
@@ -82,8 +78,16 @@ def starved(before: ThreadTimes, after: ThreadTimes, ns: int) -> bool:
 def thread_group(thread_id: int) -> int | None:
     """Return the process of a thread of this computer; None if there is no such thread."""
     try:
-        status = Path(f"/proc/{thread_id}/status").read_text()
+        status = Path(f"/proc/{thread_id}/status").read_bytes()
     except OSError:
         return None
-    found = [line.split()[1] for line in status.splitlines() if line.startswith("Tgid:")]
-    return int(found[0]) if found and found[0].isdecimal() else None
+    return _number(status, b"Tgid")
+
+
+def _number(status: bytes, wanted: bytes) -> int | None:
+    """Return a number from /proc's file `status`. A thread's name in it may have any bytes."""
+    for line in status.split(b"\n"):
+        name, _, value = line.partition(b":")
+        if name == wanted and value.strip().isdigit():
+            return int(value)
+    return None

@@ -41,7 +41,9 @@ class Job:
         """
         with self._lock:
             self.check()
-            process = subprocess.Popen(command, start_new_session=True, text=True, **options)
+            process = subprocess.Popen(
+                command, start_new_session=True, text=True, errors="replace", **options
+            )
             self._running.add(process)
         return process
 

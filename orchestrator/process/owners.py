@@ -71,9 +71,9 @@ def _is_from_outside(uid: int) -> bool:
     In such a namespace even /tmp belongs to nobody.
     """
     try:
-        lines = Path("/proc/self/uid_map").read_text().splitlines()
+        lines = Path("/proc/self/uid_map").read_text(errors="replace").splitlines()
         ranges = [tuple(map(int, line.split())) for line in lines]
-        nobody = int(Path("/proc/sys/kernel/overflowuid").read_text())
+        nobody = int(Path("/proc/sys/kernel/overflowuid").read_text(errors="replace"))
     except OSError:
         return False
     return uid == nobody and not any(first <= uid < first + n for first, _, n in ranges)

@@ -63,7 +63,7 @@ def run_tool(
     job = current_job()
     process = job.start(
         [*bound_to_us(), *command],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, errors="replace",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if on_line else subprocess.PIPE,
         cwd=cwd, pass_fds=hold,
         env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},

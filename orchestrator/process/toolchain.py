@@ -1,5 +1,6 @@
 """The tools of this computer that build what runs in a lab: one list, for every message."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -30,8 +31,8 @@ def _static_library(name: str) -> bool:
     if (compiler := shutil.which("gcc") or shutil.which("cc")) is None:
         return False
     asked = [compiler, f"-print-file-name={name}"]
-    found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    return Path(found).is_absolute()
+    found = subprocess.run(asked, capture_output=True, check=False).stdout.strip()
+    return Path(os.fsdecode(found)).is_absolute()
 
 
 #: The C library for programs that run in a lab, where no other file is.

@@ -30,7 +30,10 @@ class Pace:
         if self.pid is None:
             return 0.0
         try:
-            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+            return (
+                int(Path(f"/proc/{self.pid}/schedstat").read_text(errors="replace").split()[1])
+                / 1e9
+            )
         except (OSError, IndexError):  # it has ended, or the kernel does not count
             return 0.0
 

@@ -158,10 +158,10 @@ def secrets_here(folder: Path, more: Iterable[str] = ()) -> Secrets:
         found.hide(name, DOMAIN)
     for file in (MACHINE_ID, "/var/lib/dbus/machine-id", BOOT_ID):
         with contextlib.suppress(OSError):
-            found.hide_id(Path(file).read_text().strip())
+            found.hide_id(Path(file).read_text(errors="replace").strip())
     for device in Path(NETWORK_DEVICES).glob("*/address"):  # here its bare digits are hidden, too
         with contextlib.suppress(OSError):
-            digits = device.read_text().strip().replace(":", "")
+            digits = device.read_text(errors="replace").strip().replace(":", "")
             if digits.strip("0"):
                 found.hide(digits, MAC.replace(":", ""))
     found.words.pop("/", None)

@@ -166,21 +166,26 @@ def _mapped(kind: str, number: int) -> bool:
 
 
 def _kvm_group() -> set[int]:
-    """Return the group that may open /dev/kvm, if a group may."""
+    """Return the group that may open /dev/kvm, if a group may. It is never root's group."""
     try:
         node = Path(KVM).stat()
     except OSError:
         return set()
-    return {node.st_gid} if node.st_mode & 0o060 == 0o060 else set()
+    return {node.st_gid} if _opens_to_its_group(node) else set()
 
 
 def _kvm_device() -> str:
-    """Return /dev/kvm if neither a group nor everybody may open it; else an empty text."""
+    """Return /dev/kvm if neither a group that QEMU may have nor everybody may open it; else ""."""
     try:
-        mode = Path(KVM).stat().st_mode
+        node = Path(KVM).stat()
     except OSError:
         return ""
-    return "" if mode & 0o060 == 0o060 or mode & 0o006 == 0o006 else KVM
+    return "" if _opens_to_its_group(node) or node.st_mode & 0o006 == 0o006 else KVM
+
+
+def _opens_to_its_group(node: os.stat_result) -> bool:
+    """Return whether a group may open a device. Root's group would open much else to QEMU."""
+    return node.st_gid != 0 and node.st_mode & 0o060 == 0o060
 
 
 async def _may_run(user: RunAs, path: str) -> bool:

@@ -3,8 +3,10 @@
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,41 @@ async def test_a_named_user() -> None:
 async def test_a_user_who_does_not_exist(wanted: str) -> None:
     with pytest.raises(QemuUserError, match="there is no such user"):
         await choose_user(wanted, PROGRAM, {})
+
+
+@pytest.mark.parametrize(
+    ("mode", "gid", "groups", "own"),
+    [
+        (0o660, 0, (), True),
+        (0o660, 104, (104,), False),
+        (0o666, 0, (), False),
+        (0o600, 0, (), True),
+        (0o600, 104, (), True),
+        (0o620, 104, (), True),
+    ],
+)
+async def test_the_group_of_root_is_given_to_no_qemu(
+    monkeypatch: pytest.MonkeyPatch, mode: int, gid: int,
+    groups: tuple[int, ...], own: bool,
+) -> None:  # fmt: skip
+    """It may write where no guest should."""
+    need_root()
+    with tempfile.TemporaryDirectory() as place:  # that another user can enter
+        Path(place).chmod(0o711)
+        kvm = Path(place) / "kvm"
+        try:
+            os.mknod(kvm, stat.S_IFCHR | mode, os.makedev(1, 3))
+            kvm.chmod(mode)
+            os.chown(kvm, 0, gid)
+            kvm.open("rb").close()
+        except OSError as error:
+            not_applicable(f"no device file can be made and used here: {error.strerror}")
+        monkeypatch.setattr(qemu_user, "KVM", str(kvm))
+        user = await choose_user(None, PROGRAM, {})
+    if own and "only root may open" in user.why_root:
+        not_applicable("no mount namespace can be made here")
+    assert user.run_as is not None
+    assert (user.run_as.groups, bool(user.run_as.device)) == (groups, own)
 
 
 async def test_what_only_root_may_reach_is_run_by_root_unless_another_was_named(

@@ -82,6 +82,51 @@ def test_a_losttick_that_is_not_there_is_no_verdict(
     assert (done.returncode, done.stderr) == (code, "losttick: there is no python3\n")
 
 
+#: What keeps Python itself from starting: variables, and words of a shell around the command.
+HINDERED = {
+    "hash seed": ("PYTHONHASHSEED=abc", '"$@"'),
+    "home": ("PYTHONHOME=/nonexistent", '"$@"'),
+    "encoding": ("PYTHONIOENCODING=nope", '"$@"'),
+    "utf8": ("PYTHONUTF8=2", '"$@"'),
+    "tracemalloc": ("PYTHONTRACEMALLOC=q", '"$@"'),
+    "malloc": ("PYTHONMALLOC=x", '"$@"'),
+    "digits": ("PYTHONINTMAXSTRDIGITS=3", '"$@"'),
+    "a folder as input": ("", '"$@" </tmp'),
+    "a folder as output": ("", '"$@" 1</tmp'),
+    "a folder for errors": ("", '"$@" 2</tmp'),
+    "memory": ("", 'ulimit -v 10000; "$@"'),
+    "broken path": ("PYTHONPATH={broken}", '"$@"'),
+}
+
+
+@pytest.mark.parametrize("how", HINDERED)
+@pytest.mark.parametrize(
+    ("args", "code"), [(["show", "."], 4), (["bisect", "run", "--", "run"], 204)]
+)
+def test_a_python_that_cannot_start_is_no_verdict(
+    how: str, args: list[str], code: int, installed: Path, tmp_path: Path
+) -> None:
+    (broken := tmp_path / "broken").mkdir()
+    (broken / "encodings.py").write_text("raise ImportError('no encodings here')")
+    variable, words = HINDERED[how]
+    env = dict([variable.format(broken=broken).split("=", 1)]) if variable else {}
+    shell = ["sh", "-c", words, "sh", str(installed), *args]
+    outer = {name: each for name, each in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        shell, env=outer | env, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == code
+    assert "can't start here" in done.stderr or how == "a folder for errors"
+
+
+@pytest.mark.parametrize("python", ["exit 2", "exit 1", "kill -ABRT $$", "exit 127"])
+def test_a_broken_python_is_no_verdict_for_bisect(installed: Path, python: str) -> None:
+    installed.with_name("python").unlink()
+    installed.with_name("python").write_text(f"#!/bin/sh\n{python}\n")
+    installed.with_name("python").chmod(0o755)
+    assert run(installed, "bisect", "run", "--", "run").returncode == 204
+
+
 def test_no_signal_stays_blocked_in_a_command() -> None:
     """Else nothing could end a run but SIGKILL, and its programs would inherit it."""
     probe = "from orchestrator.cli import interrupts\nimport signal\ninterrupts.unblock()\n"

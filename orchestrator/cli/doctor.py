@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.android.sdk import Sdk
 from orchestrator.bugs.exposure import ExposureState
+from orchestrator.cli import interrupts
 from orchestrator.cli.exits import ExitCode, errors_to_exits, run_async
 from orchestrator.cli.options import AsJson, QemuUser
 from orchestrator.cli.screen import Screen
@@ -86,17 +87,38 @@ def _health(*, as_json: bool) -> bool:
 async def _doctor(look: Callable[[], Awaitable[Checkup]], *, fix: bool, as_json: bool) -> ExitCode:
     checkup = await look()
     if fix:
-        done = await asyncio.to_thread(mend_host, checkup, say)
-        for command in done:
-            say(f"did: {shlex.join(command)}")
-        if not done:
-            say(_nothing_done(checkup))
+        await _mend(checkup)
         checkup = await look()
     if as_json:
         print_json(plain(checkup) | {"usable": checkup.usable})
     else:
         _print(Screen(), checkup)
     return ExitCode.CLEAN if checkup.usable else ExitCode.UNFIT
+
+
+async def _mend(checkup: Checkup) -> None:
+    """Run the safe mends, and say which ran.
+
+    A signal waits for the one that runs, and keeps the next from starting.
+
+    Raises:
+        FixError: this user is not root, or a command failed.
+    """
+
+    def waits() -> None:
+        say(
+            "interrupted: waiting for the command that runs, as a package manager that is killed "
+            "leaves packages half-configured. No other command follows"
+        )
+
+    with interrupts.put_off(waits) as interrupted:
+        await asyncio.sleep(0)  # a signal from before ends the command here
+        done = await asyncio.to_thread(mend_host, checkup, say, lambda: not interrupted())
+    for command in done:
+        say(f"did: {shlex.join(command)}")
+    await asyncio.sleep(0)  # one that has waited ends it here
+    if not done:
+        say(_nothing_done(checkup))
 
 
 def _nothing_done(checkup: Checkup) -> str:

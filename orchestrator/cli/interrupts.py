@@ -7,6 +7,7 @@
 - While an event loop runs, they cancel the command, so that it cleans up and journals that it was
   interrupted. A second signal shortens the time for that. After that time the process ends all
   the same: the supervisors end every program of a losttick that is gone.
+- While a package manager runs, they wait for its end (`put_off`).
 - The time for the readers of what was printed is a part of that: a reader that has stalled
   keeps no process that was told to end (`end_in_time`). Without a signal it is waited for.
 
@@ -174,6 +175,30 @@ class Cancelling:
             self._last_words()
         finally:
             os._exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def put_off(on_signal: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Let the signals wait for something that must not be left halfway.
+
+    Yields a function that returns whether a signal waits. Its handler gets it in the end.
+
+    Args:
+        on_signal: called for each signal, at once.
+    """
+    came: list[int] = []
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        on_signal()
+
+    before = _handle(wait)
+    try:
+        yield lambda: bool(came)
+    finally:
+        _restore(before)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _handle(handler: _Handler) -> dict[signal.Signals, Any]:

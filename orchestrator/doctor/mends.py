@@ -33,12 +33,17 @@ def _print(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def fix(checkup: Checkup, say: Callable[[str], None] = _print) -> list[tuple[str, ...]]:
+def fix(
+    checkup: Checkup,
+    say: Callable[[str], None] = _print,
+    wanted: Callable[[], bool] = lambda: True,
+) -> list[tuple[str, ...]]:
     """Run the safe mends, and return their commands.
 
     Args:
         checkup: of this host.
         say: is called with each line that a command prints.
+        wanted: is asked before each command whether it is to be run.
 
     Raises:
         FixError: this user is not root, or a command failed.
@@ -50,20 +55,24 @@ def fix(checkup: Checkup, say: Callable[[str], None] = _print) -> list[tuple[str
     done = []
     for mend in mends:
         doing = f"mending this host: {' '.join(mend.command)}"
-        if mend.command[0] == _APT:
+        if mend.command[0] == _APT and wanted():
             _run((_APT, "-qq", "update"), doing, say)
+        if not wanted():
+            break
         _run(mend.command, doing, say)
         done.append(mend.command)
     return done
 
 
 def _run(command: tuple[str, ...], doing: str, say: Callable[[str], None]) -> None:
-    """Run a command and show what it prints.
+    """Run a command to its end, and show what it prints.
+
+    Nothing ends it halfway: a package manager would leave packages that are half-configured.
 
     Raises:
         FixError: it is not installed, or it failed.
     """
     run_tool(
         command, doing, failed=FixError, missing=FixError,
-        on_line=say,
+        on_line=say, bound=False,
     )  # fmt: skip

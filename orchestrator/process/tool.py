@@ -37,6 +37,7 @@ def run_tool(
     missing: type[LosttickError] = MissingToolError,
     on_line: Callable[[str], None] | None = None,
     hold: Sequence[int] = (),
+    bound: bool = True,
 ) -> str:
     """Run a tool and return its standard output.
 
@@ -52,6 +53,7 @@ def run_tool(
         missing: the error to raise if the tool is not installed.
         on_line: is called with each line of output, standard error included, as it comes.
         hold: file descriptors that the tool and its children keep open.
+        bound: whether the tool is killed if this process ends. A package manager must not be.
 
     Raises:
         LosttickError: `failed` or `missing`.
@@ -62,7 +64,7 @@ def run_tool(
         raise missing(f"{doing}: {command[0]} is not installed")
     job = current_job()
     process = job.start(
-        [*bound_to_us(), *command],
+        [*(bound_to_us() if bound else ()), *command],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if on_line else subprocess.PIPE,
         cwd=cwd, pass_fds=hold,

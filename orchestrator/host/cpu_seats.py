@@ -6,8 +6,10 @@ behind. (Python's sockets are not inherited by child processes.) Runs in other n
 namespaces, such as containers, have names of their own: they don't see these seats.
 """
 
+import os
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 
 #: Seats on one CPU. vCPUs beyond that get no seat and share whichever CPU is named last.
 SEATS = 64
@@ -53,3 +55,18 @@ def hold(name: str) -> socket.socket | None:
         lock.close()
         return None
     return lock
+
+
+def holder(name: str) -> str | None:
+    """Return the number of the socket that has an abstract name; None if it can't be told."""
+    try:
+        lines = Path("/proc/net/unix").read_bytes().split(b"\n")
+    except OSError:
+        return None
+    fields = (line.split(b" ") for line in lines if line.endswith(f" @{name}".encode()))
+    return next((os.fsdecode(each[-2]) for each in fields), None)
+
+
+def how_to_find(name: str) -> str:
+    """Return what shows the process that has an abstract name. Any user's may, whatever it is."""
+    return f"`sudo ss -xap | grep {name}` shows which process has it"

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Iterator
 
 from orchestrator.errors import TransientError
-from orchestrator.host.cpu_seats import hold
+from orchestrator.host.cpu_seats import hold, how_to_find
 
 #: The name that stands for the host. It is the same for every user.
 NAME = "losttick/sole-run"
@@ -29,7 +29,8 @@ def sole_run(name: str = NAME) -> Iterator[None]:
     if held is None:
         raise BusyHostError(
             "starting the run: another run with --exclusive has this host, and the ticks of one "
-            "would make those of the other late. Nothing was run. Run again when it has ended."
+            "would make those of the other late. Nothing was run. Run again when it has ended: "
+            f"{how_to_find(name)}."
         )
     with held:
         yield

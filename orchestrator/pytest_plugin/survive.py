@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -31,6 +32,8 @@ from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 
+_log = logging.getLogger(__name__)
+
 #: The source of a plan that a call alone describes, in error messages.
 _CALL = "assert_ticks_survive()"
 
@@ -50,7 +53,7 @@ class _Campaign:
         here = isinstance(self.host, LocalHost)
         async with contextlib.AsyncExitStack() as stack:
             if here:
-                await stack.enter_async_context(turn())
+                await stack.enter_async_context(turn(say=self._waits))
             qemus = await stack.enter_async_context(
                 LocalQemus(self.plan.qemus, say=self.notes.noted)
             )
@@ -69,6 +72,11 @@ class _Campaign:
             (lambda: contextlib.nullcontext(self.host)) if name == DEFAULT_QEMU
             else qemus.opener(name)
         )  # fmt: skip
+
+    def _waits(self, text: str) -> None:
+        """Tell of a wait: at once in the log, which pytest shows of a test that timed out, too."""
+        _log.warning("%s", text)
+        self.notes.noted(text)
 
 
 class _Survive:

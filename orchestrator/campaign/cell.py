@@ -4,8 +4,10 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from orchestrator.campaign.controls import ControlMissingError, Controls
+from orchestrator.campaign.cut_off import cut_off
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.instances import Instances
+from orchestrator.campaign.overdue import Overdue
 from orchestrator.campaign.pauses import Patience, Pauses
 from orchestrator.campaign.phases import Phases
 from orchestrator.campaign.room import Room
@@ -30,6 +32,7 @@ from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.stats.stopping import Advice, StoppingRule
 from orchestrator.trial import other_vectors
 from orchestrator.trial.aim import NoSaveError, Saver
+from orchestrator.trial.examine import Hang
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.quiet_gaps import with_gaps
@@ -107,6 +110,7 @@ class CellRunner:
         self._limits = Limits(period_ns, cell.vcpus)
         self._instances = Instances(host, cell, snapshots, self._limits, recorder)
         self._controls = Controls(cell, self._instances, self._pauses, recorder, progress)
+        self._overdue = Overdue(host.clock, cell, self._limits, recorder)
         self._attempt = 1
 
     @property
@@ -209,13 +213,15 @@ class CellRunner:
         aim = self._cell.phase
         while self._shams.loads_left and not (self._time_is_up() or self._turn_is_over()):
             try:
-                if save:
-                    await self._snapshots.delete(instance, save.tag)
-                number = self.counts.saves + 1
-                taken, rejected = await saver.take(
-                    f"save{number}", self._phases.draw(number),
-                    within=aim.within, wide=aim.wide, expired=aim.expired,
-                )  # fmt: skip
+                overdue = self._overdue
+                async with overdue.next_save(instance, save) if save else contextlib.nullcontext():
+                    if save:
+                        await self._snapshots.delete(instance, save.tag)
+                    number = self.counts.saves + 1
+                    taken, rejected = await saver.take(
+                        f"save{number}", self._phases.draw(number),
+                        within=aim.within, wide=aim.wide, expired=aim.expired,
+                    )  # fmt: skip
             except (NoSaveError, MonitorError) as error:
                 if save is None:
                     raise
@@ -252,7 +258,8 @@ class CellRunner:
         """Run a trial and count it."""
         pair, trial = self._shams.pair, self._instances.trial(instance, save, paces)
         trial.ticks = self._shams.ticks(save, number)
-        result = await trial.run()
+        async with self._overdue.load(instance, save, self._shams.loading_ns):
+            result = await trial.run()
         self._shams.loading_ns = trial.loading_ns or self._shams.loading_ns
         self._instances.note_loader(instance)
         return await self._count(instance, save, result, pair)
@@ -275,10 +282,23 @@ class CellRunner:
         self, instance: Instance, save: Save, result: TrialResult, pair: int | None = None
     ) -> Outcome:
         """Examine and journal an attempt; return its outcome as corrected by the diagnosis."""
-        before = self.counts.trials
-        result, hang = await self._instances.examine(instance, save, result)
-        outcome, attempt = result.outcome, self._attempt
-        self._recorder.trial(self._cell, Role.HOST, before + 1, attempt, save, result, hang, pair)
+        before, attempt = self.counts.trials, self._attempt
+
+        def record(result: TrialResult, hang: Hang | None) -> None:
+            self._recorder.trial(
+                self._cell, Role.HOST, before + 1, attempt, save, result, hang, pair
+            )
+
+        if not result.outcome.ticked:
+            self._overdue.note(save)
+        try:
+            result, hang = await self._instances.examine(instance, save, result)
+        except BaseException:  # a hang during which a signal came has been seen all the same
+            with contextlib.suppress(JournalError):
+                record(*cut_off(instance, save, result))
+            raise
+        outcome = result.outcome
+        record(result, hang)
         self._shams.announce()
         done = self.counts.trials
         self._attempt = 1 if done > before else attempt + 1

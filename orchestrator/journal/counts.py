@@ -108,6 +108,10 @@ class CellState:
     """The axis whose value can't be had; None if it is none, or not known."""
     out_of_time: bool = False
     """True if the time for the trials was up before all had been run."""
+    overdue: bool = False
+    """True while an attempt takes longer than ticks that go on, and has no result yet."""
+    went_down: list[str] = field(default_factory=list)
+    """The trials in which the host went down, in words such as `in trial 3`."""
     ended: bool = False
     """True once the cell has its verdict."""
     began_at: str = ""
@@ -148,8 +152,33 @@ class CellState:
         unknown = any(control.outcome is _UNKNOWN for control in self.controls)
         return not self.ended or self.given_up is not None or unknown
 
+    def where(self, planned: int) -> str:
+        """Return in which trial the cell is, or after which one, in words.
+
+        Args:
+            planned: planned number of trials.
+        """
+        return f"after trial {self.trials}" if self.trials >= planned else self._in_trial
+
+    @property
+    def _in_trial(self) -> str:
+        return f"in trial {self.trials + 1}"
+
+    def note_down(self, where: str) -> None:
+        """Note that the host went down, and where: a trial in which it did has no result."""
+        self.went_down.append(where)
+        self.overdue = self.overdue or where == self._in_trial
+
     def resume(self) -> None:
-        """Give an unfinished cell its time again, and another chance."""
+        """Give an unfinished cell its time again, and another chance.
+
+        An attempt whose result the last session did not live to see counts as `unknown`: people
+        end a run because its guest hangs, so forgetting such attempts would forget hangs.
+        """
+        if self.overdue:
+            self.attempts += 1
+            self.unknown_attempts += 1
+            self.overdue = False
         self.ended, self.ended_at, self.out_of_time = False, "", False
         self.failure, self.skipped, self.lacks = None, None, None
         self.transient, self.control_missing = False, False
@@ -163,6 +192,7 @@ class CellState:
 
     def begin_save(self, save: Save) -> None:
         """Count an eligible save."""
+        self.overdue = False
         self.saves += 1
         self.expired_saves += any(part.expired for part in save.vcpus)
         self.kvmclock_saves += all(part.kvmclock_ns > 0 for part in save.vcpus)
@@ -189,6 +219,7 @@ class CellState:
         elif outcome in LATE:
             self.pairing.began = True
         self.attempts += 1
+        self.overdue = False
         self.gaps.note_after(trial)
         if first:
             self.first_tick_periods.append(first[0])

@@ -26,6 +26,7 @@ from orchestrator.journal.records import (
     InterruptedRecord,
     LabRecord,
     OutOfTimeRecord,
+    OverdueRecord,
     PeriodRecord,
     PlanRecord,
     Record,
@@ -118,11 +119,7 @@ class RunState:
         if self.in_cell is None or self.interrupted is not None:
             return ""
         cell = self.cells[self.in_cell]
-        if cell.ended:
-            return ""
-        if cell.trials >= self.plan.limits.planned:
-            return f"after trial {cell.trials} of {self.in_cell}"
-        return f"in trial {cell.trials + 1} of {self.in_cell}"
+        return "" if cell.ended else f"{cell.where(self.plan.limits.planned)} of {self.in_cell}"
 
     def _cell(self, name: str) -> CellState:
         try:
@@ -169,7 +166,11 @@ class RunState:
             raise OrderError("the run is resumed after its verdict, and nothing was left to do")
         self.losttick, self.guests = record.losttick, record.guests
         self._facts, self.changed = record.facts, tuple(record.changed)
-        self.boot = Boot(record.boot_id, record.machine)
+        boot = Boot(record.boot_id, record.machine)
+        if self.in_cell and self.went_down and self.boot.ended_before(boot, here=True):
+            cell = self.cells[self.in_cell]
+            cell.note_down(cell.where(self.plan.limits.planned))
+        self.boot = boot
         self.interrupted = self.verdict = None
         self.ended_at, self.in_cell = "", None
         for cell in self.cells.values():
@@ -220,6 +221,9 @@ class RunState:
     def _out_of_time(self, record: OutOfTimeRecord) -> None:
         self._cell(record.cell).out_of_time = True
 
+    def _overdue(self, record: OverdueRecord) -> None:
+        self._cell(record.cell).overdue = True
+
     def _cell_ends(self, record: CellRecord) -> None:
         cell = self._cell(record.cell)
         cell.ended, cell.ended_at = True, record.at
@@ -249,6 +253,7 @@ _STEPS: Mapping[type[Record], Callable[[RunState, Any], None]] = {
     FailureRecord: RunState._failure,
     SkipRecord: RunState._skip,
     OutOfTimeRecord: RunState._out_of_time,
+    OverdueRecord: RunState._overdue,
     CellRecord: RunState._cell_ends,
     VerdictRecord: RunState._verdict,
     InterruptedRecord: RunState._interrupt,

@@ -18,6 +18,11 @@ from orchestrator.findings.series import DirectCounts, Series
 from orchestrator.guest.config import DEFAULT_TIMER
 from orchestrator.host.facts import HostFacts, QemuFacts
 from orchestrator.journal.trial_record import Role, TrialRecord
+from orchestrator.journal.trouble_records import FailureRecord as FailureRecord
+from orchestrator.journal.trouble_records import OutOfTimeRecord as OutOfTimeRecord
+from orchestrator.journal.trouble_records import OverdueRecord as OverdueRecord
+from orchestrator.journal.trouble_records import PauseRecord as PauseRecord
+from orchestrator.journal.trouble_records import SkipRecord as SkipRecord
 from orchestrator.plan.cell import Cell
 from orchestrator.vm.config import Accel
 
@@ -207,48 +212,6 @@ class WitnessRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class PauseRecord:
-    """`pause`: the host was too busy to measure anything, or a disk was nearly full."""
-
-    cell: str
-    why: str
-    ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class FailureRecord:
-    """`failure`: the harness failed at something."""
-
-    cell: str
-    error: str
-    ends_cell: bool = False
-    """True if the cell was given up for it."""
-    argv: tuple[str, ...] = ()
-    """Command line of a QEMU that did not start."""
-    transient: bool = False
-    """True if the host had no time or no room: nothing failed."""
-    control: bool = False
-    """True if it is a control of the cell that could not be taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class SkipRecord:
-    """`skip`: the cell can't run here."""
-
-    cell: str
-    why: str
-    lacks: str | None = None
-    """The axis whose value the host or its QEMU lacks; None if it is none, or not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfTimeRecord:
-    """`out-of-time`: the time for the cell's trials was up before all had been run."""
-
-    cell: str
-
-
-@dataclass(frozen=True, slots=True)
 class CellRecord:
     """`cell`: the cell is done.
 
@@ -315,7 +278,7 @@ Record = (
     RunRecord | DirectRecord | HostRecord | PlanRecord | ResumedRecord | LabRecord
     | RestartRecord | InstanceRecord | LoaderRecord | ConsoleRecord | SaveRecord | TrialRecord
     | PeriodRecord | TraceRecord | WitnessRecord | PauseRecord | FailureRecord | SkipRecord
-    | OutOfTimeRecord
+    | OutOfTimeRecord | OverdueRecord
     | CellRecord | SeriesRecord | VerdictRecord | InterruptedRecord
 )  # fmt: skip
 
@@ -340,6 +303,7 @@ KINDS: Mapping[str, type[Record]] = {
     "failure": FailureRecord,
     "skip": SkipRecord,
     "out-of-time": OutOfTimeRecord,
+    "overdue": OverdueRecord,
     "cell": CellRecord,
     "series": SeriesRecord,
     "verdict": VerdictRecord,

@@ -87,6 +87,8 @@ class Case:
     """The statements of second witnesses about losses that were diagnosed as the known bug."""
     direct: DirectCounts | None = None
     """The direct test on the same host, if it was run."""
+    went_down: tuple[str, ...] = ()
+    """The trials in which the host went down, in words such as `in trial 3`."""
     ask_witness_by: str = "`losttick probe`"
     """The command that asks a second witness."""
 

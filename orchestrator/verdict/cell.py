@@ -18,6 +18,7 @@ from orchestrator.verdict.period_rule import period_changed, period_note
 from orchestrator.verdict.required import apicv_missing, required_note
 from orchestrator.verdict.ruled_out import ruled_out_rates
 from orchestrator.verdict.verdict import Verdict
+from orchestrator.verdict.went_down import went_down_note
 from orchestrator.verdict.witness import contradicted, direct_note
 
 #: The rules, in the order in which they are asked. The last one always applies.
@@ -29,7 +30,7 @@ RULES: tuple[Rule, ...] = (
 #: The notes, in the order in which they are printed.
 NOTES: tuple[Note, ...] = (
     required_note, period_note, direct_note, mixed_note, indistinct_note, late_note, expired_note,
-    posted_note, enlightened_note, ending_note,
+    posted_note, enlightened_note, went_down_note, ending_note,
 )  # fmt: skip
 
 

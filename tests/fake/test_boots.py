@@ -203,6 +203,56 @@ async def test_a_run_that_another_computer_goes_on_with_did_not_go_down(
     assert not [note for note in notes if "boot" in note or "went down" in note]
 
 
+def named(out: Path) -> tuple[str, ...]:
+    """Return where a run that has come to its end says that the host went down."""
+    result = read_result(out)
+    down = [cell for cell in result.cells if cell.counts.went_down]
+    for cell in down:
+        assert f"The host went down {' and '.join(cell.counts.went_down)}" in cell.why
+    return tuple(f"{each} of {cell.cell.id}" for cell in down for each in cell.counts.went_down)
+
+
+async def test_a_run_that_goes_on_does_not_forget_that_the_host_went_down(
+    cut: tuple[Path, int],
+) -> None:
+    out, lines = cut
+    await session(out, "boot-1", lines=lines)
+    where = read_run(out).went_down
+    assert where
+    await session(out, "boot-2")
+    assert named(out) == (where,)
+    cells = read_result(out).cells
+    assert sum(cell.counts.unknown_attempts for cell in cells) == 1, "that load has no result"
+    for kind, entry in OUTPUTS.items():
+        if entry.file:
+            said = output(kind).render([read_report(out)], OutputOptions()).decode()
+            assert f"The host went down {where.partition(' of ')[0]}" in said, kind
+
+
+async def test_each_trial_is_named_in_which_the_host_went_down(cut: tuple[Path, int]) -> None:
+    out, lines = cut
+    await session(out, "boot-1", lines=lines)
+    first = read_run(out).went_down
+    await session(out, "boot-2", lines=lines + 8)
+    second = read_run(out).went_down
+    await session(out, "boot-3")
+    assert sorted(named(out)) == sorted((first, second))
+
+
+@pytest.mark.parametrize(
+    ("killed", "after"),
+    [(False, "boot-2"), (True, "boot-1"), (True, "")],
+    ids=["end-noted", "same-boot", "not-known"],
+)
+async def test_a_run_is_not_said_to_have_taken_its_host_down(
+    cut: tuple[Path, int], killed: bool, after: str
+) -> None:
+    out, lines = cut
+    await session(out, "boot-1", lines=lines, killed=killed)
+    await session(out, after)
+    assert named(out) == ()
+
+
 @known
 async def test_every_output_names_the_trial(
     cut: tuple[Path, int], monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ from orchestrator.campaign.pauses import Patience, Pauses
 from orchestrator.campaign.phases import Phases
 from orchestrator.campaign.room import Room
 from orchestrator.campaign.shams import Shams
-from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
+from orchestrator.campaign.silent_later import later_than_its_loads, silent_later, stopped_unloaded
 from orchestrator.campaign.trouble import INSTANCE_TROUBLE, LastTroubleError, check_host
 from orchestrator.campaign.turns import TakesTurns
 from orchestrator.errors import InfraError
@@ -112,6 +112,8 @@ class CellRunner:
         self._controls = Controls(cell, self._instances, self._pauses, recorder, progress)
         self._overdue = Overdue(host.clock, cell, self._limits, recorder)
         self._attempt = 1
+        self._stopped: Outcome | None = None
+        """How the present instance ended, if it stopped ticking before any load."""
 
     @property
     def counts(self) -> CellState:
@@ -170,12 +172,13 @@ class CellRunner:
             before = self.counts.attempts
             async with self._turn():
                 self._turn_began_ns += await self._pause_if_needed()
+                self._stopped = None
                 try:
                     async with self._instances.start(Role.HOST) as instance:
                         await self._use(instance)
                     self._note_console(instance)
                 except INSTANCE_TROUBLE as error:
-                    self._recorder.failure(self._cell, error)
+                    self._recorder.failure(self._cell, error, stopped=self._stopped)
                     check_host(self._host, error)
                     barren += 1
                     if self.counts.attempts == before:
@@ -224,6 +227,7 @@ class CellRunner:
                     )  # fmt: skip
             except (NoSaveError, MonitorError) as error:
                 if save is None:
+                    self._stopped = await stopped_unloaded(instance, error)
                     raise
                 await self._count(instance, save, await silent_later(instance, error))
                 return
@@ -272,6 +276,7 @@ class CellRunner:
             result = await self._shams.run(instance, saver, paces, self._limits, save, ticks)
         except (NoSaveError, MonitorError) as error:
             if not instance.generation:
+                self._stopped = await stopped_unloaded(instance, error)
                 raise
             return await self._count(instance, save, await silent_later(instance, error))
         if result.outcome in STOPPED and instance.generation:

@@ -1,10 +1,11 @@
-"""The result of a guest that ticked after all its loads and stopped ticking later."""
+"""The result of a guest that stopped ticking although no load had just been made."""
 
 from dataclasses import replace
 
-from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
+from orchestrator.findings.outcome import STOPPED, Outcome, TrialResult, VcpuResult, combine
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.aim import NoSaveError
+from orchestrator.trial.suspended import unless_suspended
 from orchestrator.trial.watch import how_it_ended
 from orchestrator.vm.instance import Instance
 
@@ -26,6 +27,16 @@ async def silent_later(instance: Instance, error: NoSaveError | MonitorError) ->
         vcpu=quiet.vcpu if quiet else 0,
     )
     return combine([part])
+
+
+async def stopped_unloaded(instance: Instance, error: NoSaveError | MonitorError) -> Outcome | None:
+    """Return how a guest ended that was never loaded: `lost` or `crashed`.
+
+    None if that is not proven: the vCPU got no turn, QEMU was ended from outside or refused a
+    command, or the host was suspended.
+    """
+    outcome = unless_suspended(instance, await silent_later(instance, error)).outcome
+    return outcome if outcome in STOPPED else None
 
 
 def later_than_its_loads(sham: TrialResult) -> TrialResult:

@@ -9,7 +9,7 @@ from orchestrator.bugs.known_bug import Symptom
 from orchestrator.bugs.likeness import proven
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.findings.outcome import LATE, TICKED, Outcome
+from orchestrator.findings.outcome import LATE, STOPPED, TICKED, Outcome
 from orchestrator.findings.period import PeriodTried
 from orchestrator.findings.save import Save
 from orchestrator.findings.series import DirectCounts
@@ -108,6 +108,10 @@ class CellState:
     """The axis whose value can't be had; None if it is none, or not known."""
     out_of_time: bool = False
     """True if the time for the trials was up before all had been run."""
+    stopped_unloaded: Counter[Outcome] = field(default_factory=Counter)
+    """Guests that stopped ticking although they were never loaded, by how that ended."""
+    stopped_why: str = ""
+    """The words for the last of them."""
     overdue: bool = False
     """True while an attempt takes longer than ticks that go on, and has no result yet."""
     went_down: list[str] = field(default_factory=list)
@@ -120,6 +124,8 @@ class CellState:
     """The same for its verdict."""
     kept: list[TrialRecord] = field(default_factory=list)
     """The trials that have an evidence folder, without controls."""
+    _sham_loaded: bool = False
+    """Whether the guest of the present sham had been loaded before."""
     _save: tuple[str, PhaseBin, bool] | None = None
     """The tag of the save that is being loaded, its bin, and whether the guest had been loaded
     before it was saved."""
@@ -200,6 +206,15 @@ class CellState:
         self.save_ticks.begin()
         self._save = save.tag, self.phases.begin_save(save), save.generation > 0
 
+    def begin_sham(self, save: Save) -> None:
+        """Note the state in which a guest was stopped for a sham."""
+        self._sham_loaded = save.generation > 0
+
+    def note_stopped(self, outcome: Outcome, why: str) -> None:
+        """Count a guest that stopped ticking although it was never loaded."""
+        self.stopped_unloaded[outcome] += 1
+        self.stopped_why = why
+
     def count(self, trial: TrialRecord) -> None:
         """Count an attempt at a trial; its last attempt, or a known outcome, resolves it.
 
@@ -257,6 +272,8 @@ class CellState:
         """Count a sham or a control."""
         if trial.role is Role.SHAM:
             self.pairing.note(Role.SHAM, trial.pair or 0, trial.outcome)
+            if trial.outcome in STOPPED and not self._sham_loaded:
+                self.note_stopped(trial.outcome, trial.why)
             self.gaps.note_before(trial.vcpus)
         else:
             self._count_control(trial)

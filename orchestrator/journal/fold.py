@@ -189,6 +189,8 @@ class RunState:
         cell.gaps.note_before(record.save.vcpus)
         if record.role is Role.HOST and record.save.eligible:
             cell.begin_save(record.save)
+        elif record.role is Role.SHAM:
+            cell.begin_sham(record.save)
 
     def _console(self, record: ConsoleRecord) -> None:
         cell = self._cell(record.cell)
@@ -210,6 +212,8 @@ class RunState:
 
     def _failure(self, record: FailureRecord) -> None:
         cell = self._cell(record.cell)
+        if record.stopped:
+            cell.note_stopped(record.stopped, record.error)
         if record.ends_cell:
             cell.failure, cell.transient = record.error, record.transient
             cell.control_missing = record.control

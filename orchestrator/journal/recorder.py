@@ -36,14 +36,21 @@ KEPT_EVIDENCE = 100
 
 
 def failure_record(
-    cell: str, error: LosttickError, *, ends_cell: bool = False, control: bool = False
+    cell: str,
+    error: LosttickError,
+    *,
+    ends_cell: bool = False,
+    control: bool = False,
+    stopped: Outcome | None = None,
 ) -> FailureRecord:
     """Return what a journal notes of an error: among the rest, whether it may pass."""
     argv = error.argv if isinstance(error, QemuStartError) else ()
     notes = getattr(error, "__notes__", ())  # of a disk that is full
     transient = isinstance(error, InfraError) and (error.transient or bool(notes))
     said = ". ".join([str(error), *notes])
-    return FailureRecord(cell, said, ends_cell, argv, transient, control)
+    return FailureRecord(
+        cell, said, ends_cell, argv, transient, control, None if transient else stopped
+    )
 
 
 class Recorder:
@@ -115,10 +122,19 @@ class Recorder:
         )
 
     def failure(
-        self, cell: Cell, error: LosttickError, *, ends_cell: bool = False, control: bool = False
+        self,
+        cell: Cell,
+        error: LosttickError,
+        *,
+        ends_cell: bool = False,
+        control: bool = False,
+        stopped: Outcome | None = None,
     ) -> None:
-        """Note that the harness failed at something."""
-        self.write(failure_record(cell.id, error, ends_cell=ends_cell, control=control))
+        """Note that the harness failed at something, or that a guest that was never loaded did."""
+        record = failure_record(
+            cell.id, error, ends_cell=ends_cell, control=control, stopped=stopped
+        )
+        self.write(record)
 
     def save(self, cell: Cell, role: Role, save: Save) -> None:
         """Note a save, or an attempt at one that was not eligible."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from orchestrator.findings.outcome import Outcome
+
 
 @dataclass(frozen=True, slots=True)
 class OverdueRecord:
@@ -39,6 +41,9 @@ class FailureRecord:
     """True if the host had no time or no room: nothing failed."""
     control: bool = False
     """True if it is a control of the cell that could not be taken."""
+    stopped: Outcome | None = None
+    """The end of a guest that was never loaded, if it is proven: `lost` for a silence, or
+    `crashed`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The case of a cell, from which its verdict is decided, and the finding of a rule."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.bugs.exposure import Exposure
@@ -87,6 +87,10 @@ class Case:
     """The statements of second witnesses about losses that were diagnosed as the known bug."""
     direct: DirectCounts | None = None
     """The direct test on the same host, if it was run."""
+    stopped_unloaded: Mapping[Outcome, int] = field(default_factory=dict)
+    """Guests that stopped ticking although they were never loaded, by how that ended."""
+    stopped_why: str = ""
+    """The words for the last of them."""
     went_down: tuple[str, ...] = ()
     """The trials in which the host went down, in words such as `in trial 3`."""
     ask_witness_by: str = "`losttick probe`"

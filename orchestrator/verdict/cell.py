@@ -17,6 +17,7 @@ from orchestrator.verdict.observer import controls_not_seen, too_many_unknown
 from orchestrator.verdict.period_rule import period_changed, period_note
 from orchestrator.verdict.required import apicv_missing, required_note
 from orchestrator.verdict.ruled_out import ruled_out_rates
+from orchestrator.verdict.unloaded import stopped_without_load, unloaded_note
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.verdict.went_down import went_down_note
 from orchestrator.verdict.witness import contradicted, direct_note
@@ -24,13 +25,13 @@ from orchestrator.verdict.witness import contradicted, direct_note
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
     contradicted, affected, anomalous, period_changed, apicv_missing, too_many_unknown,
-    ended_early, controls_not_seen, too_few_pairs, bound_too_high, clean,
+    ended_early, stopped_without_load, controls_not_seen, too_few_pairs, bound_too_high, clean,
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.
 NOTES: tuple[Note, ...] = (
     required_note, period_note, direct_note, mixed_note, indistinct_note, late_note, expired_note,
-    posted_note, enlightened_note, went_down_note, ending_note,
+    posted_note, enlightened_note, unloaded_note, went_down_note, ending_note,
 )  # fmt: skip
 
 

@@ -233,6 +233,8 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         apicv_required=Requirement.APICV in plan.require,
         witnesses=witnesses(state, run),
         direct=direct,
+        stopped_unloaded=state.stopped_unloaded,
+        stopped_why=state.stopped_why,
         went_down=tuple(state.went_down),
         ask_witness_by="`losttick lab probe`" if state.lab else "`losttick probe`",
     )

@@ -7,13 +7,14 @@ import pytest
 
 from orchestrator.bugs.known_bug import Symptom
 from orchestrator.findings.cause import Cause, Diagnosis
-from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.outcome import STOPPED, Outcome
 from orchestrator.journal.counts import CONTROL_TRIES, OrderError
 from orchestrator.journal.file import Journal, JournalFormatError
 from orchestrator.journal.fold import RunState, fold, read_state
 from orchestrator.journal.records import (
     FORMAT,
     DirectRecord,
+    FailureRecord,
     OutOfTimeRecord,
     Record,
     RestartRecord,
@@ -148,3 +149,24 @@ def test_a_control_is_tried_again_until_its_last_try() -> None:
     assert not folded(save, *records[:-1]).cells[CELL.id].controls
     (control,) = folded(save, *records).cells[CELL.id].controls
     assert not control.seen
+
+
+@pytest.mark.parametrize("generation", [0, 3])
+@pytest.mark.parametrize("outcome", sorted(Outcome))
+def test_a_guest_that_stops_in_a_sham_before_any_load_is_counted(
+    outcome: Outcome, generation: int
+) -> None:
+    stood = save_record(CELL, "sham1")
+    stood = replace(stood, save=replace(stood.save, generation=generation), role=Role.SHAM)
+    sham = TrialRecord(CELL.id, "sham1", outcome, role=Role.SHAM, number=1, pair=1, why="it stood")
+    cell = folded(save_record(CELL, "first"), stood, sham).cells[CELL.id]
+    counted = outcome in STOPPED and not generation
+    assert cell.stopped_unloaded.total() == counted
+    assert cell.stopped_why == ("it stood" if counted else "")
+
+
+def test_what_stopped_on_another_host_is_dropped_with_its_trials() -> None:
+    failed = FailureRecord(CELL.id, "no tick", stopped=LOST)
+    assert folded(failed).cells[CELL.id].stopped_unloaded == {LOST: 1}
+    cell = folded(failed, RestartRecord(CELL.id, "another kernel")).cells[CELL.id]
+    assert not cell.stopped_unloaded

@@ -9,9 +9,9 @@ import stat
 from pathlib import Path
 
 from orchestrator.errors import InfraError, says_no_room
-from orchestrator.journal.owners import is_trusted
 from orchestrator.journal.way import ForeignLinkError, Place, place_of
 from orchestrator.process.existence import exists
+from orchestrator.process.owners import is_trusted
 from orchestrator.process.whole_file import write_whole
 from orchestrator.process.write_all import write_all
 from orchestrator.results.outputs.output import OutputError

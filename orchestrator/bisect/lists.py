@@ -7,6 +7,7 @@ from pathlib import Path
 from orchestrator.bisect.candidate import Candidate, History, HistoryError, line_of
 from orchestrator.bisect.rules import Find
 from orchestrator.process.existence import no_file
+from orchestrator.process.home import expanded
 
 #: A comma parts two kernels only before a kind of kernel: `deb:FILE,FILE` is one.
 _BETWEEN_KERNELS = re.compile(r"\s+|,(?=(?:[\w.+~-]+=)?(?:debian|deb|tree|git):)")
@@ -31,7 +32,7 @@ def listed_qemus(said: Sequence[str]) -> list[str]:
     found = []
     for each in said:
         for name in _names(each, _BETWEEN_PATHS):
-            path = Path(name).expanduser()
+            path = expanded(name, "bisecting QEMUs")
             if why := no_file(path, name, readable=False):
                 raise HistoryError(f"bisecting QEMUs: {why}")
             found.append(str(path.absolute()))
@@ -80,7 +81,7 @@ def _names(said: str, between: re.Pattern[str]) -> list[str]:
     """Return the names that one option lists: those of a file after `@`, one a line."""
     if not said.startswith("@"):
         return [name for name in between.split(said.strip()) if name]
-    file = Path(said[1:]).expanduser()
+    file = expanded(said[1:], "reading a list")
     try:
         lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:

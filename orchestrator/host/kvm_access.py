@@ -78,12 +78,20 @@ def access_to_kvm(device: Path = Path("/dev/kvm")) -> Access | None:
     """
     if os.access(device, os.R_OK | os.W_OK) or not device.exists():
         return None
-    user = os.environ.get("SUDO_USER") or getpass.getuser()
+    user = os.environ.get("SUDO_USER") or _user()
     node, group = device.stat(), None
-    if node.st_gid and node.st_mode & 0o060 == 0o060:  # not root's group
+    if user and node.st_gid and node.st_mode & 0o060 == 0o060:  # not root's group
         with contextlib.suppress(KeyError):
             group = grp.getgrgid(node.st_gid)
-    return access_by(group, user, device)
+    return access_by(group, user or str(os.getuid()), device)
+
+
+def _user() -> str:
+    """Return the name of this user; empty for one of no account, as a container may have."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def access_by(group: grp.struct_group | None, user: str, device: Path) -> Access:
@@ -91,7 +99,7 @@ def access_by(group: grp.struct_group | None, user: str, device: Path) -> Access
 
     Args:
         group: the group that may open the device; None if there is none for users.
-        user: the name of the user.
+        user: the name of the user; the number of one without a name, who can be in no group.
         device: the device's node.
     """
     if group is None:

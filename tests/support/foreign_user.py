@@ -15,6 +15,9 @@ from tests.support.needs import Need, lacking
 #: The user and the group `nobody`.
 NOBODY = 65534
 
+#: A user of no account: without a name and a home. Containers run programs as such users.
+UNNAMED = 54321
+
 
 class OtherUser:
     """A user with a folder of his own, into which this user can look."""
@@ -28,12 +31,12 @@ class OtherUser:
         subprocess.run(["setpriv", *ids, "sh", "-ec", script], cwd=self.home, check=True)
 
     @contextmanager
-    def acts(self) -> Iterator[None]:
-        """Be this user, in this process, until the context ends."""
+    def acts(self, number: int = NOBODY) -> Iterator[None]:
+        """Be this user, or one with another number, in this process, until the context ends."""
         groups = os.getgroups()
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, 0)
-        os.setresuid(NOBODY, NOBODY, 0)
+        os.setresgid(number, number, 0)
+        os.setresuid(number, number, 0)
         try:
             yield
         finally:

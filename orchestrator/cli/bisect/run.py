@@ -1,7 +1,6 @@
 """`losttick bisect run`: tests the checked-out commit for `git bisect run`."""
 
 import datetime
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +23,7 @@ from orchestrator.cli.text import print_json, say
 from orchestrator.cli.whole import Whole
 from orchestrator.errors import InfraError, LosttickError
 from orchestrator.process.background import in_thread
+from orchestrator.process.home import data_folder
 from orchestrator.results.result import read_result
 from orchestrator.stats.bounds import trials_needed
 
@@ -157,17 +157,12 @@ def _step_folder(out: Path | None) -> Path:
 
     It is not in the work tree, whose files are git's.
     """
-    base = out or _data_folder() / "losttick" / "bisect"
+    base = out or data_folder("the folder of the steps", "--out") / "losttick" / "bisect"
     try:
         base.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StepFolderError(f"making {base}: {error.strerror}") from error
     return base.absolute() / datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-
-
-def _data_folder() -> Path:
-    named = Path(os.environ.get("XDG_DATA_HOME", ""))
-    return named if named.is_absolute() else Path.home() / ".local" / "share"
 
 
 def _answer(ended: Ended, folder: Path, claim: Claim) -> Answer:

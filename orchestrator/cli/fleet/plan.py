@@ -59,10 +59,10 @@ def plan(
 
 def _skipped(loaded: Loaded, db: str | None) -> Iterable[tuple[str, int, str, str]]:
     """Return what the newest runs of hosts skipped; nothing if there is no history."""
-    named = db or loaded.history or default_database()
-    if "://" not in named and not (exists(Path(named)) or is_hidden(Path(named))):
-        return ()
     try:
+        named = db or loaded.history or default_database()
+        if "://" not in named and not (exists(Path(named)) or is_hidden(Path(named))):
+            return ()
         return list(opened(named).skipped_last())
     except LosttickError as error:
         say(f"{error} What hosts skipped before is left out.")

@@ -37,5 +37,6 @@ def opened(db: str | None) -> Any:
 
     Raises:
         HistoryError: it can't be opened, or a package is missing.
+        NoHomeError: it is not named, and this user has no home folder.
     """
     return load("store").open_history(db or default_database())

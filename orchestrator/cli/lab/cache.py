@@ -31,8 +31,8 @@ def list_(
     Exit code 3 if --check finds damaged items. They are fetched or built
     again when they are next needed.
     """
-    cache = cache_folder()
     with errors_to_exits(as_json=as_json):
+        cache = cache_folder()
         found = list(items(cache, check=check))
         damaged = any(item.damage for item in found)
         if as_json:
@@ -80,8 +80,8 @@ def clean(
     Items that another process is using or building stay, and so do the files
     that you put under debs/ yourself.
     """
-    cache = cache_folder()
     with errors_to_exits(as_json=as_json):
+        cache = cache_folder()
         done = clean_cache(cache, older_than * _DAY_S)
         if as_json:
             print_json(asdict(done))

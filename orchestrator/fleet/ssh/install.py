@@ -9,6 +9,7 @@ from orchestrator.errors import InputError
 from orchestrator.fleet.ssh.connection import Connection
 from orchestrator.fleet.ssh.reply import FailedThereError, Installed
 from orchestrator.fleet.ssh.upload import upload
+from orchestrator.process.home import expanded
 
 #: Seconds that a host may take to install.
 _WITHIN_S = 1800
@@ -30,7 +31,7 @@ def wheels_of(base: Path, named: str) -> Mapping[str, Path]:
     Raises:
         WheelsError: there are none, or none of losttick.
     """
-    folder = base / Path(named).expanduser()
+    folder = base / expanded(named, "reading the wheels")
     try:
         found = sorted(folder.glob("*.whl"))
         wheels = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in found}

@@ -1,5 +1,6 @@
 """The settings that all visits of a fleet share."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from orchestrator.fleet.ssh.address import Address
 from orchestrator.fleet.ssh.kept import Kept
 from orchestrator.fleet.ssh.reply import Facts
 from orchestrator.fleet.task import Task
+from orchestrator.process.home import expanded
 
 #: Files in which OpenSSH looks for the keys of hosts.
-_KNOWN_HOSTS = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
+_KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,11 @@ class Setting:
     def address(self, host: Host) -> Address:
         """Return where a host is."""
         named = self.fleet.ssh.known_hosts
-        files = (self.base / Path(named).expanduser(),) if named else _KNOWN_HOSTS
-        return Address(host, self.fleet.ssh, tuple(path.expanduser() for path in files))
+        if named:
+            files = [self.base / expanded(named, "reading the known hosts")]
+        else:  # of the usual ones, whichever there are
+            files = [Path(os.path.expanduser(each)) for each in _KNOWN_HOSTS]  # noqa: PTH111
+        return Address(host, self.fleet.ssh, tuple(files))
 
     def job(self, facts: Facts, task: Task) -> str:
         """Return the folder of a task on its host."""

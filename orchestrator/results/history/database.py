@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from orchestrator.journal.way import ForeignLinkError, make_folder, place_of
+from orchestrator.process.home import expanded
 from orchestrator.results.history.place import HistoryError, HistoryTroubleError
 from orchestrator.results.history.schema import NEWEST, RUNS, VERSION_TABLE
 
@@ -97,7 +98,7 @@ def open_database(name: str) -> Database:
 
 def _url(name: str) -> URL:
     if "://" not in name:
-        path = Path(name).expanduser()
+        path = expanded(name, "opening the history")
         try:
             make_folder(path.parent)
             with place_of(path):

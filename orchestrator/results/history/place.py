@@ -2,10 +2,10 @@
 
 import importlib
 import os
-from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InfraError, InputError
+from orchestrator.process.home import data_folder
 
 #: The environment variable that names the database.
 VARIABLE = "LOSTTICK_HISTORY"
@@ -22,13 +22,12 @@ class HistoryTroubleError(InfraError):
 def default_database() -> str:
     """Return the file of the history of this user.
 
-    A relative XDG_DATA_HOME is ignored, as its specification says.
+    Raises:
+        NoHomeError: this user has no home folder.
     """
     if named := os.environ.get(VARIABLE):
         return named
-    base = Path(os.environ.get("XDG_DATA_HOME", ""))
-    if not base.is_absolute():
-        base = Path.home() / ".local" / "share"
+    base = data_folder("the history", f"--db or by {VARIABLE}")
     return str(base / "losttick" / "history.sqlite")
 
 

@@ -65,6 +65,9 @@ def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None)
     except Exception as error:
         if "LOSTTICK_TRACEBACK" in os.environ or isinstance(error, typer.Exit):
             raise
+        if isinstance(error, FileNotFoundError) and _here_is_gone():
+            message = "the current folder was removed: change to another one"
+            _leave(ExitCode.USAGE, message, as_json=as_json)
         if isinstance(error, OSError) and error.filename is not None:
             doing = f"using {os.fsdecode(error.filename)}"
             _leave(ExitCode.HARNESS, f"{doing}: {error.strerror}", as_json=as_json)
@@ -82,6 +85,14 @@ def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None)
         _leave(ExitCode.INTERRUPTED, _INTERRUPTED, as_json=as_json)
     finally:
         _AS_JSON.reset(said)
+
+
+def _here_is_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109  # nothing else is asked
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def usage_error(called: str, message: str, *, as_json: bool) -> ExitCode:

@@ -144,8 +144,9 @@ def secrets_here(folder: Path, more: Iterable[str] = ()) -> Secrets:
         found.hide(text, HIDDEN)
     for path in (str(folder.absolute()), str(folder.resolve()), str(folder.resolve().parent)):
         found.hide(path, PLACE)
-    for path in (str(Path.cwd()), os.environ.get("PWD", "")):
-        found.hide(path, PLACE)
+    found.hide(os.environ.get("PWD", ""), PLACE)
+    with contextlib.suppress(OSError):  # it was removed, or is below a folder that is closed
+        found.hide(str(Path.cwd()), PLACE)
     for name, full_name, home in _people(folder):
         found.hide(home, HOME)
         found.hide(name, USER)

@@ -47,6 +47,10 @@ class LosttickError(Exception):
     """True if what is under test can't be tested, such as a commit that does not build. Another
     commit may do on the same host."""
 
+    unwritten: bool = False
+    """True if what was found can't be written down. Nobody can tell then what it was, so no choice
+    of the kinds that fail a job makes it a success."""
+
 
 class InputError(LosttickError):
     """The user gave something that can't be used."""

@@ -52,7 +52,8 @@ def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None)
     Args:
         as_json: whether to print the message as a JSON object on standard output, too.
         fail_on: the kinds of errors that end with a code other than 0; None or none for all.
-            A fault of usage, a plan or a journal always does: nothing was tested.
+            A fault of usage, a plan or a journal always does: nothing was tested. So does a
+            result that can't be written.
     """
     said = _AS_JSON.set(as_json)
     try:
@@ -60,7 +61,7 @@ def errors_to_exits(*, as_json: bool, fail_on: Collection[FailOn] | None = None)
             yield
     except LosttickError as error:
         code = error_exit(error)
-        code = gravest([code], fail_on) if code in GRAVITY else code
+        code = gravest([code], fail_on) if code in GRAVITY and not error.unwritten else code
         _leave(code, str(error), as_json=as_json, of_subject=error.of_subject)
     except Exception as error:
         if "LOSTTICK_TRACEBACK" in os.environ or isinstance(error, typer.Exit):

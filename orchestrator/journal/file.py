@@ -33,6 +33,8 @@ _LINES_AT_ONCE = 1024
 class JournalError(InfraError):
     """The journal, or a file beside it, can't be written: nothing can be recorded."""
 
+    unwritten = True
+
 
 class BusyJournalError(InputError):
     """Another process writes to the journal: its run still goes on."""

@@ -20,6 +20,8 @@ from orchestrator.results.outputs.output import OutputError
 class TargetError(InfraError):
     """An output can't be written: the disk is full, or the like."""
 
+    unwritten = True
+
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
         self._transient = transient

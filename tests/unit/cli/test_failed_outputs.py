@@ -5,11 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import typer
 
+from orchestrator.cli.exits import FailOn, errors_to_exits
+from orchestrator.errors import LosttickError
 from orchestrator.fleet.begin import begin
 from orchestrator.fleet.load import load_fleet
+from orchestrator.journal.file import JournalError, LostJournalError
 from orchestrator.results.outputs.github import SUMMARY
 from orchestrator.results.outputs.table import OUTPUTS
+from orchestrator.results.outputs.target import TargetError
 from tests.support.command_here import losttick, report
 from tests.support.fake_fleet import FLEET, fleet_file
 from tests.support.golden_reports import laid
@@ -128,6 +133,19 @@ def test_a_fleet_on_a_full_disk(
     assert done.stdout == plain.stdout
     assert "No space left on device" in done.stderr
     assert "a fault in losttick" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", FailOn)
+@pytest.mark.parametrize(
+    "error",
+    [JournalError("full"), LostJournalError("gone"), TargetError("full"),
+     TargetError("full", transient=True)],
+)  # fmt: skip
+def test_a_journal_that_can_t_be_written_is_no_success(error: LosttickError, kind: FailOn) -> None:
+    """What the run had found until then is not known, whichever kinds fail the job."""
+    with pytest.raises(typer.Exit) as ended, errors_to_exits(as_json=False, fail_on=[kind]):
+        raise error
+    assert ended.value.exit_code in (4, 6)
 
 
 def test_only_who_may_not_write_there_named_a_wrong_summary(

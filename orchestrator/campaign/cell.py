@@ -229,7 +229,8 @@ class CellRunner:
                 if save is None:
                     self._stopped = await stopped_unloaded(instance, error)
                     raise
-                await self._count(instance, save, await silent_later(instance, error))
+                result = await silent_later(instance, error)
+                await self._count(instance, save, result, next_save=True)
                 return
             if save and (odd := other_vectors.compare(save, taken)):
                 await self._count(instance, save, odd)
@@ -284,15 +285,22 @@ class CellRunner:
         return result.outcome
 
     async def _count(
-        self, instance: Instance, save: Save, result: TrialResult, pair: int | None = None
+        self,
+        instance: Instance,
+        save: Save,
+        result: TrialResult,
+        pair: int | None = None,
+        *,
+        next_save: bool = False,
     ) -> Outcome:
         """Examine and journal an attempt; return its outcome as corrected by the diagnosis."""
         before, attempt = self.counts.trials, self._attempt
 
         def record(result: TrialResult, hang: Hang | None) -> None:
             self._recorder.trial(
-                self._cell, Role.HOST, before + 1, attempt, save, result, hang, pair
-            )
+                self._cell, Role.HOST, before + 1, attempt, save, result, hang, pair,
+                next_save=next_save,
+            )  # fmt: skip
 
         if not result.outcome.ticked:
             self._overdue.note(save)

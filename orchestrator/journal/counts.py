@@ -108,6 +108,12 @@ class CellState:
     """The axis whose value can't be had; None if it is none, or not known."""
     out_of_time: bool = False
     """True if the time for the trials was up before all had been run."""
+    saves_again: int = 0
+    """Saves of a guest that had been loaded before."""
+    failed_saves: int = 0
+    """Attempts to save such a guest that came to nothing, nobody knows why."""
+    failed_save_why: str = ""
+    """The words for the last of them."""
     stopped_unloaded: Counter[Outcome] = field(default_factory=Counter)
     """Guests that stopped ticking although they were never loaded, by how that ended."""
     stopped_why: str = ""
@@ -200,6 +206,7 @@ class CellState:
         """Count an eligible save."""
         self.overdue = False
         self.saves += 1
+        self.saves_again += save.generation > 0
         self.expired_saves += any(part.expired for part in save.vcpus)
         self.kvmclock_saves += all(part.kvmclock_ns > 0 for part in save.vcpus)
         self.by_save.begin()
@@ -241,6 +248,9 @@ class CellState:
             self.first_tick_ms.append(first[2])
         if outcome is _UNKNOWN:
             self.unknown_attempts += 1
+            if trial.next_save:
+                self.failed_saves += 1
+                self.failed_save_why = trial.why
             if trial.attempt < MAX_ATTEMPTS:
                 return
         else:

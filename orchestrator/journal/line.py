@@ -79,6 +79,7 @@ def _is_plain(trial: TrialRecord) -> bool:
         and trial.duration_ns is None and not trial.missing_periods and not trial.diagnoses
         and not trial.gaps
         and trial.evidence is None and trial.role == "host" and trial.pair is None
+        and not trial.next_save
     )  # fmt: skip
 
 

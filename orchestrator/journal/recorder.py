@@ -150,6 +150,8 @@ class Recorder:
         result: TrialResult,
         hang: Hang | None,
         pair: int | None = None,
+        *,
+        next_save: bool = False,
     ) -> None:
         """Note an attempt at a trial. One that did not plainly tick gets an evidence folder."""
         wanted_too = hang and self._wants_evidence(cell, role, result.outcome)
@@ -158,7 +160,8 @@ class Recorder:
         samples = self.state.cells[cell.id].gaps
         wanted = samples.wanted_after(cell.vcpus) if role is Role.HOST else ()
         record = trial_record(
-            cell.id, role, number, attempt, save.tag, result, diagnoses, kept, pair, wanted
+            cell.id, role, number, attempt, save.tag, result, diagnoses, kept, pair, wanted,
+            next_save=next_save,
         )  # fmt: skip
         self.write(record)
 

@@ -69,6 +69,8 @@ class TrialRecord:
     ticks were plain. A cell has those of its first trials, and of shams before any load."""
     pair: int | None = None
     """The number of the pair of a load and a sham; None if the load is in no pair."""
+    next_save: bool = False
+    """True if ticks went on after the loads of the save, and the next save came to nothing."""
 
     @property
     def vcpus(self) -> "tuple[TrialRecord | VcpuTrial, ...]":
@@ -92,6 +94,8 @@ def trial_record(
     evidence: str | None = None,
     pair: int | None = None,
     gaps_of: Container[int] = (),
+    *,
+    next_save: bool = False,
 ) -> TrialRecord:
     """Return the record of an attempt at a trial.
 
@@ -120,6 +124,7 @@ def trial_record(
         evidence=evidence,
         pair=pair,
         gaps=_gaps(told, gaps_of),
+        next_save=next_save,
     )
 
 

@@ -87,6 +87,12 @@ class Case:
     """The statements of second witnesses about losses that were diagnosed as the known bug."""
     direct: DirectCounts | None = None
     """The direct test on the same host, if it was run."""
+    saves_again: int = 0
+    """Saves of a guest that had been loaded before."""
+    failed_saves: int = 0
+    """Attempts to save such a guest that came to nothing, nobody knows why."""
+    failed_save_why: str = ""
+    """The words for the last of them."""
     stopped_unloaded: Mapping[Outcome, int] = field(default_factory=dict)
     """Guests that stopped ticking although they were never loaded, by how that ended."""
     stopped_why: str = ""

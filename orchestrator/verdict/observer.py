@@ -6,6 +6,9 @@ from orchestrator.verdict.verdict import Verdict
 #: Largest fraction of unknown attempts with which a cell can be clean.
 MAX_UNKNOWN = 0.05
 
+#: Fewest saves that came to nothing with which a cell is not clean: one may be an accident.
+FEWEST_FAILED_SAVES = 3
+
 
 def too_many_unknown(case: Case) -> Finding | None:
     """Return `inconclusive` if too many attempts ended unknown."""
@@ -19,6 +22,23 @@ def too_many_unknown(case: Case) -> Finding | None:
         f"more than {MAX_UNKNOWN:.0%}" + (f" ({causes})" if causes else ""),
         trusted=False,
         notes=("Run it again while the host is less busy, or with a longer --period",),
+    )
+
+
+def loaded_guests_not_saved(case: Case) -> Finding | None:
+    """Return `inconclusive` if too many guests could not be saved again after their loads.
+
+    Each of them is one unknown attempt beside many loads, so there are never too many of those.
+    """
+    failed, tried = case.failed_saves, case.failed_saves + case.saves_again
+    if failed < FEWEST_FAILED_SAVES or failed <= MAX_UNKNOWN * tried:
+        return None
+    return Finding(
+        Verdict.INCONCLUSIVE,
+        f"{failed} of {tried} saves of a guest that had been loaded came to nothing, more than "
+        f"{MAX_UNKNOWN:.0%}: nothing is known of such a guest from then on",
+        trusted=False,
+        notes=(f"The last time, {case.failed_save_why.rstrip('.')}",),
     )
 
 

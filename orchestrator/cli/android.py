@@ -1,5 +1,6 @@
 """`losttick android`: does the Android Emulator freeze here, and is it the kernel?"""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from orchestrator.android.running import Running, running, the_running
 from orchestrator.android.sdk import Sdk
 from orchestrator.android.session import Aims
 from orchestrator.cli.android_work import Subject, Work
+from orchestrator.cli.asking import NO_INPUT, is_yes, prompt, typed
 from orchestrator.cli.exits import errors_to_exits, run_async
 from orchestrator.cli.options import AsJson, Out, QemuUser, SharedOut
 from orchestrator.cli.text import say
@@ -157,16 +159,18 @@ def _confirm(found: Running) -> None:
     """Say what will be done to an emulator that is in use, and ask.
 
     Raises:
-        NotConfirmedError: the answer is not yes.
+        NotConfirmedError: the answer is not yes, or nobody can be asked.
     """
     say(
         f"This saves the state of {found.avd} and loads it again. Android goes back to the moment "
         "of the save: what happens in it meanwhile is lost. If this kernel has the bug, Android "
         "freezes, and only a cold boot brings it back (emulator -avd NAME -no-snapshot-load)."
     )
-    try:
-        agreed = typer.confirm("Go on?", err=True)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
+    if sys.stdin is None:
+        raise NotConfirmedError(
+            f"asking whether to load a snapshot: nobody can be asked, {NO_INPUT}. Nothing was "
+            "touched. Give --yes to allow it."
+        )
+    prompt("Go on?")
+    if not is_yes(typed()):
         raise NotConfirmedError("asking whether to load a snapshot: the answer was not yes")

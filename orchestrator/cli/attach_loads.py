@@ -16,6 +16,7 @@ from orchestrator.attached.target import Target
 from orchestrator.attached.trials import Trials, Watching, try_loads
 from orchestrator.attached.verdict import AttachResult, conclude
 from orchestrator.bugs.exposure import ExposureState
+from orchestrator.cli.asking import NO_INPUT, is_yes, prompt, typed
 from orchestrator.cli.exits import ExitCode, result_exit
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.table import Table
@@ -173,13 +174,14 @@ async def _ask(target: Target, fit: Fit, watching: Watching, wanted: Wanted) -> 
     )
     for line in lines:
         say(line)
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
+        why = "because standard input is no terminal" if sys.stdin else NO_INPUT
         raise TargetError(
-            "trying loads: nobody can be asked whether losttick may do so, because standard input "
-            "is no terminal. Nothing was touched. Give --yes to allow it."
+            f"trying loads: nobody can be asked whether losttick may do so, {why}. Nothing was "
+            "touched. Give --yes to allow it."
         )
-    print("Shall losttick do so? [y/N] ", end="", file=sys.stderr, flush=True)
-    if (await _typed()).strip().lower() not in ("y", "yes"):
+    prompt("Shall losttick do so?")
+    if not is_yes(await _typed()):
         raise TargetError("trying loads: the answer was not yes. Nothing was touched.")
 
 
@@ -190,7 +192,7 @@ async def _typed() -> str:
     loop.add_reader(sys.stdin, ready.set)
     try:
         await ready.wait()
-        return sys.stdin.readline()
+        return typed()
     finally:
         loop.remove_reader(sys.stdin)
 

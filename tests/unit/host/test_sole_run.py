@@ -25,7 +25,7 @@ def test_the_lock_dies_with_its_process() -> None:
             assert other.stdout is not None
             assert other.stdout.readline() == "held\n"
             with (
-                pytest.raises(BusyHostError, match=f"another run.*ss -xap | grep {name}`"),
+                pytest.raises(BusyHostError, match=f"another run.*ss -xap . grep {name}`"),
                 sole_run(name),
             ):
                 pass

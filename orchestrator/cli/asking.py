@@ -1,0 +1,28 @@
+"""Questions to a person.
+
+The prompts of Click are not used: they turn a signal into the answer no.
+"""
+
+import sys
+
+#: Why nobody can be asked where the descriptor of standard input is closed.
+NO_INPUT = "because there is no standard input"
+
+
+def prompt(question: str) -> None:
+    """Print a question on standard error; the answer is typed behind it."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+
+
+def typed() -> str:
+    """Return the line that is typed; empty at the end of the input, or if there is none.
+
+    Raises:
+        KeyboardInterrupt: a signal came.
+    """
+    return sys.stdin.buffer.readline().decode(errors="replace") if sys.stdin else ""
+
+
+def is_yes(line: str) -> bool:
+    """Return whether an answer is yes."""
+    return line.strip().lower() in ("y", "yes")

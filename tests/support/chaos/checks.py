@@ -44,18 +44,26 @@ def counted_twice(result: RunResult) -> list[str]:
     found = []
     loads, attempts, lines = Counter[tuple[str, str]](), Counter[str](), Counter[str]()
     saves: list[tuple[str, str]] = []
+    overdue: set[str] = set()
     for record in records_in(result.journal):
         if record["record"] == "restart":
             found.append(f"{record['cell']} began again: {record['why']}")
+        if record["record"] == "overdue":
+            overdue.add(record["cell"])
+        if record["record"] == "resumed":  # the last session did not live to see how they went
+            attempts.update(overdue)
+            overdue.clear()
         if record.get("role", "host") != "host":
             continue
         if record["record"] == "save" and not any(
             part.get("ineligible") for part in record["save"]["vcpus"]
         ):
             saves.append((record["cell"], record["save"]["tag"]))
+            overdue.discard(record["cell"])
         if record["record"] == "trial":
             loads[record["cell"], record["save"]] += 1
             attempts[record["cell"]] += 1
+            overdue.discard(record["cell"])
             lines[json.dumps(record, sort_keys=True)] += 1
     found += [f"{tag} of {cell} was saved twice" for cell, tag in _twice(saves)]
     found += [f"the same line {count} times: {line}" for line, count in lines.items() if count > 1]

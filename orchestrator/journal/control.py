@@ -35,7 +35,7 @@ def control_seen(
     """Return whether an injected loss was seen for what it is, on the vCPU that it was made on.
 
     The other vCPUs must tick on, unless the load lost their interrupts as well: then the
-    host has the bug.
+    host has the bug. A load that restored no timer has brought no injected loss to see.
 
     Args:
         timer: by which the guest ticks.
@@ -48,7 +48,8 @@ def control_seen(
         return timer.control_lost(outcomes[vcpu], causes.get(vcpu))
 
     others = outcomes.keys() - {subject}
-    return subject in outcomes and lost(subject) and all(
+    restored = causes.get(subject) is not Cause.NOT_RESTORED
+    return subject in outcomes and restored and lost(subject) and all(
         outcomes[vcpu].ticked or lost(vcpu) for vcpu in others
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from orchestrator.plan.cell import Cell
 from orchestrator.snapshot.method import Resume
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.timers.first_tick import ResumeTiming
+from orchestrator.trial.control_load import run_past_window
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.qemu_waits import counts_waits
 from orchestrator.trial.watch import MOST_OLD_TICKS, Heard, Quiet, Unclear, Watch
@@ -89,7 +90,7 @@ async def load_and_resume(
         MonitorError: QEMU did not load, or did not answer.
         QemuStartError: the new QEMU did not start.
         NotResumedError: QEMU left the guest stopped, though it should have run on by itself.
-        EarlySilenceError: the guest fell silent before the load.
+        EarlySilenceError: the guest fell silent before the load, or its control took too long.
     """
     if manner.resume is Resume.AUTO:
         return await _load_running(instance, snapshots, save, limits, manner)
@@ -104,6 +105,8 @@ async def _load_stopped(
     A method that loads into a new QEMU ends the old QEMU instead of stopping it.
     """
     clock = instance.clock
+    if save.control and not snapshots.new_process:
+        await _end_control(instance, limits)
     if instance.running and (manner.pause_before_load_ns or not snapshots.new_process):
         await instance.stop()
     await clock.sleep(manner.pause_before_load_ns)
@@ -202,16 +205,20 @@ async def _run_past(instance: Instance, save: Save, limits: Limits) -> None:
     """Let the guest run until every vCPU was heard to tick once after the save.
 
     Afterwards a stale line can't be taken for the first tick after the load. The subject of
-    the built-in control prints no tick after its save at all.
+    the built-in control prints no tick after its save, unless its timer runs by itself.
 
     Raises:
-        EarlySilenceError: a vCPU does not tick.
+        EarlySilenceError: a vCPU does not tick, or the control's window does not pass.
     """
     if instance.running:
         return  # the trial before this one has heard two ticks of each vCPU
-    await instance.cont()
+    if save.control:
+        await _end_control(instance, limits)
+    else:
+        await instance.cont()
+    config = instance.config
     for vcpu in instance.vcpus:
-        if save.control and vcpu == instance.config.guest.subject:
+        if save.control and vcpu == config.guest.subject and not config.timer.goes_on:
             continue
         watch = Watch(instance, limits, vcpu)
         for _ in range(MOST_OLD_TICKS):
@@ -223,6 +230,17 @@ async def _run_past(instance: Instance, save: Save, limits: Limits) -> None:
         else:
             why = f"its ticks do not go on from number {save.vcpus[vcpu].ticks}"
             raise EarlySilenceError(Unclear(why, vcpu))
+
+
+async def _end_control(instance: Instance, limits: Limits) -> None:
+    """Let the guest of a control run past its window; it runs on.
+
+    Raises:
+        EarlySilenceError: the window does not pass.
+    """
+    if not await run_past_window(instance, limits):
+        why = "the window of its control has not passed"
+        raise EarlySilenceError(Unclear(why, instance.config.guest.subject))
 
 
 def mark(instance: Instance, text: str) -> None:

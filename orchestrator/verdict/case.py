@@ -47,6 +47,8 @@ class Tally:
     missed."""
     first_pairs: PairCounts | None = None
     """The pairs at the first reading of their test; None if it was not reached."""
+    unrestored: str = ""
+    """What shows of a control that its load did not restore the timer; empty if none shows it."""
 
     @property
     def trials(self) -> int:

@@ -47,15 +47,18 @@ def controls_not_seen(case: Case) -> Finding | None:
     tally = case.tally
     if tally.controls and tally.controls_seen >= tally.controls:
         return None
+    if tally.unrestored:
+        advice = f"{tally.unrestored.rstrip('.')}. The evidence folder of that control says more"
+    elif tally.controls:
+        advice = (
+            "The evidence folders of the controls say why. Run it again while the host is less busy"
+        ) + case.ending.resumed("takes a control again of which nothing is known")
+    else:
+        advice = "This guest or this run has no control"
     return Finding(
         Verdict.INCONCLUSIVE,
         f"only {tally.controls_seen} of {tally.controls} injected losses were seen: "
         "a real loss might have been missed too",
         trusted=False,
-        notes=(
-            "The evidence folders of the controls say why. Run it again while the host is less busy"
-            + case.ending.resumed("takes a control again of which nothing is known")
-            if tally.controls
-            else "This guest or this run has no control",
-        ),
+        notes=(advice,),
     )

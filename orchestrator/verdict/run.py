@@ -9,6 +9,7 @@ from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
 from orchestrator.bugs.hyperv import enlightenments
 from orchestrator.bugs.likeness import Likeness, likenesses
+from orchestrator.findings.cause import Cause
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import LATE, Outcome
 from orchestrator.findings.series import DirectCounts
@@ -290,6 +291,9 @@ def _tally(state: CellState, run: RunState) -> Tally:
         pairs=state.pairing.counts,
         missed_as_lost=missed_as_lost(state),
         first_pairs=state.pairing.first_look,
+        unrestored=next(
+            (each.sentence for each in state.controls if each.cause is Cause.NOT_RESTORED), ""
+        ),
     )
 
 

@@ -67,6 +67,7 @@ static struct vcpu {
     struct kvm_run *run;
     timer_t timer;
     int has_timer, loading, tampered;
+    int read; /* KVM_GET_LAPIC has shown an armed timer */
     unsigned ticks; /* that the guest began to print since the load */
     uint32_t lvtt, tmict; /* as they were saved */
     uint32_t first_tmict; /* in the first save */
@@ -480,6 +481,7 @@ static const struct behaviour BEHAVIOURS[] = {
     { "id", .page = other_id },
     { "refuse", .page = refuse },       /* KVM_SET_LAPIC fails */
     { "ignore", .page = ignore },       /* KVM_SET_LAPIC succeeds, and does nothing */
+    { "keep" },                         /* no KVM_SET_LAPIC does anything, once one was saved */
     { "segv", .page = segv },           /* QEMU crashes */
     { "slow", .page = slow },           /* KVM_SET_LAPIC takes so many ms */
     /* The restored timer. */
@@ -535,8 +537,27 @@ static int tampers(struct vcpu *v)
     return done;
 }
 
+static int chose(const char *name)
+{
+    for (int i = 0; chosen[i].what; i++)
+        if (!strcmp(chosen[i].what->name, name))
+            return 1;
+    return 0;
+}
+
+/* QEMU reads the LAPIC of a stopped guest when it is saved, and before. */
+static int get_lapic(struct vcpu *v, struct kvm_lapic_state *page)
+{
+    int result = kvm(v->fd, KVM_GET_LAPIC, page);
+    if (result == 0 && get(page, LVTT) & 0xff && get(page, TMICT) | (get(page, LVTT) & 0x40000))
+        v->read = 1;
+    return result;
+}
+
 static int set_lapic(struct vcpu *v, struct kvm_lapic_state *given)
 {
+    if (v->read && chose("keep"))
+        return 0; /* not even the reset before a load */
     struct kvm_lapic_state page = *given;
     unsigned vector = get(&page, LVTT) & 0xff;
     int kept = 0;
@@ -657,6 +678,8 @@ int ioctl(int fd, unsigned long request, ...)
     }
     for (int i = 0; i < vcpu_count; i++)
         if (vcpus[i].fd == fd) {
+            if ((unsigned)request == KVM_GET_LAPIC) /* QEMU may have extended its sign */
+                return get_lapic(&vcpus[i], argument);
             if (request == KVM_SET_LAPIC)
                 return set_lapic(&vcpus[i], argument);
             if (request == KVM_SET_MSRS)

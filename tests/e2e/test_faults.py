@@ -266,6 +266,36 @@ async def test_the_trace_shows_that_a_timer_was_never_started(
     assert answer(fault, cell) == right(fault), cell.why
 
 
+@pytest.mark.usefixtures("untraced")
+@pytest.mark.parametrize(
+    "axes",
+    [
+        pytest.param({"mode": mode, "resume": resume}, marks=marks)
+        for mode in ("one-shot", "periodic", "tsc-deadline")
+        for resume in ("cont", "auto")
+        for marks in [[] if (mode, resume) == ("one-shot", "cont") else [pytest.mark.thorough]]
+    ]
+    + [
+        pytest.param({"wait": "halt"}, marks=pytest.mark.thorough),
+        pytest.param({"period_ms": 5}, marks=pytest.mark.thorough),
+        pytest.param({"method": "jobs"}, marks=pytest.mark.thorough),
+    ],
+    ids=lambda axes: "-".join(map(str, axes.values())),
+)
+async def test_a_control_shows_that_loads_leave_the_running_timer_alone(
+    axes: Mapping[str, object], shim: Path, tmp_path: Path, kvm: Accel
+) -> None:
+    """The timer of the running guest is like the saved one, and most ticks look alike."""
+    fault = harmless("no KVM_SET_LAPIC does anything", "keep", axes=axes)
+    cell = await campaign_of(fault, shim, tmp_path / "out", kvm, seed=3)
+    assert cell.verdict in (Verdict.INCONCLUSIVE, Verdict.ANOMALOUS), cell.why
+    controls = cell.counts.controls
+    assert [control.cause for control in controls] == [Cause.NOT_RESTORED] * 2, controls
+    assert not any(control.seen for control in controls)
+    if cell.verdict is Verdict.INCONCLUSIVE:
+        assert "the load did not restore the timer" in cell.why
+
+
 if CAMPAIGNS:  # hours
 
     @pytest.mark.timeout(1800)

@@ -68,6 +68,14 @@ def test_no_clean_without_the_controls() -> None:
     assert verdict({Outcome.IMMEDIATE: 299}, controls_seen=1) is Verdict.INCONCLUSIVE
 
 
+def test_a_control_whose_load_restored_no_timer_says_so() -> None:
+    said = "After a load of control: the load did not restore the timer."
+    tally = Tally(Counter({Outcome.IMMEDIATE: 299}), Counter(), 0, 299, 0, 1, 2, unrestored=said)
+    found, why = decide(Case(tally, loss_rate(Losses(299, 0, 0), 0.95), 0.01, EXPOSED))
+    assert found is Verdict.INCONCLUSIVE
+    assert said in why and "less busy" not in why
+
+
 @pytest.mark.parametrize("found", [Outcome.CRASHED, Outcome.LOST, Outcome.EXTRA, Outcome.CLOCK])
 def test_unknown_attempts_hide_no_fault_that_was_found(found: Outcome) -> None:
     assert verdict({found: 1, Outcome.IMMEDIATE: 9}, unknown_attempts=9) is Verdict.ANOMALOUS

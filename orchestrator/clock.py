@@ -10,6 +10,13 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+#: Largest difference of the clock's rate that is usual. NTP corrects by up to 0.05 %.
+USUAL_RATE = 0.005
+
+#: Uncertainty of two readings of the two clocks. Each pair is the closest of a few.
+_APART_NS = 100_000
+_READINGS = 5
+
 
 class Clock(Protocol):
     """The clock of a host."""
@@ -22,6 +29,14 @@ class Clock(Protocol):
         """Return for how long the host has been suspended since its boot, in nanoseconds.
 
         `now_ns` does not count this time.
+        """
+        ...
+
+    def uncorrected_ns(self) -> int:
+        """Return the host's time as `now_ns` would be if nothing corrected its rate.
+
+        It may begin anywhere: only differences mean something. A clock that nothing corrects
+        returns `now_ns`.
         """
         ...
 
@@ -49,6 +64,10 @@ class LocalClock:
         """Return by how much CLOCK_BOOTTIME, which counts suspensions, is ahead."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
 
+    def uncorrected_ns(self) -> int:
+        """Return CLOCK_MONOTONIC_RAW, whose rate no time daemon changes."""
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+
     async def sleep(self, ns: int) -> None:
         """Wait for `ns` nanoseconds."""
         await asyncio.sleep(ns / 1e9)
@@ -56,6 +75,33 @@ class LocalClock:
     def deadline(self, ns: int) -> asyncio.Timeout:
         """Return a context that may last `ns` nanoseconds."""
         return asyncio.timeout(ns / 1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMark:
+    """A moment by the host's clock, and by the same clock without correction."""
+
+    now_ns: int
+    uncorrected_ns: int
+
+    @classmethod
+    def read(cls, clock: Clock) -> "ClockMark":
+        """Read both clocks: the reading between two others that are closest to each other."""
+        best, mark = 0, cls(0, 0)
+        for number in range(_READINGS):
+            before, uncorrected, after = clock.now_ns(), clock.uncorrected_ns(), clock.now_ns()
+            if not number or after - before < best:
+                best, mark = after - before, cls((before + after) // 2, uncorrected)
+        return mark
+
+    def slewed(self, clock: Clock) -> float:
+        """Return by which fraction the clock has run too fast since; 0 if that is usual."""
+        now = ClockMark.read(clock)
+        passed = now.uncorrected_ns - self.uncorrected_ns
+        ahead = now.now_ns - self.now_ns - passed
+        if passed <= 0 or abs(ahead) <= USUAL_RATE * passed + _APART_NS:
+            return 0.0
+        return ahead / passed
 
 
 @dataclass(frozen=True, slots=True)

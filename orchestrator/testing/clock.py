@@ -16,10 +16,16 @@ class FakeClock:
 
     suspended = 0
     """For how long the host has been suspended, in nanoseconds."""
+    corrected = 0
+    """By how much a time daemon has brought the clock forward, in nanoseconds."""
 
     def suspended_ns(self) -> int:
         """Return `suspended`."""
         return self.suspended
+
+    def uncorrected_ns(self) -> int:
+        """Return the time without what `corrected` says."""
+        return self.now_ns() - self.corrected
 
     def now_ns(self) -> int:
         """Return the fake host's time in nanoseconds."""

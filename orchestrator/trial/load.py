@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from orchestrator.clock import ClockMark
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save
 from orchestrator.host.errors import QemuStartError
@@ -17,6 +18,7 @@ from orchestrator.trial.resume import (
     LoadManner,
     load_and_resume,
 )
+from orchestrator.trial.slewed import unless_slewed
 from orchestrator.trial.suspended import unless_suspended
 from orchestrator.trial.watch import crashed, how_it_ended
 from orchestrator.vm.instance import Instance
@@ -60,7 +62,7 @@ class Trial:
     async def run(self) -> TrialResult:
         """Run the trial. After any outcome but plain ticking the caller must end the instance."""
         clock = self._instance.clock
-        began_ns = clock.now_ns()
+        began_ns, mark = clock.now_ns(), ClockMark.read(clock)
         try:
             results = await self._run()
         except CommandFailedError as error:
@@ -85,7 +87,7 @@ class Trial:
             began_ns=began_ns,
             resumed_ns=self._resumed_ns,
         )
-        return unless_suspended(self._instance, result)
+        return unless_slewed(unless_suspended(self._instance, result), mark.slewed(clock))
 
     async def _run(self) -> list[VcpuResult]:
         instance = self._instance

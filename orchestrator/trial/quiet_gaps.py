@@ -100,7 +100,8 @@ def _reloaded(ticks: Sequence[Tick], period: int, at_once: float) -> Iterator[tu
 def with_gaps(instance: Instance, save: Save, paces: Sequence[Pace]) -> Save:
     """Return a save with the quiet gaps of a guest that was never loaded, each of them once."""
     heard, instance.heard_unloaded = instance.heard_unloaded, {}
-    if save.generation or not show_the_period(instance.config):
+    slewed = instance.clock_mark.slewed(instance.clock)
+    if save.generation or slewed or not show_the_period(instance.config):
         return save
     vcpus = (
         replace(part, gaps=quiet_gaps(heard.get(part.vcpu, []), paces[part.vcpu], instance.config))

@@ -8,6 +8,7 @@ own noise.
 from collections.abc import Mapping
 from dataclasses import replace
 
+from orchestrator.clock import ClockMark
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.saved_state import SavedState
@@ -19,6 +20,7 @@ from orchestrator.trial.follow import LEAST_TICKS, Follower, follow_all
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import Resumed, continue_guest
+from orchestrator.trial.slewed import unless_slewed
 from orchestrator.trial.suspended import unless_suspended
 from orchestrator.trial.watch import how_it_ended
 from orchestrator.vm.instance import Instance
@@ -66,7 +68,7 @@ class Sham:
             MonitorError: QEMU failed before the guest was stopped.
         """
         clock = self._instance.clock
-        began_ns = clock.now_ns()
+        began_ns, mark = clock.now_ns(), ClockMark.read(clock)
         stood = await self._stop(tag, phase)
         if not stood.eligible:
             why = f"no state to continue from: {', '.join(stood.ineligible)}"
@@ -80,7 +82,8 @@ class Sham:
                 ended = await how_it_ended(self._instance)
                 results = [VcpuResult(ended.outcome, why=f"{error}; {ended.why}")]
         result = replace(combine(results), duration_ns=clock.now_ns() - began_ns)
-        return stood, unless_suspended(self._instance, result)
+        result = unless_suspended(self._instance, result)
+        return stood, unless_slewed(result, mark.slewed(clock))
 
     async def _stop(self, tag: str, phase: float) -> Save:
         """Stop the instance between two ticks; return the state that it is in."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from orchestrator.clock import ClockMark
 from orchestrator.errors import UnfitError
 from orchestrator.findings.arrival import Arrival
 from orchestrator.guest.lines import Tick
@@ -57,6 +58,8 @@ class Instance:
     def __init__(self, host: Host, config: InstanceConfig, qemu: Qemu, *, owned: bool) -> None:
         self.host = host
         self.clock = host.clock
+        self.clock_mark = ClockMark.read(self.clock)
+        """The host's clock at the start of this instance."""
         self.suspended_ns = self.clock.suspended_ns()
         """For how long the host had been suspended before, since its boot."""
         self.config = config

@@ -20,6 +20,7 @@ from orchestrator.trial.examine import Hang, examine
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
+from orchestrator.trial.paused import PausesOfTheHost
 from orchestrator.trial.resume import load_manner
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
@@ -47,6 +48,7 @@ class Instances:
         self._recorder = recorder
         self._known_paces: dict[tuple[tuple[int | None, ...], int | None], Paces] = {}
         self._loader_noted = False
+        self._pauses = PausesOfTheHost()
 
     @contextlib.asynccontextmanager
     async def start(
@@ -80,7 +82,7 @@ class Instances:
     def trial(self, instance: Instance, save: Save, paces: Paces) -> Trial:
         """Return a trial of a save, as the cell asks for it."""
         manner = load_manner(self._cell, self.limits.period_ns)
-        return Trial(instance, self.snapshots, save, paces, self.limits, manner)
+        return Trial(instance, self.snapshots, save, paces, self.limits, manner, self._pauses)
 
     def paces(self, instance: Instance) -> Paces:
         """Return the paces learnt on these CPUs from earlier instances."""

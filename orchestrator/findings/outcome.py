@@ -94,6 +94,8 @@ class VcpuResult:
     """Times between these ticks that came when they were due, in periods."""
     heard: tuple[Arrival, ...] = ()
     """The ticks after the load. Kept in the evidence folder."""
+    ahead: bool = False
+    """Whether a clock of the guest was ahead of the host's, if the outcome is `clock`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class ClockJudge:
         self.tsc_moved: int | None = None
         """Cycles by which the load moved the TSC's offset, by the kernel's trace; None if nothing
         tells. Without it, a TSC may be restored to the save or go on."""
+        self.ahead = False
+        """Whether a clock was found ahead of the host's, as it is if the host's stood still."""
         self._against_the_trace = ""
         self._against_others = ""
         self._first: dict[str, int] = {}
@@ -113,6 +115,7 @@ class ClockJudge:
             )
         if restored or not off_ns:
             return ""
+        self.ahead = off_ns > 0
         return (
             f"the guest's {name} jumped at the load: at the first tick it was "
             f"{advanced_ns / 1e6:.0f} ms past the save, where at most {passed_ns / 1e6:.0f} ms had "
@@ -131,6 +134,7 @@ class ClockJudge:
             return ""
         moved_ns = self.tsc_moved / self._rate
         if abs(moved_ns) <= TOLERANCE_NS and off_ns:
+            self.ahead = off_ns > 0
             return (
                 f"the kernel kept the offset of the guest's TSC at the load, and the TSC is "
                 f"{off_ns / 1e6:+.0f} ms off the host's clock"
@@ -176,6 +180,7 @@ class ClockJudge:
         passed_ns = reading.at_ns - self._resumed.since_ns
         if off_ns <= 0 or advanced_ns <= passed_ns + TOLERANCE_NS:
             return ""
+        self.ahead = True
         return (
             f"the guest's {name} jumped ahead: it advanced by {advanced_ns / 1e6:.0f} ms since the "
             f"first tick after the load, within {passed_ns / 1e6:.0f} ms of the host's time"

@@ -94,6 +94,7 @@ class Follower:
             late_periods=judge.late if self._heard else 0.0,
             stolen_periods=judge.stolen,
             heard=tuple(self._heard),
+            ahead=found.ahead,
         )
 
     async def _follow(self, judge: Judge) -> Judgement:

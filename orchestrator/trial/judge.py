@@ -53,6 +53,8 @@ class Judgement:
     missing_periods: int = 0
     ticks_before: int = 0
     """Ticks that came before the one that shows it."""
+    ahead: bool = False
+    """Whether a clock of the guest was ahead of the host's."""
 
 
 class Judge:
@@ -125,7 +127,7 @@ class Judge:
         self._found.append(self._judge_gap() if len(self._heard) > 1 else self._judge_first())
         jumped = self._clocks.hear(heard)
         if jumped:
-            self._found.append(Judgement(Outcome.CLOCK, jumped))
+            self._found.append(Judgement(Outcome.CLOCK, jumped, ahead=self._clocks.ahead))
 
     async def decide(self) -> Judgement:
         """Return what all ticks show: the gravest finding, or the class of the first tick."""

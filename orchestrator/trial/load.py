@@ -12,6 +12,7 @@ from orchestrator.trial.follow import LEAST_TICKS, Follower, follow_all
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.numbering import load_again, misnumbered
 from orchestrator.trial.pace import Paces
+from orchestrator.trial.paused import PausesOfTheHost
 from orchestrator.trial.resume import (
     PLAIN_LOAD,
     EarlySilenceError,
@@ -35,6 +36,7 @@ class Trial:
         paces: Paces,
         limits: Limits,
         manner: LoadManner = PLAIN_LOAD,
+        pauses: PausesOfTheHost | None = None,
     ) -> None:
         """Prepare.
 
@@ -45,6 +47,7 @@ class Trial:
             paces: the pace of each vCPU.
             limits: limits of silence for the guest's period.
             manner: what to do around the load.
+            pauses: what earlier loads of the cell showed that a pause of the host may explain.
         """
         self._instance = instance
         self._snapshots = snapshots
@@ -52,6 +55,7 @@ class Trial:
         self._paces = paces
         self._limits = limits
         self._manner = manner
+        self._pauses = pauses or PausesOfTheHost()
         self.ticks = LEAST_TICKS
         """How many ticks of each vCPU to follow."""
         self._stale_bytes = 0
@@ -87,7 +91,8 @@ class Trial:
             began_ns=began_ns,
             resumed_ns=self._resumed_ns,
         )
-        return unless_slewed(unless_suspended(self._instance, result), mark.slewed(clock))
+        result = unless_slewed(unless_suspended(self._instance, result), mark.slewed(clock))
+        return self._pauses.unless_paused(self._instance, result)
 
     async def _run(self) -> list[VcpuResult]:
         instance = self._instance

@@ -30,7 +30,7 @@ from orchestrator.qmp.errors import MonitorError
 from orchestrator.snapshot.method import CycleKind
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.stats.stopping import Advice, StoppingRule
-from orchestrator.trial import other_vectors
+from orchestrator.trial import other_setting, other_vectors
 from orchestrator.trial.aim import NoSaveError, Saver
 from orchestrator.trial.examine import Hang
 from orchestrator.trial.limits import Limits
@@ -232,7 +232,11 @@ class CellRunner:
                 result = await silent_later(instance, error)
                 await self._count(instance, save, result, next_save=True)
                 return
-            if save and (odd := other_vectors.compare(save, taken)):
+            odd = save and (
+                other_vectors.compare(save, taken)
+                or other_setting.compare(save, taken, instance.config)
+            )
+            if save and odd:
                 await self._count(instance, save, odd)
                 return
             save = with_gaps(instance, taken, paces)

@@ -20,6 +20,11 @@ LVT_DELIVERY_MODE = 0x700
 SVR_ENABLED = 0x100
 
 
+def mode_name(lvtt: int) -> str:
+    """Return the name of the timer mode in LVTT; empty for the reserved mode."""
+    return _MODES.get(lvtt & LVT_TIMER_MODE, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Lapic:
     """A LAPIC as QEMU shows it, without the current count, which QEMU makes up under KVM."""
@@ -52,7 +57,7 @@ class Lapic:
     @property
     def timer(self) -> str:
         """Name of the timer mode in LVTT; empty for the reserved mode."""
-        return _MODES.get(self.lvtt & LVT_TIMER_MODE, "")
+        return mode_name(self.lvtt)
 
     @property
     def armed_ns(self) -> int | None:

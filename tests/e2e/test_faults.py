@@ -173,6 +173,12 @@ FAULTS = [
         weaker=TOO_LATE,  # the timer's clock is divided by 2 then
         axes=PERIODIC,
     ),
+    odd(
+        "a one-shot timer becomes periodic, which its guest arms at each tick",
+        "mode",
+        Outcome.RATE,
+        axes={"cycle": "chain"},
+    ),
     odd("the TSC jumps ahead", "tsc:5", Outcome.CLOCK),
     odd("the TSC jumps back", "tsc:-5", Outcome.CLOCK, thorough=True),
     odd(

@@ -1,0 +1,48 @@
+"""A LAPIC's timer that a load has changed, by two saves of one guest."""
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.save import Save, VcpuSave
+from orchestrator.guest.config import GuestConfig
+from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.state import Stage
+from orchestrator.trial.other_setting import compare
+from orchestrator.vm.config import Accel, InstanceConfig
+
+CONFIG = InstanceConfig(Accel.KVM, GuestConfig())
+PART = VcpuSave(
+    0, 0.5, 500, 1000.0, 9, 10, 0x40, 100_000_000, (), (), True, False, Stage.TICKING, divide=1
+)  # fmt: skip
+
+
+def saved(**changes: int) -> Save:
+    return Save("save1", 0.5, (PART, replace(PART, vcpu=1, **changes)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"lvtt": 0x20040}, "its mode is periodic (LVTT 0x20040), and was one-shot"),
+        ({"lvtt": 0x40040}, "its mode is tsc-deadline"),
+        ({"lvtt": 0x60040}, "its mode is the reserved one"),
+        ({"divide": 2}, "its clock is divided by 2, and was by 1"),
+    ],
+)
+def test_a_changed_timer_is_a_wrong_rate(changes: dict[str, int], said: str) -> None:
+    odd = compare(saved(), saved(**changes), CONFIG)
+    assert odd is not None
+    assert (odd.outcome, odd.telling) == (Outcome.RATE, 1)
+    assert said in odd.why
+
+
+@pytest.mark.parametrize("changes", [{}, {"lvtt": 0x10040}, {"divide": 0}, {"tmict": 5}])
+def test_a_timer_that_the_guest_masks_or_arms_is_not_changed(changes: dict[str, int]) -> None:
+    assert compare(saved(), saved(**changes), CONFIG) is None
+
+
+def test_a_kernel_may_change_its_timer() -> None:
+    linux = replace(CONFIG, program=GUESTS["linux"])
+    assert compare(saved(), saved(lvtt=0x40040), linux) is None

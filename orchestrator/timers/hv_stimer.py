@@ -10,7 +10,7 @@ from orchestrator.guest.state import GuestState
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.timers.armed import ArmedTimer
 from orchestrator.timers.first_tick import TOLERANCE, ResumeTiming
-from orchestrator.timers.lapic import CONTROL_WINDOW_ONCE_NS, interrupts_in_the_way
+from orchestrator.timers.lapic import CONTROL_WINDOW_NS, interrupts_in_the_way
 from orchestrator.timers.timer import Hearing
 
 
@@ -56,11 +56,11 @@ class HvStimer(ArmedTimer):
         }
 
     def control_periods(self, period_ns: int, times: int = 1) -> int:
-        """Return six periods, or as many as `CONTROL_WINDOW_ONCE_NS` takes.
+        """Return six periods, or as many as `CONTROL_WINDOW_NS` takes.
 
         Ticks after the window would not be heard: the timer is over by then.
         """
-        return max(6, -(-CONTROL_WINDOW_ONCE_NS // period_ns)) * times
+        return max(6, -(-CONTROL_WINDOW_NS // period_ns)) * times
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
         """Return whether the vCPU was silent, and its timer is over."""

@@ -18,10 +18,6 @@ from orchestrator.timers.timer import Hearing, Sleep, Timer
 #: comes late, whatever the period is.
 CONTROL_WINDOW_NS = 120_000_000
 
-#: The same of a timer that fires once. The save comes at once in such a window, and so before the
-#: timer fires, if that is possible: then the load must bring its interrupt again.
-CONTROL_WINDOW_ONCE_NS = 80_000_000
-
 #: Value of a register that the guest reads where it has no LAPIC.
 UNREACHED = 0xFFFFFFFF
 
@@ -126,11 +122,11 @@ class LapicTimer:
         return lapic_due(phase, resumed)
 
     def control_periods(self, period_ns: int, times: int = 1) -> int:
-        """Return six periods, or as many as `CONTROL_WINDOW_ONCE_NS` takes.
+        """Return six periods, or as many as `CONTROL_WINDOW_NS` takes.
 
         A save may be taken only near the end of the window (`Limits.control_left_periods`).
         """
-        return max(6, -(-CONTROL_WINDOW_ONCE_NS // period_ns)) * times
+        return max(6, -(-CONTROL_WINDOW_NS // period_ns)) * times
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
         """Return whether the vCPU was silent, and diagnosed as having lost its interrupt."""

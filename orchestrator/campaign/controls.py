@@ -13,7 +13,7 @@ from orchestrator.campaign.instances import Instances
 from orchestrator.campaign.pauses import Pauses
 from orchestrator.campaign.trouble import INSTANCE_TROUBLE, LastTroubleError, check_host
 from orchestrator.errors import InfraError
-from orchestrator.findings.cause import Cause, Diagnosis
+from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult
 from orchestrator.findings.save import Save
 from orchestrator.guest.registry import GUESTS
@@ -29,7 +29,7 @@ from orchestrator.timers.timer import Timer
 from orchestrator.trial.aim import NoSaveError
 from orchestrator.trial.control_load import not_restored
 from orchestrator.trial.control_save import ControlSaver
-from orchestrator.trial.examine import Hang, examine
+from orchestrator.trial.examine import Hang
 from orchestrator.trial.quiet_gaps import with_gaps
 from orchestrator.vm.instance import Instance
 
@@ -145,32 +145,13 @@ class Controls:
             result = await instances.trial(instance, save, paces).run()
             result, hang = await instances.examine(instance, save, result)
             result = _without_spoiled(TIMERS[cell.mode], result, hang, subject)
-            result, hang = await self._restored(instance, save, result, hang)
-            self._recorder.trial(cell, Role.CONTROL, number, attempt, save, result, hang)
+            why = await _unrestored(instance, save, result)
+            if why:
+                result = _without_retry(result, subject)
+            self._recorder.trial(
+                cell, Role.CONTROL, number, attempt, save, result, hang, unrestored=why
+            )
         return (result.of(subject) or result.told).outcome
-
-    async def _restored(
-        self, instance: Instance, save: Save, result: TrialResult, hang: Hang | None
-    ) -> tuple[TrialResult, Hang | None]:
-        """Return a result and its evidence, with a diagnosis if the load restored no timer.
-
-        Without the restored timer's own interrupt, a silence after the load is no injected loss.
-        """
-        subject = instance.config.guest.subject
-        part = result.of(subject)
-        now = await instance.known_state(subject) if part and _tells(part) else None
-        why = not_restored(instance.config, save, now)
-        if not part or not why:
-            return result, hang
-        if hang is None:
-            result, hang = await examine(instance, save, result, self._instances.limits)
-        if part.outcome is Outcome.UNKNOWN:  # no further try would show more
-            known = replace(part, outcome=Outcome.NOT_LOADED)
-            parts = tuple(known if each.vcpu == subject else each for each in result.vcpus)
-            result = replace(result, vcpus=parts)
-        found = Diagnosis(Cause.NOT_RESTORED, f"After a load of {save.tag}: {why}.", subject)
-        others = tuple(each for each in hang.diagnoses if each.vcpu != subject)
-        return result, replace(hang, diagnoses=(*others, found))
 
     def _first_tick(self, attempt: int) -> int:
         """Return the tick after which the window opens."""
@@ -187,6 +168,16 @@ class Controls:
         return max(timer.control_periods(limits.period_ns, times), needed * times)
 
 
+async def _unrestored(instance: Instance, save: Save, result: TrialResult) -> str:
+    """Return what shows that the load of a control restored no timer; empty if nothing does."""
+    subject = instance.config.guest.subject
+    part = result.of(subject)
+    if part is None or not _tells(part):
+        return ""
+    now = await instance.known_state(subject)
+    return not_restored(instance.config, save, instance.swallowed, now)
+
+
 def _tells(part: VcpuResult) -> bool:
     """Return whether the counters of a control's vCPU tell what the load restored.
 
@@ -194,6 +185,19 @@ def _tells(part: VcpuResult) -> bool:
     """
     return part.outcome is not Outcome.CRASHED and (
         part.outcome is not Outcome.UNKNOWN or bool(part.heard)
+    )
+
+
+def _without_retry(result: TrialResult, subject: int) -> TrialResult:
+    """Return the result of a load that restored no timer: no further try would show more."""
+    return replace(
+        result,
+        vcpus=tuple(
+            replace(each, outcome=Outcome.NOT_LOADED)
+            if each.vcpu == subject and each.outcome is Outcome.UNKNOWN
+            else each
+            for each in result.vcpus
+        ),
     )
 
 

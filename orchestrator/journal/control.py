@@ -19,6 +19,8 @@ class Control:
     outcome: Outcome
     cause: Cause | None
     sentence: str
+    unrestored: str = ""
+    """What shows that its load restored no timer, or lost its interrupt; empty if nothing does."""
 
 
 def control_subject(number: int, vcpus: int) -> int:
@@ -35,7 +37,7 @@ def control_seen(
     """Return whether an injected loss was seen for what it is, on the vCPU that it was made on.
 
     The other vCPUs must tick on, unless the load lost their interrupts as well: then the
-    host has the bug. A load that restored no timer has brought no injected loss to see.
+    host has the bug.
 
     Args:
         timer: by which the guest ticks.
@@ -48,8 +50,7 @@ def control_seen(
         return timer.control_lost(outcomes[vcpu], causes.get(vcpu))
 
     others = outcomes.keys() - {subject}
-    restored = causes.get(subject) is not Cause.NOT_RESTORED
-    return subject in outcomes and restored and lost(subject) and all(
+    return subject in outcomes and lost(subject) and all(
         outcomes[vcpu].ticked or lost(vcpu) for vcpu in others
     )  # fmt: skip
 
@@ -67,4 +68,5 @@ def control_of(cell: Cell, trial: TrialRecord) -> Control:
         outcome=part.outcome,
         cause=causes.get(subject),
         sentence=found[subject].sentence if subject in found else part.why,
+        unrestored=trial.unrestored,
     )

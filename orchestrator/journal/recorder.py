@@ -152,6 +152,7 @@ class Recorder:
         pair: int | None = None,
         *,
         next_save: bool = False,
+        unrestored: str = "",
     ) -> None:
         """Note an attempt at a trial. One that did not plainly tick gets an evidence folder."""
         wanted_too = hang and self._wants_evidence(cell, role, result.outcome)
@@ -161,7 +162,7 @@ class Recorder:
         wanted = samples.wanted_after(cell.vcpus) if role is Role.HOST else ()
         record = trial_record(
             cell.id, role, number, attempt, save.tag, result, diagnoses, kept, pair, wanted,
-            next_save=next_save,
+            next_save=next_save, unrestored=unrestored,
         )  # fmt: skip
         self.write(record)
 

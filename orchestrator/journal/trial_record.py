@@ -69,6 +69,8 @@ class TrialRecord:
     ticks were plain. A cell has those of its first trials, and of shams before any load."""
     pair: int | None = None
     """The number of the pair of a load and a sham; None if the load is in no pair."""
+    unrestored: str = ""
+    """What shows that the load of a control restored no timer, or lost its interrupt."""
     next_save: bool = False
     """True if ticks went on after the loads of the save, and the next save came to nothing."""
 
@@ -96,6 +98,7 @@ def trial_record(
     gaps_of: Container[int] = (),
     *,
     next_save: bool = False,
+    unrestored: str = "",
 ) -> TrialRecord:
     """Return the record of an attempt at a trial.
 
@@ -125,6 +128,7 @@ def trial_record(
         pair=pair,
         gaps=_gaps(told, gaps_of),
         next_save=next_save,
+        unrestored=unrestored,
     )
 
 

@@ -14,6 +14,7 @@ from orchestrator.verdict.known_bug import affected
 from orchestrator.verdict.late import late_note, too_few_pairs
 from orchestrator.verdict.mixed import indistinct_note, mixed_note
 from orchestrator.verdict.observer import (
+    control_not_restored,
     controls_not_seen,
     loaded_guests_not_saved,
     too_many_unknown,
@@ -29,8 +30,8 @@ from orchestrator.verdict.witness import contradicted, direct_note
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
     contradicted, affected, anomalous, period_changed, apicv_missing, too_many_unknown,
-    ended_early, stopped_without_load, loaded_guests_not_saved, controls_not_seen, too_few_pairs,
-    bound_too_high, clean,
+    ended_early, stopped_without_load, loaded_guests_not_saved, control_not_restored,
+    controls_not_seen, too_few_pairs, bound_too_high, clean,
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.

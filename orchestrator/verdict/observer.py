@@ -1,5 +1,6 @@
 """Rules about the observer: without them, loads without a loss can't be trusted."""
 
+from orchestrator.findings.outcome import Outcome
 from orchestrator.verdict.case import Case, Finding, said_causes
 from orchestrator.verdict.verdict import Verdict
 
@@ -42,14 +43,29 @@ def loaded_guests_not_saved(case: Case) -> Finding | None:
     )
 
 
+def control_not_restored(case: Case) -> Finding | None:
+    """Return `inconclusive` if no load shows that it restores the timer, and none lost one.
+
+    The running guest's own timer brings ticks, too, after a load that leaves the timer alone. A
+    kernel that loses the interrupt of a control's restored timer loses those of other loads.
+    """
+    tally = case.tally
+    if not tally.unrestored or tally.outcomes[Outcome.LOST]:
+        return None
+    return Finding(
+        Verdict.INCONCLUSIVE,
+        f"in a control, {tally.unrestored}: a real loss might have been missed",
+        trusted=False,
+        notes=("The evidence folder of that control says more",),
+    )
+
+
 def controls_not_seen(case: Case) -> Finding | None:
     """Return `inconclusive` if an injected loss was not seen, or if none was injected."""
     tally = case.tally
     if tally.controls and tally.controls_seen >= tally.controls:
         return None
-    if tally.unrestored:
-        advice = f"{tally.unrestored.rstrip('.')}. The evidence folder of that control says more"
-    elif tally.controls:
+    if tally.controls:
         advice = (
             "The evidence folders of the controls say why. Run it again while the host is less busy"
         ) + case.ending.resumed("takes a control again of which nothing is known")

@@ -9,7 +9,6 @@ from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
 from orchestrator.bugs.hyperv import enlightenments
 from orchestrator.bugs.likeness import Likeness, likenesses
-from orchestrator.findings.cause import Cause
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import LATE, Outcome
 from orchestrator.findings.series import DirectCounts
@@ -291,9 +290,7 @@ def _tally(state: CellState, run: RunState) -> Tally:
         pairs=state.pairing.counts,
         missed_as_lost=missed_as_lost(state),
         first_pairs=state.pairing.first_look,
-        unrestored=next(
-            (each.sentence for each in state.controls if each.cause is Cause.NOT_RESTORED), ""
-        ),
+        unrestored=next((each.unrestored for each in state.controls if each.unrestored), ""),
     )
 
 

@@ -60,6 +60,8 @@ class Instance:
         self.clock = host.clock
         self.clock_mark = ClockMark.read(self.clock)
         """The host's clock at the start of this instance."""
+        self.swallowed = 0
+        """Interrupts that the guest of a control had swallowed when it had run past its window."""
         self.suspended_ns = self.clock.suspended_ns()
         """For how long the host had been suspended before, since its boot."""
         self.config = config

@@ -38,5 +38,3 @@ def test_a_control_of_periodic_timers_is_a_missed_tick() -> None:
     missed = {0: Outcome.FULL_PERIOD, 1: Outcome.MISSED}
     assert control_seen(TIMERS["periodic"], missed, {}, subject=1)
     assert not control_seen(TIMERS["periodic"], missed, {}, subject=0)
-    unrestored = {1: Cause.NOT_RESTORED}  # a load that left the timer alone
-    assert not control_seen(TIMERS["periodic"], missed, unrestored, subject=1)

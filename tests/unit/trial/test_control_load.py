@@ -28,16 +28,16 @@ def after(swallowed: int, stage: Stage = Stage.CONTROL_SILENT, ticks: int = 9) -
 
 @pytest.mark.parametrize("mode", ["one-shot", "periodic", "tsc-deadline", "hv-stimer", "pit"])
 def test_the_restored_timer_brings_its_interrupt_again(mode: str) -> None:
-    assert not not_restored(config(mode), control(), after(1))
-    assert "did not restore the timer" in not_restored(config(mode), control(), after(0))
+    assert not not_restored(config(mode), control(), 1, after(1))
+    assert "did not restore the timer" in not_restored(config(mode), control(), 1, after(0))
 
 
 @pytest.mark.parametrize(("mode", "accel"), [("one-shot", Accel.KVM), ("periodic", Accel.TCG)])
 def test_some_timers_bring_another_one_after_a_save_in_which_it_had_come(
     mode: str, accel: Accel
 ) -> None:
-    assert not not_restored(config(mode, accel), control(swallowed=1), after(2))
-    assert not_restored(config(mode, accel), control(swallowed=1), after(1))
+    assert not not_restored(config(mode, accel), control(swallowed=1), 1, after(2))
+    assert not_restored(config(mode, accel), control(swallowed=1), 1, after(1))
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,18 @@ def test_some_timers_bring_another_one_after_a_save_in_which_it_had_come(
 )  # fmt: skip
 def test_a_timer_that_was_over_at_the_save_brings_none(mode: str, accel: Accel) -> None:
     tmict = 20_000_000 if mode == "one-shot" else 0
-    assert not not_restored(config(mode, accel), control(swallowed=1, tmict=tmict), after(1))
+    assert not not_restored(config(mode, accel), control(swallowed=1, tmict=tmict), 1, after(1))
 
 
 def test_ticks_on_the_ticks_own_vector_in_the_window_are_not_the_restored_timers() -> None:
     window = Stage.CONTROL_WINDOW
-    assert not_restored(config("periodic"), control(), after(0, window, ticks=11))
+    assert not_restored(config("periodic"), control(), 1, after(0, window, ticks=11))
 
 
 def test_nothing_follows_while_the_interrupt_may_yet_come_or_from_unknown_counters() -> None:
-    assert not not_restored(config("one-shot"), control(), after(0, Stage.CONTROL_WINDOW))
-    assert not not_restored(config("one-shot"), control(), None)
+    assert not not_restored(config("one-shot"), control(), 1, after(0, Stage.CONTROL_WINDOW))
+    assert not not_restored(config("one-shot"), control(), 1, None)
+
+
+def test_a_guest_whose_window_swallowed_nothing_has_another_kind_of_control() -> None:
+    assert not not_restored(config("one-shot"), control(), 0, after(0))

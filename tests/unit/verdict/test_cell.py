@@ -68,12 +68,15 @@ def test_no_clean_without_the_controls() -> None:
     assert verdict({Outcome.IMMEDIATE: 299}, controls_seen=1) is Verdict.INCONCLUSIVE
 
 
-def test_a_control_whose_load_restored_no_timer_says_so() -> None:
-    said = "After a load of control: the load did not restore the timer."
-    tally = Tally(Counter({Outcome.IMMEDIATE: 299}), Counter(), 0, 299, 0, 1, 2, unrestored=said)
-    found, why = decide(Case(tally, loss_rate(Losses(299, 0, 0), 0.95), 0.01, EXPOSED))
-    assert found is Verdict.INCONCLUSIVE
-    assert said in why and "less busy" not in why
+@pytest.mark.parametrize("found", [None, Outcome.LOST])
+def test_no_clean_with_a_control_whose_load_restored_no_timer(found: Outcome | None) -> None:
+    """On an affected kernel the load of a control loses its interrupt, as other loads do."""
+    said = "the load did not restore the timer, or lost its interrupt"
+    outcomes = Counter({Outcome.IMMEDIATE: 299}) + Counter({found: 1} if found else {})
+    tally = Tally(outcomes, Counter(), 0, 299, 0, 2, 2, unrestored=said)
+    verdict, why = decide(Case(tally, loss_rate(Losses(299, 0, 0), 0.95), 0.01, EXPOSED))
+    assert verdict is (Verdict.ANOMALOUS if found else Verdict.INCONCLUSIVE)
+    assert (said in why) is (found is None)
 
 
 @pytest.mark.parametrize("found", [Outcome.CRASHED, Outcome.LOST, Outcome.EXTRA, Outcome.CLOCK])

@@ -25,8 +25,9 @@ _COUNTS = ("tmcct_ns", "trials", "lost", "pending", "mean_ns")
 #: takes two at most, and a calibration five, in CPU time: the rest is for a busy host.
 _PERIODS = 60
 
-#: Times that the deadline of a host whose clock stands still is put off, as long as that host
-#: gets no CPU. A lab in which nothing speaks at all ends by its own deadline before.
+#: Times that the deadline of a host whose clock stands still is put off. A lab in which nothing
+#: speaks at all ends by its own deadline before, which tells one that is stuck from one that gets
+#: no CPU: a wait that is not over yet is not counted anywhere.
 _MOST_EXCUSED = 6
 
 #: Returns why the program is late though it is sound, and what to do; empty if nothing excuses
@@ -101,7 +102,7 @@ async def collect(
                 continue
             stood_still = due_ns - clock.now_ns() > wait_ns // 10
             why = excuse(stood_still)
-            if not stood_still or not why or excused == _MOST_EXCUSED:
+            if not stood_still or excused == _MOST_EXCUSED:
                 raise _silence(answers, wait_ns, why, stood_still=stood_still)
             excused += 1
         reading.result()

@@ -10,6 +10,7 @@ from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.host.facts import HostFacts
+from orchestrator.journal.control import Control
 from orchestrator.journal.pairing import Pairing
 from orchestrator.journal.phases import PhaseBin
 from orchestrator.journal.plain import plain
@@ -75,7 +76,7 @@ def _cell(result: CellResult, run: RunResult) -> dict[str, Any]:
         "loss_rate": plain(result.rate),
         "first_tick_periods": spread(counts.first_tick_periods),
         "first_tick_ms": spread(counts.first_tick_ms),
-        "controls": plain(counts.controls),
+        "controls": [_control(each) for each in counts.controls],
         "pairs": _pairs(counts.pairing),
         "phases": [_phase(found) for found in counts.phases.bins],
         **({"lab": _lab(result.lab, result.expected)} if result.lab else {}),
@@ -101,6 +102,13 @@ def _likeness(found: Likeness) -> dict[str, Any]:
         "fixed_by": found.bug.fixed_by,
         "advice": found.bug.advice,
     }
+
+
+def _control(control: Control) -> dict[str, Any]:
+    found: dict[str, Any] = plain(control)
+    if not control.unrestored:
+        del found["unrestored"]
+    return found
 
 
 def _pairs(pairing: Pairing) -> dict[str, Any] | None:

@@ -30,8 +30,8 @@ from orchestrator.verdict.witness import contradicted, direct_note
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
     contradicted, affected, anomalous, period_changed, apicv_missing, too_many_unknown,
-    ended_early, stopped_without_load, loaded_guests_not_saved, control_not_restored,
-    controls_not_seen, too_few_pairs, bound_too_high, clean,
+    ended_early, stopped_without_load, loaded_guests_not_saved, controls_not_seen,
+    control_not_restored, too_few_pairs, bound_too_high, clean,
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.

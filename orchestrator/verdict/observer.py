@@ -65,7 +65,9 @@ def controls_not_seen(case: Case) -> Finding | None:
     tally = case.tally
     if tally.controls and tally.controls_seen >= tally.controls:
         return None
-    if tally.controls:
+    if tally.unrestored:
+        advice = f"In a control, {tally.unrestored}: its evidence folder says more"
+    elif tally.controls:
         advice = (
             "The evidence folders of the controls say why. Run it again while the host is less busy"
         ) + case.ending.resumed("takes a control again of which nothing is known")

@@ -35,10 +35,10 @@ except typer.Exit as end:
     sys.exit(end.exit_code)
 """
 
-#: Its child goes on for a second, as dpkg does.
+#: Its child goes on until it may end, as dpkg does.
 APT = """#!/bin/sh
 [ "$2" = update ] && exit
-sh -c 'touch begun; sleep 1; echo "set up $0" >>ends' "$4"
+sh -c 'touch begun; while [ ! -e may_end ]; do sleep 0.05; done; echo "set up $0" >>ends' "$4"
 echo end of "$4" >>ends
 """
 
@@ -63,6 +63,7 @@ def test_a_signal_waits_for_the_package_manager(
         assert program.stderr is not None
         said = program.stderr.readline()
         assert said.startswith("interrupted: waiting for the command that runs"), said
+    (tmp_path / "may_end").touch()
     _, rest = program.communicate(timeout=30)
     assert program.returncode == 130
     assert (tmp_path / "ends").read_text() == "set up one\nend of one\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.errors import InfraError, says_no_room
 from orchestrator.process.background import current_job
-from orchestrator.process.owners import other_leaders
+from orchestrator.process.owners import who_can_exchange
 
 #: Name of the lock file, in workshops and in entries.
 LOCK = "lock"
@@ -55,7 +55,7 @@ def cache_folder() -> Path:
     cache = base / "losttick"
     try:
         cache = cache.resolve()
-        others = other_leaders(cache, may_add=False)
+        others = who_can_exchange(cache, may_add=False)
     except (OSError, RuntimeError):  # a file is in its place, or links lead round and round
         return cache
     if others:

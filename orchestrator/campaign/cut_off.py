@@ -9,7 +9,7 @@ from orchestrator.findings.save import Save
 from orchestrator.trial.examine import Hang
 from orchestrator.vm.instance import Instance
 
-#: What the words of such a trial end with.
+#: Ends the words of such a trial.
 CUT_OFF = "the run ended before this was examined"
 
 

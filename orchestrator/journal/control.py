@@ -20,7 +20,7 @@ class Control:
     cause: Cause | None
     sentence: str
     unrestored: str = ""
-    """What shows that its load restored no timer, or lost its interrupt; empty if nothing does."""
+    """The grounds on which its load restored no timer, or lost its interrupt; empty without any."""
 
 
 def control_subject(number: int, vcpus: int) -> int:

@@ -70,7 +70,7 @@ class TrialRecord:
     pair: int | None = None
     """The number of the pair of a load and a sham; None if the load is in no pair."""
     unrestored: str = ""
-    """What shows that the load of a control restored no timer, or lost its interrupt."""
+    """The grounds on which the load of a control restored no timer, or lost its interrupt."""
     next_save: bool = False
     """True if ticks went on after the loads of the save, and the next save came to nothing."""
 

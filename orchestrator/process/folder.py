@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InfraError
-from orchestrator.process.owners import other_leaders
+from orchestrator.process.owners import who_can_exchange
 from orchestrator.process.supervisor import open_to_us, remove
 
 #: A tmpfs with less room than this is left alone; a snapshot of the tick guest takes some MB.
@@ -60,7 +60,7 @@ def base_folder() -> Path:
     """
     for place in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):
         if place and place.startswith("/") and _has_room(place):
-            with contextlib.suppress(_OthersLeadError):
+            with contextlib.suppress(_ExchangeableError):
                 return _safe(place)
     return temporary_folder()
 
@@ -78,7 +78,7 @@ def _is_usable(place: str) -> bool:
     return os.access(place, os.W_OK | os.X_OK) and Path(place).is_dir()
 
 
-class _OthersLeadError(Exception):
+class _ExchangeableError(Exception):
     """Another user can put a folder of their own in the place of one that is made here."""
 
 
@@ -86,15 +86,15 @@ def _safe(place: str) -> Path:
     """Return a folder's path without links, if no other user can exchange what is in the folder.
 
     Raises:
-        _OthersLeadError: another user can.
+        _ExchangeableError: another user can.
     """
     try:
         path = Path(place).resolve(strict=True)
-        others = other_leaders(path, may_add=True)
+        others = who_can_exchange(path, may_add=True)
     except OSError as error:
         others = f"{place}: {error.strerror}"
     if others:
-        raise _OthersLeadError(others)
+        raise _ExchangeableError(others)
     return path
 
 
@@ -119,7 +119,7 @@ def temporary_folder() -> Path:
         if _is_usable(place):
             try:
                 return _safe(place)
-            except _OthersLeadError as error:
+            except _ExchangeableError as error:
                 refused.append(str(error))
     raise NoTemporaryFolderError(
         f"looking for a folder for temporary files: {'; '.join(refused)}. Another user could "

@@ -28,7 +28,7 @@ def other_writers(fd: int, about: os.stat_result) -> str | None:
     return None
 
 
-def other_leaders(path: Path, *, may_add: bool) -> str | None:
+def who_can_exchange(path: Path, *, may_add: bool) -> str | None:
     """Return who else can put another folder in a folder's place, or exchange what is in it.
 
     Every folder on the way counts. In a sticky one, such as /tmp, only the owner of an entry can

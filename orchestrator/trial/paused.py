@@ -12,7 +12,7 @@ from orchestrator.vm.instance import Instance
 
 
 class PausesOfTheHost:
-    """What the loads of a cell showed that a pause of the host may explain."""
+    """Loads of a cell after which a clock was ahead, as after a pause of the host."""
 
     def __init__(self) -> None:
         self._loads = 0

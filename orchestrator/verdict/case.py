@@ -48,7 +48,7 @@ class Tally:
     first_pairs: PairCounts | None = None
     """The pairs at the first reading of their test; None if it was not reached."""
     unrestored: str = ""
-    """What shows of a control that its load did not restore the timer; empty if none shows it."""
+    """The grounds on which a control's load restored no timer; empty without any."""
 
     @property
     def trials(self) -> int:

@@ -10,7 +10,7 @@ from orchestrator.testing import FACTS, FakeQemu, FakeVcpu, immediate
 from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
-from tests.support.journal import journal_dicts
+from tests.support.journal import why_unknown
 
 SECOND_NS = 1_000_000_000
 
@@ -35,10 +35,7 @@ async def test_one_jump_may_be_a_pause_of_a_virtual_host(source: str, tmp_path: 
     (cell,) = result.cells
     assert result.verdict is Verdict.CLEAN, cell.why
     assert (cell.counts.trials, cell.counts.unknown_attempts) == (25, 1)
-    (why,) = [
-        r["why"] for r in journal_dicts(result.journal)
-        if r["record"] == "trial" and r["outcome"] == Outcome.UNKNOWN
-    ]  # fmt: skip
+    why = why_unknown(result.journal)
     assert "the hypervisor below this host may have paused it" in why and source in why
 
 

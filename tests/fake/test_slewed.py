@@ -10,7 +10,7 @@ from orchestrator.testing.clock import FakeClock
 from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
-from tests.support.journal import journal_dicts
+from tests.support.journal import why_unknown
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +40,7 @@ async def test_ticks_while_the_clock_is_corrected_are_not_judged(
     (cell,) = result.cells
     assert result.verdict is Verdict.CLEAN, cell.why
     assert (cell.counts.trials, cell.counts.unknown_attempts) == (25, 1)
-    (why,) = [
-        r["why"] for r in journal_dicts(result.journal)
-        if r["record"] == "trial" and r["outcome"] == Outcome.UNKNOWN
-    ]  # fmt: skip
+    why = why_unknown(result.journal)
     assert "too fast during the trial, as a time daemon corrects it" in why
 
 

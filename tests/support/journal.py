@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from orchestrator.findings.outcome import Outcome
 from orchestrator.journal.file import read_journal
 from orchestrator.journal.plain import plain
 from orchestrator.journal.records import (
@@ -34,3 +35,13 @@ def _as_dict(record: Record) -> dict[str, Any]:
         fields["vcpus"] = [plain(part) for part in record.vcpus]
         fields["diagnosis"] = plain(record.diagnosis)
     return fields
+
+
+def why_unknown(journal: Path) -> str:
+    """Return the words of the only attempt in a journal that ended unknown."""
+    (why,) = [
+        record["why"]
+        for record in journal_dicts(journal)
+        if record["record"] == "trial" and record["outcome"] == Outcome.UNKNOWN
+    ]
+    return str(why)

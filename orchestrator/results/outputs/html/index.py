@@ -29,7 +29,7 @@ from orchestrator.version import __version__
 #: The page of a run, in its folder.
 PAGE = "run-page.html"
 
-#: What the index says of each run.
+#: The words of the index for each run.
 KEPT = "index.json"
 
 #: Most bytes of `index.json` that are read.
@@ -45,7 +45,7 @@ class NoRunsError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the index says of a run."""
+    """The words of the index for one run."""
 
     folder: str
     """Its name."""

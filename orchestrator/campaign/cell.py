@@ -11,12 +11,18 @@ from orchestrator.campaign.overdue import Overdue
 from orchestrator.campaign.pauses import Patience, Pauses
 from orchestrator.campaign.phases import Phases
 from orchestrator.campaign.room import Room
+from orchestrator.campaign.sham_guest import ShamGuest
 from orchestrator.campaign.shams import Shams
-from orchestrator.campaign.silent_later import later_than_its_loads, silent_later, stopped_unloaded
-from orchestrator.campaign.trouble import INSTANCE_TROUBLE, LastTroubleError, check_host
+from orchestrator.campaign.silent_later import silent_later, stopped_unloaded
+from orchestrator.campaign.trouble import (
+    INSTANCE_TROUBLE,
+    MAX_BARREN_INSTANCES,
+    GivenUpError,
+    check_host,
+)
 from orchestrator.campaign.turns import TakesTurns
 from orchestrator.errors import InfraError
-from orchestrator.findings.outcome import STOPPED, Outcome, TrialResult
+from orchestrator.findings.outcome import Outcome, TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.guest.registry import GUESTS
 from orchestrator.host.protocol import Host
@@ -37,20 +43,6 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.quiet_gaps import with_gaps
 from orchestrator.vm.instance import Instance
-
-#: A cell is given up after this many instances in a row without a trial.
-MAX_BARREN_INSTANCES = 3
-
-
-class GivenUpError(LastTroubleError):
-    """Several instances in a row came to no load."""
-
-    def __init__(self, last: InfraError) -> None:
-        super().__init__(
-            f"the cell was given up, because {MAX_BARREN_INSTANCES} QEMUs in a row failed before "
-            "their first load. The last failure",
-            last,
-        )
 
 
 class CellRunner:
@@ -174,8 +166,12 @@ class CellRunner:
                 self._turn_began_ns += await self._pause_if_needed()
                 self._stopped = None
                 try:
-                    async with self._instances.start(Role.HOST) as instance:
-                        await self._use(instance)
+                    async with (
+                        self._instances.start(Role.HOST) as instance,
+                        contextlib.AsyncExitStack() as beside,
+                    ):
+                        sham_guest = ShamGuest(self._instances, beside, self._note_console)
+                        await self._use(instance, sham_guest)
                     self._note_console(instance)
                 except INSTANCE_TROUBLE as error:
                     self._recorder.failure(self._cell, error, stopped=self._stopped)
@@ -204,7 +200,7 @@ class CellRunner:
             self._recorder.write(OutOfTimeRecord(self._cell.id))
         return counts.out_of_time
 
-    async def _use(self, instance: Instance) -> None:
+    async def _use(self, instance: Instance, sham_guest: ShamGuest) -> None:
         """Run trials on one instance until one of them is not plain ticking.
 
         Each save continues from the guest as its last load left it. With the cycle `fresh`,
@@ -226,11 +222,7 @@ class CellRunner:
                         within=aim.within, wide=aim.wide, expired=aim.expired,
                     )  # fmt: skip
             except (NoSaveError, MonitorError) as error:
-                if save is None:
-                    self._stopped = await stopped_unloaded(instance, error)
-                    raise
-                result = await silent_later(instance, error)
-                await self._count(instance, save, result, next_save=True)
+                await self._failed(instance, save, error, next_save=True)
                 return
             odd = save and (
                 other_vectors.compare(save, taken)
@@ -247,7 +239,7 @@ class CellRunner:
             while loads < self._cell.loads_per_save and self._shams.loads_left:
                 if self._shams.due:
                     ticks = self._shams.ticks(save, loads + 1)
-                    outcome = await self._sham(instance, saver, paces, save, ticks)
+                    outcome = await self._sham(instance, saver, sham_guest, save, ticks)
                 else:
                     loads += 1
                     outcome = await self._load(instance, save, paces, loads)
@@ -274,19 +266,36 @@ class CellRunner:
         return await self._count(instance, save, result, pair)
 
     async def _sham(
-        self, instance: Instance, saver: Saver, paces: Paces, save: Save, ticks: int
+        self, instance: Instance, saver: Saver, sham_guest: ShamGuest, save: Save, ticks: int
     ) -> Outcome:
-        """Run a sham and count it. A guest that is found silent has failed after its loads."""
+        """Run a sham in a guest that was never loaded, while the loaded guest stands still."""
         try:
-            result = await self._shams.run(instance, saver, paces, self._limits, save, ticks)
+            await saver.stop()
+        except MonitorError as error:
+            return await self._failed(instance, save, error)
+        unloaded = await sham_guest.beside(instance)
+        try:
+            result = await self._shams.run(unloaded, self._limits, save, ticks)
+            if result.outcome.ticked:
+                await unloaded.saver.stop()
         except (NoSaveError, MonitorError) as error:
-            if not instance.generation:
-                self._stopped = await stopped_unloaded(instance, error)
-                raise
-            return await self._count(instance, save, await silent_later(instance, error))
-        if result.outcome in STOPPED and instance.generation:
-            return await self._count(instance, save, later_than_its_loads(result))
+            return await self._failed(unloaded.instance, save, error)
         return result.outcome
+
+    async def _failed(
+        self,
+        instance: Instance,
+        save: Save | None,
+        error: NoSaveError | MonitorError,
+        *,
+        next_save: bool = False,
+    ) -> Outcome:
+        """Count a guest that failed after its last load; raise the error of one without a load."""
+        if save is None or not instance.generation:
+            self._stopped = await stopped_unloaded(instance, error)
+            raise error
+        result = await silent_later(instance, error)
+        return await self._count(instance, save, result, next_save=next_save)
 
     async def _count(
         self,

@@ -46,13 +46,19 @@ class Instances:
         self.snapshots = snapshots
         self.limits = limits
         self._recorder = recorder
-        self._known_paces: dict[tuple[tuple[int | None, ...], int | None], Paces] = {}
+        self._known_paces: dict[tuple[Role, tuple[int | None, ...], int | None], Paces] = {}
         self._loader_noted = False
         self._pauses = PausesOfTheHost()
 
     @contextlib.asynccontextmanager
     async def start(
-        self, role: Role, *, control_tick: int = 0, control_periods: int = 6, subject: int = 0
+        self,
+        role: Role,
+        *,
+        control_tick: int = 0,
+        control_periods: int = 6,
+        subject: int = 0,
+        beside: Instance | None = None,
     ) -> AsyncIterator[Instance]:
         """Start an instance, note it, and end it at the end of the block.
 
@@ -61,6 +67,8 @@ class Instances:
             control_tick: tick after which its control begins; 0 for no control.
             control_periods: length of the control's window.
             subject: vCPU that has the control.
+            beside: a guest that stands still while this one runs, and on whose CPUs it runs. A
+                QEMU that was started to load is not pinned, and then this one is not either.
         """
         config = self._cell.instance_config(
             self.limits.period_ns,
@@ -70,7 +78,9 @@ class Instances:
         )
         config = with_needs(config, self.snapshots)
         number, console = self._recorder.next_console()
-        async with launch(self.host, config, console) as instance:
+        async with launch(self.host, config, console, pin=beside is None) as instance:
+            if beside and not self.snapshots.new_process:
+                await instance.pin_like(beside)
             self._recorder.instance(self._cell, role, number, instance)
             try:
                 yield instance
@@ -84,14 +94,17 @@ class Instances:
         manner = load_manner(self._cell, self.limits.period_ns)
         return Trial(instance, self.snapshots, save, paces, self.limits, manner, self._pauses)
 
-    def paces(self, instance: Instance) -> Paces:
-        """Return the paces learnt on these CPUs from earlier instances."""
+    def paces(self, instance: Instance, role: Role = Role.HOST) -> Paces:
+        """Return the paces learnt on these CPUs from earlier instances with this role.
+
+        A guest for shams and one that is loaded exist at the same time.
+        """
         synchronised = self.host.facts.synchronises_tscs
         fresh = Paces(len(instance.vcpus), synchronised=synchronised)
         guest = instance.config.guest
         # In a guest that halts, one vCPU runs busily: the one that is about to have the control.
         busy = guest.subject if guest.wait is Wait.HALT and guest.control_tick else None
-        known = (instance.facts.pinned_cpus, busy)
+        known = (role, instance.facts.pinned_cpus, busy)
         return self._known_paces.setdefault(known, fresh)
 
     async def examine(

@@ -4,21 +4,19 @@ import random
 
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.last_load import ticks_after_last_load
+from orchestrator.campaign.sham_guest import Unloaded
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.journal.pairing import Pairing
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import Cell
-from orchestrator.trial.aim import Saver
 from orchestrator.trial.follow import LEAST_TICKS
 from orchestrator.trial.limits import Limits
-from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import load_manner
 from orchestrator.trial.sham import Sham
 from orchestrator.verdict.anomalies import CERTAIN
 from orchestrator.verdict.late import decided_early, pairs_to_run
-from orchestrator.vm.instance import Instance
 
 #: Duration of a sham's pause until a load has been timed in this session.
 USUAL_LOAD_NS = 3_000_000
@@ -131,9 +129,7 @@ class Shams:
 
     async def run(
         self,
-        instance: Instance,
-        saver: Saver,
-        paces: Paces,
+        guest: Unloaded,
         limits: Limits,
         save: Save,
         ticks: int,
@@ -141,9 +137,7 @@ class Shams:
         """Run and journal the sham that is due.
 
         Args:
-            instance: a ticking instance.
-            saver: stops the instance at a phase.
-            paces: the pace of each vCPU.
+            guest: the guest for it, running or stopped.
             limits: limits of silence for the guest's period.
             save: the save whose loads are paired with shams, for its phase.
             ticks: how many ticks of each vCPU to follow.
@@ -156,7 +150,7 @@ class Shams:
         assert found, "no sham is due"
         number, _ = found
         manner = load_manner(self._cell, limits.period_ns)
-        stood, result = await Sham(instance, saver, paces, limits).run(
+        stood, result = await Sham(guest.instance, guest.saver, guest.paces, limits).run(
             f"sham{number}",
             save.intended_phase,
             manner.pause_before_load_ns + self.loading_ns + manner.pause_before_cont_ns,

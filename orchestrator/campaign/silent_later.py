@@ -1,7 +1,5 @@
 """The result of a guest that stopped ticking although no load had just been made."""
 
-from dataclasses import replace
-
 from orchestrator.findings.outcome import STOPPED, Outcome, TrialResult, VcpuResult, combine
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial.aim import NoSaveError
@@ -37,17 +35,3 @@ async def stopped_unloaded(instance: Instance, error: NoSaveError | MonitorError
     """
     outcome = unless_suspended(instance, await silent_later(instance, error)).outcome
     return outcome if outcome in STOPPED else None
-
-
-def later_than_its_loads(sham: TrialResult) -> TrialResult:
-    """Return the result of a guest that stopped ticking in a sham, as one more trial.
-
-    Before the sham it had ticked after all its loads.
-    """
-    parts = tuple(
-        part if part.outcome.ticked
-        else replace(part, why=f"ticks went on after its last load; later, {part.why}",
-                     ticks_after_load=part.ticks_after_load + 2)
-        for part in sham.vcpus
-    )  # fmt: skip
-    return replace(sham, vcpus=parts)

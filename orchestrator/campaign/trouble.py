@@ -11,6 +11,9 @@ from orchestrator.vm.starved import GuestStarvedError
 #: The next instance may do better.
 INSTANCE_TROUBLE = (NoSaveError, MonitorError, QemuStartError, GuestStartError, GuestStarvedError)
 
+#: A cell is given up after this many instances in a row without a trial.
+MAX_BARREN_INSTANCES = 3
+
 
 def check_host(host: Host, error: InfraError) -> None:
     """Raise how the host itself ended, if the failure of an instance is due to that.
@@ -43,3 +46,14 @@ class LastTroubleError(InfraError):
     def transient(self) -> bool:
         """True if the host had no time or no room for the last try."""
         return self.last.transient
+
+
+class GivenUpError(LastTroubleError):
+    """Several instances in a row came to no load."""
+
+    def __init__(self, last: InfraError) -> None:
+        super().__init__(
+            f"the cell was given up, because {MAX_BARREN_INSTANCES} QEMUs in a row failed before "
+            "their first load. The last failure",
+            last,
+        )

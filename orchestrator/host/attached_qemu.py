@@ -52,9 +52,9 @@ class AttachedQemu(ThreadTimes):
             failing.pop_all()
         return attached
 
-    async def pin(self, thread_id: int) -> int | None:
+    async def pin(self, thread_id: int, cpu: int | None = None) -> int | None:
         """Pin a vCPU thread until `release`; see `QemuProcess.pin`."""
-        return self._pins.pin(thread_id)
+        return self._pins.pin(thread_id, cpu)
 
     async def read_file(self, name: str) -> bytes:
         """Return a file that QEMU was asked to write into losttick's folder.

@@ -40,17 +40,22 @@ class Pins:
         self._found: dict[int, set[int]] = {}
         """CPUs on which each pinned thread was allowed to run before."""
 
-    def pin(self, thread_id: int) -> int | None:
+    def pin(self, thread_id: int, cpu: int | None = None) -> int | None:
         """Pin a thread to the CPU with the fewest vCPUs of this and other runs; return that CPU.
 
         Returns None where there is only one CPU, or the kernel refuses.
+
+        Args:
+            thread_id: the thread.
+            cpu: another CPU to take instead, on which another QEMU of this run has its seat.
         """
         cpus = usable_cpus()
         if not cpus:
             return None
-        seat = take_seat(cpus)
-        self._seats.append(seat)
-        cpu = seat.cpu
+        if cpu is None:
+            seat = take_seat(cpus)
+            self._seats.append(seat)
+            cpu = seat.cpu
         try:
             found = os.sched_getaffinity(thread_id)
             self._set(thread_id, cpu)

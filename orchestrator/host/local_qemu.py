@@ -43,9 +43,9 @@ class LocalQemu(ThreadTimes):
         self._program = program
         self._pins = Pins(user.uid if user else None)
 
-    async def pin(self, thread_id: int) -> int | None:
+    async def pin(self, thread_id: int, cpu: int | None = None) -> int | None:
         """Pin a vCPU thread to a CPU that no other vCPU has; see `QemuProcess.pin`."""
-        return self._pins.pin(thread_id)
+        return self._pins.pin(thread_id, cpu)
 
     async def read_file(self, name: str) -> bytes:
         """Return a file from QEMU's folder."""

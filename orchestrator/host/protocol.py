@@ -94,8 +94,13 @@ class QemuProcess(Protocol):
         """Return how long QEMU's threads, except `besides`, have waited for a CPU, in ns."""
         ...
 
-    async def pin(self, thread_id: int) -> int | None:
-        """Pin a vCPU thread to one CPU; return that CPU, or None if pinning is not possible."""
+    async def pin(self, thread_id: int, cpu: int | None = None) -> int | None:
+        """Pin a vCPU thread to one CPU; return that CPU, or None if pinning is not possible.
+
+        Args:
+            thread_id: the thread.
+            cpu: the CPU, which another QEMU of this run has; by default one that no other has.
+        """
         ...
 
     async def read_file(self, name: str) -> bytes:

@@ -216,7 +216,7 @@ class FakeQemu:
         threads = range(FIRST_THREAD, FIRST_THREAD + len(self._cpu_ns))
         return self._delay_ns * len(set(threads) - set(besides))
 
-    async def pin(self, thread_id: int) -> int | None:
+    async def pin(self, thread_id: int, cpu: int | None = None) -> int | None:
         """Return None: there is no CPU to pin a thread to."""
         return None
 

@@ -197,10 +197,18 @@ class Saver:
         left_ns = began.at_ns + after_ns - instance.clock.now_ns()
         if left_ns > 0:
             await instance.clock.sleep(left_ns)
-        await instance.stop()
-        self._paces[0].last = None
+        await self.stop()
         self._since_tick_ns = instance.clock.now_ns() - began.at_ns
         return began.tick
+
+    async def stop(self) -> None:
+        """Stop the instance, wherever in a period it is.
+
+        Raises:
+            MonitorError: QEMU failed at the command.
+        """
+        await self._instance.stop()
+        self._paces[0].last = None
 
     def correct_aim(self, save: Save, tick: Tick) -> float:
         """Learn from where a stop landed; return its error in periods.

@@ -179,6 +179,15 @@ class Instance:
             ])  # fmt: skip
             self._qemu = replace(self._qemu, facts=replace(facts, pinned_cpus=pinned))
 
+    async def pin_like(self, other: "Instance") -> None:
+        """Pin each vCPU thread to the CPU of the same vCPU of an instance that stands meanwhile."""
+        facts = self.facts
+        pinned = tuple([
+            None if cpu is None else await self.process.pin(thread, cpu)
+            for thread, cpu in zip(facts.vcpu_threads, other.facts.pinned_cpus, strict=True)
+        ])  # fmt: skip
+        self._qemu = replace(self._qemu, facts=replace(facts, pinned_cpus=pinned))
+
     async def stop(self) -> None:
         """Stop the vCPUs."""
         await self.monitor.execute("stop")

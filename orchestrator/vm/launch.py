@@ -30,7 +30,7 @@ class GuestRefusedError(GuestStartError):
 
 @contextlib.asynccontextmanager
 async def launch(
-    host: Host, config: InstanceConfig, tee: Tee | None = None
+    host: Host, config: InstanceConfig, tee: Tee | None = None, *, pin: bool = True
 ) -> AsyncIterator[Instance]:
     """Start a QEMU and wait until its guest is about to start its timer.
 
@@ -40,6 +40,7 @@ async def launch(
         host: where to start it.
         config: the virtual machine.
         tee: a file that gets everything the console says; closed with the console.
+        pin: whether to pin the vCPU threads.
 
     Raises:
         QemuStartError: QEMU did not start, or ended at once.
@@ -51,7 +52,7 @@ async def launch(
     shared = guest.shared_port or guest.vcpus > host.max_consoles
     told = replace(guest, shared_port=shared, debug_port=guest.debug_port or host.slow_uart)
     config = replace(config, guest=told)
-    async with starting(host, config, tee) as qemu:
+    async with starting(host, config, tee, pin=pin) as qemu:
         ready = await _wait_ready(qemu, host, config.program)
         hz = await tsc_hz(qemu.monitor, config)
     instance = Instance(host, config, qemu, owned=True)

@@ -69,6 +69,7 @@ static struct vcpu {
     int has_timer, loading, tampered;
     int read; /* KVM_GET_LAPIC has shown an armed timer */
     unsigned ticks; /* that the guest began to print since the load */
+    unsigned worn; /* ticks that it began to print in guests that were loaded */
     uint32_t lvtt, tmict; /* as they were saved */
     uint32_t first_tmict; /* in the first save */
     struct due due[MAX_DUE];
@@ -368,6 +369,13 @@ static void second(struct vcpu *v, double periods)
         first(v, periods);
 }
 
+/* Every seventh tick since the first load comes after so many periods, whatever follows. */
+static void seventh(struct vcpu *v, double periods)
+{
+    if (++v->worn % 7 == 0)
+        first(v, periods);
+}
+
 static void third(struct vcpu *v, double periods)
 {
     if (v->ticks == 2)
@@ -490,6 +498,7 @@ static const struct behaviour BEHAVIOURS[] = {
     { "first", .run = first },          /* periods until the first tick */
     { "second", .tick = second },       /* periods from the first tick to the second */
     { "third", .tick = third },
+    { "seventh", .tick = seventh },     /* periods until every seventh tick, for good */
     { "spurious", .tick = spurious },   /* a tick besides, so many periods after the first */
     { "besides", .tick = besides },     /* an interrupt on this vector, after the first tick */
     { "storm", .run = storm },          /* a tick besides every so many periods, for good */

@@ -1,5 +1,6 @@
 """Loads of a real KVM that make some first ticks late: the McNemar test has its stated power."""
 
+import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from orchestrator.plan.load import build_plan
 from orchestrator.verdict.run import CellResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
+from tests.support.journal import journal_dicts
 from tests.support.shim import shim_environment
 
 #: Campaigns of each share of late loads.
@@ -34,13 +36,11 @@ def unpaused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalHost, "pressure_percent", at_ease)
 
 
-async def campaign(
-    shim: Path, place: Path, kvm: Accel, permille: int, seed: int, loads: int
+async def run(
+    shim: Path, place: Path, kvm: Accel, fault: str, permille: int, seed: int, loads: int
 ) -> CellResult:
-    """Run a campaign. No tick that was made late may have the class of a tick in time."""
     place.mkdir()
-    log = place / "shim.log"
-    environment = shim_environment(shim, log, FAULT, seed=seed, permille=permille)
+    environment = shim_environment(shim, place / "shim.log", fault, seed=seed, permille=permille)
     plan = build_plan(
         {
             "axes": {"accel": kvm, "period_ms": 10},
@@ -53,7 +53,15 @@ async def campaign(
     async with open_host(environment=environment) as host:
         host.facts = replace(host.facts, kvm_modules={"kvm_intel": {"enable_apicv": "Y"}})
         (cell,) = (await run_plan(host, plan, kvm, place)).cells
-    loaded = log.read_bytes()[1::2]
+    return cell
+
+
+async def campaign(
+    shim: Path, place: Path, kvm: Accel, permille: int, seed: int, loads: int
+) -> CellResult:
+    """Run a campaign. No tick that was made late may have the class of a tick in time."""
+    cell = await run(shim, place, kvm, FAULT, permille, seed, loads)
+    loaded = (place / "shim.log").read_bytes()[1::2]
     made, pairs = loaded.count(b"1"), cell.counts.pairing.counts
     classed = sum(cell.counts.outcomes[outcome] for outcome in CLASSES)
     assert classed + made <= len(loaded), "a tick that was made late was called in time"
@@ -72,6 +80,24 @@ async def test_a_fifth_of_the_loads_late_is_anomalous(
         cell = await campaign(shim, tmp_path / str(seed), kvm, 200, seed, 100)
         assert cell.verdict is Verdict.ANOMALOUS, cell.why
         assert "the loads make ticks late" in cell.why
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(600)
+async def test_guests_that_are_never_punctual_again_are_anomalous(
+    shim: Path, tmp_path: Path, kvm: Accel
+) -> None:
+    """A sham in a guest that was loaded would be late as often as a load."""
+    for seed in range(CAMPAIGNS):
+        place = tmp_path / str(seed)
+        cell = await run(shim, place, kvm, "seventh:1.55", 1000, seed, 100)
+        assert cell.verdict is Verdict.ANOMALOUS, cell.why
+        assert "the loads make ticks late" in cell.why
+        print(f"seed {seed}: {dict(cell.counts.outcomes)}, {cell.counts.pairing.counts}")
+        qemus = [r for r in journal_dicts(place / "journal.jsonl") if r["record"] == "instance"]
+        pairs = [(a, b) for a, b in itertools.pairwise(qemus) if b.get("role") == "sham"]
+        assert pairs
+        assert all(sham["pinned_cpus"] == loaded["pinned_cpus"] for loaded, sham in pairs)
 
 
 @pytest.mark.thorough

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.campaign.cell import MAX_BARREN_INSTANCES
 from orchestrator.campaign.resume import read_run
 from orchestrator.campaign.run import run_plan
+from orchestrator.campaign.trouble import MAX_BARREN_INSTANCES
 from orchestrator.cli import main
 from orchestrator.findings.outcome import Outcome
 from orchestrator.host.kvm_access import ABSENT

@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from orchestrator.campaign.silent_later import later_than_its_loads, silent_later
-from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult
+from orchestrator.campaign.silent_later import silent_later
+from orchestrator.findings.outcome import Outcome
 from orchestrator.process.exit import ProcessExit
 from orchestrator.qmp.errors import MonitorClosedError
 from orchestrator.testing import FakeHost, Script
@@ -49,12 +49,3 @@ async def test_a_qemu_that_ended(code: int, outcome: Outcome) -> None:
     assert (result.outcome, result.told.vcpu) == (outcome, 0)
     assert result.why.startswith("ticks went on after its last load; later, ")
     assert "it hung up" in result.why
-
-
-def test_a_guest_that_stopped_ticking_in_a_sham_had_ticked_after_its_load() -> None:
-    ticked = VcpuResult(Outcome.IMMEDIATE, ticks_after_load=2)
-    silent = VcpuResult(Outcome.LOST, why="no tick in 600 ms", ticks_after_load=1, vcpu=1)
-    result = later_than_its_loads(TrialResult((ticked, silent), telling=1))
-    assert result.vcpus[0] == ticked
-    assert (result.outcome, result.ticks_after_load) == (Outcome.LOST, 3)
-    assert result.why == "ticks went on after its last load; later, no tick in 600 ms"

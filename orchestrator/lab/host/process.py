@@ -203,12 +203,13 @@ class LabQemu:
                     total += (await self._schedstat(int(name)))[1]
         return total
 
-    async def pin(self, thread_id: int) -> int | None:
+    async def pin(self, thread_id: int, cpu: int | None = None) -> int | None:
         """Pin a vCPU thread to a CPU of the lab, the last first, where it has more than one."""
         cpus = self._lab.cpus
         if cpus < 2:
             return None
-        cpu = cpus - 1 - self._pinned % cpus
+        if cpu is None:
+            cpu = cpus - 1 - self._pinned % cpus
         try:
             await self._link.ask(b"P", 0, f"{thread_id} {cpu}".encode())
         except (OSError, LinkError):

@@ -9,6 +9,7 @@ from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.registry import GUESTS
 from orchestrator.guest.state import Stage
+from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.trial.other_setting import compare
 from orchestrator.vm.config import Accel, InstanceConfig
 
@@ -36,6 +37,14 @@ def test_a_changed_timer_is_a_wrong_rate(changes: dict[str, int], said: str) -> 
     assert odd is not None
     assert (odd.outcome, odd.telling) == (Outcome.RATE, 1)
     assert said in odd.why
+
+
+def test_a_periodic_timer_with_another_initial_count_is_a_wrong_rate() -> None:
+    periodic = replace(CONFIG, guest=GuestConfig(TimerMode.PERIODIC))
+    odd = compare(saved(), saved(tmict=115_000_000), periodic)
+    assert odd is not None and odd.outcome is Outcome.RATE
+    assert "its initial count is 115000000, and was 100000000 in the save" in odd.why
+    assert compare(saved(), saved(tmict=0), periodic) is None, "it is not known"
 
 
 @pytest.mark.parametrize("changes", [{}, {"lvtt": 0x10040}, {"divide": 0}, {"tmict": 5}])

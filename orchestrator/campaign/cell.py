@@ -170,9 +170,11 @@ class CellRunner:
                         self._instances.start(Role.HOST) as instance,
                         contextlib.AsyncExitStack() as beside,
                     ):
-                        sham_guest = ShamGuest(self._instances, beside, self._note_console)
+                        sham_guest = ShamGuest(self._instances, instance, beside)
                         await self._use(instance, sham_guest)
                     self._note_console(instance)
+                    if sham_guest.instance:
+                        self._note_console(sham_guest.instance)
                 except INSTANCE_TROUBLE as error:
                     self._recorder.failure(self._cell, error, stopped=self._stopped)
                     check_host(self._host, error)
@@ -239,7 +241,7 @@ class CellRunner:
             while loads < self._cell.loads_per_save and self._shams.loads_left:
                 if self._shams.due:
                     ticks = self._shams.ticks(save, loads + 1)
-                    outcome = await self._sham(instance, saver, sham_guest, save, ticks)
+                    outcome = await self._sham(saver, paces, sham_guest, save, ticks)
                 else:
                     loads += 1
                     outcome = await self._load(instance, save, paces, loads)
@@ -266,33 +268,26 @@ class CellRunner:
         return await self._count(instance, save, result, pair)
 
     async def _sham(
-        self, instance: Instance, saver: Saver, sham_guest: ShamGuest, save: Save, ticks: int
+        self, saver: Saver, paces: Paces, guest: ShamGuest, save: Save, ticks: int
     ) -> Outcome:
         """Run a sham in a guest that was never loaded, while the loaded guest stands still."""
         try:
-            await saver.stop()
-        except MonitorError as error:
-            return await self._failed(instance, save, error)
-        unloaded = await sham_guest.beside(instance)
-        try:
-            result = await self._shams.run(unloaded, self._limits, save, ticks)
-            if result.outcome.ticked:
-                await unloaded.saver.stop()
+            result = await self._shams.run(guest, saver, paces, self._limits, save, ticks)
         except (NoSaveError, MonitorError) as error:
-            return await self._failed(unloaded.instance, save, error)
+            return await self._failed(guest.acting, save, error)
         return result.outcome
 
     async def _failed(
         self,
-        instance: Instance,
+        instance: Instance | None,
         save: Save | None,
         error: NoSaveError | MonitorError,
         *,
         next_save: bool = False,
     ) -> Outcome:
         """Count a guest that failed after its last load; raise the error of one without a load."""
-        if save is None or not instance.generation:
-            self._stopped = await stopped_unloaded(instance, error)
+        if save is None or not (instance and instance.generation):
+            self._stopped = await stopped_unloaded(instance, error) if instance else None
             raise error
         result = await silent_later(instance, error)
         return await self._count(instance, save, result, next_save=next_save)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from orchestrator.bugs.exposure import read_apicv
 from orchestrator.campaign.room import no_room_for_qemu
@@ -24,6 +25,7 @@ from orchestrator.trial.paused import PausesOfTheHost
 from orchestrator.trial.resume import load_manner
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.launch import launch
+from orchestrator.vm.machine import machine_on
 
 
 class Instances:
@@ -67,8 +69,8 @@ class Instances:
             control_tick: tick after which its control begins; 0 for no control.
             control_periods: length of the control's window.
             subject: vCPU that has the control.
-            beside: a guest that stands still while this one runs, and on whose CPUs it runs. A
-                QEMU that was started to load is not pinned, and then this one is not either.
+            beside: a guest that is loaded, and stands still while this one runs. This one runs
+                on the same CPUs, and by the QEMU that runs the loads.
         """
         config = self._cell.instance_config(
             self.limits.period_ns,
@@ -76,18 +78,31 @@ class Instances:
             control_periods=control_periods,
             subject=subject,
         )
-        config = with_needs(config, self.snapshots)
+        config, host = with_needs(config, self.snapshots), self.host
+        if beside and beside.loader is not host:
+            config = replace(config, machine=machine_on(host, config.machine))
+            host = beside.loader
         number, console = self._recorder.next_console()
-        async with launch(self.host, config, console, pin=beside is None) as instance:
-            if beside and not self.snapshots.new_process:
-                await instance.pin_like(beside)
+        async with launch(host, config, console, pin=beside is None) as instance:
+            if beside:
+                await self.pin_beside(instance, beside)
             self._recorder.instance(self._cell, role, number, instance)
             try:
                 yield instance
             except MonitorError as error:
-                if words := no_room_for_qemu():
+                words = no_room_for_qemu()
+                if words and words not in getattr(error, "__notes__", ()):
                     error.add_note(words)
                 raise
+
+    async def pin_beside(self, instance: Instance, loaded: Instance) -> None:
+        """Pin a guest to the CPUs of a guest that is loaded, and stands still meanwhile.
+
+        A QEMU that loads as it starts is not pinned, and then this one is not either.
+        """
+        pinned = instance.facts.pinned_cpus, loaded.facts.pinned_cpus
+        if not self.snapshots.loads_at_start and pinned[0] != pinned[1]:
+            await instance.pin_like(loaded)
 
     def trial(self, instance: Instance, save: Save, paces: Paces) -> Trial:
         """Return a trial of a save, as the cell asks for it."""

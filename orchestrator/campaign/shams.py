@@ -4,15 +4,17 @@ import random
 
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.last_load import ticks_after_last_load
-from orchestrator.campaign.sham_guest import Unloaded
+from orchestrator.campaign.sham_guest import ShamGuest
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.journal.pairing import Pairing
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.trial_record import Role
 from orchestrator.plan.cell import Cell
+from orchestrator.trial.aim import Saver
 from orchestrator.trial.follow import LEAST_TICKS
 from orchestrator.trial.limits import Limits
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.resume import load_manner
 from orchestrator.trial.sham import Sham
 from orchestrator.verdict.anomalies import CERTAIN
@@ -129,7 +131,9 @@ class Shams:
 
     async def run(
         self,
-        guest: Unloaded,
+        guest: ShamGuest,
+        saver: Saver,
+        paces: Paces,
         limits: Limits,
         save: Save,
         ticks: int,
@@ -137,26 +141,33 @@ class Shams:
         """Run and journal the sham that is due.
 
         Args:
-            guest: the guest for it, running or stopped.
+            guest: the guest for it.
+            saver: of the guest that is loaded, which runs before and after the sham.
+            paces: of that guest.
             limits: limits of silence for the guest's period.
             save: the save whose loads are paired with shams, for its phase.
             ticks: how many ticks of each vCPU to follow.
 
         Raises:
-            NoSaveError: the guest does not tick.
-            MonitorError: QEMU failed before the guest was stopped.
+            NoSaveError: one of the two guests does not tick.
+            MonitorError: its QEMU failed before it was stopped.
+            QemuStartError, GuestStartError: the guest for shams did not start.
         """
         found = self.next_member
         assert found, "no sham is due"
         number, _ = found
         manner = load_manner(self._cell, limits.period_ns)
-        stood, result = await Sham(guest.instance, guest.saver, guest.paces, limits).run(
+        unloaded = await guest.take_over(saver)
+        sham = Sham(unloaded.instance, unloaded.saver, unloaded.paces, limits)
+        stood, result = await sham.run(
             f"sham{number}",
             save.intended_phase,
             manner.pause_before_load_ns + self.loading_ns + manner.pause_before_cont_ns,
             ticks,
         )
         self._recorder.sham(self._cell, number, stood, result)
+        if result.outcome.ticked:
+            await guest.hand_back(saver, paces)
         return result
 
     def announce(self) -> None:

@@ -169,9 +169,7 @@ class Recorder:
     def sham(self, cell: Cell, pair: int, save: Save, result: TrialResult) -> None:
         """Note a sham, and the state in which the guest was stopped for it."""
         self.save(cell, Role.SHAM, save)
-        # After a load the period may be another one in a sham, too.
-        samples = self.state.cells[cell.id].gaps
-        wanted = () if save.generation else samples.wanted_before(cell.vcpus)
+        wanted = self.state.cells[cell.id].gaps.wanted_before(cell.vcpus)
         self.write(
             trial_record(cell.id, Role.SHAM, pair, 1, save.tag, result, pair=pair, gaps_of=wanted)
         )

@@ -9,6 +9,7 @@ class HmpSnapshots:
     needs_disk = True
     spawns = False
     new_process = False
+    loads_at_start = False
 
     async def save(self, instance: Instance, tag: str) -> None:
         """Run `savevm`."""

@@ -15,6 +15,7 @@ class JobSnapshots:
     needs_disk = True
     spawns = False
     new_process = False
+    loads_at_start = False
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)

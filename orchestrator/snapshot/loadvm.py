@@ -18,6 +18,7 @@ class LoadvmSnapshots:
     needs_disk = True
     spawns = False
     new_process = True
+    loads_at_start = True
 
     def __init__(self) -> None:
         self._saves: HmpSnapshots | JobSnapshots = HmpSnapshots()

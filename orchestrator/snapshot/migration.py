@@ -27,6 +27,7 @@ class MigrationSnapshots:
     needs_disk = False
     spawns = False
     new_process = True
+    loads_at_start = False
 
     to_file: str
     """URI that writes the file `{0}` in QEMU's folder."""

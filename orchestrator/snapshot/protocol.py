@@ -19,6 +19,11 @@ class Snapshots(Protocol):
         ...
 
     @property
+    def loads_at_start(self) -> bool:
+        """True if that QEMU loads as it starts. Its threads are then pinned at the next save."""
+        ...
+
+    @property
     def spawns(self) -> bool:
         """True if QEMU starts other programs to save or to load."""
         ...

@@ -8,6 +8,7 @@ from orchestrator.findings.save import Save
 from orchestrator.guest.lines import Tick
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.trial.asleep import phases_asleep
+from orchestrator.trial.guest_clock import Reading
 from orchestrator.trial.last_turn import with_last_turns
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.look import (
@@ -21,6 +22,7 @@ from orchestrator.trial.look import (
 )
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.watch import MOST_OLD_TICKS, Heard, Quiet, Unclear, Watch
+from orchestrator.vm.config import Accel
 from orchestrator.vm.instance import Instance
 
 #: Periods after which the timer of a stopped instance has certainly expired.
@@ -177,10 +179,7 @@ class Saver:
         instance, period_ns = self._instance, self._limits.period_ns
         torn: Tick | None = None
         if not instance.running:
-            await self._cont()
-            instance.console.drain()
-            for vcpu in reversed(instance.vcpus):
-                torn = (await self._next_tick(vcpu)).line  # the stop tore the period before it
+            torn = await self.run_on()
         await self.learn_pace()
         phase += instance.config.timer.saved_after
         after = phase - self._paces[0].printing_periods
@@ -209,6 +208,28 @@ class Saver:
         """
         await self._instance.stop()
         self._paces[0].last = None
+
+    async def run_on(self) -> Tick:
+        """Let the stopped instance run until each vCPU has ticked.
+
+        Returns:
+            The first tick of the first vCPU. The stop tore the period before it.
+
+        Raises:
+            NoSaveError: a vCPU does not tick.
+            MonitorError: QEMU failed at the command.
+        """
+        instance = self._instance
+        cont_ns = instance.clock.now_ns()
+        await self._cont()
+        instance.console.drain()
+        for vcpu in reversed(instance.vcpus):
+            heard = await self._next_tick(vcpu)
+            if instance.config.accel is Accel.TCG:  # the TSC stood still with the instance
+                tsc = heard.line.tsc
+                self._paces[vcpu].clocks.tsc.restart(anchor=Reading(tsc, cont_ns))
+                self._paces[vcpu].clocks.tsc.hear(Reading(tsc, heard.at_ns))
+        return heard.line
 
     def correct_aim(self, save: Save, tick: Tick) -> float:
         """Learn from where a stop landed; return its error in periods.

@@ -56,6 +56,10 @@ class KvmclockSpread:
         off_ns, _ = self._compare(vcpu, tick, cycles_per_ns)
         self._usual_ns = max(self._usual_ns, abs(off_ns))
 
+    def learn_usual(self, unloaded: "KvmclockSpread") -> None:
+        """Learn what is usual on this host from a guest that was not loaded."""
+        self._usual_ns = max(self._usual_ns, unloaded._usual_ns)
+
     def _compare(self, vcpu: int, tick: Tick, cycles_per_ns: float) -> tuple[float, float]:
         """Return how far a tick is off the nearest one of another vCPU, and the drift's part."""
         if not tick.kvmclock_ns or not self._synchronised:

@@ -28,9 +28,14 @@ def compare(save: Save, later: Save, config: InstanceConfig) -> TrialResult | No
             vcpu=part.vcpu,
         )
         for part, now in pairs
-        if (said := _differs(part, now, reloads=config.timer.reloads))
+        if (said := _differs(part, now, reloads=_reloads(config)))
     ]
     return combine(parts) if parts else None
+
+
+def _reloads(config: InstanceConfig) -> bool:
+    """Return whether the LAPIC's timer reloads its initial count, and the guest ticks by it."""
+    return config.timer.reloads and not config.timer.behind_pic
 
 
 def _differs(save: VcpuSave, now: VcpuSave, *, reloads: bool) -> str:

@@ -120,6 +120,7 @@ class Paces(collections.UserList[Pace]):
         answers = TscAnswers()
         super().__init__(Pace(Clocks(vcpu, skew, spread, answers)) for vcpu in range(vcpus))
         self.stop_delay = StopDelay()
+        self._spread, self._skew = spread, skew
 
     def begin(self, period_cycles: int) -> None:
         """Begin to hear another instance, in whose period there are so many TSC cycles."""
@@ -127,3 +128,8 @@ class Paces(collections.UserList[Pace]):
             pace.known_cycles = period_cycles
             pace.last = None
             pace.clocks.restart()
+
+    def learn_clocks(self, unloaded: "Paces") -> None:
+        """Learn how much the clocks of the vCPUs differ without a load, by another guest here."""
+        self._spread.learn_usual(unloaded._spread)
+        self._skew.learn_wandering(unloaded._skew)

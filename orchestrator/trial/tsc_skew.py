@@ -65,6 +65,10 @@ class TscSkew:
         ]
         self._since = [None] * len(self._since)
 
+    def learn_wandering(self, unloaded: "TscSkew") -> None:
+        """Learn from a guest that was not loaded whether TSCs move apart here by themselves."""
+        self._wanders |= unloaded._wanders
+
     def hear(self, vcpu: int, tick: Tick) -> None:
         """Learn from a tick of a vCPU. No load may lie between it and the line before."""
         known = self._since[vcpu]

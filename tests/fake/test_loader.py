@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from orchestrator.campaign.run import run_plan
 from orchestrator.campaign.schedule import OpenHost
 from orchestrator.plan.load import build_plan
 from orchestrator.process.exit import ProcessExit
-from orchestrator.testing import FACTS, FakeHost, FakeQemu, Script, immediate
+from orchestrator.testing import FACTS, FakeHost, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.verdict.run import RunResult
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -122,3 +123,22 @@ async def test_what_has_no_second_qemu_is_a_skip(tmp_path: Path) -> None:
         assert result.verdict is Verdict.SKIPPED
         assert result.cells[0].why.startswith(("loader other: ", "Loader other: "))
         assert not loader.started
+
+
+async def test_shams_run_by_the_qemu_that_loads(tmp_path: Path) -> None:
+    """Else a QEMU that is slower than the one that saves would be taken for slow loads."""
+    loads = itertools.count()
+
+    def first_late(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if not qemu.config.control_tick and next(loads) == 1:  # one tries the loader
+            vcpu.due_ns = vcpu.ran_ns + int(3.2 * qemu.period_ns)
+
+    result, saver, loader = await pair(tmp_path, script=Script(first_late), loads_per_save=2)
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.CLEAN, cell.why
+    assert machines(saver) == machines(loader) == {"pc-i440fx-7.2,accel=kvm,kernel-irqchip=on"}
+    shams = [r for r in journal_dicts(result.journal) if r.get("role") == "sham"]
+    started = [r for r in shams if r["record"] == "instance"]
+    assert started
+    assert sum("-incoming" not in qemu.argv for qemu in loader.started) == len(started)

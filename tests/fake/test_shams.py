@@ -17,6 +17,7 @@ from orchestrator.results.summary import summary
 from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.testing.script import Behaviour
 from orchestrator.trial.follow import LEAST_TICKS, Follower
+from orchestrator.trial.sham import Sham
 from orchestrator.verdict.late import pairs_to_run
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
@@ -149,6 +150,38 @@ async def test_only_one_of_the_two_guests_of_a_pair_runs_at_a_time(tmp_path: Pat
     assert len(running) > 60 and set(running) == {0}
 
 
+@pytest.mark.parametrize("method", ["hmp", "exec", "incoming"])
+async def test_a_sham_has_the_cpus_of_a_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """A QEMU that loads as it starts is not pinned, and so a sham beside it is not either."""
+    pinned: dict[FakeQemu, int] = {}
+
+    async def pin(qemu: FakeQemu, thread_id: int, cpu: int | None = None) -> int:
+        pinned[qemu] = len(pinned) if cpu is None else cpu
+        return pinned[qemu]
+
+    monkeypatch.setattr(FakeQemu, "pin", pin)
+    cpus: list[tuple[int | None, int | None]] = []
+    run = Sham.run
+
+    async def noted(sham: Sham, *args: Any) -> Any:
+        now = [qemu for qemu in host.started if not qemu.ended]
+        ours = next(qemu for qemu in now if qemu.qmp is sham._instance.process.qmp)
+        (other,) = (qemu for qemu in now if qemu is not ours)
+        cpus.append((pinned.get(ours), pinned.get(other)))
+        return await run(sham, *args)
+
+    monkeypatch.setattr(Sham, "run", noted)
+    host = FakeHost(BusyHost(0.1).script)
+    await run_plan(host, plan(30, method=method), Accel.KVM, tmp_path)
+    assert len(cpus) > 20
+    if method == "incoming":
+        assert {sham for sham, _ in cpus} == {None}
+    else:
+        assert all(sham == loaded is not None for sham, loaded in cpus)
+
+
 async def test_loads_after_which_a_guest_is_never_punctual_again_are_accused(
     tmp_path: Path,
 ) -> None:
@@ -250,8 +283,10 @@ async def test_pairs_go_on_where_a_run_was_cut_short(tmp_path: Path) -> None:
         assert len(set(numbers)) == len(numbers)
 
 
-async def test_a_guest_that_freezes_beside_a_sham_is_found(tmp_path: Path) -> None:
-    """The third re-arm after a load is dropped, and its sham takes place in another guest."""
+async def test_a_guest_that_freezes_beside_a_sham_has_frozen_after_its_loads(
+    tmp_path: Path,
+) -> None:
+    """The third re-arm after a load is dropped: the guest is silent when it runs on."""
 
     def freeze(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         immediate(qemu, vcpu, number)
@@ -266,6 +301,8 @@ async def test_a_guest_that_freezes_beside_a_sham_is_found(tmp_path: Path) -> No
     (cell,) = result.cells
     assert {sham["outcome"] for sham in records(result.journal, "sham")} == {Outcome.REMAINING}
     lost = next(r for r in records(result.journal, "host") if r["outcome"] == Outcome.LOST)
-    assert lost["why"].startswith("2 ticks came after the load, then: no tick in")
+    assert lost["why"].startswith(
+        "ticks went on after its last load; later, waiting for a tick of the guest: no tick in"
+    )
     assert lost["evidence"]
     assert cell.verdict is Verdict.ANOMALOUS, cell.why

@@ -4,6 +4,7 @@ import pytest
 
 from orchestrator.guest.lines import Tick
 from orchestrator.trial.kvmclock_spread import KvmclockSpread
+from orchestrator.trial.pace import Paces
 
 RATE = 2.0
 MS = 1_000_000
@@ -30,6 +31,18 @@ def test_how_far_kvmclocks_are_apart_without_a_load_is_usual() -> None:
     spread.learn(0, tick(100), RATE)
     spread.learn(1, tick(105, 3), RATE)
     spread.restart()
+    assert spread.apart_ns(0, tick(200), RATE) == 0
+    assert spread.apart_ns(1, tick(205, 3), RATE) == 0
+    assert spread.apart_ns(1, tick(205, 4), RATE) / MS == pytest.approx(4)
+
+
+def test_what_an_unloaded_guest_shows_is_usual_for_the_loaded_one() -> None:
+    loaded, unloaded = Paces(2), Paces(2)
+    spread = unloaded[0].clocks.spread
+    spread.learn(0, tick(100), RATE)
+    spread.learn(1, tick(105, 3), RATE)
+    loaded.learn_clocks(unloaded)
+    spread = loaded[0].clocks.spread
     assert spread.apart_ns(0, tick(200), RATE) == 0
     assert spread.apart_ns(1, tick(205, 3), RATE) == 0
     assert spread.apart_ns(1, tick(205, 4), RATE) / MS == pytest.approx(4)

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from orchestrator.guest.lines import Tick
+from orchestrator.trial.pace import Paces
 from orchestrator.trial.tsc_skew import MOST, TOLERANCE_NS, TscSkew
 
 RATE = 2.0
@@ -112,6 +113,26 @@ def test_tscs_that_move_apart_at_a_sham_accuse_no_later_load(loaded: bool) -> No
     skew.resume(3, RATE, loaded=True)
     hear(skew, 60_000, -50_000)
     assert (skew.moved_ns(RATE) > 0) is loaded
+
+
+@pytest.mark.parametrize("wander", [False, True])
+def test_tscs_that_move_apart_in_a_guest_that_is_never_loaded_accuse_no_load(
+    *, wander: bool
+) -> None:
+    loaded, unloaded = Paces(2), Paces(2)
+    skew = unloaded[0].clocks.skew
+    for resumed in (1, 2):
+        hear(skew, 4_000, 5_000)
+        skew.resume(resumed, RATE, loaded=False)
+    if wander:
+        hear(skew, -50_000, 60_000)
+    skew.resume(3, RATE, loaded=False)
+    skew = loaded[0].clocks.skew
+    hear(skew, 4_000, 5_000)
+    loaded.learn_clocks(unloaded)
+    skew.resume(4, RATE, loaded=True)
+    hear(skew, -50_000, 60_000)
+    assert (skew.moved_ns(RATE) == 0) is wander
 
 
 def test_no_load_is_accused_on_a_host_whose_kernel_does_not_rely_on_its_tscs() -> None:

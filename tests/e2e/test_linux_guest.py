@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.cache.program import shipped
 from orchestrator.findings.cause import Cause
-from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.outcome import LATE, Outcome
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import Tick
 from orchestrator.guest.linux import initramfs
@@ -22,9 +22,11 @@ from orchestrator.packages.apt import PackagesError
 from orchestrator.process.background import in_thread
 from orchestrator.snapshot.method import Method
 from orchestrator.snapshot.table import snapshots
+from orchestrator.timers.gap import RATE_TICKS
 from orchestrator.trial.aim import Saver
 from orchestrator.trial.control_save import ControlSaver
 from orchestrator.trial.examine import examine
+from orchestrator.trial.follow import LEAST_TICKS
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.load import Trial
 from orchestrator.trial.pace import Paces
@@ -94,18 +96,20 @@ async def test_the_program_of_another_compiler_ticks(
 
 async def test_a_timer_that_was_stopped_after_the_load_is_told_from_a_lost_interrupt() -> None:
     """Loads go on where they were saved; then the guest zeroes TMICT, and says so itself."""
-    switches = Switches(Fault.TIMER_STOPPED, fault_tick=20)
+    switches = Switches(Fault.TIMER_STOPPED, fault_tick=40)
     async with open_host() as host, launch(host, machine(switches)) as instance:
         limits, paces = Limits(PERIOD_NS), Paces()
         method = snapshots(Method.HMP, host.facts.need_qemu())
         saver = Saver(instance, method, paces, limits)
         save, _ = await saver.take("s", 0.5)
-        assert save.first.ticks < 18, "the host was too slow to save before the fault"
+        # After a tick that a busy host makes late, further ones are followed.
+        last = 40 - LEAST_TICKS - RATE_TICKS
+        assert save.first.ticks < last, "the host was too slow to save before the fault"
         for _ in range(3):
             result = await Trial(instance, method, save, paces, limits).run()
-            assert result.outcome.ticked, result
+            assert result.outcome.ticked or result.outcome in LATE, result
         trial = Trial(instance, method, save, paces, limits)
-        trial.ticks = 30
+        trial.ticks = 50
         result = await trial.run()
         assert result.outcome is Outcome.LOST
         result, hang = await examine(instance, save, result, limits)

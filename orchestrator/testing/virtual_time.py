@@ -74,3 +74,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _thread_ended(self, _: Future[Any]) -> None:
         self._jumping.threads -= 1
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for the threads of the default executor, in real time, however long that takes.
+
+        From Python 3.12 on the loop's runner sets a timeout, which virtual time would jump to.
+        """
+        self._jumping.threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._jumping.threads -= 1

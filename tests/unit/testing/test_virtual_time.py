@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
@@ -88,3 +89,18 @@ def test_a_deadline_passes_where_nothing_comes() -> None:
         raise AssertionError
 
     assert run(main) == 600.0
+
+
+def test_the_end_waits_for_threads() -> None:
+    """Python 3.12 and later give them 300 s, by the loop's time."""
+    ended = threading.Event()
+
+    def work() -> None:
+        time.sleep(0.05)
+        ended.set()
+
+    async def main() -> None:
+        asyncio.get_running_loop().run_in_executor(None, work)
+
+    run(main)
+    assert ended.is_set()

@@ -3,7 +3,11 @@
 The prompts of Click are not used: they turn a signal into the answer no.
 """
 
+import select
 import sys
+
+#: Longest time after which a signal is seen, in seconds.
+LOOK_S = 0.5
 
 #: Why nobody can be asked where the descriptor of standard input is closed.
 NO_INPUT = "because there is no standard input"
@@ -20,7 +24,13 @@ def typed() -> str:
     Raises:
         KeyboardInterrupt: a signal came.
     """
-    return sys.stdin.buffer.readline().decode(errors="replace") if sys.stdin else ""
+    if not sys.stdin:
+        return ""
+    stdin = sys.stdin.buffer
+    # A signal just before the system call is not seen in it: then the look at signals comes soon.
+    while not select.select([stdin], [], [], LOOK_S)[0]:
+        pass
+    return stdin.readline().decode(errors="replace")
 
 
 def is_yes(line: str) -> bool:

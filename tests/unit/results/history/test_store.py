@@ -1,5 +1,6 @@
 """Runs in a history on SQLite: added, found, replaced, and compared as from their folders."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -199,7 +200,7 @@ def test_a_direct_test_is_refused(tmp_path: Path) -> None:
 
 def test_the_migrations_make_the_tables_of_the_schema(tmp_path: Path) -> None:
     opened(tmp_path)
-    with sqlite3.connect(tmp_path / "history.sqlite") as made:
+    with contextlib.closing(sqlite3.connect(tmp_path / "history.sqlite")) as made, made:
         for table in METADATA.tables.values():
             columns = {
                 row[1]: (row[3], row[5]) for row in made.execute(f"pragma table_info({table})")
@@ -252,7 +253,7 @@ def everything(history: History) -> object:
 def test_a_database_of_a_newer_losttick_is_left_alone(tmp_path: Path) -> None:
     opened(tmp_path)
     place = tmp_path / "history.sqlite"
-    with sqlite3.connect(place) as made:
+    with contextlib.closing(sqlite3.connect(place)) as made, made:
         made.execute("update losttick_version set version_num = '0099'")
     before = place.read_bytes()
     with pytest.raises(HistoryError, match="a newer losttick wrote it"):
@@ -261,7 +262,7 @@ def test_a_database_of_a_newer_losttick_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "history.sqlite") as foreign:
+    with contextlib.closing(sqlite3.connect(tmp_path / "history.sqlite")) as foreign, foreign:
         foreign.execute("create table cookies (id integer)")
     with pytest.raises(HistoryError, match="another program"):
         opened(tmp_path)

@@ -52,6 +52,7 @@ NAMED = [
 @pytest.fixture
 def user(other_user: OtherUser, monkeypatch: pytest.MonkeyPatch) -> Iterator[OtherUser]:
     """Another user with a home, in which this test is, and with a run in it."""
+    other_user.needs_this_clone()
     for name, where in (("HOME", ""), ("XDG_CACHE_HOME", "cache"), ("XDG_DATA_HOME", "data")):
         monkeypatch.setenv(name, str(other_user.home / where))
     monkeypatch.delenv("LOSTTICK_HISTORY", raising=False)

@@ -130,6 +130,37 @@ def test_a_standard_error_that_has_stalled_keeps_no_results_back(loop: bool) -> 
     assert json.loads(results.removeprefix("kept\n")) == {"verdict": None, "error": "interrupted"}
 
 
+#: A command that waits, while a thread gets the signal: the kernel may choose any thread.
+IN_A_THREAD = """
+import asyncio, os, signal, threading, time, typer
+from orchestrator.cli.exits import errors_to_exits, run_async
+
+def hit():
+    time.sleep(0.2)
+    signal.pthread_kill(threading.get_ident(), {number})
+
+async def command():
+    threading.Thread(target=hit).start()
+    await asyncio.sleep(20)
+
+try:
+    with errors_to_exits(as_json=False):
+        run_async(command)
+except typer.Exit as end:
+    os._exit(end.exit_code)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_another_thread_interrupts_a_command_that_waits(number: signal.Signals) -> None:
+    """As does one that comes just before the event loop begins to wait."""
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_THREAD.format(number=int(number))], check=False, timeout=15,
+        preexec_fn=heed, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "losttick: interrupted\n")
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     """`nohup` wants it so."""
     program = (

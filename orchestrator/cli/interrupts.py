@@ -143,8 +143,6 @@ class Cancelling:
         self._before: dict[signal.Signals, Any] = {}
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pipe: tuple[int, int] | None = None
-        """Wakes the loop at a signal; None until a task is followed."""
         self._came = 0
 
     def follow(self, task: "asyncio.Task[Any]", loop: "asyncio.AbstractEventLoop") -> None:
@@ -155,9 +153,9 @@ class Cancelling:
         """
         self._task, self._loop = task, loop
         if self._before:
-            self._pipe = heard, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-            loop.add_reader(heard, os.read, heard, 4096)
-            signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+            # With a handler of its own, here of a signal that nobody sends, a loop lets every
+            # signal write to the socket by which threads wake it (signal.set_wakeup_fd).
+            loop.add_signal_handler(signal.SIGURG, lambda: None)
 
     def __enter__(self) -> "Cancelling":
         self._before = _handle(self._cancel)
@@ -168,10 +166,6 @@ class Cancelling:
     ) -> None:
         _ending.pause()
         _restore(self._before)
-        if self._pipe:
-            signal.set_wakeup_fd(-1)
-            for end in self._pipe:
-                os.close(end)
 
     def _cancel(self, number: int, frame: FrameType | None) -> None:
         if self._task is None or self._loop is None:

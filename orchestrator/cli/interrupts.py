@@ -192,13 +192,21 @@ def put_off(on_signal: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     Yields a function that returns whether a signal waits. Its handler gets it in the end.
 
     Args:
-        on_signal: called for each signal, at once.
+        on_signal: called for each signal, at once. A signal that comes meanwhile waits for its
+            end: what is being printed can't be interrupted by more of it.
     """
     came: list[int] = []
+    heard, calls = 0, False
 
     def wait(number: int, frame: FrameType | None) -> None:
+        nonlocal heard, calls
         came.append(number)
-        on_signal()
+        while not calls and heard < len(came):
+            heard, calls = heard + 1, True
+            try:
+                on_signal()
+            finally:
+                calls = False
 
     before = _handle(wait)
     try:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from orchestrator.cli import interrupts
 from tests.support.command import heed
 from tests.support.stalled import stalled_pipe
 
@@ -159,6 +160,25 @@ def test_a_signal_in_another_thread_interrupts_a_command_that_waits(number: sign
         preexec_fn=heed, capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (130, "losttick: interrupted\n")
+
+
+def test_a_signal_while_another_is_told_of_is_told_of_after_it() -> None:
+    told: list[str] = []
+
+    def on_signal() -> None:
+        told.append("begins")
+        if len(told) == 1:
+            signal.raise_signal(signal.SIGHUP)
+        told.append("ends")
+
+    before = signal.signal(signal.SIGHUP, lambda number, frame: None)
+    try:
+        with interrupts.put_off(on_signal) as interrupted:
+            signal.raise_signal(signal.SIGHUP)
+            assert interrupted()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert told == ["begins", "ends"] * 2
 
 
 def test_an_ignored_signal_stays_ignored() -> None:

@@ -44,7 +44,7 @@ class ShamGuest:
         self._stack = stack
         self._guest: Unloaded | None = None
         self.acting: Instance | None = loaded
-        """Which of the two was asked for something last; None while the guest starts."""
+        """The one of the two that was asked for something last; None while the guest starts."""
 
     @property
     def instance(self) -> Instance | None:

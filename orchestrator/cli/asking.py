@@ -27,7 +27,8 @@ def typed() -> str:
     if not sys.stdin:
         return ""
     stdin = sys.stdin.buffer
-    # A signal just before the system call is not seen in it: then the look at signals comes soon.
+    # Python does not see a signal that comes just before it begins to read, and would read on. So
+    # it waits for short times, and looks for signals after each of them.
     while not select.select([stdin], [], [], LOOK_S)[0]:
         pass
     return stdin.readline().decode(errors="replace")

@@ -153,7 +153,7 @@ class Cancelling:
         """
         self._task, self._loop = task, loop
         if self._before:
-            # With a handler of its own, here of a signal that nobody sends, a loop lets every
+            # A loop with a handler of its own, here for a signal that nobody sends, has every
             # signal write to the socket by which threads wake it (signal.set_wakeup_fd).
             loop.add_signal_handler(signal.SIGURG, lambda: None)
 
@@ -193,7 +193,7 @@ def put_off(on_signal: Callable[[], None]) -> Iterator[Callable[[], bool]]:
 
     Args:
         on_signal: called for each signal, at once. A signal that comes meanwhile waits for its
-            end: what is being printed can't be interrupted by more of it.
+            end: Python refuses to print to a stream while it prints to it.
     """
     came: list[int] = []
     heard, calls = 0, False

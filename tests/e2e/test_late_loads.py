@@ -70,6 +70,11 @@ async def campaign(
     return cell
 
 
+def assert_accused(cell: CellResult) -> None:
+    assert cell.verdict is Verdict.ANOMALOUS, cell.why
+    assert "the loads make ticks late" in cell.why
+
+
 @pytest.mark.thorough
 @pytest.mark.timeout(600)
 async def test_a_fifth_of_the_loads_late_is_anomalous(
@@ -78,8 +83,7 @@ async def test_a_fifth_of_the_loads_late_is_anomalous(
     """Power 100 % on an idle host."""
     for seed in range(CAMPAIGNS):
         cell = await campaign(shim, tmp_path / str(seed), kvm, 200, seed, 100)
-        assert cell.verdict is Verdict.ANOMALOUS, cell.why
-        assert "the loads make ticks late" in cell.why
+        assert_accused(cell)
 
 
 @pytest.mark.thorough
@@ -91,8 +95,7 @@ async def test_guests_that_are_never_punctual_again_are_anomalous(
     for seed in range(CAMPAIGNS):
         place = tmp_path / str(seed)
         cell = await run(shim, place, kvm, "seventh:1.55", 1000, seed, 100)
-        assert cell.verdict is Verdict.ANOMALOUS, cell.why
-        assert "the loads make ticks late" in cell.why
+        assert_accused(cell)
         print(f"seed {seed}: {dict(cell.counts.outcomes)}, {cell.counts.pairing.counts}")
         qemus = [r for r in journal_dicts(place / "journal.jsonl") if r["record"] == "instance"]
         pairs = [(a, b) for a, b in itertools.pairwise(qemus) if b.get("role") == "sham"]

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.needs import Need, lacking, not_applicable
-
-CLONE = Path(__file__).parents[2]
+from tests.support.places import ROOT
 
 #: The user and the group `nobody`.
 NOBODY = 65534
@@ -35,7 +34,7 @@ class OtherUser:
     def needs_this_clone(self) -> None:
         """Skip the test if this user may not read losttick's files, as in a clone of root's."""
         with self.acts():
-            if not os.access(CLONE / "orchestrator", os.R_OK):
+            if not os.access(ROOT / "orchestrator", os.R_OK):
                 not_applicable("another user may not read this clone")
 
     @contextmanager

@@ -34,9 +34,17 @@ importlib.import_module("orchestrator.cli").main()
 QUESTION = "Go on? [y/N] "
 
 
-def asked(**given: Any) -> "subprocess.Popen[bytes]":
+#: The same, but another thread gets a SIGTERM, so that the read of the answer goes on.
+IN_A_THREAD = """
+import signal, threading
+hit = lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+threading.Timer(2, hit).start()
+"""
+
+
+def asked(before: str = "", **given: Any) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        [sys.executable, "-c", before + PROGRAM], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}, **given,
     )  # fmt: skip
 
@@ -57,6 +65,16 @@ def test_a_signal_at_the_question_interrupts(number: signal.Signals) -> None:
         assert program.wait(30) == 130
         assert program.stderr is not None
         assert program.stderr.read().endswith(b"losttick: interrupted\n")
+
+
+def test_a_signal_that_does_not_end_the_read_interrupts_all_the_same() -> None:
+    """One that comes just before the read begins does not end it either."""
+    with asked(IN_A_THREAD, stdin=subprocess.PIPE, preexec_fn=heed) as program:
+        assert until_the_question(program).endswith(QUESTION)
+        try:
+            assert program.wait(10) == 130
+        finally:
+            program.kill()
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ PACKAGES = "ca-certificates"
 NETWORK = re.compile(r"PIP_\w+|\w+_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE", re.I)
 
 #: Lines of a case that are shown if it goes wrong.
-TAIL = 25
+TAIL = 150
 
 #: Begins a command whose mounts and processes end with it, and with this script.
 ALONE = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]

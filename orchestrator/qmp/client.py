@@ -9,6 +9,9 @@ from orchestrator.clock import Clock
 #: Number of QMP messages that are kept as evidence.
 LOG_MESSAGES = 200
 
+#: Events that tell of a load, and the status that ends it. (A save and a deletion end alike.)
+_LOADED = {"JOB_STATUS_CHANGE": "concluded", "MIGRATION": "completed"}
+
 
 class Client(QMPClient):
     """A client that keeps its last messages, unformatted."""
@@ -20,6 +23,7 @@ class Client(QMPClient):
         )
         self._clock = clock
         self.resumed_ns = 0
+        self.loaded_ns = 0
         # The library's own listener would keep every event of the session.
         self.events.event_filter = lambda _: False
 
@@ -42,6 +46,9 @@ class Client(QMPClient):
     def _cb_inbound(self, msg: Message) -> Message:
         now_ns = self._clock.now_ns()
         self.log.append((now_ns, "received", msg))
-        if msg.get("event") == "RESUME":
+        event, data = str(msg.get("event")), msg.get("data")
+        if event == "RESUME":
             self.resumed_ns = now_ns
+        elif event in _LOADED and isinstance(data, dict) and data.get("status") == _LOADED[event]:
+            self.loaded_ns = now_ns
         return msg

@@ -104,6 +104,11 @@ class Monitor(Commands):
         """When QEMU last announced that its vCPUs run, by the host's clock; 0 if it never did."""
         return self._client.resumed_ns
 
+    @property
+    def loaded_ns(self) -> int:
+        """When QEMU last announced the end of a job or a migration, by the host's clock; else 0."""
+        return self._client.loaded_ns
+
     def take_stops(self) -> list[str]:
         """Return and forget the events since the last call that may mean a stopped guest."""
         noticed = list(self._stops.noticed)

@@ -201,7 +201,9 @@ async def test_another_load_into_the_stopped_guest(counted: int, loaded: int, sh
         config=numbering(9)._instance.config, vcpus=range(1), clock=FakeClock(),
         process=SimpleNamespace(tracer=SimpleNamespace(mark=done.append)),
         console=SimpleNamespace(drain=lambda: done.append("drain") or 0),
-        monitor=SimpleNamespace(take_stops=lambda: done.append("forget stops"), resumed_ns=0),
+        monitor=SimpleNamespace(
+            take_stops=lambda: done.append("forget stops"), resumed_ns=0, loaded_ns=0
+        ),
     )  # fmt: skip
 
     async def stop() -> None:

@@ -12,7 +12,7 @@ async def silent_later(instance: Instance, error: NoSaveError | MonitorError) ->
     """Return the result of the guest, as one more trial of its last save.
 
     It is `lost` for a silence, `crashed` for a crash, and `unknown` if QEMU was killed or
-    stalled.
+    stalled, or if a suspension of the host may explain the silence.
     """
     if isinstance(error, NoSaveError):
         quiet = error.quiet
@@ -24,7 +24,7 @@ async def silent_later(instance: Instance, error: NoSaveError | MonitorError) ->
         ticks_after_load=2,
         vcpu=quiet.vcpu if quiet else 0,
     )
-    return combine([part])
+    return unless_suspended(instance, combine([part]))
 
 
 async def stopped_unloaded(instance: Instance, error: NoSaveError | MonitorError) -> Outcome | None:
@@ -33,5 +33,5 @@ async def stopped_unloaded(instance: Instance, error: NoSaveError | MonitorError
     None if that is not proven: the vCPU got no turn, QEMU was ended from outside or refused a
     command, or the host was suspended.
     """
-    outcome = unless_suspended(instance, await silent_later(instance, error)).outcome
+    outcome = (await silent_later(instance, error)).outcome
     return outcome if outcome in STOPPED else None

@@ -61,6 +61,34 @@ async def test_a_clock_that_jumped_with_the_hosts_suspension_is_not_judged(tmp_p
     assert why.startswith("the host was suspended for 3600.0 s since this QEMU was started: ")
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_host_suspended_between_the_last_load_and_the_next_save(
+    tmp_path: Path, known: bool
+) -> None:
+    """A deadline is far off for a TSC that began anew."""
+    last: list[FakeQemu] = []
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        if number == 25:
+            last.append(qemu)
+
+    def suspend(qemu: FakeQemu) -> None:
+        """At the first look at the guest after all loads of its first save."""
+        if last == [qemu]:
+            FakeClock.suspended += HOUR_NS if known else 0
+            for vcpu in qemu.vcpus:
+                vcpu.due_ns = vcpu.ran_ns + HOUR_NS
+
+    script = Script(on_load, {"info lapic": suspend})
+    result, _ = await campaign(tmp_path, script, 30, mode="tsc-deadline")
+    (cell,) = result.cells
+    found = Outcome.UNKNOWN if known else Outcome.LOST
+    said = whys(result.journal, found)
+    assert any("ticks went on after its last load" in why for why in said), said
+    assert cell.verdict is (Verdict.CLEAN if known else Verdict.ANOMALOUS), cell.why
+
+
 async def test_a_clock_that_jumps_without_a_suspension_is_anomalous(tmp_path: Path) -> None:
     result, _ = await campaign(tmp_path, suspended_once(known=False), trials=25)
     assert result.verdict is Verdict.ANOMALOUS

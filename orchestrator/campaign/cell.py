@@ -254,7 +254,10 @@ class CellRunner:
                 break  # the next save is of a guest in a new QEMU
             if self._room.lacking() or await self._pauses.wanted():
                 break  # before the next QEMU starts, the cell waits
-        if save and (odd := await other_vectors.look(instance, save)):
+        if save and (
+            odd := await other_vectors.look(instance, save)
+            or await other_setting.look(instance, save)
+        ):
             await self._count(instance, save, odd)
 
     async def _load(self, instance: Instance, save: Save, paces: Paces, number: int) -> Outcome:

@@ -27,7 +27,8 @@ class Outcome(enum.StrEnum):
     MISSED = "missed"
     """Ticks went on with whole periods missing, by the guest's running time."""
     EXTRA = "extra"
-    """More ticks came than the time allows, or interrupts on other vectors came beside them."""
+    """More ticks came than the time allows, or the LAPIC got other interrupts or another task
+    priority."""
     RATE = "rate"
     """Ticks went on with a wrong period."""
     CLOCK = "clock"

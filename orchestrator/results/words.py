@@ -15,7 +15,8 @@ OUTCOMES: Mapping[Outcome, str] = {
     Outcome.LATE: "ticks went on, but one came up to a period after it was due",
     Outcome.MISSED: "ticks went on, but whole periods passed without one",
     Outcome.EXTRA: (
-        "more ticks came than the time allows, or interrupts on other vectors came beside the ticks"
+        "more ticks came than the time allows, or the LAPIC got other interrupts or another task "
+        "priority"
     ),
     Outcome.RATE: "ticks went on with a wrong period",
     Outcome.CLOCK: (

@@ -84,7 +84,7 @@ async def look(instance: Instance, vcpu: int = 0) -> tuple[GuestState, Lapic, Re
     """
     try:
         state = await instance.peek_state(vcpu)
-        lapic = await _lapic(instance, vcpu)
+        lapic = await lapic_of(instance, vcpu)
         registers = parse_registers(await instance.monitor.hmp("info registers", vcpu=vcpu))
     except ValueError as error:
         raise AnswerError("human-monitor-command", f"not understood: {error}") from error
@@ -148,10 +148,11 @@ def describe(
         stray=state.stray,
         spurious=state.spurious,
         deadline=state.deadline,
+        tpr=lapic.tpr,
     )
 
 
-async def _lapic(instance: Instance, vcpu: int) -> Lapic:
+async def lapic_of(instance: Instance, vcpu: int) -> Lapic:
     """Read the LAPIC of a stopped vCPU.
 
     Raises:
@@ -177,7 +178,7 @@ async def look_again(instance: Instance, save: Save) -> Save:
         return save
     parts = []
     for part in save.vcpus:
-        lapic = await _lapic(instance, part.vcpu)
+        lapic = await lapic_of(instance, part.vcpu)
         late = (PENDING,) if vector in lapic.irr else ()
         parts.append(replace(part, ineligible=part.ineligible + late))
     return replace(save, vcpus=tuple(parts))

@@ -1,56 +1,110 @@
-"""A timer whose setting is another one in a later save: the guest never changes it.
+"""A LAPIC that loads have left otherwise than it was in their save. The guest never changes it.
 
-The setting is the timer's mode, its divisor, and the initial count of a timer that reloads it.
-Ticks need not show it. A guest that arms its timer at each tick ticks by a periodic timer as by a
+Of the timer, the mode, the divisor, and the initial count of a timer that reloads it are compared.
+Ticks need not show them. A guest that arms its timer at each tick ticks by a periodic timer as by a
 one-shot timer, and QEMU's main loop makes the ticks of its own timers late on a busy host.
+
+Beside the tick, the guest takes no interrupt. One of a lower priority that stays in service, or a
+task priority below the tick's, holds back the disk's interrupts in other guests, and no tick here.
 """
+
+from collections.abc import Set
 
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save, VcpuSave
-from orchestrator.guest.lapic import LVT_TIMER_MODE, mode_name
+from orchestrator.guest.lapic import LVT_TIMER_MODE, Lapic, mode_name
+from orchestrator.guest.saved_state import SavedState
+from orchestrator.qmp.errors import MonitorError
+from orchestrator.trial.look import lapic_of
 from orchestrator.vm.config import InstanceConfig
+from orchestrator.vm.instance import Instance
 
 
 def compare(save: Save, later: Save, config: InstanceConfig) -> TrialResult | None:
-    """Return the result of a guest whose LAPIC's timer changed between a save and a later one.
+    """Return the result of a guest whose LAPIC is another one in a later save.
 
-    None if no timer did, or if the guest's kernel may have done it. The guest ticked after all
+    None if it is not, or if the guest's kernel may have changed it. The guest ticked after all
     loads of the earlier save, so this is one more trial of that save.
     """
+    return _result(save, {part.vcpu: part for part in later.vcpus}, config)
+
+
+async def look(instance: Instance, save: Save) -> TrialResult | None:
+    """Stop an instance, and return the same for its LAPICs as they are now.
+
+    QEMU may deliver a pending interrupt at a look, so the instance is of no use afterwards. A QEMU
+    that does not answer tells nothing.
+    """
+    try:
+        await instance.stop()
+        now = {part.vcpu: await lapic_of(instance, part.vcpu) for part in save.vcpus}
+    except MonitorError:
+        return None
+    return _result(save, now, instance.config)
+
+
+def _result(
+    save: Save, now: dict[int, VcpuSave] | dict[int, Lapic], config: InstanceConfig
+) -> TrialResult | None:
     if config.program.kernel_tick_ns:
         return None
-    pairs = zip(save.vcpus, later.vcpus, strict=True)
     parts = [
-        VcpuResult(
-            Outcome.RATE,
-            why=f"ticks went on, but loads of {save.tag} changed the LAPIC's timer: {said}",
-            ticks_after_load=2,
-            vcpu=part.vcpu,
-        )
-        for part, now in pairs
-        if (said := _differs(part, now, reloads=_reloads(config)))
+        found for part in save.vcpus if (found := _compare(save, part, now[part.vcpu], config))
     ]
     return combine(parts) if parts else None
 
 
-def _reloads(config: InstanceConfig) -> bool:
-    """Return whether the LAPIC's timer reloads its initial count, and the guest ticks by it."""
-    return config.timer.reloads and not config.timer.behind_pic
+def _compare(
+    save: Save, part: VcpuSave, now: VcpuSave | Lapic, config: InstanceConfig
+) -> VcpuResult | None:
+    timer = _timer(part, now, reloads=config.timer.reloads and not config.timer.behind_pic)
+    others = _interrupts(part, now, config)
+    if not (timer or others):
+        return None
+    said = [f"changed the LAPIC's timer: {timer}"] if timer else []
+    said += [f"left the LAPIC otherwise than it was: {others}"] if others else []
+    return VcpuResult(
+        Outcome.RATE if timer else Outcome.EXTRA,
+        why=f"ticks went on, but loads of {save.tag} {' and '.join(said)}",
+        ticks_after_load=2,
+        vcpu=part.vcpu,
+    )
 
 
-def _differs(save: VcpuSave, now: VcpuSave, *, reloads: bool) -> str:
+def _timer(part: VcpuSave, now: VcpuSave | Lapic, *, reloads: bool) -> str:
     said = []
-    if (save.lvtt ^ now.lvtt) & LVT_TIMER_MODE:
+    if (part.lvtt ^ now.lvtt) & LVT_TIMER_MODE:
         said.append(
             f"its mode is {_mode(now)} (LVTT {now.lvtt:#x}), and was "
-            f"{_mode(save)} (LVTT {save.lvtt:#x}) in the save"
+            f"{_mode(part)} (LVTT {part.lvtt:#x}) in the save"
         )
-    if save.divide and now.divide and save.divide != now.divide:
-        said.append(f"its clock is divided by {now.divide}, and was by {save.divide} in the save")
-    if reloads and save.tmict and now.tmict and save.tmict != now.tmict:
-        said.append(f"its initial count is {now.tmict}, and was {save.tmict} in the save")
+    if part.divide and now.divide and part.divide != now.divide:
+        said.append(f"its clock is divided by {now.divide}, and was by {part.divide} in the save")
+    if reloads and part.tmict and now.tmict and part.tmict != now.tmict:
+        said.append(f"its initial count is {now.tmict}, and was {part.tmict} in the save")
     return " and ".join(said)
 
 
-def _mode(part: VcpuSave) -> str:
+def _mode(part: VcpuSave | Lapic) -> str:
     return mode_name(part.lvtt) or "the reserved one"
+
+
+def _interrupts(part: VcpuSave, now: VcpuSave | Lapic, config: InstanceConfig) -> str:
+    """Return which interrupts, and which priority, are new. The tick's own comes and goes."""
+    tick = {config.program.vector}
+    said = [
+        f"{_vectors(new)} {what}"
+        for what, new in (
+            ("in service", set(now.isr) - set(part.isr) - tick),
+            ("pending", set(now.irr) - set(part.irr) - tick),
+        )
+        if new
+    ]
+    if config.guest.state is SavedState.ARMED and part.tpr != now.tpr:
+        said.append(f"the task priority is {now.tpr:#x}, and was {part.tpr:#x} in the save")
+    return " and ".join(said)
+
+
+def _vectors(vectors: Set[int]) -> str:
+    few = ", ".join(f"{each:#x}" for each in sorted(vectors)[:8])
+    return f"vector {few} is" if len(vectors) == 1 else f"vectors {few} are"

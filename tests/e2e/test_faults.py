@@ -179,6 +179,16 @@ FAULTS = [
         Outcome.RATE,
         axes={"cycle": "chain"},
     ),
+    # Nothing shows them but a look at the LAPIC after the loads.
+    Fault(
+        "a one-shot timer becomes periodic in a guest that is saved once",
+        "mode",
+        Verdict.ANOMALOUS,
+        Outcome.RATE,
+        axes={"cycle": "fresh"},
+        loads=SEVERAL,
+    ),
+    Fault("TPR stays raised below the tick", "tpr:48", Verdict.ANOMALOUS, Outcome.EXTRA),
     odd("the TSC jumps ahead", "tsc:5", Outcome.CLOCK),
     odd("the TSC jumps back", "tsc:-5", Outcome.CLOCK, thorough=True),
     odd(

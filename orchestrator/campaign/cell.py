@@ -36,7 +36,7 @@ from orchestrator.qmp.errors import MonitorError
 from orchestrator.snapshot.method import CycleKind
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.stats.stopping import Advice, StoppingRule
-from orchestrator.trial import other_setting, other_vectors
+from orchestrator.trial import left_behind
 from orchestrator.trial.aim import NoSaveError, Saver
 from orchestrator.trial.examine import Hang
 from orchestrator.trial.limits import Limits
@@ -226,11 +226,7 @@ class CellRunner:
             except (NoSaveError, MonitorError) as error:
                 await self._failed(instance, save, error, next_save=True)
                 return
-            odd = save and (
-                other_vectors.compare(save, taken)
-                or other_setting.compare(save, taken, instance.config)
-            )
-            if save and odd:
+            if save and (odd := left_behind.compare(instance, save, taken)):
                 await self._count(instance, save, odd)
                 return
             save = with_gaps(instance, taken, paces)
@@ -254,11 +250,10 @@ class CellRunner:
                 break  # the next save is of a guest in a new QEMU
             if self._room.lacking() or await self._pauses.wanted():
                 break  # before the next QEMU starts, the cell waits
-        if save and (
-            odd := await other_vectors.look(instance, save)
-            or await other_setting.look(instance, save)
-        ):
-            await self._count(instance, save, odd)
+        if save:
+            period_ns = self._limits.period_ns
+            if odd := await left_behind.look(instance, save, paces, period_ns):
+                await self._count(instance, save, odd)
 
     async def _load(self, instance: Instance, save: Save, paces: Paces, number: int) -> Outcome:
         """Run a trial and count it."""

@@ -61,6 +61,8 @@ class VcpuSave:
     """The vector of the last of the `strays`; 0 if there was none, or if nothing tells."""
     spurious: int = 0
     """Interrupts that seemed to be spurious ones of the LAPIC or the PIC."""
+    wrong_kvmclock_rate: float | None = None
+    """How fast kvmclock had gone on by the TSC since the guest said it last, if that was wrong."""
     tpr: int = 0
     """The LAPIC's task priority."""
 

@@ -62,6 +62,9 @@ class ClockJudge:
         if not self._save.tsc:
             return ""
         tick, clocks, save = heard.tick, self._clocks, self._save
+        if not before:
+            clocks.said = None
+        clocks.note(tick)
         if before:
             found = self._jump_ahead(TSC, clocks.tsc, tick.tsc, before, self._rate)
         else:
@@ -75,7 +78,23 @@ class ClockJudge:
                 since_ns = save.phase * self._period_ns
                 jumped = self._jump_at_load("kvmclock", clock, now_ns, save.kvmclock_ns, since_ns)
             found = found or jumped
+        elif not before:
+            found = found or self._not_told(tick)
         return found or self._apart(tick, first=before is None)
+
+    def _not_told(self, tick: Tick) -> str:
+        """Judge a first tick whose line has no kvmclock, which KVM changes before a guest resumes.
+
+        The line before may have been missed.
+        """
+        if not (self._save.kvmclock_ns and self._clocks.says_when_resumed):
+            return ""
+        if tick.sequence != self._save.ticks + 1:
+            return ""
+        return (
+            "KVM did not tell the guest its kvmclock after the load, as it does whenever the guest "
+            "goes on"
+        )
 
     def _jump_at_load(
         self, name: str, clock: GuestClock, value: int, saved: int, since_ns: float, rate: float = 1

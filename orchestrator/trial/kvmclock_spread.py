@@ -27,7 +27,7 @@ class KvmclockSpread:
 
         Otherwise each vCPU's kvmclock follows another clock of the host, and nothing is compared.
         """
-        self._synchronised = synchronised
+        self.synchronised = synchronised
         self._recent: dict[int, collections.deque[Tick]] = {}
         self._usual_ns = 0.0
         self._resumed_ns = 0
@@ -62,7 +62,7 @@ class KvmclockSpread:
 
     def _compare(self, vcpu: int, tick: Tick, cycles_per_ns: float) -> tuple[float, float]:
         """Return how far a tick is off the nearest one of another vCPU, and the drift's part."""
-        if not tick.kvmclock_ns or not self._synchronised:
+        if not tick.kvmclock_ns or not self.synchronised:
             return 0.0, 0.0
         others = [each for other, ticks in self._recent.items() if other != vcpu for each in ticks]
         own = self._recent.setdefault(vcpu, collections.deque(maxlen=WINDOW))

@@ -101,6 +101,7 @@ def describe(
     vcpu: int = 0,
     phase: float | None = None,
     cycles_per_period: float = 0,
+    kvmclock_rate: float | None = None,
 ) -> VcpuSave:
     """Return what a save of a vCPU in this state records.
 
@@ -115,6 +116,7 @@ def describe(
         phase: where in the period the vCPU was stopped, for a guest that makes no progress
             while it waits; by default its TSC says it, or else its progress.
         cycles_per_period: TSC cycles in a period; 0 if nobody knows.
+        kvmclock_rate: how fast kvmclock goes, if that is wrong.
     """
     state, lapic, registers = seen
     if phase is None and cycles_per_period and state.tsc > state.tick_tsc > 0:
@@ -148,6 +150,7 @@ def describe(
         stray=state.stray,
         spurious=state.spurious,
         deadline=state.deadline,
+        wrong_kvmclock_rate=kvmclock_rate,
         tpr=lapic.tpr,
     )
 

@@ -8,50 +8,31 @@ Beside the tick, the guest takes no interrupt. One of a lower priority that stay
 task priority below the tick's, holds back the disk's interrupts in other guests, and no tick here.
 """
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.lapic import LVT_TIMER_MODE, Lapic, mode_name
 from orchestrator.guest.saved_state import SavedState
-from orchestrator.qmp.errors import MonitorError
-from orchestrator.trial.look import lapic_of
 from orchestrator.vm.config import InstanceConfig
-from orchestrator.vm.instance import Instance
 
 
-def compare(save: Save, later: Save, config: InstanceConfig) -> TrialResult | None:
-    """Return the result of a guest whose LAPIC is another one in a later save.
-
-    None if it is not, or if the guest's kernel may have changed it. The guest ticked after all
-    loads of the earlier save, so this is one more trial of that save.
-    """
-    return _result(save, {part.vcpu: part for part in later.vcpus}, config)
-
-
-async def look(instance: Instance, save: Save) -> TrialResult | None:
-    """Stop an instance, and return the same for its LAPICs as they are now.
-
-    QEMU may deliver a pending interrupt at a look, so the instance is of no use afterwards. A QEMU
-    that does not answer tells nothing.
-    """
-    try:
-        await instance.stop()
-        now = {part.vcpu: await lapic_of(instance, part.vcpu) for part in save.vcpus}
-    except MonitorError:
-        return None
-    return _result(save, now, instance.config)
-
-
-def _result(
-    save: Save, now: dict[int, VcpuSave] | dict[int, Lapic], config: InstanceConfig
+def compare(
+    save: Save, now: Mapping[int, VcpuSave | Lapic], config: InstanceConfig
 ) -> TrialResult | None:
+    """Return the result of a guest whose LAPICs are others than they were in a save.
+
+    None if they are not, or if the guest's kernel may have changed them.
+
+    Args:
+        save: the save. The guest ticked after all of its loads.
+        now: the LAPIC of each vCPU later, or a later save of the vCPU.
+        config: configuration of the instance.
+    """
     if config.program.kernel_tick_ns:
         return None
-    parts = [
-        found for part in save.vcpus if (found := _compare(save, part, now[part.vcpu], config))
-    ]
-    return combine(parts) if parts else None
+    parts = [_compare(save, part, now[part.vcpu], config) for part in save.vcpus]
+    return combine(odd) if (odd := [each for each in parts if each]) else None
 
 
 def _compare(

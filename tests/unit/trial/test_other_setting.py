@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.outcome import Outcome, TrialResult
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.registry import GUESTS
@@ -23,6 +23,10 @@ def saved(**changes: int) -> Save:
     return Save("save1", 0.5, (PART, replace(PART, vcpu=1, **changes)))  # type: ignore[arg-type]
 
 
+def compared(config: InstanceConfig = CONFIG, **changes: int) -> TrialResult | None:
+    return compare(saved(), {part.vcpu: part for part in saved(**changes).vcpus}, config)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -33,7 +37,7 @@ def saved(**changes: int) -> Save:
     ],
 )
 def test_a_changed_timer_is_a_wrong_rate(changes: dict[str, int], said: str) -> None:
-    odd = compare(saved(), saved(**changes), CONFIG)
+    odd = compared(**changes)
     assert odd is not None
     assert (odd.outcome, odd.telling) == (Outcome.RATE, 1)
     assert said in odd.why
@@ -41,17 +45,17 @@ def test_a_changed_timer_is_a_wrong_rate(changes: dict[str, int], said: str) -> 
 
 def test_a_periodic_timer_with_another_initial_count_is_a_wrong_rate() -> None:
     periodic = replace(CONFIG, guest=GuestConfig(TimerMode.PERIODIC))
-    odd = compare(saved(), saved(tmict=115_000_000), periodic)
+    odd = compared(periodic, tmict=115_000_000)
     assert odd is not None and odd.outcome is Outcome.RATE
     assert "its initial count is 115000000, and was 100000000 in the save" in odd.why
-    assert compare(saved(), saved(tmict=0), periodic) is None, "it is not known"
+    assert compared(periodic, tmict=0) is None, "it is not known"
 
 
 @pytest.mark.parametrize("changes", [{}, {"lvtt": 0x10040}, {"divide": 0}, {"tmict": 5}])
 def test_a_timer_that_the_guest_masks_or_arms_is_not_changed(changes: dict[str, int]) -> None:
-    assert compare(saved(), saved(**changes), CONFIG) is None
+    assert compared(**changes) is None
 
 
 def test_a_kernel_may_change_its_timer() -> None:
     linux = replace(CONFIG, program=GUESTS["linux"])
-    assert compare(saved(), saved(lvtt=0x40040), linux) is None
+    assert compared(linux, lvtt=0x40040) is None

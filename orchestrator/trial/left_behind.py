@@ -1,0 +1,53 @@
+"""What loads have left behind in a guest that ticks on: no tick of theirs shows it."""
+
+from orchestrator.findings.outcome import TrialResult
+from orchestrator.findings.save import Save
+from orchestrator.qmp.errors import MonitorError
+from orchestrator.trial import kvmclock_rate, other_setting, other_vectors
+from orchestrator.trial.look import lapic_of
+from orchestrator.trial.pace import Paces
+from orchestrator.trial.suspended import unless_suspended
+from orchestrator.vm.instance import Instance
+
+
+def compare(instance: Instance, save: Save, later: Save) -> TrialResult | None:
+    """Return what a later save shows of the loads of a save; None if it shows nothing.
+
+    The guest ticked after all these loads, so this is one more trial of that save.
+    """
+    rates = {part.vcpu: part.wrong_kvmclock_rate for part in later.vcpus}
+    return (
+        other_vectors.compare(save, later)
+        or other_setting.compare(save, {part.vcpu: part for part in later.vcpus}, instance.config)
+        or _by_clocks(instance, save, rates)
+    )
+
+
+async def look(instance: Instance, save: Save, paces: Paces, period_ns: int) -> TrialResult | None:
+    """Return the same without a later save. Afterwards the instance is stopped, and of no use.
+
+    QEMU may deliver a pending interrupt at a look. A QEMU that does not answer tells nothing.
+    """
+    if odd := await other_vectors.look(instance, save):
+        return odd
+    try:
+        await instance.stop()
+        lapics = {part.vcpu: await lapic_of(instance, part.vcpu) for part in save.vcpus}
+    except MonitorError:
+        return None
+    if odd := other_setting.compare(save, lapics, instance.config):
+        return odd
+    states = {part.vcpu: await instance.known_state(part.vcpu) for part in save.vcpus}
+    rates = {
+        vcpu: kvmclock_rate.wrong_rate(paces[vcpu], state, period_ns)
+        for vcpu, state in states.items()
+        if state is not None
+    }
+    return _by_clocks(instance, save, rates)
+
+
+def _by_clocks(
+    instance: Instance, save: Save, rates: dict[int, float | None]
+) -> TrialResult | None:
+    odd = kvmclock_rate.compare(save, rates)
+    return unless_suspended(instance, odd) if odd else None

@@ -42,6 +42,11 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
             f"irqchip {cell.irqchip} is a choice of KVM: under TCG every LAPIC is QEMU's own",
             Lack.IRQCHIP,
         )
+    if cell.irqchip is IrqChip.OFF and config.timer.kvms_alone:
+        raise UnfitCellError(
+            f"mode {cell.mode}: with irqchip off the LAPIC is QEMU's own, which has no such timer",
+            Lack.MODE,
+        )
     if cell.phase.expired and config.timer_is_qemus:
         raise UnfitCellError(
             "phase expired: the timer of QEMU's own LAPIC stops with the instance, and can't "

@@ -135,6 +135,11 @@ class Timer(Protocol):
         ...
 
     @property
+    def kvms_alone(self) -> bool:
+        """Whether KVM's LAPIC has the timer, and QEMU's own one has not."""
+        ...
+
+    @property
     def catches_up(self) -> bool:
         """Whether ticks that fell into a time without the vCPU come later, one after another."""
         ...

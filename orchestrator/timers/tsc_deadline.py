@@ -21,6 +21,9 @@ class TscDeadline(LapicTimer):
 
     cpu_features = "+tsc-deadline"
 
+    #: hw/intc/apic.c counts TMICT down, and knows no deadline.
+    kvms_alone = True
+
     def armed(self, state: GuestState, lapic: Lapic) -> bool:
         """Return whether the guest armed the timer; this mode leaves TMICT at 0."""
         return state.arms == state.ticks + 1

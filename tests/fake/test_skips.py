@@ -218,6 +218,16 @@ async def test_a_refusal_names_the_axis_that_is_to_blame(
     assert cell.counts.lacks == lacks
 
 
+async def test_qemus_own_lapic_has_no_tsc_deadline(tmp_path: Path) -> None:
+    """A CPU model may offer it all the same."""
+    axes = {"mode": "tsc-deadline", "irqchip": ["split", "off"]}
+    result = await run(tmp_path, Script(), axes=axes)
+    split, off = result.cells
+    assert (split.verdict, off.verdict) == (Verdict.CLEAN, Verdict.SKIPPED), split.why
+    assert off.counts.lacks == Lack.MODE
+    assert "the LAPIC is QEMU's own, which has no such timer" in off.why
+
+
 @pytest.mark.parametrize(
     ("facts", "words"),
     [

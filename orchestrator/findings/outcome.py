@@ -97,6 +97,8 @@ class VcpuResult:
     """The ticks after the load. Kept in the evidence folder."""
     ahead: bool = False
     """Whether a clock of the guest was ahead of the host's, if the outcome is `clock`."""
+    nmis: int = 0
+    """NMIs that the guest took after the load although nobody had sent one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from orchestrator.findings.outcome import Outcome, VcpuResult
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lines import Tick
 from orchestrator.timers.gap import RATE_TICKS
+from orchestrator.trial.asides import Asides
+from orchestrator.trial.asides import said as said_nmis
 from orchestrator.trial.judge import Judge, Judgement
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.numbering import Numbering
@@ -68,6 +70,7 @@ class Follower:
         self._ticks = ticks
         self._watch = Watch(instance, limits, save.vcpu)
         self._numbering = Numbering(instance, save, pace, limits, resumed)
+        self._asides = Asides(instance, save, resumed)
         self._heard: list[Arrival] = []
         self._silent = False
         """True once the vCPU was silent while QEMU answered."""
@@ -83,6 +86,7 @@ class Follower:
         self._pace.last = self._heard[-1] if self._heard else None
         ticks = [each.tick for each in self._heard]
         shown = show_the_period(self._instance.config)
+        found = self._with_nmis(found)
         return VcpuResult(
             gaps=quiet_gaps(ticks, self._pace, self._instance.config) if shown else (),
             outcome=found.outcome,
@@ -95,7 +99,15 @@ class Follower:
             stolen_periods=judge.stolen,
             heard=tuple(self._heard),
             ahead=found.ahead,
+            nmis=self._asides.nmis,
         )
+
+    def _with_nmis(self, found: Judgement) -> Judgement:
+        """Return what was found, with the NMIs that nobody had sent."""
+        what = said_nmis(self._asides.nmis)
+        if what and found.outcome.ticked:
+            return replace(found, outcome=Outcome.EXTRA, why=f"ticks went on, but {what}")
+        return replace(found, why=f"{found.why}; {what}") if what else found
 
     async def _follow(self, judge: Judge) -> Judgement:
         ticks = self._ticks
@@ -136,7 +148,7 @@ class Follower:
         heard = await self._next_tick()
         if isinstance(heard, Silence):
             silent, self._silent = heard, True
-            heard = await self._watch.tick(self._limits.untouched_ns, since=silent.until)
+            heard = await self._listen(untouched=silent)
             if isinstance(heard, Silence):
                 total_ms = (silent.vcpu_ns + heard.vcpu_ns) / 1e6
                 return Judgement(Outcome.LOST, f"no tick in {total_ms:.0f} ms of {silent.clock}")
@@ -166,13 +178,27 @@ class Follower:
         """
         until_ns = self._instance.clock.now_ns() + STALE_NS
         stale: list[Arrival] = []
-        heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
+        heard = await self._listen()
         while isinstance(heard, Heard) and self._may_be_stale(heard.line, stale):
             stale.append(Arrival(heard.line, heard.at_ns))
             if heard.at_ns > until_ns:
                 self._heard.append(stale[0])
                 return await self._numbering.judge_stale(stale, STALE_NS)
+            heard = await self._listen()
+        return heard
+
+    async def _listen(self, untouched: Silence | None = None) -> Heard[Tick] | Quiet:
+        """Wait for the next tick, and note the lines before it.
+
+        Args:
+            untouched: a silence, to leave the vCPU alone after it.
+        """
+        if untouched:
+            heard = await self._watch.tick(self._limits.untouched_ns, since=untouched.until)
+        else:
             heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
+        self._asides.note(self._watch.others, ticked=bool(self._heard))
+        self._watch.others.clear()
         return heard
 
     def _may_be_stale(self, tick: Tick, stale: Sequence[Arrival]) -> bool:

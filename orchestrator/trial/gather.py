@@ -92,6 +92,12 @@ async def _guest_log(instance: Instance) -> str:
     return said[-LOG_BYTES:].encode("ascii", "backslashreplace").decode("ascii")
 
 
+def _nmis_to_rearm(instance: Instance) -> int:
+    """Return at which NMI without a tick the guest arms its timer again; 0 if at none."""
+    asked = [each for each in instance.config.program.questions if each.nmi]
+    return next((number for number, each in enumerate(asked, 1) if each.rearms), 0)
+
+
 class _Subject:
     """One vCPU under examination."""
 
@@ -106,6 +112,7 @@ class _Subject:
         self._looks: list[tuple[int, _Look]] = []
         self._since: Mark | None = None
         self._clock = instance.clock
+        self._nmis_to_rearm = _nmis_to_rearm(instance)
         self._watch = Watch(instance, limits, self.vcpu)
         self._limits = limits
 
@@ -145,13 +152,23 @@ class _Subject:
             self.evidence.unaided = not before
             self.evidence.ticked_ns = after.at_ns
             by = before[-1] if before else None
-            self.evidence.rescued = by is not None and by.rearms
-            self.evidence.cured_by = by.name if by is not None and not by.rearms else None
+            rearmed = by is not None and (by.rearms or self._rearmed)
+            self.evidence.rescued = rearmed
+            self.evidence.cured_by = by.name if by is not None and not rearmed else None
             return True
         if isinstance(after, Ended):
             self._whole.failure = after.why
             raise ProcessLookupError
         return False
+
+    @property
+    def _rearmed(self) -> bool:
+        """Whether the guest has taken so many NMIs that it has armed its timer again.
+
+        It counts those that nobody sent, too.
+        """
+        needed = self._nmis_to_rearm
+        return needed > 0 and any(each.number >= needed for each in self.evidence.testimonies)
 
 
 class _Examination:
@@ -261,4 +278,5 @@ class _Examination:
     async def _nmi(self) -> None:
         """Inject an NMI into every vCPU, unless all of them tick again."""
         if self._silent:
+            self._instance.nmis += 1
             await self._instance.monitor.execute("inject-nmi")

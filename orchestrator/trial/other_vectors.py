@@ -1,7 +1,7 @@
-"""Interrupts on other vectors than the tick's, by the guest's own counts.
+"""Interrupts on other vectors than the tick's, by the guest's own counts and by its lines.
 
 The guest counts them in its memory and does not print them, so its lines show nothing of
-them. No load should bring one, and no busy host does.
+them. Only of an NMI it prints a line. No load should bring one, and no busy host does.
 """
 
 from dataclasses import replace
@@ -79,7 +79,7 @@ def _result(said: dict[int, str]) -> TrialResult | None:
 async def explain(
     instance: Instance, save: Save, parts: list[VcpuResult], evidence: Evidence
 ) -> tuple[list[VcpuResult], list[Diagnosis]]:
-    """Read the memory of vCPUs whose ticks went on, and diagnose those with such interrupts.
+    """Read the memory of vCPUs whose ticks went on, and diagnose those with other interrupts.
 
     Their outcome is at least `extra`: a late tick of theirs is no noise of the host.
 
@@ -95,11 +95,12 @@ async def explain(
         state = await instance.known_state(part.vcpu)
         if state is not None and any(each.vcpu == part.vcpu for each in evidence.vcpus):
             evidence.of(part.vcpu).memory.append(state)
-        what = taken_since(save.vcpus[part.vcpu], state) if state is not None else ""
-        if not what:
+        taken = taken_since(save.vcpus[part.vcpu], state) if state is not None else ""
+        if not (taken or part.nmis):
             corrected.append(part)
             continue
-        why = part.why if what in part.why else "; ".join(filter(None, (part.why, what)))
+        fresh = "" if taken in part.why else taken  # NMIs are in it
+        why = "; ".join(filter(None, (part.why, fresh)))
         weaker = part.outcome.ticked or _graver(Outcome.EXTRA, part.outcome)
         outcome = Outcome.EXTRA if weaker else part.outcome
         corrected.append(replace(part, outcome=outcome, why=why, missing_periods=0))

@@ -86,6 +86,8 @@ class Instance:
         """The last tick that was heard of each vCPU, before or after a load."""
         self.heard_unloaded: dict[int, list[Tick]] = {}
         """The ticks that were heard of each vCPU before the first load."""
+        self.nmis = 0
+        """NMIs that losttick has sent to each vCPU. The guest's answers may come late."""
         self._waiting_mark_ns = 0
         self._qemu = qemu
 

@@ -27,7 +27,7 @@ OUTCOMES: Mapping[Outcome, str] = {
     ),
     Outcome.LOST: "ticks stopped, and did not come back by themselves",
     Outcome.RECOVERED: "ticks stopped for many periods, and came back by themselves",
-    Outcome.CRASHED: "the guest or QEMU crashed",
+    Outcome.CRASHED: "the guest or QEMU crashed, or the guest was reset",
     Outcome.UNKNOWN: "losttick could not tell, for instance because the host stalled",
 }
 
@@ -54,7 +54,7 @@ CAUSES: Mapping[Cause, str] = {
     Cause.IN_SERVICE: (
         "an interrupt stays in service although no handler runs, and holds the tick back"
     ),
-    Cause.GUEST_CRASHED: "the guest crashed",
+    Cause.GUEST_CRASHED: "the guest crashed, or was reset",
     Cause.QEMU_CRASHED: "QEMU ended itself, in its own words",
     Cause.VCPU_NOT_RUNNING: "QEMU does not run the vCPU",
     Cause.HALTED: "the vCPU of a guest that never halts is halted",

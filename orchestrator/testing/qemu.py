@@ -58,6 +58,8 @@ class FakeQemu:
         """False while the vCPUs are stopped."""
         self.state = "running"
         """The answer to `query-status` while the vCPUs run."""
+        self._begins = False
+        """True if the guest begins to run, and says so, as soon as it is continued."""
         self.frozen = False
         """True while the host gives the vCPUs no CPU time."""
         self.loads = 0
@@ -166,9 +168,20 @@ class FakeQemu:
         ]
         return max(1, min([step_ns, *due]))
 
+    def reset(self) -> None:
+        """Begin the guest anew, as a reset does of which QEMU says nothing."""
+        for vcpu in self.vcpus:
+            vcpu.reset(self.config)
+        self._begins = not self.running
+        self._boot()
+        self._move_soon()
+
     def cont(self) -> None:
         """Let the vCPUs run."""
         self.running = True
+        if self._begins:
+            self._begins = False
+            self._boot()
         for vcpu in self.vcpus:
             vcpu.says_kvmclock = True
         self._move_soon()

@@ -147,6 +147,14 @@ class FakeVcpu:
                     self.due_ns = fired + config.period_ns
         self.ran_ns = until
 
+    def reset(self, config: GuestConfig) -> None:
+        """Begin the guest's program anew. KVM's clocks go on."""
+        new = FakeVcpu(self.vcpu, due_ns=self.ran_ns + config.period_ns, tmict=config.period_ns)
+        for name in ("ran_ns", "waits_ns", "skipped_ns", "kvmclock_ahead_ns", "has_kvmclock"):
+            setattr(new, name, getattr(self, name))
+        new.last_tick_ns, new.tick_tsc, new.sleeps = self.ran_ns, self.tsc, self.sleeps
+        vars(self).update(vars(new))
+
     def next_ns(self) -> int | None:
         """Return when the timer fires or the hold ends, whichever comes first."""
         return min((at for at in (self.due_ns, self.held_until_ns) if at is not None), default=None)

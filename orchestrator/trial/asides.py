@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from orchestrator.findings.save import VcpuSave
-from orchestrator.guest.lines import Line, Testimony
+from orchestrator.guest.lines import Line, Ready, Testimony
 from orchestrator.trial.resume import Resumed
 from orchestrator.vm.instance import Instance
 
@@ -17,6 +17,10 @@ class Asides:
         self._resumed = resumed
         self.nmis = 0
         """NMIs that the guest has taken since the load although nobody sent one."""
+        self.begins = False
+        """Whether the guest said that it begins since its last tick, perhaps before the load."""
+        self.began_anew = False
+        """Whether the guest said so after the load, for certain."""
 
     def note(self, lines: Iterable[Line], *, ticked: bool) -> None:
         """Note lines in their order.
@@ -29,6 +33,13 @@ class Asides:
         for line in lines:
             if isinstance(line, Testimony) and self._is_new(line, ticked=ticked):
                 self.nmis += self._unasked(line)
+            elif isinstance(line, Ready):
+                self.begins = True
+                self.began_anew |= ticked or not self._resumed.by_itself
+
+    def note_tick(self) -> None:
+        """Note a tick with the number that was due: a guest that began before has been loaded."""
+        self.begins = False
 
     def _is_new(self, line: Testimony, *, ticked: bool) -> bool:
         """Return whether a testimony is from after the load.

@@ -64,7 +64,7 @@ async def examine(
             if each.outcome is Outcome.NOT_LOADED
         }
     for each in silent:
-        if evidence.of(each.vcpu).unaided and each.outcome is not Outcome.UNKNOWN:
+        if evidence.of(each.vcpu).unaided and each.outcome is Outcome.LOST:
             # It ticked before anybody looked: the silence was not proven.
             corrected[each.vcpu] = replace(each, outcome=Outcome.RECOVERED)
             continue

@@ -16,6 +16,7 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.numbering import Numbering
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.quiet_gaps import quiet_gaps, show_the_period
+from orchestrator.trial.reset import RESET, judge_reset
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.tsc_offset import moved_by_load
 from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
@@ -118,6 +119,9 @@ class Follower:
                 found = await judge.decide()
                 if not found.outcome.ticked:
                     return found
+            if quiet and self._asides.began_anew and quiet.outcome is not Outcome.CRASHED:
+                why = f"{RESET}: after the load it said that it begins, then: {quiet.why}"
+                return Judgement(Outcome.CRASHED, why, ticks_before=count)
             if quiet and quiet.outcome in NUMBERED:
                 return replace(quiet, ticks_before=count)
             if quiet:
@@ -158,11 +162,16 @@ class Follower:
             return Judgement(heard.outcome, heard.why)
         tick, after = Arrival(heard.line, heard.at_ns), self._last
         if not after < heard.line.sequence <= after + MOST_LINES_AHEAD:
+            said, vcpu = self._asides.begins, self._save.vcpu
+            reset = await judge_reset(self._instance, vcpu, tick, after, said=said)
+            if reset:
+                return reset
             if self._heard:
                 return await self._numbering.judge_later(self._heard[-1], tick)
             self._heard.append(tick)
             return await self._numbering.judge_first(tick)
         self._heard.append(tick)
+        self._asides.note_tick()
         return None
 
     @property

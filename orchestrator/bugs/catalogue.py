@@ -50,6 +50,7 @@ APICV_BUG = KnownBug(
         causes=frozenset({Cause.LOST_INTERRUPT}),
         timers=frozenset({TimerMode.ONE_SHOT}),
         first_tick_only=True,
+        no_surplus=True,
     ),
     effect="loses only the first tick of a one-shot timer after a load",
     needs=Needs("kvm_intel", "enable_apicv", "no posted interrupts"),

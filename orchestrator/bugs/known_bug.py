@@ -20,6 +20,8 @@ class Symptom:
     """True if no tick came between the load and the trouble."""
     loaded_before: bool = False
     """True if the guest had been through a load before it was saved."""
+    surplus_elsewhere: bool = False
+    """True if another vCPU had a tick too many or too early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Signature:
     """True if the bug brings interrupts on the tick's own vector only."""
     loaded_before_only: bool = False
     """True if the bug can only strike a guest that was loaded before it was saved."""
+    no_surplus: bool = False
+    """True if the bug brings no vCPU a tick too many, such as one that another vCPU lost."""
 
     def fits(self, symptom: Symptom) -> bool:
         """Return whether a trial showed this."""
@@ -45,6 +49,7 @@ class Signature:
             and not (self.own_vector_only and symptom.cause is Cause.WRONG_VECTOR)
             and (symptom.first_tick or not self.first_tick_only)
             and (symptom.loaded_before or not self.loaded_before_only)
+            and not (symptom.surplus_elsewhere and self.no_surplus)
         )
 
 

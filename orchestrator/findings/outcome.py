@@ -56,6 +56,9 @@ STOPPED = frozenset({Outcome.LOST, Outcome.RECOVERED, Outcome.CRASHED})
 #: Outcomes of a guest whose ticks went on, normally or not.
 CAME = frozenset(Outcome) - STOPPED - {Outcome.UNKNOWN}
 
+#: Outcomes of a guest that had a tick too many or too early.
+SURPLUS = frozenset({Outcome.EXTRA, Outcome.EARLY})
+
 #: Outcomes that a busy host brings about without a load, too.
 LATE = frozenset({Outcome.LATE, Outcome.MISSED})
 

@@ -9,7 +9,7 @@ from orchestrator.bugs.known_bug import Symptom
 from orchestrator.bugs.likeness import proven
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.lab import LabIdentity
-from orchestrator.findings.outcome import LATE, STOPPED, TICKED, Outcome
+from orchestrator.findings.outcome import LATE, STOPPED, SURPLUS, TICKED, Outcome
 from orchestrator.findings.period import PeriodTried
 from orchestrator.findings.save import Save
 from orchestrator.findings.series import DirectCounts
@@ -273,7 +273,8 @@ class CellState:
             self.causes[diagnosis.cause] += 1
         cause = diagnosis.cause if diagnosis else None
         first_tick = trial.ticks_after_load == 0
-        symptom = Symptom(self.cell.mode, outcome, cause, first_tick, self._save[2])
+        surplus = any(part.outcome in SURPLUS for part in trial.others)
+        symptom = Symptom(self.cell.mode, outcome, cause, first_tick, self._save[2], surplus)
         self.symptoms[symptom] += 1
         if diagnosis and diagnosis.trace and (proven(symptom) or cause is Cause.NOT_STARTED):
             self.traced[diagnosis.trace] += 1

@@ -2,7 +2,7 @@
 
 from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import ExposureState
-from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.outcome import SURPLUS, Outcome
 from orchestrator.verdict.case import Case, Finding
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.verdict.witness import testified
@@ -39,7 +39,9 @@ def why_not_the_bug(case: Case) -> str:
         return f"no load lost its timer, so this is not the {APICV_BUG.name}"
     causes = APICV_BUG.signature.causes
     if any(tally.causes[cause] for cause in causes):
-        return f"the {APICV_BUG.name} {APICV_BUG.effect}"
+        said = f"the {APICV_BUG.name} {APICV_BUG.effect}"
+        surplus = sum(tally.on_other_vcpus[each] for each in SURPLUS)
+        return f"{said} and brings none to another vCPU, which {surplus} had" if surplus else said
     return f"none was diagnosed as a {' or '.join(sorted(causes))}"
 
 

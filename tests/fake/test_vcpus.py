@@ -1,5 +1,6 @@
 """What only a script can do to one of several vCPUs, while the others tick on."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,47 @@ async def test_a_vcpu_that_stays_halted_is_lost_beside_others_that_tick(tmp_path
     assert {trial["vcpu"] for trial in trials} == {1}
     assert cell.counts.causes == {Cause.HALTED: 1}
     assert cell.verdict is Verdict.ANOMALOUS
+
+
+def give_to(vcpu: int, at: float) -> Breaks:
+    """Lose the tick to another vCPU, which takes it beside its own, so much later."""
+
+    def break_it(qemu: FakeQemu, one: FakeVcpu) -> None:
+        def take() -> None:
+            qemu.vcpus[vcpu].due_ns = qemu.vcpus[vcpu].ran_ns
+
+        one.due_ns = None
+        qemu.do_later(int(at * qemu.period_ns), take)
+
+    return break_it
+
+
+@pytest.mark.parametrize("at", [0.3, 0.7])
+@pytest.mark.parametrize(("one", "other"), [(1, 0), (0, 1), (2, 0)])
+async def test_a_tick_that_goes_to_another_vcpu_is_not_the_bug(
+    tmp_path: Path, one: int, other: int, at: float
+) -> None:
+    """The bug loses an interrupt. It does not misroute it."""
+    cell, trials = await campaign(tmp_path, {one: give_to(other, at)}, trials=6)
+    assert {(trial["outcome"], trial["vcpu"]) for trial in trials} == {("lost", one)}
+    assert cell.counts.causes == {Cause.LOST_INTERRUPT: 6}
+    assert {trial["vcpus"][other]["outcome"] for trial in trials} <= {"extra", "early"}
+    assert cell.counts.bug_losses == 0
+    assert cell.verdict is Verdict.ANOMALOUS
+    assert "brings none to another vCPU, which 6 had" in cell.why
+
+
+async def test_an_extra_tick_in_some_trials_leaves_the_losses_of_the_others(
+    tmp_path: Path,
+) -> None:
+    """Only the trials with such a tick are no losses by the bug."""
+
+    turns = itertools.cycle([lose, give_to(0, 0.3)])
+
+    def sometimes(qemu: FakeQemu, vcpu: FakeVcpu) -> None:
+        next(turns)(qemu, vcpu)
+
+    cell, trials = await campaign(tmp_path, {1: sometimes}, trials=8)
+    plain = [t for t in trials if Outcome(t["vcpus"][0]["outcome"]).ticked]
+    assert 0 < len(plain) < 8
+    assert cell.counts.bug_losses == len(plain)

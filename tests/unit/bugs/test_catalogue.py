@@ -55,6 +55,10 @@ def test_names_are_unique_and_all_fields_are_filled() -> None:
     [
         (Symptom("one-shot", Outcome.LOST, Cause.LOST_INTERRUPT), True),
         (Symptom("one-shot", Outcome.LOST, Cause.LOST_INTERRUPT, first_tick=False), False),
+        (
+            Symptom("one-shot", Outcome.LOST, Cause.LOST_INTERRUPT, surplus_elsewhere=True),
+            False,
+        ),
         (Symptom("periodic", Outcome.LOST, Cause.LOST_INTERRUPT), False),
         (Symptom("one-shot", Outcome.LOST, Cause.NOT_STARTED), False),
         (Symptom("one-shot", Outcome.LOST, Cause.WRONG_VECTOR), False),

@@ -46,6 +46,8 @@ class VcpuEvidence:
     """True if ticks went on after the guest re-armed its timer."""
     cured_by: str | None = None
     """The look after which ticks came back."""
+    cured_lapic: Lapic | None = None
+    """The LAPIC after they had come back, if nobody had read it before."""
     unaided: bool = False
     """True if the vCPU ticked again before anything was read."""
     ticked_ns: int | None = None

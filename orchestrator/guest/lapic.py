@@ -76,6 +76,21 @@ class Lapic:
         return self.timer == TimerMode.ONE_SHOT
 
 
+def redivided(saved: int, now: Lapic) -> str:
+    """Return how the clock of an armed timer is divided otherwise than in a save, in words.
+
+    Args:
+        saved: the divisor in the save; 0 if it is not known.
+        now: the LAPIC now.
+
+    Returns:
+        An empty text if the divisor is the same, or if the timer does not use it.
+    """
+    if not saved or now.armed_ns is None or now.divide == saved:
+        return ""
+    return f"the timer's clock is divided by {now.divide}, and was by {saved} in the save"
+
+
 def parse_lapic(text: str) -> Lapic:
     """Parse the output of `info lapic`.
 

@@ -106,8 +106,9 @@ class FakeMonitor:
         qemu = self._qemu
         if name == "human-monitor-command":
             vcpu = qemu.vcpus[int(arguments.get("cpu-index", 0))]
+            said = self._carry_out_hmp(text, vcpu)
             self._deliver_pending(text, [vcpu])
-            return self._carry_out_hmp(text, vcpu)
+            return said
         self._deliver_pending(text, qemu.vcpus)
         match name:
             case "query-cpus-fast":

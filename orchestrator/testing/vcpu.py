@@ -108,6 +108,8 @@ class FakeVcpu:
     """EFLAGS."""
     tmict: int = 0
     lvtt: int = 0x40
+    divide: int = 1
+    """Divisor of the timer's clock as `info lapic` shows it. `pace` is what it does."""
     mute: bool = False
     """True if its tick lines are not printed."""
     sleeps: bool = False
@@ -233,7 +235,7 @@ class FakeVcpu:
     def testify(self, config: GuestConfig) -> bytes:
         """Take an NMI; return the line in which the guest testifies to its LAPIC's state."""
         self.nmis += 1
-        tmcct = 0 if self.due_ns is None else max(0, self.due_ns - self.ran_ns)
+        tmcct = 0 if self.due_ns is None else max(0, self.due_ns - self.ran_ns) // self.divide
         irr = int(self.pending is not None)
         isr = ppr = tpr = deadline_high = deadline_low = 0
         line = render(
@@ -277,10 +279,11 @@ class FakeVcpu:
         lvtt = self.lvtt | (LVT_MASKED if held is SavedState.MASKED else 0)
         isr = "64" if held is SavedState.IN_SERVICE else "(none)"
         tpr = 0x50 if held is SavedState.TPR else 0
+        irr = "64" if self.held_back or self.pending else "(none)"
         return (
             f"LVTT\t 0x{lvtt:08x} active-hi edge one-shot Fixed (vec 64)\n"
-            f"Timer\t DCR=0xb (divide by 1) initial_count = {self.tmict} "
-            f"current_count = 5\nISR\t {isr}\nIRR\t {'64' if self.held_back else '(none)'}\n"
+            f"Timer\t DCR=0xb (divide by {self.divide}) initial_count = {self.tmict} "
+            f"current_count = 5\nISR\t {isr}\nIRR\t {irr}\n"
             f"\nAPR 0x00 TPR 0x{tpr:02x} DFR 0x0f LDR 0x00 PPR 0x00\n"
         )
 

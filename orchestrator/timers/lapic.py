@@ -5,7 +5,13 @@ from collections.abc import Collection, Mapping
 
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import Outcome
-from orchestrator.guest.lapic import LVT_DELIVERY_MODE, LVT_MASKED, LVT_TIMER_MODE, Lapic
+from orchestrator.guest.lapic import (
+    LVT_DELIVERY_MODE,
+    LVT_MASKED,
+    LVT_TIMER_MODE,
+    Lapic,
+    redivided,
+)
 from orchestrator.guest.lines import Testimony
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import GuestState
@@ -166,6 +172,10 @@ class LapicTimer:
                 f"the guest armed its timer (TMICT was {hearing.tmict} in the save), and now "
                 f"TMICT is {last.tmict}: {read}.",
             )
+        changed = redivided(hearing.divide, hearing.lapic) if hearing.lapic else ""
+        if changed:
+            said = f"{hearing.why}; `info lapic` shows another timer than the save's: {changed}"
+            return Cause.NOT_RESTORED, f"{said}: {read}."
         apart = hearing.periods_apart
         if self._running(first) or self._running(last):
             return self._explain_running(last, hearing, read)

@@ -1,7 +1,7 @@
 """Explains why no tick woke an idle vCPU, whose guest cannot testify."""
 
 from orchestrator.findings.cause import Cause
-from orchestrator.guest.lapic import LVT_TIMER_MODE
+from orchestrator.guest.lapic import LVT_TIMER_MODE, redivided
 from orchestrator.timers.timer import Sleep
 
 
@@ -28,6 +28,8 @@ def explain_sleep(sleep: Sleep, title: str, *, expires: bool) -> tuple[Cause, st
             Cause.NOT_RESTORED,
             f"{why}; the guest armed its timer (TMICT was {saved.tmict} in the save), and {shown}.",
         )
+    if changed := redivided(saved.divide, now):
+        return Cause.NOT_RESTORED, f"{why}; {changed}: {shown}."
     if now.isr:
         return Cause.IN_SERVICE, f"{why}; an interrupt is in service, and {shown}."
     if vector in now.irr:

@@ -31,6 +31,8 @@ class Hearing:
     """The guest's progress in one period."""
     rescued: bool
     """True if ticks came back after the guest re-armed its timer."""
+    divide: int = 0
+    """Divisor of the timer's clock in the save that was loaded; 0 if it is not known."""
     deadline: int = 0
     """The TSC deadline that the guest had written last in the save; 0 if it wrote none."""
     fired: bool = False

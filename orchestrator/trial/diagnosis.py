@@ -22,6 +22,7 @@ from orchestrator.guest.lapic import Lapic
 from orchestrator.guest.state import Stage
 from orchestrator.guest.wait import Wait
 from orchestrator.timers.timer import Hearing, Sleep
+from orchestrator.trial.cured import explain_cure
 from orchestrator.trial.other_vectors import taken_since
 from orchestrator.trial.trace import TraceFinding, read_trace
 from orchestrator.trial.watch import CRASHED_STATES
@@ -100,11 +101,7 @@ def _decide(
     if part.cured_by:
         if result.outcome is Outcome.UNKNOWN:
             return Cause.HARNESS_FAULT, f"{result.why}; later it ticked on: the host had stalled."
-        return (
-            Cause.PENDING,
-            f"{result.why}; ticks came back at {part.cured_by}, which only looked: an "
-            f"interrupt was pending and had not been delivered.{_seen_pending(part, config)}",
-        )
+        return explain_cure(result, part, save, config)
     if part.overwritten:
         return (
             Cause.GUEST_CRASHED,
@@ -187,6 +184,7 @@ def _decide(
         vector=config.program.vector,
         tmict=save.tmict,
         lvtt=save.lvtt,
+        divide=save.divide,
         progress_per_period=save.progress_per_period,
         rescued=bool(part.rescued),
         deadline=part.memory[-1].deadline if part.memory else save.deadline,
@@ -196,20 +194,6 @@ def _decide(
         interrupts_on=part.registers is not None and part.registers.interrupt_flag,
     )
     return config.timer.explain_silence(hearing)
-
-
-def _seen_pending(part: VcpuEvidence, config: InstanceConfig) -> str:
-    """Return what QEMU showed of the tick and its vCPU while the guest was silent."""
-    lapic, registers = part.lapic, part.registers
-    if lapic is None or config.program.vector not in lapic.irr:
-        return ""
-    said = f" `info lapic` shows the tick ({config.program.vector:#x}) in the IRR"
-    if registers is None:
-        return f"{said}."
-    return (
-        f"{said}, and `info registers` a vCPU with HLT={registers.halted:d}, "
-        f"interrupts {'on' if registers.interrupt_flag else 'off'}."
-    )
 
 
 def _explain_sleep(

@@ -256,7 +256,17 @@ class _Examination:
                 self._found.looks.append(taken)
         for each in self._silent:
             await each.look_ends()
+        silent = self._silent
         self._silent = [each for each in self._silent if not await each.ticks(answer_ns)]
+        for each in silent:
+            if each.evidence.cured_by and each.evidence.lapic is None:
+                await self._read_cured(each)
+
+    async def _read_cured(self, subject: _Subject) -> None:
+        """Read the LAPIC of a vCPU that ticks again, for the setting of its timer."""
+        evidence = subject.evidence
+        text = await self._instance.monitor.hmp("info lapic", vcpu=subject.vcpu)
+        evidence.lapic_text, evidence.cured_lapic = text, parse_lapic(text)
 
     async def _stats(self) -> object | None:
         """Return KVM's counters; None if QEMU is too old or runs without KVM."""

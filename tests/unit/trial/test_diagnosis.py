@@ -66,6 +66,17 @@ def diagnosis(
     return diagnose(result, evidence, Save("save1", 0.5, (save,)), CONFIG)
 
 
+SHOWN = Lapic(0x40, TMICT, frozenset(), frozenset())
+
+
+def cured(part: VcpuEvidence) -> Diagnosis:
+    """Return the diagnosis of a vCPU that ticked again at a look."""
+    evidence = Evidence(run_state="running", vcpus=(part,))
+    result = VcpuResult(Outcome.LOST, why="no tick in 200 ms of vCPU time")
+    save = Save("save1", 0.5, (replace(SAVED, divide=1),))
+    return diagnose(result, evidence, save, CONFIG)
+
+
 def test_a_guest_that_answers_no_nmi_has_interrupts_off_if_qemu_says_so() -> None:
     part = VcpuEvidence(0, advanced_ns=40_000_000, registers=Registers(0x7C34, 0x46, False))
     evidence = Evidence(run_state="running", vcpus=(part,))
@@ -126,8 +137,8 @@ def test_a_lost_interrupt() -> None:
          " `info lapic` shows the tick (0x40) in the IRR, and `info registers` a vCPU with HLT=0, "
          "interrupts off."),
         ({0x40}, None, " `info lapic` shows the tick (0x40) in the IRR."),
-        ({0x41}, Registers(0x1F2, 0x246, True), ""),
-        (None, None, ""),
+        ({0x41}, Registers(0x1F2, 0x246, True), "`info lapic` did not show the tick"),
+        (None, None, "nobody had read the IRR to see the tick"),
     ],
 )  # fmt: skip
 def test_a_tick_that_a_look_brought_back(
@@ -135,12 +146,42 @@ def test_a_tick_that_a_look_brought_back(
 ) -> None:
     """What QEMU showed before it says whether KVM kept the tick from a vCPU that could take it."""
     lapic = None if irr is None else Lapic(0x40, TMICT, frozenset(irr), frozenset())
-    part = VcpuEvidence(0, lapic=lapic, registers=registers, cured_by="NMI 1")
-    evidence = Evidence(run_state="running", vcpus=(part,))
-    result = VcpuResult(Outcome.LOST, why="no tick in 200 ms of vCPU time")
-    found = diagnose(result, evidence, Save("save1", 0.5, (SAVED,)), CONFIG)
+    found = cured(VcpuEvidence(0, lapic=lapic, registers=registers, cured_by="NMI 1"))
+    if irr != {0x40}:
+        assert found.cause is Cause.UNEXPLAINED
+        assert words in found.sentence
+        return
     assert found.cause is Cause.PENDING
     assert found.sentence.endswith(f"was pending and had not been delivered.{words}")
+
+
+def test_a_tick_that_only_the_guest_saw_pending() -> None:
+    said = replace(EXPIRED, irr=1)
+    part = VcpuEvidence(0, testimonies=[said], lapic=SHOWN, cured_by="NMI 1")
+    found = cured(part)
+    assert found.cause is Cause.PENDING
+    assert found.sentence.endswith("The guest itself read the tick (0x40) in the IRR.")
+
+
+@pytest.mark.parametrize("read", ["lapic", "cured_lapic"])
+def test_a_tick_of_a_timer_with_another_divisor(read: str) -> None:
+    shown: dict[str, Any] = {read: replace(SHOWN, divide=16)}
+    found = cured(VcpuEvidence(0, cured_by="query-stats", **shown))
+    assert found.cause is Cause.NOT_RESTORED
+    assert "divided by 16, and was by 1 in the save" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("saved", "shown", "cause"),
+    [
+        (1, SHOWN, Cause.LOST_INTERRUPT),
+        (1, replace(SHOWN, divide=32), Cause.NOT_RESTORED),
+        (0, replace(SHOWN, divide=32), Cause.LOST_INTERRUPT),  # an old save does not say it
+        (1, replace(SHOWN, divide=32, lvtt=0x40040), Cause.LOST_INTERRUPT),  # a deadline
+    ],
+)
+def test_the_divisor_of_a_silent_timer(saved: int, shown: Lapic, cause: Cause) -> None:
+    assert diagnosis(save=replace(SAVED, divide=saved), lapic=shown).cause is cause
 
 
 @pytest.mark.parametrize(

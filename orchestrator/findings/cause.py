@@ -20,6 +20,8 @@ class Cause(enum.StrEnum):
     LOST_STIMER = "lost Hyper-V timer interrupt"
     """Hyper-V's synthetic timer is over, and nothing is pending or in the way."""
     PENDING = "pending but undelivered"
+    CAME_BACK = "back at a look"
+    """Ticks came back while the guest was looked at, and nobody had seen one pending."""
     NOT_STARTED = "timer not started"
     """The timer was restored, and the kernel never started it: nothing was ever posted."""
     WRONG_VECTOR = "wrong vector"

@@ -45,6 +45,7 @@ CAUSES: Mapping[Cause, str] = {
     ),
     Cause.LOST_STIMER: "the Hyper-V timer is over, nothing is pending, and no tick came",
     Cause.PENDING: "the tick waits in the LAPIC, nothing holds it back, and it is not delivered",
+    Cause.CAME_BACK: "ticks came back while the guest was looked at: by the look, or late",
     Cause.NOT_STARTED: "the timer was restored, but the kernel never started it",
     Cause.WRONG_VECTOR: "an interrupt came, or waits, on another vector than the tick's",
     Cause.NOT_REARMED: "the guest took its last tick and armed no other",

@@ -47,7 +47,7 @@ class Periodic(LapicTimer):
         """Return whether periods are missing: swallowed ticks do not silence this timer for good.
 
         In a long window the guest counts as silent, and even as lost, before its ticks go on. A
-        guest whose ticks come back while it is looked at seems to have had an interrupt pending.
+        guest whose ticks come back while it is looked at may seem to have had one pending.
         """
-        came_back = outcome is Outcome.LOST and cause is Cause.PENDING
+        came_back = outcome is Outcome.LOST and cause in (Cause.CAME_BACK, Cause.PENDING)
         return outcome in (Outcome.MISSED, Outcome.RECOVERED) or came_back

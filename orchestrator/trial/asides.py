@@ -22,17 +22,19 @@ class Asides:
         self.began_anew = False
         """Whether the guest said so after the load, for certain."""
 
-    def note(self, lines: Iterable[Line], *, ticked: bool) -> None:
+    def note(self, lines: Iterable[Line], last: int, *, ticked: bool) -> None:
         """Note lines in their order.
 
         Args:
             lines: what the vCPU said.
+            last: the number of the tick before them.
             ticked: whether a tick was heard before them. After a load into a running guest,
                 earlier lines may be from before the load.
         """
         for line in lines:
             if isinstance(line, Testimony) and self._is_new(line, ticked=ticked):
-                self.nmis += self._unasked(line)
+                # A line that counts other ticks is no answer of this guest's.
+                self.nmis += line.ticks in (last, last + 1) and self._unasked(line)
             elif isinstance(line, Ready):
                 self.begins = True
                 self.began_anew |= ticked or not self._resumed.by_itself

@@ -36,7 +36,7 @@ def explain_cure(
         )
     read = "`info lapic` did not show" if part.lapic else "nobody had read the IRR to see"
     return (
-        Cause.UNEXPLAINED,
+        Cause.CAME_BACK,
         f"{why}, and {read} the tick ({config.program.vector:#x}) pending: the look may have "
         "brought it, or the timer was late.",
     )

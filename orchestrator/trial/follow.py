@@ -16,7 +16,7 @@ from orchestrator.trial.limits import Limits
 from orchestrator.trial.numbering import Numbering
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.quiet_gaps import quiet_gaps, show_the_period
-from orchestrator.trial.reset import RESET, judge_reset
+from orchestrator.trial.reset import RESET, counts_anew, judge_reset
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.tsc_offset import moved_by_load
 from orchestrator.trial.watch import Heard, Quiet, Silence, Watch
@@ -119,7 +119,7 @@ class Follower:
                 found = await judge.decide()
                 if not found.outcome.ticked:
                     return found
-            if quiet and self._asides.began_anew and quiet.outcome is not Outcome.CRASHED:
+            if quiet and quiet.outcome is not Outcome.CRASHED and await self._begins_anew():
                 why = f"{RESET}: after the load it said that it begins, then: {quiet.why}"
                 return Judgement(Outcome.CRASHED, why, ticks_before=count)
             if quiet and quiet.outcome in NUMBERED:
@@ -138,6 +138,11 @@ class Follower:
             found = await self._numbering.judge_first(self._heard[0])
             return replace(found, ticks_before=len(self._heard))
         return await judge.decide()
+
+    async def _begins_anew(self) -> bool:
+        """Return whether the vCPU said so after the load, and its memory counts anew."""
+        said, vcpu = self._asides.began_anew, self._save.vcpu
+        return said and await counts_anew(self._instance, vcpu, 1, self._last)
 
     @property
     def _loaded(self) -> bool:
@@ -206,7 +211,7 @@ class Follower:
             heard = await self._watch.tick(self._limits.untouched_ns, since=untouched.until)
         else:
             heard = await self._watch.tick(self._limits.silence_ns, confirm=True)
-        self._asides.note(self._watch.others, ticked=bool(self._heard))
+        self._asides.note(self._watch.others, self._last, ticked=bool(self._heard))
         self._watch.others.clear()
         return heard
 

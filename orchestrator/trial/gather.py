@@ -201,12 +201,13 @@ class _Examination:
         async with self._look("pmemsave"):
             await self._read_memory()
         await self._read_memory()
-        async with self._look("query-stats"):
-            self._found.stats = await self._stats()
+        # The first look for which the vCPU leaves guest mode, which may bring a pending tick.
         async with self._look("info lapic"):
             for each in self._silent:
                 text = await instance.monitor.hmp("info lapic", vcpu=each.vcpu)
                 each.evidence.lapic_text, each.evidence.lapic = text, parse_lapic(text)
+        async with self._look("query-stats"):
+            self._found.stats = await self._stats()
         async with self._look("info registers"):
             for each in self._silent:
                 text = await instance.monitor.hmp("info registers", vcpu=each.vcpu)

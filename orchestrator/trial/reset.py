@@ -14,8 +14,7 @@ async def judge_reset(
 ) -> Judgement | None:
     """Return `crashed` if a tick shows that the guest was reset; None if it does not.
 
-    The first vCPU says that it begins, on its own console. Of the others, and where that line
-    was torn, the guest's memory must confirm that its numbers began anew.
+    The guest's memory must confirm that its numbers began anew.
 
     Args:
         instance: has loaded the save, and runs.
@@ -25,23 +24,17 @@ async def judge_reset(
         said: whether the vCPU said that it begins since the tick before.
     """
     number = heard.tick.sequence
-    if number > last:
+    since = (instance.clock.now_ns() - heard.at_ns) // instance.config.guest.period_ns
+    # A guest that was saved at its first tick counts no fewer: only its line tells.
+    before = last + 1 if said else last
+    if number > last or not await counts_anew(instance, vcpu, number + since + 1, before):
         return None
     why = f"{RESET}: tick {number} came after tick {last}"
-    if said:
-        why += ", and the guest had said that it begins"
-    elif number == 1 and await _counts_anew(instance, vcpu, heard, last):
-        why += ", and its memory counts from 1 as well"
-    else:
-        return None
-    return Judgement(Outcome.CRASHED, why)
+    also = "it had said that it begins" if said else f"its memory counts from {number} as well"
+    return Judgement(Outcome.CRASHED, f"{why}, and {also}")
 
 
-async def _counts_anew(instance: Instance, vcpu: int, heard: Arrival, last: int) -> bool:
-    """Return whether a guest that says 1 once more counts less than if it had only gone on.
-
-    It may have ticked on since that line.
-    """
+async def counts_anew(instance: Instance, vcpu: int, most: int, before: int) -> bool:
+    """Return whether a vCPU's memory counts up to `most` ticks, and fewer than before."""
     state = await instance.known_state(vcpu)
-    since = (instance.clock.now_ns() - heard.at_ns) // instance.config.guest.period_ns
-    return state is not None and 1 <= state.ticks < max(last, 2) + since
+    return state is not None and state.ticks <= most and state.ticks < before

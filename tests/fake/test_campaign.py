@@ -99,9 +99,9 @@ def pending_until(look: str) -> Behaviour:
 @pytest.mark.parametrize(
     ("look", "cause"),
     [
-        ("pmemsave", Cause.UNEXPLAINED),  # nobody has read the IRR by then
-        ("query-stats", Cause.UNEXPLAINED),
+        ("pmemsave", Cause.CAME_BACK),  # nobody has read the IRR by then
         ("info lapic", Cause.PENDING),
+        ("query-stats", Cause.PENDING),
         ("info registers", Cause.PENDING),
         ("inject-nmi", Cause.PENDING),
     ],

@@ -32,7 +32,7 @@ PLAN = build_plan(
 )
 
 #: What QEMU is asked while a silent guest is watched and examined, in this order.
-LOOKS = ["query-status", "pmemsave", "query-stats", "info lapic", "info registers", "inject-nmi"]
+LOOKS = ["query-status", "pmemsave", "info lapic", "query-stats", "info registers", "inject-nmi"]
 
 
 def silent(qemu: FakeQemu, vcpu: FakeVcpu) -> None:

@@ -34,7 +34,7 @@ async def test_a_loss(tmp_path: Path) -> None:
     assert trial.outcome is Outcome.LOST
     whole, (part,) = seen.evidence, seen.evidence.vcpus
     assert [look.name for look in whole.looks] == [
-        "query-status", "pmemsave", "query-stats", "info lapic", "info registers",
+        "query-status", "pmemsave", "info lapic", "query-stats", "info registers",
         "NMI 1", "NMI 2", "NMI 3, which re-arms",
     ]  # fmt: skip
     assert [look.rearms for look in whole.looks] == [False] * 7 + [True]

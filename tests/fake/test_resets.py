@@ -72,23 +72,29 @@ async def test_a_reset_after_few_loads(tmp_path: Path) -> None:
 async def test_the_guest_s_memory_tells_where_no_line_does(
     tmp_path: Path, periods: float, vcpus: int
 ) -> None:
-    """Only the first vCPU says that it begins. Here only the last one begins anew."""
+    """Only the first vCPU says that it begins. Here only the last one begins anew.
+
+    That of a guest which was saved at its first tick cannot tell, nor that of one which has counted
+    past its number in the save.
+    """
 
     def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         def reset() -> None:
             vcpu.ticks, vcpu.arms = 0, 1
 
         immediate(qemu, vcpu, number)
-        if vcpu.vcpu == vcpus - 1:
+        if vcpu.vcpu == vcpus - 1 and vcpu.ticks > 1:
             if periods:
                 qemu.do_later(int(periods * qemu.period_ns), reset)
             else:
                 reset()
 
-    result, _ = await campaign(tmp_path, only_ordinary(on_load), trials=2, vcpus=vcpus)
+    script = only_ordinary(on_load)
+    result, _ = await campaign(tmp_path, script, trials=4, vcpus=vcpus, loads_per_save=1)
     (cell,) = result.cells
-    assert cell.counts.outcomes == {Outcome.CRASHED: 2}, cell.why
-    assert cell.counts.causes == {Cause.GUEST_CRASHED: 2}
+    assert cell.counts.outcomes[Outcome.CRASHED], cell.why
+    assert cell.counts.causes[Cause.GUEST_CRASHED]
+    assert cell.verdict is Verdict.ANOMALOUS
     assert "its memory counts from 1 as well" in why_of(result.journal)
 
 

@@ -42,7 +42,7 @@ def nmis(
     program = SimpleNamespace(questions=questions)
     instance: Any = SimpleNamespace(config=SimpleNamespace(program=program), nmis=sent)
     asides = Asides(instance, SAVED, resumed)
-    asides.note([said], ticked=ticked)
+    asides.note([said], SAVED.ticks + 2 * ticked, ticked=ticked)
     return asides.nmis
 
 
@@ -69,3 +69,8 @@ def test_a_kernel_has_nmis_of_its_own() -> None:
 @pytest.mark.parametrize("questions", [(), (Question("word", nmi=False),)])
 def test_a_guest_may_testify_without_an_nmi(questions: tuple[Question, ...]) -> None:
     assert nmis(SAID, questions=questions) == 0
+
+
+@pytest.mark.parametrize("ticks", [0, 6, 9])
+def test_a_line_that_counts_other_ticks_than_the_guest_accuses_nobody(ticks: int) -> None:
+    assert nmis(replace(SAID, ticks=ticks)) == 0

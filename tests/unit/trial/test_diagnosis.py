@@ -148,7 +148,7 @@ def test_a_tick_that_a_look_brought_back(
     lapic = None if irr is None else Lapic(0x40, TMICT, frozenset(irr), frozenset())
     found = cured(VcpuEvidence(0, lapic=lapic, registers=registers, cured_by="NMI 1"))
     if irr != {0x40}:
-        assert found.cause is Cause.UNEXPLAINED
+        assert found.cause is Cause.CAME_BACK
         assert words in found.sentence
         return
     assert found.cause is Cause.PENDING

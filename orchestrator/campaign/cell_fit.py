@@ -42,7 +42,8 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
             f"irqchip {cell.irqchip} is a choice of KVM: under TCG every LAPIC is QEMU's own",
             Lack.IRQCHIP,
         )
-    if cell.irqchip is IrqChip.OFF and config.timer.kvms_alone:
+    if cell.irqchip is IrqChip.OFF and config.timer.fires_by_tsc:
+        # hw/intc/apic.c counts TMICT down, and knows no deadline.
         raise UnfitCellError(
             f"mode {cell.mode}: with irqchip off the LAPIC is QEMU's own, which has no such timer",
             Lack.MODE,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.guest.timer_mode import TimerMode
-from orchestrator.testing.vcpu import FakeVcpu
+from orchestrator.testing.vcpu import TSC_PER_NS, FakeVcpu
 
 if TYPE_CHECKING:
     from orchestrator.testing.qemu import FakeQemu
@@ -30,9 +30,14 @@ None means that the command is carried out as usual.
 
 
 def immediate(qemu: "FakeQemu", vcpu: FakeVcpu, number: int) -> None:
-    """Fire the restored timer at once. A periodic timer begins a period instead, as in KVM."""
-    periodic = qemu.config.mode == TimerMode.PERIODIC
-    vcpu.due_ns = vcpu.ran_ns + (qemu.period_ns if periodic else 0)
+    """Fire the restored timer at once.
+
+    A periodic timer begins a period instead, as in KVM, and a TSC deadline comes by the TSC.
+    """
+    left_ns = qemu.period_ns if qemu.config.mode == TimerMode.PERIODIC else 0
+    if vcpu.deadline:
+        left_ns = max(0, vcpu.deadline - vcpu.tsc) // TSC_PER_NS
+    vcpu.due_ns = vcpu.ran_ns + left_ns
 
 
 def full_period(qemu: "FakeQemu", vcpu: FakeVcpu, number: int) -> None:

@@ -83,6 +83,8 @@ class FakeVcpu:
     """Periods for which the vCPU waits for a CPU after each tick."""
     ticks_left: int | None = None
     """Ticks that are left until the timer starts no more; None if it always starts."""
+    deadline: int = 0
+    """The TSC deadline that the guest wrote last; 0 outside TSC-deadline mode."""
     stretch_next_ns: int = 0
     """Added to the next period that the guest arms, once."""
     nmis: int = 0
@@ -205,6 +207,8 @@ class FakeVcpu:
         self.last_tick_ns, self.tick_tsc = self.ran_ns, self.tsc
         self.tick_kvmclock_ns = self.kvmclock_ns if self.has_kvmclock else 0
         self.due_ns = self.ran_ns + int(self.pace * config.period_ns) + self.stretch_next_ns
+        if config.mode == TimerMode.TSC_DEADLINE:
+            self.deadline = self.tsc + TSC_PER_NS * config.period_ns
         self.waits_ns += int(self.starved * config.period_ns)
         if self.ticks_left is not None:
             self.ticks_left -= 1
@@ -263,6 +267,7 @@ class FakeVcpu:
         last_turn = self.tick_tsc if self.sleeps else last_turn
         words[22], words[23] = last_turn // TURN_UNIT, stolen // TURN_UNIT
         words[31], words[32] = self.tick_kvmclock_ns & 0xFFFFFFFF, self.tick_kvmclock_ns >> 32
+        words[20], words[21] = self.deadline & 0xFFFFFFFF, self.deadline >> 32
         words[14] = TSC_PER_NS * config.period_ns
         words[16] = max(0, left_ns) // SPIN_NS
         words[12], words[13] = self.swallowed, self.strays

@@ -16,7 +16,7 @@ class ArmedTimer:
     saved_after = 0.0
     catches_up = False
     stops_with_vm = False
-    kvms_alone = False
+    fires_by_tsc = False
     always_qemus = False
     behind_pic = False
     reloads = False

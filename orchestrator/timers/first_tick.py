@@ -42,6 +42,9 @@ class ResumeTiming:
     until_tick: float = math.inf
     """Time from the command to load to the first tick, at most. A period that began in the
     load cannot end before."""
+    until_deadline: tuple[float, float] | None = None
+    """Time from when the guest resumed until its TSC reached the deadline that it had written, at
+    least and at most; None if nothing tells."""
 
 
 AT_ONCE = ResumeTiming()

@@ -52,7 +52,7 @@ class LapicTimer:
     #: KVM delivers one tick for all that fell into a wait of the vCPU.
     catches_up = False
     stops_with_vm = False
-    kvms_alone = False
+    fires_by_tsc = False
 
     #: A CPU that offers TSC-deadline makes an operating system use it, which hides the bug.
     cpu_features = "-tsc-deadline"

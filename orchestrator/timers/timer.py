@@ -137,8 +137,8 @@ class Timer(Protocol):
         ...
 
     @property
-    def kvms_alone(self) -> bool:
-        """Whether KVM's LAPIC has the timer, and QEMU's own one has not."""
+    def fires_by_tsc(self) -> bool:
+        """Whether the timer fires when the TSC reaches the deadline that the guest wrote."""
         ...
 
     @property

@@ -21,8 +21,7 @@ class TscDeadline(LapicTimer):
 
     cpu_features = "+tsc-deadline"
 
-    #: hw/intc/apic.c counts TMICT down, and knows no deadline.
-    kvms_alone = True
+    fires_by_tsc = True
 
     def armed(self, state: GuestState, lapic: Lapic) -> bool:
         """Return whether the guest armed the timer; this mode leaves TMICT at 0."""
@@ -34,8 +33,13 @@ class TscDeadline(LapicTimer):
         """Return the times of the LAPIC timer's classes.
 
         A load restores the deadline, so that it starts no whole period. The TSC may go on while
-        the guest is stopped, and then less than the rest of the period is left.
+        the guest is stopped, and then less than the rest of the period is left. Where the TSC
+        tells how much was left at the resume, the tick is due then.
         """
+        if resumed.until_deadline is not None:
+            low, high = resumed.until_deadline
+            at_once = {Outcome.IMMEDIATE: (0.0, 0.0)}
+            return at_once | ({Outcome.REMAINING: (low, high)} if high else {})
         due = dict(super()._plainly_due(phase, resumed))
         if not resumed.lapic_stood:
             del due[Outcome.FULL_PERIOD]

@@ -30,6 +30,7 @@ from orchestrator.timers.gap import (
     missing,
 )
 from orchestrator.trial.clock_judge import ClockJudge
+from orchestrator.trial.deadline import EARLY, past_deadline, until_deadline
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
@@ -160,7 +161,8 @@ class Judge:
             self._span = Span(spun, max(spun, wall_periods))
         span = self._span
         self.first = FirstTick(span.low, wall_periods, wall * self._period_ns / 1e6)
-        timing = self._timing(first, wall)
+        past = None if self._due else past_deadline(self._instance, save, first.tick, self._pace)
+        timing = replace(self._timing(first, wall), until_deadline=until_deadline(past, span))
         due = self._due or self._timer.due(save.phase, timing, save.hold_left)
         outcome, late = classify(span, due, timing), past_due(span, due)
         self._past_a_class = past_a_class(span, due)
@@ -176,6 +178,8 @@ class Judge:
             outcome = Outcome.INDISTINCT
         # A hold ends when the vCPU has run for so long, however long the load took.
         if self._due is None and span.high < save.hold_left - TOLERANCE:
+            outcome = Outcome.EARLY
+        if past is not None and past < -EARLY:
             outcome = Outcome.EARLY
         self._note(late, span.high - span.low)
         if outcome.ticked:

@@ -150,6 +150,23 @@ def _fits(span: Span, low: float, high: float) -> bool:
     return span.low <= high + TOLERANCE and low - TOLERANCE <= span.high
 
 
+def in_words(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> str:
+    """Return when a first tick came, and when it was due."""
+    classes = ", ".join(f"{kind} {low:.2f} to {high:.2f}" for kind, (low, high) in due.items())
+    return (
+        f"the first tick came {span.low:.2f} to {span.high:.2f} periods after the guest "
+        f"resumed (it ran for the first number of them); due were: {classes}"
+    )
+
+
+def follows_a_class(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> bool:
+    """Return whether a class of first tick was due before a first tick came.
+
+    A tick that waited belongs to that class. No wait makes a tick come before the first class.
+    """
+    return any(high < span.low for _, high in due.values())
+
+
 def past_a_class(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> float:
     """Return the running time by which a first tick came after the last class before it was due.
 

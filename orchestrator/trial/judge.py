@@ -15,6 +15,7 @@ from orchestrator.timers.first_tick import (
     ResumeTiming,
     Span,
     classify,
+    in_words,
     late_in_class,
     missing_at_first,
     past_a_class,
@@ -31,10 +32,11 @@ from orchestrator.timers.gap import (
 )
 from orchestrator.trial.clock_judge import ClockJudge
 from orchestrator.trial.deadline import EARLY, past_deadline, until_deadline
+from orchestrator.trial.early import early_or_late, sooner
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.qemu_waits import after_a_wait, held_up, needed_delay
+from orchestrator.trial.qemu_waits import after_a_wait, held_up, needed_delay, vcpu_waited
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.wrong_rate import wrong_rate
 from orchestrator.vm.config import Accel
@@ -95,6 +97,7 @@ class Judge:
         self._span = Span(0.0, 0.0)
         self._past_a_class = 0.0
         self._first_late = 0.0
+        self._between_classes = False
         self._silent = False
         self._too_soon: list[float] = []
         self._gaps: list[Gap] = []
@@ -135,6 +138,9 @@ class Judge:
         rate = await self._wrong_rate()
         if rate:
             self._found.append(rate)
+        behind_ns = self._past_a_class * self._period_ns
+        if self._between_classes and await vcpu_waited(self._instance, behind_ns):
+            self._found[0] = Judgement(Outcome.INDISTINCT)
         bad = [each for each in self._found if not each.outcome.ticked]
         if not bad:
             return replace(self._found[0], ticks_before=len(self._heard))
@@ -169,28 +175,23 @@ class Judge:
         self._first_late = late_in_class(span, due) + self._at_once
         if outcome is Outcome.LATE and late <= self._slack:
             outcome = Outcome.INDISTINCT
-        # A vCPU that sleeps may have waited for a CPU. One that waited when it was stopped has
-        # a later phase than its own TSC says, and QEMU's LAPIC keeps what was left of that.
-        at_stop = save.since_turn_ns / self._period_ns
-        waited = max(self._pace.longest_wait_periods, at_stop) if timing.lapic_stood else 0.0
-        later = Span(span.low, span.high + waited)
-        if outcome is Outcome.EARLY and (self._sleeps or classify(later, due, timing).ticked):
-            outcome = Outcome.INDISTINCT
+        if outcome is Outcome.EARLY:
+            later = wall if self._sleeps else span.high
+            if self._sleeps and self._instance.config.program.kernel_tick_ns:
+                later = math.inf  # it ticks by its kernel's clock, which may go on over a load
+            later += sooner(self._pace, save, timing, self._period_ns)
+            outcome = early_or_late(span, due, timing, later=later, waits_unseen=self._sleeps)
         # A hold ends when the vCPU has run for so long, however long the load took.
         if self._due is None and span.high < save.hold_left - TOLERANCE:
             outcome = Outcome.EARLY
         if past is not None and past < -EARLY:
             outcome = Outcome.EARLY
+        self._between_classes = outcome is Outcome.LATE and late <= 0
         self._note(late, span.high - span.low)
         if outcome.ticked:
             return Judgement(outcome)
-        classes = ", ".join(f"{kind} {low:.2f} to {high:.2f}" for kind, (low, high) in due.items())
-        return self._judgement(
-            outcome,
-            f"the first tick came {span.low:.2f} to {span.high:.2f} periods after the guest "
-            f"resumed (it ran for the first number of them); due were: {classes}",
-            span.low, missing_at_first(span, due) if outcome is Outcome.MISSED else 0,
-        )  # fmt: skip
+        missed = missing_at_first(span, due) if outcome is Outcome.MISSED else 0
+        return self._judgement(outcome, in_words(span, due), span.low, missed)
 
     def _span_by_tsc(self, first: Arrival, wall: float) -> Span:
         """Return when the first tick came, from the turns of the guest's wait loop.

@@ -40,7 +40,7 @@ async def slowed(instance: Instance, gaps: Sequence[Gap], period_ns: int) -> boo
         period_ns: the timer's period.
     """
     late = sum(gap.periods - gap.ticks * gap.usual for gap in gaps)
-    return await _waited(instance, late * period_ns)
+    return await vcpu_waited(instance, late * period_ns)
 
 
 async def after_a_wait(instance: Instance, too_soon: Sequence[float], period_ns: int) -> str:
@@ -55,7 +55,7 @@ async def after_a_wait(instance: Instance, too_soon: Sequence[float], period_ns:
         period_ns: the timer's period.
     """
     total_ns = sum(too_soon) * period_ns
-    if not instance.config.timer.reloads or not await _waited(instance, total_ns):
+    if not instance.config.timer.reloads or not await vcpu_waited(instance, total_ns):
         return ""
     return (
         f"a tick came {max(too_soon, default=0.0):.2f} periods too soon after the one before, for "
@@ -63,7 +63,7 @@ async def after_a_wait(instance: Instance, too_soon: Sequence[float], period_ns:
     )
 
 
-async def _waited(instance: Instance, late_ns: float) -> bool:
+async def vcpu_waited(instance: Instance, late_ns: float) -> bool:
     """Return whether waits of QEMU's threads explain how late the ticks of a sleeping vCPU were.
 
     The threads of all vCPUs count, and QEMU's other threads.

@@ -1,5 +1,6 @@
 """First ticks in TSC-deadline mode: the guest's TSC tells when each was due."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +92,17 @@ async def test_a_tick_before_its_deadline_is_early(
     """The load restores the TSC. At the save the deadline was about half a period away."""
     seen, verdict = await outcomes(tmp_path, first_after(periods), module, wait=wait)
     assert (seen, verdict) == ({Outcome.EARLY}, Verdict.ANOMALOUS)
+
+
+async def test_no_wait_makes_a_tick_come_before_its_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
+        return qemu.clock.now_ns()
+
+    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    seen, _ = await outcomes(tmp_path, first_after(0.25), wait="halt")
+    assert seen == {Outcome.EARLY}
 
 
 @pytest.mark.parametrize("wait", ["busy", "halt"])

@@ -297,3 +297,13 @@ async def test_a_kernel_skips_the_interrupts_that_a_wait_delayed(
     late = replace(tick(9, 36), **waited, since_last=waited["since_longest"])
     judged.hear(Arrival(late, 36 * MS))
     assert (await judged.decide()).outcome is outcome
+
+
+@pytest.mark.parametrize(("guest", "outcome"), [("tick", Outcome.EARLY), ("linux", None)])
+async def test_a_kernel_that_sleeps_ticks_by_a_clock_that_may_go_on_over_a_load(
+    guest: str, outcome: Outcome | None
+) -> None:
+    found = judge("periodic", ResumeTiming(), 0, wait=Wait.HALT, program=GUESTS[guest])
+    found.hear(Arrival(tick(8, 2), 2 * MS))
+    decided = await found.decide()
+    assert decided.outcome is outcome if outcome else decided.outcome.ticked, decided.why

@@ -92,6 +92,12 @@ class FakeQemu:
         return self.config.period_ns
 
     @property
+    def lapic_is_qemus(self) -> bool:
+        """True if QEMU, and not KVM, has the LAPIC."""
+        machine = self.argument("-machine")
+        return "accel=tcg" in machine or "kernel-irqchip=off" in machine
+
+    @property
     def ended(self) -> bool:
         """True once QEMU has ended."""
         return self._exit.done()

@@ -32,8 +32,11 @@ None means that the command is carried out as usual.
 def immediate(qemu: "FakeQemu", vcpu: FakeVcpu, number: int) -> None:
     """Fire the restored timer at once.
 
-    A periodic timer begins a period instead, as in KVM, and a TSC deadline comes by the TSC.
+    A periodic timer begins a period instead, as in KVM, and a TSC deadline comes by the TSC. QEMU's
+    own LAPIC goes on with what is left of the period.
     """
+    if qemu.lapic_is_qemus and vcpu.due_ns is not None:
+        return
     left_ns = qemu.period_ns if qemu.config.mode == TimerMode.PERIODIC else 0
     if vcpu.deadline:
         left_ns = max(0, vcpu.deadline - vcpu.tsc) // TSC_PER_NS

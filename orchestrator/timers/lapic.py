@@ -125,7 +125,12 @@ class LapicTimer:
     def _plainly_due(
         self, phase: float, resumed: ResumeTiming
     ) -> Mapping[Outcome, tuple[float, float]]:
-        """Return when the first tick is due if the timer is plainly armed in the save."""
+        """Return when the first tick is due if the timer is plainly armed in the save.
+
+        QEMU saves its own LAPIC with the time at which the timer fires, by the VM's clock.
+        """
+        if resumed.lapic_stood:
+            return {Outcome.REMAINING: (1 - phase, 1 - phase)}
         return lapic_due(phase, resumed)
 
     def control_periods(self, period_ns: int, times: int = 1) -> int:

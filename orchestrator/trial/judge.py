@@ -36,7 +36,7 @@ from orchestrator.trial.early import early_or_late, sooner
 from orchestrator.trial.guest_clock import cycles_between
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.pace import Pace
-from orchestrator.trial.qemu_waits import after_a_wait, held_up, needed_delay, vcpu_waited
+from orchestrator.trial.qemu_waits import counts_waits, explain, waited
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.wrong_rate import wrong_rate
 from orchestrator.vm.config import Accel
@@ -139,7 +139,7 @@ class Judge:
         if rate:
             self._found.append(rate)
         behind_ns = self._past_a_class * self._period_ns
-        if self._between_classes and await vcpu_waited(self._instance, behind_ns):
+        if self._between_classes and await waited(self._instance, behind_ns):
             self._found[0] = Judgement(Outcome.INDISTINCT)
         bad = [each for each in self._found if not each.outcome.ticked]
         if not bad:
@@ -180,13 +180,15 @@ class Judge:
             if self._sleeps and self._instance.config.program.kernel_tick_ns:
                 later = math.inf  # it ticks by its kernel's clock, which may go on over a load
             later += sooner(self._pace, save, timing, self._period_ns)
-            outcome = early_or_late(span, due, timing, later=later, waits_unseen=self._sleeps)
+            unseen = counts_waits(self._instance)
+            outcome = early_or_late(span, due, timing, later=later, waits_unseen=unseen)
         # A hold ends when the vCPU has run for so long, however long the load took.
         if self._due is None and span.high < save.hold_left - TOLERANCE:
             outcome = Outcome.EARLY
         if past is not None and past < -EARLY:
             outcome = Outcome.EARLY
-        self._between_classes = outcome is Outcome.LATE and late <= 0
+        if outcome is Outcome.LATE and late <= 0:
+            self._between_classes, late = True, self._past_a_class
         self._note(late, span.high - span.low)
         if outcome.ticked:
             return Judgement(outcome)
@@ -339,11 +341,7 @@ class Judge:
 
     async def _held_up_by_qemu(self, found: Judgement) -> Judgement | None:
         """Return another finding if QEMU, whose LAPIC it is, had to wait for a CPU itself."""
-        delay = needed_delay(
-            found.outcome, self._timer, self.late, self._past_a_class, self._silent,
-            self._too_soon,
-        )  # fmt: skip
-        why = await held_up(self._instance, delay, self._period_ns) if delay is not None else ""
-        if found.outcome is Outcome.EXTRA:
-            why = why or await after_a_wait(self._instance, self._too_soon, self._period_ns)
+        why = await explain(
+            self._instance, found.outcome, self.late, self._silent, self._too_soon, self._period_ns
+        )
         return Judgement(Outcome.INDISTINCT, why, ticks_before=len(self._heard)) if why else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lapic import parse_lapic
 from orchestrator.qmp.errors import CommandFailedError
@@ -26,7 +27,8 @@ async def wrong_rate(
     if period is None:
         return ""
     if period > 1 and (
-        await held_up(instance, period - 1, period_ns) or await slowed(instance, gaps, period_ns)
+        await held_up(instance, Outcome.RATE, period - 1, period_ns)
+        or await slowed(instance, gaps, period_ns)
     ):
         return ""
     said = f"{len(gaps)} ticks came every {period:.2f} periods"

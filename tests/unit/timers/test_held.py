@@ -27,11 +27,12 @@ def test_a_tick_that_waits_comes_at_the_end_of_the_hold(state: SavedState) -> No
 
 
 def test_a_tick_comes_by_its_class_but_not_before_the_eoi() -> None:
-    assert held(SavedState.IN_SERVICE).due(0.4, STOOD, 0.3) == {
+    assert held(SavedState.IN_SERVICE).due(0.4, AT_ONCE, 0.3) == {
         Outcome.IMMEDIATE: (0.3, 0.3),
         Outcome.FULL_PERIOD: (1, 1),
         Outcome.REMAINING: (0.6, 0.6),
     }
+    assert held(SavedState.IN_SERVICE).due(0.4, STOOD, 0.3) == {Outcome.REMAINING: (0.6, 0.6)}
     assert held(SavedState.IN_SERVICE).gap_periods(0.75) == 1
 
 

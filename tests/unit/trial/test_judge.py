@@ -307,3 +307,20 @@ async def test_a_kernel_that_sleeps_ticks_by_a_clock_that_may_go_on_over_a_load(
     found.hear(Arrival(tick(8, 2), 2 * MS))
     decided = await found.decide()
     assert decided.outcome is outcome if outcome else decided.outcome.ticked, decided.why
+
+
+@pytest.mark.parametrize(
+    ("mode", "accel", "outcome"),
+    [
+        ("rtc", Accel.KVM, Outcome.LATE),  # it may have been due at once, and held back
+        ("rtc", Accel.TCG, Outcome.LATE),
+        ("one-shot", Accel.TCG, Outcome.EARLY),
+    ],
+)
+async def test_a_tick_of_qemus_own_timer_before_its_time(
+    mode: str, accel: Accel, outcome: Outcome
+) -> None:
+    """No wait of QEMU for a CPU was measured."""
+    found = judge(mode, ResumeTiming(lapic_stood=True), 1.0, accel=accel)
+    found.hear(Arrival(replace(tick(8, 6), progress=SPINS + 250), 6 * MS))
+    assert (await found.decide()).outcome is outcome

@@ -27,10 +27,12 @@ async def judge_reset(
     since = (instance.clock.now_ns() - heard.at_ns) // instance.config.guest.period_ns
     # A guest that was saved at its first tick counts no fewer: only its line tells.
     before = last + 1 if said else last
-    if number > last or not await counts_anew(instance, vcpu, number + since + 1, before):
+    if number > last or not (said or number == 1):
+        return None
+    if not await counts_anew(instance, vcpu, number + since + 1, before):
         return None
     why = f"{RESET}: tick {number} came after tick {last}"
-    also = "it had said that it begins" if said else f"its memory counts from {number} as well"
+    also = "it had said that it begins" if said else "its memory counts from 1 as well"
     return Judgement(Outcome.CRASHED, f"{why}, and {also}")
 
 

@@ -61,8 +61,14 @@ def lapic_due(phase: float, resumed: ResumeTiming) -> Mapping[Outcome, tuple[flo
     # A kernel's LAPIC keeps no remaining time, as QEMU restores no current count. To claim
     # that it does takes better timing than a slow load or a slow resume allows.
     if resumed.lapic_stood or resumed.loading + resumed.answering <= TOLERANCE:
-        due[Outcome.REMAINING] = (1 - phase, 1 - phase)
+        due[Outcome.REMAINING] = remaining_due(phase)
     return due
+
+
+def remaining_due(phase: float) -> tuple[float, float]:
+    """Return when a timer that keeps its remaining time is due, in periods: at once if overdue."""
+    left = max(0.0, 1 - phase)
+    return left, left
 
 
 def kernel_due(

@@ -15,7 +15,7 @@ from orchestrator.guest.lapic import (
 from orchestrator.guest.lines import Testimony
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import GuestState
-from orchestrator.timers.first_tick import ResumeTiming, kernel_due, lapic_due
+from orchestrator.timers.first_tick import ResumeTiming, kernel_due, lapic_due, remaining_due
 from orchestrator.timers.held import HELD, Held
 from orchestrator.timers.sleep import explain_sleep
 from orchestrator.timers.timer import Hearing, Sleep, Timer
@@ -130,7 +130,7 @@ class LapicTimer:
         QEMU saves its own LAPIC with the time at which the timer fires, by the VM's clock.
         """
         if resumed.lapic_stood:
-            return {Outcome.REMAINING: (1 - phase, 1 - phase)}
+            return {Outcome.REMAINING: remaining_due(phase)}
         return lapic_due(phase, resumed)
 
     def control_periods(self, period_ns: int, times: int = 1) -> int:

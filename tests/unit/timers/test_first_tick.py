@@ -240,3 +240,11 @@ def test_a_phase_past_the_period_leaves_no_time() -> None:
     """As in the window of the built-in control."""
     due = TIMERS["periodic"].under_a_kernel(0.1).due(11.5, AT_ONCE)
     assert set(due.values()) == {(0.0, 0.1)}
+
+
+@pytest.mark.parametrize("mode", ["one-shot", "periodic"])
+def test_a_tick_that_was_overdue_in_the_save_is_due_at_once(mode: str) -> None:
+    """QEMU's own LAPIC keeps what was left of the period, and no less than nothing."""
+    stood = ResumeTiming(lapic_stood=True)
+    due = TIMERS[mode].due(1.49, stood, 0.0)
+    assert classify(Span(0.0, 0.0), due, stood) is Outcome.REMAINING

@@ -1,4 +1,4 @@
-"""What loads have left behind in a guest that ticks on: no tick of theirs shows it."""
+"""Finds what loads have left behind in a guest that ticks on. None of its ticks shows it."""
 
 from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
@@ -6,6 +6,7 @@ from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial import kvmclock_rate, other_setting, other_vectors
 from orchestrator.trial.look import lapic_of
 from orchestrator.trial.pace import Paces
+from orchestrator.trial.reset import reset_since
 from orchestrator.trial.suspended import unless_suspended
 from orchestrator.vm.instance import Instance
 
@@ -17,7 +18,8 @@ def compare(instance: Instance, save: Save, later: Save) -> TrialResult | None:
     """
     rates = {part.vcpu: part.wrong_kvmclock_rate for part in later.vcpus}
     return (
-        other_vectors.compare(save, later)
+        reset_since(save, {part.vcpu: part.ticks for part in later.vcpus})
+        or other_vectors.compare(save, later)
         or other_setting.compare(save, {part.vcpu: part for part in later.vcpus}, instance.config)
         or _by_clocks(instance, save, rates)
     )
@@ -28,6 +30,10 @@ async def look(instance: Instance, save: Save, paces: Paces, period_ns: int) -> 
 
     QEMU may deliver a pending interrupt at a look. A QEMU that does not answer tells nothing.
     """
+    states = {part.vcpu: await instance.known_state(part.vcpu) for part in save.vcpus}
+    known = {vcpu: state for vcpu, state in states.items() if state is not None}
+    if odd := reset_since(save, {vcpu: state.ticks for vcpu, state in known.items()}):
+        return odd
     if odd := await other_vectors.look(instance, save):
         return odd
     try:
@@ -37,11 +43,9 @@ async def look(instance: Instance, save: Save, paces: Paces, period_ns: int) -> 
         return None
     if odd := other_setting.compare(save, lapics, instance.config):
         return odd
-    states = {part.vcpu: await instance.known_state(part.vcpu) for part in save.vcpus}
     rates = {
         vcpu: kvmclock_rate.wrong_rate(paces[vcpu], state, period_ns)
-        for vcpu, state in states.items()
-        if state is not None
+        for vcpu, state in known.items()
     }
     return _by_clocks(instance, save, rates)
 

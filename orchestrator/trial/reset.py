@@ -1,7 +1,10 @@
 """A guest that was reset after a load: its program begins anew, and so do its numbers."""
 
+from collections.abc import Mapping
+
 from orchestrator.findings.arrival import Arrival
-from orchestrator.findings.outcome import Outcome
+from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
+from orchestrator.findings.save import Save
 from orchestrator.trial.judge import Judgement
 from orchestrator.vm.instance import Instance
 
@@ -40,3 +43,26 @@ async def counts_anew(instance: Instance, vcpu: int, most: int, before: int) -> 
     """Return whether a vCPU's memory counts up to `most` ticks, and fewer than before."""
     state = await instance.known_state(vcpu)
     return state is not None and state.ticks <= most and state.ticks < before
+
+
+def reset_since(save: Save, ticks: Mapping[int, int]) -> TrialResult | None:
+    """Return the result of a guest that counts fewer ticks than in a save; None if it does not.
+
+    It ticked after all loads of the save, and was reset later: nobody follows its lines then.
+
+    Args:
+        save: the save.
+        ticks: how many ticks each vCPU counts now.
+    """
+    parts = [
+        VcpuResult(
+            Outcome.CRASHED,
+            why=f"ticks went on after its last load; later {RESET}: it counts {now} ticks, and "
+            f"counted {part.ticks} in {save.tag}",
+            ticks_after_load=2,
+            vcpu=part.vcpu,
+        )
+        for part in save.vcpus
+        if (now := ticks.get(part.vcpu, part.ticks)) < part.ticks
+    ]
+    return combine(parts) if parts else None

@@ -138,3 +138,29 @@ async def test_a_line_from_before_the_load_is_no_reset(
     result, _ = await campaign(tmp_path, script, trials=5, resume="auto")
     (cell,) = result.cells
     assert cell.verdict is verdict, cell.why
+
+
+@pytest.mark.parametrize("cycle", ["fresh", "repeat"])
+async def test_a_guest_that_is_reset_when_nobody_follows_it_any_more(
+    tmp_path: Path, cycle: str
+) -> None:
+    """After the last tick that is followed, before the next save or the end."""
+    struck: set[FakeQemu] = set()
+
+    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        struck.discard(qemu)
+
+    async def reset(qemu: FakeQemu) -> None:
+        """At the first stop, or the first look at the memory, after ticks that were followed."""
+        if qemu.loads and not qemu.config.control_tick and qemu not in struck:
+            struck.add(qemu)
+            qemu.reset()
+
+    script = only_ordinary(on_load)
+    script.on_command["delvm" if cycle == "repeat" else "pmemsave"] = reset
+    plan = {"cycle": cycle, "loads_per_save": 2, "trials": 4, "phase": 0.5}
+    result, _ = await campaign(tmp_path, script, **plan)  # type: ignore[arg-type]
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.ANOMALOUS, cell.why
+    assert "later the guest was reset: it counts" in why_of(result.journal)

@@ -9,7 +9,7 @@ from orchestrator.guest.lines import Tick
 from orchestrator.snapshot.protocol import Snapshots
 from orchestrator.trial.asleep import phases_asleep
 from orchestrator.trial.guest_clock import Reading
-from orchestrator.trial.kvmclock_rate import wrong_rate
+from orchestrator.trial.kvmclock_rate import wrong_kvmclock_rate
 from orchestrator.trial.last_turn import with_last_turns
 from orchestrator.trial.limits import Limits
 from orchestrator.trial.look import (
@@ -266,7 +266,9 @@ class Saver:
                 instance.config, printing_periods=self._paces[vcpu].printing_periods,
                 within=within if vcpu == 0 else ANY_PHASE, vcpu=vcpu, phase=phases[vcpu],
                 cycles_per_period=self._paces[vcpu].known_cycles,
-                kvmclock_rate=wrong_rate(self._paces[vcpu], seen[vcpu][0], self._limits.period_ns),
+                kvmclock_rate=wrong_kvmclock_rate(
+                    self._paces[vcpu], seen[vcpu][0], self._limits.period_ns
+                ),
             )
             for vcpu in instance.vcpus
         ]  # fmt: skip

@@ -19,7 +19,7 @@ TOLERANCE_NS = 1_000_000
 _DRIFT = 0.01
 
 
-def wrong_rate(pace: Pace, state: GuestState, period_ns: int) -> float | None:
+def wrong_kvmclock_rate(pace: Pace, state: GuestState, period_ns: int) -> float | None:
     """Return how fast kvmclock has gone on, by the TSC; None if that is right, or not known.
 
     Nobody knows on a host whose kernel does not rely on its TSCs: kvmclock is another clock there.

@@ -16,12 +16,12 @@ def compare(instance: Instance, save: Save, later: Save) -> TrialResult | None:
 
     The guest ticked after all these loads, so this is one more trial of that save.
     """
-    rates = {part.vcpu: part.wrong_kvmclock_rate for part in later.vcpus}
+    now = {part.vcpu: part for part in later.vcpus}
     return (
-        reset_since(save, {part.vcpu: part.ticks for part in later.vcpus})
-        or other_vectors.compare(save, later)
-        or other_setting.compare(save, {part.vcpu: part for part in later.vcpus}, instance.config)
-        or _by_clocks(instance, save, rates)
+        reset_since(save, now)
+        or other_vectors.compare(save, now)
+        or other_setting.compare(save, now, instance.config)
+        or _by_clocks(instance, save, {n: part.wrong_kvmclock_rate for n, part in now.items()})
     )
 
 
@@ -32,9 +32,7 @@ async def look(instance: Instance, save: Save, paces: Paces, period_ns: int) -> 
     """
     states = {part.vcpu: await instance.known_state(part.vcpu) for part in save.vcpus}
     known = {vcpu: state for vcpu, state in states.items() if state is not None}
-    if odd := reset_since(save, {vcpu: state.ticks for vcpu, state in known.items()}):
-        return odd
-    if odd := await other_vectors.look(instance, save):
+    if odd := reset_since(save, known) or other_vectors.compare(save, known):
         return odd
     try:
         await instance.stop()
@@ -44,7 +42,7 @@ async def look(instance: Instance, save: Save, paces: Paces, period_ns: int) -> 
     if odd := other_setting.compare(save, lapics, instance.config):
         return odd
     rates = {
-        vcpu: kvmclock_rate.wrong_rate(paces[vcpu], state, period_ns)
+        vcpu: kvmclock_rate.wrong_kvmclock_rate(paces[vcpu], state, period_ns)
         for vcpu, state in known.items()
     }
     return _by_clocks(instance, save, rates)

@@ -4,6 +4,7 @@ The guest counts them in its memory and does not print them, so its lines show n
 them. Only of an NMI it prints a line. No load should bring one, and no busy host does.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from orchestrator.findings.cause import Cause, Diagnosis
@@ -42,36 +43,19 @@ def taken_since(
     return " and ".join(said)
 
 
-def compare(save: Save, later: Save) -> TrialResult | None:
-    """Return the result of a guest that took such interrupts between a save and a later one.
+def compare(save: Save, now: Mapping[int, GuestState | VcpuSave]) -> TrialResult | None:
+    """Return the result of a guest that has taken such interrupts since a save, if it has.
 
-    None if it took none. It ticked after all loads of the earlier save, so this is one more
-    trial of that save.
+    Args:
+        save: the save. The guest ticked after all of its loads.
+        now: the counters of each vCPU later, or a later save of it. Some may not be known.
     """
-    pairs = zip(save.vcpus, later.vcpus, strict=True)
-    return _result({part.vcpu: taken_since(part, now) for part, now in pairs})
-
-
-async def look(instance: Instance, save: Save) -> TrialResult | None:
-    """Return the result of a guest that has taken such interrupts since its save, if it has.
-
-    Reading the guest's memory touches no vCPU.
-    """
-    states = {part.vcpu: await instance.known_state(part.vcpu) for part in save.vcpus}
-    return _result(
-        {
-            part.vcpu: taken_since(part, state)
-            for part in save.vcpus
-            if (state := states[part.vcpu]) is not None
-        }
-    )
-
-
-def _result(said: dict[int, str]) -> TrialResult | None:
     parts = [
-        VcpuResult(Outcome.EXTRA, why=f"ticks went on, but {what}", ticks_after_load=2, vcpu=vcpu)
-        for vcpu, what in said.items()
-        if what
+        VcpuResult(
+            Outcome.EXTRA, why=f"ticks went on, but {what}", ticks_after_load=2, vcpu=part.vcpu
+        )
+        for part in save.vcpus
+        if part.vcpu in now and (what := taken_since(part, now[part.vcpu]))
     ]
     return combine(parts) if parts else None
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.outcome import Outcome, TrialResult, VcpuResult, combine
-from orchestrator.findings.save import Save
+from orchestrator.findings.save import Save, VcpuSave
+from orchestrator.guest.state import GuestState
 from orchestrator.trial.judge import Judgement
 from orchestrator.vm.instance import Instance
 
@@ -45,24 +46,24 @@ async def counts_anew(instance: Instance, vcpu: int, most: int, before: int) -> 
     return state is not None and state.ticks <= most and state.ticks < before
 
 
-def reset_since(save: Save, ticks: Mapping[int, int]) -> TrialResult | None:
+def reset_since(save: Save, now: Mapping[int, GuestState | VcpuSave]) -> TrialResult | None:
     """Return the result of a guest that counts fewer ticks than in a save; None if it does not.
 
     It ticked after all loads of the save, and was reset later: nobody follows its lines then.
 
     Args:
         save: the save.
-        ticks: how many ticks each vCPU counts now.
+        now: the counters of each vCPU later, or a later save of it. Some may not be known.
     """
     parts = [
         VcpuResult(
             Outcome.CRASHED,
-            why=f"ticks went on after its last load; later {RESET}: it counts {now} ticks, and "
-            f"counted {part.ticks} in {save.tag}",
+            why=f"ticks went on after its last load; later {RESET}: it counts "
+            f"{now[part.vcpu].ticks} ticks, and counted {part.ticks} in {save.tag}",
             ticks_after_load=2,
             vcpu=part.vcpu,
         )
         for part in save.vcpus
-        if (now := ticks.get(part.vcpu, part.ticks)) < part.ticks
+        if part.vcpu in now and now[part.vcpu].ticks < part.ticks
     ]
     return combine(parts) if parts else None

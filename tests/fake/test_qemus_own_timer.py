@@ -4,50 +4,20 @@ QEMU's main loop may hold a tick back, whether or not a wait for a CPU is measur
 makes one come sooner.
 """
 
-from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
 from orchestrator.findings.outcome import Outcome
-from orchestrator.testing import FakeQemu, FakeVcpu, Script, only_in_trials, remaining
+from orchestrator.testing import FakeQemu, Script, only_in_trials, remaining
 from orchestrator.testing.script import Behaviour, Command
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign
+from tests.support.tick_times import every, first_after, let_qemu_wait, second_after
 
 PHASE = 0.5
 TCG, IRQCHIP_OFF = {"accel": "tcg"}, {"irqchip": "off"}
 PERIODIC = TCG | {"mode": "periodic"}
-
-
-def first_after(periods: float) -> Behaviour:
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        vcpu.due_ns = vcpu.ran_ns + int(periods * qemu.period_ns)
-
-    return on_load
-
-
-def second_after(periods: float) -> Behaviour:
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        vcpu.stretch_next_ns = int((periods - 1) * qemu.period_ns)
-
-    return on_load
-
-
-def every(periods: float) -> Behaviour:
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        vcpu.pace = periods
-
-    return on_load
-
-
-def wait(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
-    """Let QEMU's threads wait for a CPU for a share of the time, by the host's account."""
-
-    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
-        return int(share * qemu.clock.now_ns())
-
-    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
 
 
 async def outcomes(
@@ -69,7 +39,7 @@ async def test_no_wait_makes_a_tick_come_before_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, periods: float, axes: dict[str, str],
     share: float,
 ) -> None:  # fmt: skip
-    wait(monkeypatch, share)
+    let_qemu_wait(monkeypatch, share)
     seen, verdict = await outcomes(tmp_path, first_after(periods), axes)
     assert (seen, verdict) == ({Outcome.EARLY}, Verdict.ANOMALOUS)
 
@@ -77,13 +47,14 @@ async def test_no_wait_makes_a_tick_come_before_its_time(
 @pytest.mark.parametrize("share", [0.0, 1.0])
 @pytest.mark.parametrize("axes", [TCG, IRQCHIP_OFF])
 @pytest.mark.parametrize(
-    "behaviour", [first_after(0.75), first_after(1.0), second_after(1.25), every(1.25)]
+    "behaviour",
+    [first_after(0.75), first_after(1.0), second_after(1.25, remaining), every(1.25, remaining)],
 )
 async def test_a_late_tick_is_excused_by_a_wait_that_is_as_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, axes: dict[str, str],
     share: float,
 ) -> None:  # fmt: skip
-    wait(monkeypatch, share)
+    let_qemu_wait(monkeypatch, share)
     seen, verdict = await outcomes(tmp_path, behaviour, axes)
     if share:
         assert all(kind.ticked for kind in seen)

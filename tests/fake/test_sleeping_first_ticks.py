@@ -4,7 +4,6 @@ A wait for a CPU, which such a vCPU does not note, makes a tick later than the c
 makes a tick come before every class.
 """
 
-from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,7 @@ from orchestrator.testing import FakeQemu, FakeVcpu, Script, immediate, only_in_
 from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign
-
-
-def first_after(periods: float) -> Behaviour:
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        vcpu.due_ns = vcpu.ran_ns + int(periods * qemu.period_ns)
-
-    return on_load
+from tests.support.tick_times import first_after, let_qemu_wait
 
 
 def waiting(periods: float) -> Behaviour:
@@ -35,11 +28,7 @@ def waiting(periods: float) -> Behaviour:
 def waits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether QEMU's threads wait for a CPU all the time, by the host's account."""
     waits: bool = request.param
-
-    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
-        return qemu.clock.now_ns() if waits else 0
-
-    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    let_qemu_wait(monkeypatch, float(waits))
     return waits
 
 

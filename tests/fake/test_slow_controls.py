@@ -1,6 +1,5 @@
 """On a busy host the window of a control may pass before the guest is stopped."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from orchestrator.testing import (
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign
 from tests.support.journal import journal_dicts
+from tests.support.tick_times import let_qemu_wait
 
 #: Periods until a stop takes effect: the usual window of 6 has too little left then.
 LATE_PERIODS = 4.6
@@ -94,11 +94,7 @@ async def test_a_control_is_seen_although_qemu_waits_for_a_cpu_all_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its silence is long enough to be proven: QEMU answers in it, and could fire the timer."""
-
-    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
-        return qemu.clock.now_ns()
-
-    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    let_qemu_wait(monkeypatch, 1)
     script = Script(only_in_trials(remaining))
     result, _ = await campaign(tmp_path, script, mode="periodic", accel="tcg", period_ms=20)
     assert result.verdict is Verdict.CLEAN, result.cells[0].why

@@ -1,6 +1,5 @@
 """First ticks in TSC-deadline mode: the guest's TSC tells when each was due."""
 
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from orchestrator.testing import FACTS, FakeQemu, FakeVcpu, Script, immediate, o
 from orchestrator.testing.script import Behaviour
 from orchestrator.testing.vcpu import TSC_PER_NS
 from orchestrator.verdict.verdict import Verdict
+from tests.support import tick_times
 from tests.support.fake_campaigns import campaign
 
 #: The TSC of each QEMU's vCPU as it was stopped, and when, by the host's clock.
@@ -38,7 +38,7 @@ def go_on_unloaded(qemu: FakeQemu) -> None:
 def first_after(periods: float) -> Behaviour:
     def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         STOPPED.pop(qemu, None)
-        vcpu.due_ns = vcpu.ran_ns + int(periods * qemu.period_ns)
+        tick_times.first_after(periods)(qemu, vcpu, number)
 
     return on_load
 
@@ -97,10 +97,7 @@ async def test_a_tick_before_its_deadline_is_early(
 async def test_no_wait_makes_a_tick_come_before_its_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
-        return qemu.clock.now_ns()
-
-    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    tick_times.let_qemu_wait(monkeypatch, 1)
     seen, _ = await outcomes(tmp_path, first_after(0.25), wait="halt")
     assert seen == {Outcome.EARLY}
 

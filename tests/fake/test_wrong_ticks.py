@@ -13,29 +13,7 @@ from orchestrator.testing.script import Behaviour
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import campaign, only_ordinary
 from tests.support.journal import journal_dicts
-
-
-def first_after(periods: float) -> Behaviour:
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        vcpu.due_ns = vcpu.ran_ns + int(periods * qemu.period_ns)
-
-    return on_load
-
-
-def second_after(periods: float) -> Behaviour:
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        immediate(qemu, vcpu, number)
-        vcpu.stretch_next_ns = int((periods - 1) * qemu.period_ns)
-
-    return on_load
-
-
-def every(periods: float) -> Behaviour:
-    def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
-        immediate(qemu, vcpu, number)
-        vcpu.pace = periods
-
-    return on_load
+from tests.support.tick_times import every, first_after, let_qemu_wait, second_after
 
 
 def jump(seconds: float) -> Behaviour:
@@ -144,10 +122,7 @@ async def test_a_long_silence_while_qemu_itself_waits_for_a_cpu(
     In ten periods the silence is proven: QEMU has answered, and could fire the timer.
     """
 
-    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
-        return qemu.clock.now_ns() if waits else 0
-
-    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    let_qemu_wait(monkeypatch, float(waits))
     script = only_ordinary(second_after(periods))
     result, _ = await campaign(tmp_path, script, trials=2, accel="tcg")
     (cell,) = result.cells
@@ -186,14 +161,11 @@ async def test_a_tick_too_soon_after_one_that_waited_for_its_sleeping_vcpu(
 ) -> None:
     """A timer that the guest arms at each tick begins a whole period after a late tick."""
 
-    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
-        return qemu.clock.now_ns() if waits else 0
-
     def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         full_period(qemu, vcpu, number)
         vcpu.stretch_next_ns = int(-0.6 * qemu.period_ns)
 
-    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    let_qemu_wait(monkeypatch, float(waits))
     script = only_ordinary(on_load)
     result, _ = await campaign(tmp_path, script, trials=2, wait="halt", mode=mode)
     (cell,) = result.cells
@@ -205,9 +177,6 @@ async def test_a_storm_takes_more_than_one_wait_of_its_sleeping_vcpu(
 ) -> None:
     """QEMU waits for 0.8 periods while 15 ticks come too soon, by 9 periods altogether."""
 
-    async def waited_ns(qemu: FakeQemu, besides: Collection[int]) -> int:
-        return qemu.clock.now_ns() // 8
-
     def on_load(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         full_period(qemu, vcpu, number)
         period_ns, at_ns = qemu.period_ns, qemu.period_ns // 2
@@ -216,7 +185,7 @@ async def test_a_storm_takes_more_than_one_wait_of_its_sleeping_vcpu(
             qemu.do_later(at_ns, shorten)
             at_ns += int((1 - sooner) * period_ns)
 
-    monkeypatch.setattr(FakeQemu, "waited_ns", waited_ns)
+    let_qemu_wait(monkeypatch, 1 / 8)
     script = only_ordinary(on_load)
     result, _ = await campaign(tmp_path, script, trials=2, wait="halt", mode="periodic")
     (cell,) = result.cells

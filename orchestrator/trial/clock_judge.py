@@ -4,6 +4,7 @@ from orchestrator.findings.arrival import Arrival
 from orchestrator.findings.save import VcpuSave
 from orchestrator.guest.lines import Tick
 from orchestrator.trial.guest_clock import TOLERANCE_NS, GuestClock, Reading, cycles_between
+from orchestrator.trial.look import INTERRUPTS_OFF
 from orchestrator.trial.pace import Pace
 from orchestrator.trial.resume import Resumed
 from orchestrator.trial.tsc_answers import Answer
@@ -74,6 +75,8 @@ class ClockJudge:
             clock, now_ns = clocks.kvmclock, tick.kvmclock_ns
             if before:
                 jumped = self._jump_ahead("kvmclock", clock, now_ns, before)
+            elif INTERRUPTS_OFF in save.ineligible:
+                jumped = ""  # the vCPU had read the TSC of this tick before the save
             else:
                 since_ns = save.phase * self._period_ns
                 jumped = self._jump_at_load("kvmclock", clock, now_ns, save.kvmclock_ns, since_ns)

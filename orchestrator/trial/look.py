@@ -30,6 +30,9 @@ ANY_PHASE = (-math.inf, OVERDUE)
 #: Why a save is no evidence whose tick waits in the IRR.
 PENDING = "pending"
 
+#: Why a save is no evidence that was taken in the handler of a tick.
+INTERRUPTS_OFF = "interrupts off"
+
 #: Why a save is no evidence that should have an interrupt in service, and has none.
 NOT_IN_SERVICE = "not in service"
 
@@ -56,7 +59,7 @@ def reasons_against(
     phase -= timer.saved_after
     conditions = {
         "masked": timer.masked(lapic, vector),
-        "interrupts off": not registers.interrupt_flag
+        INTERRUPTS_OFF: not registers.interrupt_flag
         or (registers.halted and config.guest.wait is not Wait.HALT),
         PENDING: vector in lapic.irr,
         "in service": vector in lapic.isr,

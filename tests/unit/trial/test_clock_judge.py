@@ -23,7 +23,11 @@ def tick(number: int, at_ms: float, kvmclock_ms: float = 0.0) -> Tick:
 
 
 def judge(
-    *, since_turn_ms: float = 0.0, pace: Pace | None = None, resumed_ms: int = 2005
+    *,
+    since_turn_ms: float = 0.0,
+    pace: Pace | None = None,
+    resumed_ms: int = 2005,
+    ineligible: tuple[str, ...] = (),
 ) -> ClockJudge:
     """Return a judge of a guest that was saved at 1000 ms by both clocks, and loaded at 2000 ms.
 
@@ -38,6 +42,7 @@ def judge(
         vcpu=0, phase=0.5, progress=0, progress_per_period=1000.0, ticks=5, arms=6, lvtt=0,
         tmict=0, irr=(), isr=(), interrupt_flag=True, printing=False, stage=Stage.TICKING,
         tsc=1000 * MS * TSC_PER_NS, kvmclock_ns=990 * MS, since_turn_ns=int(since_turn_ms * MS),
+        ineligible=ineligible,
     )  # fmt: skip
     resumed = Resumed(resumed_ms * MS, ResumeTiming(), 0, load_ns=2000 * MS)
     return ClockJudge(pace, save, resumed, PERIOD_NS, sham=False, runs_ahead=False)
@@ -119,3 +124,16 @@ def test_a_kvmclock_that_jumps_between_two_ticks() -> None:
     judged = judge()
     assert hear(judged, 6, 2006, 1001, 1001) == ""
     assert "kvmclock jumped ahead" in hear(judged, 7, 2026, 1021, 1121)
+
+
+@pytest.mark.parametrize(("ineligible", "jumped"), [((), True), (("interrupts off",), False)])
+def test_a_vcpu_that_was_saved_in_the_handler_of_a_tick(
+    ineligible: tuple[str, ...], jumped: bool
+) -> None:
+    """It had read the TSC before, and computes kvmclock of that moment by what KVM says now.
+
+    Only a control has such a save: the other vCPUs need not be between two ticks.
+    """
+    judged = judge(ineligible=ineligible)
+    assert bool(hear(judged, 6, 2006, 1001, 900)) is jumped
+    assert not hear(judged, 7, 2026, 1021, 0)

@@ -252,7 +252,7 @@ class CellRunner:
                 break  # before the next QEMU starts, the cell waits
         if save:
             period_ns = self._limits.period_ns
-            if odd := await left_behind.look(instance, save, paces, period_ns):
+            if odd := await left_behind.look_for(instance, save, paces, period_ns):
                 await self._count(instance, save, odd)
 
     async def _load(self, instance: Instance, save: Save, paces: Paces, number: int) -> Outcome:

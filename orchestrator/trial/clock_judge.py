@@ -41,6 +41,8 @@ class ClockJudge:
         self._sham = sham
         self._runs_ahead = runs_ahead
         self._heard: list[Arrival] = []
+        self._read_before = INTERRUPTS_OFF in save.ineligible
+        """Whether the vCPU had read the TSC of its next tick before the save."""
         self.tsc_moved: int | None = None
         """Cycles by which the load moved the TSC's offset, by the kernel's trace; None if nothing
         tells. Without it, a TSC may be restored to the save or go on."""
@@ -58,6 +60,9 @@ class ClockJudge:
 
     def hear(self, heard: Arrival) -> str:
         """Judge one more tick. Return how a clock jumped before it; an empty text if none did."""
+        if self._read_before:
+            self._read_before = False
+            return ""
         before = self._heard[-1] if self._heard else None
         self._heard.append(heard)
         if not self._save.tsc:
@@ -75,8 +80,6 @@ class ClockJudge:
             clock, now_ns = clocks.kvmclock, tick.kvmclock_ns
             if before:
                 jumped = self._jump_ahead("kvmclock", clock, now_ns, before)
-            elif INTERRUPTS_OFF in save.ineligible:
-                jumped = ""  # the vCPU had read the TSC of this tick before the save
             else:
                 since_ns = save.phase * self._period_ns
                 jumped = self._jump_at_load("kvmclock", clock, now_ns, save.kvmclock_ns, since_ns)

@@ -4,7 +4,7 @@ from orchestrator.findings.outcome import TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.qmp.errors import MonitorError
 from orchestrator.trial import kvmclock_rate, other_setting, other_vectors
-from orchestrator.trial.look import lapic_of
+from orchestrator.trial.look import look
 from orchestrator.trial.pace import Paces
 from orchestrator.trial.reset import reset_since
 from orchestrator.trial.suspended import unless_suspended
@@ -25,27 +25,32 @@ def compare(instance: Instance, save: Save, later: Save) -> TrialResult | None:
     )
 
 
-async def look(instance: Instance, save: Save, paces: Paces, period_ns: int) -> TrialResult | None:
+async def look_for(
+    instance: Instance, save: Save, paces: Paces, period_ns: int
+) -> TrialResult | None:
     """Return the same without a later save. Afterwards the instance is stopped, and of no use.
 
     QEMU may deliver a pending interrupt at a look. A QEMU that does not answer tells nothing.
     """
-    states = {part.vcpu: await instance.known_state(part.vcpu) for part in save.vcpus}
-    known = {vcpu: state for vcpu, state in states.items() if state is not None}
-    if odd := reset_since(save, known) or other_vectors.compare(save, known):
-        return odd
     try:
         await instance.stop()
-        lapics = {part.vcpu: await lapic_of(instance, part.vcpu) for part in save.vcpus}
+        seen = {part.vcpu: await look(instance, part.vcpu) for part in save.vcpus}
     except MonitorError:
         return None
-    if odd := other_setting.compare(save, lapics, instance.config):
-        return odd
+    states = {vcpu: state for vcpu, (state, _, _) in seen.items()}
+    lapics = {vcpu: lapic for vcpu, (_, lapic, _) in seen.items()}
+    # In its tick's handler a vCPU has noted the TSC of one tick, and kvmclock of the one before.
     rates = {
         vcpu: kvmclock_rate.wrong_kvmclock_rate(paces[vcpu], state, period_ns)
-        for vcpu, state in known.items()
+        for vcpu, (state, _, registers) in seen.items()
+        if registers.interrupt_flag
     }
-    return _by_clocks(instance, save, rates)
+    return (
+        reset_since(save, states)
+        or other_vectors.compare(save, states)
+        or other_setting.compare(save, lapics, instance.config)
+        or _by_clocks(instance, save, rates)
+    )
 
 
 def _by_clocks(

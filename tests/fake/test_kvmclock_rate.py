@@ -7,8 +7,9 @@ import pytest
 
 from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.config import GuestConfig
-from orchestrator.testing import FakeQemu, FakeVcpu, immediate
+from orchestrator.testing import FakeQemu, FakeVcpu, Script, immediate
 from orchestrator.testing.script import Behaviour
+from orchestrator.testing.vcpu import TSC_PER_NS
 from orchestrator.verdict.verdict import Verdict
 from tests.support.fake_campaigns import PERIOD_MS, campaign, only_ordinary
 from tests.support.journal import journal_dicts
@@ -93,5 +94,20 @@ async def test_a_kvmclock_that_kvm_computes_anew_is_right(tmp_path: Path) -> Non
         qemu.do_later(PERIOD_MS * 1_500_000, anew)
 
     result, _ = await campaign(tmp_path, only_ordinary(on_load), 6, loads_per_save=2)
+    (cell,) = result.cells
+    assert cell.verdict is Verdict.CLEAN, cell.why
+
+
+async def test_a_vcpu_in_the_handler_of_a_tick_at_the_last_look(tmp_path: Path) -> None:
+    """It has noted the TSC of that tick, and kvmclock of the one before."""
+
+    def stop(qemu: FakeQemu) -> None:
+        for vcpu in qemu.vcpus:
+            if qemu.loads == 6 and not qemu.config.control_tick:
+                vcpu.tick_tsc += TSC_PER_NS * qemu.period_ns
+                vcpu.flags &= ~0x200
+
+    script = Script(immediate, {"stop": stop})
+    result, _ = await campaign(tmp_path, script, 6)
     (cell,) = result.cells
     assert cell.verdict is Verdict.CLEAN, cell.why

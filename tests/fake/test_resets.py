@@ -152,13 +152,13 @@ async def test_a_guest_that_is_reset_when_nobody_follows_it_any_more(
         struck.discard(qemu)
 
     async def reset(qemu: FakeQemu) -> None:
-        """At the first stop, or the first look at the memory, after ticks that were followed."""
+        """As a save is deleted for the next one, or as the guest is stopped after its last load."""
         if qemu.loads and not qemu.config.control_tick and qemu not in struck:
             struck.add(qemu)
             qemu.reset()
 
     script = only_ordinary(on_load)
-    script.on_command["delvm" if cycle == "repeat" else "pmemsave"] = reset
+    script.on_command["delvm" if cycle == "repeat" else "stop"] = reset
     plan = {"cycle": cycle, "loads_per_save": 2, "trials": 4, "phase": 0.5}
     result, _ = await campaign(tmp_path, script, **plan)  # type: ignore[arg-type]
     (cell,) = result.cells

@@ -132,8 +132,10 @@ def test_a_vcpu_that_was_saved_in_the_handler_of_a_tick(
 ) -> None:
     """It had read the TSC before, and computes kvmclock of that moment by what KVM says now.
 
-    Only a control has such a save: the other vCPUs need not be between two ticks.
+    The tick after it seems to come too late. Only a control has such a save: its other vCPUs need
+    not be between two ticks.
     """
     judged = judge(ineligible=ineligible)
-    assert bool(hear(judged, 6, 2006, 1001, 900)) is jumped
-    assert not hear(judged, 7, 2026, 1021, 0)
+    first = hear(judged, 6, 2006, 1001, 900)
+    second = hear(judged, 7, 2026, 2026, 0)
+    assert [bool(first), bool(second)] == [jumped, jumped]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.bugs.catalogue import APICV_BUG, STALE_TPR
-from orchestrator.bugs.hyperv import INHIBITING, enlightenments
+from orchestrator.bugs.hyperv import INHIBITING, enlightenments, ticks_by_stimer
 from orchestrator.bugs.known_bug import KnownBug
 from orchestrator.guest.saved_state import SavedState
 from orchestrator.host.facts import HostFacts
@@ -99,11 +99,17 @@ def exposure(
         or _spared_by_state(facts, state, bug)
         or Exposure(ExposureState.EXPOSED, _runs_with(facts, bug), Reason.APICV_ON)
     )
-    return _enlightened(known, enlightenments(cpu))
+    return _enlightened(known, enlightenments(cpu), tested=ticks_by_stimer(timer))
 
 
-def _enlightened(known: Exposure, names: Sequence[str]) -> Exposure:
-    """Return what the guest's Hyper-V enlightenments leave of an answer."""
+def _enlightened(known: Exposure, names: Sequence[str], *, tested: bool) -> Exposure:
+    """Return what the guest's Hyper-V enlightenments leave of an answer.
+
+    Args:
+        known: the answer without them.
+        names: the enlightenments.
+        tested: whether the guest ticks by the hv-stimer itself.
+    """
     if not names:
         return known
     why = f"{known.why}; the CPU model has the Hyper-V enlightenments {', '.join(names)}"
@@ -113,9 +119,9 @@ def _enlightened(known: Exposure, names: Sequence[str]) -> Exposure:
             f"{why}, with which KVM may inhibit APICv for this guest (always before kernel 5.15)",
             Reason.ENLIGHTENED,
         )
-    return replace(
-        known, why=f"{why}: a Windows guest would tick by the hv-stimer, which was not tested"
-    )
+    if not tested:
+        why += ": a Windows guest would tick by the hv-stimer, which was not tested"
+    return replace(known, why=why)
 
 
 def _spared_by_lapic(accel: Accel, irqchip: IrqChip) -> Exposure | None:

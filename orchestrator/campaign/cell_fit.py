@@ -48,10 +48,11 @@ async def check_cell_fits(host: Host, cell: Cell, qemu: QemuFacts) -> Snapshots:
             f"mode {cell.mode}: with irqchip off the LAPIC is QEMU's own, which has no such timer",
             Lack.MODE,
         )
-    if cell.phase.expired and config.timer_is_qemus:
+    if cell.phase.expired and config.timer_stands_in_stop:
+        whose = "of QEMU's own LAPIC" if config.lapic_is_qemus else f"of mode {cell.mode}"
         raise UnfitCellError(
-            "phase expired: the timer of QEMU's own LAPIC stops with the instance, and can't "
-            "run out in a stopped one",
+            f"phase expired: the timer {whose} stops with the instance, and can't run out in a "
+            "stopped one",
             Lack.PHASE,
         )
     if cell.resume is Resume.AUTO and cell.pause_before_cont:

@@ -16,3 +16,8 @@ class SavedState(enum.StrEnum):
     """LVTT is masked. No tick may come until the guest unmasks LVTT and arms the timer."""
     TPR = "tpr"
     """TPR is above the tick's priority: a tick that falls due waits until TPR is lowered."""
+
+    @property
+    def timer_runs(self) -> bool:
+        """Whether the timer may run in a save of this state, so that a load must restore it."""
+        return self not in (SavedState.PENDING, SavedState.MASKED)

@@ -20,7 +20,10 @@ from orchestrator.verdict.direct import DirectResult
 _OPTIONS = {"period_ms": "period", "memory_mib": "memory", "resume": "resume-by"}
 
 #: Axes that `losttick lab run` takes as lists.
-_LAB_AXES = ("mode", "period_ms", "method", "wait", "state", "resume")
+_LAB_AXES = (
+    "guest", "guest_kernel", "mode", "period_ms", "method", "wait", "state", "resume", "phase",
+    "pause_before_load", "pause_before_cont",
+)  # fmt: skip
 
 #: Most records of a journal before its plan.
 _MOST_BEFORE = 100

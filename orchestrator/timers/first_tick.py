@@ -159,10 +159,11 @@ def _fits(span: Span, low: float, high: float) -> bool:
 def in_words(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> str:
     """Return when a first tick came, and when it was due."""
     classes = ", ".join(f"{kind} {low:.2f} to {high:.2f}" for kind, (low, high) in due.items())
+    least, most = (missing_at_first(Span(at, at), due) for at in (span.low, span.high))
     return (
         f"the first tick came {span.low:.2f} to {span.high:.2f} periods after the guest "
         f"resumed (it ran for the first number of them); due were: {classes}"
-    )
+    ) + (f"; by the second number {most} periods passed without their tick" if most > least else "")
 
 
 def follows_a_class(span: Span, due: Mapping[Outcome, tuple[float, float]]) -> bool:

@@ -277,7 +277,7 @@ class Saver:
     def _timed(self, save: Save, stopped_periods: float) -> Save:
         """Return the save with how long it was stopped, and whether its timer expired meanwhile."""
         config = self._instance.config
-        runs_on = not config.timer_is_qemus and not config.timer.may_wait
+        runs_on = not config.timer_stands_in_stop and not config.timer.may_wait
         vcpus = (
             replace(part, expired=part.phase + stopped_periods > 1 and runs_on)
             for part in save.vcpus

@@ -100,7 +100,7 @@ class Sham:
     ) -> list[VcpuResult]:
         instance, period_ns = self._instance, self._limits.period_ns
         config = instance.config
-        stands = config.timer_is_qemus or config.timer.stops_with_vm
+        stands = config.timer_stands_in_stop
         await instance.clock.sleep(pause_ns)
         continued = await continue_guest(instance)
         timing = ResumeTiming(

@@ -5,6 +5,8 @@ from orchestrator.stats.bounds import trials_needed
 from orchestrator.verdict.case import Case, Finding
 from orchestrator.verdict.verdict import Verdict
 
+_ADVICE = "Run it again while the host is less busy, or with more loads"
+
 
 def bound_too_high(case: Case) -> Finding | None:
     """Return `inconclusive` if the loads do not rule out the plan's loss rate."""
@@ -21,6 +23,7 @@ def bound_too_high(case: Case) -> Finding | None:
         f"no loss in {case.tally.trials} loads{counted} does not rule out {rule_out * 100:.4g}%, "
         f"which takes {trials_needed(rule_out, rate.confidence)} loads without a loss "
         "(--trials, --rule-out)",
+        notes=(_ADVICE,) if unknown else (),
     )
 
 

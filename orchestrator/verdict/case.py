@@ -81,8 +81,10 @@ class Case:
     saves: int = 0
     posts_timers: bool = False
     """True if KVM may post a timer that runs out while the guest is stopped."""
-    enlightenments: tuple[str, ...] = ()
-    """Hyper-V enlightenments of the guest's CPU model under KVM."""
+    untested_enlightenments: tuple[str, ...] = ()
+    """Hyper-V enlightenments of the guest's CPU model under KVM, unless it ticks by their timer."""
+    timer_in_saves: bool = True
+    """Whether the timer runs in the saves that are loaded."""
     apicv_required: bool = False
     """True if the plan wants no verdict from a host without APICv."""
     witnesses: tuple[Statement, ...] = ()

@@ -15,6 +15,7 @@ from orchestrator.verdict.late import late_note, too_few_pairs
 from orchestrator.verdict.mixed import indistinct_note, mixed_note
 from orchestrator.verdict.observer import (
     control_not_restored,
+    control_note,
     controls_not_seen,
     loaded_guests_not_saved,
     too_many_unknown,
@@ -37,7 +38,7 @@ RULES: tuple[Rule, ...] = (
 #: The notes, in the order in which they are printed.
 NOTES: tuple[Note, ...] = (
     required_note, period_note, direct_note, mixed_note, indistinct_note, late_note, expired_note,
-    posted_note, enlightened_note, unloaded_note, went_down_note, ending_note,
+    posted_note, enlightened_note, control_note, unloaded_note, went_down_note, ending_note,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from orchestrator.verdict.case import Case, Finding
 
 def enlightened_note(case: Case, found: Finding) -> str | None:
     """Return what the guest's enlightenments leave untested."""
-    names = case.enlightenments
+    names = case.untested_enlightenments
     if not names or not found.says_rates:
         return None
     said = f"The CPU model has the Hyper-V enlightenments {', '.join(names)}: a Windows guest "

@@ -39,7 +39,10 @@ def loaded_guests_not_saved(case: Case) -> Finding | None:
         f"{failed} of {tried} saves of a guest that had been loaded came to nothing, more than "
         f"{MAX_UNKNOWN:.0%}: nothing is known of such a guest from then on",
         trusted=False,
-        notes=(f"The last time, {case.failed_save_why.rstrip('.')}",),
+        notes=(
+            f"The last time, {case.failed_save_why.rstrip('.')}. "
+            "Run it again while the host is less busy",
+        ),
     )
 
 
@@ -47,16 +50,30 @@ def control_not_restored(case: Case) -> Finding | None:
     """Return `inconclusive` if no load shows that it restores the timer, and none lost one.
 
     The running guest's own timer brings ticks, too, after a load that leaves the timer alone. A
-    kernel that loses the interrupt of a control's restored timer loses those of other loads.
+    kernel that loses the interrupt of a control's restored timer loses those of other loads. Where
+    no timer runs in the saves, as with a tick that is pending in them, the loads restore none.
     """
     tally = case.tally
-    if not tally.unrestored or tally.outcomes[Outcome.LOST]:
+    if not tally.unrestored or tally.outcomes[Outcome.LOST] or not case.timer_in_saves:
         return None
     return Finding(
         Verdict.INCONCLUSIVE,
         f"in a control, {tally.unrestored}: a real loss might have been missed",
         trusted=False,
-        notes=("The evidence folder of that control says more",),
+        notes=(
+            "The evidence folder of that control says more. `losttick probe` tells whether the "
+            "kernel restores a timer without QEMU",
+        ),
+    )
+
+
+def control_note(case: Case, found: Finding) -> str | None:
+    """Return what a control shows of running timers, where the loads of the cell have none."""
+    if not case.tally.unrestored or case.timer_in_saves:
+        return None
+    return (
+        f"In a control, {case.tally.unrestored}. No timer runs in the saves of this cell: "
+        "`--state armed` tests what becomes of one"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.bugs.catalogue import APICV_BUG
 from orchestrator.bugs.exposure import Exposure, ExposureState, exposure, refine
-from orchestrator.bugs.hyperv import enlightenments
+from orchestrator.bugs.hyperv import enlightenments, ticks_by_stimer
 from orchestrator.bugs.likeness import Likeness, likenesses
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.outcome import LATE, Outcome
@@ -229,7 +229,8 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         expired_saves=state.expired_saves,
         saves=state.saves,
         posts_timers=posts_timers(facts, cell),
-        enlightenments=enlightenments(cell.cpu) if cell.accel is Accel.KVM else (),
+        untested_enlightenments=_untested_enlightenments(cell),
+        timer_in_saves=cell.state.timer_runs,
         apicv_required=Requirement.APICV in plan.require,
         witnesses=witnesses(state, run),
         direct=direct,
@@ -272,6 +273,12 @@ def _ending(state: CellState, plan: Plan, *, cut_short: bool) -> Ending:
         resume=state.unfinished and not state.cell.host,
         seconds=plan.limits.seconds if state.out_of_time else None,
     )
+
+
+def _untested_enlightenments(cell: Cell) -> tuple[str, ...]:
+    if cell.accel is not Accel.KVM or ticks_by_stimer(cell.mode):
+        return ()
+    return enlightenments(cell.cpu)
 
 
 def _tally(state: CellState, run: RunState) -> Tally:

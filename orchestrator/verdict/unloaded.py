@@ -13,11 +13,14 @@ def stopped_without_load(case: Case) -> Finding | None:
     said = _said(case)
     if not said:
         return None
+    last = f"The last time: {case.stopped_why.rstrip('.')}. " if case.stopped_why else ""
     return Finding(
         Verdict.INCONCLUSIVE,
         f"{said}, so a load is not all that can stop them here",
         trusted=False,
-        notes=(f"The last time: {case.stopped_why.rstrip('.')}",) if case.stopped_why else (),
+        notes=(
+            f"{last}Run it again: if ticks stop again without a load, this is no fault of loads",
+        ),
     )
 
 

@@ -116,3 +116,8 @@ class InstanceConfig:
         timer = self.timer
         outside = timer.behind_pic and self.irqchip is not IrqChip.ON
         return self.lapic_is_qemus or timer.always_qemus or outside
+
+    @property
+    def timer_stands_in_stop(self) -> bool:
+        """True if the timer does not run while the vCPUs are stopped, whoever emulates it."""
+        return self.timer_is_qemus or self.timer.stops_with_vm

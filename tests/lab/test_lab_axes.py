@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.lab_command import assert_frozen, lab_run
+from orchestrator.findings.witness import TraceReading
+from tests.support.lab_command import assert_frozen, lab_run, traces
 
 #: Methods of the lab's QEMU, version 7.2.
 METHODS = ("hmp", "jobs", "jobs-hmp", "jobs-loadvm", "loadvm", "exec", "incoming")
@@ -26,6 +27,7 @@ def test_the_reverted_kernel_freezes_guests_by_each_method(
     assert len(found["cells"]) == len(METHODS)
     for cell in found["cells"]:
         assert_frozen(cell, trials=LOADS)
+        assert set(traces(out, cell)) == {TraceReading.VANISHED}
 
 
 @pytest.mark.thorough

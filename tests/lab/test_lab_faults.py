@@ -69,7 +69,10 @@ def test_a_late_first_tick_and_one_that_misses_two_periods(tmp_path: Path) -> No
         assert set(cell["outcomes"]) == {outcome}
         assert cell["pairs"]["pairs"] == cell["pairs"]["only_load_late"] == 20
         assert "the loads make ticks late (exact McNemar test" in cell["why"]
-    assert sentences(out, missed, "2 period(s) passed without their tick") == missed["trials"]
+    # In one that a busy host held up, it is not known how long the guest ran.
+    said = sentences(out, missed, "2 period(s) passed without their tick")
+    said += sentences(out, missed, "by the second number 2 periods passed without their tick")
+    assert said == missed["trials"]
 
 
 def test_a_periodic_timer_that_ticks_twice_as_often(tmp_path: Path) -> None:
@@ -121,6 +124,8 @@ def test_the_untouched_kernel_is_clean(tmp_path: Path, options: list[str]) -> No
     for cell in found["cells"]:
         assert cell["verdict"] == "clean", cell["why"]
         assert cell["trials"] == 5
+        if "rtc" in cell["id"] or "hv-stimer" in cell["id"]:
+            assert not cell["expired_saves"], "these timers stand while the VM is stopped"
 
 
 def test_the_bug_takes_no_timer_outside_the_lapic(tmp_path: Path) -> None:

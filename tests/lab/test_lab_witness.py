@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,21 +15,12 @@ from orchestrator.lab.kernel.variants import Variant
 from orchestrator.lab.plan import lab_plan
 from orchestrator.lab.run import run_lab
 from orchestrator.verdict.verdict import Verdict
-from tests.support.lab_command import arms, lab_run, records
+from tests.support.lab_command import arms, lab_run, traces
 from tests.support.labs import fetched
 
 pytestmark = pytest.mark.timeout(1200)
 
 TRIALS = 3
-
-
-def traces(out: Path, cell: dict[str, Any]) -> list[str]:
-    """Return the reading of the kernel's trace for each lost load; controls are left out."""
-    return [
-        trial["diagnoses"][0].get("trace")
-        for trial in records(out, "trial")
-        if trial["cell"] == cell["id"] and trial.get("role", "host") == "host"
-    ]
 
 
 def test_the_trace_tells_a_lost_interrupt_from_a_timer_that_was_never_started(

@@ -39,6 +39,17 @@ def records(out: Path, kind: str) -> list[dict[str, Any]]:
     return [r for r in journal_dicts(out / "journal.jsonl") if r["record"] == kind]
 
 
+def traces(out: Path, cell: dict[str, Any]) -> list[str]:
+    """Return the reading of the kernel's trace for each lost load; controls are left out."""
+    return [
+        trial["diagnoses"][0].get("trace")
+        for trial in records(out, "trial")
+        if trial["cell"] == cell["id"]
+        and trial.get("role", "host") == "host"
+        and trial["outcome"] == "lost"
+    ]
+
+
 def assert_frozen(cell: dict[str, Any], trials: int = TRIALS) -> None:
     """At least 19 of 20 lost, so all of fewer, and every loss diagnosed as the bug's."""
     assert cell["trials"] == trials

@@ -194,16 +194,22 @@ _ASK = (
 def _went_wrong(cases: Sequence[Case]) -> str:
     """Return what went wrong in loads of which none was lost, in the order of gravity."""
     seen = {name for case in cases for name, count in case.outcomes.items() if count}
-    return next((words for name, words in _WRONG.items() if name in seen), _WRONG_CLOCK)
+    return next((words for name, words in _WRONG.items() if name in seen), _OTHER)
 
 
-_WRONG_CLOCK = "ran on with a clock that was wrong"
+_OTHER = "ran on in another way than before"
 
 #: A person sees this of outcomes that are neither normal nor a loss.
 _WRONG = {
     Outcome.CRASHED: "crashed, or its QEMU did",
     Outcome.RECOVERED: "stood still for a while",
     Outcome.NOT_LOADED: "ran on as if nothing had been loaded",
+    Outcome.EXTRA: "was interrupted where nothing was due",
+    Outcome.RATE: "ran on with a timer of the wrong speed",
+    Outcome.CLOCK: "ran on with a clock that was wrong",
+    Outcome.EARLY: "had its timer go off too early",
+    Outcome.MISSED: "had its timer go off too late",
+    Outcome.LATE: "had its timer go off too late",
 }
 
 

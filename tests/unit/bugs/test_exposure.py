@@ -90,6 +90,8 @@ def test_a_timer_that_no_bug_is_known_of_leaves_the_answer_open() -> None:
     found = exposure(facts, Accel.KVM, "hv-stimer")  # type: ignore[arg-type]
     assert found.state is ExposureState.UNKNOWN
     assert found.why.endswith("the bug is known of one-shot timers: nothing is known of hv-stimer")
+    named = exposure(facts, Accel.KVM, "hv-stimer", cpu="qemu64,hv-time")  # type: ignore[arg-type]
+    assert named.why == f"{found.why}; the CPU model has the Hyper-V enlightenments hv-time"
     host = exposure(facts, Accel.KVM, None)  # type: ignore[arg-type]
     assert host.state is ExposureState.EXPOSED
 

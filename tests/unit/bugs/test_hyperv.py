@@ -1,4 +1,5 @@
-from orchestrator.bugs.hyperv import enlightenments
+from orchestrator.bugs.hyperv import enlightenments, ticks_by_stimer
+from orchestrator.timers.registry import TIMERS
 
 
 def test_the_features_that_are_enlightenments_and_are_on() -> None:
@@ -8,3 +9,7 @@ def test_the_features_that_are_enlightenments_and_are_on() -> None:
     )
     assert enlightenments(cpu) == ("hv-time", "hv-synic", "hv-spinlocks", "hv-vpindex")
     assert enlightenments("hv-vapic") == ()  # a model of this name
+
+
+def test_one_timer_is_the_one_of_windows_guests() -> None:
+    assert [name for name in (*TIMERS.names, None) if ticks_by_stimer(name)] == ["hv-stimer"]

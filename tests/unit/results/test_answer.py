@@ -111,6 +111,11 @@ def odd(tmp_path: Path) -> Report:
         (Outcome.RECOVERED, "stood still for a while"),
         (Outcome.NOT_LOADED, "ran on as if nothing had been loaded"),
         (Outcome.CLOCK, "ran on with a clock that was wrong"),
+        (Outcome.EXTRA, "was interrupted where nothing was due"),
+        (Outcome.RATE, "ran on with a timer of the wrong speed"),
+        (Outcome.EARLY, "had its timer go off too early"),
+        (Outcome.LATE, "had its timer go off too late"),
+        (Outcome.MISSED, "had its timer go off too late"),
     ],
 )
 def test_what_went_wrong_without_a_loss_is_said_in_plain_words(

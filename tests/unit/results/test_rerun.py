@@ -6,11 +6,13 @@ import re
 import shlex
 import subprocess
 from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.cli.lab.run import run as lab_run
 from orchestrator.direct.hosts import HostLog, Subject, run_direct
 from orchestrator.findings.lab import LabIdentity
 from orchestrator.findings.series import Series
@@ -18,6 +20,7 @@ from orchestrator.journal.line import encode
 from orchestrator.journal.records import LabRecord
 from orchestrator.journal.trial_record import Role
 from orchestrator.lab.plan import lab_plan
+from orchestrator.plan.axes import Axes
 from orchestrator.plan.load import build_plan, load_plan
 from orchestrator.plan.plan import Plan
 from orchestrator.results.explain import Reader, explain
@@ -133,6 +136,27 @@ async def test_a_direct_test(confidence: float, period_ns: int, words: str, tmp_
     assert rerun(read_report(tmp_path)) == (
         f"losttick probe --mode one-shot --tmcct 0 --trials 100{words}"
     )
+
+
+def test_a_lab_run_keeps_every_axis_that_the_command_takes(tmp_path: Path) -> None:
+    axes: dict[str, list[object]] = {
+        "guest": ["linux"], "guest_kernel": ["debian:trixie"], "wait": ["halt"],
+        "state": ["armed", "pending"], "resume": ["auto"], "method": ["exec"], "phase": ["expired"],
+        "pause_before_load": ["20 periods"], "pause_before_cont": ["1 s"],
+    }  # fmt: skip
+    words = "--guest linux --guest-kernel debian:trixie --mode periodic"
+    words += " --period 120.0 --method exec --wait halt --state armed --state pending"
+    words += " --resume-by auto --phase expired"
+    words += " --pause-before-load 20periods --pause-before-cont 1s"
+    plan = lab_plan(5, modes=("periodic",), period_ms=120, axes=axes)
+    first = next(iter(plan.cells(heads(plan)[2].auto))).id  # type: ignore[union-attr]
+    lab = LabIdentity("debian:bookworm", "6.1.176-1", "untouched", True, "Bochs")
+    said = command(plan, tmp_path, {first: lab})
+    assert words in said
+    options = {name.replace("resume_by", "resume") for name in signature(lab_run).parameters}
+    options = {"period_ms" if name == "period" else name for name in options}
+    taken = options & set(Axes.model_fields) - {"vcpus"}
+    assert taken == {*axes, "mode", "period_ms"}
 
 
 def test_a_lab_run(tmp_path: Path) -> None:

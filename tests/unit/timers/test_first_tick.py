@@ -6,6 +6,7 @@ from orchestrator.timers.first_tick import (
     ResumeTiming,
     Span,
     classify,
+    in_words,
     lapic_due,
     missing_at_first,
     past_a_class,
@@ -212,6 +213,14 @@ def test_the_periods_that_are_missing_at_the_first_tick(
 ) -> None:
     due = lapic_due(0.5, ResumeTiming(answering=answering, loading=1.0))
     assert missing_at_first(Span(came, came), due) == missing
+
+
+def test_words_say_how_many_periods_may_be_missing() -> None:
+    due = lapic_due(0.5, ResumeTiming(answering=0.05, loading=1.0))
+    unsure = in_words(Span(2.74, 2.94), due)  # the vCPU may have waited for a CPU
+    assert missing_at_first(Span(2.74, 2.94), due) == 1
+    assert unsure.endswith("; by the second number 2 periods passed without their tick")
+    assert "second number" not in in_words(Span(2.88, 2.88), due)
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,13 @@ def test_the_rtc_keeps_what_remains_of_a_period_even_under_kvm() -> None:
 def test_who_runs_the_timer(mode: str, accel: Accel, irqchip: IrqChip, qemus: bool) -> None:
     config = InstanceConfig(accel, GuestConfig(mode=mode), irqchip=irqchip)
     assert config.timer_is_qemus is qemus
+    assert config.timer_stands_in_stop is qemus
+
+
+def test_the_hyper_v_timer_stands_in_a_stop_although_it_is_kvms() -> None:
+    config = InstanceConfig(Accel.KVM, GuestConfig(mode="hv-stimer"))
+    assert not config.timer_is_qemus
+    assert config.timer_stands_in_stop
 
 
 def test_swallowed_ticks_show_as_missing_periods() -> None:

@@ -10,6 +10,7 @@ from orchestrator.bugs.exposure import Exposure
 from orchestrator.bugs.likeness import Likeness
 from orchestrator.findings.cause import Cause
 from orchestrator.findings.outcome import LATE, Outcome
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.plan.goals import Goals
 from orchestrator.stats.rate import Losses, loss_rate
 from orchestrator.stats.save_effect import BySave
@@ -77,6 +78,18 @@ def test_no_clean_with_a_control_whose_load_restored_no_timer(found: Outcome | N
     verdict, why = decide(Case(tally, loss_rate(Losses(299, 0, 0), 0.95), 0.01, EXPOSED))
     assert verdict is (Verdict.ANOMALOUS if found else Verdict.INCONCLUSIVE)
     assert (said in why) is (found is None)
+
+
+def test_a_control_tells_nothing_of_saves_in_which_no_timer_runs() -> None:
+    """An affected kernel loses the control's timer, and keeps a tick that is pending."""
+    said = "the load did not restore the timer, or lost its interrupt"
+    tally = Tally(Counter({Outcome.IMMEDIATE: 299}), Counter(), 0, 299, 0, 2, 2, unrestored=said)
+    case = Case(tally, loss_rate(Losses(299, 0, 0), 0.95), 0.01, EXPOSED, timer_in_saves=False)
+    verdict, why = decide(case)
+    assert verdict is Verdict.CLEAN
+    assert f"In a control, {said}. No timer runs in the saves of this cell: `--state armed`" in why
+    running = [state for state in SavedState if state.timer_runs]
+    assert running == [SavedState.ARMED, SavedState.IN_SERVICE, SavedState.TPR]
 
 
 @pytest.mark.parametrize("found", [Outcome.CRASHED, Outcome.LOST, Outcome.EXTRA, Outcome.CLOCK])

@@ -244,7 +244,7 @@ def test_what_a_journal_says_of_an_end() -> None:
 )
 def test_the_verdict_names_enlightenments(cpu: str, names: str, more: str) -> None:
     ordinary = case({Outcome.IMMEDIATE: 299}, ending=Ending())
-    enlightened = replace(ordinary, enlightenments=enlightenments(cpu))
+    enlightened = replace(ordinary, untested_enlightenments=enlightenments(cpu))
     assert decide(enlightened)[1].endswith(
         f". The CPU model has the Hyper-V enlightenments {names}: a Windows guest would tick by "
         f"hv-stimer, which was not tested{more}"

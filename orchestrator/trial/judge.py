@@ -220,8 +220,11 @@ class Judge:
         printed = self._pace.print_cycles / self._pace.cycles_per_period
         until_tick = (first.at_ns - self._resumed.load_ns) / self._period_ns - printed
         timing = replace(self._resumed.timing, until_tick=until_tick)
-        if not self._notes_turns or self._span.high == 0:
+        if not self._notes_turns:
             return timing
+        due = self._due or self._timer.due(self._save.phase, timing)
+        if self._span.high == 0 and Outcome.IMMEDIATE in due:
+            return timing  # it came at once, however long the vCPU had waited for a CPU
         until = max(0.0, wall - printed - self._span.high)
         return replace(timing, answering=max(timing.answering, until))
 

@@ -204,6 +204,7 @@ FAULTS = [
     # Harmless.
     harmless("none", "stall:0"),
     harmless("the vCPU waits before it runs", "stall:2"),
+    harmless("the vCPU waits while a periodic timer ticks", "stall:2", axes=PERIODIC),
     harmless("the load is slow", "slow:100"),
 ]
 

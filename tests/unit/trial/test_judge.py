@@ -91,6 +91,20 @@ async def test_three_ticks_that_fell_into_a_pause_before_cont(
     assert (await found.decide()).outcome is outcome
 
 
+@pytest.mark.parametrize(("waited_ms", "ticked"), [(25, True), (2, False)])
+async def test_a_tick_that_became_due_while_the_vcpu_waited_for_a_cpu(
+    waited_ms: float, ticked: bool
+) -> None:
+    """The timer ran meanwhile, so the tick is there as the guest runs on."""
+    timing = ResumeTiming(since_load=0.05, answering=0.02, loading=0.1)
+    found = judge("periodic", timing, 2.5)
+    for number, at in ((8, 2.5 + waited_ms), (9, 42.5), (10, 62.5)):
+        found.hear(Arrival(tick(number, at), int(at * MS)))
+    decided = await found.decide()
+    assert decided.outcome.ticked is ticked, decided.why
+    assert ticked or decided.outcome is Outcome.EARLY
+
+
 @pytest.mark.parametrize(("gap_ms", "outcome"), [(3, None), (1, Outcome.EXTRA)])
 async def test_a_first_tick_may_have_been_late_by_a_delivery_besides_the_stolen_time(
     gap_ms: float, outcome: Outcome | None

@@ -39,6 +39,9 @@ class LapicTimer:
     #: Whether the timer stands still once it has fired, so that it can be seen as expired.
     expires = True
 
+    #: Words for a current count that stays 0.
+    over = "reads as expired"
+
     #: The guest arms the timer at each tick.
     reloads = False
 
@@ -185,7 +188,7 @@ class LapicTimer:
         if self._running(first) or self._running(last):
             return self._explain_running(last, hearing, read)
         awaited = last.arms == last.ticks + 1 and _as_armed(first, last)
-        if apart <= 1 or not awaited or not self.expires:
+        if apart <= 1 or not awaited:
             return (
                 Cause.UNEXPLAINED,
                 f"{hearing.why}, but the testimonies, {apart:.1f} periods apart, fit no known "
@@ -196,20 +199,20 @@ class LapicTimer:
                 tick = hearing.vector in vectors  # only QEMU saw it
                 return (
                     Cause.PENDING if tick else Cause.WRONG_VECTOR,
-                    f"{hearing.why}; the timer reads as expired, and {_named(vectors)} waits in "
+                    f"{hearing.why}; the timer {self.over}, and {_named(vectors)} waits in "
                     f"the {which} (the tick vector is {hearing.vector:#x}): {read}.",
                 )
         if not hearing.rescued:
             return (
                 Cause.UNEXPLAINED,
-                f"{hearing.why}; the timer reads as expired, yet a re-arm did not bring ticks "
-                f"back: {read}.",
+                f"{hearing.why}; the timer {self.over}, yet a re-arm did not bring ticks back: "
+                f"{read}.",
             )
         cause, claim = self._over(hearing)
         return (
             cause,
             f"{claim}: {hearing.why}, and in two testimonies {apart:.1f} periods apart the timer "
-            "reads as expired, unmasked, with nothing pending or in service and interrupts on "
+            f"{self.over}, unmasked, with nothing pending or in service and interrupts on "
             f"({read}); a re-arm brought ticks back.",
         )
 

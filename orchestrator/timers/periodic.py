@@ -7,6 +7,7 @@ from orchestrator.findings.outcome import Outcome
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.timers.first_tick import ResumeTiming
 from orchestrator.timers.lapic import CONTROL_WINDOW_NS, LapicTimer
+from orchestrator.timers.timer import Hearing
 
 
 class Periodic(LapicTimer):
@@ -17,6 +18,7 @@ class Periodic(LapicTimer):
 
     #: It never stands expired: its testimony cannot show a lost interrupt.
     expires = False
+    over = "does not count"
 
     #: The LAPIC starts each period by itself.
     reloads = True
@@ -42,6 +44,13 @@ class Periodic(LapicTimer):
     def control_periods(self, period_ns: int, times: int = 1) -> int:
         """Return three periods, or as many as `CONTROL_WINDOW_NS` takes."""
         return max(3, -(-CONTROL_WINDOW_NS // period_ns)) * times
+
+    def _over(self, hearing: Hearing) -> tuple[Cause, str]:
+        """Return that the timer stands: one that counts reads 0 for a moment only."""
+        return (
+            Cause.NOT_STARTED,
+            "the periodic LAPIC timer was never started, or it has stopped",
+        )
 
     def control_lost(self, outcome: Outcome, cause: Cause | None) -> bool:
         """Return whether periods are missing: swallowed ticks do not silence this timer for good.

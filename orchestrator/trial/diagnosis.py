@@ -31,6 +31,9 @@ from orchestrator.vm.config import InstanceConfig
 #: Times as many ticks as the time allows are a storm. A timer that catches up gives fewer.
 _STORM = 2
 
+#: Vectors below this are those of a CPU's exceptions. A LAPIC accepts interrupts on half of them.
+_EXCEPTIONS = 32
+
 
 def correct(result: VcpuResult, diagnosis: Diagnosis) -> VcpuResult:
     """Return a vCPU's result as its diagnosis corrects it.
@@ -88,6 +91,14 @@ def _decide(
         off = _switched_off(evidence.of(result.vcpu), save)
         if off:
             return Cause.NOT_RESTORED, f"{result.why}; {off}."
+        lapic = evidence.of(result.vcpu).lapic
+        low = sorted(vector for vector in lapic.isr if vector < _EXCEPTIONS) if lapic else []
+        if low:
+            return (
+                Cause.WRONG_VECTOR,
+                f"{result.why}; the LAPIC has vector {low[-1]:#x} in service, on which a CPU "
+                "reports an exception: an interrupt came there, and the guest took it for one.",
+            )
     if result.outcome is Outcome.CRASHED or evidence.run_state in CRASHED_STATES:
         return Cause.GUEST_CRASHED, result.why or f"QEMU says the guest is {evidence.run_state!r}."
     if evidence.run_state is None:

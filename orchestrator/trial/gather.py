@@ -66,7 +66,8 @@ async def gather(
     found.failure = found.failure or failure
     if instance.crash:
         words = instance.crash.last_words
-        found.qemu_crash = f"QEMU crashed by {instance.crash.by}" + (
+        by = "by" if instance.crash.code < 0 else "with"
+        found.qemu_crash = f"QEMU crashed {by} {instance.crash.by}" + (
             f". Its last words: {words}" if words else ", without a word"
         )
     found.trace = last_load(instance.trace) if instance.trace else None

@@ -1,6 +1,7 @@
 """Waits for a line of the guest, and tells a silent guest from a host that stands still."""
 
 import collections
+import re
 import signal
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -141,12 +142,18 @@ class Heard(Generic[L]):
     at_ns: int
 
 
+#: QEMU's words if KVM refuses the state of a vCPU. Since its commit 7191f24c7fcf, QEMU ends with
+#: exit status 1 then.
+_REFUSED_STATE = re.compile(r"\bput(ting)? registers\b", re.I)
+
+
 def crashed(end: ProcessExit) -> bool:
-    """Return whether a QEMU ended itself by a signal, though the host refused it nothing.
+    """Return whether a QEMU ended itself in a crash, though the host refused it nothing.
 
     QEMU aborts if it may start no thread or gets no memory: that is a limit of its host.
     """
-    return -end.code in CRASH_SIGNALS and not says_no_room(end.stderr)
+    gave_up = end.code > 0 and _REFUSED_STATE.search(end.stderr) is not None
+    return (gave_up or -end.code in CRASH_SIGNALS) and not says_no_room(end.stderr)
 
 
 async def how_it_ended(instance: Instance) -> Ended:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from orchestrator.bugs.catalogue import APICV_BUG, NARROW_RACE
 from orchestrator.bugs.exposure import ExposureState
-from orchestrator.findings.cause import INTERRUPT_LOST, Cause
+from orchestrator.findings.cause import INTERRUPT_LOST
 from orchestrator.findings.outcome import Outcome
 from orchestrator.findings.series import DirectCounts
 from orchestrator.findings.witness import Says, Statement, TraceReading, Witness
@@ -95,7 +95,7 @@ def direct_note(case: Case, finding: Finding) -> str | None:
 
 def _trace(state: CellState) -> Statement | None:
     vanished = state.traced[TraceReading.VANISHED]
-    never = state.causes[Cause.NOT_STARTED]
+    never = state.traced[TraceReading.NEVER]
     if vanished:
         why = (
             f"the kernel's trace shows in {vanished} of {state.bug_losses} losses that the "

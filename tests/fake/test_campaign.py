@@ -197,13 +197,22 @@ async def test_a_guest_that_crashes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["hmp", "exec"])
-async def test_a_qemu_that_crashes_at_a_load_in_its_own_words(tmp_path: Path, method: str) -> None:
-    """As QEMU does when KVM_SET_LAPIC fails: it says so, and aborts."""
+@pytest.mark.parametrize(
+    ("code", "how", "words"),
+    [
+        (-6, "by SIGABRT", "KVM_SET_LAPIC failed"),
+        (1, "with exit status 1", "Failed to put registers after init"),
+    ],
+)
+async def test_a_qemu_that_crashes_at_a_load_in_its_own_words(
+    tmp_path: Path, method: str, code: int, how: str, words: str
+) -> None:
+    """As QEMU does when KVM_SET_LAPIC or another call fails: it says so, and aborts or exits."""
 
     def abort(qemu: FakeQemu) -> object:
         if qemu.config.control_tick == 0:
-            said = "warning: old\nKVM_SET_LAPIC failed: Invalid argument \x1b[2J\n"
-            qemu.end(ProcessExit(-6, said))
+            said = f"warning: old\n{words}: Invalid argument \x1b[2J\n"
+            qemu.end(ProcessExit(code, said))
         return None
 
     script = Script(immediate, {"loadvm": abort, "migrate-incoming": abort})
@@ -215,7 +224,7 @@ async def test_a_qemu_that_crashes_at_a_load_in_its_own_words(tmp_path: Path, me
     assert "QEMU crashed" in cell.why
     (found, *_) = [r["diagnosis"] for r in journal_dicts(result.journal) if r.get("diagnosis")][1:]
     assert found["sentence"].endswith(
-        "QEMU crashed by SIGABRT. Its last words: KVM_SET_LAPIC failed: Invalid argument \\x1b[2J."
+        f"QEMU crashed {how}. Its last words: {words}: Invalid argument \\x1b[2J."
     )
 
 

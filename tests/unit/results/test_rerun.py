@@ -145,7 +145,7 @@ def test_a_lab_run_keeps_every_axis_that_the_command_takes(tmp_path: Path) -> No
         "pause_before_load": ["20 periods"], "pause_before_cont": ["1 s"],
     }  # fmt: skip
     words = "--guest linux --guest-kernel debian:trixie --mode periodic"
-    words += " --period 120.0 --method exec --wait halt --state armed --state pending"
+    words += " --period 120 --method exec --wait halt --state armed --state pending"
     words += " --resume-by auto --phase expired"
     words += " --pause-before-load 20periods --pause-before-cont 1s"
     plan = lab_plan(5, modes=("periodic",), period_ms=120, axes=axes)

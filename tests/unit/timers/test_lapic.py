@@ -99,7 +99,7 @@ def test_time_asleep_counts_for_a_guest_without_progress() -> None:
     [
         ("one-shot", Cause.LOST_INTERRUPT),
         ("tsc-deadline", Cause.DEADLINE_GONE),
-        ("periodic", Cause.UNEXPLAINED),  # it never stands expired
+        ("periodic", Cause.NOT_STARTED),  # it never stands expired
     ],
 )
 def test_an_expired_timer(mode: str, cause: Cause) -> None:

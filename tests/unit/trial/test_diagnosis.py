@@ -262,6 +262,15 @@ def test_a_guest_that_an_interrupt_crashed_which_its_lapic_would_have_masked(sta
     assert found.cause is Cause.GUEST_CRASHED
 
 
+def test_an_interrupt_on_a_vector_of_exceptions_is_no_crash() -> None:
+    crashed = VcpuResult(Outcome.CRASHED, why="the guest took exception 17 at f000:0085")
+    part = VcpuEvidence(0, memory=[SILENT, SILENT], lapic=replace(SHOWN, isr=frozenset({0x11})))
+    evidence = Evidence(run_state="running", vcpus=(part,))
+    found = diagnose(crashed, evidence, Save("save1", 0.5, (SAVED,)), CONFIG)
+    assert found.cause is Cause.WRONG_VECTOR
+    assert "exception 17 at f000:0085; the LAPIC has vector 0x11 in service" in found.sentence
+
+
 @pytest.mark.parametrize(
     ("progress", "printing", "cause"),
     [

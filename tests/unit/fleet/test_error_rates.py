@@ -1,7 +1,7 @@
 """The error rates that the answer of a fleet states, and its power, on simulated fleets.
 
-20 fleets a point, or as many as LOSTTICK_TEST_CAMPAIGNS says; `tox -e long` runs the 10,000 of the
-tables in docs/statistics.md. `-s` prints them.
+20 fleets a point, or as many as LOSTTICK_TEST_CAMPAIGNS says: 2,000 for the tables in
+docs/statistics.md. `-s` prints them.
 """
 
 import os

@@ -64,6 +64,9 @@ class Evidence:
     """KVM's counters of every vCPU (`query-stats`, QEMU 7.1 and later)."""
     qemu_crash: str | None = None
     """How QEMU crashed, in a sentence with its own last words; None if QEMU did not crash."""
+    qemu_stderr: list[str] = field(default_factory=list)
+    """The last lines that a QEMU that had given its guest up wrote to its standard error; empty
+    for any other."""
     failure: str | None = None
     """Why reading ended early."""
     trace: str | None = None

@@ -36,6 +36,8 @@ def write_evidence(
     folder.write("console.txt", hang.evidence.console_tail)
     if hang.evidence.guest_log:
         folder.write("guest_log.txt", hang.evidence.guest_log)
+    if hang.evidence.qemu_stderr:
+        folder.write("qemu_stderr.txt", "\n".join(hang.evidence.qemu_stderr) + "\n")
     if hang.evidence.timer_list:
         folder.write("timer_list.txt", hang.evidence.timer_list)
     if hang.evidence.trace:

@@ -36,10 +36,15 @@ class ProcessExit:
             return f"signal {-self.code}"
 
     @property
+    def lines(self) -> list[str]:
+        """The lines that it wrote to its standard error, in printable ASCII."""
+        lines = (line.strip() for line in self.stderr.splitlines())
+        return [line.encode("unicode_escape").decode()[:_LONGEST_WORDS] for line in lines if line]
+
+    @property
     def last_words(self) -> str:
-        """The last line that it wrote to its standard error, in printable ASCII."""
-        lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
-        return lines[-1].encode("unicode_escape").decode()[:_LONGEST_WORDS] if lines else ""
+        """The last of these lines."""
+        return (self.lines or [""])[-1]
 
     def __str__(self) -> str:
         how = f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"

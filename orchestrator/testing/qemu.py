@@ -60,6 +60,8 @@ class FakeQemu:
         """The answer to `query-status` while the vCPUs run."""
         self._begins = False
         """True if the guest begins to run, and says so, as soon as it is continued."""
+        self.stderr = ""
+        """What it has written to its standard error by the time it is killed."""
         self.frozen = False
         """True while the host gives the vCPUs no CPU time."""
         self.loads = 0
@@ -252,7 +254,7 @@ class FakeQemu:
 
     async def kill(self) -> ProcessExit:
         """End QEMU by SIGKILL, as far as anybody can tell."""
-        self.end(ProcessExit(-9, ""))
+        self.end(ProcessExit(-9, self.stderr))
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(OSError):
             await self.monitor.closed()

@@ -100,7 +100,11 @@ def _decide(
                 "reports an exception: an interrupt came there, and the guest took it for one.",
             )
     if result.outcome is Outcome.CRASHED or evidence.run_state in CRASHED_STATES:
-        return Cause.GUEST_CRASHED, result.why or f"QEMU says the guest is {evidence.run_state!r}."
+        why = result.why or f"QEMU says the guest is {evidence.run_state!r}."
+        # The registers of the vCPU follow the line that names KVM.
+        lines = evidence.qemu_stderr
+        words = next((line for line in lines if "kvm" in line.lower()), (lines or [""])[-1])
+        return Cause.GUEST_CRASHED, f"{why}. QEMU's words: {words}" if words else why
     if evidence.run_state is None:
         return Cause.HARNESS_FAULT, f"{result.why}. {evidence.failure or 'Nothing could be read'}."
     if evidence.run_state != "running":

@@ -35,6 +35,10 @@ class _Look:
     cure."""
 
 
+#: QEMU's run states after KVM failed to run a vCPU, or a disk to write.
+GAVE_UP = frozenset({"internal-error", "io-error"})
+
+
 async def gather(
     instance: Instance, limits: Limits, vcpus: Sequence[int] = (0,), *, look: bool = True
 ) -> Evidence:
@@ -77,6 +81,9 @@ async def gather(
     found.console_garbled = instance.console.garbled
     found.console_dropped_bytes = instance.console.dropped_bytes
     found.qmp_log = instance.monitor.log()
+    if found.run_state in GAVE_UP and instance.owned:
+        # The guest can't run on, and QEMU says why only at its own end.
+        found.qemu_stderr = (await instance.kill()).lines
     return found
 
 

@@ -190,10 +190,23 @@ async def test_missed_periods(tmp_path: Path) -> None:
 async def test_a_guest_that_crashes(tmp_path: Path) -> None:
     def break_it(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
         vcpu.halted, qemu.state = True, "internal-error"
+        qemu.stderr = (
+            "warning: old\nerror: kvm run failed Bad address\nEAX=0 \x1b[2J\nCR0=60000010\n"
+        )
 
     result, _ = await campaign(tmp_path, only_ordinary(break_it), trials=1)
     assert result.cells[0].counts.outcomes == {Outcome.CRASHED: 1}
     assert result.cells[0].counts.causes == {Cause.GUEST_CRASHED: 1}
+    record = next(
+        r for r in journal_dicts(result.journal) if r["record"] == "trial" and r["role"] == "host"
+    )
+    said = record["diagnosis"]["sentence"]
+    assert said.endswith(
+        "the guest is 'internal-error'. QEMU's words: error: kvm run failed Bad address"
+    )
+    (kept,) = tmp_path.glob("**/qemu_stderr.txt")
+    assert "CR0=60000010" in kept.read_text()
+    assert "\x1b" not in kept.read_text()
 
 
 @pytest.mark.parametrize("method", ["hmp", "exec"])

@@ -67,6 +67,7 @@ static struct vcpu {
     struct kvm_run *run;
     timer_t timer;
     int has_timer, loading, tampered;
+    int broken; /* KVM_RUN fails */
     int read; /* KVM_GET_LAPIC has shown an armed timer */
     unsigned ticks; /* that the guest began to print since the load */
     unsigned worn; /* ticks that it began to print in guests that were loaded */
@@ -328,6 +329,11 @@ static void hear(struct vcpu *v, double number)
     write_lvtt(v, v->lvtt);
 }
 
+static void unrunnable(struct vcpu *v, double number)
+{
+    v->broken = 1;
+}
+
 static void unstarted(struct vcpu *v, double number)
 {
     later(v, DRAINED_NS, hear, 0);
@@ -491,6 +497,7 @@ static const struct behaviour BEHAVIOURS[] = {
     { "ignore", .page = ignore },       /* KVM_SET_LAPIC succeeds, and does nothing */
     { "keep" },                         /* no KVM_SET_LAPIC does anything, once one was saved */
     { "segv", .page = segv },           /* QEMU crashes */
+    { "unrunnable", .run = unrunnable }, /* KVM_RUN fails */
     { "slow", .page = slow },           /* KVM_SET_LAPIC takes so many ms */
     /* The restored timer. */
     { "unstarted", .page = deafen, .run = unstarted },
@@ -613,6 +620,10 @@ static int run(struct vcpu *v)
                 chosen[i].what->run(v, chosen[i].number);
     }
     do_due(v);
+    if (v->broken) {
+        errno = EFAULT;
+        return -1;
+    }
     uint64_t began = now_ns();
     int result = kvm(v->fd, KVM_RUN, NULL), failed = errno;
     for (int i = 0; i < MAX_DUE; i++)

@@ -121,6 +121,7 @@ FAULTS = [
     lost("interrupts and NMIs stay off", "flags:512,block", NOT_DELIVERABLE),
     Fault("QEMU crashes", "segv", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.QEMU_CRASHED),
     Fault("KVM_SET_LAPIC fails", "refuse", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.QEMU_CRASHED),
+    Fault("KVM_RUN fails", "unrunnable", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.GUEST_CRASHED),
     # The timer is restored as it was, and its tick does not reach the tick handler.
     lost("the timer is never started", "unstarted", LOST_INTERRUPT, Verdict.AFFECTED),
     lost("the tick comes on the guest's other vector", "elsewhere:65", WRONG_VECTOR),

@@ -84,6 +84,7 @@ struct behaviour {
     action *run; /* before the first KVM_RUN after the load */
     action *tick; /* at each tick that the guest prints */
     void (*msr)(struct vcpu *, struct kvm_msr_entry *, double);
+    void (*clock)(struct kvm_clock_data *, double);
 };
 
 static struct { const struct behaviour *what; double number; } chosen[MAX_BEHAVIOURS];
@@ -480,6 +481,11 @@ static void no_deadline(struct vcpu *v, struct kvm_msr_entry *entry, double numb
         entry->data = 0;
 }
 
+static void shift_clock(struct kvm_clock_data *data, double seconds)
+{
+    data->clock += (int64_t)(seconds * 1e9);
+}
+
 static const struct behaviour BEHAVIOURS[] = {
     /* The restored registers. */
     { "forget", .page = forget },       /* TMICT is 0 */
@@ -520,6 +526,7 @@ static const struct behaviour BEHAVIOURS[] = {
     { "stall", .run = stall },          /* the vCPU waits so many periods, which is no fault */
     /* The restored MSRs. */
     { "tsc", .msr = tsc },              /* seconds that are added to the TSC */
+    { "kvmclock", .clock = shift_clock }, /* kvmclock jumps by so many seconds */
     { "deadline", .msr = no_deadline }, /* IA32_TSC_DEADLINE is 0 */
 };
 
@@ -611,6 +618,16 @@ static int set_msrs(struct vcpu *v, struct kvm_msrs *given)
     return result;
 }
 
+/* QEMU sets kvmclock as the VM goes on after a load. */
+static int set_clock(int fd, const struct kvm_clock_data *given)
+{
+    struct kvm_clock_data data = *given;
+    for (int i = 0; vcpu_count && vcpus[0].loading && vcpus[0].tampered && chosen[i].what; i++)
+        if (chosen[i].what->clock)
+            chosen[i].what->clock(&data, chosen[i].number);
+    return kvm(fd, KVM_SET_CLOCK, &data);
+}
+
 static int run(struct vcpu *v)
 {
     if (v->loading) {
@@ -696,6 +713,8 @@ int ioctl(int fd, unsigned long request, ...)
             add_vcpu(fd, made, (uintptr_t)argument);
         return made;
     }
+    if (request == KVM_SET_CLOCK)
+        return set_clock(fd, argument);
     for (int i = 0; i < vcpu_count; i++)
         if (vcpus[i].fd == fd) {
             if ((unsigned)request == KVM_GET_LAPIC) /* QEMU may have extended its sign */

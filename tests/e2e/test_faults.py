@@ -193,6 +193,8 @@ FAULTS = [
         loads=SEVERAL,
     ),
     Fault("TPR stays raised below the tick", "tpr:48", Verdict.ANOMALOUS, Outcome.EXTRA),
+    odd("kvmclock jumps ahead", "kvmclock:5", Outcome.CLOCK),
+    odd("kvmclock jumps back", "kvmclock:-0.05", Outcome.CLOCK),
     odd("the TSC jumps ahead", "tsc:5", Outcome.CLOCK),
     odd("the TSC jumps back", "tsc:-5", Outcome.CLOCK, thorough=True),
     odd(
@@ -212,7 +214,7 @@ FAULTS = [
 
 async def campaign_of(fault: Fault, shim: Path, place: Path, kvm: Accel, seed: int) -> CellResult:
     """Run a short campaign on a host with the fault, which is taken for one with APICv."""
-    if fault.outcome is Outcome.CLOCK and Path("/sys/module/kvm_pvm").exists():
+    if fault.shim.startswith("tsc:") and Path("/sys/module/kvm_pvm").exists():
         not_applicable("kvm_pvm gives every guest the host's TSC: KVM_SET_MSRS can't shift it")
     place.mkdir()
     chosen = {} if fault.vcpu is None else {"vcpu": fault.vcpu}

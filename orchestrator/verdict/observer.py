@@ -61,8 +61,8 @@ def control_not_restored(case: Case) -> Finding | None:
         f"in a control, {tally.unrestored}: a real loss might have been missed",
         trusted=False,
         notes=(
-            "The evidence folder of that control says more. `losttick probe` tells whether the "
-            "kernel restores a timer without QEMU",
+            f"The evidence folder of that control says more. {case.ask_witness_by} tells whether "
+            "the kernel restores a timer without QEMU",
         ),
     )
 

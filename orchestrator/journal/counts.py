@@ -73,6 +73,8 @@ class CellState:
     """How the losses fall on saves."""
     save_ticks: SaveTicks = field(default_factory=SaveTicks)
     """How the classes and times of first ticks fall on saves."""
+    save_phases: "array[float]" = field(default_factory=lambda: array("f"))
+    """Where in the period of the first vCPU each save was taken."""
     lost_by_vcpu: Counter[int] = field(default_factory=Counter)
     """How often each vCPU lost its timer. One load may lose several."""
     symptoms: Counter[Symptom] = field(default_factory=Counter)
@@ -211,6 +213,7 @@ class CellState:
         self.kvmclock_saves += all(part.kvmclock_ns > 0 for part in save.vcpus)
         self.by_save.begin()
         self.save_ticks.begin()
+        self.save_phases.append(save.vcpus[0].phase)
         self._save = save.tag, self.phases.begin_save(save), save.generation > 0
 
     def begin_sham(self, save: Save) -> None:

@@ -14,6 +14,7 @@ from orchestrator.stats.pairs import NO_PAIRS, PairCounts
 from orchestrator.stats.rate import LossRate
 from orchestrator.stats.stopping import losses_to_be_sure
 from orchestrator.verdict.ending import COMPLETE, Ending
+from orchestrator.verdict.fixed_tick import FixedTick
 from orchestrator.verdict.period_change import PeriodChange
 from orchestrator.verdict.verdict import Verdict
 
@@ -76,6 +77,8 @@ class Case:
     """Whether the campaign came to its end."""
     period_changes: tuple[PeriodChange, ...] = ()
     """The changes of vCPUs' timer periods by loads that all times between ticks show."""
+    fixed_tick: FixedTick | None = None
+    """The first ticks that came at one time, whatever was left of the period in their saves."""
     expired_saves: int = 0
     """Saves whose timer ran out between the stop and the save."""
     saves: int = 0

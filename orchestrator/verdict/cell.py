@@ -10,6 +10,7 @@ from orchestrator.verdict.case import Case, Note, Rule
 from orchestrator.verdict.early_end import ended_early, ending_note
 from orchestrator.verdict.enlightened import enlightened_note
 from orchestrator.verdict.expired import expired_note, posted_note
+from orchestrator.verdict.fixed_tick_rule import first_ticks_fixed, fixed_tick_note
 from orchestrator.verdict.known_bug import affected
 from orchestrator.verdict.late import late_note, too_few_pairs
 from orchestrator.verdict.mixed import indistinct_note, mixed_note
@@ -30,15 +31,16 @@ from orchestrator.verdict.witness import contradicted, direct_note
 
 #: The rules, in the order in which they are asked. The last one always applies.
 RULES: tuple[Rule, ...] = (
-    contradicted, affected, anomalous, period_changed, apicv_missing, too_many_unknown,
-    ended_early, stopped_without_load, loaded_guests_not_saved, controls_not_seen,
+    contradicted, affected, anomalous, period_changed, first_ticks_fixed, apicv_missing,
+    too_many_unknown, ended_early, stopped_without_load, loaded_guests_not_saved, controls_not_seen,
     control_not_restored, too_few_pairs, bound_too_high, clean,
 )  # fmt: skip
 
 #: The notes, in the order in which they are printed.
 NOTES: tuple[Note, ...] = (
-    required_note, period_note, direct_note, mixed_note, indistinct_note, late_note, expired_note,
-    posted_note, enlightened_note, control_note, unloaded_note, went_down_note, ending_note,
+    required_note, period_note, fixed_tick_note, direct_note, mixed_note, indistinct_note,
+    late_note, expired_note, posted_note, enlightened_note, control_note, unloaded_note,
+    went_down_note, ending_note,
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from orchestrator.verdict.case import Case, Tally
 from orchestrator.verdict.cell import decide
 from orchestrator.verdict.ending import Ending
 from orchestrator.verdict.expired import posts_timers
+from orchestrator.verdict.fixed_tick import fixed_tick
 from orchestrator.verdict.late import late_anomalies
 from orchestrator.verdict.missed import missed_as_lost
 from orchestrator.verdict.period_rule import period_changes
@@ -226,6 +227,7 @@ def judge_cell(state: CellState, run: RunState, *, cut_short: bool = False) -> C
         likenesses(state.symptoms, facts, cell.accel, cell.irqchip),
         _ending(state, plan, cut_short=cut_short),
         period_changes=period_changes(state, len(run.cells)),
+        fixed_tick=fixed_tick(state),
         expired_saves=state.expired_saves,
         saves=state.saves,
         posts_timers=posts_timers(facts, cell),

@@ -319,6 +319,21 @@ async def test_a_control_shows_that_loads_leave_the_running_timer_alone(
         assert "the load did not restore the timer" in cell.why
 
 
+@pytest.mark.thorough
+@pytest.mark.usefixtures("untraced")
+async def test_a_first_tick_that_comes_after_half_a_period_whatever_was_left(
+    shim: Path, tmp_path: Path, kvm: Accel
+) -> None:
+    """Of each load it could be the remaining time, as saves are taken about there."""
+    fault = Fault(
+        "the first tick comes after half a period", "first:0.5", Verdict.ANOMALOUS, None,
+        axes={"period_ms": 50, "loads_per_save": 2}, loads=24, weaker=frozenset({Outcome.EARLY}),
+    )  # fmt: skip
+    cell = await campaign_of(fault, shim, tmp_path / "out", kvm, seed=3)
+    assert answer(fault, cell) == right(fault), cell.why
+    assert "whatever the saves had left of it" in cell.why or cell.counts.outcomes[Outcome.EARLY]
+
+
 if CAMPAIGNS:  # hours
 
     @pytest.mark.timeout(1800)

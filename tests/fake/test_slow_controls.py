@@ -167,6 +167,29 @@ async def test_a_pending_tick_of_another_vcpu_is_waited_for(tmp_path: Path) -> N
     assert not any(part.irr for save in saves for part in save.vcpus)
 
 
+async def test_another_vcpu_in_the_handler_of_its_tick_is_waited_for(tmp_path: Path) -> None:
+    """Its timer is over, and expires once more at the load; the handler arms it besides."""
+    looks: list[str] = []
+
+    def look(qemu: FakeQemu) -> str | None:
+        text = qemu.vcpus[0].info_registers()
+        if not qemu.config.control_tick or len(looks) >= 4:
+            return None
+        looks.append(text)  # of vCPU 0, and of vCPU 1 with the control
+        return text.replace("EFL=00000246", "EFL=00000046") if len(looks) % 2 else text
+
+    script = Script(immediate, {"info registers": look})
+    result, _ = await campaign(tmp_path, script, trials=5, vcpus=2)
+    assert len(looks) == 4
+    saves = [
+        record.save
+        for record in read_journal(result.journal)
+        if isinstance(record, SaveRecord) and record.role is Role.CONTROL
+    ]
+    assert len(saves) == 2
+    assert all(part.interrupt_flag for save in saves for part in save.vcpus)
+
+
 async def test_a_guest_whose_interrupt_stays_pending_is_saved_as_it_was_last_stopped(
     tmp_path: Path,
 ) -> None:

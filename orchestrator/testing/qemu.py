@@ -61,7 +61,7 @@ class FakeQemu:
         self._begins = False
         """True if the guest begins to run, and says so, as soon as it is continued."""
         self.stderr = ""
-        """What it has written to its standard error by the time it is killed."""
+        """The text that it has written to its standard error by the time it is killed."""
         self.frozen = False
         """True while the host gives the vCPUs no CPU time."""
         self.loads = 0

@@ -19,10 +19,8 @@ _FEWEST_SAVES = 8
 #: Least standard deviation of what they had left, in periods.
 _LEAST_SPREAD = 0.05
 
-#: First ticks are fixed if what was left explains so many times less of their times than nothing
-#: does. With the saves of a plan that draws its phases, ticks that follow what was left seem fixed
-#: in at most 15 of 10,000 cells, if the time of a save's ticks errs by 0.1 periods, and in none of
-#: 100,000 if by 0.02 (simulated).
+#: First ticks are fixed if their times less what was left vary so many times as much as the times
+#: themselves. If ticks follow what was left, the times vary more.
 _RATIO = 4.0
 
 
@@ -34,8 +32,9 @@ class FixedTick:
     at: float
     """Their mean time after the guest resumed, in periods."""
     least_left: float
-    """What the saves had left of their period, in periods."""
+    """The least time that a save had left of its period, in periods."""
     most_left: float
+    """The most."""
 
 
 def fixed_tick(state: CellState) -> FixedTick | None:

@@ -1,14 +1,17 @@
 """On a busy host the window of a control may pass before the guest is stopped."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from orchestrator.findings.save import Save
 from orchestrator.journal.file import read_journal
 from orchestrator.journal.records import SaveRecord
 from orchestrator.journal.trial_record import Role
 from orchestrator.testing import (
     FakeQemu,
+    FakeVcpu,
     Script,
     full_period,
     immediate,
@@ -145,18 +148,20 @@ async def test_a_pending_tick_of_the_window_is_waited_for(tmp_path: Path) -> Non
     assert [save["irr"] for save in saves] == [[], []]
 
 
-async def test_a_pending_tick_of_another_vcpu_is_waited_for(tmp_path: Path) -> None:
+async def saves_of_controls(
+    tmp_path: Path, command: str, shown: Callable[[FakeVcpu], str], usual: str, odd: str
+) -> list[Save]:
+    """Return the saves of two controls, whose vCPU 0 is odd at the first two looks at it."""
     looks: list[str] = []
 
     def look(qemu: FakeQemu) -> str | None:
-        text = qemu.vcpus[0].info_lapic()
+        text = shown(qemu.vcpus[0])
         if not qemu.config.control_tick or len(looks) >= 4:
             return None
         looks.append(text)  # of vCPU 0, and of vCPU 1 with the control
-        return text.replace("IRR\t (none)", "IRR\t 64") if len(looks) % 2 else text
+        return text.replace(usual, odd) if len(looks) % 2 else text
 
-    script = Script(immediate, {"info lapic": look})
-    result, _ = await campaign(tmp_path, script, trials=5, vcpus=2)
+    result, _ = await campaign(tmp_path, Script(immediate, {command: look}), trials=5, vcpus=2)
     assert len(looks) == 4
     saves = [
         record.save
@@ -164,29 +169,21 @@ async def test_a_pending_tick_of_another_vcpu_is_waited_for(tmp_path: Path) -> N
         if isinstance(record, SaveRecord) and record.role is Role.CONTROL
     ]
     assert len(saves) == 2
+    return saves
+
+
+async def test_a_pending_tick_of_another_vcpu_is_waited_for(tmp_path: Path) -> None:
+    saves = await saves_of_controls(
+        tmp_path, "info lapic", FakeVcpu.info_lapic, "IRR\t (none)", "IRR\t 64"
+    )
     assert not any(part.irr for save in saves for part in save.vcpus)
 
 
 async def test_another_vcpu_in_the_handler_of_its_tick_is_waited_for(tmp_path: Path) -> None:
     """Its timer is over, and expires once more at the load; the handler arms it besides."""
-    looks: list[str] = []
-
-    def look(qemu: FakeQemu) -> str | None:
-        text = qemu.vcpus[0].info_registers()
-        if not qemu.config.control_tick or len(looks) >= 4:
-            return None
-        looks.append(text)  # of vCPU 0, and of vCPU 1 with the control
-        return text.replace("EFL=00000246", "EFL=00000046") if len(looks) % 2 else text
-
-    script = Script(immediate, {"info registers": look})
-    result, _ = await campaign(tmp_path, script, trials=5, vcpus=2)
-    assert len(looks) == 4
-    saves = [
-        record.save
-        for record in read_journal(result.journal)
-        if isinstance(record, SaveRecord) and record.role is Role.CONTROL
-    ]
-    assert len(saves) == 2
+    saves = await saves_of_controls(
+        tmp_path, "info registers", FakeVcpu.info_registers, "EFL=00000246", "EFL=00000046"
+    )
     assert all(part.interrupt_flag for save in saves for part in save.vcpus)
 
 

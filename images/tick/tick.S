@@ -1154,12 +1154,10 @@ tick_line:
         call    line_hex
         mov     S_LONGEST, %eax
         call    line_hex
-        mov     S_TURN, %eax
-        sub     S_LONGEST_END, %eax
-        call    line_hex
-        mov     S_TURN, %eax
-        sub     S_LAST_END, %eax
-        call    line_hex
+        mov     S_LONGEST_END, %ebp
+        call    line_since
+        mov     S_LAST_END, %ebp
+        call    line_since
         xor     %eax, %eax
         mov     %eax, S_STOLEN
         mov     %eax, S_LONGEST
@@ -1188,6 +1186,15 @@ tick_line:
         cmp     C_FAULT_TICK, %eax
         je      faulty_line
         ret
+
+# line_since: append the time from %ebp until the tick. S_TURN does not tell when the tick came:
+# a turn can end after its handler and before its line.
+line_since:
+        mov     S_TICK_TSC, %eax
+        mov     S_TICK_TSC + 4, %edx
+        shrd    $10, %edx, %eax
+        sub     %ebp, %eax
+        jmp     line_hex
 
 # --- where the other vCPUs start: a page that a SIPI can name -------------
         .org    (SIPI << 12) - (SEG << 4), 0xff

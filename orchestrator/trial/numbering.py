@@ -23,6 +23,10 @@ from orchestrator.trial.pace import Pace
 from orchestrator.trial.resume import Resumed, continue_guest, mark
 from orchestrator.vm.instance import Instance
 
+#: How far the pace may be off: the guest measures it in a few milliseconds where QEMU does not
+#: tell the TSC's frequency.
+_PACE_ERROR = 0.01
+
 #: Fewest bytes of a line. So many unread bytes from before a load may hide a tick.
 _LEAST_LINE = 16
 
@@ -114,8 +118,8 @@ class Numbering:
         line of the next one, and under TCG it is as long as the TSC jumped.
 
         The turn that the stop cut in a guest that was not loaded began before the load. How long
-        ago a turn began is known by the pace, which is not exact: it must have begun nearer to
-        the load's beginning than to `cont`.
+        ago a turn began is known by the pace, which is not exact: even by a pace that is off it
+        must have begun nearer to the load's beginning than to `cont`.
         """
         tick, resumed, save = first.tick, self._resumed, self._save
         if not tick.longest or not save.tsc or resumed.by_itself:
@@ -127,7 +131,7 @@ class Numbering:
             return False
         ago = (tick.since_longest + tick.longest) / self._pace.cycles_per_period
         between_ns = (resumed.load_ns + resumed.since_ns) / 2
-        return ago > (first.at_ns - between_ns) / self._period_ns
+        return ago * (1 - _PACE_ERROR) > (first.at_ns - between_ns) / self._period_ns
 
     async def judge_later(self, before: Arrival, heard: Arrival) -> Judgement:
         """Return what a tick shows whose number is not near that of the tick before it."""

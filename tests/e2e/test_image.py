@@ -1,8 +1,10 @@
 """The firmware's image: its bytes from another binutils, and where it prints."""
 
+import asyncio
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import termios
 import time
@@ -15,15 +17,23 @@ import pytest
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.lines import UNTOLD, Ready, Tick
 from orchestrator.guest.tick.config import CONFIG_FILE, DEBUG_PORT, Switches, record
-from orchestrator.guest.tick.image import firmware
+from orchestrator.guest.tick.image import Firmware, firmware
 from orchestrator.guest.tick.lines import LINE, parse
+from orchestrator.host.local import LocalHost
+from orchestrator.host.local_qemu import LocalQemu
 from orchestrator.packages.apt import PackagesError
 from orchestrator.packages.trees import unpack
+from orchestrator.trial.limits import Limits
+from orchestrator.trial.watch import Heard, Watch
+from orchestrator.vm.config import Accel, InstanceConfig
+from orchestrator.vm.launch import launch
 from tests.support.needs import Need, lacking
 from tests.support.places import IMAGES
 from tests.support.processes import wait_until
 
 BUILD = IMAGES / "tick" / "build.sh"
+
+PERIOD_NS = 20_000_000
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
@@ -105,3 +115,51 @@ def waiting(pipe: object) -> int:
     count = array("i", [0])
     fcntl.ioctl(pipe, termios.FIONREAD, count)  # type: ignore[call-overload]
     return count[0]
+
+
+#: The wait loop, and the same with half of a long turn between the look for a tick and the TSC.
+BUSY = "\nbusy:   testb "
+SLOW_BUSY = f"""
+        rdtsc
+        mov     %eax, %ecx
+9:      rdtsc
+        sub     %ecx, %eax
+        shr     $9, %eax
+        cmp     S_TURN_LIMIT, %eax
+        jb      9b{BUSY}"""
+
+
+@pytest.fixture
+def slow_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guests look for a tick half of a long turn before they read the TSC."""
+    if not all(map(shutil.which, ("as", "objcopy", "objdump"))):
+        lacking(Need.BINUTILS, "apt-get install binutils")
+    source = (IMAGES / "tick" / "tick.S").read_text()
+    assert source.count(BUSY) == 1
+    (tmp_path / "tick.S").write_text(source.replace(BUSY, SLOW_BUSY))
+    shutil.copy(BUILD, tmp_path)
+    subprocess.run([tmp_path / "build.sh"], check=True)
+    slow = Firmware((tmp_path / "tick.bin").read_bytes(), "")
+    monkeypatch.setattr("orchestrator.guest.tick.guest.firmware", lambda: slow)
+
+
+@pytest.mark.usefixtures("slow_turns")
+async def test_a_line_counts_the_time_since_a_long_turn_until_the_tick(
+    host: LocalHost, kvm: Accel
+) -> None:
+    """And not until the end of a later turn, where the tick came between a look and the TSC."""
+    config = GuestConfig(period_ns=PERIOD_NS)
+    since: list[int] = []
+    async with launch(host, InstanceConfig(kvm, config)) as instance:
+        assert isinstance(instance.process, LocalQemu)
+        watch, limits = Watch(instance, Limits(PERIOD_NS)), Limits(PERIOD_NS)
+        while len(since) < 10:
+            heard = await watch.tick(limits.silence_ns)
+            assert isinstance(heard, Heard), heard
+            if heard.line.longest > 2 * instance.period_cycles:
+                since.append(heard.line.since_longest)
+            elif heard.line.sequence % 3 == 0:
+                os.kill(instance.process.pid, signal.SIGSTOP)
+                await asyncio.sleep(3 * PERIOD_NS / 1e9)
+                os.kill(instance.process.pid, signal.SIGCONT)
+    assert since == [0] * len(since)  # the tick had waited, and ended the turn

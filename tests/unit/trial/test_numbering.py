@@ -65,6 +65,8 @@ def numbering(counted: int, mode: str = "one-shot") -> Numbering:
         (tick(9, 19.5, turn_began_ms=-5), 9, Outcome.NOT_LOADED),  # a turn from before `cont`
         (tick(9, 19.5, turn_began_ms=0.5), 9, Outcome.UNKNOWN),
         (tick(9, 150, turn_began_ms=-2), 9, Outcome.UNKNOWN),  # the pace is 2 % too short
+        (tick(9, 240, turn_began_ms=-5), 9, Outcome.NOT_LOADED),
+        (tick(9, 250, turn_began_ms=-5), 9, Outcome.UNKNOWN),  # or the pace is 1 % too short
         (tick(9, 19.0), 8, Outcome.UNKNOWN),  # the guest's memory says otherwise
         (tick(10, 38.0), 10, Outcome.EXTRA),  # not the number after the last one, either
         (tick(10, 40.0), 10, Outcome.UNKNOWN),

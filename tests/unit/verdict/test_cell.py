@@ -247,6 +247,46 @@ def test_where_the_observer_can_not_be_trusted_nothing_is_ruled_out(
     assert text.endswith(f"; no loss rate is ruled out. {what_to_do}")
 
 
+@pytest.mark.parametrize(
+    ("shown", "how", "what_to_do"),
+    [
+        (
+            {Outcome.UNKNOWN: 1},
+            {},
+            "Run it again while the host is less busy, or with more loads",
+        ),
+        (
+            {},
+            {"failed_saves": 3, "failed_save_why": "the guest did not tick."},
+            "The last time, the guest did not tick. Run it again while the host is less busy",
+        ),
+        (
+            {},
+            {"stopped_unloaded": Counter({Outcome.LOST: 1}), "stopped_why": "no tick in 90 ms."},
+            "The last time: no tick in 90 ms. Run it again: if ticks stop again without a load, "
+            "this is no fault of loads",
+        ),
+        (
+            {},
+            {"ask_witness_by": "`losttick lab probe`", "unrestored": "its timer did not run"},
+            "The evidence folder of that control says more. `losttick lab probe` tells whether "
+            "the kernel restores a timer without QEMU",
+        ),
+    ],
+)
+def test_a_cell_that_is_inconclusive_says_what_to_do(
+    shown: dict[Outcome, int], how: dict[str, object], what_to_do: str
+) -> None:
+    how, outcomes = dict(how), Counter({Outcome.IMMEDIATE: 299 - len(shown), **shown})
+    tally = Tally(
+        outcomes, Counter(), 0, 299, 0, 2, 2, unrestored=str(how.pop("unrestored", ""))
+    )  # fmt: skip
+    rate = loss_rate(Losses(299, 0, outcomes[Outcome.UNKNOWN]), 0.95)
+    found, text = decide(Case(tally, rate, 0.01, EXPOSED, **how))  # type: ignore[arg-type]
+    assert found is Verdict.INCONCLUSIVE
+    assert what_to_do in text
+
+
 def test_one_diagnosed_loss_in_a_million_loads_may_be_the_observers_error() -> None:
     million = {Outcome.IMMEDIATE: 999_999, Outcome.LOST: 1}
     found, text = why(million, bug_losses=1, planned=1_000_000)

@@ -176,7 +176,8 @@ def test_the_probe() -> None:
     )
     if done.returncode == 3:
         not_applicable(done.stderr)
-    (series,) = json.loads(done.stdout)["series"]
+    (host,) = json.loads(done.stdout)["hosts"]
+    (series,) = host["series"]
     print(f"\nlosttick probe: {series['trials'] / series['seconds']:,.0f} trials/s")
 
 

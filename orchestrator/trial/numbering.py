@@ -117,9 +117,9 @@ class Numbering:
         turn begins at the save's TSC. If the line of that tick was skipped, the turn is in the
         line of the next one, and under TCG it is as long as the TSC jumped.
 
-        The turn that the stop cut in a guest that was not loaded began before the load. How long
-        ago a turn began is known by the pace, which is not exact: even by a pace that is off it
-        must have begun nearer to the load's beginning than to `cont`.
+        The turn that the stop cut in a guest that was not loaded began before the load. The pace
+        tells how long ago a turn began, but not exactly. So the turn must have begun nearer to the
+        load's beginning than to `cont`, even if the pace is off by `_PACE_ERROR`.
         """
         tick, resumed, save = first.tick, self._resumed, self._save
         if not tick.longest or not save.tsc or resumed.by_itself:

@@ -1,4 +1,4 @@
-"""The firmware's image: its bytes from another binutils, and where it prints."""
+"""The firmware's image: its bytes from another binutils, where it prints, and what it counts."""
 
 import asyncio
 import fcntl
@@ -34,6 +34,17 @@ from tests.support.processes import wait_until
 BUILD = IMAGES / "tick" / "build.sh"
 
 PERIOD_NS = 20_000_000
+
+#: The wait loop, and the same with half of a long turn between the look for a tick and the TSC.
+BUSY = "\nbusy:   testb "
+SLOW_BUSY = f"""
+        rdtsc
+        mov     %eax, %ecx
+9:      rdtsc
+        sub     %ecx, %eax
+        shr     $9, %eax
+        cmp     S_TURN_LIMIT, %eax
+        jb      9b{BUSY}"""
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
@@ -115,18 +126,6 @@ def waiting(pipe: object) -> int:
     count = array("i", [0])
     fcntl.ioctl(pipe, termios.FIONREAD, count)  # type: ignore[call-overload]
     return count[0]
-
-
-#: The wait loop, and the same with half of a long turn between the look for a tick and the TSC.
-BUSY = "\nbusy:   testb "
-SLOW_BUSY = f"""
-        rdtsc
-        mov     %eax, %ecx
-9:      rdtsc
-        sub     %ecx, %eax
-        shr     $9, %eax
-        cmp     S_TURN_LIMIT, %eax
-        jb      9b{BUSY}"""
 
 
 @pytest.fixture

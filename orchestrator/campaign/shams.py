@@ -5,7 +5,7 @@ import random
 from orchestrator.campaign.events import Progress
 from orchestrator.campaign.last_load import ticks_after_last_load
 from orchestrator.campaign.sham_guest import ShamGuest
-from orchestrator.findings.outcome import TrialResult
+from orchestrator.findings.outcome import Outcome, TrialResult
 from orchestrator.findings.save import Save
 from orchestrator.journal.pairing import Pairing
 from orchestrator.journal.recorder import Recorder
@@ -19,6 +19,7 @@ from orchestrator.trial.resume import load_manner
 from orchestrator.trial.sham import Sham
 from orchestrator.verdict.anomalies import CERTAIN
 from orchestrator.verdict.late import decided_early, pairs_to_run
+from orchestrator.verdict.observer import MAX_UNKNOWN, loads_beside_unknown
 
 #: Duration of a sham's pause until a load has been timed in this session.
 USUAL_LOAD_NS = 3_000_000
@@ -45,7 +46,7 @@ class Shams:
         self._planned = planned
         self._recorder = recorder
         self._progress = progress
-        self._announced = False
+        self._announced = self._grown = False
         self._drawn: tuple[int, Role] = (0, Role.HOST)
         """A pair, and the member of it that was drawn to be the first."""
         self.loading_ns = USUAL_LOAD_NS
@@ -65,15 +66,27 @@ class Shams:
 
     @property
     def loads_left(self) -> int:
-        """Loads that the cell has still to run: the planned ones, and more for its pairs."""
+        """Loads that the cell has still to run.
+
+        They are the planned ones, and more for its pairs, or beside its unknown attempts.
+        """
         pairing, state = self._pairing, self._recorder.state
         cell = state.cells[self._id]
         planned = max(self._planned - cell.trials, 0)
-        if not self._running or any(cell.outcomes[each] for each in CERTAIN):
-            return planned  # further pairs would not change the verdict
+        if any(cell.outcomes[each] for each in CERTAIN):
+            return planned  # further loads would not change the verdict
+        planned = max(planned, self._beside_unknown())
+        if not self._running:
+            return planned
         wanted = pairs_to_run(len(state.cells), self._planned)
         more = wanted - pairing.counts.pairs if pairing.loads < MOST_ATTEMPTS * wanted else 0
         return max(planned, more)
+
+    def _beside_unknown(self) -> int:
+        cell = self._recorder.state.cells[self._id]
+        if cell.cut_off_attempts or cell.outcomes[Outcome.UNKNOWN]:
+            return 0  # a session may have been ended because of a hang; some trial always stalls
+        return loads_beside_unknown(cell.attempts, cell.unknown_attempts, self._planned)
 
     @property
     def next_member(self) -> tuple[int, Role] | None:
@@ -171,7 +184,15 @@ class Shams:
         return result
 
     def announce(self) -> None:
-        """Say once that loads are paired with shams from now on."""
+        """Say once that loads are paired from now on, and once that more than planned are run."""
+        cell = self._recorder.state.cells[self._id]
+        if cell.trials >= self._planned and not self._grown and (more := self._beside_unknown()):
+            self._grown = True
+            self._progress.noted(
+                f"{self._id}: {cell.unknown_attempts} of {cell.attempts} attempts ended unknown, "
+                f"more than {MAX_UNKNOWN:.0%}. {more} more loads than planned are run: a few "
+                "stalls of the host should not cost the verdict"
+            )
         if self._running and not self._announced:
             self._announced = True
             self._progress.noted(

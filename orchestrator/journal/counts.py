@@ -62,6 +62,8 @@ class CellState:
     causes: Counter[Cause] = field(default_factory=Counter)
     attempts: int = 0
     unknown_attempts: int = 0
+    cut_off_attempts: int = 0
+    """Those of them whose result a session did not live to see."""
     saves: int = 0
     expired_saves: int = 0
     """Saves in which the timer of a vCPU had run out while the instance was stopped."""
@@ -192,6 +194,7 @@ class CellState:
         if self.overdue:
             self.attempts += 1
             self.unknown_attempts += 1
+            self.cut_off_attempts += 1
             self.overdue = False
         self.ended, self.ended_at, self.out_of_time = False, "", False
         self.failure, self.skipped, self.lacks = None, None, None

@@ -1,11 +1,18 @@
 """Rules about the observer: without them, loads without a loss can't be trusted."""
 
+import math
+
 from orchestrator.findings.outcome import Outcome
 from orchestrator.verdict.case import Case, Finding, said_causes
 from orchestrator.verdict.verdict import Verdict
 
 #: Largest fraction of unknown attempts with which a cell can be clean.
 MAX_UNKNOWN = 0.05
+
+#: A cell that runs more loads than were planned, so that few of its attempts are unknown, ends
+#: after this many times the planned attempts, or after `FEWEST_GROWN` if those are more.
+MOST_GROWTH = 2
+FEWEST_GROWN = 60
 
 #: Fewest saves that came to nothing with which a cell is not clean: one may be an accident.
 FEWEST_FAILED_SAVES = 3
@@ -24,6 +31,22 @@ def too_many_unknown(case: Case) -> Finding | None:
         trusted=False,
         notes=("Run it again while the host is less busy, or with a longer --period",),
     )
+
+
+def loads_beside_unknown(attempts: int, unknown: int, planned: int) -> int:
+    """Return how many more loads of known outcome make the unknown attempts few enough.
+
+    One stall of the host is more than 5 % of a small cell's attempts. It is 0 if the unknown
+    attempts are few already, or if they would need so many loads that the host is to blame.
+
+    Args:
+        attempts: all attempts of the cell.
+        unknown: how many of them ended unknown.
+        planned: planned number of loads.
+    """
+    enough = math.ceil(unknown / MAX_UNKNOWN)
+    most = max(MOST_GROWTH * planned, FEWEST_GROWN)
+    return max(enough - attempts, 0) if enough <= most else 0
 
 
 def loaded_guests_not_saved(case: Case) -> Finding | None:

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.campaign.run import run_plan
 from orchestrator.findings.outcome import Outcome
 from orchestrator.plan.load import build_plan
-from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate
+from orchestrator.testing import FakeHost, FakeQemu, FakeVcpu, Script, immediate, lost
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.vm.config import Accel
 from tests.support.heard import Heard
@@ -43,6 +43,64 @@ async def test_unknown_attempts_pause_the_campaign(tmp_path: Path, pressure: lis
     looks = len(pressure[3:]) or 3  # without a measure: a tenth of the longest
     assert 5e9 * looks * 0.8 <= pause["ns"] < 5e9 * (looks + 4)
     assert host.pressure == []
+
+
+@pytest.mark.parametrize(
+    ("stalls", "verdict", "attempts"),
+    [
+        ({4}, Verdict.CLEAN, 20),
+        ({4, 9}, Verdict.CLEAN, 40),
+        ({4, 18}, Verdict.CLEAN, 40),  # the second one while the cell grows
+        ({4, 7, 10, 12}, Verdict.INCONCLUSIVE, 16),  # no more loads would be enough
+    ],
+)
+async def test_a_few_stalls_do_not_cost_a_small_cell_its_verdict(
+    tmp_path: Path, stalls: set[int], verdict: Verdict, attempts: int
+) -> None:
+    loads = 0
+
+    def stall_now_and_then(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        nonlocal loads
+        immediate(qemu, vcpu, number)
+        if not qemu.config.control_tick:
+            loads += 1
+            qemu.frozen = loads in stalls
+
+    plan = build_plan(
+        {
+            "axes": {"accel": "kvm", "period_ms": 100, "loads_per_save": 5},
+            "limits": {"trials": 12, "rule_out": 0.3},
+        },
+        "test",
+    )
+    host, heard = FakeHost(Script(stall_now_and_then)), Heard()
+    host.pressure = [0.0] * 100
+    result = await run_plan(host, plan, Accel.KVM, tmp_path, heard)  # type: ignore[arg-type]
+    (cell,) = result.cells
+    assert (cell.verdict, cell.counts.attempts) == (verdict, attempts), cell.why
+    assert cell.counts.unknown_attempts == len(stalls)
+    grows = [note for note in heard.notes if "more loads than planned are run" in note]
+    assert len(grows) == (verdict is Verdict.CLEAN)
+    if stalls == {4}:
+        assert "1 of 13 attempts ended unknown, more than 5%. 7 more loads than" in grows[0]
+        assert "the 1 unknown attempts was a loss" in cell.why
+
+
+async def test_a_loss_ends_a_cell_whatever_else_is_unknown(tmp_path: Path) -> None:
+    loads = 0
+
+    def stall_then_lose(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        nonlocal loads
+        (lost if loads == 8 else immediate)(qemu, vcpu, number)
+        if not qemu.config.control_tick:
+            loads += 1
+            qemu.frozen = loads == 4
+
+    plan = build_plan({"axes": {"accel": "kvm", "period_ms": 100}, "limits": {"trials": 12}}, "")
+    result = await run_plan(FakeHost(Script(stall_then_lose)), plan, Accel.KVM, tmp_path)
+    (cell,) = result.cells
+    assert cell.counts.outcomes[Outcome.LOST] == 1
+    assert cell.counts.attempts == 13
 
 
 async def test_a_busy_host_is_waited_for_before_a_qemu_is_started(tmp_path: Path) -> None:

@@ -28,6 +28,12 @@ def explain_cure(
     changed = redivided(save.divide, shown) if shown else ""
     if changed:
         return Cause.NOT_RESTORED, f"{why}. `info lapic` shows why the timer is late: {changed}."
+    registers = part.registers
+    if registers is not None and registers.halted and not registers.interrupt_flag:
+        return (
+            Cause.NOT_DELIVERABLE,
+            f"{why}: the vCPU was halted with interrupts off, and the look ended that.",
+        )
     seen = _seen_pending(part, config)
     if seen:
         return (

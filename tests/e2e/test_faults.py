@@ -119,6 +119,13 @@ FAULTS = [
     lost("KVM_SET_LAPIC does nothing in a new QEMU", "ignore", NOT_RESTORED, axes=ANEW),
     lost("interrupts stay off", "flags:512", NOT_DELIVERABLE),
     lost("interrupts and NMIs stay off", "flags:512,block", NOT_DELIVERABLE),
+    lost(
+        "interrupts stay off in a guest that sleeps",
+        "flags:512",
+        NOT_DELIVERABLE,
+        axes={"wait": "halt"},
+        thorough=True,
+    ),
     Fault("QEMU crashes", "segv", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.QEMU_CRASHED),
     Fault("KVM_SET_LAPIC fails", "refuse", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.QEMU_CRASHED),
     Fault("KVM_RUN fails", "unrunnable", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.GUEST_CRASHED),

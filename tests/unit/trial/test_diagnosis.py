@@ -155,6 +155,15 @@ def test_a_tick_that_a_look_brought_back(
     assert found.sentence.endswith(f"was pending and had not been delivered.{words}")
 
 
+def test_a_tick_that_waited_for_a_sleeper_with_interrupts_off() -> None:
+    """It was pending and could not be delivered: no fault of its delivery."""
+    lapic = Lapic(0x40, TMICT, frozenset({0x40}), frozenset())
+    part = VcpuEvidence(0, lapic=lapic, registers=Registers(0x1F2, 0x46, True), cured_by="NMI 1")
+    found = cured(part)
+    assert found.cause is Cause.NOT_DELIVERABLE
+    assert "the vCPU was halted with interrupts off" in found.sentence
+
+
 def test_a_tick_that_only_the_guest_saw_pending() -> None:
     said = replace(EXPIRED, irr=1)
     part = VcpuEvidence(0, testimonies=[said], lapic=SHOWN, cured_by="NMI 1")

@@ -163,9 +163,10 @@ class LapicTimer:
                 f"{UNREACHED:#x}, as they do when the LAPIC is off or in the other of xAPIC and "
                 "x2APIC mode.",
             )
+        changed = redivided(hearing.divide, hearing.lapic) if hearing.lapic else ""
         for testimony in (first, last):
             hindered = _hindrance(testimony, hearing)
-            if hindered:
+            if hindered and not (changed and hindered[0] is Cause.PENDING):  # it came in the end
                 cause, what = hindered
                 return cause, f"{what}: {self._read_out(testimony, hearing.vector)}."
         read = self._read_out(last, hearing.vector)
@@ -180,7 +181,6 @@ class LapicTimer:
                 f"the guest armed its timer (TMICT was {hearing.tmict} in the save), and now "
                 f"TMICT is {last.tmict}: {read}.",
             )
-        changed = redivided(hearing.divide, hearing.lapic) if hearing.lapic else ""
         if changed:
             said = f"{hearing.why}; `info lapic` shows another timer than the save's: {changed}"
             return Cause.NOT_RESTORED, f"{said}: {read}."

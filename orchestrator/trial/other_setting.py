@@ -81,7 +81,7 @@ def _interrupts(part: VcpuSave, now: VcpuSave | Lapic, config: InstanceConfig) -
         )
         if new
     ]
-    if config.guest.state is SavedState.ARMED and part.tpr != now.tpr:
+    if config.guest.state is not SavedState.TPR and part.tpr != now.tpr:
         said.append(f"the task priority is {now.tpr:#x}, and was {part.tpr:#x} in the save")
     return " and ".join(said)
 

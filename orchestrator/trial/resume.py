@@ -74,7 +74,7 @@ class Resumed:
     stopped_ns: float = 0.0
     """How long the instance had been stopped when it was saved."""
     heard_before: Mapping[int, Arrival] = field(default_factory=dict)
-    """The last tick that was heard of each vCPU before the load."""
+    """The last tick of each vCPU whose line was heard before the load, if QEMU is the same."""
     by_itself: bool = False
     """True if lines from before the load can still arrive: each vCPU's ticks up to the one
     after the save were heard before the load, so every line of a stale tick has a higher
@@ -194,9 +194,11 @@ async def _load_running(
     stands = instance.config.timer_is_qemus
     timing = ResumeTiming(answering=within, loading=within, lapic_stood=stands)
     stopped_ns = save.stopped_periods * limits.period_ns
+    heard_before = {} if snapshots.new_process else dict(instance.heard)
     return Resumed(
-        load_ns, timing, stale_bytes, load_ns, stopped_ns, dict(instance.heard), by_itself=True
-    )
+        load_ns, timing, stale_bytes, load_ns, stopped_ns, heard_before,
+        by_itself=not snapshots.new_process,
+    )  # fmt: skip
 
 
 #: Run states of a guest that QEMU has not let run on, although nothing went wrong with it.

@@ -149,3 +149,20 @@ async def test_a_warning_in_the_answer_to_a_load_is_no_failure(tmp_path: Path, r
     result, _ = await campaign(tmp_path, script, 5, resume=resume)
     assert result.verdict is Verdict.CLEAN
     assert not result.cells[0].counts.unknown_attempts
+
+
+@pytest.mark.parametrize("method", NEW_PROCESS)
+async def test_lines_of_a_new_qemu_are_never_from_before_the_load(
+    tmp_path: Path, method: Method
+) -> None:
+    """A storm, of whose ticks only the sixtieth finds time to print, is named by its number."""
+
+    def storm(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        immediate(qemu, vcpu, number)
+        vcpu.ticks += 60
+
+    result, _ = await campaign(tmp_path, only_ordinary(storm), 2, method=method, resume="auto")
+    (cell,) = result.cells
+    assert cell.counts.outcomes == {Outcome.EXTRA: 2}, cell.why
+    assert not cell.counts.unknown_attempts
+    assert cell.verdict is Verdict.ANOMALOUS

@@ -330,3 +330,12 @@ def asleep(
 
 def test_a_guest_that_testifies_executes() -> None:
     assert diagnosis(progress=0).cause is Cause.LOST_INTERRUPT
+
+
+@pytest.mark.parametrize(("divide", "cause"), [(32, Cause.NOT_RESTORED), (1, Cause.PENDING)])
+def test_the_tick_of_a_slower_timer_comes_in_the_end(divide: int, cause: Cause) -> None:
+    """The guest may meet it in its IRR, on its way to the handler."""
+    said = [TESTIMONIES[0], replace(TESTIMONIES[1], irr=1)]
+    shown = replace(SHOWN, divide=divide)
+    found = diagnosis(save=replace(SAVED, divide=1), lapic=shown, testimonies=said)
+    assert found.cause is cause

@@ -8,6 +8,7 @@ from orchestrator.findings.outcome import Outcome, TrialResult
 from orchestrator.findings.save import Save, VcpuSave
 from orchestrator.guest.config import GuestConfig
 from orchestrator.guest.registry import GUESTS
+from orchestrator.guest.saved_state import SavedState
 from orchestrator.guest.state import Stage
 from orchestrator.guest.timer_mode import TimerMode
 from orchestrator.trial.other_setting import compare
@@ -59,3 +60,14 @@ def test_a_timer_that_the_guest_masks_or_arms_is_not_changed(changes: dict[str, 
 def test_a_kernel_may_change_its_timer() -> None:
     linux = replace(CONFIG, program=GUESTS["linux"])
     assert compared(linux, lvtt=0x40040) is None
+
+
+@pytest.mark.parametrize("state", SavedState)
+def test_a_task_priority_that_only_one_state_changes(state: SavedState) -> None:
+    config = replace(CONFIG, guest=GuestConfig(state=state))
+    odd = compared(config, tpr=0x30)
+    if state is SavedState.TPR:
+        assert odd is None
+        return
+    assert odd is not None and odd.outcome is Outcome.EXTRA
+    assert "the task priority is 0x30, and was 0x0 in the save" in odd.why

@@ -118,6 +118,8 @@ class FakeQemu:
             if not vcpu.halted:
                 if not vcpu.sleeps:
                     self._cpu_ns[vcpu.vcpu] += passed_ns - min(passed_ns, vcpu.waits_ns)
+                elif vcpu.wakes:
+                    self._cpu_ns[vcpu.vcpu] += passed_ns // 100
                 for line in vcpu.run(passed_ns, self.config):
                     self.say(line)
         self._compare_tscs()

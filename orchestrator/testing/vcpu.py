@@ -116,6 +116,8 @@ class FakeVcpu:
     """True if its tick lines are not printed."""
     sleeps: bool = False
     """True if it sleeps between ticks, without CPU time and progress."""
+    wakes: bool = False
+    """True if KVM wakes it between ticks, too, and it sleeps on."""
     halted: bool = False
     """True if it does not run."""
     mark: bool = False

@@ -68,7 +68,10 @@ class Limits:
 
     @property
     def asleep_ns(self) -> int:
-        """Host time for which the vCPU of a busy guest must sleep before nobody waits any more."""
+        """Host time for which a vCPU must sleep before nobody waits any more, if its guest is busy.
+
+        A guest that sleeps between ticks, but wakes without one, is silent after this time.
+        """
         return max(25 * self.period_ns, 500_000_000)
 
     @property

@@ -63,6 +63,14 @@ class Mark:
         slept = self.slept_until(until)
         return until.at_ns - self.at_ns if slept else until.cpu_ns - self.cpu_ns
 
+    def asleep_at_both_ns(self, until: "Mark") -> int:
+        """Return the host's time to another moment, if the thread slept at both; else 0.
+
+        Meanwhile it may have woken, and waited for a CPU.
+        """
+        known = self.run_delay_ns is not None and until.run_delay_ns is not None
+        return until.at_ns - self.at_ns if known else 0
+
     def slept_until(self, until: "Mark") -> bool:
         """Return whether the thread slept by itself from this mark to another."""
         delay_ns = until.run_delay_ns
@@ -226,6 +234,7 @@ class Watch:
         cap_ns = clock.now_ns() + (wall_cap_ns or limits.wall_cap_ns)
         self._asleep_since = None
         last, silent_ns, wait_ns = since, 0, 2 * limits.period_ns + SHORTEST_WAIT_NS
+        dozed_ns = 0
         if since is not None:
             left_ns = limit_ns - (clock.now_ns() - since.at_ns)
             wait_ns = max(left_ns, SHORTEST_WAIT_NS)
@@ -252,9 +261,11 @@ class Watch:
                         continue
                 now = await self.mark()
                 asleep_ns = await self._asleep_ns(now)
+                dozed_ns += last.asleep_at_both_ns(now) if last else 0
+                silent_ns = max(silent_ns + (last.silent_ns(now) if last else 0),
+                                await self._dozed_ns(dozed_ns))  # fmt: skip
             except (ConsoleClosedError, ProcessLookupError):
                 return await how_it_ended(instance)
-            silent_ns += last.silent_ns(now) if last else 0
             last = now
             wait_ns = limits.next_look_ns(limit_ns - silent_ns)
             look_ns = clock.now_ns() + wait_ns
@@ -282,6 +293,17 @@ class Watch:
                     f"of the {limit_ns / 1e6:.0f} ms that it takes to call that silence",
                     self._vcpu,
                 )
+
+    async def _dozed_ns(self, asleep_ns: int) -> int:
+        """Return how much of the time of a sleeper that wakes in vain counts as silence.
+
+        KVM wakes a vCPU at each period of a timer that goes on, even if it holds the tick back. All
+        that QEMU's threads have waited for a CPU since the load is deducted.
+        """
+        if asleep_ns < self._limits.asleep_ns:
+            return 0
+        slept_ns = asleep_ns - await self._instance.waited_ns()
+        return slept_ns if slept_ns >= self._limits.asleep_ns else 0
 
     async def _asleep_ns(self, now: Mark) -> int:
         """Return for how long the thread of a guest that never sleeps has slept by itself."""

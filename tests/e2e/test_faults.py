@@ -126,6 +126,13 @@ FAULTS = [
         axes={"wait": "halt"},
         thorough=True,
     ),
+    lost(
+        "TPR stays raised in a guest that sleeps, and its timer wakes it at each period",
+        "tpr:255",
+        NOT_DELIVERABLE,
+        axes={"wait": "halt", **PERIODIC},
+        thorough=True,
+    ),
     Fault("QEMU crashes", "segv", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.QEMU_CRASHED),
     Fault("KVM_SET_LAPIC fails", "refuse", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.QEMU_CRASHED),
     Fault("KVM_RUN fails", "unrunnable", Verdict.ANOMALOUS, Outcome.CRASHED, Cause.GUEST_CRASHED),

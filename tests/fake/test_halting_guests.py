@@ -1,5 +1,6 @@
 """Guests that halt between ticks: their vCPUs use no CPU time and make no progress."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,34 @@ async def test_a_starved_guest_is_not_called_asleep(tmp_path: Path) -> None:
     cell = await campaign(tmp_path, starve)
     assert set(cell.counts.outcomes) == {Outcome.UNKNOWN}
     assert cell.verdict is Verdict.INCONCLUSIVE
+
+
+def doze(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+    """Hold back the interrupts of a timer that goes on, and wakes the vCPU at each period."""
+    lost(qemu, vcpu, number)
+    vcpu.flags, vcpu.wakes = 0x46, True
+
+
+async def test_a_sleeper_that_wakes_in_vain_is_silent_all_the_same(tmp_path: Path) -> None:
+    cell = await campaign(tmp_path, doze)
+    assert cell.counts.outcomes == {Outcome.LOST: 3}, cell.why
+    assert cell.counts.causes == {Cause.NOT_DELIVERABLE: 3}
+    assert cell.verdict is Verdict.ANOMALOUS
+
+
+async def test_a_sleeper_that_waits_for_a_cpu_again_and_again_is_not(tmp_path: Path) -> None:
+    """Its thread sleeps whenever it is looked at, but it has waited for most of the time."""
+
+    def wait_often(qemu: FakeQemu, vcpu: FakeVcpu, number: int) -> None:
+        def wait(waits: bool) -> None:
+            qemu.advance()
+            qemu.frozen = waits
+
+        doze(qemu, vcpu, number)
+        for at_ms in range(0, 20_000, 50):
+            for after_ms, waits in ((10, True), (45, False)):
+                at_ns = (at_ms + after_ms) * 1_000_000
+                qemu.do_later(at_ns, functools.partial(wait, waits))
+
+    cell = await campaign(tmp_path, wait_often)
+    assert set(cell.counts.outcomes) == {Outcome.UNKNOWN}, cell.why

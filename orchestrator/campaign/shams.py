@@ -85,7 +85,7 @@ class Shams:
     def _beside_unknown(self) -> int:
         cell = self._recorder.state.cells[self._id]
         if cell.cut_off_attempts or cell.outcomes[Outcome.UNKNOWN]:
-            return 0  # a session may have been ended because of a hang; some trial always stalls
+            return 0  # somebody ended a session, perhaps for a hang; or a trial stalled each time
         return loads_beside_unknown(cell.attempts, cell.unknown_attempts, self._planned)
 
     @property

@@ -68,9 +68,9 @@ class Limits:
 
     @property
     def asleep_ns(self) -> int:
-        """Host time for which a vCPU must sleep before nobody waits any more, if its guest is busy.
+        """Host time of a vCPU's sleep after which nobody waits for a tick any more.
 
-        A guest that sleeps between ticks, but wakes without one, is silent after this time.
+        It holds for a guest that never sleeps, and for one that sleeps and wakes without a tick.
         """
         return max(25 * self.period_ns, 500_000_000)
 

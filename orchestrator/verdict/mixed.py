@@ -14,13 +14,16 @@ _FEWEST_LOADS = 100
 
 
 def mixed_note(case: Case, found: Finding) -> str | None:
-    """Return how many first ticks had each of two classes of which a kernel has one."""
+    """Return how many first ticks had each of two classes of which a kernel has one.
+
+    On a host that made more ticks of shams late, it may have made first ticks a whole period late.
+    """
     tally = case.tally
     at_once, later = (
         tally.outcomes[each] + tally.on_other_vcpus[each]
         for each in (Outcome.IMMEDIATE, Outcome.FULL_PERIOD)
     )
-    if min(at_once, later) < _FEWEST:
+    if min(at_once, later) < _FEWEST or later <= tally.pairs.untreated_only:
         return None
     vcpus = " (on all vCPUs)" if tally.vcpus > 1 else ""
     return (

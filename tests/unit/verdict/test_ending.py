@@ -136,6 +136,18 @@ def test_classes_of_first_ticks_that_differ_between_vcpus_are_said() -> None:
     )
 
 
+@pytest.mark.parametrize(("later", "said"), [(14, False), (15, True)])
+def test_a_host_that_makes_ticks_late_makes_few_first_ticks_a_period_late(
+    later: int, *, said: bool
+) -> None:
+    """As many as it does without a load."""
+    counts = {Outcome.IMMEDIATE: 285, Outcome.FULL_PERIOD: later}
+    busy = case(counts, ending=Ending())
+    busy = replace(busy, tally=replace(busy.tally, pairs=PairCounts(100, 6, 14)))
+    words = f"and after a whole period after {later}: a kernel does the one or the other"
+    assert (words in decide(busy)[1]) is said
+
+
 @pytest.mark.parametrize(
     ("trials", "indistinct", "said"),
     [(299, 299, True), (299, 150, True), (299, 149, False), (99, 99, False)],

@@ -34,6 +34,9 @@ _LOOK_NS = 5_000_000_000
 #: tenth of this time.
 FIRST_REST_NS, LONGEST_REST_NS = 500_000_000, 8_000_000_000
 
+#: Longest wait for a busy host after the first of such tries. It doubles from each to the next.
+FIRST_WAIT_NS = 15_000_000_000
+
 #: Time between two looks at how busy the host is, while a QEMU runs: the kernel averages over it.
 LOOK_AGAIN_NS = 10_000_000_000
 
@@ -137,7 +140,7 @@ class Pauses:
             rested_ns = await self._pause(
                 f"QEMU came to nothing {failures} time(s) in a row, and in {percent:.0f} % of the "
                 "last 10 s some task waited for a CPU",
-                min(LONGEST_NS, self._patience.for_unknown_ns),
+                min(LONGEST_NS, FIRST_WAIT_NS << (failures - 1), self._patience.for_unknown_ns),
             )
             self._patience.for_unknown_ns -= rested_ns
             return rested_ns

@@ -131,6 +131,18 @@ async def test_a_busy_host_is_waited_for_between_tries(tmp_path: Path) -> None:
     assert 10e9 <= pause["ns"] < 15e9
 
 
+async def test_a_host_that_stays_busy_is_waited_for_longer_from_try_to_try(
+    tmp_path: Path,
+) -> None:
+    """Most tries fail for want of a longer window, and each further one has it."""
+    host = FakeHost(too_late(lambda number: number < 4))
+    host.pressure = [0.0] + [95.0] * 1000
+    await run_plan(host, PLAN, Accel.KVM, tmp_path)
+    pauses = [r["ns"] for r in journal_dicts(tmp_path / "journal.jsonl") if r["record"] == "pause"
+              and "came to nothing" in r["why"]]  # fmt: skip
+    assert [round(each / 15e9) for each in pauses] == [1, 2, 4]
+
+
 async def test_a_control_of_which_nothing_is_known_is_taken_again(tmp_path: Path) -> None:
     """The host stalled in each try. It is neither seen nor overlooked."""
 

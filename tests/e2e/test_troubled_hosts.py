@@ -281,7 +281,8 @@ async def test_a_killed_qemu_is_replaced(
     )  # fmt: skip
     assert seen >= use
     assert cell.counts.failure is None
-    assert cell.counts.outcomes.total() == 4
+    # One unknown attempt is more than 5 % of so few: the cell runs as many as make it 5 %.
+    assert cell.counts.attempts == (20 if cell.counts.unknown_attempts else 4)
     assert cell.counts.outcomes[Outcome.LOST] == 0
     assert cell.counts.unknown_attempts <= 1
     records = journal_dicts(tmp_path / "out" / "journal.jsonl")

@@ -21,6 +21,8 @@ LOST, INTERRUPT = Outcome.LOST, Cause.LOST_INTERRUPT
     [
         ({0: IMMEDIATE, 1: LOST}, {1: INTERRUPT}, True),
         ({0: LOST, 1: LOST}, {0: INTERRUPT, 1: INTERRUPT}, True),  # an affected host
+        ({0: Outcome.LATE, 1: LOST}, {1: INTERRUPT}, True),  # a busy host
+        ({0: Outcome.EARLY, 1: LOST}, {1: INTERRUPT}, False),
         ({0: LOST, 1: LOST}, {0: Cause.NOT_RESTORED, 1: INTERRUPT}, False),
         ({0: LOST, 1: IMMEDIATE}, {0: INTERRUPT}, False),
         ({0: IMMEDIATE, 1: LOST}, {1: Cause.UNEXPLAINED}, False),

@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import termios
 import time
@@ -161,4 +162,6 @@ async def test_a_line_counts_the_time_since_a_long_turn_until_the_tick(
                 os.kill(instance.process.pid, signal.SIGSTOP)
                 await asyncio.sleep(3 * PERIOD_NS / 1e9)
                 os.kill(instance.process.pid, signal.SIGCONT)
-    assert since == [0] * len(since)  # the tick had waited, and ended the turn
+    # The tick had waited, and ended the turn. On a busy host a timer may fire after its vCPU runs
+    # on, but not in every other stop; a guest that counts wrongly does so in nearly all.
+    assert statistics.median(since) == 0, since

@@ -75,12 +75,12 @@ class Shams:
         planned = max(self._planned - cell.trials, 0)
         if any(cell.outcomes[each] for each in CERTAIN):
             return planned  # further loads would not change the verdict
-        planned = max(planned, self._beside_unknown())
+        left = max(planned, self._beside_unknown())
         if not self._running:
-            return planned
+            return left
         wanted = pairs_to_run(len(state.cells), self._planned)
         more = wanted - pairing.counts.pairs if pairing.loads < MOST_ATTEMPTS * wanted else 0
-        return max(planned, more)
+        return max(left, more)
 
     def _beside_unknown(self) -> int:
         cell = self._recorder.state.cells[self._id]

@@ -37,7 +37,7 @@ class Asides:
                 self.nmis += line.ticks in (last, last + 1) and self._unasked(line)
             elif isinstance(line, Ready):
                 self.begins = True
-                self.began_anew |= ticked or not self._resumed.by_itself
+                self.began_anew |= ticked or not self._resumed.lines_may_be_stale
 
     def note_tick(self) -> None:
         """Note a tick with the number that was due: a guest that began before has been loaded."""
@@ -48,7 +48,7 @@ class Asides:
 
         A guest that was loaded while it ran had ticked beyond its save before.
         """
-        return ticked or not self._resumed.by_itself or line.ticks == self._save.ticks
+        return ticked or not self._resumed.lines_may_be_stale or line.ticks == self._save.ticks
 
     def _unasked(self, line: Testimony) -> bool:
         """Return whether nothing but a wrong NMI can have made the guest testify.

@@ -220,7 +220,7 @@ class Follower:
 
         A number that was reached before the tick shows that the load took effect.
         """
-        if not self._resumed.by_itself or self._heard:
+        if not self._resumed.lines_may_be_stale or self._heard:
             return False
         before = stale[-1] if stale else self._resumed.heard_before.get(self._save.vcpu)
         return tick.sequence > max(self._last + 1, before.tick.sequence if before else 0)

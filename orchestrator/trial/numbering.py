@@ -111,7 +111,7 @@ class Numbering:
     def _turned_before_cont(self, first: Arrival) -> bool | None:
         """Return whether a turn of the wait loop before this tick began before `cont`.
 
-        Return None if the tick tells of no turn, or its guest was not stopped by losttick.
+        Return None if the tick tells of no turn, or losttick did not stop its guest.
 
         In a guest that was loaded, the tick after the save ends the turn that the stop cut. That
         turn begins at the save's TSC. If the line of that tick was skipped, the turn is in the
@@ -122,7 +122,7 @@ class Numbering:
         load's beginning than to `cont`, even if the pace is off by `_PACE_ERROR`.
         """
         tick, resumed, save = first.tick, self._resumed, self._save
-        if not tick.longest or not save.tsc or resumed.by_itself:
+        if not tick.longest or not save.tsc or resumed.lines_may_be_stale:
             return None
         ended = cycles_between(save.tsc, tick.tsc - tick.since_longest)
         if ended <= UNIT_CYCLES:  # the turn is in the save

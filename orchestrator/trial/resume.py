@@ -75,7 +75,7 @@ class Resumed:
     """How long the instance had been stopped when it was saved."""
     heard_before: Mapping[int, Arrival] = field(default_factory=dict)
     """The last tick of each vCPU whose line was heard before the load, if QEMU is the same."""
-    by_itself: bool = False
+    lines_may_be_stale: bool = False
     """True if lines from before the load can still arrive: each vCPU's ticks up to the one
     after the save were heard before the load, so every line of a stale tick has a higher
     sequence number than the first tick after the load."""
@@ -197,7 +197,7 @@ async def _load_running(
     heard_before = {} if snapshots.new_process else dict(instance.heard)
     return Resumed(
         load_ns, timing, stale_bytes, load_ns, stopped_ns, heard_before,
-        by_itself=not snapshots.new_process,
+        lines_may_be_stale=not snapshots.new_process,
     )  # fmt: skip
 
 

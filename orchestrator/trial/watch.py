@@ -261,9 +261,10 @@ class Watch:
                         continue
                 now = await self.mark()
                 asleep_ns = await self._asleep_ns(now)
-                dozed_ns += last.asleep_at_both_ns(now) if last else 0
-                silent_ns = max(silent_ns + (last.silent_ns(now) if last else 0),
-                                await self._dozed_ns(dozed_ns))  # fmt: skip
+                if last:
+                    silent_ns += last.silent_ns(now)
+                    dozed_ns += last.asleep_at_both_ns(now)
+                    silent_ns = max(silent_ns, await self._dozed_ns(dozed_ns))
             except (ConsoleClosedError, ProcessLookupError):
                 return await how_it_ended(instance)
             last = now

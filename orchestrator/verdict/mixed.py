@@ -16,7 +16,8 @@ _FEWEST_LOADS = 100
 def mixed_note(case: Case, found: Finding) -> str | None:
     """Return how many first ticks had each of two classes of which a kernel has one.
 
-    On a host that made more ticks of shams late, it may have made first ticks a whole period late.
+    A busy host can delay a first tick by a whole period. So nothing is said if as many ticks came
+    late only in shams.
     """
     tally = case.tally
     at_once, later = (

@@ -9,10 +9,10 @@ from orchestrator.verdict.verdict import Verdict
 #: Largest fraction of unknown attempts with which a cell can be clean.
 MAX_UNKNOWN = 0.05
 
-#: A cell that runs more loads than were planned, so that few of its attempts are unknown, ends
-#: after this many times the planned attempts, or after `FEWEST_GROWN` if those are more.
-MOST_GROWTH = 2
-FEWEST_GROWN = 60
+#: A cell that runs more loads than planned, so that few of its attempts are unknown, makes at most
+#: so many times as many attempts as planned. A small cell may make this number.
+MOST_TIMES_PLANNED = 2
+MOST_OF_SMALL_CELL = 60
 
 #: Fewest saves that came to nothing with which a cell is not clean: one may be an accident.
 FEWEST_FAILED_SAVES = 3
@@ -45,7 +45,7 @@ def loads_beside_unknown(attempts: int, unknown: int, planned: int) -> int:
         planned: planned number of loads.
     """
     enough = math.ceil(unknown / MAX_UNKNOWN)
-    most = max(MOST_GROWTH * planned, FEWEST_GROWN)
+    most = max(MOST_TIMES_PLANNED * planned, MOST_OF_SMALL_CELL)
     return max(enough - attempts, 0) if enough <= most else 0
 
 

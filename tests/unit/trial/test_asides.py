@@ -26,7 +26,7 @@ SAID = lines.Testimony(
 
 STOPPED = Resumed(0, ResumeTiming(), 0, 0)
 
-RUNNING = replace(STOPPED, by_itself=True)
+RUNNING = replace(STOPPED, lines_may_be_stale=True)
 
 NMIS = (Question("NMI 1"), Question("NMI 2"))
 

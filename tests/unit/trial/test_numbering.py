@@ -171,7 +171,12 @@ async def test_ticks_from_before_a_load_that_go_on_after_it(
     found = numbering(counted)
     found._save = replace(SAVE, ticks=6)
     found._resumed = Resumed(
-        0, ResumeTiming(loading=3.0), 0, load_ns=0, heard_before={0: tick(8, 0)}, by_itself=True
+        0,
+        ResumeTiming(loading=3.0),
+        0,
+        load_ns=0,
+        heard_before={0: tick(8, 0)},
+        lines_may_be_stale=True,
     )
     assert (await found.judge_stale(ticks, 10**9)).outcome is outcome
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.verdict.observer import FEWEST_GROWN, MAX_UNKNOWN, loads_beside_unknown
+from orchestrator.verdict.observer import MAX_UNKNOWN, MOST_OF_SMALL_CELL, loads_beside_unknown
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ def test_so_many_that_few_attempts_are_unknown(
     assert loads_beside_unknown(attempts, unknown, planned) == more
     if more:
         assert unknown <= MAX_UNKNOWN * (attempts + more) < unknown + MAX_UNKNOWN
-        assert attempts + more <= max(2 * planned, FEWEST_GROWN)
+        assert attempts + more <= max(2 * planned, MOST_OF_SMALL_CELL)
